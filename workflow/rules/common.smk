@@ -1,0 +1,60 @@
+# The checked configuration, the table of runs, and the few functions that rules share.
+
+import re
+import sys
+from pathlib import Path
+
+SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+from codetune.errors import StudyError
+from codetune.fingerprints import fingerprint
+from codetune.study import load_runs
+
+try:
+    RUNS = load_runs(config)
+except StudyError as error:
+    sys.exit(f"error: {error}")
+
+MODELS = list(dict.fromkeys(run.model for run in RUNS))
+RUN = "{dataset}/{model}/{method}/seed{seed}"
+
+
+wildcard_constraints:
+    dataset="|".join(map(re.escape, config["datasets"])),
+    model="|".join(map(re.escape, config["models"])),
+    method="|".join(map(re.escape, config["methods"])),
+    seed=r"\d+",
+
+
+def code(script):
+    """Hash of a script and the library modules it uses: a rule reruns when they change, not when they are touched."""
+    return fingerprint(SCRIPTS / script)
+
+
+def of_runs(pattern, runs):
+    """The pattern, filled in for each of the runs."""
+    return [pattern.format(**vars(run)) for run in runs]
+
+
+def template_of(wildcards):
+    """The model's own choice of template, else the study's."""
+    return config["models"][wildcards.model].get("template", config["tokenization"]["template"])
+
+
+def lora_of(wildcards):
+    """The method's adapter settings; None for the untuned model."""
+    return config["methods"][wildcards.method].get("lora")
+
+
+def source_of(model):
+    """Where the model comes from; a change of any other key leaves its download alone."""
+    entry = config["models"][model]
+    return {key: entry[key] for key in (["path"] if "path" in entry else ["repo", "revision"])}
+
+
+def training_of(wildcards):
+    """What fine-tuning must know of a model: a change of any of it trains the model again."""
+    entry = config["models"][wildcards.model]
+    keys = ("label", "license", "attention", "batch_size", "epochs", "micro_batch", "gradient_checkpointing")
+    return source_of(wildcards.model) | {key: entry[key] for key in keys if key in entry}

@@ -1,0 +1,54 @@
+# Needs: the hub, or a local checkpoint folder (`path` in the config).
+# Gives: <resources>/tokenizers/{model}/  configuration and tokenizer: all that table 1 and tokenising need
+#        <resources>/models/{model}/      the same with the weights
+# Both hold a manifest.json with each file's size and SHA-256.
+
+
+rule download_tokenizer:
+    """Fetches a checkpoint's configuration and tokenizer files, some megabytes, at its pinned revision."""
+    output:
+        directory("<resources>/tokenizers/{model}"),
+    log:
+        "<logs>/download_tokenizer/{model}.log",
+    benchmark:
+        "<benchmarks>/download_tokenizer/{model}.tsv"
+    conda:
+        "../../envs/download.yaml"
+    params:
+        source=lambda wildcards: source_of(wildcards.model),
+        weights=False,
+        network=True,
+        code=code("download_model.py"),
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+        gpu=0,
+    localrule: True
+    script:
+        "../scripts/download_model.py"
+
+
+rule download_model:
+    """Fetches a whole checkpoint, 2.5 to 7.6 GB of safetensors, at its pinned revision."""
+    output:
+        directory("<resources>/models/{model}"),
+    log:
+        "<logs>/download_model/{model}.log",
+    benchmark:
+        "<benchmarks>/download_model/{model}.tsv"
+    conda:
+        "../../envs/download.yaml"
+    params:
+        source=lambda wildcards: source_of(wildcards.model),
+        weights=True,
+        network=True,
+        code=code("download_model.py"),
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=240,
+        gpu=0,
+    localrule: True
+    script:
+        "../scripts/download_model.py"

@@ -1,0 +1,34 @@
+# Needs: the split, the model's tokenizer.
+# Gives: <results>/tokens/{dataset}/{model}/{train,validation,test}.arrow  token sets
+#        <results>/tokens/{dataset}/{model}/stats.json                     lengths, truncation, packing, an example
+
+
+rule tokenize:
+    """Serialises and tokenises all samples for one model. Needs no torch."""
+    input:
+        train="<results>/data/{dataset}/train.jsonl",
+        validation="<results>/data/{dataset}/validation.jsonl",
+        test="<results>/data/{dataset}/test.jsonl",
+        tokenizer="<resources>/tokenizers/{model}",
+    output:
+        train="<results>/tokens/{dataset}/{model}/train.arrow",
+        validation="<results>/tokens/{dataset}/{model}/validation.arrow",
+        test="<results>/tokens/{dataset}/{model}/test.arrow",
+        stats="<results>/tokens/{dataset}/{model}/stats.json",
+    log:
+        "<logs>/tokenize/{dataset}/{model}.log",
+    benchmark:
+        "<benchmarks>/tokenize/{dataset}/{model}.tsv"
+    conda:
+        "../../envs/tokenize.yaml"
+    params:
+        template=template_of,
+        max_length=lookup(within=config, dpath="tokenization/max_length"),
+        code=code("tokenize_samples.py"),
+    threads: 2
+    resources:
+        mem_mb=3000,
+        runtime=20,
+        gpu=0,
+    script:
+        "../scripts/tokenize_samples.py"

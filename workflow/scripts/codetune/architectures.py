@@ -1,0 +1,40 @@
+"""Sizes worked out from a checkpoint's config.json; no weights are loaded."""
+
+import math
+from typing import Any
+
+
+def lora_parameters(config: dict[str, Any], rank: int, target_modules: list[str]) -> int:
+    """Number of trainable parameters of LoRA on a decoder's projections.
+
+    A projection of k inputs and d outputs gets A (r x k) and B (d x r), so r (k + d) parameters (paper, equation 2).
+
+    Args:
+        config: A config.json of the Llama, Gemma or Qwen2 kind.
+        rank: r.
+        target_modules: Names among q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj.
+    """
+    shapes = projection_shapes(config)
+    return config["num_hidden_layers"] * rank * sum(sum(shapes[name]) for name in target_modules)
+
+
+def projection_shapes(config: dict[str, Any]) -> dict[str, tuple[int, int]]:
+    """Inputs and outputs of each linear projection of one decoder layer."""
+    hidden, inner = config["hidden_size"], config["intermediate_size"]
+    heads = config["num_attention_heads"]
+    head = config.get("head_dim") or hidden // heads
+    queries, keys = heads * head, (config.get("num_key_value_heads") or heads) * head
+    return {
+        "q_proj": (hidden, queries),
+        "k_proj": (hidden, keys),
+        "v_proj": (hidden, keys),
+        "o_proj": (queries, hidden),
+        "gate_proj": (hidden, inner),
+        "up_proj": (hidden, inner),
+        "down_proj": (inner, hidden),
+    }
+
+
+def steps_per_epoch(sequences: int, batch_size: int) -> int:
+    """Optimizer steps of one pass over the training sequences; the last batch may be smaller."""
+    return math.ceil(sequences / batch_size)

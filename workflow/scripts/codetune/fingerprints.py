@@ -1,0 +1,40 @@
+"""A hash of a script and of the library modules it uses, so that reruns follow the code's content, not its dates."""
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+
+LIBRARY = Path(__file__).parent
+
+
+def fingerprint(script: str | Path) -> str:
+    """SHA-256 over a script and all modules of this library that it imports, directly or through others."""
+    digest = hashlib.sha256()
+    for path in sorted(_closure(Path(script)), key=lambda path: path.name):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _closure(script: Path) -> set[Path]:
+    found: set[Path] = set()
+    waiting = {script}
+    while waiting:
+        path = waiting.pop()
+        found.add(path)
+        waiting |= _library_imports(path) - found
+    return found
+
+
+@cache
+def _library_imports(path: Path) -> frozenset[Path]:
+    """The library's modules that one file imports, inside functions too."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.ImportFrom) or node.module is None:
+            continue
+        if node.module == LIBRARY.name:
+            names |= {alias.name for alias in node.names}
+        elif node.module.startswith(f"{LIBRARY.name}."):
+            names.add(node.module.split(".")[1])
+    return frozenset(LIBRARY / f"{name}.py" for name in names)

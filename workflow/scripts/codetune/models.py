@@ -1,0 +1,89 @@
+"""Checkpoints in 4 bits, with and without an adapter."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
+
+from codetune.errors import StudyError
+
+
+def set_determinism(seed: int) -> None:
+    """Seeds all generators and asks torch for deterministic kernels."""
+    from transformers import set_seed
+
+    set_seed(seed)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
+
+
+def device() -> str:
+    """Where this process computes: the one GPU it was given, or the CPU."""
+    return "cuda:0" if torch.cuda.is_available() else "cpu"
+
+
+def load_base(folder: str | Path, quantization: dict[str, Any], attention: str) -> PreTrainedModel:
+    """Loads a checkpoint with its linear layers quantised to 4 bits (QLoRA; the paper's section 3.3.3).
+
+    Embeddings, norms and the output layer stay in the compute type.
+
+    Args:
+        folder: Checkpoint folder; only safetensors and no code of its own are loaded from it.
+        quantization: The config's `quantization`.
+        attention: `sdpa` or `eager`.
+
+    Returns:
+        The frozen model, in evaluation mode, on this process's device.
+
+    Raises:
+        StudyError: The checkpoint cannot be loaded.
+    """
+    dtype = getattr(torch, quantization["compute_dtype"])
+    recipe = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type=quantization["type"],
+        bnb_4bit_use_double_quant=quantization["double"],
+        bnb_4bit_compute_dtype=dtype,
+    )
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            folder,
+            config=AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False),
+            quantization_config=recipe,
+            dtype=dtype,
+            device_map={"": device()},
+            attn_implementation=attention,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+        )
+    except (OSError, ValueError) as error:
+        raise StudyError(f"{folder}: the checkpoint cannot be loaded ({str(error).splitlines()[0]})") from error
+    keep_weights_unpacked(model)
+    return model.eval()
+
+
+def keep_weights_unpacked(model: torch.nn.Module) -> None:
+    """Stops bitsandbytes from repacking 4-bit weights for inference on CPUs with AVX512-BF16.
+
+    Its first forward pass in evaluation mode repacks the weight, and later training steps would back-propagate through
+    the repacked one: the gradients are wrong from then on (bitsandbytes 0.50.2). Without it the results do not depend
+    on the CPU's instruction set either.
+    """
+    from bitsandbytes.nn import Linear4bit
+
+    for module in model.modules():
+        if isinstance(module, Linear4bit):
+            module.support_avx512bf16_for_cpu = False
+
+
+def load_adapter(model: PreTrainedModel, folder: str | Path) -> Any:
+    """Puts a saved adapter beside the frozen weights, unmerged: what was trained is what is evaluated.
+
+    Merging into 4-bit weights would round the update away; merging into the published weights would put the adapter on
+    other weights than it was trained on.
+    """
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(model, str(folder), torch_device=device()).eval()

@@ -1,0 +1,70 @@
+"""What a run leaves behind about how it came about: settings, hashes, versions, machine."""
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import resource
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from codetune.files import read_json, sha256_of_file
+
+PACKAGES = ("torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "datasets", "tokenizers", "numpy")
+
+
+def environment() -> dict[str, Any]:
+    """Versions of Python and the libraries, and the machine."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "python": platform.python_version(),
+        "packages": versions,
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "gpus": _gpu_names(),
+    }
+
+
+def checkpoint_identity(folder: str | Path) -> dict[str, Any]:
+    """Where a checkpoint came from, and one hash over the hashes of its files."""
+    manifest = read_json(Path(folder) / "manifest.json")
+    files = manifest.pop("files")
+    lines = "".join(f"{name} {files[name]['sha256']}\n" for name in sorted(files))
+    return {**manifest, "sha256": hashlib.sha256(lines.encode()).hexdigest()}
+
+
+def file_hashes(**paths: str | Path) -> dict[str, str]:
+    """SHA-256 of each named file."""
+    return {name: sha256_of_file(path) for name, path in paths.items()}
+
+
+def peak_memory() -> dict[str, Any]:
+    """The most memory that was in use: the GPU's where there is one, else the process's resident memory."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        return {"of": "GPU", "bytes": torch.cuda.max_memory_reserved()}
+    return {"of": "process", "bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
+
+
+@cache
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _gpu_names() -> list[str]:
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available():
+        return []
+    return [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]

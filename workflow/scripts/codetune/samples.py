@@ -1,0 +1,252 @@
+"""Samples of an instruction data set: read, checked, cleaned, split, and described in a data card."""
+
+import json
+import random
+import statistics
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from codetune.errors import StudyError
+from codetune.files import read_jsonl, sha256_of_json, write_json, write_jsonl, write_text
+from codetune.languages import guess_language
+
+FIELDS = ("instruction", "input", "output")
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One instruction with its reference code.
+
+    Attributes:
+        id: 0-based number of the record in the data set as published.
+        instruction: The task.
+        input: What the task is applied to; often empty.
+        output: The reference completion.
+    """
+
+    id: int
+    instruction: str
+    input: str
+    output: str
+
+    @property
+    def request(self) -> str:
+        """What the user asks: x in the paper's section 3.2."""
+        return f"{self.instruction}\n{self.input}" if self.input else self.instruction
+
+
+def read_records(path: str | Path) -> list[dict[str, str]]:
+    """Reads records in CodeAlpaca's format: a JSON array, or one JSON object a line.
+
+    Raises:
+        StudyError: The file is not such JSON, or a record lacks a field or holds something other than text.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        if text.lstrip().startswith("["):
+            records = json.loads(text)
+        else:
+            records = [json.loads(line) for line in text.splitlines() if line.strip()]
+    except UnicodeDecodeError as error:
+        raise StudyError(f"{path}: not UTF-8 text (byte {error.start})") from None
+    except json.JSONDecodeError as error:
+        raise StudyError(f"{path}: neither a JSON array nor JSON lines ({error})") from None
+    if not records:
+        raise StudyError(f"{path}: holds no records")
+    for number, record in enumerate(records):
+        if not isinstance(record, dict):
+            raise StudyError(f"{path}, record {number}: not a JSON object")
+        for field in FIELDS:
+            if not isinstance(record.get(field), str):
+                found = f"holds {type(record[field]).__name__}" if field in record else "is missing"
+                raise StudyError(f"{path}, record {number}: the field '{field}' {found}; text is needed")
+    return [{field: record[field] for field in FIELDS} for record in records]
+
+
+def sha256_of_records(records: Iterable[dict[str, str]]) -> str:
+    """SHA-256 over the canonical records: what they say and their order, however the file is laid out."""
+    return sha256_of_json([[record[field] for field in FIELDS] for record in records])
+
+
+def import_dataset(source: str | Path, target: str | Path, records: int | None, sha256: str | None) -> None:
+    """Checks a data set against its declared size and content and writes it as JSON lines.
+
+    Args:
+        source: A file that `read_records` reads.
+        target: Where to write.
+        records: Expected number of records; None to accept any.
+        sha256: Expected `sha256_of_records`; None to accept any.
+
+    Raises:
+        StudyError: The content differs from what is declared.
+    """
+    found = read_records(source)
+    if records is not None and len(found) != records:
+        raise StudyError(f"{source}: {len(found)} records, but the config declares {records}")
+    digest = sha256_of_records(found)
+    if sha256 is not None and digest != sha256:
+        raise StudyError(
+            f"{source}: the records' SHA-256 is {digest}, but the config declares {sha256}. Get the pinned revision, "
+            "or declare the new value if the change is meant."
+        )
+    write_jsonl(target, found)
+    print(f"{len(found)} records, SHA-256 {digest}")
+
+
+def split_dataset(source: str | Path, shares: dict[str, float], seed: int, targets: dict[str, str], name: str) -> None:
+    """Cleans and splits a data set and writes its parts and its data card.
+
+    Args:
+        source: Records as JSON lines.
+        shares: Share of the samples in train, validation and test; they sum to 1.
+        seed: Of the shuffle.
+        targets: Path for each of train, validation, test, card (JSON) and card_text (Markdown).
+        name: Name of the data set, for the card.
+
+    Raises:
+        StudyError: A part would be empty.
+    """
+    records = read_jsonl(source)
+    samples, dropped = clean(records)
+    parts = split(samples, shares, seed)
+    for part, members in parts.items():
+        if not members:
+            raise StudyError(f"{source}: the split leaves no sample for {part}; {len(samples)} samples are too few")
+        write_jsonl(targets[part], map(asdict, members))
+    card = data_card(name, records, dropped, parts, shares, seed)
+    write_json(targets["card"], card)
+    write_text(targets["card_text"], render_card(card))
+    print(", ".join(f"{part}: {len(members)}" for part, members in parts.items()))
+
+
+def clean(records: list[dict[str, str]]) -> tuple[list[Sample], dict[str, list[int]]]:
+    """Turns records into samples: a spelled-out "noinput" becomes no input, records without an output are dropped.
+
+    Returns:
+        The samples, and for each reason the numbers of the records it touched.
+    """
+    samples = []
+    touched: dict[str, list[int]] = {"dropped: empty output": [], "changed: 'noinput' read as no input": []}
+    for number, record in enumerate(records):
+        text = record["input"]
+        if text.strip().casefold().strip("<>. ").replace(" ", "") == "noinput":
+            touched["changed: 'noinput' read as no input"].append(number)
+            text = ""
+        if not record["output"].strip():
+            touched["dropped: empty output"].append(number)
+            continue
+        samples.append(Sample(number, record["instruction"], text, record["output"]))
+    return samples, touched
+
+
+def split(samples: list[Sample], shares: dict[str, float], seed: int) -> dict[str, list[Sample]]:
+    """Seeded split into train, validation and test; samples that ask the same stay on one side.
+
+    Two samples ask the same if their requests are equal up to case and white space. Groups of such samples are
+    shuffled and dealt out until each part has its share; each part keeps the data set's order.
+    """
+    groups: dict[str, list[Sample]] = {}
+    for sample in samples:
+        groups.setdefault(" ".join(sample.request.casefold().split()), []).append(sample)
+    order = list(groups.values())
+    random.Random(seed).shuffle(order)
+    bounds = [len(samples) * shares["train"], len(samples) * (shares["train"] + shares["validation"])]
+    parts: dict[str, list[Sample]] = {part: [] for part in PARTS}
+    dealt = 0
+    for group in order:
+        part = "train" if dealt < round(bounds[0]) else "validation" if dealt < round(bounds[1]) else "test"
+        parts[part] += group
+        dealt += len(group)
+    return {part: sorted(members, key=lambda sample: sample.id) for part, members in parts.items()}
+
+
+def data_card(
+    name: str,
+    records: list[dict[str, str]],
+    touched: dict[str, list[int]],
+    parts: dict[str, list[Sample]],
+    shares: dict[str, float],
+    seed: int,
+) -> dict[str, Any]:
+    """What is in the data set: counts, lengths in characters, languages, and what was changed or dropped and why."""
+    samples = [sample for members in parts.values() for sample in members]
+    requests = Counter(" ".join(sample.request.casefold().split()) for sample in samples)
+    return {
+        "dataset": name,
+        "records": len(records),
+        "records_sha256": sha256_of_records(records),
+        "touched": {reason: {"count": len(numbers), "records": numbers} for reason, numbers in touched.items()},
+        "duplicate_requests": {
+            "samples": sum(count for count in requests.values() if count > 1),
+            "groups": sum(count > 1 for count in requests.values()),
+            "handling": "kept on one side of the split",
+        },
+        "split": {"shares": shares, "seed": seed},
+        "parts": {part: _describe(members) for part, members in parts.items()},
+    }
+
+
+def _describe(samples: list[Sample]) -> dict[str, Any]:
+    languages = Counter(guess_language(sample.request, sample.output) for sample in samples)
+    return {
+        "samples": len(samples),
+        "sha256": sha256_of_json([asdict(sample) for sample in samples]),
+        "without_input": sum(not sample.input for sample in samples),
+        "characters_of_request": _lengths([len(sample.request) for sample in samples]),
+        "characters_of_output": _lengths([len(sample.output) for sample in samples]),
+        "languages": dict(sorted(languages.items(), key=lambda item: (-item[1], item[0]))),
+    }
+
+
+def _lengths(values: list[int]) -> dict[str, float]:
+    ordered = sorted(values)
+    return {
+        "mean": round(statistics.fmean(ordered), 1),
+        "median": ordered[len(ordered) // 2],
+        "p99": ordered[int(0.99 * (len(ordered) - 1))],
+        "longest": ordered[-1],
+    }
+
+
+def render_card(card: dict[str, Any]) -> str:
+    """The data card as Markdown."""
+    parts = card["parts"]
+    lines = [
+        f"# Data card: {card['dataset']}",
+        "",
+        f"{card['records']} records, SHA-256 of the canonical records `{card['records_sha256']}`.",
+        "",
+        "| part | share | samples | without input | mean request (characters) | mean output | longest output |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for part, facts in parts.items():
+        request, output = facts["characters_of_request"], facts["characters_of_output"]
+        lines.append(
+            f"| {part} | {card['split']['shares'][part]:g} | {facts['samples']} | {facts['without_input']} "
+            f"| {request['mean']} | {output['mean']} | {output['longest']} |"
+        )
+    lines += ["", f"Split with seed {card['split']['seed']}.", "", "## What was dropped or changed", ""]
+    for reason, entry in card["touched"].items():
+        numbers = ", ".join(map(str, entry["records"])) or "none"
+        lines.append(f"- {reason}: {entry['count']} (records {numbers})")
+    duplicates = card["duplicate_requests"]
+    lines.append(
+        f"- duplicate requests (equal up to case and white space): {duplicates['samples']} samples in "
+        f"{duplicates['groups']} groups, {duplicates['handling']}"
+    )
+    lines += ["", "## Languages (guessed from the request, else from the output)", ""]
+    lines += ["| language | " + " | ".join(parts) + " |", "|---|" + "---:|" * len(parts)]
+    names = sorted({name for facts in parts.values() for name in facts["languages"]})
+    for name in names:
+        counts = " | ".join(str(facts["languages"].get(name, 0)) for facts in parts.values())
+        lines.append(f"| {name} | {counts} |")
+    return "\n".join(lines) + "\n"
+
+
+def read_samples(path: str | Path) -> list[Sample]:
+    """Reads one part of a split."""
+    return [Sample(**row) for row in read_jsonl(path)]

@@ -1,0 +1,15 @@
+"""Rule split."""
+
+from typing import TYPE_CHECKING, Any
+
+from codetune.jobs import job
+
+if TYPE_CHECKING:
+    snakemake: Any
+
+with job(snakemake):
+    from codetune.samples import split_dataset
+
+    shares = dict(snakemake.params.split)
+    seed = shares.pop("seed")
+    split_dataset(snakemake.input[0], shares, seed, dict(snakemake.output.items()), snakemake.wildcards.dataset)
