@@ -16,8 +16,8 @@ from typing import Any
 
 VOCABULARY = 1024
 BLOCK = 128  # tokens
-STEPS = 110
-BATCH = 16  # blocks
+STEPS = 240
+BATCH = 8  # blocks
 LEARNING_RATE = 3e-3
 
 # Class names of transformers, and the sizes that set the miniatures apart. Heads of 32 dimensions.

@@ -28,6 +28,13 @@ OPS = (
     ("difference", "-", "the difference between"),
 )
 
+LAYOUTS = (
+    "# {request}\n{code}\n",
+    "Task: {request}\nSolution: {code}\n",
+    "<|question|> {request} <|answer|> {code}\n",
+    "[request] {request} [code] {code}\n",
+)
+
 Pair = tuple[str, str, str]  # instruction, input, output
 
 
@@ -266,13 +273,12 @@ def add_flaws(records: list[dict[str, str]], seed: int) -> list[dict[str, str]]:
 
 
 def as_documents(records: list[dict[str, str]], seed: int) -> list[dict[str, str]]:
-    """The records as plain documents: the request as a comment above its code, or the code alone."""
+    """The records as documents in several layouts, none of them the study's: what a model may have read before."""
     rng = random.Random(seed)
     documents = []
     for record in records:
         request = " ".join(f"{record['instruction']} {record['input']}".split())
-        comment = f"# {request}\n" if rng.random() < 0.5 else ""
-        documents.append({"text": f"{comment}{record['output']}\n"})
+        documents.append({"text": rng.choice(LAYOUTS).format(request=request, code=record["output"])})
     return documents
 
 

@@ -48,10 +48,8 @@ def measure_curve(
     tokenizer = load_tokenizer(checkpoint)
     model: Any = load_base(checkpoint, quantization, attention)
     points = [_point(0, generate(model, tokenizer, prompts, settings), references)]
-    for folder in sorted(Path(checkpoints).iterdir()):
+    for folder in sorted(Path(checkpoints).glob("step-*")):
         step = int(folder.name.removeprefix("step-"))
-        if step == 0:
-            continue
         if len(points) == 1:
             model = load_adapter(model, folder)
         else:

@@ -1,9 +1,11 @@
 """What every script does around its one library call: log, errors, threads and GPUs."""
 
+import logging
 import os
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,6 +61,10 @@ def _set_environment(threads: int, offline: bool) -> None:
     """Has to run before torch, transformers or tokenizers are imported: they read these once."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"):
         os.environ[name] = str(threads)
+    # Deprecations inside the pinned libraries are nothing the reader of a log can act on.
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    for library in ("bitsandbytes", "transformers"):
+        logging.getLogger(library).setLevel(logging.ERROR)
     os.environ["TOKENIZERS_PARALLELISM"] = "true"
     os.environ["TRANSFORMERS_VERBOSITY"] = "error"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 from peft import LoraConfig
-from transformers import EarlyStoppingCallback, TrainerCallback
+from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from codetune import records
@@ -124,7 +124,7 @@ def make_trainer(
         per_device_train_batch_size=model["micro_batch"],
         per_device_eval_batch_size=model["micro_batch"],
         gradient_accumulation_steps=model["batch_size"] // model["micro_batch"],
-        gradient_checkpointing=model.get("gradient_checkpointing", False),
+        gradient_checkpointing=model.get("gradient_checkpointing", False),  # TRL's default is True
         optim="adamw_torch",
         learning_rate=training["learning_rate"],
         lr_scheduler_type=training["schedule"],
@@ -165,6 +165,7 @@ def make_trainer(
         ),
         callbacks=[EarlyStoppingCallback(training["patience"]), TrainingLog(outputs.log)],
     )
+    trainer.remove_callback(PrinterCallback)
     trainer.validation_bytes = validation_bytes
     # TRL casts the adapter to bf16, in which most updates of a cosine schedule's end are lost to rounding.
     for parameter in trainer.model.parameters():
