@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import statistics
 from collections import Counter
 from collections.abc import Iterable
@@ -15,6 +16,8 @@ from codetune.languages import guess_language
 
 FIELDS = ("instruction", "input", "output")
 PARTS = ("train", "validation", "test")
+# "noinput" spelled out: alone, or in brackets at the end of an input. 24 records of CodeAlpaca-20k have it.
+NO_INPUT = re.compile(r"\A\W*no[ -]?inputn?\W*\Z|[<\[]+ *no[ -]?inputn?[>\] ]*\Z", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -132,10 +135,9 @@ def clean(records: list[dict[str, str]]) -> tuple[list[Sample], dict[str, list[i
     samples = []
     touched: dict[str, list[int]] = {"dropped: empty output": [], "changed: 'noinput' read as no input": []}
     for number, record in enumerate(records):
-        text = record["input"]
-        if text.strip().casefold().strip("<>. ").replace(" ", "") == "noinput":
+        text = NO_INPUT.sub("", record["input"]).rstrip()
+        if text != record["input"].rstrip():
             touched["changed: 'noinput' read as no input"].append(number)
-            text = ""
         if not record["output"].strip():
             touched["dropped: empty output"].append(number)
             continue
