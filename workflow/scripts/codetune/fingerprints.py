@@ -1,4 +1,4 @@
-"""A hash of a script and of the library modules it uses, so that reruns follow the code's content, not its dates."""
+"""A hash of a script and of the library modules it uses, so that reruns follow what the code does, not its dates."""
 
 import ast
 import hashlib
@@ -9,10 +9,13 @@ LIBRARY = Path(__file__).parent
 
 
 def fingerprint(script: str | Path) -> str:
-    """SHA-256 over a script and all modules of this library that it imports, directly or through others."""
+    """SHA-256 over a script and all modules of this library that it imports, directly or through others.
+
+    Comments and layout do not count: mending a comment must not train a model again.
+    """
     digest = hashlib.sha256()
     for path in sorted(_closure(Path(script)), key=lambda path: path.name):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+        digest.update(f"{path.name}\n{ast.dump(_parse(path))}\n".encode())
     return digest.hexdigest()
 
 
@@ -30,7 +33,7 @@ def _closure(script: Path) -> set[Path]:
 def _library_imports(path: Path) -> frozenset[Path]:
     """The library's modules that one file imports, inside functions too."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(_parse(path)):
         if not isinstance(node, ast.ImportFrom) or node.module is None:
             continue
         if node.module == LIBRARY.name:
@@ -38,3 +41,8 @@ def _library_imports(path: Path) -> frozenset[Path]:
         elif node.module.startswith(f"{LIBRARY.name}."):
             names.add(node.module.split(".")[1])
     return frozenset(LIBRARY / f"{name}.py" for name in names)
+
+
+@cache
+def _parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))

@@ -16,7 +16,7 @@ from codetune.languages import guess_language
 
 FIELDS = ("instruction", "input", "output")
 PARTS = ("train", "validation", "test")
-# "noinput" spelled out: alone, or in brackets at the end of an input. 24 records of CodeAlpaca-20k have it.
+# "noinput" spelled out: alone, or in brackets at the end of an input. 25 records of CodeAlpaca-20k have it.
 NO_INPUT = re.compile(r"\A\W*no[ -]?inputn?\W*\Z|[<\[]+ *no[ -]?inputn?[>\] ]*\Z", re.IGNORECASE)
 
 
