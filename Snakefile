@@ -12,11 +12,10 @@ include: "workflow/rules/common.smk"
 pathvars:
     results=config["results"],
     resources=config["resources"],
-    logs=config["results"] + "/logs",
-    benchmarks=config["results"] + "/benchmarks",
+    logs="<results>/logs",
+    benchmarks="<results>/benchmarks",
 
 
-include: "workflow/rules/targets.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/tokenize.smk"
@@ -25,3 +24,32 @@ include: "workflow/rules/generate.smk"
 include: "workflow/rules/score.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
+
+
+# What can be asked for by name: everything (the default), the figures, one table or figure (table1, ..., figure2),
+# and, by its name in the config, one model's whole branch.
+
+
+rule all:
+    default_target: True
+    input:
+        "<results>/tables/table1.md",
+        "<results>/tables/table2.md",
+        "<results>/figures/figure1.png",
+        "<results>/figures/figure2.png",
+
+
+rule figures:
+    input:
+        "<results>/figures/figure1.png",
+        "<results>/figures/figure2.png",
+
+
+for model in MODELS:
+
+    rule:
+        name:
+            model
+        input:
+            of_runs(f"<results>/runs/{RUN}/summary.json", [run for run in RUNS if run.model == model]),
+            of_runs(f"<results>/runs/{RUN}/curve.json", [run for run in TUNED if run.model == model]),

@@ -21,11 +21,12 @@ BATCH = 8  # blocks
 LEARNING_RATE = 3e-3
 
 # Class names of transformers, and the sizes that set the miniatures apart. Heads of 32 dimensions.
+GEMMA = {"sliding_window": 64}  # tokens, in every other layer
 COMMON = {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 32, "max_position_embeddings": 2048}
 ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "llama-3.2-1b": ("Llama", {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 3}),
     "llama-3.2-3b": ("Llama", {"hidden_size": 192, "intermediate_size": 384, "num_hidden_layers": 4}),
-    "gemma-2-2b": ("Gemma2", {"hidden_size": 128, "intermediate_size": 384, "num_hidden_layers": 4, "sliding_window": 64}),
+    "gemma-2-2b": ("Gemma2", {"hidden_size": 128, "intermediate_size": 384, "num_hidden_layers": 4, **GEMMA}),
     "qwen2.5-1.5b": ("Qwen2", {"hidden_size": 128, "intermediate_size": 320, "num_hidden_layers": 4}),
     "qwen2.5-3b": ("Qwen2", {"hidden_size": 192, "intermediate_size": 448, "num_hidden_layers": 4}),
     "phi-3-mini": ("Phi3", {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 3}),

@@ -17,11 +17,11 @@ NOUNS = (
     "price name score city color user item age total count title email weight level status country order product "
     "message player amount speed width height salary grade token index value node"
 ).split()
-TABLES = "customers orders products employees students books movies flights invoices teams".split()
-TAGS = "h1 h2 p div span li section strong em article".split()
-COLORS = "red blue green orange purple black white gray teal navy".split()
-WORDS = "hello world code data cloud river stone light apple paper green music north table winter orbit".split()
-FILES = "data.txt log.csv notes.md users.json report.txt image.png".split()
+TABLES = ("customers orders products employees students books movies flights invoices teams").split()
+TAGS = ("h1 h2 p div span li section strong em article").split()
+COLORS = ("red blue green orange purple black white gray teal navy").split()
+WORDS = ("hello world code data cloud river stone light apple paper green music north table winter orbit").split()
+FILES = ("data.txt log.csv notes.md users.json report.txt image.png").split()
 OPS = (
     ("sum", "+", "the sum of"),
     ("product", "*", "the product of"),

@@ -1,6 +1,7 @@
 # The checked configuration, the table of runs, and the few functions that rules share.
 
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -16,7 +17,13 @@ try:
 except StudyError as error:
     sys.exit(f"error: {error}")
 
+# A plan needs no conda. A run does, and Snakemake says so where there is none.
+if workflow.dryrun and shutil.which("conda") is None:
+    workflow.deployment_settings.deployment_method = frozenset()
+
 MODELS = list(dict.fromkeys(run.model for run in RUNS))
+LABELS = {model: {key: config["models"][model][key] for key in ("label", "family")} for model in MODELS}
+TUNED = [run for run in RUNS if run.tuned]
 RUN = "{dataset}/{model}/{method}/seed{seed}"
 
 

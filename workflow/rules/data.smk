@@ -12,18 +12,18 @@ rule download_dataset:
         "<logs>/download_dataset/{dataset}.log",
     benchmark:
         "<benchmarks>/download_dataset/{dataset}.tsv"
+    localrule: True
     conda:
         "../../envs/download.yaml"
-    params:
-        dataset=lookup(within=config, dpath="datasets/{dataset}"),
-        network=True,
-        code=code("download_dataset.py"),
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
         gpu=0,
-    localrule: True
+    params:
+        dataset=lookup(within=config, dpath="datasets/{dataset}"),
+        network=True,
+        code=code("download_dataset.py"),
     script:
         "../scripts/download_dataset.py"
 
@@ -44,13 +44,13 @@ rule split:
         "<benchmarks>/split/{dataset}.tsv"
     conda:
         "../../envs/analysis.yaml"
-    params:
-        split=lookup(within=config, dpath="datasets/{dataset}/split"),
-        code=code("split.py"),
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
         gpu=0,
+    params:
+        split=lookup(within=config, dpath="datasets/{dataset}/split"),
+        code=code("split.py"),
     script:
         "../scripts/split.py"

@@ -25,6 +25,11 @@ rule finetune:
         f"<benchmarks>/finetune/{RUN}.tsv"
     conda:
         "../../envs/train.yaml"
+    threads: lookup(within=config, dpath="threads/training")
+    resources:
+        mem_mb=24000,
+        runtime=1440,
+        gpu=1,
     params:
         model=training_of,
         lora=lora_of,
@@ -33,11 +38,6 @@ rule finetune:
         max_length=lookup(within=config, dpath="tokenization/max_length"),
         work=f"<results>/runs/{RUN}/trainer",
         code=code("finetune.py"),
-    threads: lookup(within=config, dpath="threads/training")
-    resources:
-        mem_mb=24000,
-        runtime=1440,
-        gpu=1,
     script:
         "../scripts/finetune.py"
 
@@ -57,16 +57,16 @@ rule curve:
         f"<benchmarks>/curve/{RUN}.tsv"
     conda:
         "../../envs/train.yaml"
+    threads: lookup(within=config, dpath="threads/generation")
+    resources:
+        mem_mb=16000,
+        runtime=480,
+        gpu=1,
     params:
         attention=lookup(within=config, dpath="models/{model}/attention"),
         quantization=lookup(within=config, dpath="quantization"),
         generation=lookup(within=config, dpath="generation"),
         samples=lookup(within=config, dpath="curve/samples"),
         code=code("curve.py"),
-    threads: lookup(within=config, dpath="threads/generation")
-    resources:
-        mem_mb=16000,
-        runtime=480,
-        gpu=1,
     script:
         "../scripts/curve.py"

@@ -18,15 +18,15 @@ rule generate:
         f"<benchmarks>/generate/{RUN}.tsv"
     conda:
         "../../envs/train.yaml"
-    params:
-        attention=lookup(within=config, dpath="models/{model}/attention"),
-        quantization=lookup(within=config, dpath="quantization"),
-        generation=lookup(within=config, dpath="generation"),
-        code=code("generate.py"),
     threads: lookup(within=config, dpath="threads/generation")
     resources:
         mem_mb=16000,
         runtime=240,
         gpu=1,
+    params:
+        attention=lookup(within=config, dpath="models/{model}/attention"),
+        quantization=lookup(within=config, dpath="quantization"),
+        generation=lookup(within=config, dpath="generation"),
+        code=code("generate.py"),
     script:
         "../scripts/generate.py"

@@ -12,19 +12,19 @@ rule download_tokenizer:
         "<logs>/download_tokenizer/{model}.log",
     benchmark:
         "<benchmarks>/download_tokenizer/{model}.tsv"
+    localrule: True
     conda:
         "../../envs/download.yaml"
-    params:
-        source=lambda wildcards: source_of(wildcards.model),
-        weights=False,
-        network=True,
-        code=code("download_model.py"),
     threads: 1
     resources:
         mem_mb=1000,
         runtime=30,
         gpu=0,
-    localrule: True
+    params:
+        source=lambda wildcards: source_of(wildcards.model),
+        weights=False,
+        network=True,
+        code=code("download_model.py"),
     script:
         "../scripts/download_model.py"
 
@@ -37,18 +37,18 @@ rule download_model:
         "<logs>/download_model/{model}.log",
     benchmark:
         "<benchmarks>/download_model/{model}.tsv"
+    localrule: True
     conda:
         "../../envs/download.yaml"
-    params:
-        source=lambda wildcards: source_of(wildcards.model),
-        weights=True,
-        network=True,
-        code=code("download_model.py"),
     threads: 1
     resources:
         mem_mb=2000,
         runtime=240,
         gpu=0,
-    localrule: True
+    params:
+        source=lambda wildcards: source_of(wildcards.model),
+        weights=True,
+        network=True,
+        code=code("download_model.py"),
     script:
         "../scripts/download_model.py"

@@ -17,12 +17,12 @@ rule score:
         f"<benchmarks>/score/{RUN}.tsv"
     conda:
         "../../envs/analysis.yaml"
-    params:
-        code=code("score.py"),
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
         gpu=0,
+    params:
+        code=code("score.py"),
     script:
         "../scripts/score.py"

@@ -21,14 +21,14 @@ rule tokenize:
         "<benchmarks>/tokenize/{dataset}/{model}.tsv"
     conda:
         "../../envs/tokenize.yaml"
-    params:
-        template=template_of,
-        max_length=lookup(within=config, dpath="tokenization/max_length"),
-        code=code("tokenize_samples.py"),
     threads: 2
     resources:
         mem_mb=3000,
         runtime=20,
         gpu=0,
+    params:
+        template=template_of,
+        max_length=lookup(within=config, dpath="tokenization/max_length"),
+        code=code("tokenize_samples.py"),
     script:
         "../scripts/tokenize_samples.py"

@@ -1,11 +1,6 @@
 """Rule download_dataset."""
 
-from typing import TYPE_CHECKING, Any
-
 from codetune.jobs import job
-
-if TYPE_CHECKING:
-    snakemake: Any
 
 with job(snakemake):
     from codetune.hub import fetch_dataset_file

@@ -1,11 +1,6 @@
 """Rules download_tokenizer and download_model."""
 
-from typing import TYPE_CHECKING, Any
-
 from codetune.jobs import job
-
-if TYPE_CHECKING:
-    snakemake: Any
 
 with job(snakemake):
     from codetune.hub import fetch_model

@@ -1,11 +1,6 @@
 """Rule finetune."""
 
-from typing import TYPE_CHECKING, Any
-
 from codetune.jobs import job
-
-if TYPE_CHECKING:
-    snakemake: Any
 
 with job(snakemake):
     from codetune.training import FinetuneInputs, FinetuneOutputs, finetune

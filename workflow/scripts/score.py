@@ -1,11 +1,6 @@
 """Rule score."""
 
-from typing import TYPE_CHECKING, Any
-
 from codetune.jobs import job
-
-if TYPE_CHECKING:
-    snakemake: Any
 
 with job(snakemake):
     from codetune.metrics import score_predictions

@@ -1,11 +1,6 @@
 """Rule split."""
 
-from typing import TYPE_CHECKING, Any
-
 from codetune.jobs import job
-
-if TYPE_CHECKING:
-    snakemake: Any
 
 with job(snakemake):
     from codetune.samples import split_dataset

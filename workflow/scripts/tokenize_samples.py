@@ -1,11 +1,6 @@
 """Rule tokenize."""
 
-from typing import TYPE_CHECKING, Any
-
 from codetune.jobs import job
-
-if TYPE_CHECKING:
-    snakemake: Any
 
 with job(snakemake):
     from codetune.tokens import tokenize_dataset

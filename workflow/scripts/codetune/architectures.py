@@ -15,7 +15,7 @@ def lora_parameters(config: dict[str, Any], rank: int, target_modules: list[str]
         target_modules: Names among q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj.
     """
     shapes = projection_shapes(config)
-    return config["num_hidden_layers"] * rank * sum(sum(shapes[name]) for name in target_modules)
+    return int(config["num_hidden_layers"]) * rank * sum(sum(shapes[name]) for name in target_modules)
 
 
 def projection_shapes(config: dict[str, Any]) -> dict[str, tuple[int, int]]:

@@ -8,7 +8,7 @@ from typing import Any
 from codetune.files import write_json
 from codetune.generation import Prediction, generate
 from codetune.metrics import rouge_l
-from codetune.models import load_adapter, load_base, set_determinism
+from codetune.models import load_adapter, load_base, replace_adapter, set_determinism
 from codetune.samples import read_samples
 from codetune.tokens import load_tokenizer, read_tokens
 
@@ -49,14 +49,8 @@ def measure_curve(
     model: Any = load_base(checkpoint, quantization, attention)
     points = [_point(0, generate(model, tokenizer, prompts, settings), references)]
     for folder in sorted(Path(checkpoints).glob("step-*")):
+        model = load_adapter(model, folder) if len(points) == 1 else replace_adapter(model, folder)
         step = int(folder.name.removeprefix("step-"))
-        if len(points) == 1:
-            model = load_adapter(model, folder)
-        else:
-            model.load_adapter(str(folder), adapter_name=folder.name)
-            model.set_adapter(folder.name)
-            model.delete_adapter(previous)
-        previous = "default" if len(points) == 1 else folder.name
         points.append(_point(step, generate(model, tokenizer, prompts, settings), references))
         print(f"step {step}: ROUGE-L {points[-1]['rouge_l']:.4f}", flush=True)
     write_json(target, {"samples": sorted(ids), "points": points})

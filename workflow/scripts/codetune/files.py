@@ -26,7 +26,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
         yield temporary
         if temporary.is_dir():
             remove(path)
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         remove(temporary)
 

@@ -156,9 +156,7 @@ def _decode(model: Any, prompts: list[list[int]], options: GenerationConfig) -> 
         ids[row, width - len(prompt) :] = torch.tensor(prompt)
         mask[row, width - len(prompt) :] = 1
     with torch.inference_mode():
-        output = model.generate(
-            input_ids=ids.to(device()), attention_mask=mask.to(device()), generation_config=options
-        )
+        output = model.generate(input_ids=ids.to(device()), attention_mask=mask.to(device()), generation_config=options)
     new: list[list[int]] = output[:, width:].tolist()
     return new
 
@@ -170,5 +168,3 @@ def _prediction(prompt_id: int, ids: list[int], tokenizer: Any, options: Generat
     raw = tokenizer.decode(ids if end is None else ids[:end], clean_up_tokenization_spaces=False)
     text = clean_completion(raw)
     return Prediction(prompt_id, text, len(ids), truncated=end is None and "<|end|>" not in raw)
-
-

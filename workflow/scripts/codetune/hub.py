@@ -76,19 +76,20 @@ def fetch_model(entry: dict[str, Any], target: str | Path, weights: bool) -> Non
         names = _download(entry["repo"], entry["revision"], source, patterns)
         origin = {"repo": entry["repo"], "revision": entry["revision"]}
     _check_complete(names, weights, str(entry.get("path", entry.get("repo"))))
+    files = {
+        name: {"bytes": (source / name).stat().st_size, "sha256": sha256_of_file(source / name)} for name in names
+    }
     with atomic(target) as folder:
         folder.mkdir()
-        files = {}
         for name in names:
             if "path" in entry:
                 (folder / name).symlink_to(source / name)
             else:
                 shutil.move(source / name, folder / name)
-            files[name] = {"bytes": (folder / name).stat().st_size, "sha256": sha256_of_file(folder / name)}
         write_json(folder / MANIFEST, {**origin, "files": files})
     if "path" not in entry:
         remove(source)
-    print(f"{len(files)} files, {sum(file['bytes'] for file in files.values()):,} bytes")
+    print(f"{len(files)} files, {sum(int(file['bytes']) for file in files.values()):,} bytes")
 
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:
@@ -145,10 +146,10 @@ def _hub_errors_explained(repo: str, revision: str) -> Iterator[None]:
         raise StudyError(f"{repo}, revision {revision}: {_first_line(error)}. Check 'file' in the config.") from None
     except errors.HfHubHTTPError as error:
         raise StudyError(f"{repo}: the hub answered: {_first_line(error)}. Try again later.") from None
-    except (OSError, errors.HTTPError) as error:  # type: ignore[attr-defined]
+    except (OSError, errors.HTTPError) as error:
         raise StudyError(
-            f"{repo}: the hub cannot be reached ({_first_line(error)}). Run the download rules where there is a network, "
-            "or give a local 'path' in the config."
+            f"{repo}: the hub cannot be reached ({_first_line(error)}). Download where there is a network, or give a "
+            "local 'path' in the config."
         ) from None
 
 

@@ -90,3 +90,12 @@ def load_adapter(model: PreTrainedModel, folder: str | Path) -> Any:
     from peft import PeftModel
 
     return PeftModel.from_pretrained(model, str(folder), torch_device=device()).eval()
+
+
+def replace_adapter(model: Any, folder: str | Path) -> Any:
+    """Puts another checkpoint of the same training in the place of the adapter that the model has."""
+    from peft import set_peft_model_state_dict
+    from safetensors.torch import load_file
+
+    set_peft_model_state_dict(model, load_file(Path(folder) / "adapter_model.safetensors"))
+    return model

@@ -47,7 +47,8 @@ def load_runs(config: dict[str, Any]) -> list[Run]:
             runs.append(Run(dataset, model, method, seed, tuned))
     if len(set(runs)) < len(runs):
         twice = next(run for run in runs if runs.count(run) > 1)
-        raise StudyError(f"config: runs: {twice.dataset}, {twice.model}, {twice.method}, seed {twice.seed} stands twice")
+        name = f"{twice.dataset}, {twice.model}, {twice.method}, seed {twice.seed}"
+        raise StudyError(f"config: runs: {name} stands twice")
     for model in dict.fromkeys(run.model for run in runs if run.tuned):
         _check_training(model, config["models"][model])
     return runs

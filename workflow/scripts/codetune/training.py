@@ -219,6 +219,7 @@ class QLoraTrainer(SFTTrainer):  # type: ignore[misc]
     The trainer's own averages over batches, so that it depends on how samples are packed and batched.
     """
 
+    control: Any
     validation_bytes: int = 0
     evaluation_seconds: float = 0.0
 
@@ -257,9 +258,9 @@ class TrainingLog(TrainerCallback):  # type: ignore[misc]
         self.path.write_text("")
         self.start = time.monotonic()
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
+    def on_log(self, _args: Any, state: Any, _control: Any, logs: dict[str, float], **_: Any) -> None:
         """Appends what the trainer logs, less what depends on the clock."""
-        row = {key: logs[key] for key in self.KEPT if logs and key in logs}
+        row = {key: logs[key] for key in self.KEPT if key in logs}
         if not row:
             return
         row = {"step": state.global_step, "epoch": round(state.epoch or 0.0, 4), **row}
@@ -283,21 +284,16 @@ def check_isolation(model: Any, samples: list[TokenSample], tolerance: float = 0
     Raises:
         StudyError: The samples see one another.
     """
-    chosen = sorted(samples, key=len)[:3]
-    rows = pack_samples(chosen, sum(map(len, chosen)))
-    batch = {key: value.to(device()) for key, value in PackedCollator(0)(list(rows)).items() if key != "labels"}
-    order = pack([len(sample) for sample in chosen], sum(map(len, chosen)))[0]
+    shortest = sorted(samples, key=len)[:3]
+    row = pack_samples(shortest, sum(map(len, shortest)))[0]
+    batch = PackedCollator(0)([row])
     with _evaluating(model), torch.no_grad():
-        packed = model(**batch, use_cache=False).logits[0].float()
-        alone = torch.cat(
-            [
-                model(input_ids=torch.tensor([chosen[i].prompt + chosen[i].completion], device=device()), use_cache=False)
-                .logits[0]
-                .float()
-                for i in order
-            ]
-        )
-    error = ((packed - alone).norm() / alone.norm()).item()
+        packed = model(
+            input_ids=batch["input_ids"].to(device()), position_ids=batch["position_ids"].to(device()), use_cache=False
+        ).logits[0]
+        pieces = batch["input_ids"][0].split(row["seq_lengths"])
+        alone = torch.cat([model(input_ids=piece[None].to(device()), use_cache=False).logits[0] for piece in pieces])
+    error = ((packed - alone).float().norm() / alone.float().norm()).item()
     print(f"isolation of packed samples: relative error of the logits {error:.1e}", flush=True)
     if not error < tolerance:
         raise StudyError(

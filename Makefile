@@ -1,0 +1,55 @@
+# make demo       the whole study in small, on a CPU: generated data, miniature models   (minutes)
+# make test       all tests
+# make real-data  the miniature models on the real data set: make real-data DATA=path/to/code_alpaca_20k.json
+# make env        the virtual environment alone, from requirements.lock
+# make lint       style, types and workflow checks
+# make lock       requirements.lock and envs/*.yaml anew from pyproject.toml and what is installed
+
+PYTHON ?= $(shell command -v python3.11 || echo python3)
+BIN := .venv/bin
+SNAKEMAKE := $(BIN)/snakemake --workflow-profile profiles/local --cores all --quiet rules
+DEMO := build/demo/.made
+
+.PHONY: env demo real-data test lint format lock
+
+env: .venv/.installed
+
+.venv/.installed: requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "error: Python 3.11 is needed: make PYTHON=...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	touch $@
+
+$(DEMO): demo/make_samples.py demo/make_models.py | env
+	$(BIN)/python demo/make_samples.py build/demo/samples.json --text build/demo/text.jsonl
+	$(BIN)/python demo/make_models.py build/demo/models --text build/demo/text.jsonl
+	touch $@
+
+demo: env $(DEMO)
+	$(SNAKEMAKE) --configfile config/demo.yaml
+	@echo; cat results/demo/tables/table2.md; echo
+	@echo "Tables:  results/demo/tables/   Figures: results/demo/figures/   Data card: results/demo/data/codealpaca-20k/card.md"
+
+real-data: env $(DEMO)
+	@test -f "$(DATA)" || { echo "error: give the data set: make real-data DATA=path/to/code_alpaca_20k.json"; exit 1; }
+	mkdir -p build/real-data && ln -sfn "$(abspath $(DATA))" build/real-data/code_alpaca_20k.json
+	$(SNAKEMAKE) --configfile config/demo.yaml config/real-data.yaml
+	@echo; cat results/real-data/tables/table2.md
+
+test: env
+	$(BIN)/python -m pytest
+
+lint: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/mypy
+	$(BIN)/snakemake --workflow-profile profiles/local --lint
+
+format: env
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format --quiet .
+	$(BIN)/snakefmt Snakefile workflow/rules
+
+lock: env
+	$(BIN)/python envs/lock.py

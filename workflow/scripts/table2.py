@@ -1,0 +1,12 @@
+"""Rule table2."""
+
+from codetune.jobs import job
+
+with job(snakemake):
+    from codetune.tables import read_paper, table2, write_table2
+
+    params, inputs = snakemake.params, snakemake.input
+    tuned = [path for path, run in zip(inputs.summaries, params.runs, strict=True) if run["tuned"]]
+    records = dict(zip(tuned, inputs.records, strict=True))
+    table = table2(params.runs, params.models, params.methods, inputs.summaries, records, read_paper(inputs.paper))
+    write_table2(table, dict(snakemake.output.items()))
