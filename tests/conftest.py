@@ -1,0 +1,42 @@
+"""What the tests share: where the project is, a small study's data and models, and the real data where it lies."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+# Real data sets, tokenizers and model configurations lie outside the project. Tests that use them skip without them.
+REAL = Path(os.environ.get("CODETUNE_REAL_DATA", ROOT.parent / "shared" / "data"))
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "true"
+
+
+@pytest.fixture(scope="session")
+def real() -> Path:
+    """Folder with the real CodeAlpaca-20k, tokenizers and configurations."""
+    if not (REAL / "codealpaca" / "code_alpaca_20k.json").exists():
+        pytest.skip(f"the real data are not at {REAL} (set CODETUNE_REAL_DATA)")
+    return REAL
+
+
+@pytest.fixture(scope="session")
+def records() -> list[dict[str, str]]:
+    """A generated data set with its flaws."""
+    from make_samples import add_flaws, make_records
+
+    return add_flaws(make_records(300, seed=1), seed=1)
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with one miniature checkpoint of each architecture, pre-trained for a few steps."""
+    from make_models import build
+    from make_samples import as_documents, make_records
+
+    folder = tmp_path_factory.mktemp("checkpoints")
+    documents = [row["text"] for row in as_documents(make_records(200, seed=2), seed=2)]
+    for name in ("llama-3.2-1b", "gemma-2-2b", "qwen2.5-1.5b", "phi-3-mini"):
+        build(name, folder, documents, steps=6)
+    return folder

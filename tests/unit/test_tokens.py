@@ -1,0 +1,168 @@
+"""Serialisation, tokenisation, truncation and packing."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from codetune.errors import StudyError
+from codetune.prompts import Template, clean_completion
+from codetune.samples import Sample
+from codetune.tokens import (
+    TokenSample,
+    encode,
+    load_tokenizer,
+    pack,
+    read_tokens,
+    tokenize_dataset,
+    truncate,
+    write_tokens,
+)
+from conftest import ROOT
+
+SAMPLE = Sample(7, "Add two numbers", "a, b", "def add(a, b):\n    return a + b")
+MODELS = ["llama-3.2-1b", "gemma-2-2b", "qwen2.5-1.5b", "phi-3-mini"]
+REAL_TOKENIZERS = ["llama-3.2", "gemma-2", "qwen2.5", "phi-3-mini-4k-instruct"]
+
+
+class NoTokenizer:
+    eos_token = None
+    chat_template = None
+
+
+def test_the_paper_s_template(checkpoints):
+    template = Template("paper", load_tokenizer(checkpoints / "llama-3.2-1b"))
+    assert template.prompt(SAMPLE) == "<|user|> Add two numbers\na, b <|end|> <|assistant|>"
+    assert template.completion(SAMPLE) == " def add(a, b):\n    return a + b <|end|>"
+    assert template.prompt(Sample(0, "Hi", "", "x")) == "<|user|> Hi <|end|> <|assistant|>"
+
+
+@pytest.mark.parametrize("name", ["paper", "chat"])
+def test_a_tokenizer_that_cannot_serve_a_template_is_an_error(name):
+    with pytest.raises(StudyError, match="end token|chat template"):
+        _ = Template(name, NoTokenizer()).ending
+
+
+@pytest.mark.parametrize("template", ["paper", "chat"])
+@pytest.mark.parametrize("model", MODELS)
+def test_every_completion_ends_with_the_model_s_end_token(checkpoints, model, template):
+    tokenizer = load_tokenizer(checkpoints / model)
+    (tokens,) = encode([SAMPLE], tokenizer, Template(template, tokenizer))
+    assert tokens.completion[-1] == tokenizer.eos_token_id
+    assert tokens.completion.count(tokenizer.eos_token_id) == 1
+    text = tokenizer.decode(tokens.completion[:-1])
+    assert clean_completion(text) == SAMPLE.output
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_begin_token_stands_where_the_model_wants_it(checkpoints, model):
+    tokenizer = load_tokenizer(checkpoints / model)
+    (tokens,) = encode([SAMPLE], tokenizer, Template("paper", tokenizer))
+    assert tokens.prompt.count(tokenizer.bos_token_id) == (0 if "qwen" in model else 1)
+    assert tokenizer.bos_token_id not in tokens.completion
+
+
+@pytest.mark.parametrize("name", REAL_TOKENIZERS)
+@pytest.mark.parametrize("template", ["paper", "chat"])
+def test_real_tokenizers_round_trip_and_end(real, name, template):
+    tokenizer = load_tokenizer(real / "tokenizers" / name)
+    serialisation = Template(template, tokenizer)
+    (tokens,) = encode([SAMPLE], tokenizer, serialisation)
+    assert clean_completion(tokenizer.decode(tokens.completion[:-1])) == SAMPLE.output
+    end = tokenizer.convert_ids_to_tokens(tokens.completion[-1])
+    chat_ends = {"llama-3.2": "<|eot_id|>", "gemma-2": "<end_of_turn>", "qwen2.5": "<|im_end|>"}
+    expected = tokenizer.eos_token if template == "paper" else chat_ends.get(name, "<|end|>")
+    assert end == expected
+
+
+def test_no_prompt_holds_today_s_date(real):
+    prompt = Template("chat", load_tokenizer(real / "tokenizers" / "llama-3.2")).prompt(SAMPLE)
+    assert "Today Date: 26 Jul 2024" in prompt
+
+
+def test_real_llama_token_counts_imply_packing(real):
+    """Table 1's 15 steps an epoch at batch 160 follow from packing; unpacked there would be about 125."""
+    from codetune.samples import clean, read_records
+
+    tokenizer = load_tokenizer(real / "tokenizers" / "llama-3.2")
+    samples, _ = clean(read_records(real / "codealpaca" / "code_alpaca_20k.json"))
+    tokens = encode(samples, tokenizer, Template("chat", tokenizer))
+    bins = pack([len(sample) for sample in truncate(tokens, 1024)[0]], 1024)
+    assert 14 <= -(-len(bins) // 160) <= 15
+
+
+def test_truncation_cuts_completions_and_drops_what_has_no_room():
+    samples = [TokenSample(0, [1] * 5, [2] * 5), TokenSample(1, [1] * 5, [2] * 9), TokenSample(2, [1] * 12, [2])]
+    kept, facts = truncate(samples, 10)
+    assert kept == [samples[0], TokenSample(1, [1] * 5, [2] * 5)]
+    assert facts == {"truncated": 1, "dropped": 1}
+
+
+def test_packing_places_every_sample_once_and_fits():
+    import random
+
+    rng = random.Random(0)
+    for capacity in (16, 100, 1024):
+        lengths = [rng.randint(1, capacity) for _ in range(500)]
+        bins = pack(lengths, capacity)
+        assert sorted(index for members in bins for index in members) == list(range(500))
+        assert all(sum(lengths[i] for i in members) <= capacity for members in bins)
+        assert len(bins) >= -(-sum(lengths) // capacity)
+
+
+def test_packing_is_as_tight_as_the_peer_s():
+    from datasets import Dataset
+    from trl import pack_dataset
+
+    lengths = [17 + (i * i * 31) % 240 for i in range(900)]
+    rows = Dataset.from_dict({"input_ids": [[1] * n for n in lengths]})
+    peer = pack_dataset(rows, 1024, "bfd", map_kwargs={"batch_size": len(lengths)})
+    assert len(pack(lengths, 1024)) <= len(peer)
+
+
+def test_token_sets_survive_the_file_and_their_bytes_are_stable(tmp_path):
+    samples = [TokenSample(3, [1, 2], [3]), TokenSample(9, [4], [5, 6, 7])]
+    for name in ("a.arrow", "b.arrow"):
+        write_tokens(tmp_path / name, samples)
+    assert read_tokens(tmp_path / "a.arrow") == samples
+    assert (tmp_path / "a.arrow").read_bytes() == (tmp_path / "b.arrow").read_bytes()
+    (tmp_path / "c.arrow").write_bytes(b"nothing of the kind")
+    with pytest.raises(StudyError, match="not a token set"):
+        read_tokens(tmp_path / "c.arrow")
+
+
+def make_tokens(folder, checkpoint, samples, max_length=64):
+    folder.mkdir()
+    line = "".join(json.dumps(vars(sample)) + "\n" for sample in samples)
+    for part in ("train", "validation", "test"):
+        (folder / f"{part}.jsonl").write_text(line)
+    targets = {part: str(folder / f"{part}.arrow") for part in ("train", "validation", "test")}
+    targets["stats"] = str(folder / "stats.json")
+    parts = {part: str(folder / f"{part}.jsonl") for part in ("train", "validation", "test")}
+    tokenize_dataset(parts, str(checkpoint), "paper", max_length, targets)
+    return targets
+
+
+def test_statistics_count_what_the_token_sets_hold(tmp_path, checkpoints):
+    long = Sample(8, "Repeat", "", "word " * 100)
+    targets = make_tokens(tmp_path / "x", checkpoints / "llama-3.2-1b", [SAMPLE, long])
+    facts = json.loads((tmp_path / "x" / "stats.json").read_text())["parts"]
+    train = read_tokens(targets["train"])
+    assert facts["train"]["tokens"] == sum(map(len, train))
+    assert facts["train"]["truncated"] == 1
+    assert facts["train"]["longest"] == 64
+    assert facts["test"]["truncated"] == 0  # a test prompt is never cut
+    assert facts["test"]["longest"] > 64
+
+
+def test_a_split_longer_than_the_limit_throughout_is_an_error(tmp_path, checkpoints):
+    with pytest.raises(StudyError, match="no sample is shorter than max_length = 16"):
+        make_tokens(tmp_path / "x", checkpoints / "llama-3.2-1b", [Sample(0, "word " * 50, "", "x")], 16)
+
+
+def test_tokenising_loads_no_torch(checkpoints):
+    code = (
+        "import sys; from codetune.tokens import load_tokenizer; "
+        f"load_tokenizer({str(checkpoints / 'llama-3.2-1b')!r})('x'); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT / "workflow/scripts")
