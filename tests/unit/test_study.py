@@ -69,7 +69,9 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("path", "value", "message"), CASES, ids=[".".join(map(str, c[0])) + f"={c[1]}" for c in CASES])
+@pytest.mark.parametrize(
+    ("path", "value", "message"), CASES, ids=[".".join(map(str, c[0])) + f"={c[1]}" for c in CASES]
+)
 def test_a_mistake_gives_one_clear_line(config, path, value, message):
     with pytest.raises(StudyError) as error:
         load_runs(edit(config, path, value))

@@ -76,9 +76,7 @@ def fetch_model(entry: dict[str, Any], target: str | Path, weights: bool) -> Non
         names = _download(entry["repo"], entry["revision"], source, patterns)
         origin = {"repo": entry["repo"], "revision": entry["revision"]}
     _check_complete(names, weights, str(entry.get("path", entry.get("repo"))))
-    files = {
-        name: {"bytes": (source / name).stat().st_size, "sha256": sha256_of_file(source / name)} for name in names
-    }
+    files = {name: {"bytes": (source / name).stat().st_size, "sha256": sha256_of_file(source / name)} for name in names}
     with atomic(target) as folder:
         folder.mkdir()
         for name in names:

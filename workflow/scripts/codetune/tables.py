@@ -116,9 +116,10 @@ def table2(
         gains = _gains(scores[key], untuned.get((dataset, model)), methods[method])
         rows.append(row | _training(paths, records) | gains)
     order = [(row["model"], row["method"]) for row in paper["table2"] if "model" in row]
-    ours = _in_order(rows, order, [key[1:] for key in groups]).astype(object)
-    theirs = pd.DataFrame([_quoted(row) for row in paper["table2"] if "model" not in row], columns=ours.columns)
-    return pd.concat([theirs.astype(object), ours], ignore_index=True)
+    ours = _in_order(rows, order, [key[1:] for key in groups])
+    theirs = pd.DataFrame([_quoted(row) for row in paper["table2"] if "model" not in row])
+    whole = dict.fromkeys(("trainable", "steps", "seeds", "samples"), "Int64")
+    return pd.concat([theirs.reindex(columns=ours.columns).astype(object), ours], ignore_index=True).astype(whole)
 
 
 def _training(paths: list[str], records: dict[str, str]) -> Row:

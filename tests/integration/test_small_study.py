@@ -1,0 +1,276 @@
+"""A small study from end to end, with real QLoRA on a CPU: results, reruns, repeatability, and a failing job."""
+
+import csv
+import hashlib
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT
+
+sys.path.insert(0, str(ROOT / "tests" / "workflow"))
+from test_dag import plan, snakemake
+
+LOCAL = ("--workflow-profile", "profiles/local", "--configfile", "small.yaml")
+MODELS = ("llama-3.2-1b", "gemma-2-2b", "qwen2.5-1.5b", "phi-3-mini")
+RUN = "runs/codealpaca-20k/llama-3.2-1b"
+
+
+def small_config(checkpoints, records_path, count):
+    """Two tuned models, four untuned, a few steps each."""
+    everywhere = {"batch_size": 8, "micro_batch": 4, "epochs": 2}
+    return {
+        "runs": [
+            {"datasets": ["codealpaca-20k"], "models": list(MODELS[:2]), "methods": ["base", "qlora"], "seeds": [0]},
+            {"datasets": ["codealpaca-20k"], "models": list(MODELS[2:]), "methods": ["base"], "seeds": [0]},
+        ],
+        "datasets": {
+            "codealpaca-20k": {
+                "path": str(records_path),
+                "records": count,
+                "sha256": hashlib_of(records_path),
+                "split": {"train": 0.7, "validation": 0.15, "test": 0.15},
+            }
+        },
+        "models": {name: {"path": str(checkpoints / name), **everywhere} for name in MODELS},
+        "quantization": {"compute_dtype": "float32"},
+        "tokenization": {"max_length": 256},
+        "training": {"learning_rate": 2e-3},
+        "generation": {"max_new_tokens": 24},
+        "curve": {"samples": 8},
+        "threads": {"training": 1, "generation": 1},
+    }
+
+
+def hashlib_of(path):
+    from codetune.samples import read_records, sha256_of_records
+
+    return sha256_of_records(read_records(path))
+
+
+def make_project(folder, checkpoints, records):
+    folder.mkdir()
+    for name in ("Snakefile", "workflow", "config", "profiles", "envs"):
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+    data = folder / "records.json"
+    data.write_text(json.dumps(records))
+    (folder / "small.yaml").write_text(yaml.safe_dump(small_config(checkpoints, data, len(records))))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory, checkpoints, records):
+    """A finished small study."""
+    folder = make_project(tmp_path_factory.mktemp("study") / "project", checkpoints, records)
+    done = snakemake(*LOCAL, "--cores", "2", cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def test_everything_asked_for_is_there(study):
+    results = study / "results"
+    for name in ("table1", "table2"):
+        for kind in ("csv", "md", "tex"):
+            assert (results / "tables" / f"{name}.{kind}").stat().st_size > 100
+    for name in ("figure1", "figure2"):
+        for kind in ("png", "svg", "pdf"):
+            assert (results / "figures" / f"{name}.{kind}").stat().st_size > 1000
+    with open(results / "tables" / "table2.csv") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 2 + 6
+    assert all(0 <= float(row["rouge_l"]) <= 1 for row in rows[2:])
+
+
+def test_table2_follows_from_the_predictions(study):
+    from codetune.metrics import rouge_l
+    from codetune.samples import read_samples
+
+    references = {s.id: s.output for s in read_samples(study / "results/data/codealpaca-20k/test.jsonl")}
+    predictions = [json.loads(line) for line in open(study / "results" / RUN / "qlora/seed0/predictions.jsonl")]
+    assert [p["id"] for p in predictions] == list(references)
+    mean = sum(rouge_l(references[p["id"]], p["text"]).f1 for p in predictions) / len(predictions)
+    with open(study / "results/tables/table2.csv") as stream:
+        rows = {(row["model"], row["method"]): row for row in csv.DictReader(stream)}
+    assert float(rows["Llama-3.2-1B", "qlora"]["rouge_l"]) == pytest.approx(mean)
+
+
+def test_training_lowers_the_validation_loss_and_keeps_the_best(study):
+    folder = study / "results" / RUN / "qlora/seed0"
+    log = [json.loads(line) for line in open(folder / "training_log.jsonl")]
+    losses = {row["step"]: row["eval_loss"] for row in log if "eval_loss" in row}
+    record = json.loads((folder / "training.json").read_text())
+    best = record["result"]["best_step"]
+    assert losses[best] == min(losses[step] for step in losses if step > 0) == record["result"]["best_validation_loss"]
+    assert losses[best] < losses[0]
+    kept = folder / "checkpoints" / f"step-{best:06d}" / "adapter_model.safetensors"
+    assert kept.read_bytes() == (folder / "adapter" / "adapter_model.safetensors").read_bytes()
+    assert not (folder / "trainer").exists()
+
+
+def test_the_curve_has_the_untuned_model_and_every_checkpoint(study):
+    folder = study / "results" / RUN / "qlora/seed0"
+    steps = [point["step"] for point in json.loads((folder / "curve.json").read_text())["points"]]
+    record = json.loads((folder / "training.json").read_text())
+    assert steps == [0, *record["result"]["checkpoints"]]
+
+
+def test_a_curve_s_point_is_what_its_checkpoint_generates(study, checkpoints):
+    """The adapters that take turns beside one base give what each gives alone."""
+    from codetune.curves import choose_subset
+    from codetune.generation import generate
+    from codetune.metrics import rouge_l
+    from codetune.models import load_adapter, load_base
+    from codetune.samples import read_samples
+    from codetune.tokens import load_tokenizer, read_tokens
+
+    folder = study / "results" / RUN / "qlora/seed0"
+    curve = json.loads((folder / "curve.json").read_text())
+    last = curve["points"][-1]
+    base = load_base(checkpoints / MODELS[0], {"type": "nf4", "double": True, "compute_dtype": "float32"}, "sdpa")
+    model = load_adapter(base, folder / "checkpoints" / f"step-{last['step']:06d}")
+    prompts = read_tokens(study / "results/tokens/codealpaca-20k" / MODELS[0] / "validation.arrow")
+    ids = choose_subset([prompt.id for prompt in prompts], 8)
+    assert sorted(ids) == curve["samples"]
+    settings = {"max_new_tokens": 24, "batch_size": 64, "batch_tokens": 32768}
+    chosen = [prompt for prompt in prompts if prompt.id in ids]
+    predictions = generate(model, load_tokenizer(checkpoints / MODELS[0]), chosen, settings)
+    references = {s.id: s.output for s in read_samples(study / "results/data/codealpaca-20k/validation.jsonl")}
+    mean = sum(rouge_l(references[p.id], p.text).f1 for p in predictions) / len(predictions)
+    assert last["rouge_l"] == pytest.approx(mean)
+
+
+def test_the_adapter_is_one_that_peft_takes_as_it_is(study, checkpoints):
+    from peft import PeftConfig, PeftModel
+    from transformers import AutoModelForCausalLM
+
+    folder = study / "results" / RUN / "qlora/seed0/adapter"
+    assert sorted(path.name for path in folder.iterdir() if path.name[0] != ".") == [
+        "README.md",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    ]
+    config = PeftConfig.from_pretrained(folder)
+    assert (config.r, config.lora_alpha, config.lora_dropout) == (8, 16, 0.05)
+    assert sorted(config.target_modules) == sorted(
+        ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+    )
+    model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(checkpoints / MODELS[0]), folder)
+    assert model.get_nb_trainable_parameters()[0] == 0
+    card = (folder / "README.md").read_text()
+    assert yaml.safe_load(card.split("---")[1])["library_name"] == "peft"
+
+
+def test_records_name_what_went_in(study):
+    record = json.loads((study / "results" / RUN / "qlora/seed0/training.json").read_text())
+    tokens = study / "results/tokens/codealpaca-20k/llama-3.2-1b/train.arrow"
+    assert record["inputs_sha256"]["train"] == hashlib.sha256(tokens.read_bytes()).hexdigest()
+    assert record["parameters"]["dtype"] == "float32"
+    assert record["environment"]["packages"]["torch"].startswith("2.13.0")
+    generation = json.loads((study / "results" / RUN / "qlora/seed0/generation.json").read_text())
+    base = json.loads((study / "results" / RUN / "base/seed0/generation.json").read_text())
+    assert generation["settings"] == base["settings"]
+    assert generation["checkpoint"] == base["checkpoint"]
+    assert "adapter" in generation["inputs_sha256"]
+
+
+def test_a_finished_study_has_nothing_to_do_and_a_touch_changes_nothing(study):
+    for path in (study / "workflow").rglob("*.py"):
+        path.touch()
+    assert plan(*LOCAL, cwd=study) == {}
+
+
+def test_a_changed_module_reruns_what_uses_it(study, tmp_path):
+    module = study / "workflow/scripts/codetune/metrics.py"
+    before = module.read_text()
+    module.write_text(before + "\nCHANGED = True\n")
+    try:
+        jobs = plan(*LOCAL, cwd=study)
+    finally:
+        module.write_text(before)
+    assert jobs["score"] == 6
+    assert jobs["curve"] == 2
+    assert jobs["table2"] == jobs["figure2"] == 1
+    assert not jobs.keys() & {"finetune", "generate", "tokenize", "split", "table1", "figure1"}
+
+
+def test_an_edited_model_entry_reruns_its_branch_alone(study):
+    config = yaml.safe_load((study / "small.yaml").read_text())
+    config["models"]["gemma-2-2b"]["epochs"] = 3
+    (study / "edited.yaml").write_text(yaml.safe_dump(config))
+    done = snakemake(
+        "-n", "--workflow-profile", "profiles/local", "--configfile", "edited.yaml", "--cores", "1", cwd=study
+    )
+    text = done.stdout + done.stderr
+    jobs = plan("--workflow-profile", "profiles/local", "--configfile", "edited.yaml", cwd=study)
+    assert (jobs["finetune"], jobs["curve"], jobs["generate"], jobs["score"]) == (1, 1, 1, 1)
+    assert not jobs.keys() & {"tokenize", "split", "download_model", "download_tokenizer"}
+    assert "output: results/runs/codealpaca-20k/llama-3.2-1b" not in text
+
+
+def test_a_new_label_redraws_and_trains_nothing(study):
+    config = yaml.safe_load((study / "small.yaml").read_text())
+    config["models"]["phi-3-mini"]["label"] = "Phi"
+    (study / "edited.yaml").write_text(yaml.safe_dump(config))
+    jobs = plan("--workflow-profile", "profiles/local", "--configfile", "edited.yaml", cwd=study)
+    assert not jobs.keys() & {"finetune", "generate", "curve", "score", "tokenize"}
+    assert jobs["table2"] == 1
+
+
+def test_figures_are_redrawn_without_torch_or_gpu(study, tmp_path):
+    (tmp_path / "torch.py").write_text("raise ImportError('torch is not to be loaded')")
+    figure = study / "results/figures/figure2.svg"
+    before = figure.read_bytes()
+    figure.unlink()
+    done = snakemake(
+        *LOCAL, "--cores", "1", "--forcerun", "figure1", "figure2", "--", "figures", cwd=study, PYTHONPATH=str(tmp_path)
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert figure.read_bytes() == before
+
+
+def digests(folder):
+    paths = [
+        path
+        for pattern in ("runs/**/predictions.jsonl", "runs/**/scores.jsonl", "runs/**/summary.json", "tables/*")
+        for path in (folder / "results").glob(pattern)
+    ]
+    paths += (folder / "results").glob("runs/**/*.safetensors")
+    paths += (folder / "results").glob("runs/**/training_log.jsonl")
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+def test_the_same_command_twice_gives_the_same_bytes(study, tmp_path, checkpoints, records):
+    again = make_project(tmp_path / "again", checkpoints, records)
+    shutil.copy(study / "records.json", again / "records.json")
+    done = snakemake(*LOCAL, "--cores", "2", cwd=again)
+    assert done.returncode == 0, done.stdout + done.stderr
+    first = digests(study)
+    assert len(first) > 25
+    assert digests(again) == first
+
+
+def test_a_failing_job_says_why_on_the_console_and_leaves_no_output(study):
+    """Asked for a GPU where there is none: one line, no traceback, and the log's place."""
+    done = snakemake(
+        *LOCAL,
+        "--cores",
+        "1",
+        "--resources",
+        "gpu=1",
+        "--forcerun",
+        "generate",
+        "--",
+        f"results/{RUN}/base/seed0/predictions.jsonl",
+        cwd=study,
+        CUDA_VISIBLE_DEVICES="",
+    )
+    text = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "error: this job asks for 1 GPU(s), none found. Run with '--resources gpu=0' to use the CPU" in text
+    assert "Traceback" not in text
+    assert "results/logs/generate/codealpaca-20k/llama-3.2-1b/base/seed0.log" in text
+    assert not Path(study / "results" / RUN / "base/seed0/predictions.jsonl").exists()

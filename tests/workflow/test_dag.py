@@ -1,0 +1,143 @@
+"""The plan: what runs, what is asked by name, what a mistake says, and that the code is clean."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+BIN = Path(sys.executable).parent
+TUNED = ["llama-3.2-1b", "llama-3.2-3b", "gemma-2-2b", "qwen2.5-1.5b", "qwen2.5-3b"]
+
+
+def snakemake(*arguments, cwd=ROOT, **environment):
+    return subprocess.run(
+        [BIN / "snakemake", *arguments],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def plan(*arguments, cwd=ROOT, **environment):
+    """Number of jobs of each rule in a dry run."""
+    done = snakemake("-n", "--cores", "all", *arguments, cwd=cwd, **environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    table = (done.stdout + done.stderr).partition("Job stats:")[2].partition("total")[0]
+    return Counter({name: int(count) for name, count in re.findall(r"^(\S+) +(\d+)$", table, re.MULTILINE)})
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A fresh copy of the project's workflow."""
+    for name in ("Snakefile", "workflow", "config", "profiles", "envs"):
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
+    return tmp_path
+
+
+def test_the_full_study_is_five_tuned_models_and_six_untuned(project):
+    jobs = plan("--resources", "gpu=4", cwd=project)
+    assert jobs["finetune"] == jobs["curve"] == 5
+    assert jobs["generate"] == jobs["score"] == 11
+    assert jobs["tokenize"] == jobs["download_model"] == 6
+    assert jobs["table1"] == jobs["table2"] == jobs["figure1"] == jobs["figure2"] == 1
+
+
+@pytest.mark.parametrize("model", TUNED)
+def test_a_model_s_name_asks_for_its_branch_alone(project, model):
+    jobs = plan(model, cwd=project)
+    assert (jobs["finetune"], jobs["curve"], jobs["generate"], jobs["score"]) == (1, 1, 2, 2)
+    assert jobs["download_model"] == 1
+
+
+def test_the_untuned_comparison_has_no_training(project):
+    jobs = plan("phi-3-mini", cwd=project)
+    assert (jobs["finetune"], jobs["generate"]) == (0, 1)
+
+
+def test_table1_needs_neither_weights_nor_training(project):
+    jobs = plan("table1", cwd=project)
+    assert jobs["download_tokenizer"] == jobs["tokenize"] == 5
+    assert jobs["download_model"] == jobs["finetune"] == 0
+
+
+@pytest.mark.parametrize("target", ["figures", "figure1", "figure2", "table2"])
+def test_other_targets_can_be_asked_by_name(project, target):
+    assert plan(target, cwd=project)["finetune"] == 5
+
+
+def test_gpu_rules_ask_for_one_gpu_and_others_for_none(project):
+    done = snakemake("-n", "--cores", "8", "--resources", "gpu=4", cwd=project)
+    for rule, resources in re.findall(r"rule (\w+):.*?resources: ([^\n]*)", done.stdout + done.stderr, re.DOTALL):
+        if rule in ("finetune", "generate", "curve"):
+            assert "gpu=1" in resources, rule
+        elif rule != "all":
+            assert "gpu=0" in resources, rule
+
+
+MISTAKES = [
+    ("trainin: {}", "error: config: 'trainin' is unknown; did you mean 'training'?"),
+    ("runs: [{datasets: [codealpaca-20k], models: [gema], methods: [base], seeds: [0]}]", "'gema' is unknown"),
+    ("datasets: {codealpaca-20k: {split: {test: 0.2}}}", "train + validation + test is 1.1, but has to be 1"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), MISTAKES)
+def test_a_mistake_in_the_config_gives_one_line(project, text, message):
+    (project / "mine.yaml").write_text(text)
+    done = snakemake("-n", "--cores", "1", "--configfile", "mine.yaml", cwd=project)
+    assert done.returncode == 1
+    lines = [line for line in done.stderr.splitlines() if "error" in line.lower() or "Traceback" in line]
+    assert len(lines) == 1
+    assert message in lines[0]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["snakefmt", "--check", "Snakefile", "workflow/rules"],
+        ["mypy"],
+        ["snakemake", "--workflow-profile", "profiles/local", "--lint"],
+    ],
+    ids=" ".join,
+)
+def test_the_code_is_clean(command):
+    done = subprocess.run([BIN / command[0], *command[1:]], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_rule_says_what_it_does_and_where_it_logs():
+    for path in (ROOT / "workflow/rules").glob("*.smk"):
+        for rule in re.split(r"^rule ", path.read_text(), flags=re.MULTILINE)[1:]:
+            name = rule.partition(":")[0]
+            assert re.match(r'\w+:\n    """[^"]+"""', rule), name
+            for part in ("log:", "benchmark:", "conda:", "threads:", "mem_mb=", "runtime=", "gpu=", "code=code("):
+                assert part in rule, f"{name} lacks {part}"
+
+
+def test_every_key_of_the_config_is_documented():
+    import json
+
+    schema = json.loads((ROOT / "workflow/schemas/config.schema.json").read_text())
+    text = (ROOT / "config/README.md").read_text()
+
+    def keys(node):
+        for name, child in node.get("properties", {}).items():
+            yield name
+            yield from keys(child)
+        for name in ("items", "additionalProperties"):
+            if isinstance(node.get(name), dict):
+                yield from keys(node[name])
+
+    missing = {name for name in keys(schema) if f"`{name}`" not in text}
+    assert not missing
