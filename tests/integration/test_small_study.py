@@ -201,11 +201,10 @@ def test_an_edited_model_entry_reruns_its_branch_alone(study):
     config = yaml.safe_load((study / "small.yaml").read_text())
     config["models"]["gemma-2-2b"]["epochs"] = 3
     (study / "edited.yaml").write_text(yaml.safe_dump(config))
-    done = snakemake(
-        "-n", "--workflow-profile", "profiles/local", "--configfile", "edited.yaml", "--cores", "1", cwd=study
-    )
+    edited = ("--workflow-profile", "profiles/local", "--configfile", "edited.yaml")
+    done = snakemake("-n", *edited, "--cores", "1", cwd=study)
     text = done.stdout + done.stderr
-    jobs = plan("--workflow-profile", "profiles/local", "--configfile", "edited.yaml", cwd=study)
+    jobs = plan(*edited, cwd=study)
     assert (jobs["finetune"], jobs["curve"], jobs["generate"], jobs["score"]) == (1, 1, 1, 1)
     assert not jobs.keys() & {"tokenize", "split", "download_model", "download_tokenizer"}
     assert "output: results/runs/codealpaca-20k/llama-3.2-1b" not in text

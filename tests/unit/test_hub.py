@@ -104,14 +104,10 @@ def fetch(endpoint, entry, target, call="fetch_model(entry, target, weights=True
         "except StudyError as error:\n    print('error:', error)\n"
     )
     settings = {"HF_ENDPOINT": endpoint, "HF_TOKEN": "hf_secret", "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
+    settings |= {"PYTHONPATH": str(ROOT / "workflow/scripts"), "HF_HOME": str(target.parent / "hf")}
     done = subprocess.run(
         [sys.executable, "-c", code, json.dumps(entry), str(target)],
-        env={
-            **os.environ,
-            **settings,
-            "PYTHONPATH": str(ROOT / "workflow/scripts"),
-            "HF_HOME": str(target.parent / "hf"),
-        },
+        env={**os.environ, **settings},
         capture_output=True,
         text=True,
         timeout=120,

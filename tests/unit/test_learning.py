@@ -198,9 +198,8 @@ def test_nothing_of_a_checkpoint_s_own_decoding_settings_is_left(checkpoints):
     """Qwen2.5 ships a repetition penalty, which greedy decoding would inherit."""
     model = load_base(checkpoints / "qwen2.5-1.5b", FP32, "sdpa")
     assert model.generation_config.repetition_penalty == 1.05
-    generate(
-        model, load_tokenizer(checkpoints / "qwen2.5-1.5b"), tokens_for(checkpoints / "qwen2.5-1.5b", 2), GENERATION
-    )
+    prompts = tokens_for(checkpoints / "qwen2.5-1.5b", 2)
+    generate(model, load_tokenizer(checkpoints / "qwen2.5-1.5b"), prompts, GENERATION)
     assert model.generation_config.repetition_penalty == 1.0
     assert model.generation_config.do_sample is False
 

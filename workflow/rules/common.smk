@@ -18,7 +18,7 @@ except StudyError as error:
     sys.exit(f"error: {error}")
 
 # A plan needs no conda. A run does, and Snakemake says so where there is none.
-if workflow.dryrun and shutil.which("conda") is None:
+if workflow.output_settings.dryrun and shutil.which("conda") is None:
     workflow.deployment_settings.deployment_method = frozenset()
 
 MODELS = list(dict.fromkeys(run.model for run in RUNS))

@@ -21,7 +21,7 @@ rule tokenize:
         "<benchmarks>/tokenize/{dataset}/{model}.tsv"
     conda:
         "../../envs/tokenize.yaml"
-    threads: 1 # a job of 2 would wait for two free cores, and hold up the training behind it
+    threads: 1  # a job of 2 would wait for two free cores, and hold up the training behind it
     resources:
         mem_mb=3000,
         runtime=20,

@@ -76,7 +76,9 @@ def fetch_model(entry: dict[str, Any], target: str | Path, weights: bool) -> Non
         names = _download(entry["repo"], entry["revision"], source, patterns)
         origin = {"repo": entry["repo"], "revision": entry["revision"]}
     _check_complete(names, weights, str(entry.get("path", entry.get("repo"))))
-    files = {name: {"bytes": (source / name).stat().st_size, "sha256": sha256_of_file(source / name)} for name in names}
+    files: dict[str, Any] = {
+        name: {"bytes": (source / name).stat().st_size, "sha256": sha256_of_file(source / name)} for name in names
+    }
     with atomic(target) as folder:
         folder.mkdir()
         for name in names:
@@ -87,7 +89,7 @@ def fetch_model(entry: dict[str, Any], target: str | Path, weights: bool) -> Non
         write_json(folder / MANIFEST, {**origin, "files": files})
     if "path" not in entry:
         remove(source)
-    print(f"{len(files)} files, {sum(int(file['bytes']) for file in files.values()):,} bytes")
+    print(f"{len(files)} files, {sum(file['bytes'] for file in files.values()):,} bytes")
 
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:
