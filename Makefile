@@ -1,6 +1,6 @@
 # make demo       the whole study in small, on a CPU: generated data, miniature models   (minutes)
 # make test       all tests
-# make real-data  the miniature models on the real data set: make real-data DATA=path/to/code_alpaca_20k.json
+# make real-data  miniature models on the real data set: make real-data DATA=path/to/code_alpaca_20k.json   (an hour)
 # make env        the virtual environment alone, from requirements.lock
 # make lint       style, types and workflow checks
 # make lock       requirements.lock and envs/*.yaml anew from pyproject.toml and what is installed
@@ -9,6 +9,7 @@ PYTHON ?= $(shell command -v python3.11 || echo python3)
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --workflow-profile profiles/local --cores all --quiet rules
 DEMO := build/demo/.made
+READING := results/real-data/data/codealpaca-20k/train.jsonl
 
 .PHONY: env demo real-data test lint format lock
 
@@ -21,8 +22,9 @@ env: .venv/.installed
 	touch $@
 
 $(DEMO): demo/make_samples.py demo/make_models.py | env
-	$(BIN)/python demo/make_samples.py build/demo/samples.json --text build/demo/text.jsonl
-	$(BIN)/python demo/make_models.py build/demo/models --text build/demo/text.jsonl
+	$(BIN)/python demo/make_samples.py build/demo/samples.json
+	$(BIN)/python demo/make_samples.py build/demo/reading.json --seed 2 --count 2468 --clean
+	$(BIN)/python demo/make_models.py build/demo/models --read build/demo/reading.json
 	touch $@
 
 demo: env $(DEMO)
@@ -30,10 +32,12 @@ demo: env $(DEMO)
 	@echo; cat results/demo/tables/table2.md; echo
 	@echo "Tables:  results/demo/tables/   Figures: results/demo/figures/   Data card: results/demo/data/codealpaca-20k/card.md"
 
-real-data: env $(DEMO)
+real-data: env
 	@test -f "$(DATA)" || { echo "error: give the data set: make real-data DATA=path/to/code_alpaca_20k.json"; exit 1; }
 	mkdir -p build/real-data && ln -sfn "$(abspath $(DATA))" build/real-data/code_alpaca_20k.json
-	$(SNAKEMAKE) --configfile config/demo.yaml config/real-data.yaml
+	$(SNAKEMAKE) --configfile config/real-data.yaml -- $(READING)
+	test -d build/real-data/models || $(BIN)/python demo/make_models.py build/real-data/models --read $(READING) --steps 700 --vocabulary 2048
+	$(SNAKEMAKE) --configfile config/demo.yaml config/real-data.yaml config/real-data-models.yaml
 	@echo; cat results/real-data/tables/table2.md
 
 test: env

@@ -1,22 +1,22 @@
 """Builds the demo's models: the real architectures in miniature, with a tokenizer trained here, briefly pre-trained.
 
-Usage: python demo/make_models.py OUTPUT_FOLDER --text TEXT.jsonl [--only NAME] [--jobs N]
+Usage: python demo/make_models.py OUTPUT_FOLDER --read RECORDS.json [--steps N] [--vocabulary N] [--jobs N]
 
-Each model is pre-trained on plain documents (`make_samples.py --text`). It never sees the study's samples nor its
-templates, so that fine-tuning has something to teach. Seeded; the same machine makes the same bytes.
+Each model is pre-trained on documents made of records in CodeAlpaca's format, in layouts that the study does not use:
+it never sees the study's templates, so that fine-tuning has something to teach. Give it other records than those that
+the study tests on. Seeded; the same machine makes the same bytes.
 """
 
 import argparse
 import json
 import multiprocessing
 import os
+import random
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-VOCABULARY = 1024
 BLOCK = 128  # tokens
-STEPS = 240
 BATCH = 8  # blocks
 LEARNING_RATE = 3e-3
 
@@ -31,6 +31,12 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "qwen2.5-3b": ("Qwen2", {"hidden_size": 192, "intermediate_size": 448, "num_hidden_layers": 4}),
     "phi-3-mini": ("Phi3", {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 3}),
 }
+LAYOUTS = (
+    "# {request}\n{code}\n",
+    "Task: {request}\nSolution: {code}\n",
+    "<|question|> {request} <|answer|> {code}\n",
+    "[request] {request} [code] {code}\n",
+)
 BEGIN, END, PAD = "<|begin|>", "<|eot|>", "<|pad|>"
 WITHOUT_BEGIN = {"Qwen2"}  # Qwen's tokenizer adds no begin token
 CHAT_TEMPLATE = (
@@ -39,7 +45,17 @@ CHAT_TEMPLATE = (
 )
 
 
-def make_tokenizer(documents: list[str], adds_begin: bool) -> Any:
+def as_documents(records: list[dict[str, str]], seed: int = 0) -> list[str]:
+    """The records as documents in several layouts, none of them the study's: what a model may have read before."""
+    rng = random.Random(seed)
+    documents = []
+    for record in records:
+        request = " ".join(f"{record['instruction']} {record['input']}".split())
+        documents.append(rng.choice(LAYOUTS).format(request=request, code=record["output"]))
+    return documents
+
+
+def make_tokenizer(documents: list[str], vocabulary: int, adds_begin: bool) -> Any:
     """Trains a byte-level BPE tokenizer."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
@@ -48,7 +64,7 @@ def make_tokenizer(documents: list[str], adds_begin: bool) -> Any:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY,
+        vocab_size=vocabulary,
         special_tokens=[PAD, BEGIN, END],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
@@ -98,7 +114,7 @@ def pretrain(model: Any, tokenizer: Any, documents: list[str], steps: int) -> fl
     return loss.item()
 
 
-def build(name: str, folder: Path, documents: list[str], steps: int) -> str:
+def build(name: str, folder: Path, documents: list[str], steps: int = 240, vocabulary: int = 1024) -> str:
     """Makes one checkpoint folder as a publisher would: weights in safetensors, configuration, tokenizer."""
     os.environ["TRANSFORMERS_VERBOSITY"] = "error"
     import torch
@@ -107,7 +123,7 @@ def build(name: str, folder: Path, documents: list[str], steps: int) -> str:
     logging.disable_progress_bar()
     torch.set_num_threads(1)
     kind = ARCHITECTURES[name][0]
-    tokenizer = make_tokenizer(documents, adds_begin=kind not in WITHOUT_BEGIN)
+    tokenizer = make_tokenizer(documents, vocabulary, adds_begin=kind not in WITHOUT_BEGIN)
     model = make_model(name, tokenizer)
     loss = pretrain(model, tokenizer, documents, steps)
     if kind == "Qwen2":  # as Qwen2.5-Instruct ships; decoding must not inherit it
@@ -121,16 +137,17 @@ def build(name: str, folder: Path, documents: list[str], steps: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("output", type=Path)
-    parser.add_argument("--text", type=Path, required=True)
-    parser.add_argument("--only", choices=ARCHITECTURES, action="append")
-    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--read", type=Path, required=True, help="records to pre-train on")
+    parser.add_argument("--steps", type=int, default=240, help="of pre-training")
+    parser.add_argument("--vocabulary", type=int, default=1024, help="tokens")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     options = parser.parse_args()
-    documents = [json.loads(line)["text"] for line in options.text.read_text(encoding="utf-8").splitlines()]
-    names = options.only or list(ARCHITECTURES)
+    text = options.read.read_text(encoding="utf-8")
+    records = json.loads(text) if text.startswith("[") else [json.loads(line) for line in text.split("\n") if line]
+    documents = as_documents(records)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(options.jobs, mp_context=context) as pool:
-        jobs = [pool.submit(build, name, options.output, documents, options.steps) for name in names]
+        jobs = [pool.submit(build, name, options.output, documents, options.steps, options.vocabulary) for name in ARCHITECTURES]
         for job in jobs:
             print(job.result(), flush=True)
 

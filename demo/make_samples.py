@@ -1,10 +1,9 @@
 """Generates a data set in CodeAlpaca's format: varied instruction-code pairs in seven languages, from a seed.
 
-Usage: python demo/make_samples.py OUTPUT.json [--count N] [--seed S] [--text TEXT.jsonl]
+Usage: python demo/make_samples.py OUTPUT.json [--count N] [--seed S] [--clean]
 
 The data set is clean-room: templates and word lists below, nothing taken from CodeAlpaca. A few records have the flaws
 of the real one (an empty output, a spelled-out "noinput", a request asked twice), so that the cleaning has work to do.
-`--text` writes other samples, of another seed, as plain documents for pre-training the demo's models.
 """
 
 import argparse
@@ -26,13 +25,6 @@ OPS = (
     ("sum", "+", "the sum of"),
     ("product", "*", "the product of"),
     ("difference", "-", "the difference between"),
-)
-
-LAYOUTS = (
-    "# {request}\n{code}\n",
-    "Task: {request}\nSolution: {code}\n",
-    "<|question|> {request} <|answer|> {code}\n",
-    "[request] {request} [code] {code}\n",
 )
 
 Pair = tuple[str, str, str]  # instruction, input, output
@@ -272,29 +264,18 @@ def add_flaws(records: list[dict[str, str]], seed: int) -> list[dict[str, str]]:
     return records + twice
 
 
-def as_documents(records: list[dict[str, str]], seed: int) -> list[dict[str, str]]:
-    """The records as documents in several layouts, none of them the study's: what a model may have read before."""
-    rng = random.Random(seed)
-    documents = []
-    for record in records:
-        request = " ".join(f"{record['instruction']} {record['input']}".split())
-        documents.append({"text": rng.choice(LAYOUTS).format(request=request, code=record["output"])})
-    return documents
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("output", type=Path)
     parser.add_argument("--count", type=int, default=1234)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--text", type=Path, help="also write documents for pre-training, of the seed after --seed")
+    parser.add_argument("--clean", action="store_true", help="without the flaws")
     options = parser.parse_args()
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    records = add_flaws(make_records(options.count, options.seed), options.seed)
+    records = make_records(options.count, options.seed)
+    if not options.clean:
+        records = add_flaws(records, options.seed)
     options.output.write_text(json.dumps(records, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    if options.text:
-        documents = as_documents(make_records(2 * options.count, options.seed + 1), options.seed + 1)
-        options.text.write_text("".join(json.dumps(row) + "\n" for row in documents), encoding="utf-8")
     print(f"{len(records)} records in {options.output}")
 
 

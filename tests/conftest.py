@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+import torch  # noqa: F401  # before any tokenizer: a process that first loads one without torch stays without it
 
 ROOT = Path(__file__).parent.parent
 # Real data sets, tokenizers and model configurations lie outside the project. Tests that use them skip without them.
@@ -32,11 +33,11 @@ def records() -> list[dict[str, str]]:
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with one miniature checkpoint of each architecture, pre-trained for a few steps."""
-    from make_models import build
-    from make_samples import as_documents, make_records
+    from make_models import as_documents, build
+    from make_samples import make_records
 
     folder = tmp_path_factory.mktemp("checkpoints")
-    documents = [row["text"] for row in as_documents(make_records(200, seed=2), seed=2)]
+    documents = as_documents(make_records(200, seed=2))
     for name in ("llama-3.2-1b", "gemma-2-2b", "qwen2.5-1.5b", "phi-3-mini"):
         build(name, folder, documents, steps=6)
     return folder

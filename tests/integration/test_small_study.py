@@ -85,6 +85,32 @@ def test_everything_asked_for_is_there(study):
     assert all(0 <= float(row["rouge_l"]) <= 1 for row in rows[2:])
 
 
+FORMATS = {
+    "sample": "results/data/codealpaca-20k/test.jsonl",
+    "token_stats": "results/tokens/codealpaca-20k/gemma-2-2b/stats.json",
+    "prediction": f"results/{RUN}/qlora/seed0/predictions.jsonl",
+    "generation_record": f"results/{RUN}/base/seed0/generation.json",
+    "score": f"results/{RUN}/qlora/seed0/scores.jsonl",
+    "summary": f"results/{RUN}/qlora/seed0/summary.json",
+    "training_log": f"results/{RUN}/qlora/seed0/training_log.jsonl",
+    "training_record": f"results/{RUN}/qlora/seed0/training.json",
+    "curve": f"results/{RUN}/qlora/seed0/curve.json",
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_files_between_rules_have_the_form_their_schema_says(study, name):
+    import jsonschema
+
+    schema = json.loads((ROOT / "workflow/schemas" / f"{name}.schema.json").read_text())
+    text = (study / FORMATS[name]).read_text()
+    documents = map(json.loads, text.splitlines()) if FORMATS[name].endswith(".jsonl") else [json.loads(text)]
+    count = 0
+    for count, document in enumerate(documents, start=1):  # noqa: B007
+        jsonschema.Draft202012Validator(schema).validate(document)
+    assert count > 0
+
+
 def test_table2_follows_from_the_predictions(study):
     from codetune.metrics import rouge_l
     from codetune.samples import read_samples

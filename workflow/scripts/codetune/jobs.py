@@ -4,7 +4,6 @@ import logging
 import os
 import sys
 import time
-import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,8 +38,8 @@ def job(snakemake: Any) -> Iterator[None]:
         print(f"error: {error}", flush=True)
         sys.exit(1)
     except OSError as error:
-        traceback.print_exc()
-        print(f"error: {error.strerror or error}: {error.filename or 'see the traceback above'}", flush=True)
+        place = f": {error.filename}" if error.filename else ""
+        print(f"error: {error.strerror or error}{place}", flush=True)
         sys.exit(1)
     print(f"done in {time.monotonic() - start:.1f} s", flush=True)
 

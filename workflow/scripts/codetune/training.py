@@ -80,6 +80,7 @@ def finetune(
         StudyError: The checkpoint cannot be loaded, or its attention lets packed samples see one another.
     """
     set_determinism(seed)
+    remove(Path(outputs.work))  # what an attempt that was cut off may have left
     base = load_base(inputs.checkpoint, settings["quantization"], model["attention"])
     train = read_tokens(inputs.train)
     check_isolation(base, train)
