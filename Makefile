@@ -36,7 +36,8 @@ real-data: env
 	@test -f "$(DATA)" || { echo "error: give the data set: make real-data DATA=path/to/code_alpaca_20k.json"; exit 1; }
 	mkdir -p build/real-data && ln -sfn "$(abspath $(DATA))" build/real-data/code_alpaca_20k.json
 	$(SNAKEMAKE) --configfile config/real-data.yaml -- $(READING)
-	test -d build/real-data/models || $(BIN)/python demo/make_models.py build/real-data/models --read $(READING) --steps 700 --vocabulary 2048
+	test -e build/real-data/.made || $(BIN)/python demo/make_models.py build/real-data/models --read $(READING) --steps 700 --vocabulary 2048
+	touch build/real-data/.made
 	$(SNAKEMAKE) --configfile config/demo.yaml config/real-data.yaml config/real-data-models.yaml
 	@echo; cat results/real-data/tables/table2.md
 

@@ -147,7 +147,8 @@ def main() -> None:
     documents = as_documents(records)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(options.jobs, mp_context=context) as pool:
-        jobs = [pool.submit(build, name, options.output, documents, options.steps, options.vocabulary) for name in ARCHITECTURES]
+        settings = (options.output, documents, options.steps, options.vocabulary)
+        jobs = [pool.submit(build, name, *settings) for name in ARCHITECTURES]
         for job in jobs:
             print(job.result(), flush=True)
 
