@@ -48,12 +48,12 @@ def tokens_for(checkpoint, count=12):
     return encode(samples, tokenizer, Template("paper", tokenizer))
 
 
-def trainer_for(checkpoint, folder, attention, samples, **model):
+def trainer_for(checkpoint, folder, attention, samples, quantization=FP32, **model):
     set_determinism(0)
-    base = load_base(checkpoint, FP32, attention)
+    base = load_base(checkpoint, quantization, attention)
     outputs = FinetuneOutputs("", "", str(folder / "log.jsonl"), "", str(folder / "work"))
     entry = {"batch_size": 4, "micro_batch": 2, "epochs": 1, **model}
-    settings = {"lora": LORA, "quantization": FP32, "training": TRAINING, "max_length": 128}
+    settings = {"lora": LORA, "quantization": quantization, "training": TRAINING, "max_length": 128}
     sets = {"train": samples, "validation": samples[:5]}
     return make_trainer(base, load_tokenizer(checkpoint), sets, 1000, outputs, entry, settings, 0)
 
@@ -132,6 +132,34 @@ def test_adapters_train_in_fp32_and_the_base_stays_frozen(checkpoints, tmp_path)
     assert trainable
     assert all("lora_" in name and p.dtype == torch.float32 for name, p in trainable.items())
     assert type(trainer.optimizer).__name__ == "NoneType"  # made by train(), from the fp32 parameters
+
+
+@pytest.mark.parametrize("name", ATTENTION)
+def test_the_full_study_s_bfloat16_trains_and_generates_too(checkpoints, tmp_path, name):
+    """The paper's compute type, here on a CPU: adapters stay in fp32, losses agree with fp32 up to rounding."""
+    samples = tokens_for(checkpoints / name, 16)
+    losses = {}
+    for dtype in ("float32", "bfloat16"):
+        quantization = {**FP32, "compute_dtype": dtype}
+        trainer = trainer_for(checkpoints / name, tmp_path / dtype, ATTENTION[name], samples, quantization)
+        check_isolation(trainer.model, samples)
+        trainer.train()
+        assert all(p.dtype == torch.float32 for p in trainer.model.parameters() if p.requires_grad)
+        losses[dtype] = trainer.evaluate()["eval_loss"]
+        generate(trainer.model.eval(), trainer.processing_class, samples[:3], GENERATION)
+    assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.02)
+
+
+def test_gradient_checkpointing_changes_memory_alone(checkpoints, tmp_path):
+    samples = tokens_for(checkpoints / "llama-3.2-1b", 8)
+    losses = []
+    for number, recompute in enumerate((False, True)):
+        folder = tmp_path / str(number)
+        trainer = trainer_for(checkpoints / "llama-3.2-1b", folder, "sdpa", samples, gradient_checkpointing=recompute)
+        assert trainer.args.gradient_checkpointing is recompute
+        trainer.train()
+        losses.append(trainer.evaluate()["eval_loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
 
 def test_the_validation_loss_is_per_token(checkpoints, tmp_path):
