@@ -83,6 +83,28 @@ def test_gpu_rules_ask_for_one_gpu_and_others_for_none(project):
             assert "gpu=0" in resources, rule
 
 
+def readme_commands():
+    """Every snakemake command that the README tells people to give."""
+    text = (ROOT / "README.md").read_text()
+    inline = re.findall(r"`((?:[A-Z_]+=\S+ )?snakemake [^`]*--cores[^`]*)`", text)
+    lines = re.findall(r"^(snakemake [^#\n]*--cores[^#\n]*)", text, re.MULTILINE)
+    return list(dict.fromkeys(command.strip() for command in inline + lines))
+
+
+@pytest.mark.parametrize("command", readme_commands())
+def test_the_readme_s_commands_can_be_planned(project, command):
+    overlay = re.search(r"```yaml\n(# mine.yaml\n.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
+    (project / "mine.yaml").write_text(overlay.replace("<the commit, 40 digits>", "0123456789" * 4))
+    arguments = command.partition("snakemake ")[2].split()
+    done = snakemake("-n", *[word for word in arguments if word != "-n"], cwd=project)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Job stats:" in done.stdout + done.stderr
+
+
+def test_the_readme_has_the_commands():
+    assert len(readme_commands()) >= 8
+
+
 MISTAKES = [
     ("trainin: {}", "error: config: 'trainin' is unknown; did you mean 'training'?"),
     ("runs: [{datasets: [codealpaca-20k], models: [gema], methods: [base], seeds: [0]}]", "'gema' is unknown"),

@@ -42,9 +42,11 @@ def load_runs(config: dict[str, Any]) -> list[Run]:
             for name in entry[kind]:
                 if name not in config[kind]:
                     raise _unknown(f"runs[{number}].{kind}", name, config[kind])
-        for dataset, model, method, seed in product(*(entry[k] for k in ("datasets", "models", "methods", "seeds"))):
+        for dataset, model, method in product(entry["datasets"], entry["models"], entry["methods"]):
             tuned = "lora" in config["methods"][method]
-            runs.append(Run(dataset, model, method, seed, tuned))
+            # Nothing is random in an untuned model's greedy decoding: one seed stands for all.
+            seeds = entry["seeds"] if tuned else entry["seeds"][:1]
+            runs += [Run(dataset, model, method, seed, tuned) for seed in seeds]
     if len(set(runs)) < len(runs):
         twice = next(run for run in runs if runs.count(run) > 1)
         name = f"{twice.dataset}, {twice.model}, {twice.method}, seed {twice.seed}"
