@@ -7,7 +7,7 @@
 
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 BIN := .venv/bin
-SNAKEMAKE := $(BIN)/snakemake --workflow-profile profiles/local --cores all --quiet rules
+SNAKEMAKE := $(BIN)/snakemake --workflow-profile profiles/local --cores all
 DEMO := build/demo/.made
 READING := results/real-data/data/codealpaca-20k/train.jsonl
 
