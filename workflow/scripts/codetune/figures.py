@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from codetune.files import atomic, read_json
 
-# Okabe and Ito's colours, which stay apart for colour-blind readers and, in this order, in grey.
+# Okabe and Ito's colours, which stay apart for colour-blind readers; in grey, markers and line styles do.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 LINES = ("-", "--", ":", "-.")
@@ -22,6 +22,7 @@ STYLE: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": "#dddddd",
     "grid.linewidth": 0.5,
     "legend.frameon": False,
@@ -81,7 +82,7 @@ def draw_figure2(runs: list[Row], models: dict[str, Row], curves: list[str], out
         figure, axis = plt.subplots(figsize=(3.5, 3.1))
         for name, look, path in zip(_names(runs, models), _looks(runs, models), curves, strict=True):
             points = read_json(path)["points"]
-            axis.plot([p["step"] for p in points], [p["rouge_l"] for p in points], label=name, **look)
+            axis.plot([p["step"] for p in points], [p["rouge_l"] for p in points], label=name, clip_on=False, **look)
         axis.set_xlabel("training steps")
         axis.set_ylabel("ROUGE-L (validation subset)")
         axis.set_xlim(left=0)
