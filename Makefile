@@ -1,6 +1,6 @@
 # make demo       the whole study in small, on a CPU: generated data, miniature models   (minutes)
 # make test       all tests
-# make real-data  miniature models on the real data set: make real-data DATA=path/to/code_alpaca_20k.json   (48 minutes on 2 cores)
+# make real-data  miniature models on the real data set: make real-data DATA=path/to/code_alpaca_20k.json   (47 minutes on 2 cores)
 # make env        the virtual environment alone, from requirements.lock
 # make lint       style, types and workflow checks
 # make lock       requirements.lock and envs/*.yaml anew from pyproject.toml and what is installed
