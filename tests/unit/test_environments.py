@@ -60,6 +60,11 @@ def test_the_lock_is_exact_and_free_of_cuda():
     assert all(re.fullmatch(r"[\w.]+", version) for version in lock().values())
 
 
+def test_nothing_is_installed_that_would_load_code_from_a_hub():
+    """bitsandbytes asks the hub for compiled kernels wherever the package `kernels` is installed."""
+    assert "kernels" not in lock()
+
+
 def test_the_lock_is_what_is_installed():
     from importlib.metadata import version
 
