@@ -238,7 +238,7 @@ def test_an_edited_model_entry_reruns_its_branch_alone(study):
 
 def test_a_new_label_redraws_and_trains_nothing(study):
     config = yaml.safe_load((study / "small.yaml").read_text())
-    config["models"]["phi-3-mini"]["label"] = "Phi"
+    config["models"]["gemma-2-2b"] |= {"label": "Gemma", "license": "another"}
     (study / "edited.yaml").write_text(yaml.safe_dump(config))
     jobs = plan("--workflow-profile", "profiles/local", "--configfile", "edited.yaml", cwd=study)
     assert not jobs.keys() & {"finetune", "generate", "curve", "score", "tokenize"}

@@ -61,7 +61,7 @@ def source_of(model):
 
 
 def training_of(wildcards):
-    """What fine-tuning must know of a model: a change of any of it trains the model again."""
+    """What fine-tuning must know of a model: a change of any of it trains the model again, a new label does not."""
     entry = config["models"][wildcards.model]
-    keys = ("label", "license", "attention", "batch_size", "epochs", "micro_batch", "gradient_checkpointing")
+    keys = ("attention", "batch_size", "epochs", "micro_batch", "gradient_checkpointing")
     return source_of(wildcards.model) | {key: entry[key] for key in keys if key in entry}

@@ -1,5 +1,6 @@
 """The model card that goes with an adapter."""
 
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -13,7 +14,7 @@ def model_card(model: dict[str, Any], settings: dict[str, Any], record: dict[str
         settings: `lora`, `quantization`, `training` and `max_length`.
         record: The run's record.
     """
-    base = model.get("repo", model.get("path"))
+    base = model["path"] if "path" in model else model["repo"]
     lora, result = settings["lora"], record["result"]
     metadata = {
         "library_name": "peft",
@@ -25,7 +26,7 @@ def model_card(model: dict[str, Any], settings: dict[str, Any], record: dict[str
 {yaml.safe_dump(metadata, sort_keys=False).strip()}
 ---
 
-# {model["label"]}: QLoRA adapter for code generation
+# {Path(base).name}: QLoRA adapter for code generation
 
 Adapter for `{base}`{f" at revision `{model['revision']}`" if "revision" in model else ""}, fine-tuned on
 instruction-code pairs with the base quantised to 4 bits ({settings["quantization"]["type"]}). Keep the adapter beside
@@ -41,5 +42,5 @@ the 4-bit weights it was trained on; merging it into other weights changes its o
 | validation loss | {result["best_validation_loss"]:.4f} nats per token |
 | seed | {record["seed"]} |
 
-Licence of the base model: {model.get("license", "see its publisher")}. It and the licence of the training data apply.
+The licences of the base model and of the training data apply.
 """

@@ -324,7 +324,7 @@ def _evaluating(model: Any) -> Iterator[None]:
 def name_base_model(model: Any, entry: dict[str, Any]) -> None:
     """Writes into the adapter's configuration which checkpoint it belongs to, by its public name and commit."""
     config = model.peft_config["default"]
-    config.base_model_name_or_path = entry.get("repo", entry.get("path"))
+    config.base_model_name_or_path = entry["path"] if "path" in entry else entry["repo"]
     config.revision = entry.get("revision")
 
 
