@@ -1,13 +1,16 @@
 """The study's logic: from samples to tables and figures. Knows nothing of Snakemake.
 
-Layers, imports go downwards only:
+Layers, imports go downwards only (a test holds them to it):
 
     tables, figures
+    curves
+    training, generation
     metrics
-    training, generation, curves
-    models                          (these two lines alone import torch)
+    models                (models, training, generation and curves alone load torch)
     tokens
     prompts
-    samples, hub, study
-    architectures, records, jobs, devices, files, errors
+    samples, hub, study, cards
+    languages, architectures, records, jobs, fingerprints
+    devices, files
+    errors
 """
