@@ -135,6 +135,9 @@ def test_training_lowers_the_validation_loss_and_keeps_the_best(study):
     kept = folder / "checkpoints" / f"step-{best:06d}" / "adapter_model.safetensors"
     assert kept.read_bytes() == (folder / "adapter" / "adapter_model.safetensors").read_bytes()
     assert not (folder / "trainer").exists()
+    log = (study / "results/logs/finetune/codealpaca-20k/llama-3.2-1b/qlora/seed0.log").read_text()
+    assert "trainer's folder: results/runs/codealpaca-20k/llama-3.2-1b/qlora/seed0/trainer" in log
+    assert not list(study.glob("<*"))
 
 
 def test_the_curve_has_the_untuned_model_and_every_checkpoint(study):

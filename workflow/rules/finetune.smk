@@ -36,7 +36,7 @@ rule finetune:
         quantization=lookup(within=config, dpath="quantization"),
         training=lookup(within=config, dpath="training"),
         max_length=lookup(within=config, dpath="tokenization/max_length"),
-        work=f"<results>/runs/{RUN}/trainer",
+        work=f"{config['results']}/runs/{RUN}/trainer",  # path variables do not reach params
         code=code("finetune.py"),
     script:
         "../scripts/finetune.py"

@@ -81,6 +81,7 @@ def finetune(
     """
     set_determinism(seed)
     remove(Path(outputs.work))  # what an attempt that was cut off may have left
+    print(f"trainer's folder: {outputs.work}", flush=True)
     base = load_base(inputs.checkpoint, settings["quantization"], model["attention"])
     train = read_tokens(inputs.train)
     check_isolation(base, train)
