@@ -56,12 +56,13 @@ def test_no_gpu_is_an_error(tmp_path, monkeypatch):
         pass
 
 
-def test_slurm_s_own_assignment_is_left_alone(tmp_path, monkeypatch):
-    monkeypatch.setenv("SLURM_JOB_ID", "1")
+def test_slurm_s_own_assignment_is_left_alone_and_locked_within_its_job(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5")
     with claim_gpus(1, tmp_path) as devices:
-        assert devices == ["5"]
-    assert not list(tmp_path.iterdir())
+        monkeypatch.setenv("SLURM_JOB_ID", "1")
+        with claim_gpus(1, tmp_path) as devices:  # the same number in another job is another device
+            assert devices == ["5"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["5", "slurm-1-5"]
 
 
 HOLD = """

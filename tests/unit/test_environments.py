@@ -16,15 +16,15 @@ LAYERS = [
     {"curves"},
     {"training", "generation"},
     {"metrics"},
-    {"models"},
+    {"models", "memory"},
     {"tokens"},
     {"prompts"},
     {"samples", "hub", "study", "cards"},
-    {"languages", "architectures", "records", "jobs", "fingerprints"},
+    {"languages", "architectures", "records", "jobs", "fingerprints", "unfinished"},
     {"devices", "files"},
-    {"errors"},
+    {"errors", "signals"},
 ]
-WITH_TORCH = {"models", "training", "generation", "curves"}
+WITH_TORCH = {"models", "memory", "training", "generation", "curves"}
 
 
 def lock():

@@ -1,18 +1,19 @@
 """Training and generation on miniature models: isolation, gradients, losses, greedy decoding."""
 
 import math
+import tempfile
+from pathlib import Path
 
 import pytest
 import torch
 from codetune.errors import StudyError
-from codetune.generation import generate, make_batches
+from codetune.generation import generate, make_batches, prompt_limit
 from codetune.models import load_base, set_determinism
 from codetune.prompts import Template
 from codetune.samples import Sample
 from codetune.tokens import TokenSample, encode, load_tokenizer
 from codetune.training import (
     IGNORED,
-    FinetuneOutputs,
     PackedCollator,
     check_isolation,
     make_trainer,
@@ -36,7 +37,6 @@ TRAINING = {
     "max_grad_norm": 1.0,
     "evaluations_per_epoch": 1,
     "patience": 2,
-    "log_every": 1,
 }
 GENERATION = {"max_new_tokens": 12, "batch_size": 8, "batch_tokens": 4096}
 torch.set_num_threads(1)
@@ -48,14 +48,18 @@ def tokens_for(checkpoint, count=12):
     return encode(samples, tokenizer, Template("paper", tokenizer))
 
 
-def trainer_for(checkpoint, folder, attention, samples, quantization=FP32, **model):
+def trainer_for(checkpoint, folder, attention, samples, quantization=FP32, settings=None, **model):
     set_determinism(0)
     base = load_base(checkpoint, quantization, attention)
-    outputs = FinetuneOutputs("", "", str(folder / "log.jsonl"), "", str(folder / "work"))
     entry = {"batch_size": 4, "micro_batch": 2, "epochs": 1, **model}
-    settings = {"lora": LORA, "quantization": quantization, "training": TRAINING, "max_length": 128}
+    settings = {"lora": LORA, "quantization": quantization, "training": TRAINING, "max_length": 128, **(settings or {})}
     sets = {"train": samples, "validation": samples[:5]}
-    return make_trainer(base, load_tokenizer(checkpoint), sets, 1000, outputs, entry, settings, 0)
+    return make_trainer(base, load_tokenizer(checkpoint), sets, 1000, folder / "work", entry, settings, 0)
+
+
+def complete(model, tokenizer, prompts, settings=GENERATION):
+    with tempfile.TemporaryDirectory() as folder:
+        return generate(model, tokenizer, prompts, settings, prompt_limit(settings), Path(folder) / "kept.jsonl")
 
 
 def batch_of(samples, capacity=128):
@@ -118,7 +122,7 @@ def test_gradients_after_an_evaluation_equal_those_before(checkpoints, name):
     samples = tokens_for(checkpoints / name)
     batch = batch_of(samples)
     before = lora_gradients(model, batch)
-    generate(model.eval(), load_tokenizer(checkpoints / name), samples[:3], GENERATION)
+    complete(model.eval(), load_tokenizer(checkpoints / name), samples[:3])
     after = lora_gradients(model, batch)
     assert before
     assert any(gradient.abs().max() > 0 for gradient in before.values())
@@ -143,10 +147,10 @@ def test_the_full_study_s_bfloat16_trains_and_generates_too(checkpoints, tmp_pat
         quantization = {**FP32, "compute_dtype": dtype}
         trainer = trainer_for(checkpoints / name, tmp_path / dtype, ATTENTION[name], samples, quantization)
         check_isolation(trainer.model, samples)
-        trainer.train()
+        trainer.run()
         assert all(p.dtype == torch.float32 for p in trainer.model.parameters() if p.requires_grad)
         losses[dtype] = trainer.evaluate()["eval_loss"]
-        generate(trainer.model.eval(), trainer.processing_class, samples[:3], GENERATION)
+        complete(trainer.model.eval(), trainer.processing_class, samples[:3])
     assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.02)
 
 
@@ -157,7 +161,7 @@ def test_gradient_checkpointing_changes_memory_alone(checkpoints, tmp_path):
         folder = tmp_path / str(number)
         trainer = trainer_for(checkpoints / "llama-3.2-1b", folder, "sdpa", samples, gradient_checkpointing=recompute)
         assert trainer.args.gradient_checkpointing is recompute
-        trainer.train()
+        trainer.run()
         losses.append(trainer.evaluate()["eval_loss"])
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
@@ -207,8 +211,8 @@ def test_batched_greedy_decoding_equals_one_prompt_at_a_time(checkpoints, name):
     model = load_base(checkpoints / name, FP32, "eager" if name == "gemma-2-2b" else "sdpa")
     tokenizer = load_tokenizer(checkpoints / name)
     prompts = tokens_for(checkpoints / name, 9)
-    batched = generate(model, tokenizer, prompts, GENERATION)
-    single = generate(model, tokenizer, prompts, {**GENERATION, "batch_size": 1})
+    batched = complete(model, tokenizer, prompts)
+    single = complete(model, tokenizer, prompts, {**GENERATION, "batch_size": 1})
     assert batched == single
     assert [prediction.id for prediction in batched] == [prompt.id for prompt in prompts]
 
@@ -217,7 +221,7 @@ def test_a_prediction_is_cut_off_only_without_an_end(checkpoints):
     model = load_base(checkpoints / "llama-3.2-1b", FP32, "sdpa")
     tokenizer = load_tokenizer(checkpoints / "llama-3.2-1b")
     prompts = tokens_for(checkpoints / "llama-3.2-1b", 6)
-    for prediction in generate(model, tokenizer, prompts, {**GENERATION, "max_new_tokens": 3}):
+    for prediction in complete(model, tokenizer, prompts, {**GENERATION, "max_new_tokens": 3}):
         assert prediction.tokens <= 3
         assert prediction.truncated or prediction.tokens < 3 or "<|end|>" in prediction.text or prediction.text == ""
 
@@ -227,7 +231,7 @@ def test_nothing_of_a_checkpoint_s_own_decoding_settings_is_left(checkpoints):
     model = load_base(checkpoints / "qwen2.5-1.5b", FP32, "sdpa")
     assert model.generation_config.repetition_penalty == 1.05
     prompts = tokens_for(checkpoints / "qwen2.5-1.5b", 2)
-    generate(model, load_tokenizer(checkpoints / "qwen2.5-1.5b"), prompts, GENERATION)
+    complete(model, load_tokenizer(checkpoints / "qwen2.5-1.5b"), prompts)
     assert model.generation_config.repetition_penalty == 1.0
     assert model.generation_config.do_sample is False
 

@@ -1,5 +1,6 @@
 # The checked configuration, the table of runs, and the few functions that rules share.
 
+import os
 import re
 import shutil
 import sys
@@ -10,12 +11,16 @@ sys.path.insert(0, str(SCRIPTS))
 
 from codetune.errors import StudyError
 from codetune.fingerprints import fingerprint
+from codetune.jobs import WORKFLOW_PID
 from codetune.study import load_runs
 
 try:
     RUNS = load_runs(config)
 except StudyError as error:
     sys.exit(f"error: {error}")
+
+# Jobs end when this process does, even when it is killed: otherwise they would meet their successors of the next try.
+os.environ[WORKFLOW_PID] = str(os.getpid())
 
 # A plan needs no conda. A run does, and Snakemake says so where there is none.
 if workflow.output_settings.dryrun and shutil.which("conda") is None:
@@ -42,6 +47,11 @@ def code(script):
 def of_runs(pattern, runs):
     """The pattern, filled in for each of the runs."""
     return [pattern.format(**vars(run)) for run in runs]
+
+
+def unfinished(stage):
+    """Where a job of a run keeps what it has done so far. Path variables do not reach params, hence the config's own."""
+    return f"{config['results']}/runs/{RUN}/unfinished/{stage}"
 
 
 def template_of(wildcards):

@@ -5,6 +5,7 @@
 #          training_log.jsonl  losses
 #          training.json       the record of the run
 #        .../curve.json        ROUGE-L against steps
+# Keeps: .../unfinished/         what a killed job has done so far; no output, since Snakemake removes those
 
 
 rule finetune:
@@ -36,7 +37,7 @@ rule finetune:
         quantization=lookup(within=config, dpath="quantization"),
         training=lookup(within=config, dpath="training"),
         max_length=lookup(within=config, dpath="tokenization/max_length"),
-        work=f"{config['results']}/runs/{RUN}/trainer",  # path variables do not reach params
+        work=unfinished("finetune"),
         code=code("finetune.py"),
     script:
         "../scripts/finetune.py"
@@ -67,6 +68,7 @@ rule curve:
         quantization=lookup(within=config, dpath="quantization"),
         generation=lookup(within=config, dpath="generation"),
         samples=lookup(within=config, dpath="curve/samples"),
+        work=unfinished("curve"),
         code=code("curve.py"),
     script:
         "../scripts/curve.py"

@@ -27,6 +27,7 @@ rule generate:
         attention=lookup(within=config, dpath="models/{model}/attention"),
         quantization=lookup(within=config, dpath="quantization"),
         generation=lookup(within=config, dpath="generation"),
+        work=unfinished("generate"),
         code=code("generate.py"),
     script:
         "../scripts/generate.py"

@@ -4,13 +4,17 @@ from codetune.jobs import job
 
 with job(snakemake):
     from codetune.curves import measure_curve
+    from codetune.generation import Base
 
-    params = snakemake.params
+    inputs, params = snakemake.input, snakemake.params
     measure_curve(
-        **dict(snakemake.input.items()),
-        attention=params.attention,
-        quantization=params.quantization,
+        samples=inputs.samples,
+        tokens=inputs.tokens,
+        base=Base(inputs.checkpoint, params.quantization, params.attention),
+        checkpoints=inputs.checkpoints,
         settings=params.generation,
         count=params.samples,
+        code=params.code,
+        work=params.work,
         target=snakemake.output[0],
     )

@@ -12,4 +12,5 @@ with job(snakemake):
         params.model,
         {key: params[key] for key in ("lora", "quantization", "training", "max_length")},
         int(snakemake.wildcards.seed),
+        params.code,
     )

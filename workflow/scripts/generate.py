@@ -3,15 +3,15 @@
 from codetune.jobs import job
 
 with job(snakemake):
-    from codetune.generation import generate_predictions
+    from codetune.generation import Base, generate_predictions
 
+    inputs, params = snakemake.input, snakemake.params
     generate_predictions(
-        tokens=snakemake.input.tokens,
-        checkpoint=snakemake.input.checkpoint,
-        adapter=snakemake.input.adapter or None,
-        attention=snakemake.params.attention,
-        quantization=snakemake.params.quantization,
-        settings=snakemake.params.generation,
-        predictions=snakemake.output.predictions,
-        record=snakemake.output.record,
+        tokens=inputs.tokens,
+        base=Base(inputs.checkpoint, params.quantization, params.attention),
+        adapter=inputs.adapter or None,
+        settings=params.generation,
+        code=params.code,
+        work=params.work,
+        **dict(snakemake.output.items()),
     )

@@ -6,11 +6,11 @@ Layers, imports go downwards only (a test holds them to it):
     curves
     training, generation
     metrics
-    models                (models, training, generation and curves alone load torch)
+    models, memory        (these, training, generation and curves alone load torch)
     tokens
     prompts
     samples, hub, study, cards
-    languages, architectures, records, jobs, fingerprints
+    languages, architectures, records, jobs, fingerprints, unfinished
     devices, files
-    errors
+    signals, errors
 """

@@ -5,12 +5,14 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from codetune import records
 from codetune.files import write_json
-from codetune.generation import Prediction, generate
+from codetune.generation import Base, Prediction, generate, prompt_limit
 from codetune.metrics import rouge_l
-from codetune.models import load_adapter, load_base, replace_adapter, set_determinism
+from codetune.models import ADAPTER, load_adapter, replace_adapter, set_determinism
 from codetune.samples import read_samples
 from codetune.tokens import load_tokenizer, read_tokens
+from codetune.unfinished import unfinished_work
 
 SUBSET_SEED = 0  # one subset for all models, checkpoints and seeds
 
@@ -18,42 +20,52 @@ SUBSET_SEED = 0  # one subset for all models, checkpoints and seeds
 def measure_curve(
     samples: str,
     tokens: str,
-    checkpoint: str,
+    base: Base,
     checkpoints: str,
-    attention: str,
-    quantization: dict[str, Any],
     settings: dict[str, Any],
     count: int,
+    code: str,
+    work: str,
     target: str,
 ) -> None:
     """Measures ROUGE-L of the untuned model (step 0) and of each kept checkpoint (the paper's Figure 2).
 
-    The base is loaded once; the checkpoints' adapters take turns beside it.
+    The base is loaded once; the checkpoints' adapters take turns beside it. If an earlier attempt at the same was cut
+    off, the batches that it finished are used.
 
     Args:
         samples: The validation samples, for the references.
         tokens: Token set of the validation samples.
-        checkpoint: Folder of the base model.
+        base: The base model.
         checkpoints: Folder with adapters named `step-<n>`.
-        attention: `sdpa` or `eager`.
-        quantization: The config's `quantization`.
         settings: The config's `generation`.
         count: Number of validation samples to use.
+        code: Hash of the code: what other code left unfinished is not used.
+        work: Folder of unfinished work, removed in the end.
         target: JSON to write: the samples' ids and one point a checkpoint.
     """
     set_determinism(0)
     ids = choose_subset([sample.id for sample in read_tokens(tokens)], count)
     references = {sample.id: sample.output for sample in read_samples(samples)}
     prompts = [sample for sample in read_tokens(tokens) if sample.id in ids]
-    tokenizer = load_tokenizer(checkpoint)
-    model: Any = load_base(checkpoint, quantization, attention)
-    points = [_point(0, generate(model, tokenizer, prompts, settings), references)]
-    for folder in sorted(Path(checkpoints).glob("step-*")):
-        model = load_adapter(model, folder) if len(points) == 1 else replace_adapter(model, folder)
-        step = int(folder.name.removeprefix("step-"))
-        points.append(_point(step, generate(model, tokenizer, prompts, settings), references))
-        print(f"step {step}: ROUGE-L {points[-1]['rouge_l']:.4f}", flush=True)
-    write_json(target, {"samples": sorted(ids), "points": points})
+    adapters = {int(path.name.removeprefix("step-")): path for path in sorted(Path(checkpoints).glob("step-*"))}
+    identity = {
+        "settings": {**settings, "samples": count},
+        **base.identity(),
+        "inputs": records.file_hashes(prompts=tokens, **{path.name: path / ADAPTER for path in adapters.values()}),
+        "code": code,
+        "packages": records.environment()["packages"],
+    }
+    with unfinished_work(work, identity) as folder:
+        tokenizer, model, limit = load_tokenizer(base.checkpoint), base.load(), prompt_limit(settings)
+        points: list[dict[str, float]] = []
+        for step, adapter in {0: None, **adapters}.items():
+            if adapter is not None:
+                model = replace_adapter(model, adapter) if len(points) > 1 else load_adapter(model, adapter)
+            predictions = generate(model, tokenizer, prompts, settings, limit, folder / f"step-{step:06d}.jsonl")
+            points.append(_point(step, predictions, references))
+            print(f"step {step}: ROUGE-L {points[-1]['rouge_l']:.4f}", flush=True)
+        write_json(target, {"samples": sorted(ids), "points": points})
 
 
 def choose_subset(ids: list[int], count: int) -> set[int]:

@@ -26,7 +26,8 @@ def claim_gpus(count: int, lock_folder: Path | None = None) -> Iterator[list[str
 
     The pool is CUDA_VISIBLE_DEVICES if set, else what `nvidia-smi` lists. All devices are taken together or none, so
     that jobs waiting for several cannot block one another. With a `count` of 0 all GPUs are hidden: the job runs on
-    the CPU. Inside a SLURM job that was given exactly `count` devices, these are used as they are.
+    the CPU. Inside a SLURM job the pool is what SLURM gave it, and the locks are that SLURM job's own, since SLURM may
+    number the devices of each job from 0.
 
     Args:
         count: Number of GPUs.
@@ -43,9 +44,6 @@ def claim_gpus(count: int, lock_folder: Path | None = None) -> Iterator[list[str
         yield []
         return
     pool = device_pool()
-    if "SLURM_JOB_ID" in os.environ and len(pool) == count:
-        yield pool
-        return
     if count > len(pool):
         found = f"{len(pool)} found ({', '.join(pool)})" if pool else "none found"
         raise StudyError(
@@ -95,11 +93,12 @@ def _nvidia_smi() -> dict[str, str]:
 
 def _take(pool: list[str], count: int, folder: Path) -> dict[str, int]:
     """Polls until `count` devices of the pool are locked by this process; returns their lock descriptors."""
+    owner = f"slurm-{os.environ['SLURM_JOB_ID']}-" if "SLURM_JOB_ID" in os.environ else ""
     waiting = False
     while True:
         locks: dict[str, int] = {}
         for device in pool:
-            lock = _try_lock(folder / device.replace("/", "_"))
+            lock = _try_lock(folder / f"{owner}{device}".replace("/", "_"))
             if lock is not None:
                 locks[device] = lock
             if len(locks) == count:

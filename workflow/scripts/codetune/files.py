@@ -1,5 +1,6 @@
 """Files that appear whole or not at all, and the formats that pass between rules."""
 
+import errno
 import hashlib
 import json
 import os
@@ -16,19 +17,57 @@ from codetune.errors import StudyError
 def atomic(path: str | Path) -> Iterator[Path]:
     """Yields a temporary sibling of `path`, renamed to it on success and removed on failure.
 
-    Whatever the block makes at the temporary name, a file or a folder, replaces `path`.
+    Whatever the block makes at the temporary name, a file or a folder, replaces `path`, and is on the disk before it
+    does. What a killed process left under the temporary name is removed by the next one.
+
+    Raises:
+        OSError: The disk is full, whatever the library that wrote made of it; or nothing can be written there.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.tmp")
     remove(temporary)
     try:
         yield temporary
+        _sync(temporary)
         if temporary.is_dir():
             remove(path)
         temporary.replace(path)
+        _sync_one(path.parent)
+    except Exception as error:
+        explained = _explained(error, path)
+        if explained is error:
+            raise
+        raise explained from error
     finally:
         remove(temporary)
+
+
+def _explained(error: Exception, path: Path) -> Exception:
+    """The error, with its place; libraries have errors of their own for a full disk."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error if error.filename else type(error)(error.errno, error.strerror, str(path))
+    if shutil.disk_usage(path.parent).free < 1 << 16:
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    return error
+
+
+def _sync(path: Path) -> None:
+    """Waits until a file, or all files of a folder, have reached the disk."""
+    for folder, _, names in os.walk(path):
+        for name in names:
+            _sync_one(Path(folder) / name)
+    _sync_one(path)
+
+
+def _sync_one(path: Path) -> None:
+    if path.is_symlink():
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def remove(path: Path) -> None:
@@ -37,6 +76,14 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def link_or_copy(source: Path, folder: Path) -> None:
+    """Puts a file into a folder, as a second name of the same bytes where the file system can do that."""
+    try:
+        os.link(source, folder / source.name)
+    except OSError:
+        shutil.copy(source, folder)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -84,6 +131,35 @@ def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
                 raise StudyError(
                     f"{path}, line {number}: not JSON ({error.msg}). Delete the file and run again."
                 ) from None
+    return rows
+
+
+def append_jsonl(path: str | Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Adds rows to a file of JSON lines and waits until they have reached the disk."""
+    with Path(path).open("a", encoding="utf-8", newline="\n") as stream:
+        stream.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def recover_jsonl(path: str | Path) -> list[dict[str, Any]]:
+    """Reads the rows that `append_jsonl` added, up to the first that is not whole, and cuts the file there."""
+    path = Path(path)
+    rows: list[dict[str, Any]] = []
+    if not path.exists():
+        return rows
+    whole = 0
+    with path.open("rb") as stream:
+        for line in stream:
+            try:
+                row = json.loads(line)
+            except ValueError:
+                break
+            if not (line.endswith(b"\n") and isinstance(row, dict)):
+                break
+            rows.append(row)
+            whole += len(line)
+    os.truncate(path, whole)
     return rows
 
 

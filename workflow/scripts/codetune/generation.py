@@ -2,17 +2,20 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import GenerationConfig
 
 from codetune import records
-from codetune.files import write_json, write_jsonl
+from codetune.files import append_jsonl, recover_jsonl, write_json, write_jsonl
+from codetune.memory import RowLimit
 from codetune.models import device, load_adapter, load_base, set_determinism
 from codetune.prompts import clean_completion
 from codetune.tokens import TokenSample, load_tokenizer, read_tokens
+from codetune.unfinished import unfinished_work
 
 
 @dataclass(frozen=True)
@@ -32,56 +35,87 @@ class Prediction:
     truncated: bool
 
 
+@dataclass(frozen=True)
+class Base:
+    """A base model as its checkpoint is loaded.
+
+    Attributes:
+        checkpoint: Folder of the checkpoint.
+        quantization: The config's `quantization`.
+        attention: `sdpa` or `eager`.
+    """
+
+    checkpoint: str
+    quantization: dict[str, Any]
+    attention: str
+
+    def load(self) -> Any:
+        """The model in 4 bits."""
+        return load_base(self.checkpoint, self.quantization, self.attention)
+
+    def identity(self) -> dict[str, Any]:
+        """What tells it from other models, and its checkpoint's origin and hash."""
+        return {**asdict(self), "checkpoint": records.checkpoint_identity(self.checkpoint)}
+
+
 def generate_predictions(
     tokens: str,
-    checkpoint: str,
+    base: Base,
     adapter: str | None,
-    attention: str,
-    quantization: dict[str, Any],
     settings: dict[str, Any],
+    code: str,
+    work: str,
     predictions: str,
     record: str,
 ) -> None:
     """Generates a completion for each prompt of a token set and writes predictions and a record.
 
+    If an earlier attempt at the same was cut off, the batches that it finished are used.
+
     Args:
         tokens: Token set with the prompts.
-        checkpoint: Folder of the base model.
+        base: The base model.
         adapter: Folder of the adapter; None for the untuned model.
-        attention: `sdpa` or `eager`.
-        quantization: The config's `quantization`.
         settings: The config's `generation`.
+        code: Hash of the code: what other code left unfinished is not used.
+        work: Folder of unfinished work, removed in the end.
         predictions: JSON lines to write, in the order of the prompts.
         record: JSON to write.
     """
     set_determinism(0)
-    model = load_base(checkpoint, quantization, attention)
-    if adapter is not None:
-        model = load_adapter(model, adapter)
-    start = time.monotonic()
-    results = generate(model, load_tokenizer(checkpoint), read_tokens(tokens), settings)
-    seconds = time.monotonic() - start
-    write_jsonl(predictions, (vars(result) for result in results))
     hashes = {"prompts": tokens, **({"adapter": f"{adapter}/adapter_model.safetensors"} if adapter else {})}
-    write_json(
-        record,
-        {
-            "settings": settings,
-            "quantization": quantization,
-            "attention": attention,
-            "checkpoint": records.checkpoint_identity(checkpoint),
-            "inputs_sha256": records.file_hashes(**hashes),
-            "prompts": len(results),
-            "tokens": sum(result.tokens for result in results),
-            "truncated": sum(result.truncated for result in results),
-            "seconds": round(seconds, 1),
-            "peak_memory": records.peak_memory(),
-            "environment": records.environment(),
-        },
-    )
+    facts = {"settings": settings, **base.identity(), "inputs_sha256": records.file_hashes(**hashes)}
+    with unfinished_work(work, {**facts, "code": code, "packages": records.environment()["packages"]}) as folder:
+        model = base.load()
+        if adapter is not None:
+            model = load_adapter(model, adapter)
+        limit = prompt_limit(settings)
+        kept = folder / "batches.jsonl"
+        results = generate(model, load_tokenizer(base.checkpoint), read_tokens(tokens), settings, limit, kept)
+        write_jsonl(predictions, (vars(result) for result in results))
+        write_json(
+            record,
+            {
+                **facts,
+                "prompts": len(results),
+                "tokens": sum(result.tokens for result in results),
+                "truncated": sum(result.truncated for result in results),
+                "most_prompts_at_once": limit.rows,
+                "seconds": round(sum(batch["seconds"] for batch in recover_jsonl(kept)), 1),
+                "peak_memory": records.peak_memory(),
+                "environment": records.environment(),
+            },
+        )
 
 
-def generate(model: Any, tokenizer: Any, prompts: list[TokenSample], settings: dict[str, Any]) -> list[Prediction]:
+def prompt_limit(settings: dict[str, Any]) -> RowLimit:
+    """The most prompts that are decoded at once."""
+    return RowLimit(settings["batch_size"], "prompts", "Lower 'generation.max_new_tokens' in the config.")
+
+
+def generate(
+    model: Any, tokenizer: Any, prompts: list[TokenSample], settings: dict[str, Any], limit: RowLimit, kept: Path
+) -> list[Prediction]:
     """Greedy completions of all prompts, in their order.
 
     Prompts whose references are of like length are decoded together, since a batch takes as many steps as its longest
@@ -92,20 +126,39 @@ def generate(model: Any, tokenizer: Any, prompts: list[TokenSample], settings: d
         tokenizer: Its tokenizer.
         prompts: Prompts; the completions in them only serve to sort.
         settings: `max_new_tokens`, `batch_size` and `batch_tokens` of the config.
+        limit: Lowered if memory runs out; a batch is then decoded in parts.
+        kept: File of finished batches: those in it are used, and each batch is added when it is done.
     """
     options = greedy_config(model, tokenizer, settings["max_new_tokens"])
-    results: dict[int, Prediction] = {}
-    start, report = time.monotonic(), 0.0
+    results = {row["id"]: Prediction(**row) for batch in recover_jsonl(kept) for row in batch["predictions"]}
+    if results:
+        print(f"going on after {len(results)} of {len(prompts)} prompts", flush=True)
+    start = report = time.monotonic()
+    written = 0
     for batch in make_batches(prompts, settings):
-        output = _decode(model, [prompts[index].prompt for index in batch], options)
-        for index, ids in zip(batch, output, strict=True):
-            results[index] = _prediction(prompts[index].id, ids, tokenizer, options)
-        elapsed = time.monotonic() - start
-        if elapsed - report > 10 or len(results) == len(prompts):
-            report = elapsed
-            written = sum(result.tokens for result in results.values())
-            print(f"{len(results)} of {len(prompts)} prompts, {written / elapsed:.0f} tokens/s", flush=True)
-    return [results[index] for index in range(len(prompts))]
+        chosen = [prompts[index] for index in batch]
+        if chosen[0].id in results:
+            continue
+        began = time.monotonic()
+        predictions = _complete(model, tokenizer, chosen, options, limit)
+        now = time.monotonic()
+        append_jsonl(kept, [{"seconds": round(now - began, 2), "predictions": [vars(p) for p in predictions]}])
+        results |= {prediction.id: prediction for prediction in predictions}
+        written += sum(prediction.tokens for prediction in predictions)
+        if now - report > 10 or len(results) == len(prompts):
+            report = now
+            print(f"{len(results)} of {len(prompts)} prompts, {written / (now - start):.0f} tokens/s", flush=True)
+    return [results[prompt.id] for prompt in prompts]
+
+
+def _complete(
+    model: Any, tokenizer: Any, prompts: list[TokenSample], options: GenerationConfig, limit: RowLimit
+) -> list[Prediction]:
+    def part(rows: slice) -> list[list[int]]:
+        return _decode(model, [prompt.prompt for prompt in prompts[rows]], options)
+
+    ids = [row for rows in limit.map(part, len(prompts), undo=lambda: None) for row in rows]
+    return [_prediction(prompt.id, row, tokenizer, options) for prompt, row in zip(prompts, ids, strict=True)]
 
 
 def greedy_config(model: Any, tokenizer: Any, max_new_tokens: int) -> GenerationConfig:

@@ -1,5 +1,6 @@
 """What every script does around its one library call: log, errors, threads and GPUs."""
 
+import fcntl
 import logging
 import os
 import sys
@@ -8,10 +9,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from codetune.devices import claim_gpus
 from codetune.errors import StudyError
+from codetune.signals import Stopped, end_with, stop_on_signals
+
+WORKFLOW_PID = "CODETUNE_WORKFLOW_PID"  # set by the workflow: the process that a job must not outlive
 
 
 @contextmanager
@@ -20,34 +24,59 @@ def job(snakemake: Any) -> Iterator[None]:
 
     All output goes to the job's log, line by line. The thread pools of the numeric libraries get the rule's threads,
     the job gets the rule's GPUs, and no library may reach a network unless the rule is one that downloads
-    (`params.network`). A `StudyError` ends the process with one line instead of a traceback.
+    (`params.network`). A `StudyError` ends the process with one line instead of a traceback, and so does a signal.
 
     Args:
         snakemake: The object that Snakemake puts into scripts, or anything with the same `log`, `threads`,
             `resources` and `params`.
     """
-    _write_output_to(snakemake.log[0])
-    _set_environment(snakemake.threads, offline=not snakemake.params.get("network", False))
+    console = os.dup(2)
+    stop_on_signals()
+    if WORKFLOW_PID in os.environ:
+        end_with(int(os.environ[WORKFLOW_PID]))
     start = time.monotonic()
     try:
+        _write_output_to(snakemake.log[0])
+        _set_environment(snakemake.threads, offline=not snakemake.params.get("network", False))
         with claim_gpus(int(snakemake.resources.get("gpu", 0))) as devices:
             if devices:
                 print(f"GPUs of this job: {', '.join(devices)}", flush=True)
             yield
+        print(f"done in {time.monotonic() - start:.1f} s", flush=True)
     except StudyError as error:
-        print(f"error: {error}", flush=True)
-        sys.exit(1)
+        _end(str(error), 1, console)
     except OSError as error:
         place = f": {error.filename}" if error.filename else ""
-        print(f"error: {error.strerror or error}{place}", flush=True)
-        sys.exit(1)
-    print(f"done in {time.monotonic() - start:.1f} s", flush=True)
+        _end(f"{error.strerror or error}{place}", 1, console)
+    except Stopped as stop:
+        _end(f"stopped by {stop}. The same command goes on from what is saved.", 128 + stop.number, console)
+
+
+def _end(message: str, status: int, console: int) -> NoReturn:
+    """Ends the process with one line in the log, or on the console where the log cannot be written."""
+    try:
+        print(f"error: {message}", flush=True)
+    except OSError:
+        os.write(console, f"error: {message}\n".encode())
+    sys.exit(status)
 
 
 def _write_output_to(path: str) -> None:
-    """Sends this process's standard output and error, those of C code too, to the log file."""
+    """Sends this process's standard output and error, those of C code too, to the log file.
+
+    The log is also the job's lock: if the workflow was killed and started again while a process of the earlier one
+    still saves its work, this one waits until that has ended.
+    """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    log = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"waiting for an earlier process of this job to end ({path})", file=sys.stderr, flush=True)
+        fcntl.flock(log, fcntl.LOCK_EX)
+    except OSError:
+        pass  # a file system without locks
+    os.ftruncate(log, 0)
     sys.stdout.flush()
     sys.stderr.flush()
     os.dup2(log, 1)

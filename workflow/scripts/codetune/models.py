@@ -8,6 +8,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, P
 
 from codetune.errors import StudyError
 
+ADAPTER = "adapter_model.safetensors"
+
 
 def set_determinism(seed: int) -> None:
     """Seeds all generators and asks torch for deterministic kernels."""
@@ -63,6 +65,11 @@ def load_base(folder: str | Path, quantization: dict[str, Any], attention: str) 
         )
     except (OSError, ValueError) as error:
         raise StudyError(f"{folder}: the checkpoint cannot be loaded ({str(error).splitlines()[0]})") from error
+    except torch.OutOfMemoryError as error:
+        problem = str(error).split(". ")[0]
+        raise StudyError(
+            f"{folder}: the model does not fit into the GPU's memory ({problem}). Is another program using that GPU?"
+        ) from None
     keep_weights_unpacked(model)
     return model.eval()
 
@@ -97,5 +104,5 @@ def replace_adapter(model: Any, folder: str | Path) -> Any:
     from peft import set_peft_model_state_dict
     from safetensors.torch import load_file
 
-    set_peft_model_state_dict(model, load_file(Path(folder) / "adapter_model.safetensors"))
+    set_peft_model_state_dict(model, load_file(Path(folder) / ADAPTER))
     return model

@@ -1,10 +1,9 @@
-"""QLoRA fine-tuning with TRL's SFTTrainer on packed, isolated samples."""
+"""QLoRA fine-tuning with TRL's SFTTrainer on packed, isolated samples, which goes on where a killed job stopped."""
 
-import json
 import math
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,19 +12,22 @@ from typing import Any
 import torch
 from datasets import Dataset
 from peft import LoraConfig
-from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
+from transformers import PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from codetune import records
 from codetune.architectures import steps_per_epoch
 from codetune.cards import model_card
 from codetune.errors import StudyError
-from codetune.files import atomic, read_json, remove, write_json, write_text
-from codetune.models import device, load_base, set_determinism
+from codetune.files import atomic, link_or_copy, read_json, remove, write_json, write_jsonl, write_text
+from codetune.memory import RowLimit
+from codetune.models import ADAPTER, device, load_base, set_determinism
+from codetune.signals import Stopped, signals_deferred
 from codetune.tokens import TokenSample, load_tokenizer, pack, read_tokens
+from codetune.unfinished import is_whole, remove_except, save_sealed, unfinished_work
 
 IGNORED = -100  # label of a token that does not count in the loss
-ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+ADAPTER_FILES = ("adapter_config.json", ADAPTER)
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class FinetuneOutputs:
         checkpoints: Folder with the adapter of each evaluation, `step-<n>`.
         log: Training log, JSON lines.
         record: Record of the run, JSON.
-        work: The trainer's own folder, removed in the end.
+        work: Folder of unfinished work, removed in the end.
     """
 
     adapter: str
@@ -65,9 +67,17 @@ class FinetuneOutputs:
 
 
 def finetune(
-    inputs: FinetuneInputs, outputs: FinetuneOutputs, model: dict[str, Any], settings: dict[str, Any], seed: int
+    inputs: FinetuneInputs,
+    outputs: FinetuneOutputs,
+    model: dict[str, Any],
+    settings: dict[str, Any],
+    seed: int,
+    code: str,
 ) -> None:
     """Fine-tunes one model and writes its best adapter, all kept checkpoints, the log and a record.
+
+    If an earlier attempt at the same was cut off, training goes on from what it saved last, and ends with the same
+    bytes as if it had not been cut off.
 
     Args:
         inputs: Paths to read.
@@ -75,33 +85,41 @@ def finetune(
         model: The config's entry of the model.
         settings: `lora`, `quantization` and `training` of the config, and `max_length` in tokens.
         seed: Of the adapter's initial weights, dropout and the order of the samples.
+        code: Hash of the code: what other code left unfinished is not used.
 
     Raises:
-        StudyError: The checkpoint cannot be loaded, or its attention lets packed samples see one another.
+        StudyError: The checkpoint cannot be loaded, its attention lets packed samples see one another, one sequence
+            does not fit into memory, or the training diverged.
+        Stopped: The process was asked to end; the training done so far is saved.
     """
     set_determinism(seed)
-    remove(Path(outputs.work))  # what an attempt that was cut off may have left
-    print(f"trainer's folder: {outputs.work}", flush=True)
-    base = load_base(inputs.checkpoint, settings["quantization"], model["attention"])
-    train = read_tokens(inputs.train)
-    check_isolation(base, train)
-    trainer = make_trainer(
-        base,
-        load_tokenizer(inputs.checkpoint),
-        {"train": train, "validation": read_tokens(inputs.validation)},
-        read_json(inputs.stats)["parts"]["validation"]["bytes_of_completions"],
-        outputs,
-        model,
-        settings,
-        seed,
-    )
-    start = time.monotonic()
-    trainer.train()
-    seconds = time.monotonic() - start
+    identity = {
+        "model": model,
+        "settings": settings,
+        "seed": seed,
+        "data": records.file_hashes(train=inputs.train, validation=inputs.validation),
+        "checkpoint": records.checkpoint_identity(inputs.checkpoint),
+        "code": code,
+        "packages": records.environment()["packages"],
+    }
+    with unfinished_work(outputs.work, identity) as work:
+        base = load_base(inputs.checkpoint, settings["quantization"], model["attention"])
+        train = read_tokens(inputs.train)
+        check_isolation(base, train)
+        trainer = make_trainer(
+            base,
+            load_tokenizer(inputs.checkpoint),
+            {"train": train, "validation": read_tokens(inputs.validation)},
+            read_json(inputs.stats)["parts"]["validation"]["bytes_of_completions"],
+            work,
+            model,
+            settings,
+            seed,
+        )
+        trainer.run()
+        name_base_model(trainer.model, model)
+        _write_results(trainer, identity, outputs)
     best = trainer.state.best_global_step
-    name_base_model(trainer.model, model)
-    _write_results(trainer, inputs, outputs, model, settings, seed, seconds)
-    remove(Path(outputs.work))
     print(f"best validation loss {trainer.state.best_metric:.4f} at step {best} of {trainer.state.global_step}")
 
 
@@ -110,7 +128,7 @@ def make_trainer(
     tokenizer: Any,
     tokens: dict[str, list[TokenSample]],
     validation_bytes: int,
-    outputs: FinetuneOutputs,
+    work: Path,
     model: dict[str, Any],
     settings: dict[str, Any],
     seed: int,
@@ -119,9 +137,8 @@ def make_trainer(
     sets = {part: pack_samples(samples, settings["max_length"]) for part, samples in tokens.items()}
     epoch = steps_per_epoch(len(sets["train"]), model["batch_size"])
     training, lora = settings["training"], settings["lora"]
-    interval = max(1, math.ceil(epoch / training["evaluations_per_epoch"]))
     arguments = SFTConfig(
-        output_dir=outputs.work,
+        output_dir=str(work),
         num_train_epochs=model["epochs"],
         per_device_train_batch_size=model["micro_batch"],
         per_device_eval_batch_size=model["micro_batch"],
@@ -139,15 +156,10 @@ def make_trainer(
         data_seed=seed,
         dataset_kwargs={"skip_prepare_dataset": True},
         dataloader_pin_memory=False,
-        eval_strategy="steps",
-        eval_steps=interval,
-        eval_on_start=True,
-        save_strategy="steps",
-        save_steps=interval,
-        save_only_model=True,
-        metric_for_best_model="eval_loss",
-        greater_is_better=False,
-        logging_steps=training["log_every"],
+        eval_strategy="no",  # QLoraTrainer.after_step evaluates and saves
+        save_strategy="no",
+        logging_nan_inf_filter=False,  # it would log a loss of 0 where there is none
+        logging_steps=1,  # so that no running mean is lost with the process
         disable_tqdm=True,
         report_to=[],
     )
@@ -165,10 +177,17 @@ def make_trainer(
             target_modules=lora["target_modules"],
             task_type="CAUSAL_LM",
         ),
-        callbacks=[EarlyStoppingCallback(training["patience"]), TrainingLog(outputs.log)],
     )
     trainer.remove_callback(PrinterCallback)
+    trainer.work = work
+    trainer.interval = max(1, math.ceil(epoch / training["evaluations_per_epoch"]))
+    trainer.patience = training["patience"]
     trainer.validation_bytes = validation_bytes
+    trainer.limit = RowLimit(
+        model["micro_batch"],
+        "sequences",
+        "Set 'gradient_checkpointing: true' for this model in the config, or a lower 'max_length' for all.",
+    )
     # TRL casts the adapter to bf16, in which most updates of a cosine schedule's end are lost to rounding.
     for parameter in trainer.model.parameters():
         if parameter.requires_grad:
@@ -215,67 +234,232 @@ class PackedCollator:
         return {"input_ids": ids, "labels": labels, "position_ids": positions}
 
 
-class QLoraTrainer(SFTTrainer):  # type: ignore[misc]
-    """SFTTrainer whose validation loss is per token.
+class TrainingOver(Exception):  # noqa: N818
+    """What was saved last is the end of the training."""
 
-    The trainer's own averages over batches, so that it depends on how samples are packed and batched.
+
+class QLoraTrainer(SFTTrainer):  # type: ignore[misc]
+    """SFTTrainer that evaluates per token, stops early, and can be stopped at any moment and goes on where it was.
+
+    All that happens between two optimizer steps happens in `after_step`: evaluation, the kept adapter, and the state
+    from which a later attempt goes on. A state is only used if it is whole and so are the adapters it speaks of.
+
+    Attributes:
+        work: Folder of unfinished work.
+        interval: Optimizer steps between evaluations.
+        patience: Evaluations without a lower validation loss before training stops.
+        validation_bytes: Bytes of all validation completions.
+        limit: Sequences that are computed at once.
+        saved: The state that this attempt began with, if any.
+        before: `seconds` of earlier attempts.
+        stop_if_asked: Raises `Stopped` if a signal has come; called where it is safe to stop.
     """
 
     control: Any
-    validation_bytes: int = 0
-    evaluation_seconds: float = 0.0
+    work: Path
+    interval: int
+    patience: int
+    validation_bytes: int
+    limit: RowLimit
+    saved: Path | None
+    before: dict[str, float]
+    start: float
+    evaluation_seconds = 0.0
+    stop_if_asked: Callable[[], None] = staticmethod(lambda: None)
+
+    def run(self) -> None:
+        """Trains to the end, from the last whole state if there is one.
+
+        Raises:
+            Stopped: A signal came; a state as of the last finished step is saved.
+            StudyError: No evaluation gave a number: the training diverged.
+        """
+        self.saved = self._last_whole_state()
+        self.start, self.before = time.monotonic(), {"training": 0.0, "evaluation": 0.0}
+        if self.saved:
+            progress = read_json(self.saved / "progress.json")
+            self.limit.rows, self.before = progress["rows"], progress["seconds"]
+        self.add_callback(_Reports(self))
+        with signals_deferred() as self.stop_if_asked:
+            try:
+                self.train(resume_from_checkpoint=str(self.saved) if self.saved else None)
+            except TrainingOver:
+                pass
+            except Stopped as stop:
+                self._save_stopped(stop)
+                raise
+        if self.state.best_global_step is None:
+            raise StudyError(
+                "the training diverged: no validation loss is a number. Lower 'training.learning_rate' in the config."
+            )
+
+    def begin(self) -> None:
+        """What comes before the first step of an attempt."""
+        if self.saved:
+            self._load_rng_state(str(self.saved))
+            print(f"going on after step {self.state.global_step} of {self.state.max_steps}", flush=True)
+        self.after_step()
+        if self.state.global_step >= self.state.max_steps or self._patience_is_over():
+            raise TrainingOver
+
+    def _maybe_log_save_evaluate(self, *arguments: Any, **options: Any) -> None:
+        """The last thing that the library does in a step: it logs."""
+        super()._maybe_log_save_evaluate(*arguments, **options)
+        self.after_step()
+
+    def after_step(self) -> None:
+        """Evaluates if that is due and not done yet; keeps the adapter and a state to go on from."""
+        self.generators = _generator_states()
+        step = self.state.global_step
+        due = step % self.interval == 0 or step == self.state.max_steps
+        if not due or step in evaluated_steps(self.state.log_history):
+            return
+        loss = self.evaluate()["eval_loss"]
+        if step == 0:
+            return
+        if self.state.best_metric is None or loss < self.state.best_metric:
+            self.state.best_metric, self.state.best_global_step = (loss, step) if math.isfinite(loss) else (None, None)
+        self.control.should_training_stop |= self._patience_is_over()
+        save_sealed(self.work / f"step-{step:06d}", lambda folder: self.model.save_pretrained(str(folder)))
+        self._save_state()
+
+    def _patience_is_over(self) -> bool:
+        since = [step for step in evaluated_steps(self.state.log_history) if step > (self.state.best_global_step or 0)]
+        return len(since) >= self.patience
+
+    def _save_state(self) -> None:
+        """Saves all that training depends on, then removes the state before."""
+
+        def write(folder: Path) -> None:
+            self.model.save_pretrained(str(folder))
+            self._save_optimizer_and_scheduler(str(folder))
+            self._save_rng_state(str(folder))
+            self.state.save_to_json(str(folder / "trainer_state.json"))
+            write_json(folder / "progress.json", {"rows": self.limit.rows, "seconds": self.seconds()})
+
+        name = f"state-{len(self.state.log_history):06d}"  # each step and each evaluation adds to the history
+        if not (self.work / name).exists():
+            save_sealed(self.work / name, write)
+        remove_except(self.work.glob("state-*"), name)
+
+    def _save_stopped(self, stop: Stopped) -> None:
+        """Saves the state as of the last finished step: the gradients of the step at hand are computed again."""
+        if self.state.global_step > 0:
+            _set_generator_states(self.generators)
+            self._save_state()
+            print(f"{stop}: saved after step {self.state.global_step} of {self.state.max_steps}", flush=True)
+
+    def _last_whole_state(self) -> Path | None:
+        for state in sorted(self.work.glob("state-*"), reverse=True):
+            if is_whole(state):
+                steps = evaluated_steps(read_json(state / "trainer_state.json")["log_history"])
+                if all(is_whole(self.work / f"step-{step:06d}") for step in steps if step > 0):
+                    return state
+            print(f"{state.name} is damaged: not used", flush=True)
+            remove(state)
+        return None
+
+    def training_step(
+        self, model: Any, inputs: dict[str, torch.Tensor], num_items_in_batch: Any = None
+    ) -> torch.Tensor:
+        """Adds up the gradients of one micro-batch, in parts if it does not fit into memory as a whole."""
+        self.stop_if_asked()
+        parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        before = [None if parameter.grad is None else parameter.grad.clone() for parameter in parameters]
+        compute = super().training_step
+
+        def undo() -> None:
+            for parameter, gradient in zip(parameters, before, strict=True):
+                parameter.grad = None if gradient is None else gradient.clone()
+
+        def part(rows: slice) -> torch.Tensor:
+            loss: torch.Tensor = compute(
+                model, {name: tensor[rows] for name, tensor in inputs.items()}, num_items_in_batch
+            )
+            return loss
+
+        return torch.stack(self.limit.map(part, len(inputs["input_ids"]), undo)).sum()
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Mean negative log-likelihood of the validation completions, in nats a token and bits a byte."""
+        """Mean negative log-likelihood of the validation completions, in nats a token and bits a byte.
+
+        The library's own averages over batches, so that it depends on how samples are packed and batched. No random
+        number is drawn, so that it does not matter to the training when this runs.
+        """
         start = time.monotonic()
-        loss = torch.zeros((), dtype=torch.float64, device=device())
-        tokens = torch.zeros((), dtype=torch.int64, device=device())
-        training = self.model.training
-        self.model.eval()
-        with torch.no_grad(), self.compute_loss_context_manager():
-            for batch in self.get_eval_dataloader():
-                inputs = self._prepare_inputs(batch)
-                outputs = self.model(**inputs, use_cache=False, fused_lm_head=True)
-                loss -= outputs.log_probs.sum(dtype=torch.float64)
-                tokens += outputs.label_mask.sum()
-        self.model.train(training)
-        metrics = {
-            "eval_loss": (loss / tokens).item(),
-            "eval_bits_per_byte": loss.item() / math.log(2) / self.validation_bytes,
-        }
+        with torch.random.fork_rng(), _evaluating(self.model), torch.no_grad():
+            sums = [total for batch in self.get_eval_dataloader() for total in self._sums(batch)]
+        loss, tokens = (float(sum(column)) for column in zip(*sums, strict=True))
         self.evaluation_seconds += time.monotonic() - start
+        metrics = {"eval_loss": loss / tokens, "eval_bits_per_byte": loss / math.log(2) / self.validation_bytes}
         self.log(dict(metrics))
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
+    def _sums(self, batch: dict[str, torch.Tensor]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Negative log-likelihood and number of tokens of each part of a batch."""
+        self.stop_if_asked()
+        inputs = self._prepare_inputs(batch)
 
-class TrainingLog(TrainerCallback):  # type: ignore[misc]
-    """Writes the training log as JSON lines, and a line for people to the job's log."""
+        def part(rows: slice) -> tuple[torch.Tensor, torch.Tensor]:
+            with self.compute_loss_context_manager():
+                rows_of = {name: tensor[rows] for name, tensor in inputs.items()}
+                outputs = self.model(**rows_of, use_cache=False, fused_lm_head=True)
+            return -outputs.log_probs.sum(dtype=torch.float64), outputs.label_mask.sum()
 
-    KEPT = ("loss", "grad_norm", "learning_rate", "mean_token_accuracy", "eval_loss", "eval_bits_per_byte")
+        return self.limit.map(part, len(inputs["input_ids"]), undo=lambda: None)
 
-    def __init__(self, path: str) -> None:
-        self.path = Path(path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text("")
-        self.start = time.monotonic()
+    def seconds(self) -> dict[str, float]:
+        """Time spent in training, evaluations included, and in evaluations alone, over all attempts."""
+        training = self.before["training"] + time.monotonic() - self.start
+        evaluation = self.before["evaluation"] + self.evaluation_seconds
+        return {"training": round(training, 1), "evaluation": round(evaluation, 1)}
 
-    def on_log(self, _args: Any, state: Any, _control: Any, logs: dict[str, float], **_: Any) -> None:
-        """Appends what the trainer logs, less what depends on the clock."""
-        row = {key: logs[key] for key in self.KEPT if key in logs}
-        if not row:
+
+def evaluated_steps(history: list[dict[str, Any]]) -> list[int]:
+    """The steps after which the validation loss was measured, 0 for the untrained adapter."""
+    return [row["step"] for row in history if "eval_loss" in row]
+
+
+def _generator_states() -> tuple[torch.Tensor, torch.Tensor | None]:
+    """The states of the random number generators that dropout draws from."""
+    return torch.get_rng_state(), torch.cuda.get_rng_state() if torch.cuda.is_available() else None
+
+
+def _set_generator_states(states: tuple[torch.Tensor, torch.Tensor | None]) -> None:
+    torch.set_rng_state(states[0])
+    if states[1] is not None:
+        torch.cuda.set_rng_state(states[1])
+
+
+class _Reports(TrainerCallback):  # type: ignore[misc]
+    """Tells the trainer when training begins, and people how it goes."""
+
+    def __init__(self, trainer: QLoraTrainer) -> None:
+        self.trainer = trainer
+        self.start, self.first = time.monotonic(), 0
+
+    def on_train_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
+        self.start, self.first = time.monotonic(), state.global_step
+        self.trainer.begin()
+
+    def on_log(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
+        row = log_row(state.log_history[-1])
+        if len(row) == 2:
             return
-        row = {"step": state.global_step, "epoch": round(state.epoch or 0.0, 4), **row}
-        with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(row) + "\n")
+        done = state.global_step - self.first
         elapsed = time.monotonic() - self.start
-        left = elapsed / state.global_step * (state.max_steps - state.global_step) if state.global_step else math.nan
+        left = f", at most {elapsed / done * (state.max_steps - state.global_step) / 60:.1f} min left" if done else ""
         shown = ", ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "step")
-        print(
-            f"step {state.global_step}/{state.max_steps}: {shown} "
-            f"[{elapsed / 60:.1f} min, at most {left / 60:.1f} min left]",
-            flush=True,
-        )
+        print(f"step {row['step']}/{state.max_steps}: {shown} [{elapsed / 60:.1f} min{left}]", flush=True)
+
+
+LOGGED = ("loss", "grad_norm", "learning_rate", "mean_token_accuracy", "eval_loss", "eval_bits_per_byte")
+
+
+def log_row(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of the training log: step and epoch, and what the library logs, less what depends on the clock."""
+    kept = {key: row[key] for key in LOGGED if key in row}
+    return {"step": row["step"], "epoch": round(row.get("epoch", 0.0), 4), **kept}
 
 
 def check_isolation(model: Any, samples: list[TokenSample]) -> None:
@@ -329,49 +513,34 @@ def name_base_model(model: Any, entry: dict[str, Any]) -> None:
     config.revision = entry.get("revision")
 
 
-def _write_results(
-    trainer: QLoraTrainer,
-    inputs: FinetuneInputs,
-    outputs: FinetuneOutputs,
-    model: dict[str, Any],
-    settings: dict[str, Any],
-    seed: int,
-    seconds: float,
-) -> None:
-    """Moves the adapters of all evaluations into place, and copies the best as the result."""
+def _write_results(trainer: QLoraTrainer, identity: dict[str, Any], outputs: FinetuneOutputs) -> None:
+    """Puts the adapters of all evaluations into place, the best of them as the result, the log and the record."""
     state = trainer.state
+    names = [f"step-{step:06d}" for step in evaluated_steps(state.log_history) if step > 0]
     with atomic(outputs.checkpoints) as folder:
-        for checkpoint in Path(outputs.work).glob("checkpoint-*"):
-            step = folder / f"step-{int(checkpoint.name.split('-')[1]):06d}"
-            step.mkdir(parents=True)
-            shutil.copy(checkpoint / "adapter_model.safetensors", step)
-            trainer.model.peft_config["default"].save_pretrained(str(step))
-    record = _record(trainer, inputs, model, settings, seed, seconds)
+        for name in names:
+            (folder / name).mkdir(parents=True)
+            link_or_copy(trainer.work / name / ADAPTER, folder / name)
+            trainer.model.peft_config["default"].save_pretrained(str(folder / name))
+    record = _record(trainer, identity)
     with atomic(outputs.adapter) as folder:
         folder.mkdir()
         for name in ADAPTER_FILES:
             shutil.copy(Path(outputs.checkpoints) / f"step-{state.best_global_step:06d}" / name, folder)
-        write_text(folder / "README.md", model_card(model, settings, record))
+        write_text(folder / "README.md", model_card(identity["model"], identity["settings"], record))
+    write_jsonl(outputs.log, (row for row in map(log_row, state.log_history) if len(row) > 2))
     write_json(outputs.record, record)
 
 
-def _record(
-    trainer: QLoraTrainer,
-    inputs: FinetuneInputs,
-    model: dict[str, Any],
-    settings: dict[str, Any],
-    seed: int,
-    seconds: float,
-) -> dict[str, Any]:
-    state = trainer.state
+def _record(trainer: QLoraTrainer, identity: dict[str, Any]) -> dict[str, Any]:
+    state, seconds = trainer.state, trainer.seconds()
     tokens = sum(map(len, trainer.train_dataset["input_ids"]))
-    training_seconds = seconds - trainer.evaluation_seconds
     return {
-        "model": model,
-        "settings": settings,
-        "seed": seed,
-        "checkpoint": records.checkpoint_identity(inputs.checkpoint),
-        "inputs_sha256": records.file_hashes(train=inputs.train, validation=inputs.validation),
+        "model": identity["model"],
+        "settings": identity["settings"],
+        "seed": identity["seed"],
+        "checkpoint": identity["checkpoint"],
+        "inputs_sha256": identity["data"],
         "parameters": {
             "trainable": sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
             "dtype": "float32",
@@ -379,7 +548,7 @@ def _record(
         "data": {
             "packed_sequences": len(trainer.train_dataset),
             "tokens": tokens,
-            "packing_fill": round(tokens / (len(trainer.train_dataset) * settings["max_length"]), 4),
+            "packing_fill": round(tokens / (len(trainer.train_dataset) * identity["settings"]["max_length"]), 4),
         },
         "result": {
             "steps": state.global_step,
@@ -387,14 +556,15 @@ def _record(
             "best_step": state.best_global_step,
             "best_validation_loss": state.best_metric,
             "stopped_early": state.global_step < state.max_steps,
-            "checkpoints": sorted(
-                int(path.name.split("-")[1]) for path in Path(trainer.args.output_dir).glob("checkpoint-*")
-            ),
+            "checkpoints": [step for step in evaluated_steps(state.log_history) if step > 0],
         },
         "cost": {
-            "seconds": round(seconds, 1),
-            "evaluation_seconds": round(trainer.evaluation_seconds, 1),
-            "tokens_per_second": round((state.epoch or 0.0) * tokens / training_seconds, 1),
+            "seconds": seconds["training"],
+            "evaluation_seconds": seconds["evaluation"],
+            "tokens_per_second": round(
+                (state.epoch or 0.0) * tokens / max(seconds["training"] - seconds["evaluation"], 0.1), 1
+            ),
+            "micro_batch": trainer.limit.rows,
             "peak_memory": records.peak_memory(),
         },
         "environment": records.environment(),
