@@ -25,19 +25,14 @@ def real() -> Path:
 @pytest.fixture(scope="session")
 def records() -> list[dict[str, str]]:
     """A generated data set with its flaws."""
-    from make_samples import add_flaws, make_records
+    from small_study import generated_records
 
-    return add_flaws(make_records(300, seed=1), seed=1)
+    return generated_records()
 
 
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with one miniature checkpoint of each architecture, pre-trained for a few steps."""
-    from make_models import as_documents, build
-    from make_samples import make_records
+    from small_study import make_checkpoints
 
-    folder = tmp_path_factory.mktemp("checkpoints")
-    documents = as_documents(make_records(200, seed=2))
-    for name in ("llama-3.2-1b", "gemma-2-2b", "qwen2.5-1.5b", "phi-3-mini"):
-        build(name, folder, documents, steps=6)
-    return folder
+    return make_checkpoints(tmp_path_factory.mktemp("checkpoints"))

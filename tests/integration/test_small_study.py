@@ -4,62 +4,14 @@ import csv
 import hashlib
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from conftest import ROOT
+from small_study import LOCAL, MODELS, digests, make_project, plan, snakemake
 
-sys.path.insert(0, str(ROOT / "tests" / "workflow"))
-from test_dag import plan, snakemake
-
-LOCAL = ("--workflow-profile", "profiles/local", "--configfile", "small.yaml")
-MODELS = ("llama-3.2-1b", "gemma-2-2b", "qwen2.5-1.5b", "phi-3-mini")
 RUN = "runs/codealpaca-20k/llama-3.2-1b"
-
-
-def small_config(checkpoints, records_path, count):
-    """Two tuned models, four untuned, a few steps each."""
-    everywhere = {"batch_size": 8, "micro_batch": 4, "epochs": 2}
-    return {
-        "runs": [
-            {"datasets": ["codealpaca-20k"], "models": list(MODELS[:2]), "methods": ["base", "qlora"], "seeds": [0]},
-            {"datasets": ["codealpaca-20k"], "models": list(MODELS[2:]), "methods": ["base"], "seeds": [0]},
-        ],
-        "datasets": {
-            "codealpaca-20k": {
-                "path": str(records_path),
-                "records": count,
-                "sha256": hashlib_of(records_path),
-                "split": {"train": 0.7, "validation": 0.15, "test": 0.15},
-            }
-        },
-        "models": {name: {"path": str(checkpoints / name), **everywhere} for name in MODELS},
-        "quantization": {"compute_dtype": "float32"},
-        "tokenization": {"max_length": 256},
-        "training": {"learning_rate": 2e-3},
-        "generation": {"max_new_tokens": 24},
-        "curve": {"samples": 8},
-        "threads": {"training": 1, "generation": 1},
-    }
-
-
-def hashlib_of(path):
-    from codetune.samples import read_records, sha256_of_records
-
-    return sha256_of_records(read_records(path))
-
-
-def make_project(folder, checkpoints, records):
-    folder.mkdir()
-    for name in ("Snakefile", "workflow", "config", "profiles", "envs"):
-        source = ROOT / name
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
-    data = folder / "records.json"
-    data.write_text(json.dumps(records))
-    (folder / "small.yaml").write_text(yaml.safe_dump(small_config(checkpoints, data, len(records))))
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -134,9 +86,9 @@ def test_training_lowers_the_validation_loss_and_keeps_the_best(study):
     assert losses[best] < losses[0]
     kept = folder / "checkpoints" / f"step-{best:06d}" / "adapter_model.safetensors"
     assert kept.read_bytes() == (folder / "adapter" / "adapter_model.safetensors").read_bytes()
-    assert not (folder / "trainer").exists()
+    assert not (folder / "unfinished").exists()
     log = (study / "results/logs/finetune/codealpaca-20k/llama-3.2-1b/qlora/seed0.log").read_text()
-    assert "trainer's folder: results/runs/codealpaca-20k/llama-3.2-1b/qlora/seed0/trainer" in log
+    assert "kept in results/runs/codealpaca-20k/llama-3.2-1b/qlora/seed0/unfinished/finetune" in log
     assert not list(study.glob("<*"))
 
 
@@ -147,10 +99,10 @@ def test_the_curve_has_the_untuned_model_and_every_checkpoint(study):
     assert steps == [0, *record["result"]["checkpoints"]]
 
 
-def test_a_curve_s_point_is_what_its_checkpoint_generates(study, checkpoints):
+def test_a_curve_s_point_is_what_its_checkpoint_generates(study, checkpoints, tmp_path):
     """The adapters that take turns beside one base give what each gives alone."""
     from codetune.curves import choose_subset
-    from codetune.generation import generate
+    from codetune.generation import generate, prompt_limit
     from codetune.metrics import rouge_l
     from codetune.models import load_adapter, load_base
     from codetune.samples import read_samples
@@ -166,7 +118,8 @@ def test_a_curve_s_point_is_what_its_checkpoint_generates(study, checkpoints):
     assert sorted(ids) == curve["samples"]
     settings = {"max_new_tokens": 24, "batch_size": 64, "batch_tokens": 32768}
     chosen = [prompt for prompt in prompts if prompt.id in ids]
-    predictions = generate(model, load_tokenizer(checkpoints / MODELS[0]), chosen, settings)
+    tokenizer = load_tokenizer(checkpoints / MODELS[0])
+    predictions = generate(model, tokenizer, chosen, settings, prompt_limit(settings), tmp_path / "kept")
     references = {s.id: s.output for s in read_samples(study / "results/data/codealpaca-20k/validation.jsonl")}
     mean = sum(rouge_l(references[p.id], p.text).f1 for p in predictions) / len(predictions)
     assert last["rouge_l"] == pytest.approx(mean)
@@ -258,17 +211,6 @@ def test_figures_are_redrawn_without_torch_or_gpu(study, tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert figure.read_bytes() == before
-
-
-def digests(folder):
-    paths = [
-        path
-        for pattern in ("runs/**/predictions.jsonl", "runs/**/scores.jsonl", "runs/**/summary.json", "tables/*")
-        for path in (folder / "results").glob(pattern)
-    ]
-    paths += (folder / "results").glob("runs/**/*.safetensors")
-    paths += (folder / "results").glob("runs/**/training_log.jsonl")
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
 def test_the_same_command_twice_gives_the_same_bytes(study, tmp_path, checkpoints, records):

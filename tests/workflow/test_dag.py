@@ -1,37 +1,17 @@
 """The plan: what runs, what is asked by name, what a mistake says, and that the code is clean."""
 
-import os
 import re
 import shutil
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from small_study import plan, snakemake
 
 BIN = Path(sys.executable).parent
 TUNED = ["llama-3.2-1b", "llama-3.2-3b", "gemma-2-2b", "qwen2.5-1.5b", "qwen2.5-3b"]
-
-
-def snakemake(*arguments, cwd=ROOT, **environment):
-    return subprocess.run(
-        [BIN / "snakemake", *arguments],
-        cwd=cwd,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-
-
-def plan(*arguments, cwd=ROOT, **environment):
-    """Number of jobs of each rule in a dry run."""
-    done = snakemake("-n", "--cores", "all", *arguments, cwd=cwd, **environment)
-    assert done.returncode == 0, done.stdout + done.stderr
-    table = (done.stdout + done.stderr).partition("Job stats:")[2].partition("total")[0]
-    return Counter({name: int(count) for name, count in re.findall(r"^(\S+) +(\d+)$", table, re.MULTILINE)})
 
 
 @pytest.fixture

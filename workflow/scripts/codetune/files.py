@@ -46,8 +46,11 @@ def atomic(path: str | Path) -> Iterator[Path]:
 def _explained(error: Exception, path: Path) -> Exception:
     """The error, with its place; libraries have errors of their own for a full disk."""
     if isinstance(error, OSError) and error.errno is not None:
-        return error if error.filename else type(error)(error.errno, error.strerror, str(path))
-    if shutil.disk_usage(path.parent).free < 1 << 16:
+        return error if error.filename else OSError(error.errno, os.strerror(error.errno), str(path))
+    for number in (errno.ENOSPC, errno.EDQUOT):
+        if os.strerror(number) in str(error):
+            return OSError(number, os.strerror(number), str(path))
+    if shutil.disk_usage(path.parent).free < 1 << 20:
         return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
     return error
 
@@ -135,11 +138,19 @@ def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
 
 
 def append_jsonl(path: str | Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Adds rows to a file of JSON lines and waits until they have reached the disk."""
-    with Path(path).open("a", encoding="utf-8", newline="\n") as stream:
-        stream.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-        stream.flush()
-        os.fsync(stream.fileno())
+    """Adds rows to a file of JSON lines and waits until they have reached the disk.
+
+    Raises:
+        OSError: The disk is full, say.
+    """
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    try:
+        with Path(path).open("a", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def recover_jsonl(path: str | Path) -> list[dict[str, Any]]:

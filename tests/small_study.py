@@ -1,0 +1,111 @@
+"""A small study for the tests: generated data, miniature models, two of them tuned, all on a CPU."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+sys.path += [str(ROOT / name) for name in ("workflow/scripts", "demo")]  # for those who are not run by pytest
+LOCAL = ("--workflow-profile", "profiles/local", "--configfile", "small.yaml")
+MODELS = ("llama-3.2-1b", "gemma-2-2b", "qwen2.5-1.5b", "phi-3-mini")
+
+
+def generated_records():
+    """Records with flaws, as `demo/make_samples.py` makes them."""
+    from make_samples import add_flaws, make_records
+
+    return add_flaws(make_records(300, seed=1), seed=1)
+
+
+def make_checkpoints(folder):
+    """One miniature of each architecture, pre-trained for a few steps."""
+    from make_models import as_documents, build
+    from make_samples import make_records
+
+    documents = as_documents(make_records(200, seed=2))
+    for name in MODELS:
+        build(name, folder, documents, steps=6)
+    return folder
+
+
+def small_config(checkpoints, records_path, count):
+    """Two tuned models, four untuned, a few steps each."""
+    everywhere = {"batch_size": 8, "micro_batch": 4, "epochs": 2}
+    return {
+        "runs": [
+            {"datasets": ["codealpaca-20k"], "models": list(MODELS[:2]), "methods": ["base", "qlora"], "seeds": [0]},
+            {"datasets": ["codealpaca-20k"], "models": list(MODELS[2:]), "methods": ["base"], "seeds": [0]},
+        ],
+        "datasets": {
+            "codealpaca-20k": {
+                "path": str(records_path),
+                "records": count,
+                "sha256": hashlib_of(records_path),
+                "split": {"train": 0.7, "validation": 0.15, "test": 0.15},
+            }
+        },
+        "models": {name: {"path": str(checkpoints / name), **everywhere} for name in MODELS},
+        "quantization": {"compute_dtype": "float32"},
+        "tokenization": {"max_length": 256},
+        "training": {"learning_rate": 2e-3},
+        "generation": {"max_new_tokens": 24},
+        "curve": {"samples": 8},
+        "threads": {"training": 1, "generation": 1},
+    }
+
+
+def hashlib_of(path):
+    from codetune.samples import read_records, sha256_of_records
+
+    return sha256_of_records(read_records(path))
+
+
+def make_project(folder, checkpoints, records):
+    folder.mkdir()
+    for name in ("Snakefile", "workflow", "config", "profiles", "envs"):
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+    data = folder / "records.json"
+    data.write_text(json.dumps(records))
+    (folder / "small.yaml").write_text(yaml.safe_dump(small_config(checkpoints, data, len(records))))
+    return folder
+
+
+def digests(folder):
+    paths = [
+        path
+        for pattern in ("runs/**/predictions.jsonl", "runs/**/scores.jsonl", "runs/**/summary.json", "tables/*")
+        for path in (folder / "results").glob(pattern)
+    ]
+    paths += (folder / "results").glob("runs/**/*.safetensors")
+    paths += (folder / "results").glob("runs/**/training_log.jsonl")
+    paths += (folder / "results").glob("runs/**/curve.json")
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+def snakemake(*arguments, cwd=ROOT, **environment):
+    return subprocess.run(
+        [BIN / "snakemake", *arguments],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def plan(*arguments, cwd=ROOT, **environment):
+    """Number of jobs of each rule in a dry run."""
+    done = snakemake("-n", "--cores", "all", *arguments, cwd=cwd, **environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    table = (done.stdout + done.stderr).partition("Job stats:")[2].partition("total")[0]
+    return Counter({name: int(count) for name, count in re.findall(r"^(\S+) +(\d+)$", table, re.MULTILINE)})
