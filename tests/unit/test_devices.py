@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -70,32 +71,69 @@ HOLD = """
     from pathlib import Path
     import codetune.devices
     codetune.devices.POLL_SECONDS = 0.05
-    with codetune.devices.claim_gpus(int(sys.argv[1]), Path(sys.argv[2])) as devices:
-        start = time.time()
-        Path(sys.argv[3]).write_text(json.dumps(devices))
-        time.sleep(float(sys.argv[4]))
-        Path(sys.argv[3]).write_text(json.dumps([devices, start, time.time()]))
+    count, locks, note, seconds = int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), float(sys.argv[4])
+    with codetune.devices.claim_gpus(count, locks) as devices:
+        temporary = note.with_suffix(".tmp")
+        temporary.write_text(json.dumps([devices, os.environ["CUDA_VISIBLE_DEVICES"], time.time()]))
+        temporary.rename(note)
+        time.sleep(seconds)
+        note.with_suffix(".end").write_text(str(time.time()))
 """
 
 
 def hold(count, locks, note, seconds, pool="0,1,2"):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow/scripts")}
+    if pool is not None:
+        environment["CUDA_VISIBLE_DEVICES"] = pool
     return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(HOLD), str(count), str(locks), str(note), str(seconds)],
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": pool, "PYTHONPATH": str(ROOT / "workflow/scripts")},
+        [sys.executable, "-c", textwrap.dedent(HOLD), str(count), str(locks), str(note), str(seconds)], env=environment
     )
 
 
-def test_no_two_jobs_hold_one_device_at_once(tmp_path):
+# Three devices, named in all the ways in which jobs may find them; an index and a UUID may be one device.
+POOLS = {
+    "CUDA_VISIBLE_DEVICES": ["0,1,2"],
+    "nvidia-smi": [None],
+    "both": [None, "0,1,2", "GPU-cc,GPU-aa,GPU-bb", "2,0"],
+}
+
+
+@pytest.mark.parametrize("way", POOLS)
+def test_under_stress_no_device_is_in_two_hands_and_none_is_lost(tmp_path, request, way):
+    """Jobs for one, two and no device, with lives of all lengths, a quarter of them killed at random moments."""
+    if way != "CUDA_VISIBLE_DEVICES":
+        request.getfixturevalue("nvidia_smi")
+    chance = random.Random(way)
     locks = tmp_path / "locks"
     locks.mkdir()
-    jobs = [hold(1 + number % 2, locks, tmp_path / f"{number}.json", 0.2 + 0.1 * (number % 3)) for number in range(10)]
-    assert all(job.wait(60) == 0 for job in jobs)
-    held = [json.loads((tmp_path / f"{number}.json").read_text()) for number in range(10)]
+    notes = [tmp_path / f"{number}.json" for number in range(28)]
+    wanted = [(1, 1, 2, 1, 0, 2, 1)[number % 7] for number in range(len(notes))]
+    jobs, ends = [], {}
+    for note, count in zip(notes, wanted, strict=True):
+        jobs.append(hold(count, locks, note, chance.uniform(0, 0.6), chance.choice(POOLS[way])))
+    victims = chance.sample(range(len(jobs)), len(jobs) // 4)
+    for number in victims:
+        time.sleep(chance.uniform(0, 0.3))
+        ends[number] = time.time()
+        jobs[number].kill()
+    for number, job in enumerate(jobs):
+        assert job.wait(60) in ((0, -9) if number in victims else (0,))
+    held = []
+    for number, (note, count) in enumerate(zip(notes, wanted, strict=True)):
+        if not note.exists():
+            assert number in victims
+            continue
+        devices, visible, start = json.loads(note.read_text())
+        assert len(devices) == count
+        assert visible == ",".join(devices)
+        finished = note.with_suffix(".end")
+        held.append((devices, start, float(finished.read_text()) if finished.exists() else ends[number]))
+    assert sum(bool(devices) for devices, _, _ in held) > 12
     for number, (devices, start, end) in enumerate(held):
-        assert len(devices) == 1 + number % 2
         for others, other_start, other_end in held[:number]:
             together = start < other_end and other_start < end
             assert not (together and set(devices) & set(others))
+    assert hold(3, locks, tmp_path / "all.json", 0, POOLS[way][0]).wait(30) == 0  # nothing leaked
 
 
 def test_a_killed_job_gives_its_device_back(tmp_path):
@@ -107,3 +145,14 @@ def test_a_killed_job_gives_its_device_back(tmp_path):
     job.send_signal(signal.SIGKILL)
     job.wait()
     assert hold(1, locks, tmp_path / "b.json", 0, pool="0").wait(30) == 0
+
+
+def test_two_jobs_for_one_device_within_one_slurm_job_take_turns(tmp_path, monkeypatch):
+    """`--resources gpu=2` in an allocation of one device."""
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    locks = tmp_path / "locks"
+    locks.mkdir()
+    jobs = [hold(1, locks, tmp_path / f"{number}.json", 0.5, pool="0") for number in range(2)]
+    assert all(job.wait(30) == 0 for job in jobs)
+    starts = [json.loads((tmp_path / f"{number}.json").read_text())[2] for number in range(2)]
+    assert abs(starts[0] - starts[1]) > 0.4
