@@ -1,5 +1,6 @@
 # make demo       the whole study in small, on a CPU: generated data, miniature models   (minutes)
 # make test       all tests
+# make faults     100 kills at random moments over a small study, each followed by the same command   (40 minutes)
 # make real-data  miniature models on the real data set: make real-data DATA=path/to/code_alpaca_20k.json   (47 minutes on 2 cores)
 # make env        the virtual environment alone, from requirements.lock
 # make lint       style, types and workflow checks
@@ -11,7 +12,7 @@ SNAKEMAKE := $(BIN)/snakemake --workflow-profile profiles/local --cores all
 DEMO := build/demo/.made
 READING := results/real-data/data/codealpaca-20k/train.jsonl
 
-.PHONY: env demo real-data test lint format lock
+.PHONY: env demo real-data test faults lint format lock
 
 env: .venv/.installed
 
@@ -43,6 +44,9 @@ real-data: env
 
 test: env
 	$(BIN)/python -m pytest
+
+faults: env
+	$(BIN)/python tests/faults.py
 
 lint: env
 	$(BIN)/ruff check .

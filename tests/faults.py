@@ -21,22 +21,30 @@ from pathlib import Path
 
 import psutil
 import yaml
-from small_study import BIN, LOCAL, digests, generated_records, make_checkpoints, make_project
+from small_study import BIN, LOCAL, MODELS, digests, generated_records, make_checkpoints, make_project
 
 COMMAND = [str(BIN / "snakemake"), *LOCAL, "--cores", "2"]
 LEFTOVERS = (".*.tmp", "unfinished", "*.partial")
 
 
-def make_study(folder: Path) -> Path:
-    """A small study with more checkpoints, batches and steps than the tests' usual one, so that kills meet them."""
+def make_study(folder: Path, models: int) -> Path:
+    """A small study with more checkpoints and batches than the tests' usual one, so that kills meet them.
+
+    Args:
+        folder: An empty folder.
+        models: How many of the tests' four models it has; the first two are tuned.
+    """
     checkpoints = folder / "checkpoints"
     checkpoints.mkdir(parents=True)
     project = make_project(folder / "project", make_checkpoints(checkpoints), generated_records())
     config = yaml.safe_load((project / "small.yaml").read_text())
     for entry in config["models"].values():
         entry["epochs"] = 4
+    for runs, names in zip(config["runs"], (MODELS[:models][:2], MODELS[:models][2:]), strict=True):
+        runs["models"] = list(names)
+    config["runs"] = [runs for runs in config["runs"] if runs["models"]]
     config["training"]["evaluations_per_epoch"] = 3
-    config["generation"] = {"max_new_tokens": 32, "batch_size": 4}
+    config["generation"] = {"max_new_tokens": 24, "batch_size": 8}
     (project / "small.yaml").write_text(yaml.safe_dump(config))
     return project
 
@@ -150,7 +158,7 @@ def begin_anew(project: Path) -> None:
         shutil.rmtree(project / name)
 
 
-def campaign(folder: Path, kills: int, seed: int, longest: float) -> str:
+def campaign(folder: Path, kills: int, seed: int, longest: float = 25.0, models: int = len(MODELS)) -> str:
     """Runs the whole campaign.
 
     Args:
@@ -158,11 +166,12 @@ def campaign(folder: Path, kills: int, seed: int, longest: float) -> str:
         kills: Number of faults.
         seed: Of the moments and kinds of the faults.
         longest: Latest moment of a fault, in seconds after the command.
+        models: Number of models.
 
     Returns:
         What was done, as a table.
     """
-    project = make_study(folder)
+    project = make_study(folder, models)
     finish(project)
     expected = digests(project)
     begin_anew(project)
@@ -233,10 +242,10 @@ def main() -> None:
     began = time.monotonic()
     if arguments.folder:
         arguments.folder.mkdir(parents=True)
-        print(campaign(arguments.folder, arguments.kills, arguments.seed, 25.0))
+        print(campaign(arguments.folder, arguments.kills, arguments.seed))
     else:
         with tempfile.TemporaryDirectory() as folder:
-            print(campaign(Path(folder), arguments.kills, arguments.seed, 25.0))
+            print(campaign(Path(folder), arguments.kills, arguments.seed))
     print(f"{(time.monotonic() - began) / 60:.0f} minutes.")
 
 
