@@ -46,6 +46,8 @@ rule figures:
 
 
 for model in MODELS:
+    if workflow.is_rule(model):
+        sys.exit(f"error: config: models: '{model}' is the name of a rule already; give the model another")
 
     rule:
         name:

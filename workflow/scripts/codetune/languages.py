@@ -3,6 +3,8 @@
 import re
 
 # What the instruction names decides; the output's look is asked only where it names nothing. First match wins.
+# No pattern may look past the end of a line for an indent or a condition, nor past a brace for a style: each would then
+# start anew at every line and read to the end, minutes for a sample of a megabyte.
 _NAMED = [
     ("TypeScript", r"typescript"),
     ("JavaScript", r"javascript|\bjs\b|node\.?js|jquery|react"),
@@ -23,18 +25,18 @@ _NAMED = [
     ("C", r"\bin c\b|\bc program\b"),
 ]
 _LOOKS = [
-    ("Python", r"^\s*(def \w+\(|import \w+|from \w+ import|print\()|^\s*(if|for|while) [^{(]*:\s*$"),
-    ("SQL", r"(?i)^\s*(select|insert into|update|create table|delete from|alter table)\b"),
+    ("Python", r"^[^\S\n]*(def \w+\(|import \w+|from \w+ import|print\()|^[^\S\n]*(if|for|while) [^{(\n]*:[^\S\n]*$"),
+    ("SQL", r"(?i)^[^\S\n]*(select|insert into|update|create table|delete from|alter table)\b"),
     ("PHP", r"<\?php"),
     ("HTML", r"(?i)<(html|div|p|body|form|table|h1|ul|a|img|input)\b"),
     ("Java", r"public (static |class )|System\.out"),
     ("C++", r"#include\s*<(iostream|vector|string|bits)|\bcout\b|\bstd::"),
     ("C#", r"Console\.Write|^using System"),
     ("C", r"#include\s*<\w+\.h>"),
-    ("JavaScript", r"\b(const|let|var) \w+\s*=|=>|console\.log|^\s*function \w*\s*\(|document\."),
-    ("CSS", r"^[.#]?[\w-]+\s*\{[^}]*:[^}]*;"),
-    ("Shell", r"^#!/bin/|^\s*(echo|grep|ls|sed|awk|find) "),
-    ("Ruby", r"^\s*def \w+\s*$|\bputs\b"),
+    ("JavaScript", r"\b(const|let|var) \w+\s*=|=>|console\.log|^[^\S\n]*function \w*\s*\(|document\."),
+    ("CSS", r"^[.#]?[\w-]+\s*\{[^{}:]*:[^{};]*;"),
+    ("Shell", r"^#!/bin/|^[^\S\n]*(echo|grep|ls|sed|awk|find) "),
+    ("Ruby", r"^[^\S\n]*def \w+[^\S\n]*$|\bputs\b"),
 ]
 _NAMED_PATTERNS = [(name, re.compile(pattern, re.IGNORECASE)) for name, pattern in _NAMED]
 _LOOK_PATTERNS = [(name, re.compile(pattern, re.MULTILINE)) for name, pattern in _LOOKS]

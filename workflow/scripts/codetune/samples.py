@@ -17,7 +17,18 @@ from codetune.languages import guess_language
 FIELDS = ("instruction", "input", "output")
 PARTS = ("train", "validation", "test")
 # "noinput" spelled out: alone, or in brackets at the end of an input. 25 records of CodeAlpaca-20k have it.
-NO_INPUT = re.compile(r"\A\W*no[ -]?inputn?\W*\Z|[<\[]+ *no[ -]?inputn?[>\] ]*\Z", re.IGNORECASE)
+# The look-behind keeps a megabyte of "<" from being searched anew at each of them.
+NO_INPUT = re.compile(r"\A\W*no[ -]?inputn?\W*\Z|(?<![<\[])[<\[]+ *no[ -]?inputn?[>\] ]*\Z", re.IGNORECASE)
+NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+JSON_NAMES = {
+    type(None): "null",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    list: "a list",
+    dict: "an object",
+    tuple: "two values",
+}
 
 
 @dataclass(frozen=True)
@@ -48,16 +59,7 @@ def read_records(path: str | Path) -> list[dict[str, str]]:
     Raises:
         StudyError: The file is not such JSON, or a record lacks a field or holds something other than text.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-        if text.lstrip().startswith("["):
-            records = json.loads(text)
-        else:
-            records = [json.loads(line) for line in text.split("\n") if line.strip()]
-    except UnicodeDecodeError as error:
-        raise StudyError(f"{path}: not UTF-8 text (byte {error.start})") from None
-    except json.JSONDecodeError as error:
-        raise StudyError(f"{path}: neither a JSON array nor JSON lines ({error})") from None
+    records = _parse(path, _read_text(path))
     if not records:
         raise StudyError(f"{path}: holds no records")
     for number, record in enumerate(records):
@@ -65,9 +67,43 @@ def read_records(path: str | Path) -> list[dict[str, str]]:
             raise StudyError(f"{path}, record {number}: not a JSON object")
         for field in FIELDS:
             if not isinstance(record.get(field), str):
-                found = f"holds {type(record[field]).__name__}" if field in record else "is missing"
+                found = f"holds {JSON_NAMES[type(record[field])]}" if field in record else "is missing"
                 raise StudyError(f"{path}, record {number}: the field '{field}' {found}; text is needed")
     return [{field: record[field] for field in FIELDS} for record in records]
+
+
+def _read_text(path: str | Path) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")  # some editors begin a file with a byte order mark
+    except UnicodeDecodeError as error:
+        raise StudyError(f"{path}: not UTF-8 text (byte {error.start}). Save it as UTF-8.") from None
+    except OSError as error:
+        raise StudyError(f"{path}: {error.strerror}") from None
+
+
+def _parse(path: str | Path, text: str) -> list[Any]:
+    is_array = text.lstrip().startswith("[")
+    pieces = [(1, text)] if is_array else [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
+    values = []
+    for number, piece in pieces:
+        try:
+            values.append(json.loads(piece, object_pairs_hook=_with_duplicates))
+        except (ValueError, RecursionError) as error:
+            reason, line = str(error), number
+            if isinstance(error, json.JSONDecodeError):
+                reason, line = f"{error.msg} (column {error.colno})", number + error.lineno - 1
+            raise StudyError(
+                f"{path}, line {line}: {reason}. The file has to be a JSON array, or JSON lines with one object a line."
+            ) from None
+    return values[0] if is_array else values
+
+
+def _with_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A field that an object names twice holds a tuple, which no JSON does: which of the values is meant is unknown."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        found[key] = (found[key], value) if key in found else value
+    return found
 
 
 def sha256_of_records(records: Iterable[dict[str, str]]) -> str:
@@ -77,6 +113,9 @@ def sha256_of_records(records: Iterable[dict[str, str]]) -> str:
 
 def import_dataset(source: str | Path, target: str | Path, records: int | None, sha256: str | None) -> None:
     """Checks a data set against its declared size and content and writes it as JSON lines.
+
+    The lines are ASCII, all else is escaped: a record with half a surrogate pair has no UTF-8, but has to come as far
+    as the cleaning, which counts it.
 
     Args:
         source: A file that `read_records` reads.
@@ -96,7 +135,7 @@ def import_dataset(source: str | Path, target: str | Path, records: int | None, 
             f"{source}: the records' SHA-256 is {digest}, but the config declares {sha256}. Get the pinned revision, "
             "or declare the new value if the change is meant."
         )
-    write_jsonl(target, found)
+    write_text(target, "".join(json.dumps(record) + "\n" for record in found))
     print(f"{len(found)} records, SHA-256 {digest}")
 
 
@@ -118,7 +157,12 @@ def split_dataset(source: str | Path, shares: dict[str, float], seed: int, targe
     parts = split(samples, shares, seed)
     for part, members in parts.items():
         if not members:
-            raise StudyError(f"{source}: the split leaves no sample for {part}; {len(samples)} samples are too few")
+            requests = len(_by_request(samples))
+            raise StudyError(
+                f"{source}: the split leaves no sample for {part}; {len(samples)} samples with {requests} different "
+                "requests are too few"
+            )
+    for part, members in parts.items():
         write_jsonl(targets[part], map(asdict, members))
     card = data_card(name, records, dropped, parts, shares, seed)
     write_json(targets["card"], card)
@@ -127,21 +171,29 @@ def split_dataset(source: str | Path, shares: dict[str, float], seed: int, targe
 
 
 def clean(records: list[dict[str, str]]) -> tuple[list[Sample], dict[str, list[int]]]:
-    """Turns records into samples: a spelled-out "noinput" becomes no input, records without an output are dropped.
+    """Turns records into samples: a spelled-out "noinput" becomes no input; some records are dropped.
+
+    Without an output there is nothing to learn or to score. Control characters (all but tab and line ends) and halves
+    of surrogate pairs are no source code but the trace of a damaged file. Halves have no UTF-8, which the tokenizer
+    needs; a model would learn the others, and ROUGE would not see them.
 
     Returns:
         The samples, and for each reason the numbers of the records it touched.
     """
     samples = []
-    touched: dict[str, list[int]] = {"dropped: empty output": [], "changed: 'noinput' read as no input": []}
+    no_output, no_text = "dropped: empty output", "dropped: control characters or half a surrogate pair"
+    no_input = "changed: 'noinput' read as no input"
+    touched: dict[str, list[int]] = {no_output: [], no_text: [], no_input: []}
     for number, record in enumerate(records):
         text = NO_INPUT.sub("", record["input"]).rstrip()
         if text != record["input"].rstrip():
-            touched["changed: 'noinput' read as no input"].append(number)
+            touched[no_input].append(number)
         if not record["output"].strip():
-            touched["dropped: empty output"].append(number)
-            continue
-        samples.append(Sample(number, record["instruction"], text, record["output"]))
+            touched[no_output].append(number)
+        elif any(NOT_TEXT.search(record[field]) for field in FIELDS):
+            touched[no_text].append(number)
+        else:
+            samples.append(Sample(number, record["instruction"], text, record["output"]))
     return samples, touched
 
 
@@ -151,10 +203,7 @@ def split(samples: list[Sample], shares: dict[str, float], seed: int) -> dict[st
     Two samples ask the same if their requests are equal up to case and white space. Groups of such samples are
     shuffled and dealt out until each part has its share; each part keeps the data set's order.
     """
-    groups: dict[str, list[Sample]] = {}
-    for sample in samples:
-        groups.setdefault(" ".join(sample.request.casefold().split()), []).append(sample)
-    order = list(groups.values())
+    order = list(_by_request(samples).values())
     random.Random(seed).shuffle(order)
     bounds = [len(samples) * shares["train"], len(samples) * (shares["train"] + shares["validation"])]
     parts: dict[str, list[Sample]] = {part: [] for part in PARTS}
@@ -166,6 +215,13 @@ def split(samples: list[Sample], shares: dict[str, float], seed: int) -> dict[st
     return {part: sorted(members, key=lambda sample: sample.id) for part, members in parts.items()}
 
 
+def _by_request(samples: Iterable[Sample]) -> dict[str, list[Sample]]:
+    groups: dict[str, list[Sample]] = {}
+    for sample in samples:
+        groups.setdefault(" ".join(sample.request.casefold().split()), []).append(sample)
+    return groups
+
+
 def data_card(
     name: str,
     records: list[dict[str, str]],
@@ -175,16 +231,15 @@ def data_card(
     seed: int,
 ) -> dict[str, Any]:
     """What is in the data set: counts, lengths in characters, languages, and what was changed or dropped and why."""
-    samples = [sample for members in parts.values() for sample in members]
-    requests = Counter(" ".join(sample.request.casefold().split()) for sample in samples)
+    groups = _by_request(sample for members in parts.values() for sample in members).values()
     return {
         "dataset": name,
         "records": len(records),
         "records_sha256": sha256_of_records(records),
         "touched": {reason: {"count": len(numbers), "records": numbers} for reason, numbers in touched.items()},
         "duplicate_requests": {
-            "samples": sum(count for count in requests.values() if count > 1),
-            "groups": sum(count > 1 for count in requests.values()),
+            "samples": sum(len(group) for group in groups if len(group) > 1),
+            "groups": sum(len(group) > 1 for group in groups),
             "handling": "kept on one side of the split",
         },
         "split": {"shares": shares, "seed": seed},
