@@ -29,7 +29,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
     remove(temporary)
     try:
         yield temporary
-        _sync(temporary)
+        sync(temporary)
         if temporary.is_dir():
             remove(path)
         temporary.replace(path)
@@ -55,8 +55,8 @@ def _explained(error: Exception, path: Path) -> Exception:
     return error
 
 
-def _sync(path: Path) -> None:
-    """Waits until a file, or all files of a folder, have reached the disk."""
+def sync(path: Path) -> None:
+    """Waits until a file, or all files of a folder, have reached the disk: a power cut can no longer empty them."""
     for folder, _, names in os.walk(path):
         for name in names:
             _sync_one(Path(folder) / name)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from codetune.errors import StudyError
-from codetune.files import atomic, read_json, remove, sha256_of_file, write_json
+from codetune.files import atomic, read_json, remove, sha256_of_file, sync, write_json
 
 TOKENIZER_FILES = (
     "config.json",
@@ -115,6 +115,7 @@ def fetch_model(entry: dict[str, Any], target: str | Path, weights: bool) -> Non
     sums = _download(repo, files, folder)
     _check_weights(folder, repo.name)
     _write_manifest(folder, {"repo": repo.name, "revision": repo.revision}, sums)
+    sync(folder)
     # One renaming: whenever the process is killed, the files are in one place or the other.
     remove(target)
     folder.rename(target)
