@@ -95,6 +95,18 @@ def test_a_training_stopped_anywhere_goes_on_to_the_same_bytes(checkpoints, tmp_
     assert outcome(trainer, tmp_path) == undisturbed
 
 
+@pytest.mark.parametrize("call", [6, 9, 10])
+def test_a_stop_in_an_evaluation_within_an_epoch_is_made_up_for(checkpoints, tmp_path, monkeypatch, call):
+    """The library takes up the random numbers where it is within an epoch, after that evaluation has been done."""
+    often = {"evaluations_per_epoch": 3}
+    whole = new_trainer(checkpoints, tmp_path / "whole", **often)
+    whole.run()
+    assert run_and_stop(new_trainer(checkpoints, tmp_path / "cut", **often), call, monkeypatch)
+    trainer = new_trainer(checkpoints, tmp_path / "cut", **often)
+    run_and_stop(trainer, 10**6, monkeypatch)
+    assert outcome(trainer, tmp_path / "cut") == outcome(whole, tmp_path / "whole")
+
+
 def test_the_places_of_the_stops_are_of_all_kinds(checkpoints, tmp_path, monkeypatch):
     """Holds the test above to what it says: some stops lie in evaluations that are due, some in steps."""
     pending = set()

@@ -296,11 +296,15 @@ class QLoraTrainer(SFTTrainer):  # type: ignore[misc]
     def begin(self) -> None:
         """What comes before the first step of an attempt."""
         if self.saved:
-            self._load_rng_state(str(self.saved))
+            super()._load_rng_state(str(self.saved))
             print(f"going on after step {self.state.global_step} of {self.state.max_steps}", flush=True)
         self.after_step()
         if self.state.global_step >= self.state.max_steps or self._patience_is_over():
             raise TrainingOver
+
+    def _load_rng_state(self, _checkpoint: str | None) -> None:
+        """Where the library takes up the random numbers: by then `begin` may have replaced the state on the disk."""
+        _set_generator_states(self.generators)
 
     def _maybe_log_save_evaluate(self, *arguments: Any, **options: Any) -> None:
         """The last thing that the library does in a step: it logs."""
