@@ -19,7 +19,7 @@ from test_small_study import LOCAL, digests, make_project, plan, snakemake
 SLURM = ("--workflow-profile", "profiles/slurm", "--configfile", "small.yaml")
 # What these tests have in place of conda, and their impatience: jobs run in the environment that runs the tests, since
 # no rule names an environment module.
-HERE = ("--software-deployment-method", "env-modules", "--slurm-init-seconds-before-status-checks", "5")
+HERE = ("--software-deployment-method", "env-modules", "--slurm-init-seconds-before-status-checks", "1")
 GPU_RULES = {"finetune", "curve", "generate"}
 KILLS = {  # how the first fine-tuning job of a model is ended in its middle, and what SLURM calls that
     "llama-3.2-1b": ("CANCELLED", "scancel {id}"),
@@ -75,10 +75,10 @@ def submitting(folder, cluster, *arguments):
 
 
 def finish(process, folder):
-    assert process.wait(timeout=240) == 0, (folder / "console.txt").read_text()
+    assert process.wait(timeout=600) == 0, (folder / "console.txt").read_text()
 
 
-def wait_for(what, process, folder, seconds=120):
+def wait_for(what, process, folder, seconds=300):
     """What the function returns once that is true."""
     deadline = time.monotonic() + seconds
     while not (found := what()):
