@@ -3,13 +3,17 @@
 import csv
 import hashlib
 import json
+import re
 import shutil
+import subprocess
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 from conftest import ROOT
-from small_study import LOCAL, MODELS, digests, make_project, plan, snakemake
+from small_study import BIN, LOCAL, MODELS, digests, make_project, plan, snakemake
 
 RUN = "runs/codealpaca-20k/llama-3.2-1b"
 
@@ -221,6 +225,47 @@ def test_the_same_command_twice_gives_the_same_bytes(study, tmp_path, checkpoint
     first = digests(study)
     assert len(first) > 25
     assert digests(again) == first
+
+
+def wait_until(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("killed", ["job", "workflow"])
+def test_a_training_stopped_in_the_middle_saves_itself_and_goes_on(study, tmp_path, killed):
+    """SIGTERM to the job, as at a time limit, and SIGKILL to the workflow, which the job must not outlive."""
+    again = shutil.copytree(study, tmp_path / "again", symlinks=True)
+    folder = again / "results" / RUN / "qlora/seed0"
+    expected = digests(again)
+    shutil.rmtree(folder)
+    log = again / "results/logs/finetune/codealpaca-20k/llama-3.2-1b/qlora/seed0.log"
+    log.unlink()
+    command = [BIN / "snakemake", *LOCAL, "--cores", "1"]
+    workflow = subprocess.Popen(command, cwd=again, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until(lambda: log.exists() and "step 3/" in log.read_text())
+    (training,) = psutil.Process(workflow.pid).children()
+    start = time.monotonic()
+    if killed == "job":
+        training.terminate()
+    else:
+        workflow.kill()
+    wait_until(lambda: not training.is_running() or training.status() == psutil.STATUS_ZOMBIE)
+    assert time.monotonic() - start < 30
+    assert re.search(r"SIGTERM: saved after step \d+ of ", log.read_text())
+    assert workflow.wait(60) != 0
+    assert not (folder / "adapter").exists()
+    if killed == "workflow":
+        locked = snakemake(*LOCAL, "--cores", "2", cwd=again)
+        assert "--unlock" in locked.stdout + locked.stderr
+        assert snakemake(*LOCAL, "--cores", "2", "--unlock", cwd=again).returncode == 0
+    done = snakemake(*LOCAL, "--cores", "2", cwd=again)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^going on after step \d+ of ", log.read_text(), re.MULTILINE)
+    assert digests(again) == expected
+    assert not (folder / "unfinished").exists()
 
 
 def test_a_failing_job_says_why_on_the_console_and_leaves_no_output(study):

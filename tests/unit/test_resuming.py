@@ -378,13 +378,14 @@ def test_a_seal_shows_any_change(tmp_path):
 
 JOB = """
     import os, sys, time
+    import codetune.jobs
     from types import SimpleNamespace
     from codetune.jobs import job
     from codetune.signals import signals_deferred
     from pathlib import Path
     log, mark, mode = sys.argv[1:]
-    params = resources = {}
-    with job(SimpleNamespace(log=[log], threads=1, params=params, resources=resources)):
+    codetune.jobs.TIME_TO_SAVE = 1
+    with job(SimpleNamespace(log=[log], threads=1, params={}, resources={"runtime": 3 / 60})):
         print("begun", flush=True)
         Path(mark).touch()
         if mode == "deferred":
@@ -400,9 +401,9 @@ JOB = """
 """
 
 
-def start_job(folder, mode, parent=None):
+def start_job(folder, mode, parent=None, **more):
     mark = folder / f"{mode}{time.monotonic_ns()}"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow/scripts")}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow/scripts"), **more}
     if parent is not None:
         environment["CODETUNE_WORKFLOW_PID"] = str(parent)
     process = subprocess.Popen(
@@ -443,6 +444,16 @@ def test_a_job_ends_with_the_workflow_that_started_it(tmp_path):
     parent.wait()
     assert process.wait(10) == 128 + signal.SIGTERM
     assert "saved after SIGTERM" in (tmp_path / "job.log").read_text()
+
+
+def test_a_slurm_job_stops_before_its_time_limit(tmp_path):
+    start = time.monotonic()
+    process, _ = start_job(tmp_path, "deferred", SLURM_JOB_ID="1")
+    assert process.wait(20) == 128 + signal.SIGTERM
+    assert time.monotonic() - start > 2
+    text = (tmp_path / "job.log").read_text()
+    assert "the time limit of 0 minutes is near" in text
+    assert "saved after SIGTERM" in text
 
 
 def test_a_job_waits_for_an_earlier_process_of_the_same_job(tmp_path):

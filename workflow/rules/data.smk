@@ -42,6 +42,7 @@ rule split:
         "<logs>/split/{dataset}.log",
     benchmark:
         "<benchmarks>/split/{dataset}.tsv"
+    localrule: True  # seconds: less than a queue takes
     conda:
         "../../envs/analysis.yaml"
     threads: 1

@@ -14,6 +14,7 @@ rule figure1:
         "<logs>/figure1.log",
     benchmark:
         "<benchmarks>/figure1.tsv"
+    localrule: True  # seconds: less than a queue takes
     conda:
         "../../envs/analysis.yaml"
     threads: 1
@@ -41,6 +42,7 @@ rule figure2:
         "<logs>/figure2.log",
     benchmark:
         "<benchmarks>/figure2.tsv"
+    localrule: True  # seconds: less than a queue takes
     conda:
         "../../envs/analysis.yaml"
     threads: 1

@@ -29,7 +29,7 @@ rule finetune:
     threads: lookup(within=config, dpath="threads/training")
     resources:
         mem_mb=24000,
-        runtime=1440,
+        runtime=720,
         gpu=1,
     params:
         model=training_of,

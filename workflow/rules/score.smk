@@ -15,6 +15,7 @@ rule score:
         f"<logs>/score/{RUN}.log",
     benchmark:
         f"<benchmarks>/score/{RUN}.tsv"
+    localrule: True  # seconds: less than a queue takes
     conda:
         "../../envs/analysis.yaml"
     threads: 1

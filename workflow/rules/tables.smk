@@ -18,6 +18,7 @@ rule table1:
         "<logs>/table1.log",
     benchmark:
         "<benchmarks>/table1.tsv"
+    localrule: True  # seconds: less than a queue takes
     conda:
         "../../envs/analysis.yaml"
     threads: 1
@@ -48,6 +49,7 @@ rule table2:
         "<logs>/table2.log",
     benchmark:
         "<benchmarks>/table2.tsv"
+    localrule: True  # seconds: less than a queue takes
     conda:
         "../../envs/analysis.yaml"
     threads: 1

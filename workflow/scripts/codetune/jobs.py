@@ -3,7 +3,9 @@
 import fcntl
 import logging
 import os
+import signal
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from codetune.errors import StudyError
 from codetune.signals import Stopped, end_with, stop_on_signals
 
 WORKFLOW_PID = "CODETUNE_WORKFLOW_PID"  # set by the workflow: the process that a job must not outlive
+TIME_TO_SAVE = 120  # seconds before SLURM's time limit at which a job stops by itself
 
 
 @contextmanager
@@ -28,7 +31,7 @@ def job(snakemake: Any) -> Iterator[None]:
 
     Args:
         snakemake: The object that Snakemake puts into scripts, or anything with the same `log`, `threads`,
-            `resources` and `params`.
+            `resources` (`gpu`; `runtime` in minutes) and `params`.
     """
     console = os.dup(2)
     stop_on_signals()
@@ -38,6 +41,8 @@ def job(snakemake: Any) -> Iterator[None]:
     try:
         _write_output_to(snakemake.log[0])
         _set_environment(snakemake.threads, offline=not snakemake.params.get("network", False))
+        if "SLURM_JOB_ID" in os.environ:
+            _stop_before(60 * snakemake.resources.get("runtime", 0))
         with claim_gpus(int(snakemake.resources.get("gpu", 0))) as devices:
             if devices:
                 print(f"GPUs of this job: {', '.join(devices)}", flush=True)
@@ -50,6 +55,26 @@ def job(snakemake: Any) -> Iterator[None]:
         _end(f"{error.strerror or error}{place}", 1, console)
     except Stopped as stop:
         _end(f"stopped by {stop}. The same command goes on from what is saved.", 128 + stop.number, console)
+
+
+def _stop_before(limit: float) -> None:
+    """Stops this process in time before SLURM does.
+
+    SLURM's own SIGTERM at the time limit does not reach it on clusters that track processes by cgroup: there only the
+    job's first process gets it, Snakemake, which passes nothing on.
+
+    Args:
+        limit: The job's time limit, in seconds; shorter ones than twice the time to save are left to SLURM.
+    """
+
+    def stop() -> None:
+        print(f"the time limit of {limit / 60:.0f} minutes is near", flush=True)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    if limit >= 2 * TIME_TO_SAVE:
+        timer = threading.Timer(limit - TIME_TO_SAVE, stop)
+        timer.daemon = True
+        timer.start()
 
 
 def _end(message: str, status: int, console: int) -> NoReturn:

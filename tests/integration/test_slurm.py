@@ -1,0 +1,203 @@
+"""The study on a cluster: profiles/slurm on a one-node SLURM with GPUs that are none, made for these tests."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from itertools import combinations, product
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from slurm_cluster import ask, missing_programs, one_node_cluster
+from small_study import LOCAL, digests, make_project, plan, snakemake
+
+SLURM = ("--workflow-profile", "profiles/slurm", "--configfile", "small.yaml")
+# What these tests have in place of conda, and their impatience: jobs run in the environment that runs the tests, since
+# no rule names an environment module.
+HERE = ("--software-deployment-method", "env-modules", "--slurm-init-seconds-before-status-checks", "1")
+GPU_RULES = {"finetune", "curve", "generate"}
+KILLS = {  # how the first fine-tuning job of a model is ended in its middle, and what SLURM calls that
+    "llama-3.2-1b": ("CANCELLED", "scancel {id}"),
+    # It hangs first: SLURM looks at time limits only twice a minute.
+    "gemma-2-2b": ("TIMEOUT", "scancel --signal=STOP {id}", "scontrol update JobId={id} TimeLimit=0"),
+}
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """A running cluster; the environment of commands that use it."""
+    if missing := missing_programs():
+        pytest.skip(f"SLURM is not installed: no {', '.join(missing)} (apt-get install slurm-wlm munge)")
+    if torch.cuda.is_available():
+        pytest.skip("this machine has GPUs, which the jobs would use: the cluster's own are none")
+    with one_node_cluster(tmp_path_factory.mktemp("slurm"), gpus=4) as environment:
+        yield environment
+
+
+def make_small_project(folder, checkpoints, records):
+    """Two models tuned and one untuned, with trainings of several checkpoints, to be killed between them."""
+    project = make_project(folder, checkpoints, records[:150])
+    config = yaml.safe_load((project / "small.yaml").read_text())
+    everywhere = {"datasets": ["codealpaca-20k"], "seeds": [0]}
+    config["runs"] = [
+        {"models": ["llama-3.2-1b"], "methods": ["base", "qlora"], **everywhere},
+        {"models": ["gemma-2-2b"], "methods": ["qlora"], **everywhere},
+    ]
+    for model in config["models"].values():
+        model["epochs"] = 4
+    config["generation"]["max_new_tokens"] = 8
+    (project / "small.yaml").write_text(yaml.safe_dump(config))
+    return project
+
+
+@contextmanager
+def submitting(folder, cluster, *arguments):
+    """Snakemake at work on the cluster."""
+    with open(folder / "console.txt", "w") as console:
+        process = subprocess.Popen(
+            [Path(sys.executable).parent / "snakemake", *SLURM, *HERE, *arguments],
+            cwd=folder,
+            env={**os.environ, **cluster},
+            stdout=console,
+            stderr=console,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def finish(process, folder):
+    assert process.wait(timeout=600) == 0, (folder / "console.txt").read_text()
+
+
+def wait_for(what, process, folder, seconds=300):
+    """What the function returns once that is true."""
+    deadline = time.monotonic() + seconds
+    while not (found := what()):
+        assert process.poll() is None and time.monotonic() < deadline, (folder / "console.txt").read_text()
+        time.sleep(0.2)
+    return found
+
+
+def jobs(cluster, folder, **fields):
+    """The jobs sent from a folder, the oldest first, as SLURM knows them; `rule` and `wildcards` from their comment."""
+    lines = ask(cluster, "scontrol", "show", "job", "--oneliner").splitlines()
+    found = [dict(re.findall(r"(\S+?)=(\S*)", line)) for line in lines]
+    found = [job for job in found if job.get("WorkDir") == str(folder)]
+    for job in found:
+        job["rule"], *job["wildcards"] = re.split(r"_wildcards_|_", job["Comment"].removeprefix("rule_"))
+    found.sort(key=lambda job: int(job["JobId"]))
+    return [job for job in found if all(job[key] == value for key, value in fields.items())]
+
+
+def log_of(folder, rule, dataset, model, method, seed):
+    path = folder / f"results/logs/{rule}/{dataset}/{model}/{method}/seed{seed}.log"
+    return path.read_text() if path.exists() else ""
+
+
+@pytest.fixture(scope="module")
+def study(cluster, tmp_path_factory, checkpoints, records):
+    """A study finished on the cluster, though its two fine-tuning jobs were killed after their first checkpoint."""
+    folder = make_small_project(tmp_path_factory.mktemp("study") / "project", checkpoints, records)
+    with submitting(folder, cluster) as process:
+        for model, (_, *commands) in KILLS.items():
+            wildcards = ["codealpaca-20k", model, "qlora", "0"]
+
+            def has_a_checkpoint(wildcards=wildcards):
+                return re.search(r"^step [1-9].*eval_loss", log_of(folder, "finetune", *wildcards), re.MULTILINE)
+
+            wait_for(has_a_checkpoint, process, folder)
+            [job] = jobs(cluster, folder, JobState="RUNNING", rule="finetune", wildcards=wildcards)
+            for command in commands:
+                ask(cluster, *command.format(id=job["JobId"]).split())
+        finish(process, folder)
+    return folder
+
+
+def test_the_results_are_those_of_a_local_run(study, tmp_path, checkpoints, records):
+    local = make_small_project(tmp_path / "local", checkpoints, records)
+    done = snakemake(*LOCAL, "--cores", "2", cwd=local)
+    assert done.returncode == 0, done.stdout + done.stderr
+    expected = digests(local)
+    assert len(expected) > 20
+    assert digests(study) == expected
+
+
+@pytest.mark.parametrize("model", KILLS)
+def test_a_killed_training_is_sent_again(study, cluster, model):
+    sent = [job for job in jobs(cluster, study, rule="finetune") if model in job["wildcards"]]
+    assert [job["JobState"] for job in sent] == [KILLS[model][0], "COMPLETED"]
+    assert "Finished jobid" not in Path(sent[0]["StdOut"]).read_text()
+
+
+@pytest.mark.parametrize("model", KILLS)
+def test_a_training_sent_again_goes_on_from_its_checkpoint(study, model):
+    log = log_of(study, "finetune", "codealpaca-20k", model, "qlora", "0")
+    assert re.search(r"^going on after step [1-9]", log, re.MULTILINE)
+
+
+def test_gpu_jobs_at_the_same_time_have_different_gpus(study, cluster):
+    done = [job for job in jobs(cluster, study, JobState="COMPLETED") if job["rule"] in GPU_RULES]
+    gpus = {
+        job["JobId"]: re.search(
+            r"^GPUs of this job: (\d)$", log_of(study, job["rule"], *job["wildcards"]), re.MULTILINE
+        )
+        for job in done
+    }
+    together = [
+        (gpus[one["JobId"]][1], gpus[other["JobId"]][1])
+        for one, other in combinations(done, 2)
+        if one["StartTime"] < other["EndTime"] and other["StartTime"] < one["EndTime"]
+    ]
+    assert len(together) >= 2
+    assert all(one != other for one, other in together)
+
+
+def test_only_what_takes_minutes_is_sent_and_only_what_needs_a_gpu_gets_one(study, cluster):
+    sent = jobs(cluster, study)
+    assert {job["rule"] for job in sent} == {"tokenize", *GPU_RULES}
+    for job in sent:
+        assert job.get("TresPerJob") == ("gres:gpu:1" if job["rule"] in GPU_RULES else None), job
+    for log in (study / "results/logs/tokenize").rglob("*.log"):
+        assert "GPUs" not in log.read_text()
+
+
+def test_ctrl_c_cancels_all_jobs_and_the_same_command_goes_on(study, cluster):
+    before = digests(study)
+    runs = list((study / "results/runs").glob("*/llama-3.2-1b/*/seed0"))
+    for run, name in product(runs, ("predictions.jsonl", "generation.json", "scores.jsonl", "summary.json")):
+        (run / name).unlink()
+
+    def one_runs_and_one_waits():
+        return jobs(cluster, study, JobState="RUNNING") and jobs(cluster, study, JobState="PENDING")
+
+    most_of_the_memory = ("--set-resources", "generate:mem_mb=150000")  # so that one has to wait
+    with submitting(study, cluster, *most_of_the_memory, "--", "llama-3.2-1b") as process:
+        wait_for(one_runs_and_one_waits, process, study)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) != 0
+    deadline = time.monotonic() + 35  # KillWait is 30 seconds
+    while ask(cluster, "squeue", "--noheader"):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert not any((run / "predictions.jsonl").exists() for run in runs)
+    with submitting(study, cluster, "--", "llama-3.2-1b") as process:
+        finish(process, study)
+    assert digests(study) == before
+
+
+def test_the_study_can_be_planned_where_there_is_no_slurm(tmp_path, checkpoints, records):
+    folder = make_small_project(tmp_path / "project", checkpoints, records)
+    (tmp_path / "bin").mkdir()
+    for name in ("bash", "which"):
+        (tmp_path / "bin" / name).symlink_to(f"/usr/bin/{name}")
+    jobs = plan(*SLURM, cwd=folder, PATH=str(tmp_path / "bin"))
+    assert jobs["finetune"] == 2
