@@ -268,6 +268,35 @@ def test_a_training_stopped_in_the_middle_saves_itself_and_goes_on(study, tmp_pa
     assert not (folder / "unfinished").exists()
 
 
+ON_A_FULL_DISK = """
+cp -a results kept
+mount -t tmpfs -o size=40m tmpfs results && cp -a kept/. results
+dd if=/dev/zero of=results/filling bs=1k 2> /dev/null
+"$@"; echo "status=$?"
+diff -r kept results -x filling -x "*.log" -x .snakemake_timestamp
+rm results/filling
+"$@"; echo "status=$?"
+"""
+
+
+def test_a_full_disk_stops_a_study_with_one_line_and_costs_nothing_else(study, tmp_path):
+    again = shutil.copytree(study, tmp_path / "again", symlinks=True)
+    expected = (again / "results/tables/table2.csv").read_text()
+    (again / "results/tables/table2.csv").unlink()
+    namespace = ["unshare", "--user", "--map-root-user", "--mount"]
+    if shutil.which("unshare") is None or subprocess.run([*namespace, "true"], check=False).returncode != 0:
+        pytest.skip("no small disk can be mounted here")
+    command = [BIN / "snakemake", *LOCAL, "--cores", "1", "--", "table2"]
+    script = ON_A_FULL_DISK + "cat results/tables/table2.csv"
+    done = subprocess.run([*namespace, "sh", "-c", script, "sh", *command], cwd=again, capture_output=True, text=True)
+    text = done.stdout + done.stderr
+    assert re.findall(r"status=(\d)", text) == ["1", "0"], text
+    assert re.search(r"error: No space left on device: results/(tables|logs)/table2\.\w+", text), text
+    assert "Traceback" not in text
+    assert "Only in kept/" not in done.stdout.replace("Only in kept/tables: table2", ""), done.stdout
+    assert expected in done.stdout
+
+
 def test_a_failing_job_says_why_on_the_console_and_leaves_no_output(study):
     """Asked for a GPU where there is none: one line, no traceback, and the log's place."""
     done = snakemake(

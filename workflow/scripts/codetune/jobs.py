@@ -1,5 +1,6 @@
 """What every script does around its one library call: log, errors, threads and GPUs."""
 
+import errno
 import fcntl
 import logging
 import os
@@ -51,8 +52,9 @@ def job(snakemake: Any) -> Iterator[None]:
     except StudyError as error:
         _end(str(error), 1, console)
     except OSError as error:
-        place = f": {error.filename}" if error.filename else ""
-        _end(f"{error.strerror or error}{place}", 1, console)
+        # Whatever the library writes has a name: without one it is the log that had no room.
+        place = error.filename or (snakemake.log[0] if error.errno == errno.ENOSPC else None)
+        _end(f"{error.strerror or error}" + (f": {place}" if place else ""), 1, console)
     except Stopped as stop:
         _end(f"stopped by {stop}. The same command goes on from what is saved.", 128 + stop.number, console)
 
