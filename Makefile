@@ -1,6 +1,7 @@
 # make demo       the whole study in small, on a CPU: generated data, miniature models   (minutes)
 # make test       all tests; first installs SLURM, where that takes no password and there is none
 # make faults     100 kills at random moments over a small study, each followed by the same command   (40 minutes)
+# make check-results  Table 2 derived anew from the predictions and compared: RESULTS=results/demo for the demo's
 # make real-data  miniature models on the real data set: make real-data DATA=path/to/code_alpaca_20k.json   (47 minutes on 2 cores)
 # make env        the virtual environment alone, from requirements.lock
 # make lint       style, types and workflow checks
@@ -12,7 +13,7 @@ SNAKEMAKE := $(BIN)/snakemake --workflow-profile profiles/local --cores all
 DEMO := build/demo/.made
 READING := results/real-data/data/codealpaca-20k/train.jsonl
 
-.PHONY: env demo real-data test faults lint format lock
+.PHONY: env demo real-data test faults check-results lint format lock
 
 env: .venv/.installed
 
@@ -45,6 +46,9 @@ real-data: env
 test: env
 	@tests/integration/install_slurm.sh
 	$(BIN)/python -m pytest
+
+check-results: env
+	$(BIN)/python workflow/scripts/check_results.py $(or $(RESULTS),results)
 
 faults: env
 	$(BIN)/python tests/faults.py

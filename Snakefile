@@ -35,6 +35,7 @@ rule all:
     input:
         "<results>/tables/table1.md",
         "<results>/tables/table2.md",
+        "<results>/tables/metrics.md",
         "<results>/figures/figure1.png",
         "<results>/figures/figure2.png",
 

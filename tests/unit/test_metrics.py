@@ -1,12 +1,17 @@
-"""ROUGE-L, against the rouge-score package to the last bit."""
+"""Metrics against the libraries that define them, and what they make of code."""
 
 import json
 import random
 
 import pytest
 from codetune.errors import StudyError
-from codetune.metrics import rouge_l, score_predictions
+from codetune.metrics import length_class, metrics, score_predictions, scores_of
+from codetune.parsing import parses
+from codetune.rouge import code_rouge_l, rouge_l
+from codetune.samples import Sample
+from conftest import ROOT
 from rouge_score.rouge_scorer import RougeScorer
+from sacrebleu.metrics import BLEU, CHRF
 
 SCORER = RougeScorer(["rougeL"])
 
@@ -48,14 +53,105 @@ PREDICTIONS = [
 ]
 
 
-def test_a_summary_is_the_mean_of_the_rows(tmp_path):
+def test_a_summary_follows_from_the_rows(tmp_path):
     arguments = write(tmp_path / "s", SAMPLES), write(tmp_path / "p", PREDICTIONS)
     score_predictions(*arguments, str(tmp_path / "scores"), str(tmp_path / "summary"))
     rows = [json.loads(line) for line in (tmp_path / "scores").read_text().splitlines()]
-    assert [row["f1"] for row in rows] == [1.0, 2 / 3, 0.0]
+    assert [row["rouge_l"] for row in rows] == [1.0, 2 / 3, 0.0]
+    assert [row["rouge_l_recall"] for row in rows] == [1.0, 0.5, 0.0]
+    assert [row["exact_match"] for row in rows] == [1.0, 0.0, 0.0]
+    assert [row["parses"] for row in rows] == [None, None, None]  # no language to be seen
     summary = json.loads((tmp_path / "summary").read_text())
-    assert summary["f1"] == pytest.approx(5 / 9)
+    assert summary["scores"]["rouge_l"] == pytest.approx(5 / 9)
+    assert summary["scores"]["parses"] is None
     assert summary["truncated"] == summary["empty"] == pytest.approx(1 / 3)
+    assert summary["length_ratio"] == pytest.approx(4 / 7)
+    assert summary["by_length"] == {"up to 50": {"samples": 3, "scores": summary["scores"]}}
+    assert summary["signatures"].keys() == summary["scores"].keys() == metrics().keys()
+
+
+def scored(pairs):
+    rows = [Sample(number, "", "", reference) for number, (reference, _) in enumerate(pairs)]
+    return [
+        {"statistics": {name: metric.measure(sample, text, "Python") for name, metric in metrics().items()}}
+        for sample, (_, text) in zip(rows, pairs, strict=True)
+    ]
+
+
+def corpora(records, count):
+    rng = random.Random(count)
+    outputs = [record["output"] for record in records if record["output"].strip()]
+    near = [(text, text.replace("a", "b", 1)) for text in rng.sample(outputs, count)]
+    far = [(rng.choice(outputs), rng.choice(outputs)) for _ in range(count)]
+    return [near, far, near + far, [("a b", "a b")], [("a b c d e", "")], [("x", "y")]]
+
+
+def test_bleu_and_chrf_are_sacrebleu_s_own(records):
+    for pairs in corpora(records, 40):
+        references, texts = [[reference for reference, _ in pairs]], [text for _, text in pairs]
+        found = scores_of(scored(pairs))
+        assert found["bleu"] == BLEU().corpus_score(texts, references).score
+        assert found["chrf"] == CHRF().corpus_score(texts, references).score
+        assert found["exact_match"] == sum(one.strip() == other.strip() for one, other in pairs) / len(pairs)
+
+
+def test_bleu_and_chrf_are_sacrebleu_s_own_on_real_pairs(real):
+    outputs = [r["output"] for r in json.loads((real / "codealpaca" / "code_alpaca_20k.json").read_text())]
+    rng = random.Random(2)
+    pairs = [(rng.choice(outputs), rng.choice(outputs)) for _ in range(500)]
+    found = scores_of(scored(pairs))
+    references, texts = [[reference for reference, _ in pairs]], [text for _, text in pairs]
+    assert found["bleu"] == BLEU().corpus_score(texts, references).score
+    assert found["chrf"] == CHRF().corpus_score(texts, references).score
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("x = a + b", "x = a - b"), ("if a < b:", "if a > b:"), ("Name", "name"), ("f(x)", "f[x]"), ("a == b", "a = b")],
+)
+def test_what_code_tells_apart_rouge_l_does_not_and_code_rouge_l_does(one, other):
+    assert rouge_l(one, other).f1 == 1.0
+    assert code_rouge_l(one, other).f1 < 1.0
+    assert code_rouge_l(one, one).f1 == 1.0
+
+
+def test_code_rouge_l_does_not_count_white_space():
+    assert code_rouge_l("def f(x):\n    return x+1", "def f( x ):\n\treturn x + 1").f1 == 1.0
+
+
+PROGRAMS = {
+    "Python": ("def f(x):\n    return x + 1", "def f(x:\n    return x +"),
+    "JavaScript": ("const f = (x) => x + 1;", "const f = (x => { return"),
+    "Java": ("class A { int f(int x) { return x + 1; } }", "class A { int f(int x { return }"),
+    "C++": ("#include <vector>\nint f(int x) { return x + 1; }", "int f(int x { return x + ; }"),
+    "SQL": ("SELECT name FROM users WHERE id = 1;", "SELECT FROM WHERE id = = 1"),
+    "HTML": ("<div><p>text</p></div>", "<div><p text</p</div>"),
+}
+
+
+@pytest.mark.parametrize("language", PROGRAMS)
+def test_a_program_parses_and_a_broken_one_does_not(language):
+    whole, broken = PROGRAMS[language]
+    assert parses(language, whole) is True
+    assert parses(language, broken) is False
+    assert parses(language, "") is False
+
+
+def test_where_there_is_no_grammar_nothing_is_said():
+    assert parses("Ruby", "puts 1") is None
+    assert metrics()["parses"].measure(Sample(0, "", "", "puts 1"), "puts 1", "Ruby") == [0.0, 0.0]
+
+
+def test_every_metric_has_a_signature_of_its_own_and_its_place_in_the_config():
+    assert len({metric.signature for metric in metrics().values()}) == len(metrics())
+    schema = json.loads((ROOT / "workflow/schemas/config.schema.json").read_text())
+    assert schema["properties"]["evaluation"]["properties"]["metric"]["enum"] == list(metrics())
+
+
+def test_every_length_has_its_class():
+    assert [length_class(n) for n in (1, 50, 51, 150, 151, 400, 401)] == [
+        "up to 50", "up to 50", "51 to 150", "51 to 150", "151 to 400", "151 to 400", "over 400",
+    ]  # fmt: skip
 
 
 def test_predictions_of_other_samples_are_an_error(tmp_path):

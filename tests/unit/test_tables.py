@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import statistics
 
 import pytest
 from codetune.figures import draw_figure1, draw_figure2
@@ -73,22 +74,39 @@ def second(tmp_path):
     scores |= {("llama-3.2-1b", "base"): [0.5], ("llama-3.2-1b", "qlora"): [0.5, 0.6]}
     runs, summaries, records = [], [], {}
     for (model, method), values in scores.items():
-        for seed, value in enumerate(values):
+        for seed in range(len(values)):
             one = run(model, method, seed)
             path = tmp_path / model / method / str(seed)
-            summaries.append(write(path / "summary.json", {"f1": value, "samples": 10, "truncated": 0.1}))
+            summary = {"samples": 10, "truncated": 0.1, "empty": 0.0, "length_ratio": 1.0}
+            summaries.append(write(path / "summary.json", summary))
             if one["tuned"]:
                 record = {"parameters": {"trainable": 1000}, "result": {"best_step": 100 + 10 * seed}}
                 records[summaries[-1]] = write(path / "training.json", record)
             runs.append(one)
-    return table2(runs, MODELS, METHODS, summaries, records, PAPER)
+    return table2(runs, MODELS, summaries, significance_of(tmp_path, scores), "rouge_l", records, PAPER)
+
+
+def significance_of(folder, scores):
+    """What significance.json would say of these scores, intervals made up."""
+    found = {"resamples": 100, "metrics": {"rouge_l": {"label": "ROUGE-L", "signature": "s", "highest": 1.0}}}
+    found |= {"scores": [], "gains": []}
+    for (model, method), values in scores.items():
+        entry = {"dataset": "d", "model": model, "method": method, "metric": "rouge_l"}
+        mean = sum(values) / len(values)
+        deviation = statistics.stdev(values) if len(values) > 1 else None
+        found["scores"].append({**entry, "score": mean, "interval": [mean - 0.1, mean + 0.1], "deviation": deviation})
+        if method != "base":
+            base = scores[model, "base"][0]
+            gain = {"gain": mean - base, "interval": [mean - base - 0.1, mean - base + 0.1], "p": 0.02, "p_holm": 0.04}
+            found["gains"].append({**entry, **gain})
+    return write(folder / "significance.json", found)
 
 
 def test_table2_has_the_quoted_rows_then_the_study_s_in_the_paper_s_order(second):
     assert list(second["model"][:2]) == ["CodeBERT", "Code2seq"]
     assert set(second["source"][:2]) == {"quoted by the paper"}
-    assert second["rouge_l"][:2].isna().all()
-    assert list(second["paper_rouge_l"][:2]) == [0.36, 0.33]
+    assert second["score"][:2].isna().all()
+    assert list(second["paper_score"][:2]) == [0.36, 0.33]
     assert list(zip(second["model"][2:], second["method"][2:], strict=True)) == [
         ("Llama-3.2-1B", "base"),
         ("Llama-3.2-1B", "qlora"),
@@ -99,19 +117,23 @@ def test_table2_has_the_quoted_rows_then_the_study_s_in_the_paper_s_order(second
 
 def test_table2_gives_the_mean_over_seeds_and_the_gain_over_the_untuned_model(second, tmp_path):
     base, tuned = second.iloc[2], second.iloc[3]
-    assert tuned["rouge_l"] == pytest.approx(0.55)
+    assert tuned["score"] == pytest.approx(0.55)
     assert tuned["gain"] == pytest.approx(0.05)
     assert tuned["gain_percent"] == pytest.approx(10)
     assert tuned["paper_gain"] == pytest.approx(0.01)
     assert (tuned["steps"], tuned["seeds"], tuned["trainable"]) == (105, 2, 1000)
     assert math.isnan(base["gain"])
-    write_table2(second, outputs(tmp_path, "t"))
+    write_table2(second, str(tmp_path / "significance.json"), "rouge_l", outputs(tmp_path, "t"))
     text = (tmp_path / "t.md").read_text()
     assert "CodeBERT (quoted)" in text
     assert "+0.0500 (+10.0 %)" in text
+    assert "0.5500 ± 0.0707" in text
+    assert "-0.0500 to +0.1500" in text
+    assert tuned["verdict"] == "no difference"
+    assert second.iloc[5]["verdict"] == "better"
     assert "nan" not in text.lower().replace("finance", "")
     row = read(tmp_path / "t.csv")[3]
-    assert (float(row["rouge_l"]), row["steps"], row["trainable"]) == (0.55, "105", "1000")
+    assert (float(row["score"]), row["steps"], row["trainable"]) == (0.55, "105", "1000")
 
 
 def test_a_gain_over_nothing_has_no_percentage(second):

@@ -1,10 +1,11 @@
 # Needs: the test samples, a run's predictions.
 # Gives: <results>/runs/{dataset}/{model}/{method}/seed{seed}/scores.jsonl  one row a sample
-#                                                             summary.json  means
+#                                                             summary.json  of all, by language, by length
+#        <results>/tables/significance.json                                   intervals and p-values of all runs
 
 
 rule score:
-    """Scores each prediction against its reference with ROUGE-L (equation 4). Needs no torch."""
+    """Scores each prediction against its reference by every metric, ROUGE-L (equation 4) first. Needs no torch."""
     input:
         references="<results>/data/{dataset}/test.jsonl",
         predictions=f"<results>/runs/{RUN}/predictions.jsonl",
@@ -27,3 +28,31 @@ rule score:
         code=code("score.py"),
     script:
         "../scripts/score.py"
+
+
+rule significance:
+    """Bootstraps every score and every gain over the test samples: 95 % intervals, p-values with Holm's correction."""
+    input:
+        of_runs(f"<results>/runs/{RUN}/scores.jsonl", RUNS),
+    output:
+        "<results>/tables/significance.json",
+    log:
+        "<logs>/significance.log",
+    benchmark:
+        "<benchmarks>/significance.tsv"
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+        gpu=0,
+    params:
+        runs=[vars(run) for run in RUNS],
+        untuned=[name for name, method in config["methods"].items() if "lora" not in method],
+        resamples=lookup(within=config, dpath="evaluation/resamples"),
+        seed=lookup(within=config, dpath="evaluation/seed"),
+        code=code("significance.py"),
+    script:
+        "../scripts/significance.py"

@@ -8,5 +8,6 @@ with job(snakemake):
     params, inputs = snakemake.params, snakemake.input
     tuned = [path for path, run in zip(inputs.summaries, params.runs, strict=True) if run["tuned"]]
     records = dict(zip(tuned, inputs.records, strict=True))
-    table = table2(params.runs, params.models, params.methods, inputs.summaries, records, read_paper(inputs.paper))
-    write_table2(table, dict(snakemake.output.items()))
+    paper = read_paper(inputs.paper)
+    table = table2(params.runs, params.models, inputs.summaries, inputs.significance, params.metric, records, paper)
+    write_table2(table, inputs.significance, params.metric, dict(snakemake.output.items()))

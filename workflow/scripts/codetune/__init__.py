@@ -2,10 +2,11 @@
 
 Layers, imports go downwards only (a test holds them to it):
 
-    tables, figures
-    curves
+    tables, figures, checking
+    curves, significance
     training, generation
     metrics
+    rouge, parsing
     models, memory        (these, training, generation and curves alone load torch)
     tokens
     prompts

@@ -8,8 +8,8 @@ from typing import Any
 from codetune import records
 from codetune.files import write_json
 from codetune.generation import Base, Prediction, generate, prompt_limit
-from codetune.metrics import rouge_l
 from codetune.models import ADAPTER, load_adapter, replace_adapter, set_determinism
+from codetune.rouge import rouge_l
 from codetune.samples import read_samples
 from codetune.tokens import load_tokenizer, read_tokens
 from codetune.unfinished import unfinished_work

@@ -1,69 +1,180 @@
-"""ROUGE-L, by the definition of the `rouge-score` package."""
+"""All metrics of a prediction against its reference, each registered once, with the signature that goes with its score.
 
-import statistics
-from dataclasses import asdict, dataclass
+A metric gives each sample a few numbers, its statistics, and a set of samples a score that follows from their sums. So
+a mean over samples and a corpus score such as BLEU's are resampled, averaged and broken down in the same way.
+"""
 
-from rapidfuzz.distance import LCSseq
-from rouge_score.tokenizers import DefaultTokenizer
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from codetune.errors import StudyError
 from codetune.files import read_jsonl, write_json, write_jsonl
-from codetune.samples import read_samples
+from codetune.languages import guess_language
+from codetune.parsing import GRAMMARS, parses
+from codetune.rouge import RougeL, code_rouge_l, rouge_l
+from codetune.samples import Sample, read_samples
 
-_TOKENIZER = DefaultTokenizer(use_stemmer=False)
+Array = npt.NDArray[np.float64]
+LENGTHS = (("up to 50", 50), ("51 to 150", 150), ("151 to 400", 400), ("over 400", None))  # characters of the reference
 
 
 @dataclass(frozen=True)
-class RougeL:
-    """Precision, recall and F1 of the longest common subsequence (the paper's equation 4), each in [0, 1]."""
+class Metric:
+    """A way to compare predictions with references.
 
-    precision: float
-    recall: float
-    f1: float
-
-
-def rouge_l(reference: str, prediction: str) -> RougeL:
-    """ROUGE-L of one prediction: the same floats as `rouge_score.rouge_scorer.RougeScorer(["rougeL"])`.
-
-    The tokens are rouge-score's own (lower-cased runs of letters and digits); only the longest common subsequence is
-    found by rapidfuzz, whose result is the same integer.
+    Attributes:
+        label: For tables and figures.
+        signature: What else than the name a reader has to know to get the same numbers: tokens, case, version.
+        measure: Statistics of one prediction, given the sample, the prediction and the sample's language.
+        score: Scores of sums of statistics; shape (sets, statistics) to (sets,).
+        highest: The best score.
     """
-    wanted, written = _TOKENIZER.tokenize(reference), _TOKENIZER.tokenize(prediction)
-    if not wanted or not written:
-        return RougeL(0.0, 0.0, 0.0)
-    common = LCSseq.similarity(wanted, written)
-    precision, recall = common / len(written), common / len(wanted)
-    f1 = 2 * precision * recall / (precision + recall) if common else 0.0
-    return RougeL(precision, recall, f1)
+
+    label: str
+    signature: str
+    measure: Callable[[Sample, str, str], list[float]]
+    score: Callable[[Array], Array]
+    highest: float = 1.0
+
+
+def _mean(sums: Array) -> Array:
+    """Mean over the samples that count; statistics are value and 1, or 0 and 0 where the metric does not apply."""
+    counted = sums[:, 1]
+    means: Array = np.divide(sums[:, 0], counted, out=np.full(len(sums), np.nan), where=counted > 0)
+    return means
+
+
+def _average(label: str, signature: str, value: Callable[[Sample, str, str], float | None]) -> Metric:
+    """A metric that is a mean over samples."""
+
+    def measure(sample: Sample, text: str, language: str) -> list[float]:
+        found = value(sample, text, language)
+        return [0.0, 0.0] if found is None else [float(found), 1.0]
+
+    return Metric(label, signature, measure, _mean)
+
+
+def _rouge(label: str, part: str, compare: Callable[[str, str], RougeL], signature: str) -> Metric:
+    return _average(label, signature, lambda sample, text, _: float(getattr(compare(sample.output, text), part)))
+
+
+def _corpus(label: str, metric: Any) -> Metric:
+    """A corpus metric of sacrebleu, from its own statistics of each sample and its own formula."""
+
+    def measure(sample: Sample, text: str, _language: str) -> list[float]:
+        return [float(x) for x in metric._extract_corpus_statistics([text], [[sample.output]])[0]]
+
+    def score(sums: Array) -> Array:
+        return np.array([metric._compute_score_from_stats(row.tolist()).score for row in sums])
+
+    return Metric(label, str(metric.get_signature()), measure, score, 100.0)
+
+
+@cache
+def metrics() -> dict[str, Metric]:
+    """Every metric by its name in the config and in files. The first is the paper's."""
+    from sacrebleu.metrics import BLEU, CHRF
+
+    standard = f"tokens:letters and digits|case:lower|stemmer:no|version:rouge-score {version('rouge-score')}"
+    code = "tokens:names, numbers, each other character|case:kept|LCS as in ROUGE-L"
+    parsers = ", ".join(f"{language} {version(package.replace('_', '-'))}" for language, package in GRAMMARS.items())
+    bleu, chrf = BLEU(), CHRF()
+    for metric in (bleu, chrf):
+        metric.corpus_score(["a"], [["a"]])  # its signature is whole once something has been scored
+    return {
+        "rouge_l": _rouge("ROUGE-L", "f1", rouge_l, f"F1|{standard}"),
+        "rouge_l_precision": _rouge("ROUGE-L precision", "precision", rouge_l, f"precision|{standard}"),
+        "rouge_l_recall": _rouge("ROUGE-L recall", "recall", rouge_l, f"recall|{standard}"),
+        "code_rouge_l": _rouge("Code ROUGE-L", "f1", code_rouge_l, f"F1|{code}"),
+        "exact_match": _average(
+            "Exact match",
+            "white space at the ends:ignored",
+            lambda sample, text, _: sample.output.strip() == text.strip(),
+        ),
+        "bleu": _corpus("BLEU", bleu),
+        "chrf": _corpus("chrF", chrf),
+        "parses": _average(
+            "Parses",
+            "share without a syntax error, of the samples in a language with a grammar|version:tree-sitter "
+            f"{version('tree-sitter')}, grammars {parsers}",
+            lambda _, text, language: parses(language, text),
+        ),
+    }
 
 
 def score_predictions(references: str, predictions: str, scores: str, summary: str) -> None:
-    """Scores each prediction against its reference; writes one row per sample and a summary.
+    """Scores each prediction against its reference by every metric; writes one row a sample and a summary.
 
     Args:
         references: The samples, JSON lines.
         predictions: The predictions, JSON lines.
-        scores: JSON lines to write: id, precision, recall, f1.
-        summary: JSON to write: mean scores and the shares of truncated and empty predictions.
+        scores: JSON lines to write: id, language, length of the reference, each metric's score of the sample alone
+            (null where it does not apply), and `statistics`, from which scores of sets of samples follow.
+        summary: JSON to write: scores of all samples, and by language and length of the reference.
 
     Raises:
         StudyError: Predictions and references are not of the same samples.
     """
-    outputs = {sample.id: sample.output for sample in read_samples(references)}
+    samples = {sample.id: sample for sample in read_samples(references)}
     rows = read_jsonl(predictions)
-    if [row["id"] for row in rows] != list(outputs):
+    if [row["id"] for row in rows] != list(samples):
         raise StudyError(f"{predictions}: not the samples of {references}. Delete the predictions and run again.")
-    results = [rouge_l(outputs[row["id"]], row["text"]) for row in rows]
-    write_jsonl(scores, ({"id": row["id"], **asdict(result)} for row, result in zip(rows, results, strict=True)))
+    scored = [_score_one(samples[row["id"]], row["text"]) for row in rows]
+    write_jsonl(scores, scored)
+    written = sum(len(row["text"]) for row in rows)
     write_json(
         summary,
         {
-            "metric": "ROUGE-L",
             "samples": len(rows),
-            "precision": statistics.fmean(result.precision for result in results),
-            "recall": statistics.fmean(result.recall for result in results),
-            "f1": statistics.fmean(result.f1 for result in results),
+            "scores": scores_of(scored),
+            "signatures": {name: metric.signature for name, metric in metrics().items()},
             "truncated": sum(row["truncated"] for row in rows) / len(rows),
             "empty": sum(not row["text"] for row in rows) / len(rows),
+            "length_ratio": written / sum(len(sample.output) for sample in samples.values()),
+            "by_language": _breakdown(scored, (row["language"] for row in scored)),
+            "by_length": _breakdown(scored, (length_class(row["length"]) for row in scored)),
         },
     )
+
+
+def _score_one(sample: Sample, text: str) -> dict[str, Any]:
+    language = guess_language(sample.request, sample.output)
+    statistics = {name: metric.measure(sample, text, language) for name, metric in metrics().items()}
+    alone = {name: _number(metric.score(np.array([statistics[name]]))[0]) for name, metric in metrics().items()}
+    return {"id": sample.id, "language": language, "length": len(sample.output), **alone, "statistics": statistics}
+
+
+def scores_of(scored: list[dict[str, Any]]) -> dict[str, float | None]:
+    """Score of a set of scored samples by each metric; None where it applies to none of them."""
+    return {
+        name: _number(metric.score(statistics_of(scored, name).sum(axis=0, keepdims=True))[0])
+        for name, metric in metrics().items()
+    }
+
+
+def statistics_of(scored: list[dict[str, Any]], name: str) -> Array:
+    """Statistics of one metric; shape (samples, statistics)."""
+    return np.array([row["statistics"][name] for row in scored])
+
+
+def length_class(length: int) -> str:
+    """The class of a reference of so many characters."""
+    return next(name for name, highest in LENGTHS if highest is None or length <= highest)
+
+
+def _breakdown(scored: list[dict[str, Any]], keys: Iterable[str]) -> dict[str, Any]:
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row, key in zip(scored, keys, strict=True):
+        groups.setdefault(key, []).append(row)
+    order = sorted(groups, key=lambda key: (-len(groups[key]), key))
+    return {key: {"samples": len(groups[key]), "scores": scores_of(groups[key])} for key in order}
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,15 @@
+"""Derives Table 2 anew from the predictions and compares: python workflow/scripts/check_results.py results"""
+
+import sys
+from pathlib import Path
+
+from codetune.checking import check_results
+from codetune.errors import StudyError
+
+try:
+    compared, problems = check_results(Path(sys.argv[1]))
+except StudyError as error:
+    sys.exit(f"error: {error}")
+if problems:
+    sys.exit("\n".join(["error: Table 2 does not follow from the predictions:", *problems]))
+print(f"{compared} numbers of Table 2 derived anew from the predictions: all equal")
