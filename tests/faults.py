@@ -88,10 +88,11 @@ def send(process: psutil.Process, number: int) -> None:
         process.send_signal(number)
 
 
-def strike(kind: str, workflow: subprocess.Popen[str], chance: random.Random) -> list[str]:
-    """One fault; returns the rules that were running."""
+def strike(workflow: subprocess.Popen[str], chance: random.Random) -> tuple[str, list[str]]:
+    """One fault; returns its kind and the rules that were running."""
     processes = processes_of(workflow)
     jobs = [process for process in processes if job_of(process)]
+    kind = chance.choice(KINDS if jobs else KINDS_WITHOUT_A_JOB)
     rules = [job_of(process) or "" for process in jobs]
     if kind == "power cut":
         power_cut(processes)
@@ -101,12 +102,13 @@ def strike(kind: str, workflow: subprocess.Popen[str], chance: random.Random) ->
         os.killpg(workflow.pid, signal.SIGINT)
     elif kind == "workflow stopped":
         send(processes[0], signal.SIGTERM)
-    elif jobs:
+    else:
         send(chance.choice(jobs), signal.SIGKILL if kind == "job killed" else signal.SIGTERM)
-    return rules
+    return kind, rules
 
 
-KINDS = ("power cut", "workflow killed", "job killed", "job stopped", "Ctrl-C", "workflow stopped")
+KINDS_WITHOUT_A_JOB = ("power cut", "workflow killed", "Ctrl-C", "workflow stopped")
+KINDS = (*KINDS_WITHOUT_A_JOB, "job killed", "job stopped")
 
 
 def disturb(project: Path, chance: random.Random, longest: float) -> tuple[str, list[str]] | None:
@@ -117,11 +119,10 @@ def disturb(project: Path, chance: random.Random, longest: float) -> tuple[str, 
         return None
     except subprocess.TimeoutExpired:
         pass
-    kind = chance.choice(KINDS)
-    rules = strike(kind, workflow, chance)
+    fault = strike(workflow, chance)
     workflow.wait(120)
     unlock_if_asked(project)
-    return kind, rules
+    return fault
 
 
 def unlock_if_asked(project: Path) -> None:
