@@ -97,11 +97,12 @@ def strike(workflow: subprocess.Popen[str], chance: random.Random) -> tuple[str,
     if kind == "power cut":
         power_cut(processes)
     elif kind == "workflow killed":
-        send(processes[0], signal.SIGKILL)
+        workflow.kill()
     elif kind == "Ctrl-C":
-        os.killpg(workflow.pid, signal.SIGINT)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(workflow.pid, signal.SIGINT)
     elif kind == "workflow stopped":
-        send(processes[0], signal.SIGTERM)
+        workflow.terminate()
     else:
         send(chance.choice(jobs), signal.SIGKILL if kind == "job killed" else signal.SIGTERM)
     return kind, rules
