@@ -27,6 +27,7 @@ def results(tmp_path, monkeypatch):
     outputs = [f"def f{i}(x):\n    return x + {i}" for i in range(12)]
     samples = [{"id": i, "instruction": f"Task {i} in Python", "input": "", "output": o} for i, o in enumerate(outputs)]
     references = write(results / "data" / "d" / "test.jsonl", samples)
+    card = write(results / "data" / "d" / "card.json", [{"near_duplicates": {"leaked": []}}])
     runs, summaries, records = [], [], {}
     for model in MODELS:
         for method, seed in (("base", 0), ("qlora", 0), ("qlora", 1)):
@@ -36,7 +37,7 @@ def results(tmp_path, monkeypatch):
             rows = [{"id": i, "text": t, "tokens": 5, "truncated": False} for i, t in enumerate(texts)]
             predictions = write(folder / "predictions.jsonl", rows)
             targets = str(folder / "scores.jsonl"), str(folder / "summary.json")
-            score_predictions(str(references), str(predictions), *targets)
+            score_predictions(str(references), str(card), str(predictions), *targets)
             runs.append({"dataset": "d", "model": model, "method": method, "seed": seed, "tuned": method == "qlora"})
             summaries.append(str((folder / "summary.json").relative_to(tmp_path)))
             record = write(folder / "training.json", [{"parameters": {"trainable": 9}, "result": {"best_step": 3}}])

@@ -21,7 +21,7 @@ LAYERS = [
     {"tokens"},
     {"prompts"},
     {"samples", "hub", "study", "cards"},
-    {"languages", "architectures", "records", "jobs", "fingerprints", "unfinished"},
+    {"languages", "architectures", "records", "jobs", "fingerprints", "unfinished", "duplicates"},
     {"devices", "files"},
     {"errors", "signals"},
 ]

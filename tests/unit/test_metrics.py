@@ -54,7 +54,8 @@ PREDICTIONS = [
 
 
 def test_a_summary_follows_from_the_rows(tmp_path):
-    arguments = write(tmp_path / "s", SAMPLES), write(tmp_path / "p", PREDICTIONS)
+    card = [{"near_duplicates": {"leaked": [2]}}]
+    arguments = write(tmp_path / "s", SAMPLES), write(tmp_path / "c", card), write(tmp_path / "p", PREDICTIONS)
     score_predictions(*arguments, str(tmp_path / "scores"), str(tmp_path / "summary"))
     rows = [json.loads(line) for line in (tmp_path / "scores").read_text().splitlines()]
     assert [row["rouge_l"] for row in rows] == [1.0, 2 / 3, 0.0]
@@ -64,6 +65,8 @@ def test_a_summary_follows_from_the_rows(tmp_path):
     summary = json.loads((tmp_path / "summary").read_text())
     assert summary["scores"]["rouge_l"] == pytest.approx(5 / 9)
     assert summary["scores"]["parses"] is None
+    assert summary["leaked"] == 1
+    assert summary["scores_without_leaked"]["rouge_l"] == pytest.approx(5 / 6)
     assert summary["truncated"] == summary["empty"] == pytest.approx(1 / 3)
     assert summary["length_ratio"] == pytest.approx(4 / 7)
     assert summary["by_length"] == {"up to 50": {"samples": 3, "scores": summary["scores"]}}
@@ -155,7 +158,7 @@ def test_every_length_has_its_class():
 
 
 def test_predictions_of_other_samples_are_an_error(tmp_path):
-    arguments = write(tmp_path / "s", SAMPLES), write(tmp_path / "p", PREDICTIONS[:2])
+    arguments = write(tmp_path / "s", SAMPLES), "", write(tmp_path / "p", PREDICTIONS[:2])
     with pytest.raises(StudyError, match="not the samples of"):
         score_predictions(*arguments, str(tmp_path / "scores"), str(tmp_path / "summary"))
     assert not (tmp_path / "scores").exists()

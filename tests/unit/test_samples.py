@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import yaml
+from codetune.duplicates import near_duplicates
 from codetune.errors import StudyError
 from codetune.samples import (
     Sample,
@@ -21,7 +22,7 @@ from codetune.samples import (
 )
 from conftest import ROOT
 
-SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
+SPLIT = {"train": 0.8, "validation": 0.1, "test": 0.1, "seed": 0, "near_duplicates": "together"}
 RECORD = {"instruction": "Add a and b", "input": "", "output": "a + b"}
 
 
@@ -157,7 +158,8 @@ for piece in ("<", "\\n", " \\n", "for \\n", "\\n.a{", "\\na{b:", "def a\\n"):
 (folder / "data.json").write_text(json.dumps(records))
 import_dataset(folder / "data.json", folder / "data.jsonl", len(records), None)
 targets = {name: str(folder / name) for name in ("train", "validation", "test", "card", "card_text")}
-split_dataset(folder / "data.jsonl", {"train": 0.4, "validation": 0.3, "test": 0.3}, 0, targets, "large")
+settings = {"train": 0.4, "validation": 0.3, "test": 0.3, "seed": 0, "near_duplicates": "anywhere"}
+split_dataset(folder / "data.jsonl", settings, targets, "large")
 """
 
 
@@ -213,23 +215,58 @@ def test_empty_outputs_are_dropped_and_counted():
 
 def test_the_split_is_seeded_complete_and_in_order(records):
     samples, _ = clean(records)
-    parts = split(samples, SHARES, seed=0)
+    parts = split(samples, SPLIT, [])
     assert sorted(s.id for part in parts.values() for s in part) == [s.id for s in samples]
     assert abs(len(parts["train"]) - 0.8 * len(samples)) <= 2
     assert abs(len(parts["test"]) - 0.1 * len(samples)) <= 2
     assert all(part == sorted(part, key=lambda s: s.id) for part in parts.values())
-    assert parts == split(samples, SHARES, seed=0)
-    assert parts != split(samples, SHARES, seed=1)
+    assert parts == split(samples, SPLIT, [])
+    assert parts != split(samples, {**SPLIT, "seed": 1}, [])
 
 
 def test_samples_that_ask_the_same_stay_on_one_side():
     samples = [Sample(i, f"Task {i // 3}" if i % 2 else f"task  {i // 3}".upper(), "", "x") for i in range(300)]
     for seed in range(5):
         sides = {}
-        for part, members in split(samples, SHARES, seed).items():
+        for part, members in split(samples, {**SPLIT, "seed": seed}, []).items():
             for sample in members:
                 sides.setdefault(sample.id // 3, set()).add(part)
         assert all(len(parts) == 1 for parts in sides.values())
+
+
+def test_near_duplicates_are_found_whatever_their_case_and_white_space():
+    texts = [
+        "Write a function that adds two numbers.\ndef add(a, b):\n    return a + b",
+        "Write a query for the names of all users.\nSELECT name FROM users;",
+        "Write a function that adds two numbers!\ndef add(a, b):\n  return a + b",
+        "write a function that adds two numbers.\nDEF add(a, b):\n    return a + b",
+        "",
+        "x",
+    ]
+    assert near_duplicates(texts) == [[0, 2, 3]]
+    assert near_duplicates([]) == []
+    assert near_duplicates(["a b", "A  b"]) == [[0, 1]]
+
+
+def test_near_duplicates_and_those_that_ask_the_same_stay_together_or_are_named(records):
+    samples, touched = clean(records)
+    near = [[0, 50, 100], [7, 8], [60, 61, 200]]
+    ids = [[samples[index].id for index in group] for group in near]
+    for seed in range(5):
+        settings = {**SPLIT, "seed": seed}
+        parts = split(samples, settings, near)
+        part_of = {sample.id: part for part, members in parts.items() for sample in members}
+        assert all(len({part_of[member] for member in group}) == 1 for group in ids)
+        requests = {}
+        for sample in samples:
+            requests.setdefault(" ".join(sample.request.casefold().split()), set()).add(part_of[sample.id])
+        assert all(len(found) == 1 for found in requests.values())
+        assert data_card("x", records, touched, parts, settings, ids)["near_duplicates"]["leaked"] == []
+        naive = {**settings, "near_duplicates": "anywhere"}
+        parts = split(samples, naive, near)
+        test = {sample.id for sample in parts["test"]}
+        expected = sorted(m for group in ids for m in group if m in test and not set(group) <= test)
+        assert data_card("x", records, touched, parts, naive, ids)["near_duplicates"]["leaked"] == expected
 
 
 def run_split(folder, records):
@@ -238,7 +275,7 @@ def run_split(folder, records):
 
 def split_into(folder, source):
     targets = {name: str(folder / f"{name}.out") for name in ("train", "validation", "test", "card", "card_text")}
-    split_dataset(source, SHARES, 0, targets, "generated")
+    split_dataset(source, SPLIT, targets, "generated")
     return targets
 
 
@@ -287,15 +324,23 @@ def test_the_real_data_set_has_the_declared_content(real):
     assert touched["dropped: empty output"] == [7954, 9029, 13137, 13840, 16247, 18360]
     assert len(touched["changed: 'noinput' read as no input"]) == 25
     assert touched["dropped: control characters or half a surrogate pair"] == []
-    shares = {"train": 0.85, "validation": 0.05, "test": 0.1}
-    parts = split(samples, shares, seed=0)
-    assert {name: len(part) for name, part in parts.items()} == {"train": 17014, "validation": 1000, "test": 2002}
-    card = data_card("codealpaca-20k", found, touched, parts, shares, 0)
+    near = near_duplicates([f"{sample.request}\n{sample.output}" for sample in samples])
+    assert (len(near), sum(map(len, near)), max(map(len, near))) == (15, 47, 10)
+    settings = {"train": 0.85, "validation": 0.05, "test": 0.1, "seed": 0}
+    naive = split(samples, {**settings, "near_duplicates": "anywhere"}, near)
+    assert {name: len(part) for name, part in naive.items()} == {"train": 17014, "validation": 1000, "test": 2002}
+    groups = [[samples[index].id for index in group] for group in near]
+    card = data_card("codealpaca-20k", found, touched, naive, {**settings, "near_duplicates": "anywhere"}, groups)
     assert {name: part["sha256"][:16] for name, part in card["parts"].items()} == {
         "train": "d11977a7a6ce14ab",
         "validation": "348c84608840c14c",
         "test": "a34c1e89fc16528f",
     }
+    assert len(card["near_duplicates"]["leaked"]) > 0
+    together = {**settings, "near_duplicates": "together"}
+    parts = split(samples, together, near)
+    assert data_card("codealpaca-20k", found, touched, parts, together, groups)["near_duplicates"]["leaked"] == []
+    assert sum(len(set(part) ^ set(naive[name])) for name, part in parts.items()) <= 2 * 47
     assert card["duplicate_requests"]["groups"] == 0
     assert list(card["parts"]["train"]["languages"].items())[:3] == [
         ("Python", 6763),

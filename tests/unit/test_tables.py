@@ -77,7 +77,8 @@ def second(tmp_path):
         for seed in range(len(values)):
             one = run(model, method, seed)
             path = tmp_path / model / method / str(seed)
-            summary = {"samples": 10, "truncated": 0.1, "empty": 0.0, "length_ratio": 1.0}
+            summary = {"samples": 10, "truncated": 0.1, "empty": 0.0, "length_ratio": 1.0, "leaked": 2}
+            summary["scores_without_leaked"] = {"rouge_l": 0.123}
             summaries.append(write(path / "summary.json", summary))
             if one["tuned"]:
                 record = {"parameters": {"trainable": 1000}, "result": {"best_step": 100 + 10 * seed}}
@@ -128,6 +129,8 @@ def test_table2_gives_the_mean_over_seeds_and_the_gain_over_the_untuned_model(se
     assert "CodeBERT (quoted)" in text
     assert "+0.0500 (+10.0 %)" in text
     assert "0.5500 ± 0.0707" in text
+    assert "ROUGE-L without 2 leaked" in text
+    assert "0.1230" in text
     assert "-0.0500 to +0.1500" in text
     assert tuned["verdict"] == "no difference"
     assert second.iloc[5]["verdict"] == "better"

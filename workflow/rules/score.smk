@@ -8,6 +8,7 @@ rule score:
     """Scores each prediction against its reference by every metric, ROUGE-L (equation 4) first. Needs no torch."""
     input:
         references="<results>/data/{dataset}/test.jsonl",
+        card="<results>/data/{dataset}/card.json",
         predictions=f"<results>/runs/{RUN}/predictions.jsonl",
     output:
         scores=f"<results>/runs/{RUN}/scores.jsonl",

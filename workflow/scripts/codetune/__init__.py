@@ -11,7 +11,7 @@ Layers, imports go downwards only (a test holds them to it):
     tokens
     prompts
     samples, hub, study, cards
-    languages, architectures, records, jobs, fingerprints, unfinished
+    languages, architectures, records, jobs, fingerprints, unfinished, duplicates
     devices, files
     signals, errors
 """

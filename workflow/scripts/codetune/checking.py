@@ -61,8 +61,9 @@ def _run(predictions: Path, tuned: bool) -> dict[str, Any]:
 def _score(results: Path, run: dict[str, Any], folder: Path) -> list[str]:
     """Scores a run anew, remembers where, and says whether its scores were others."""
     run["scores"] = str(folder / "-".join((run["dataset"], run["model"], run["method"], run["seed"])))
-    references = results / "data" / run["dataset"] / "test.jsonl"
-    score_predictions(str(references), str(run["path"]), run["scores"], run["scores"] + ".summary")
+    data = results / "data" / run["dataset"]
+    references, card = str(data / "test.jsonl"), str(data / "card.json")
+    score_predictions(references, card, str(run["path"]), run["scores"], run["scores"] + ".summary")
     said = run["path"].with_name("scores.jsonl")
     same = said.exists() and read_jsonl(said) == read_jsonl(run["scores"])
     return [] if same else [f"{said}: not the scores of {run['path'].name}"]

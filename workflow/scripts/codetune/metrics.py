@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from codetune.errors import StudyError
-from codetune.files import read_jsonl, write_json, write_jsonl
+from codetune.files import read_json, read_jsonl, write_json, write_jsonl
 from codetune.languages import guess_language
 from codetune.parsing import GRAMMARS, parses
 from codetune.rouge import RougeL, code_rouge_l, rouge_l
@@ -108,15 +108,17 @@ def metrics() -> dict[str, Metric]:
     }
 
 
-def score_predictions(references: str, predictions: str, scores: str, summary: str) -> None:
+def score_predictions(references: str, card: str, predictions: str, scores: str, summary: str) -> None:
     """Scores each prediction against its reference by every metric; writes one row a sample and a summary.
 
     Args:
         references: The samples, JSON lines.
+        card: The data card, which names the test samples with a near-duplicate in another part.
         predictions: The predictions, JSON lines.
         scores: JSON lines to write: id, language, length of the reference, each metric's score of the sample alone
             (null where it does not apply), and `statistics`, from which scores of sets of samples follow.
-        summary: JSON to write: scores of all samples, and by language and length of the reference.
+        summary: JSON to write: scores of all samples, of those without a near-duplicate in another part, and by
+            language and length of the reference.
 
     Raises:
         StudyError: Predictions and references are not of the same samples.
@@ -127,6 +129,8 @@ def score_predictions(references: str, predictions: str, scores: str, summary: s
         raise StudyError(f"{predictions}: not the samples of {references}. Delete the predictions and run again.")
     scored = [_score_one(samples[row["id"]], row["text"]) for row in rows]
     write_jsonl(scores, scored)
+    leaked = set(read_json(card)["near_duplicates"]["leaked"])
+    clean = [row for row in scored if row["id"] not in leaked]
     written = sum(len(row["text"]) for row in rows)
     write_json(
         summary,
@@ -137,6 +141,8 @@ def score_predictions(references: str, predictions: str, scores: str, summary: s
             "truncated": sum(row["truncated"] for row in rows) / len(rows),
             "empty": sum(not row["text"] for row in rows) / len(rows),
             "length_ratio": written / sum(len(sample.output) for sample in samples.values()),
+            "leaked": len(scored) - len(clean),
+            "scores_without_leaked": scores_of(clean) if clean else None,
             "by_language": _breakdown(scored, (row["language"] for row in scored)),
             "by_length": _breakdown(scored, (length_class(row["length"]) for row in scored)),
         },

@@ -10,12 +10,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from codetune.duplicates import THRESHOLD, components, near_duplicates
 from codetune.errors import StudyError
 from codetune.files import read_jsonl, sha256_of_json, write_json, write_jsonl, write_text
 from codetune.languages import guess_language
 
 FIELDS = ("instruction", "input", "output")
 PARTS = ("train", "validation", "test")
+NEAR = {"together": "kept on one side of the split", "anywhere": "left where the split put them"}
+LISTED = 20  # groups of near-duplicates in the card's text
 # "noinput" spelled out: alone, or in brackets at the end of an input. 25 records of CodeAlpaca-20k have it.
 # The look-behind keeps a megabyte of "<" from being searched anew at each of them.
 NO_INPUT = re.compile(r"\A\W*no[ -]?inputn?\W*\Z|(?<![<\[])[<\[]+ *no[ -]?inputn?[>\] ]*\Z", re.IGNORECASE)
@@ -139,13 +142,13 @@ def import_dataset(source: str | Path, target: str | Path, records: int | None, 
     print(f"{len(found)} records, SHA-256 {digest}")
 
 
-def split_dataset(source: str | Path, shares: dict[str, float], seed: int, targets: dict[str, str], name: str) -> None:
+def split_dataset(source: str | Path, settings: dict[str, Any], targets: dict[str, str], name: str) -> None:
     """Cleans and splits a data set and writes its parts and its data card.
 
     Args:
         source: Records as JSON lines.
-        shares: Share of the samples in train, validation and test; they sum to 1.
-        seed: Of the shuffle.
+        settings: The config's `split`: the shares of train, validation and test, which sum to 1; `seed` of the
+            shuffle; `near_duplicates`, `together` or `anywhere`.
         targets: Path for each of train, validation, test, card (JSON) and card_text (Markdown).
         name: Name of the data set, for the card.
 
@@ -154,7 +157,8 @@ def split_dataset(source: str | Path, shares: dict[str, float], seed: int, targe
     """
     records = read_jsonl(source)
     samples, dropped = clean(records)
-    parts = split(samples, shares, seed)
+    near = near_duplicates([f"{sample.request}\n{sample.output}" for sample in samples])
+    parts = split(samples, settings, near)
     for part, members in parts.items():
         if not members:
             requests = len(_by_request(samples))
@@ -164,7 +168,8 @@ def split_dataset(source: str | Path, shares: dict[str, float], seed: int, targe
             )
     for part, members in parts.items():
         write_jsonl(targets[part], map(asdict, members))
-    card = data_card(name, records, dropped, parts, shares, seed)
+    groups = [[samples[index].id for index in group] for group in near]
+    card = data_card(name, records, dropped, parts, settings, groups)
     write_json(targets["card"], card)
     write_text(targets["card_text"], render_card(card))
     print(", ".join(f"{part}: {len(members)}" for part, members in parts.items()))
@@ -197,22 +202,40 @@ def clean(records: list[dict[str, str]]) -> tuple[list[Sample], dict[str, list[i
     return samples, touched
 
 
-def split(samples: list[Sample], shares: dict[str, float], seed: int) -> dict[str, list[Sample]]:
+def split(samples: list[Sample], settings: dict[str, Any], near: list[list[int]]) -> dict[str, list[Sample]]:
     """Seeded split into train, validation and test; samples that ask the same stay on one side.
 
     Two samples ask the same if their requests are equal up to case and white space. Groups of such samples are
-    shuffled and dealt out until each part has its share; each part keeps the data set's order.
+    shuffled and dealt out until each part has its share. Then near-duplicates follow the first of their group, unless
+    they may lie `anywhere`. Each part keeps the data set's order.
+
+    Args:
+        samples: The samples.
+        settings: The config's `split`.
+        near: Groups of near-duplicates, as indices of the samples.
     """
-    order = list(_by_request(samples).values())
-    random.Random(seed).shuffle(order)
-    bounds = [len(samples) * shares["train"], len(samples) * (shares["train"] + shares["validation"])]
-    parts: dict[str, list[Sample]] = {part: [] for part in PARTS}
-    dealt = 0
+    requests = _by_request(samples)
+    order = list(requests.values())
+    random.Random(settings["seed"]).shuffle(order)
+    train = len(samples) * settings["train"]
+    bounds = [round(train), round(train + len(samples) * settings["validation"])]
+    part_of: dict[int, str] = {}
     for group in order:
-        part = "train" if dealt < round(bounds[0]) else "validation" if dealt < round(bounds[1]) else "test"
-        parts[part] += group
-        dealt += len(group)
-    return {part: sorted(members, key=lambda sample: sample.id) for part, members in parts.items()}
+        dealt = len(part_of)
+        part = "train" if dealt < bounds[0] else "validation" if dealt < bounds[1] else "test"
+        part_of |= dict.fromkeys((sample.id for sample in group), part)
+    if settings["near_duplicates"] == "together":
+        for members in _alike(samples, requests, near):
+            part_of |= dict.fromkeys(members, part_of[members[0]])
+    return {part: [sample for sample in samples if part_of[sample.id] == part] for part in PARTS}
+
+
+def _alike(samples: list[Sample], requests: dict[str, list[Sample]], near: list[list[int]]) -> list[list[int]]:
+    """Ids of samples that hang together, by asking the same or as near-duplicates."""
+    place = {sample.id: index for index, sample in enumerate(samples)}
+    groups = [*near, *([place[sample.id] for sample in group] for group in requests.values())]
+    pairs = [(group[0], other) for group in groups for other in group[1:]]
+    return [[samples[index].id for index in group] for group in components(len(samples), pairs)]
 
 
 def _by_request(samples: Iterable[Sample]) -> dict[str, list[Sample]]:
@@ -227,10 +250,11 @@ def data_card(
     records: list[dict[str, str]],
     touched: dict[str, list[int]],
     parts: dict[str, list[Sample]],
-    shares: dict[str, float],
-    seed: int,
+    settings: dict[str, Any],
+    near: list[list[int]],
 ) -> dict[str, Any]:
     """What is in the data set: counts, lengths in characters, languages, and what was changed or dropped and why."""
+    part_of = {sample.id: part for part, members in parts.items() for sample in members}
     groups = _by_request(sample for members in parts.values() for sample in members).values()
     return {
         "dataset": name,
@@ -242,7 +266,19 @@ def data_card(
             "groups": sum(len(group) > 1 for group in groups),
             "handling": "kept on one side of the split",
         },
-        "split": {"shares": shares, "seed": seed},
+        "near_duplicates": {
+            "threshold": THRESHOLD,
+            "samples": sum(map(len, near)),
+            "groups": near,
+            "handling": settings["near_duplicates"],
+            "leaked": sorted(
+                member
+                for group in near
+                for member in group
+                if part_of[member] == "test" and {part_of[other] for other in group} != {"test"}
+            ),
+        },
+        "split": {"shares": {part: settings[part] for part in PARTS}, "seed": settings["seed"]},
         "parts": {part: _describe(members) for part, members in parts.items()},
     }
 
@@ -295,6 +331,15 @@ def render_card(card: dict[str, Any]) -> str:
         f"- duplicate requests (equal up to case and white space): {duplicates['samples']} samples in "
         f"{duplicates['groups']} groups, {duplicates['handling']}"
     )
+    near = card["near_duplicates"]
+    listed = "; ".join(", ".join(map(str, group)) for group in near["groups"][:LISTED]) or "none"
+    more = f"; and {len(near['groups']) - LISTED} more groups in card.json" if len(near["groups"]) > LISTED else ""
+    lines += [
+        "- near-duplicates (of requests with outputs; Jaccard similarity of token triples at least "
+        f"{near['threshold']}): {near['samples']} samples in {len(near['groups'])} groups, {NEAR[near['handling']]}; "
+        f"{len(near['leaked'])} test samples have one in train or validation",
+        f"  - groups: {listed}{more}",
+    ]
     lines += ["", "## Languages (guessed from the request, else from the output)", ""]
     lines += ["| language | " + " | ".join(parts) + " |", "|---|" + "---:|" * len(parts)]
     names = sorted({name for facts in parts.values() for name in facts["languages"]})

@@ -165,6 +165,8 @@ def table2(
             "truncated": statistics.fmean(summary["truncated"] for summary in read),
             "empty": statistics.fmean(summary["empty"] for summary in read),
             "length_ratio": statistics.fmean(summary["length_ratio"] for summary in read),
+            "leaked": read[0]["leaked"],
+            "score_without_leaked": _mean_of([summary["scores_without_leaked"] for summary in read], metric),
             "predictions": " ".join(str(Path(path).with_name("predictions.jsonl")) for path in paths),
         }
         rows.append(row | _training(paths, records))
@@ -173,8 +175,15 @@ def table2(
     if metric != PAPER_METRIC:
         return ours
     theirs = pd.DataFrame([_quoted(row) for row in paper["table2"] if "model" not in row])
-    whole = dict.fromkeys(("trainable", "steps", "seeds", "samples"), "Int64")
+    whole = dict.fromkeys(("trainable", "steps", "seeds", "samples", "leaked"), "Int64")
     return pd.concat([theirs.reindex(columns=ours.columns).astype(object), ours], ignore_index=True).astype(whole)
+
+
+def _mean_of(scores: list[dict[str, float | None] | None], metric: str) -> float | None:
+    """Mean over seeds of one metric; None where it is not defined for one of them."""
+    found = [one[metric] for one in scores if one is not None]
+    known = [value for value in found if value is not None]
+    return statistics.fmean(known) if len(known) == len(scores) else None
 
 
 def _groups(runs: list[Row], paths: Sequence[str]) -> dict[Key, list[str]]:
@@ -314,6 +323,7 @@ def write_table2(table: pd.DataFrame, significance: str, metric: str, outputs: d
             **_varying(table, "seeds"),
             label: [_number(row["score"], digits, row["deviation"]) for _, row in table.iterrows()],
             "95 % interval": [_interval(row, "score", digits) for _, row in table.iterrows()],
+            **_without_leaked(table, label, digits),
             f"{label} (paper)": table["paper_score"].map(lambda value: None if pd.isna(value) else f"{value:.2f}"),
             "Gain": [_gain(row, digits) for _, row in table.iterrows()],
             "95 % interval of the gain": [_interval(row, "gain", digits, "+") for _, row in table.iterrows()],
@@ -333,6 +343,14 @@ def write_table2(table: pd.DataFrame, significance: str, metric: str, outputs: d
         "score comes from: the column predictions of the CSV."
     )
     _write(table, shown, f"Model comparison on {label}", note, outputs)
+
+
+def _without_leaked(table: pd.DataFrame, label: str, digits: int) -> dict[str, list[str | None]]:
+    """The column of scores without test samples that have a near-duplicate in training, if there are such samples."""
+    count = int(table["leaked"].fillna(0).max())
+    if count == 0:
+        return {}
+    return {f"{label} without {count} leaked": [_number(value, digits) for value in table["score_without_leaked"]]}
 
 
 def write_metrics(table: pd.DataFrame, outputs: dict[str, str]) -> None:
