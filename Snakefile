@@ -23,6 +23,7 @@ include: "workflow/rules/finetune.smk"
 include: "workflow/rules/generate.smk"
 include: "workflow/rules/score.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/audit.smk"
 include: "workflow/rules/figures.smk"
 
 
@@ -35,6 +36,7 @@ rule all:
     input:
         "<results>/tables/table1.md",
         "<results>/tables/table2.md",
+        "<results>/tables/audit.md",
         "<results>/figures/figure1.png",
         "<results>/figures/figure2.png",
 

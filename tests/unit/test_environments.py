@@ -12,7 +12,7 @@ from conftest import ROOT
 LIBRARY = ROOT / "workflow" / "scripts" / "codetune"
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
 LAYERS = [
-    {"tables", "figures"},
+    {"audit", "tables", "figures"},
     {"curves"},
     {"training", "generation"},
     {"metrics"},
@@ -21,6 +21,7 @@ LAYERS = [
     {"prompts"},
     {"samples", "hub", "study", "cards"},
     {"languages", "architectures", "records", "jobs", "fingerprints", "unfinished"},
+    {"summaries"},
     {"devices", "files"},
     {"errors", "signals"},
 ]
@@ -112,7 +113,7 @@ def test_only_models_training_and_generation_import_torch():
     assert {path.stem for path in LIBRARY.glob("*.py") if "torch" in imports(path.stem)[1]} <= WITH_TORCH
 
 
-@pytest.mark.parametrize("module", ["metrics", "tables", "figures", "samples", "hub", "tokens"])
+@pytest.mark.parametrize("module", ["metrics", "audit", "tables", "figures", "samples", "hub", "tokens"])
 def test_other_modules_load_without_torch(module):
     code = f"import sys; import codetune.{module}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=LIBRARY.parent)

@@ -2,7 +2,7 @@
 
 Layers, imports go downwards only (a test holds them to it):
 
-    tables, figures
+    audit, tables, figures
     curves
     training, generation
     metrics
@@ -11,6 +11,7 @@ Layers, imports go downwards only (a test holds them to it):
     prompts
     samples, hub, study, cards
     languages, architectures, records, jobs, fingerprints, unfinished
+    summaries
     devices, files
     signals, errors
 """
