@@ -27,8 +27,8 @@ include: "workflow/rules/audit.smk"
 include: "workflow/rules/figures.smk"
 
 
-# What can be asked for by name: everything (the default), the figures, one table or figure (table1, ..., figure2),
-# and, by its name in the config, one model's whole branch.
+# What can be asked for by name: everything (the default), the figures, one table or figure (table1, table2, audit,
+# figure1, figure2, losses, cost), and, by its name in the config, one model's whole branch.
 
 
 rule all:
@@ -39,12 +39,16 @@ rule all:
         "<results>/tables/audit.md",
         "<results>/figures/figure1.png",
         "<results>/figures/figure2.png",
+        "<results>/figures/losses.png",
+        "<results>/figures/cost.png",
 
 
 rule figures:
     input:
         "<results>/figures/figure1.png",
         "<results>/figures/figure2.png",
+        "<results>/figures/losses.png",
+        "<results>/figures/cost.png",
 
 
 for model in MODELS:
