@@ -4,6 +4,7 @@ import copy
 import csv
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -369,6 +370,7 @@ def test_scores_are_means_over_the_seeds_and_name_all_their_files(tmp_path):
 
 def test_the_audit_is_written_in_three_forms(tmp_path):
     study = a_study(tmp_path, genuine=False)
+    study.models["qwen2.5-3b"] = replace(study.models["qwen2.5-3b"], label="My_model 100%")
     targets = {kind: str(tmp_path / f"audit.{kind}") for kind in ("csv", "md", "tex")}
     table = audit(study)
     write_audit(table, study, targets)
@@ -383,3 +385,6 @@ def test_the_audit_is_written_in_three_forms(tmp_path):
     assert "\\begin{longtable}" in latex
     assert latex.count(" \\\\\n") >= len(rows)
     assert " 54 \\% " in latex
+    assert latex.count("{") == latex.count("}")
+    assert "My_model" not in latex
+    assert "Gemma-2-2B, Qwen2.5-1.5B, My\\_model 100\\%, Phi-3 Mini 4K" in latex

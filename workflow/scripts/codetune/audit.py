@@ -79,13 +79,13 @@ class Study:
     Attributes:
         paper: config/paper.yaml.
         models: The paper's models that were run here on the paper's data set, by name, in the paper's order.
-        card: Path of the data card; None where the data set was not used.
+        card: Path of the data card; empty where the data set was not used.
         genuine_data: The config names the very repository of the data that the paper names.
     """
 
     paper: Row
     models: dict[str, Model]
-    card: str | None
+    card: str
     genuine_data: bool
 
     def comparable(self, *names: str) -> bool:
@@ -114,7 +114,7 @@ def read_study(
     name = paper["dataset"]["name"]
     trainings = iter(files["trainings"])
     found: dict[str, Model] = {}
-    card = None
+    card = ""
     for position, run in enumerate(runs):
         training = next(trainings) if run["tuned"] else None
         if run["dataset"] != name or run["model"] not in paper["models"]:
@@ -361,14 +361,14 @@ def _packed_into(study: Study, fits: range) -> Finding:
 
 def _multiple_of_batch(study: Study, fits: range) -> Finding:
     """Whether all records, one a sequence, give the steps at a whole multiple of the printed batch size."""
-    records = read_json(study.card or "")["records"]
+    records = read_json(study.card)["records"]
     times = [factor for factor in range(1, records // fits.start + 1) if records // factor in fits]
     shown = (
         ", ".join(f"{records:,} / {factor} = {records // factor:,}" for factor in times) or f"none of {records:,} / k"
     )
     claim = "That number is all records by a whole number k: no packing, and k times the printed batch size"
     agrees = _if(study.genuine_data, bool(times))
-    return _finding(claim, "Table 1", _span(fits), shown, agrees, "records of the data card", [study.card or ""])
+    return _finding(claim, "Table 1", _span(fits), shown, agrees, "records of the data card", [study.card])
 
 
 def _span(numbers: range) -> str:
@@ -548,7 +548,7 @@ def _untuned_beaten(study: Study, tuned: dict[str, float], comparable: bool) -> 
 
 
 def _data(study: Study) -> list[Finding]:
-    if study.card is None:
+    if not study.card:
         return []
     records, printed = read_json(study.card)["records"], study.paper["dataset"]["records"]
     agrees = _if(study.genuine_data, rounds_to(printed, records))
@@ -574,7 +574,7 @@ def _choices(study: Study) -> dict[str, tuple[str, str, str, Sequence[str]]]:
     choices: dict[str, tuple[str, str, str, Sequence[str]]] = {
         "quoted_models_prompt": (nowhere, "section 4.3", "not run: one has no decoder, one reads syntax trees", PAPER)
     }
-    if not models or study.card is None:
+    if not models:
         return choices
     card, stats = read_json(study.card), [model.stats for model in models]
     generations = [path for model in models for paths in model.generations.values() for path in paths]
@@ -615,15 +615,16 @@ def write_audit(table: pd.DataFrame, study: Study, outputs: Mapping[str, str]) -
         for subject, rows in shown.groupby("Subject", sort=False)
     ]
     write_text(outputs["md"], "\n\n".join(["# The paper's claims, checked", note, *parts]) + "\n")
-    widths = (0.1, 0.2, 0.09, 0.1, 0.16, 0.09, 0.2)
+    widths = (0.08, 0.16, 0.08, 0.08, 0.15, 0.08, 0.17)
     latex = shown.to_latex(
         index=False,
         escape=True,
         longtable=True,
         column_format="".join(rf"p{{{width}\linewidth}}" for width in widths),
-        caption=f"The paper's claims, checked. {note}".replace("%", r"\%").replace("_", r"\_"),
+        caption="The paper's claims, checked",
     )
-    write_text(outputs["tex"], _breakable(latex))
+    escaped = re.sub(r"([&%$#_])", r"\\\1", note)
+    write_text(outputs["tex"], f"{{\\footnotesize\n{escaped}\n\n{_breakable(latex)}}}\n")
 
 
 def _for_readers(table: pd.DataFrame) -> pd.DataFrame:
