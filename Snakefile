@@ -23,11 +23,12 @@ include: "workflow/rules/finetune.smk"
 include: "workflow/rules/generate.smk"
 include: "workflow/rules/score.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/audit.smk"
 include: "workflow/rules/figures.smk"
 
 
-# What can be asked for by name: everything (the default), the figures, one table or figure (table1, ..., figure2),
-# and, by its name in the config, one model's whole branch.
+# What can be asked for by name: everything (the default), the figures, one table or figure (table1, table2, audit,
+# figure1, figure2, losses, cost), and, by its name in the config, one model's whole branch.
 
 
 rule all:
@@ -36,14 +37,19 @@ rule all:
         "<results>/tables/table1.md",
         "<results>/tables/table2.md",
         "<results>/tables/metrics.md",
+        "<results>/tables/audit.md",
         "<results>/figures/figure1.png",
         "<results>/figures/figure2.png",
+        "<results>/figures/losses.png",
+        "<results>/figures/cost.png",
 
 
 rule figures:
     input:
         "<results>/figures/figure1.png",
         "<results>/figures/figure2.png",
+        "<results>/figures/losses.png",
+        "<results>/figures/cost.png",
 
 
 for model in MODELS:

@@ -29,10 +29,10 @@ def study(tmp_path_factory, checkpoints, records):
 
 def test_everything_asked_for_is_there(study):
     results = study / "results"
-    for name in ("table1", "table2", "metrics", "breakdown"):
+    for name in ("table1", "table2", "metrics", "breakdown", "audit"):
         for kind in ("csv", "md", "tex"):
             assert (results / "tables" / f"{name}.{kind}").stat().st_size > 100
-    for name in ("figure1", "figure2"):
+    for name in ("figure1", "figure2", "losses", "cost"):
         for kind in ("png", "svg", "pdf"):
             assert (results / "figures" / f"{name}.{kind}").stat().st_size > 1000
     with open(results / "tables" / "table2.csv") as stream:

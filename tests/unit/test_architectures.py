@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from codetune.architectures import lora_parameters, steps_per_epoch
+from codetune.architectures import lora_parameters, parameters, steps_per_epoch
 
 PROJECTIONS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
@@ -73,6 +73,29 @@ def test_the_miniatures_give_peft_s_count(checkpoints, name):
     raw = json.loads((checkpoints / name / "config.json").read_text())
     count = peft_count(AutoConfig.from_pretrained(checkpoints / name), 4)
     assert lora_parameters(raw, 4, PROJECTIONS) == count
+
+
+# As the checkpoints' own weights count them.
+SIZES = {
+    "Llama-3.2-1B": 1235814400,
+    "Llama-3.2-3B": 3212749824,
+    "Gemma-2-2B": 2614341888,
+    "Qwen2.5-1.5B": 1543714304,
+    "Qwen2.5-3B": 3085938688,
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_the_real_configurations_give_the_models_sizes(real, name):
+    found = parameters(json.loads((real / "tokenizers" / REAL_CONFIGS[name]).read_text()))
+    assert sum(found.values()) == pytest.approx(SIZES[name], rel=1e-3)
+
+
+def test_an_output_matrix_of_its_own_counts():
+    config = PUBLISHED["Llama-3.2-1B"][0] | {"vocab_size": 1000}
+    tied, untied = (parameters(config | {"tie_word_embeddings": value}) for value in (True, False))
+    assert tied["embedding"] == 1000 * 2048
+    assert untied == tied | {"embedding": 2 * 1000 * 2048}
 
 
 def test_steps_round_up():

@@ -12,7 +12,7 @@ from conftest import ROOT
 LIBRARY = ROOT / "workflow" / "scripts" / "codetune"
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
 LAYERS = [
-    {"tables", "figures", "checking"},
+    {"audit", "tables", "figures", "checking"},
     {"curves", "significance"},
     {"training", "generation"},
     {"metrics"},
@@ -22,6 +22,7 @@ LAYERS = [
     {"prompts"},
     {"samples", "hub", "study", "cards"},
     {"languages", "architectures", "records", "jobs", "fingerprints", "unfinished", "duplicates"},
+    {"summaries"},
     {"devices", "files"},
     {"errors", "signals"},
 ]
@@ -113,7 +114,9 @@ def test_only_models_training_and_generation_import_torch():
     assert {path.stem for path in LIBRARY.glob("*.py") if "torch" in imports(path.stem)[1]} <= WITH_TORCH
 
 
-@pytest.mark.parametrize("module", ["metrics", "significance", "tables", "figures", "samples", "hub", "tokens"])
+@pytest.mark.parametrize(
+    "module", ["metrics", "significance", "audit", "tables", "figures", "samples", "hub", "tokens"]
+)
 def test_other_modules_load_without_torch(module):
     code = f"import sys; import codetune.{module}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=LIBRARY.parent)

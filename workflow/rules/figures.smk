@@ -1,5 +1,6 @@
-# Needs: the training records for figure 1, the curves for figure 2. Neither a GPU nor torch.
-# Gives: <results>/figures/figure{1,2}.{png,svg,pdf}
+# Needs: the training records for figure 1 and the cost, the curves for figure 2, the training logs for the losses, the
+#        scores for the cost. Neither a GPU nor torch.
+# Gives: <results>/figures/{figure1,figure2,losses,cost}.{png,svg,pdf}
 
 
 rule figure1:
@@ -56,3 +57,60 @@ rule figure2:
         code=code("figure2.py"),
     script:
         "../scripts/figure2.py"
+
+
+rule losses:
+    """Training and validation loss against training steps."""
+    input:
+        of_runs(f"<results>/runs/{RUN}/training_log.jsonl", TUNED),
+    output:
+        png="<results>/figures/losses.png",
+        svg="<results>/figures/losses.svg",
+        pdf="<results>/figures/losses.pdf",
+    log:
+        "<logs>/losses.log",
+    benchmark:
+        "<benchmarks>/losses.tsv"
+    localrule: True  # seconds: less than a queue takes
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        runs=[vars(run) for run in TUNED],
+        models=LABELS,
+        code=code("figure_losses.py"),
+    script:
+        "../scripts/figure_losses.py"
+
+
+rule cost:
+    """ROUGE-L against what training took: time, memory, and energy where it was measured."""
+    input:
+        records=of_runs(f"<results>/runs/{RUN}/training.json", TUNED),
+        summaries=of_runs(f"<results>/runs/{RUN}/summary.json", TUNED),
+    output:
+        png="<results>/figures/cost.png",
+        svg="<results>/figures/cost.svg",
+        pdf="<results>/figures/cost.pdf",
+    log:
+        "<logs>/cost.log",
+    benchmark:
+        "<benchmarks>/cost.tsv"
+    localrule: True  # seconds: less than a queue takes
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        runs=[vars(run) for run in TUNED],
+        models=LABELS,
+        code=code("figure_cost.py"),
+    script:
+        "../scripts/figure_cost.py"

@@ -2,7 +2,7 @@
 
 Layers, imports go downwards only (a test holds them to it):
 
-    tables, figures, checking
+    audit, tables, figures, checking
     curves, significance
     training, generation
     metrics
@@ -12,6 +12,7 @@ Layers, imports go downwards only (a test holds them to it):
     prompts
     samples, hub, study, cards
     languages, architectures, records, jobs, fingerprints, unfinished, duplicates
+    summaries
     devices, files
     signals, errors
 """

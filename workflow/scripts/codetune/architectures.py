@@ -38,3 +38,20 @@ def projection_shapes(config: dict[str, Any]) -> dict[str, tuple[int, int]]:
 def steps_per_epoch(sequences: int, batch_size: int) -> int:
     """Optimizer steps of one pass over the training sequences; the last batch may be smaller."""
     return math.ceil(sequences / batch_size)
+
+
+def parameters(config: dict[str, Any]) -> dict[str, int]:
+    """Number of parameters of a decoder's embedding and of its layers.
+
+    Counts matrices only: norms and biases are less than one in a thousand.
+
+    Args:
+        config: A config.json of the Llama, Gemma or Qwen2 kind. Embedding and output are one matrix unless it says
+            otherwise.
+    """
+    matrices = 2 if config.get("tie_word_embeddings") is False else 1
+    layer = sum(inputs * outputs for inputs, outputs in projection_shapes(config).values())
+    return {
+        "embedding": matrices * int(config["vocab_size"]) * int(config["hidden_size"]),
+        "layers": int(config["num_hidden_layers"]) * layer,
+    }

@@ -1,5 +1,6 @@
-"""The paper's figures, readable in grey and at column width."""
+"""The paper's figures and two more, readable in grey and at column width."""
 
+import statistics
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,14 @@ import matplotlib as mpl
 mpl.use("Agg")
 
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from codetune.files import atomic, read_json
+from codetune.files import atomic, read_json, read_jsonl
+from codetune.summaries import read_score
 
-# Okabe and Ito's colours, which stay apart for colour-blind readers; in grey, markers and line styles do.
+# Okabe and Ito's colours, which stay apart for colour-blind readers; in grey, markers, fillings and line styles do.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 LINES = ("-", "--", ":", "-.")
@@ -33,6 +37,8 @@ STYLE: Any = {
     "pdf.fonttype": 42,
 }
 Row = dict[str, Any]
+RING: Row = {"marker": "o", "markersize": 8, "fillstyle": "none", "color": "#555555", "linestyle": ""}
+POINT: Row = {"markersize": 5.5, "linestyle": ""}
 
 
 def draw_figure1(runs: list[Row], models: dict[str, Row], records: list[str], outputs: Mapping[str, str]) -> None:
@@ -45,16 +51,10 @@ def draw_figure1(runs: list[Row], models: dict[str, Row], records: list[str], ou
         outputs: Path for each of png, svg, pdf.
     """
     costs = [read_json(path)["cost"] for path in records]
-    names = _names(runs, models)
+    names = _names(runs, models, "seed")
     looks = _looks(runs, models)
-    longest = max(cost["seconds"] for cost in costs)
-    unit, divisor = ("hours", 3600) if longest >= 3600 else ("minutes", 60)
-    memory_of = "/".join(sorted({cost["peak_memory"]["of"] for cost in costs}))
-    panels = [
-        (f"training time ({unit})", [cost["seconds"] / divisor for cost in costs]),
-        ("tokens per second", [cost["tokens_per_second"] for cost in costs]),
-        (f"peak {memory_of} memory (GiB)", [cost["peak_memory"]["bytes"] / 2**30 for cost in costs]),
-    ]
+    speed = ("tokens per second", [cost["tokens_per_second"] for cost in costs])
+    panels = [_times(costs), speed, _memories(costs)]
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(1, 3, figsize=(7.0, 0.7 + 0.28 * len(runs)), sharey=True)
         for axis, (label, values) in zip(axes, panels, strict=True):
@@ -70,7 +70,7 @@ def draw_figure1(runs: list[Row], models: dict[str, Row], records: list[str], ou
 def draw_figure2(runs: list[Row], models: dict[str, Row], curves: list[str], outputs: Mapping[str, str]) -> None:
     """ROUGE-L of the fine-tuned models against training steps (the paper's Figure 2).
 
-    One colour a model family, one marker and line style a model in it; step 0 is the untuned model.
+    Step 0 is the untuned model.
 
     Args:
         runs: The tuned runs.
@@ -80,36 +80,159 @@ def draw_figure2(runs: list[Row], models: dict[str, Row], curves: list[str], out
     """
     with mpl.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(3.5, 3.1))
-        for name, look, path in zip(_names(runs, models), _looks(runs, models), curves, strict=True):
-            points = read_json(path)["points"]
-            axis.plot([p["step"] for p in points], [p["rouge_l"] for p in points], label=name, clip_on=False, **look)
+        for look, path in zip(_looks(runs, models), curves, strict=True):
+            _line(axis, [(point["step"], point["rouge_l"]) for point in read_json(path)["points"]], look)
         axis.set_xlabel("training steps")
         axis.set_ylabel("ROUGE-L (validation subset)")
         axis.set_xlim(left=0)
-        figure.legend(loc="outside lower center", ncols=2, fontsize=7, handlelength=3.2)
+        _legend(figure, _entries(runs, models))
         _save(figure, outputs)
 
 
-def _names(runs: list[Row], models: dict[str, Row]) -> list[str]:
-    """The models' labels, with whatever else tells the runs apart."""
-    others = [key for key in ("dataset", "method", "seed") if len({run[key] for run in runs}) > 1]
+def draw_losses(runs: list[Row], models: dict[str, Row], logs: list[str], outputs: Mapping[str, str]) -> None:
+    """Training and validation loss of the tuned runs against training steps.
+
+    The training loss is the mean over the steps since the last evaluation. A ring marks the lowest validation loss,
+    where the adapter is kept. Losses are per token: those of models with different tokenizers do not compare.
+
+    Args:
+        runs: The tuned runs.
+        models: The config's `models`.
+        logs: Path of each run's training log.
+        outputs: Path for each of png, svg, pdf.
+    """
+    with mpl.rc_context(STYLE):
+        figure, (above, below) = plt.subplots(2, 1, figsize=(3.5, 4.4), sharex=True)
+        for look, path in zip(_looks(runs, models), logs, strict=True):
+            log = read_jsonl(path)
+            validation = [(row["step"], row["eval_loss"]) for row in log if "eval_loss" in row]
+            _line(above, mean_losses(log), look)
+            _line(below, validation, look)
+            best = min((point for point in validation if point[0] > 0), key=lambda point: point[1])
+            below.plot(*best, **RING | {"color": look["color"]}, clip_on=False)
+        above.set_ylabel("training loss\n(nats per token)")
+        below.set_ylabel("validation loss\n(nats per token)")
+        below.set_xlabel("training steps")
+        below.set_xlim(left=0)
+        _legend(figure, _entries(runs, models) | {"lowest: adapter kept": RING})
+        _save(figure, outputs)
+
+
+def mean_losses(log: list[Row]) -> list[tuple[int, float]]:
+    """Training losses of a log, averaged over the steps from one evaluation to the next.
+
+    Args:
+        log: Rows with `step` and either `loss` or `eval_loss`, in the order of the training.
+
+    Returns:
+        The last step of each stretch and its mean loss.
+    """
+    points: list[tuple[int, float]] = []
+    stretch: list[Row] = []
+    for row in [*log, {"eval_loss": None}]:
+        if "loss" in row:
+            stretch.append(row)
+        elif stretch:
+            points.append((stretch[-1]["step"], statistics.fmean(row["loss"] for row in stretch)))
+            stretch = []
+    return points
+
+
+def draw_cost(
+    runs: list[Row], models: dict[str, Row], records: list[str], summaries: list[str], outputs: Mapping[str, str]
+) -> None:
+    """ROUGE-L on the test samples against what the training took: time, memory, and energy where it was measured.
+
+    Args:
+        runs: The tuned runs.
+        models: The config's `models`.
+        records: Path of each run's training record.
+        summaries: Path of each run's summary of scores.
+        outputs: Path for each of png, svg, pdf.
+    """
+    costs = [read_json(path)["cost"] for path in records]
+    scores = [read_score(path) for path in summaries]
+    panels: list[tuple[str, list[float | None]]] = [_times(costs), _memories(costs)]
+    energies = [cost["energy_joules"] / 3.6e6 if "energy_joules" in cost else None for cost in costs]
+    if any(energy is not None for energy in energies):
+        panels.append(("energy (kWh)", energies))
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(1, len(panels), figsize=(0.5 + 2.1 * len(panels), 2.7), sharey=True)
+        for axis, (label, values) in zip(axes, panels, strict=True):
+            for look, value, score in zip(_looks(runs, models), values, scores, strict=True):
+                if value is not None:
+                    axis.plot(value, score, **look | POINT)
+            axis.set_xlabel(label)
+            axis.set_xlim(0, 1.1 * max(value for value in values if value is not None))
+            axis.margins(y=0.12)
+        axes[0].set_ylabel("ROUGE-L (test samples)")
+        _legend(figure, {name: look | POINT for name, look in _entries(runs, models).items()})
+        _save(figure, outputs)
+
+
+def _times(costs: list[Row]) -> tuple[str, list[Any]]:
+    """Label and values of the training time."""
+    unit, divisor = ("hours", 3600) if max(cost["seconds"] for cost in costs) >= 3600 else ("minutes", 60)
+    what = f"GPU {unit}" if _memory_of(costs) == "GPU" else unit
+    return f"training time ({what})", [cost["seconds"] / divisor for cost in costs]
+
+
+def _memories(costs: list[Row]) -> tuple[str, list[Any]]:
+    """Label and values of the peak memory."""
+    return f"peak {_memory_of(costs)} memory (GiB)", [cost["peak_memory"]["bytes"] / 2**30 for cost in costs]
+
+
+def _memory_of(costs: list[Row]) -> str:
+    return "/".join(sorted({cost["peak_memory"]["of"] for cost in costs}))
+
+
+def _line(axis: Axes, points: list[tuple[int, float]], look: Row) -> None:
+    """A curve with a dozen markers at most: more hide each other."""
+    steps, values = zip(*points, strict=True)
+    axis.plot(steps, values, markevery=max(1, len(points) // 12), clip_on=False, **look)
+
+
+def _entries(runs: list[Row], models: dict[str, Row]) -> dict[str, Row]:
+    """The look of each name; seeds share theirs."""
+    return dict(zip(_names(runs, models), _looks(runs, models), strict=True))
+
+
+def _legend(figure: Figure, entries: dict[str, Row]) -> None:
+    """The legend, below the panels, in as many columns as the page has room for."""
+    handles = [Line2D([], [], label=name, **look) for name, look in entries.items()]
+    spacing = {"fontsize": 7, "handlelength": 2.8, "columnspacing": 1.0}
+    for columns in (3, 2, 1):
+        legend = figure.legend(handles=handles, loc="outside lower center", ncols=columns, **spacing)
+        if legend.get_window_extent().width <= figure.bbox.width or columns == 1:
+            return
+        legend.remove()
+
+
+def _names(runs: list[Row], models: dict[str, Row], *more: str) -> list[str]:
+    """The models' labels, with data set and method where they tell runs apart, and `more` keys that do."""
+    others = [key for key in ("dataset", "method", *more) if len({run[key] for run in runs}) > 1]
     return [", ".join([models[run["model"]]["label"], *(str(run[key]) for key in others)]) for run in runs]
 
 
 def _looks(runs: list[Row], models: dict[str, Row]) -> list[Row]:
-    """Colour by family; marker and line style by the run's place within it."""
-    families = list(dict.fromkeys(models[run["model"]]["family"] for run in runs))
-    seen = dict.fromkeys(families, 0)
+    """Colour and marker by family; filling and line style by the place within it, which is that of its sizes.
+
+    Runs that differ in nothing but the seed look the same.
+    """
+    families: dict[str, list[str]] = {}
     looks = []
-    for run in runs:
+    for run, name in zip(runs, _names(runs, models), strict=True):
         family = models[run["model"]]["family"]
-        position = families.index(family)
-        place = seen[family]
-        seen[family] += 1
+        members = families.setdefault(family, [])
+        if name not in members:
+            members.append(name)
+        position, place = list(families).index(family), members.index(name)
+        color = COLORS[position % len(COLORS)]
         looks.append(
             {
-                "color": COLORS[position % len(COLORS)],
-                "marker": MARKERS[(2 * position + place) % len(MARKERS)],
+                "color": color,
+                "marker": MARKERS[position % len(MARKERS)],
+                "markerfacecolor": "white" if place % 2 else color,
                 "linestyle": LINES[place % len(LINES)],
             }
         )

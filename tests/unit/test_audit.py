@@ -1,0 +1,390 @@
+"""The audit: each verdict in both directions, the real architectures, and what a miniature may not decide."""
+
+import copy
+import csv
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from codetune.audit import (
+    AGREES,
+    DISAGREES,
+    NOT_CHECKABLE,
+    NOT_STATED,
+    audit,
+    implied_sequences,
+    nf4_levels,
+    parse,
+    read_study,
+    rounds_to,
+    uniform_levels,
+    verdict,
+    write_audit,
+)
+from codetune.tables import read_paper
+from conftest import ROOT
+from test_architectures import PUBLISHED, REAL_CONFIGS
+
+PAPER = read_paper(ROOT / "config/paper.yaml")
+NAMES = {
+    "llama-3.2-1b": "Llama-3.2-1B",
+    "llama-3.2-3b": "Llama-3.2-3B",
+    "gemma-2-2b": "Gemma-2-2B",
+    "qwen2.5-1.5b": "Qwen2.5-1.5B",
+    "qwen2.5-3b": "Qwen2.5-3B",
+}
+VOCABULARY = {"Llama": 128256, "Gemma": 256000, "Qwen2.": 151936}
+DATASETS = {"codealpaca-20k": {"repo": "sahil2801/CodeAlpaca-20k"}}
+
+
+def write(path, value):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value))
+    return str(path)
+
+
+def config_of(name):
+    vocabulary = next(size for family, size in VOCABULARY.items() if name.startswith(family))
+    return PUBLISHED[name][0] | {"vocab_size": vocabulary, "max_position_embeddings": 32768}
+
+
+def make_files(folder, runs, scores, sequences=2400, samples=17014, records=20022):
+    """The files of a study in small, with the real shapes and whatever scores."""
+    files = {kind: [] for kind in ("configs", "stats", "cards", "summaries", "generations", "trainings")}
+    for run in runs:
+        model = run["model"]
+        place = folder / "runs" / model / run["method"] / f"seed{run['seed']}"
+        config = folder / "tokenizers" / model / "config.json"
+        files["configs"].append(str(Path(write(config, config_of(NAMES.get(model, "Qwen2.5-3B")))).parent))
+        train = {"samples": samples, "packed_sequences": sequences, "tokens": sequences * 1000}
+        stats = {"parts": {"train": train}, "max_length": 1000, "template": "paper"}
+        files["stats"].append(write(folder / "tokens" / model / "stats.json", stats))
+        shares = {"train": 0.85, "validation": 0.05, "test": 0.1}
+        card = {"records": records, "split": {"shares": shares}, "parts": {"test": {"samples": 2002}}}
+        files["cards"].append(write(folder / "data" / "card.json", card))
+        files["summaries"].append(write(place / "summary.json", {"scores": {"rouge_l": scores[model, run["method"]]}}))
+        quantization = {"type": "nf4", "compute_dtype": "bfloat16"}
+        generation = {"settings": {"max_new_tokens": 512}, "quantization": quantization, "checkpoint": {"repo": model}}
+        files["generations"].append(write(place / "generation.json", generation))
+        if run["tuned"]:
+            files["trainings"].append(write(place / "training.json", {"result": {"steps": 950}}))
+    return files
+
+
+def paper_scores():
+    return {(row["model"], row["method"]): row["rouge_l"] for row in PAPER["table2"] if "model" in row}
+
+
+def entries(genuine=True):
+    return {
+        key: {"label": model["name"], "repo": model["repo"]} | ({} if genuine else {"path": "checkpoints/some"})
+        for key, model in PAPER["models"].items()
+    }
+
+
+def a_study(folder, scores=None, genuine=True, datasets=DATASETS, paper=PAPER, **counts):
+    scores = scores or paper_scores()
+    runs = [
+        {"dataset": "codealpaca-20k", "model": model, "method": method, "seed": 0, "tuned": method == "qlora"}
+        for model, method in scores
+    ]
+    return read_study(runs, entries(genuine), datasets, make_files(folder, runs, scores, **counts), paper)
+
+
+def verdicts(study, subject=None):
+    """Verdict by (claim, where the paper says it)."""
+    table = audit(study)
+    rows = table if subject is None else table[table["subject"] == subject]
+    return {(row["claim"], row["place"].partition(";")[0]): row["verdict"] for _, row in rows.iterrows()}
+
+
+def test_verdicts():
+    assert [verdict("x", agrees) for agrees in (True, False, None)] == [AGREES, DISAGREES, NOT_CHECKABLE]
+    assert verdict(None, None) == NOT_STATED
+
+
+@pytest.mark.parametrize(
+    ("printed", "inside", "outside"),
+    [
+        ("11.3M", 11.26e6, 11.24e6),
+        ("7M", 7.49e6, 7.51e6),
+        ("4K", 3500, 3499),
+        (750, 750, 751),
+        (0.54, 0.5351, 0.5349),
+        (54, 53.6, 53.4),
+        ("-4", -4.4, -4.6),
+        ("20K", 20022, 20600),
+    ],
+)
+def test_a_value_agrees_if_it_rounds_to_what_is_printed(printed, inside, outside):
+    assert rounds_to(printed, inside)
+    assert not rounds_to(printed, outside)
+    assert not rounds_to(printed, math.inf)
+
+
+def test_what_is_no_printed_number_is_refused():
+    assert parse("3.21B") == (pytest.approx(3.21e9), pytest.approx(5e6))
+    with pytest.raises(ValueError, match="not a printed number: 3,2"):
+        parse("3,2")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_table_1_counts_rank_16_and_not_the_text_s_8(tmp_path, name):
+    found = verdicts(a_study(tmp_path), "Trainable parameters")
+    label = PAPER["models"][name]["name"]
+    assert found[f"Trainable parameters of {label} at r = 8", "Table 1"] == DISAGREES
+    assert found[f"Trainable parameters of {label} at r = 16", "Table 1"] == AGREES
+    assert found[f"Trainable parameters of {label} at r = 16", "Table 2"] == DISAGREES
+
+
+def test_the_real_configurations_say_so_too(real, tmp_path):
+    study = a_study(tmp_path)
+    for key, model in study.models.items():
+        if key in NAMES:
+            Path(model.config).write_text((real / "tokenizers" / REAL_CONFIGS[NAMES[key]]).read_text())
+    table = audit(study)
+    rows = table[(table["subject"] == "Trainable parameters") & table["place"].str.startswith("Table 1")]
+    assert list(rows["verdict"]) == [DISAGREES, AGREES] * 5
+    assert list(rows["computed"][1::2]) == ["11.27 M", "24.31 M", "20.77 M", "18.46 M", "29.93 M"]
+    found = verdicts(study, "Models")
+    assert found["Parameters of Qwen2.5-1.5B", "section 3.1"] == AGREES
+    assert found["Parameters of Llama-3.2-1B", "Table 1"] == DISAGREES  # 1.24 B; 1.0 B without the embedding
+    assert found["All fine-tuned models have fewer parameters than this", "abstract, section 3.1"] == DISAGREES
+    assert found["Longest context of Qwen2.5-3B, tokens", "section 3.1"] == DISAGREES
+
+
+def test_the_real_tokenizers_do_not_pack_into_table_1_s_steps(real, tmp_path):
+    """Neither the training split nor all samples, in the paper's own serialisation, give 15 or 39 steps an epoch."""
+    from codetune.prompts import Template
+    from codetune.samples import clean, read_records
+    from codetune.tokens import encode, load_tokenizer
+
+    samples, _ = clean(read_records(real / "codealpaca" / "code_alpaca_20k.json"))
+    study = a_study(tmp_path)
+    for name, keys in {
+        "llama-3.2": ["llama-3.2-1b", "llama-3.2-3b"],
+        "qwen2.5": ["qwen2.5-1.5b", "qwen2.5-3b"],
+    }.items():
+        tokenizer = load_tokenizer(real / "tokenizers" / name)
+        total = sum(map(len, encode(samples, tokenizer, Template("paper", tokenizer))))
+        train = {"samples": len(samples), "tokens": total, "packed_sequences": -(-total // 1024)}
+        for key in keys:
+            stats = {"parts": {"train": train}, "max_length": 1024, "template": "paper"}
+            Path(study.models[key].stats).write_text(json.dumps(stats))
+    found = verdicts(study, "Training steps")
+    for name in ("Llama-3.2-1B", "Llama-3.2-3B", "Qwen2.5-1.5B", "Qwen2.5-3B"):
+        assert found[f"Steps of {name}, samples packed", "Table 1"] == DISAGREES
+        assert found[f"Steps of {name}, samples not packed", "Table 1"] == DISAGREES
+
+
+@pytest.mark.parametrize(("sequences", "expected"), [(2500, AGREES), (1633, DISAGREES)])
+def test_packed_steps_in_both_directions(tmp_path, sequences, expected):
+    found = verdicts(a_study(tmp_path, sequences=sequences), "Training steps")
+    for key in NAMES:
+        assert found[f"Steps of {PAPER['models'][key]['name']}, samples packed", "Table 1"] == expected
+    claim = "That number is what packing gives, even of all samples, with the template 'paper'"
+    assert found[claim, "Table 1"] == expected
+
+
+@pytest.mark.parametrize(("samples", "expected"), [(80 * 160, AGREES), (17014, DISAGREES)])
+def test_table_2_s_steps_in_both_directions(tmp_path, samples, expected):
+    found = verdicts(a_study(tmp_path, samples=samples), "Training steps")
+    assert found["Steps of Llama-3.2-1B, samples not packed", "Table 2"] == expected
+    assert found["Table 2's steps are Table 1's", "Tables 1, 2"] == DISAGREES
+
+
+def test_trained_steps_are_held_against_table_1(tmp_path):
+    found = verdicts(a_study(tmp_path), "Training steps")
+    assert found["Steps of Gemma-2-2B, as trained here", "Table 1"] == AGREES
+    assert found["Steps of Llama-3.2-1B, as trained here", "Table 1"] == DISAGREES
+
+
+def test_one_number_of_sequences_fits_table_1_only_in_whole_batches():
+    whole = implied_sequences(PAPER["table1"], whole_batches=True)
+    assert (whole[0], whole[-1]) == (2496, 2559)
+    for row in PAPER["table1"]:
+        assert {row["epochs"] * (n // row["batch_size"]) for n in (whole[0], whole[-1])} == {row["steps"]}
+    assert not implied_sequences(PAPER["table1"], whole_batches=False)
+    one = [PAPER["table1"][0]]
+    assert implied_sequences(one, whole_batches=False) == range(2241, 2401)
+
+
+@pytest.mark.parametrize(
+    ("records", "expected", "shown"), [(20022, AGREES, "20,022 / 8 = 2,502"), (19900, DISAGREES, "none")]
+)
+def test_a_multiple_of_the_batch_size_in_both_directions(tmp_path, records, expected, shown):
+    table = audit(a_study(tmp_path, records=records))
+    (row,) = [row for _, row in table.iterrows() if "whole number k" in row["claim"]]
+    assert row["verdict"] == expected
+    assert row["computed"].startswith(shown)
+
+
+def test_nf4_s_levels_are_bitsandbytes():
+    from bitsandbytes.functional import get_4bit_type
+
+    expected = get_4bit_type("nf4", device="cpu").tolist()
+    assert nf4_levels() == pytest.approx(expected, abs=1e-6)
+
+
+def test_equation_3_s_levels_are_uniform_and_nf4_s_are_not(tmp_path):
+    levels = uniform_levels(4)
+    assert (len(levels), levels[0], levels[-1]) == (16, -1, 1)
+    assert levels[8] - levels[7] == pytest.approx(2 / 15)
+    assert verdicts(a_study(tmp_path))["NF4 rounds as equation 3 does", "equation 3"] == DISAGREES
+
+
+@pytest.mark.parametrize(("rank", "expected"), [(8, DISAGREES), (1, AGREES)])
+def test_scaling_by_alpha_agrees_only_at_rank_1(tmp_path, rank, expected):
+    paper = PAPER | {"ranks": [rank, 16]}
+    found = verdicts(a_study(tmp_path, paper=paper), "Equations")
+    assert found[f"An adapter is scaled by alpha, at alpha = 16 and r = {rank}", "equation 2, section 3.5"] == expected
+
+
+def test_the_paper_s_claims_against_its_own_table_2(tmp_path):
+    found = verdicts(a_study(tmp_path), "Scores, within the paper")
+    assert found["Gain of Llama-3.2-3B over its untuned self", "abstract"] == DISAGREES
+    assert found["That gain of Llama-3.2-3B is its score, times 100", "abstract"] == AGREES
+    assert found["All tuned models score above CodeBERT, Code2seq and Phi-3 Mini", "section 4.1"] == AGREES
+    assert found["Larger baselines, more than one, are outperformed", "abstract"] == DISAGREES
+    assert found["Best tuned model", "section 4.3"] == AGREES
+    assert found["Llama-3.2-1B and Qwen2.5-1.5B, tuned, score the same", "section 4.2"] == AGREES
+    (improved,) = [value for (claim, _), value in found.items() if claim.startswith("Fine-tuning improves all")]
+    assert improved == DISAGREES
+
+
+def test_another_table_2_turns_these_verdicts(tmp_path):
+    """As if the gains were true, all models improved, and another one were best."""
+    scores = {
+        "llama-3.2-3b": (0.4, 0.616),
+        "qwen2.5-3b": (0.4, 0.62),
+        "qwen2.5-1.5b": (0.46, 0.7),
+        "phi-3-mini": (0.8,),
+    }
+    paper = copy.deepcopy(PAPER)
+    for row in paper["table2"]:
+        if row.get("model") in scores:
+            row["rouge_l"] = scores[row["model"]][row["method"] == "qlora"]
+        if row.get("label") == "CodeBERT":
+            row["params"] = "7B"
+    found = verdicts(a_study(tmp_path, paper=paper), "Scores, within the paper")
+    assert found["Gain of Llama-3.2-3B over its untuned self", "abstract"] == AGREES
+    assert found["That gain of Llama-3.2-3B is its score, times 100", "abstract"] == DISAGREES
+    assert found["All tuned models score above CodeBERT, Code2seq and Phi-3 Mini", "section 4.1"] == DISAGREES
+    assert found["Larger baselines, more than one, are outperformed", "abstract"] == AGREES
+    assert found["Best tuned model", "section 4.3"] == DISAGREES
+    assert found["Llama-3.2-1B and Qwen2.5-1.5B, tuned, score the same", "section 4.2"] == DISAGREES
+    (improved,) = [value for (claim, _), value in found.items() if claim.startswith("Fine-tuning improves all")]
+    assert improved == AGREES
+
+
+def test_scores_like_the_paper_s_agree_with_its_table_and_not_with_its_abstract(tmp_path):
+    found = verdicts(a_study(tmp_path), "Scores, here")
+    assert {value for (claim, _), value in found.items() if claim.startswith("ROUGE-L of")} == {AGREES}
+    assert found["Gain of Qwen2.5-3B over its untuned self", "abstract"] == DISAGREES
+    assert found["Fine-tuning improves all models", "section 4.1"] == DISAGREES
+    assert found["Best tuned model", "section 4.3"] == AGREES
+    assert found["Tuned models above Phi-3 Mini 4K, untuned", "section 4.1"] == AGREES
+
+
+def test_other_scores_turn_these_verdicts(tmp_path):
+    scores = {key: 0.2 if key[1] == "base" else 0.31 for key in paper_scores()}
+    scores[("llama-3.2-1b", "qlora")] = 0.4
+    scores[("phi-3-mini", "base")] = 0.35
+    found = verdicts(a_study(tmp_path, scores), "Scores, here")
+    assert {value for (claim, _), value in found.items() if claim.startswith("ROUGE-L of")} == {DISAGREES}
+    assert found["Gain of Qwen2.5-3B over its untuned self", "abstract"] == AGREES  # 55 %
+    assert found["Fine-tuning improves all models", "section 4.1"] == AGREES
+    assert found["Best tuned model", "section 4.3"] == DISAGREES
+    assert found["Tuned models above Phi-3 Mini 4K, untuned", "section 4.1"] == DISAGREES
+
+
+def test_a_local_checkpoint_decides_nothing_and_is_computed_all_the_same(tmp_path):
+    table = audit(a_study(tmp_path, genuine=False))
+    about_run = table[~table["files"].str.contains("paper.yaml")]
+    decided = about_run[about_run["verdict"].isin([AGREES, DISAGREES])]
+    assert set(decided["claim"]) <= {"Records of the data set"} | {c for c in decided["claim"] if "whole number k" in c}
+    scores = table[table["claim"] == "ROUGE-L of Gemma-2-2B, fine-tuned"]
+    assert list(scores["computed"]) == ["0.4900"]
+
+
+@pytest.mark.parametrize("entry", [{"repo": "someone/else"}, DATASETS["codealpaca-20k"] | {"path": "records.json"}, {}])
+def test_another_data_set_decides_no_score_and_no_step(tmp_path, entry):
+    study = a_study(tmp_path, datasets={"codealpaca-20k": entry})
+    assert set(verdicts(study, "Scores, here").values()) == {NOT_CHECKABLE}
+    found = verdicts(study, "Training steps")
+    assert found["Steps of Gemma-2-2B, samples packed", "Table 1"] == NOT_CHECKABLE
+    assert found["Steps of Gemma-2-2B, as trained here", "Table 1"] == NOT_CHECKABLE
+    assert verdicts(study)["Records of the data set", "section 3.2"] == NOT_CHECKABLE
+    assert verdicts(study)["Trainable parameters of Gemma-2-2B at r = 16", "Table 1"] == AGREES  # needs no data
+
+
+def test_what_the_paper_leaves_open_is_said_with_this_study_s_choice(tmp_path):
+    table = audit(a_study(tmp_path))
+    rows = table[table["verdict"] == NOT_STATED]
+    assert len(rows) == len(PAPER["unstated"])
+    assert set(rows["paper"]) == {"-"}
+    shown = dict(zip(rows["claim"], rows["computed"], strict=True))
+    assert shown["Shares of training, validation, test"] == "0.85 / 0.05 / 0.1"
+    assert shown["Number of test samples"] == "2,002"
+    stated = PAPER | {"unstated": PAPER["unstated"] | {"seeds": "three"}}
+    again = audit(a_study(tmp_path, paper=stated))
+    assert len(again[again["verdict"] == NOT_STATED]) == len(rows) - 1
+
+
+def test_claims_about_all_models_need_all_of_them(tmp_path):
+    scores = {key: value for key, value in paper_scores().items() if key[0] in ("llama-3.2-1b", "gemma-2-2b")}
+    study = a_study(tmp_path, scores)
+    found = verdicts(study)
+    assert found["All fine-tuned models have fewer parameters than this", "abstract, section 3.1"] == NOT_CHECKABLE
+    found = verdicts(study, "Scores, here")
+    assert found["ROUGE-L of Gemma-2-2B, fine-tuned", "Table 2"] == AGREES
+    assert found["Fine-tuning improves all models", "section 4.1"] == NOT_CHECKABLE
+
+
+def test_a_study_without_the_paper_s_models_still_checks_the_paper_against_itself(tmp_path):
+    runs = [{"dataset": "mine", "model": "mine", "method": "base", "seed": 0, "tuned": False}]
+    files = make_files(tmp_path, runs, {("mine", "base"): 0.3})
+    study = read_study(runs, {"mine": {"label": "Mine"}}, {"mine": {}}, files, PAPER)
+    table = audit(study)
+    assert set(table["files"]) == {"config/paper.yaml"}
+    assert verdicts(study)["Gain of Qwen2.5-3B over its untuned self", "abstract"] == DISAGREES
+    targets = {kind: str(tmp_path / f"audit.{kind}") for kind in ("csv", "md", "tex")}
+    write_audit(table, study, targets)
+    assert "Models run: none of the paper" in (tmp_path / "audit.md").read_text()
+
+
+def test_scores_are_means_over_the_seeds_and_name_all_their_files(tmp_path):
+    runs = [
+        {"dataset": "codealpaca-20k", "model": "gemma-2-2b", "method": "qlora", "seed": seed, "tuned": True}
+        for seed in (0, 1, 2)
+    ]
+    files = make_files(tmp_path, runs, {("gemma-2-2b", "qlora"): 0.3})
+    write(Path(files["summaries"][0]), {"scores": {"rouge_l": 0.6}})
+    table = audit(read_study(runs, entries(), DATASETS, files, PAPER))
+    (row,) = [row for _, row in table.iterrows() if row["claim"] == "ROUGE-L of Gemma-2-2B, fine-tuned"]
+    assert row["computed"] == "0.4000"
+    assert row["files"] == f"{tmp_path}/runs/gemma-2-2b/qlora/*/summary.json"
+
+
+def test_the_audit_is_written_in_three_forms(tmp_path):
+    study = a_study(tmp_path, genuine=False)
+    study.models["qwen2.5-3b"] = replace(study.models["qwen2.5-3b"], label="My_model 100%")
+    targets = {kind: str(tmp_path / f"audit.{kind}") for kind in ("csv", "md", "tex")}
+    table = audit(study)
+    write_audit(table, study, targets)
+    with open(targets["csv"]) as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["claim"] for row in rows] == list(table["claim"])
+    assert set(rows[0]) == {"subject", "claim", "place", "paper", "computed", "verdict", "how", "files"}
+    text = Path(targets["md"]).read_text()
+    assert text.count("\n## ") == table["subject"].nunique()
+    assert "decide no claim: Llama-3.2-1B, Llama-3.2-3B" in text
+    latex = Path(targets["tex"]).read_text()
+    assert "\\begin{longtable}" in latex
+    assert latex.count(" \\\\\n") >= len(rows)
+    assert " 54 \\% " in latex
+    assert latex.count("{") == latex.count("}")
+    assert "My_model" not in latex
+    assert "Gemma-2-2B, Qwen2.5-1.5B, My\\_model 100\\%, Phi-3 Mini 4K" in latex
