@@ -28,7 +28,7 @@ include: "workflow/rules/figures.smk"
 
 
 # What can be asked for by name: everything (the default), the figures, one table or figure (table1, table2, audit,
-# figure1, figure2, losses, cost), and, by its name in the config, one model's whole branch.
+# figure1, figure2, losses, cost, forest), and, by its name in the config, one model's whole branch.
 
 
 rule all:
@@ -42,6 +42,7 @@ rule all:
         "<results>/figures/figure2.png",
         "<results>/figures/losses.png",
         "<results>/figures/cost.png",
+        "<results>/figures/forest.png",
 
 
 rule figures:
@@ -50,6 +51,7 @@ rule figures:
         "<results>/figures/figure2.png",
         "<results>/figures/losses.png",
         "<results>/figures/cost.png",
+        "<results>/figures/forest.png",
 
 
 for model in MODELS:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from codetune import figures
-from codetune.figures import draw_cost, draw_figure1, draw_figure2, draw_losses, mean_losses
+from codetune.figures import draw_cost, draw_figure1, draw_figure2, draw_forest, draw_losses, mean_losses
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
@@ -59,6 +59,17 @@ def files(tmp_path):
         found["summaries"].append(
             write(folder / "summary.json", json.dumps({"scores": {"rouge_l": 0.4 + place / 100}}))
         )
+    gains = [
+        {
+            **a_run(model),
+            "metric": "rouge_l",
+            "gain": 0.05 * place - 0.05,
+            "interval": [0.05 * place - 0.1, 0.05 * place],
+        }
+        for place, model in enumerate(MODELS)
+    ]
+    labels = {"metrics": {"rouge_l": {"label": "ROUGE-L"}}}
+    found["significance"] = write(tmp_path / "significance.json", json.dumps({**labels, "gains": gains}))
     return found
 
 
@@ -69,11 +80,13 @@ def draw(name, files, outputs, runs=RUNS):
         draw_figure2(runs, MODELS, files["curves"], outputs)
     elif name == "losses":
         draw_losses(runs, MODELS, files["logs"], outputs)
+    elif name == "forest":
+        draw_forest(runs, MODELS, files["significance"], "rouge_l", outputs)
     else:
         draw_cost(runs, MODELS, files["records"], files["summaries"], outputs)
 
 
-FIGURES = ["figure1", "figure2", "losses", "cost"]
+FIGURES = ["figure1", "figure2", "losses", "cost", "forest"]
 
 
 @pytest.fixture
@@ -213,3 +226,15 @@ def test_short_trainings_on_a_processor_are_told_in_minutes(drawn, files):
     time, memory = drawn("cost").axes
     assert (time.get_xlabel(), memory.get_xlabel()) == ("training time (minutes)", "peak process memory (GiB)")
     assert data_of(time.lines[0])[0][0] == 1.5
+
+
+def test_the_forest_has_every_gain_with_its_interval_and_is_hollow_where_that_holds_zero(drawn):
+    (axis,) = drawn("forest").axes
+    lines = [line for line in axis.get_lines() if line.get_marker() == "None" and len(set(line.get_xdata())) == 2]
+    points = [line for line in axis.get_lines() if line.get_marker() != "None"]
+    assert len(lines) == len(points) == len({run["model"] for run in RUNS})
+    for line, point in zip(lines, points, strict=True):
+        low, high = line.get_xdata()
+        assert low < point.get_xdata()[0] < high
+        assert (point.get_markerfacecolor() == "white") == (low <= 0 <= high)
+    assert axis.get_xlabel() == "gain in ROUGE-L by tuning"

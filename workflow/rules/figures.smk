@@ -1,6 +1,6 @@
 # Needs: the training records for figure 1 and the cost, the curves for figure 2, the training logs for the losses, the
-#        scores for the cost. Neither a GPU nor torch.
-# Gives: <results>/figures/{figure1,figure2,losses,cost}.{png,svg,pdf}
+#        scores for the cost, the intervals for the forest. Neither a GPU nor torch.
+# Gives: <results>/figures/{figure1,figure2,losses,cost,forest}.{png,svg,pdf}
 
 
 rule figure1:
@@ -114,3 +114,32 @@ rule cost:
         code=code("figure_cost.py"),
     script:
         "../scripts/figure_cost.py"
+
+
+rule forest:
+    """Gain of each tuned model over its untuned self, with its interval."""
+    input:
+        "<results>/tables/significance.json",
+    output:
+        png="<results>/figures/forest.png",
+        svg="<results>/figures/forest.svg",
+        pdf="<results>/figures/forest.pdf",
+    log:
+        "<logs>/forest.log",
+    benchmark:
+        "<benchmarks>/forest.tsv"
+    localrule: True  # seconds: less than a queue takes
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        runs=[vars(run) for run in TUNED],
+        models=LABELS,
+        metric=lookup(within=config, dpath="evaluation/metric"),
+        code=code("figure_forest.py"),
+    script:
+        "../scripts/figure_forest.py"

@@ -170,6 +170,40 @@ def draw_cost(
         _save(figure, outputs)
 
 
+def draw_forest(
+    runs: list[Row], models: dict[str, Row], significance: str, metric: str, outputs: Mapping[str, str]
+) -> None:
+    """Gain of each tuned model over its untuned self, with its 95 % interval; hollow where that holds zero.
+
+    Args:
+        runs: The tuned runs.
+        models: The config's `models`.
+        significance: Path of the gains and intervals.
+        metric: Name of the metric.
+        outputs: Path for each of png, svg, pdf.
+    """
+    found = read_json(significance)
+    gains = {(e["dataset"], e["model"], e["method"]): e for e in found["gains"] if e["metric"] == metric}
+    named = {(run["dataset"], run["model"], run["method"]): (name, look)
+             for run, name, look in zip(runs, _names(runs, models), _looks(runs, models), strict=True)}  # fmt: skip
+    rows = [(*named[key], gain) for key, gain in gains.items() if key in named]
+    with mpl.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(3.5, 0.8 + 0.28 * max(len(rows), 1)))
+        for place, (_, look, gain) in enumerate(rows):
+            low, high = gain["interval"]
+            axis.plot([low, high], [place, place], color=look["color"], linewidth=1.6)
+            face = "white" if low <= 0 <= high else look["color"]
+            axis.plot(
+                gain["gain"], place, marker=look["marker"], markersize=5.5, color=look["color"], markerfacecolor=face
+            )
+        axis.axvline(0, color="#555555", linewidth=0.8)
+        axis.set_yticks(range(len(rows)), [name for name, _, _ in rows])
+        axis.set_ylim(len(rows) - 0.5, -0.5)
+        axis.grid(axis="y", visible=False)
+        axis.set_xlabel(f"gain in {found['metrics'][metric]['label']} by tuning")
+        _save(figure, outputs)
+
+
 def _times(costs: list[Row]) -> tuple[str, list[Any]]:
     """Label and values of the training time."""
     unit, divisor = ("hours", 3600) if max(cost["seconds"] for cost in costs) >= 3600 else ("minutes", 60)
