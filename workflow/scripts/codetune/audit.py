@@ -322,7 +322,8 @@ def implied_sequences(table1: list[Row], whole_batches: bool) -> range:
 
     Args:
         table1: The paper's rows.
-        whole_batches: Only whole batches are steps, as transformers 4.46 counts them; else the last, smaller one too.
+        whole_batches: Only whole batches are steps, as in transformers 4 where it accumulates gradients; else the
+            last, smaller one too.
     """
     lowest, highest = 1, math.inf
     for row in table1:
