@@ -80,8 +80,8 @@ def test_no_prompt_holds_today_s_date(real):
     assert "Today Date: 26 Jul 2024" in prompt
 
 
-def test_real_llama_token_counts_imply_packing(real):
-    """Table 1's 15 steps an epoch at batch 160 follow from packing; unpacked there would be about 125."""
+def test_packing_gives_steps_of_the_order_of_table_1(real):
+    """15 steps an epoch at batch 160 for Llama-1B there; unpacked there would be about 125."""
     from codetune.samples import clean, read_records
 
     tokenizer = load_tokenizer(real / "tokenizers" / "llama-3.2")
