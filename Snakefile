@@ -6,6 +6,9 @@ min_version("9.27.0")
 configfile: "config/config.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
 
 
@@ -24,6 +27,7 @@ include: "workflow/rules/generate.smk"
 include: "workflow/rules/score.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
 
 
 # What can be asked for by name: everything (the default), the figures, one table or figure (table1, ..., figure2),
@@ -37,6 +41,8 @@ rule all:
         "<results>/tables/table2.md",
         "<results>/figures/figure1.png",
         "<results>/figures/figure2.png",
+        SAMPLES,
+        PAGES,
 
 
 rule figures:

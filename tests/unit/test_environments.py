@@ -12,7 +12,7 @@ from conftest import ROOT
 LIBRARY = ROOT / "workflow" / "scripts" / "codetune"
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
 LAYERS = [
-    {"tables", "figures"},
+    {"tables", "figures", "browser"},
     {"curves"},
     {"training", "generation"},
     {"metrics"},
@@ -20,7 +20,7 @@ LAYERS = [
     {"tokens"},
     {"prompts"},
     {"samples", "hub", "study", "cards"},
-    {"languages", "architectures", "records", "jobs", "fingerprints", "unfinished"},
+    {"languages", "architectures", "records", "jobs", "fingerprints", "unfinished", "pages", "provenance"},
     {"devices", "files"},
     {"errors", "signals"},
 ]

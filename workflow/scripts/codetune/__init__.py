@@ -2,7 +2,7 @@
 
 Layers, imports go downwards only (a test holds them to it):
 
-    tables, figures
+    tables, figures, browser
     curves
     training, generation
     metrics
@@ -10,7 +10,7 @@ Layers, imports go downwards only (a test holds them to it):
     tokens
     prompts
     samples, hub, study, cards
-    languages, architectures, records, jobs, fingerprints, unfinished
+    languages, architectures, records, jobs, fingerprints, unfinished, pages, provenance
     devices, files
     signals, errors
 """
