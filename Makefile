@@ -1,5 +1,5 @@
 # make demo       the whole study in small, on a CPU: generated data, miniature models   (minutes)
-# make test       all tests; first installs SLURM, where that takes no password and there is none
+# make test       all tests; first installs SLURM and Chromium, where that takes no password and there are none
 # make faults     100 kills at random moments over a small study, each followed by the same command   (40 minutes)
 # make real-data  miniature models on the real data set: make real-data DATA=path/to/code_alpaca_20k.json   (47 minutes on 2 cores)
 # make env        the virtual environment alone, from requirements.lock
@@ -43,7 +43,7 @@ real-data: env
 	@echo; cat results/real-data/tables/table2.md
 
 test: env
-	@tests/integration/install_slurm.sh
+	@tests/integration/install_packages.sh
 	$(BIN)/python -m pytest
 
 faults: env
