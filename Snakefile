@@ -45,6 +45,9 @@ rule all:
         PAGES,
 
 
+include: "workflow/rules/crate.smk"
+
+
 rule figures:
     input:
         "<results>/figures/figure1.png",

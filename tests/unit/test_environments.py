@@ -12,7 +12,7 @@ from conftest import ROOT
 LIBRARY = ROOT / "workflow" / "scripts" / "codetune"
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
 LAYERS = [
-    {"tables", "figures", "browser"},
+    {"tables", "figures", "browser", "crate"},
     {"curves"},
     {"training", "generation"},
     {"metrics"},

@@ -2,7 +2,7 @@
 
 Layers, imports go downwards only (a test holds them to it):
 
-    tables, figures, browser
+    tables, figures, browser, crate
     curves
     training, generation
     metrics

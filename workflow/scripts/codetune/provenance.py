@@ -34,7 +34,7 @@ def write_provenance(runs: list[Row], generations: list[str], trainings: list[st
         "## Checkpoints",
         _table(["model", "source", "revision", "SHA-256 over its files' hashes"], _checkpoints(runs, generated)),
         "## Versions",
-        _table(["package", "version"], _versions([*generated, *filter(None, trained)])),
+        _table(["package", "version"], versions([*generated, *filter(None, trained)])),
         "## Configuration",
         f"```yaml\n{yaml.safe_dump(config, sort_keys=False, allow_unicode=True)}```",
     ]
@@ -62,7 +62,7 @@ def _checkpoints(runs: list[Row], generated: list[Row]) -> list[list[str]]:
     ]
 
 
-def _versions(records: Iterable[Row]) -> list[list[str]]:
+def versions(records: Iterable[Row]) -> list[list[str]]:
     """Each package with its version; with all of them, should the runs differ."""
     found: dict[str, set[str]] = {}
     for record in records:
