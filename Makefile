@@ -30,8 +30,9 @@ $(DEMO): demo/make_samples.py demo/make_models.py | env
 
 demo: env $(DEMO)
 	$(SNAKEMAKE) --configfile config/demo.yaml
+	$(SNAKEMAKE) --configfile config/demo.yaml --report results/demo/report.html
 	@echo; cat results/demo/tables/table2.md; echo
-	@echo "Tables:  results/demo/tables/   Figures: results/demo/figures/   Data card: results/demo/data/codealpaca-20k/card.md"
+	@echo "Tables:  results/demo/tables/   Figures: results/demo/figures/   All of it, for a browser: results/demo/report.html"
 
 real-data: env
 	@test -f "$(DATA)" || { echo "error: give the data set: make real-data DATA=path/to/code_alpaca_20k.json"; exit 1; }

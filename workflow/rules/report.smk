@@ -16,11 +16,6 @@ SAMPLES = [f"<results>/report/samples/{name}.html" for name in DATASETS]
 PAGES = [f"<results>/report/pages/{name}.html" for name in DOCUMENTS]
 
 
-def of_dataset(pattern):
-    """The pattern for all runs on the data set that the wildcards name."""
-    return lambda wildcards: of_runs(pattern, [run for run in RUNS if run.dataset == wildcards.dataset])
-
-
 rule browser:
     """Puts all samples and outputs of a data set on one page, to sort, filter and compare. Needs no torch."""
     input:
