@@ -1,12 +1,13 @@
 """The report and the sample browser, opened from disk in a real browser: they work, and ask for nothing."""
 
+import json
 import shutil
 import subprocess
 
 import pytest
 from codetune.browser import write_browser
 from conftest import ROOT
-from small_study import BIN, LOCAL
+from small_study import BIN, LOCAL, snakemake
 from test_browser import make_study, run
 from webdriver import browser, missing
 
@@ -197,3 +198,15 @@ def test_captions_name_the_files(chromium, reported):
     runs = captions["results/report/samples/codealpaca-20k.html"].count("predictions.jsonl")
     assert runs == 6
     assert str(ROOT) not in "".join(captions.values())
+
+
+def test_the_study_can_be_described_as_an_ro_crate(reported):
+    project = reported.parent.parent
+    done = snakemake(*LOCAL, "--cores", "1", "--", "rocrate", cwd=project)
+    assert done.returncode == 0, done.stdout + done.stderr
+    graph = json.loads((project / "results/ro-crate-metadata.json").read_text())["@graph"]
+    described = {entity["@id"] for entity in graph}
+    predictions = {str(path.relative_to(project / "results")) for path in project.glob("results/runs/*/*/*/*/*.jsonl")}
+    assert len(predictions) == 2 * 6 + 2  # and the logs of two trainings
+    assert predictions | {"tables/table1.md", "figures/figure2.pdf", "workflow/Snakefile"} <= described
+    assert all((project / "results" / name).exists() for name in described if not name.startswith(("#", "http")))

@@ -176,7 +176,7 @@ def _author(number: int, entry: Entity) -> Entity:
 
 
 def _reference(number: int, entry: Entity) -> Entity:
-    authors = ", ".join(author["name"] for author in entry["authors"])
+    authors = ", ".join(_author(0, author)["name"] for author in entry["authors"])
     return {"@id": f"#reference-{number}", "@type": "ScholarlyArticle", "name": entry["title"], "creditText": authors}
 
 
