@@ -1,5 +1,5 @@
 # make demo       the whole study in small, on a CPU: generated data, miniature models   (minutes)
-# make test       all tests; first installs SLURM, where that takes no password and there is none
+# make test       all tests; first installs SLURM and Chromium, where that takes no password and there are none
 # make faults     100 kills at random moments over a small study, each followed by the same command   (40 minutes)
 # make check-results  Table 2 derived anew from the predictions and compared: RESULTS=results/demo for the demo's
 # make real-data  miniature models on the real data set: make real-data DATA=path/to/code_alpaca_20k.json   (47 minutes on 2 cores)
@@ -31,8 +31,9 @@ $(DEMO): demo/make_samples.py demo/make_models.py | env
 
 demo: env $(DEMO)
 	$(SNAKEMAKE) --configfile config/demo.yaml
+	$(SNAKEMAKE) --configfile config/demo.yaml --report results/demo/report.html
 	@echo; cat results/demo/tables/table2.md; echo
-	@echo "Tables:  results/demo/tables/   Figures: results/demo/figures/   Data card: results/demo/data/codealpaca-20k/card.md"
+	@echo "Tables:  results/demo/tables/   Figures: results/demo/figures/   All of it, for a browser: results/demo/report.html"
 
 real-data: env
 	@test -f "$(DATA)" || { echo "error: give the data set: make real-data DATA=path/to/code_alpaca_20k.json"; exit 1; }
@@ -44,7 +45,7 @@ real-data: env
 	@echo; cat results/real-data/tables/table2.md
 
 test: env
-	@tests/integration/install_slurm.sh
+	@tests/integration/install_packages.sh
 	$(BIN)/python -m pytest
 
 check-results: env

@@ -6,6 +6,9 @@ min_version("9.27.0")
 configfile: "config/config.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
 
 
@@ -25,6 +28,7 @@ include: "workflow/rules/score.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/audit.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
 
 
 # What can be asked for by name: everything (the default), the figures, one table or figure (table1, table2, audit,
@@ -43,6 +47,11 @@ rule all:
         "<results>/figures/losses.png",
         "<results>/figures/cost.png",
         "<results>/figures/forest.png",
+        SAMPLES,
+        PAGES,
+
+
+include: "workflow/rules/crate.smk"
 
 
 rule figures:

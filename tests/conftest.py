@@ -36,3 +36,14 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from small_study import make_checkpoints
 
     return make_checkpoints(tmp_path_factory.mktemp("checkpoints"))
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory: pytest.TempPathFactory, checkpoints: Path, records: list[dict[str, str]]) -> Path:
+    """A finished small study. Who changes it puts it back, or takes a copy."""
+    from small_study import LOCAL, make_project, snakemake
+
+    folder = make_project(tmp_path_factory.mktemp("study") / "project", checkpoints, records)
+    done = snakemake(*LOCAL, "--cores", "2", cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder

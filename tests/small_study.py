@@ -71,7 +71,7 @@ def hashlib_of(path):
 
 def make_project(folder, checkpoints, records):
     folder.mkdir()
-    for name in ("Snakefile", "workflow", "config", "profiles", "envs"):
+    for name in ("Snakefile", "CITATION.cff", "workflow", "config", "profiles", "envs"):
         source = ROOT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
     data = folder / "records.json"

@@ -18,15 +18,6 @@ from small_study import BIN, LOCAL, MODELS, digests, make_project, plan, snakema
 RUN = "runs/codealpaca-20k/llama-3.2-1b"
 
 
-@pytest.fixture(scope="module")
-def study(tmp_path_factory, checkpoints, records):
-    """A finished small study."""
-    folder = make_project(tmp_path_factory.mktemp("study") / "project", checkpoints, records)
-    done = snakemake(*LOCAL, "--cores", "2", cwd=folder)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
-
-
 def test_everything_asked_for_is_there(study):
     results = study / "results"
     for name in ("table1", "table2", "metrics", "breakdown", "audit"):

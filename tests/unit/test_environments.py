@@ -12,7 +12,7 @@ from conftest import ROOT
 LIBRARY = ROOT / "workflow" / "scripts" / "codetune"
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
 LAYERS = [
-    {"audit", "tables", "figures", "checking"},
+    {"audit", "tables", "figures", "checking", "browser", "crate"},
     {"curves", "significance"},
     {"training", "generation"},
     {"metrics"},
@@ -21,7 +21,17 @@ LAYERS = [
     {"tokens"},
     {"prompts"},
     {"samples", "hub", "study", "cards"},
-    {"languages", "architectures", "records", "jobs", "fingerprints", "unfinished", "duplicates"},
+    {
+        "languages",
+        "architectures",
+        "records",
+        "jobs",
+        "fingerprints",
+        "unfinished",
+        "duplicates",
+        "pages",
+        "provenance",
+    },
     {"summaries"},
     {"devices", "files"},
     {"errors", "signals"},

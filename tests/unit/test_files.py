@@ -62,6 +62,13 @@ def fingerprint_in(folder, script):
     return subprocess.run([sys.executable, "-c", code], cwd=folder, check=True, capture_output=True, text=True).stdout
 
 
+def test_a_script_with_a_module_s_name_has_one_fingerprint():
+    names = {path.name for path in SCRIPTS.glob("*.py")} & {path.name for path in (SCRIPTS / "codetune").glob("*.py")}
+    assert "browser.py" in names
+    for name in names:
+        assert len({fingerprint_in(SCRIPTS, name) for _ in range(6)}) == 1
+
+
 def test_a_comment_changes_no_fingerprint_and_code_only_those_that_use_it(tmp_path):
     folder = copy_library(tmp_path / "scripts")
     before = {name: fingerprint_in(folder, name) for name in ("score.py", "split.py", "finetune.py")}

@@ -49,6 +49,11 @@ def of_runs(pattern, runs):
     return [pattern.format(**vars(run)) for run in runs]
 
 
+def of_dataset(pattern):
+    """The pattern, filled in for each run on the data set that a job's wildcards name."""
+    return lambda wildcards: of_runs(pattern, [run for run in RUNS if run.dataset == wildcards.dataset])
+
+
 def unfinished(stage):
     """Where a job of a run keeps what it has done so far. Path variables do not reach params, hence the config's own."""
     return f"{config['results']}/runs/{RUN}/unfinished/{stage}"

@@ -9,7 +9,12 @@ rule figure1:
         of_runs(f"<results>/runs/{RUN}/training.json", TUNED),
     output:
         png="<results>/figures/figure1.png",
-        svg="<results>/figures/figure1.svg",
+        svg=report(
+            "<results>/figures/figure1.svg",
+            category="Figures",
+            labels={"figure": "Figure 1: what training used"},
+            caption="../report/figure1.rst",
+        ),
         pdf="<results>/figures/figure1.pdf",
     log:
         "<logs>/figure1.log",
@@ -37,7 +42,12 @@ rule figure2:
         of_runs(f"<results>/runs/{RUN}/curve.json", TUNED),
     output:
         png="<results>/figures/figure2.png",
-        svg="<results>/figures/figure2.svg",
+        svg=report(
+            "<results>/figures/figure2.svg",
+            category="Figures",
+            labels={"figure": "Figure 2: ROUGE-L against steps"},
+            caption="../report/figure2.rst",
+        ),
         pdf="<results>/figures/figure2.pdf",
     log:
         "<logs>/figure2.log",
@@ -65,7 +75,12 @@ rule losses:
         of_runs(f"<results>/runs/{RUN}/training_log.jsonl", TUNED),
     output:
         png="<results>/figures/losses.png",
-        svg="<results>/figures/losses.svg",
+        svg=report(
+            "<results>/figures/losses.svg",
+            category="Figures",
+            labels={"figure": "Losses"},
+            caption="../report/losses.rst",
+        ),
         pdf="<results>/figures/losses.pdf",
     log:
         "<logs>/losses.log",
@@ -94,7 +109,12 @@ rule cost:
         summaries=of_runs(f"<results>/runs/{RUN}/summary.json", TUNED),
     output:
         png="<results>/figures/cost.png",
-        svg="<results>/figures/cost.svg",
+        svg=report(
+            "<results>/figures/cost.svg",
+            category="Figures",
+            labels={"figure": "Score against cost"},
+            caption="../report/cost.rst",
+        ),
         pdf="<results>/figures/cost.pdf",
     log:
         "<logs>/cost.log",
@@ -122,7 +142,12 @@ rule forest:
         "<results>/tables/significance.json",
     output:
         png="<results>/figures/forest.png",
-        svg="<results>/figures/forest.svg",
+        svg=report(
+            "<results>/figures/forest.svg",
+            category="Figures",
+            labels={"figure": "Gains with intervals"},
+            caption="../report/forest.rst",
+        ),
         pdf="<results>/figures/forest.pdf",
     log:
         "<logs>/forest.log",

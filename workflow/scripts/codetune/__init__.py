@@ -2,7 +2,7 @@
 
 Layers, imports go downwards only (a test holds them to it):
 
-    audit, tables, figures, checking
+    audit, tables, figures, checking, browser, crate
     curves, significance
     training, generation
     metrics
@@ -11,7 +11,7 @@ Layers, imports go downwards only (a test holds them to it):
     tokens
     prompts
     samples, hub, study, cards
-    languages, architectures, records, jobs, fingerprints, unfinished, duplicates
+    languages, architectures, records, jobs, fingerprints, unfinished, duplicates, pages, provenance
     summaries
     devices, files
     signals, errors

@@ -14,7 +14,8 @@ def fingerprint(script: str | Path) -> str:
     Comments and layout do not count: mending a comment must not train a model again.
     """
     digest = hashlib.sha256()
-    for path in sorted(_closure(Path(script)), key=lambda path: path.name):
+    # By folder too: a script may have a module's name, and a set has another order in every process.
+    for path in sorted(_closure(Path(script)), key=lambda path: (path.name, path.parent.name)):
         digest.update(f"{path.name}\n{ast.dump(_parse(path))}\n".encode())
     return digest.hexdigest()
 

@@ -1,0 +1,212 @@
+"""The report and the sample browser, opened from disk in a real browser: they work, and ask for nothing."""
+
+import json
+import shutil
+import subprocess
+
+import pytest
+from codetune.browser import write_browser
+from conftest import ROOT
+from small_study import BIN, LOCAL, snakemake
+from test_browser import make_study, run
+from webdriver import browser, missing
+
+NASTY = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
+COUNT = 60
+SHOWN = "return document.querySelectorAll('article').length"
+FIRST = "return document.querySelector('article h2').textContent"
+CHOOSE = """
+const control = document.getElementById(arguments[0]);
+control.value = [...control.options].find(option => option.textContent.startsWith(arguments[1])).value;
+control.dispatchEvent(new Event("change"));
+"""
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    if missing():
+        pytest.skip(f"no browser: {', '.join(missing())} not installed (apt-get install chromium chromium-driver)")
+    with browser(tmp_path_factory.mktemp("profile")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory):
+    """A page of 60 samples and three runs. Gains grow with the id; sample 0 is hostile, 10 truncated, 20 empty."""
+    folder = tmp_path_factory.mktemp("samples")
+    texts = [NASTY, "x = 1 or 7", "", *(f"print({i})" for i in range(3, COUNT))]
+    scores = [[0.2] * COUNT, [i / COUNT for i in range(COUNT)], [0.5] * COUNT]
+    study = make_study(folder, texts, [run("a", "base"), run("a", "qlora"), run("b", "base")], scores)
+    write_browser(**study)
+    return folder / "page.html"
+
+
+@pytest.fixture
+def page(chromium, samples):
+    """The sample browser, opened; at the end nothing may have gone wrong."""
+    chromium.open(samples)
+    yield chromium
+    assert chromium.problems() == []
+
+
+def test_samples_come_by_the_page(page):
+    assert page.run(SHOWN) == 25
+    assert page.run("return document.getElementById('count').textContent") == f"1 to 25 of {COUNT} samples"
+    page.run("document.getElementById('next').click(); document.getElementById('next').click()")
+    assert (page.run(SHOWN), page.run(FIRST)) == (COUNT - 50, "Sample 500")
+    assert page.run("return document.getElementById('next').disabled")
+    page.press("#previous", "\ue007")  # Enter
+    assert page.run(FIRST) == "Sample 250"
+    page.run(CHOOSE, "page", "page 1")
+    assert page.run(FIRST) == "Sample 0"
+
+
+@pytest.mark.parametrize(
+    ("order", "model", "first"),
+    [
+        ("gain, largest", "Model A", 590),
+        ("gain, smallest", "Model A", 0),
+        ("score, highest", "Model A", 590),
+        ("score, lowest", "Model A", 0),
+        ("gain, largest", "all models", 590),
+        ("score, highest", "Model <b>", 0),  # all the same: in the order of their ids
+    ],
+)
+def test_samples_are_sorted(page, order, model, first):
+    page.run(CHOOSE, "model", model)
+    page.run(CHOOSE, "order", order)
+    assert page.run(FIRST) == f"Sample {first}"
+
+
+def test_samples_are_filtered_by_text_and_language(page):
+    page.press("#text", "print(42)")
+    page.wait_for("return document.querySelectorAll('article').length === 1")
+    assert page.run(FIRST) == "Sample 420"
+    page.press("#text", " and nothing else")
+    page.wait_for("return document.getElementById('count').textContent === 'No sample is like that.'")
+    page.run("document.getElementById('text').value = ''")
+    page.run(CHOOSE, "language", f"Python ({COUNT})")
+    assert page.run(SHOWN) == 25
+
+
+def test_outputs_stand_beside_each_other_with_their_scores_and_flags(page):
+    headings = "document.querySelectorAll('article')[arguments[0]].querySelectorAll('.texts h3')"
+    titles = f"return [...{headings}].map(heading => heading.textContent)"
+    assert page.run(titles, 1) == ["Reference", "Untuned (base) 0.200truncated", "Tuned (qlora) 0.017truncated"]
+    assert page.run(titles, 2) == ["Reference", "Untuned (base) 0.200empty", "Tuned (qlora) 0.033empty"]
+    page.run(CHOOSE, "model", "Model <b>")
+    assert page.run(titles, 3) == ["Reference", "Untuned (base) 0.500"]
+
+
+def test_words_that_the_reference_does_not_have_are_marked(page):
+    second = "document.querySelectorAll('article')[1].querySelectorAll('.texts > div')[2]"
+    assert page.run(f"return {second}.querySelector('pre').textContent") == "x = 1 or 7"
+    assert page.run(f"return [...{second}.querySelectorAll('mark')].map(mark => mark.textContent)") == ["or", "7"]
+    assert page.run(f"return {second}.querySelector('.note').textContent").startswith("all words")
+    last = "document.querySelectorAll('article')[4].querySelectorAll('.texts > div')[2]"
+    assert page.run(f"return {last}.querySelector('.note').textContent") == "1 words of the reference missing: x"
+
+
+def test_all_models_are_folded_up_and_open_by_key(page):
+    page.run(CHOOSE, "model", "all models")
+    assert page.run("return document.querySelectorAll('article:first-child details').length") == 2
+    assert page.run("return document.querySelectorAll('article mark').length") == 0
+    page.press("article:first-child summary", "\ue007")
+    page.wait_for("return document.querySelectorAll('article:first-child details:first-of-type pre').length === 2")
+
+
+def test_a_script_in_an_output_stays_text(page):
+    assert page.run("return document.querySelectorAll('article')[0].querySelectorAll('pre')[1].textContent") == NASTY
+    assert page.run("return document.querySelectorAll('img').length") == 0
+    assert page.run("return document.scripts.length") == 2
+    assert not page.alert()
+
+
+def test_the_page_s_policy_turns_markup_down(page):
+    with pytest.raises(RuntimeError, match="TrustedHTML"):
+        page.run("document.body.innerHTML = '<b>x</b>'")
+    assert "TrustedHTML" in page.problems()[0]
+
+
+@pytest.mark.parametrize("width", [500, 800, 1280])
+def test_nothing_is_wider_than_the_window(page, width):
+    page.resize(width, 1000)
+    assert page.run("return document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.fixture(scope="module")
+def reported(study, samples, tmp_path_factory):
+    """A small study with its report, made without a network where that can be had."""
+    folder = shutil.copytree(study, tmp_path_factory.mktemp("report") / "project", symlinks=True)
+    page = folder / "results/report/samples/codealpaca-20k.html"
+    page.write_text(samples.read_text().replace("</body>", f"<!-- {'x' * 3_000_000} --></body>"))
+    offline = ["unshare", "--user", "--map-root-user", "--net"]
+    if shutil.which("unshare") is None or subprocess.run([*offline, "true"], check=False).returncode != 0:
+        offline = []
+    command = [*offline, BIN / "snakemake", *LOCAL, "--report", "results/report.html"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ERROR" not in done.stdout + done.stderr
+    return folder / "results/report.html"
+
+
+def follow(chromium, name):
+    """The two clicks: a link of the first page, and the eye beside the result."""
+    link = "[...document.links].find(link => link.textContent.trim() === arguments[0])"
+    chromium.wait_for(f"return {link}", name)
+    chromium.run(f"{link}.click()", name)
+    chromium.wait_for("return document.querySelector('table a')")
+    chromium.run("document.querySelector('table a').click()")
+    chromium.wait_for("return document.querySelector('iframe')")
+    chromium.enter_frame()
+
+
+@pytest.mark.parametrize(
+    ("link", "text"),
+    [
+        ("Table 1", "Training hyperparameters"),
+        ("Table 2", "Model comparison"),
+        ("data cards", "Data card: codealpaca-20k"),
+        ("provenance", "Checkpoints"),
+    ],
+)
+def test_evidence_is_two_clicks_away(chromium, reported, link, text):
+    chromium.open(reported)
+    follow(chromium, link)
+    chromium.wait_for("return document.body.textContent.includes(arguments[0])", text)
+    assert chromium.problems() == []
+
+
+def test_the_sample_browser_works_inside_the_report_however_large(chromium, reported):
+    """Chromium shows nothing of a data: URI of more than 2 MB."""
+    chromium.open(reported)
+    assert reported.stat().st_size > 6_000_000
+    follow(chromium, "samples")
+    chromium.wait_for("return document.querySelectorAll('article').length === 25")
+    chromium.run(CHOOSE, "order", "gain, largest")
+    assert chromium.run(FIRST) == "Sample 590"
+    assert chromium.problems() == []
+
+
+def test_captions_name_the_files(chromium, reported):
+    chromium.open(reported)
+    captions = chromium.run(
+        "return Object.fromEntries(Object.entries(results).map(([path, one]) => [path, one.caption]))"
+    )
+    assert all(captions.values())
+    assert "results/tables/table2.md" in captions["results/report/pages/table2.html"]
+    runs = captions["results/report/samples/codealpaca-20k.html"].count("predictions.jsonl")
+    assert runs == 6
+    assert str(ROOT) not in "".join(captions.values())
+
+
+def test_the_study_can_be_described_as_an_ro_crate(reported):
+    project = reported.parent.parent
+    done = snakemake(*LOCAL, "--cores", "1", "--", "rocrate", cwd=project)
+    assert done.returncode == 0, done.stdout + done.stderr
+    graph = json.loads((project / "results/ro-crate-metadata.json").read_text())["@graph"]
+    described = {entity["@id"] for entity in graph}
+    predictions = {str(path.relative_to(project / "results")) for path in project.glob("results/runs/*/*/*/*/*.jsonl")}
+    assert len(predictions) == 2 * 6 + 2  # and the logs of two trainings
+    assert predictions | {"tables/table1.md", "figures/figure2.pdf", "workflow/Snakefile"} <= described
+    assert all((project / "results" / name).exists() for name in described if not name.startswith(("#", "http")))

@@ -1,0 +1,105 @@
+"""The sample browser's file: what is in it, and that no output can become more than text."""
+
+import json
+import re
+
+import pytest
+from codetune.browser import write_browser
+from codetune.errors import StudyError
+from codetune.files import write_jsonl
+from conftest import ROOT
+
+TEMPLATE = str(ROOT / "workflow/report/samples.html")
+NASTY = "</script><script>alert(1)</script><!-- \u2028"
+MODELS = {"a": {"label": "Model A"}, "b": {"label": "Model <b>"}}
+
+
+def make_study(folder, texts, runs, scores=None):
+    """Files of a study whose runs all wrote `texts`; gives write_browser's arguments."""
+    count = len(texts)
+    samples = [
+        {"id": 10 * i, "instruction": f"Task {i} in Python", "input": "", "output": f"x = {i}"} for i in range(count)
+    ]
+    write_jsonl(folder / "test.jsonl", samples)
+    predictions, scored = [], []
+    for number, run in enumerate(runs):
+        path = folder / f"{number}.jsonl"
+        rows = [{"id": 10 * i, "text": text, "tokens": 3, "truncated": i == 1} for i, text in enumerate(texts)]
+        write_jsonl(path, rows)
+        predictions.append(str(path))
+        path = folder / f"{number}.scores.jsonl"
+        values = scores[number] if scores else [0.1 * run["seed"]] * count
+        write_jsonl(path, [{"id": 10 * i, "rouge_l": f1, "code_rouge_l": f1} for i, f1 in enumerate(values)])
+        scored.append(str(path))
+    return {
+        "samples": str(folder / "test.jsonl"),
+        "runs": runs,
+        "predictions": predictions,
+        "scores": scored,
+        "models": MODELS,
+        "template": TEMPLATE,
+        "target": str(folder / "page.html"),
+    }
+
+
+def run(model, method, seed=0):
+    return {"dataset": "d", "model": model, "method": method, "seed": seed, "tuned": method != "base"}
+
+
+def data_of(page):
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[1])
+
+
+@pytest.fixture
+def page(tmp_path):
+    runs = [run("a", "base"), run("a", "qlora", 3), run("a", "qlora", 4), run("b", "base")]
+    write_browser(**make_study(tmp_path, [NASTY, "", "y"], runs))
+    return (tmp_path / "page.html").read_text()
+
+
+def test_the_data_are_whole_and_of_several_seeds_the_first_is_shown(page):
+    data = data_of(page)
+    assert [sample["id"] for sample in data["samples"]] == [0, 10, 20]
+    assert {sample["language"] for sample in data["samples"]} == {"Python"}
+    tuned, untuned = data["models"]
+    assert [(one["method"], one["tuned"]) for one in tuned["runs"]] == [("base", False), ("qlora", True)]
+    assert tuned["runs"][1]["scores"]["rouge_l"] == pytest.approx([0.3, 0.3, 0.3])
+    assert [one["method"] for one in untuned["runs"]] == ["base"]
+    assert untuned["runs"][0]["texts"] == [NASTY, "", "y"]
+    assert untuned["runs"][0]["truncated"] == [1]
+    assert data["seeds"]
+
+
+def test_no_output_can_end_the_element_that_holds_it(page):
+    assert page.count("</script>") == 2
+    assert "alert(1)</" not in page
+    assert data_of(page)["models"][0]["runs"][0]["texts"][0] == NASTY
+
+
+def test_the_policy_lets_in_nothing_but_the_page_s_own_script_and_style(page):
+    import base64
+    import hashlib
+
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)[1]
+    words = dict(part.split(" ", 1) for part in policy.split("; "))
+    assert words["default-src"] == "'none'"
+    assert set(words) == {
+        "default-src",
+        "script-src",
+        "style-src",
+        "base-uri",
+        "form-action",
+        "require-trusted-types-for",
+    }
+    for tag in ("script", "style"):
+        (text,) = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+        assert words[f"{tag}-src"] == f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+    assert not re.search(r"https?:|innerHTML|eval\(", page)
+
+
+@pytest.mark.parametrize("kind", ["predictions", "scores"])
+def test_rows_of_other_samples_are_told(tmp_path, kind):
+    study = make_study(tmp_path, ["x", "y"], [run("a", "base")])
+    write_jsonl(study[kind][0], [{"id": 1, "text": "", "tokens": 0, "truncated": False, "rouge_l": 0.0}])
+    with pytest.raises(StudyError, match="not the samples of the test split"):
+        write_browser(**study)
