@@ -16,7 +16,7 @@ LAYERS = [
     {"curves", "significance"},
     {"training", "generation"},
     {"metrics"},
-    {"rouge", "parsing"},
+    {"rouge", "parsing", "bootstrap"},
     {"models", "memory"},
     {"tokens"},
     {"prompts"},

@@ -50,7 +50,8 @@ def files(tmp_path):
     found = {kind: [] for kind in ("curves", "logs", "records", "summaries")}
     for place in range(len(RUNS)):
         folder = tmp_path / str(place)
-        points = [{"step": step, "rouge_l": 0.3 + place / 10 + step / 1000} for step in (0, 50, 100)]
+        scores = [(step, 0.3 + place / 10 + step / 1000) for step in (0, 50, 100)]
+        points = [{"step": step, "rouge_l": score, "interval": [score - 0.05, score + 0.05]} for step, score in scores]
         found["curves"].append(write(folder / "curve.json", json.dumps({"points": points})))
         found["logs"].append(write(folder / "log.jsonl", "".join(json.dumps(row) + "\n" for row in a_log(place))))
         cost = {"seconds": 1800.0 * (place + 1), "tokens_per_second": 3000.0 + place}
@@ -184,7 +185,7 @@ def test_figure2_draws_the_curves(drawn):
 
 
 def test_a_long_curve_has_a_dozen_markers(drawn, files):
-    points = [{"step": step, "rouge_l": 0.3} for step in range(51)]
+    points = [{"step": step, "rouge_l": 0.3, "interval": [0.2, 0.4]} for step in range(51)]
     Path(files["curves"][0]).write_text(json.dumps({"points": points}))
     (axis,) = drawn("figure2").axes
     assert 10 <= len(range(0, 51, axis.lines[0].get_markevery())) <= 13

@@ -4,9 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from codetune.bootstrap import draw, interval
 from codetune.errors import StudyError
 from codetune.metrics import metrics
-from codetune.significance import draw, holm, interval, measure_significance, p_value, resample
+from codetune.significance import holm, measure_significance, p_value, resample
 
 
 def rows(values):

@@ -6,7 +6,7 @@ Layers, imports go downwards only (a test holds them to it):
     curves, significance
     training, generation
     metrics
-    rouge, parsing
+    rouge, parsing, bootstrap
     models, memory        (these, training, generation and curves alone load torch)
     tokens
     prompts

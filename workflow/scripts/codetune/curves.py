@@ -5,7 +5,10 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from codetune import records
+from codetune.bootstrap import draw, interval
 from codetune.files import write_json
 from codetune.generation import Base, Prediction, generate, prompt_limit
 from codetune.models import ADAPTER, load_adapter, replace_adapter, set_determinism
@@ -14,7 +17,8 @@ from codetune.samples import read_samples
 from codetune.tokens import load_tokenizer, read_tokens
 from codetune.unfinished import unfinished_work
 
-SUBSET_SEED = 0  # one subset for all models, checkpoints and seeds
+SUBSET_SEED = 0  # one subset, and the same resamples, for all models, checkpoints and seeds
+RESAMPLES = 10_000
 
 
 def measure_curve(
@@ -58,7 +62,7 @@ def measure_curve(
     }
     with unfinished_work(work, identity) as folder:
         tokenizer, model, limit = load_tokenizer(base.checkpoint), base.load(), prompt_limit(settings)
-        points: list[dict[str, float]] = []
+        points: list[dict[str, Any]] = []
         for step, adapter in {0: None, **adapters}.items():
             if adapter is not None:
                 model = replace_adapter(model, adapter) if len(points) > 1 else load_adapter(model, adapter)
@@ -73,9 +77,13 @@ def choose_subset(ids: list[int], count: int) -> set[int]:
     return set(random.Random(SUBSET_SEED).sample(sorted(ids), min(count, len(ids))))
 
 
-def _point(step: int, predictions: list[Prediction], references: dict[int, str]) -> dict[str, float]:
+def _point(step: int, predictions: list[Prediction], references: dict[int, str]) -> dict[str, Any]:
+    """Mean ROUGE-L F1 with its bootstrap interval over these samples, and the share of predictions cut off."""
+    scores = np.array([rouge_l(references[p.id], p.text).f1 for p in predictions])
+    weights = draw(np.random.default_rng(SUBSET_SEED), len(scores), RESAMPLES)
     return {
         "step": step,
-        "rouge_l": statistics.fmean(rouge_l(references[p.id], p.text).f1 for p in predictions),
+        "rouge_l": statistics.fmean(scores.tolist()),
+        "interval": interval(weights @ scores / len(scores)),
         "truncated": sum(p.truncated for p in predictions) / len(predictions),
     }

@@ -70,7 +70,8 @@ def draw_figure1(runs: list[Row], models: dict[str, Row], records: list[str], ou
 def draw_figure2(runs: list[Row], models: dict[str, Row], curves: list[str], outputs: Mapping[str, str]) -> None:
     """ROUGE-L of the fine-tuned models against training steps (the paper's Figure 2).
 
-    Step 0 is the untuned model.
+    Step 0 is the untuned model. The bands are 95 % intervals over the samples; all curves are of the same samples, so
+    that two curves may differ though their bands overlap.
 
     Args:
         runs: The tuned runs.
@@ -81,7 +82,12 @@ def draw_figure2(runs: list[Row], models: dict[str, Row], curves: list[str], out
     with mpl.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(3.5, 3.1))
         for look, path in zip(_looks(runs, models), curves, strict=True):
-            _line(axis, [(point["step"], point["rouge_l"]) for point in read_json(path)["points"]], look)
+            points = read_json(path)["points"]
+            _line(axis, [(point["step"], point["rouge_l"]) for point in points], look)
+            low, high = zip(*(point["interval"] for point in points), strict=True)
+            axis.fill_between(
+                [point["step"] for point in points], low, high, color=look["color"], alpha=0.12, linewidth=0
+            )
         axis.set_xlabel("training steps")
         axis.set_ylabel("ROUGE-L (validation subset)")
         axis.set_xlim(left=0)

@@ -11,8 +11,8 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from codetune.bootstrap import Array
 from codetune.errors import StudyError
 from codetune.files import read_json, read_jsonl, write_json, write_jsonl
 from codetune.languages import guess_language
@@ -20,7 +20,6 @@ from codetune.parsing import GRAMMARS, parses
 from codetune.rouge import RougeL, code_rouge_l, rouge_l
 from codetune.samples import Sample, read_samples
 
-Array = npt.NDArray[np.float64]
 LENGTHS = (("up to 50", 50), ("51 to 150", 150), ("151 to 400", 400), ("over 400", None))  # characters of the reference
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from codetune.bootstrap import LEVEL, Array, draw, interval
 from codetune.errors import StudyError
 from codetune.files import read_jsonl, write_json
-from codetune.metrics import Array, metrics, statistics_of
+from codetune.metrics import metrics, statistics_of
 
 Key = tuple[str, str, str]  # dataset, model, method
-LEVEL = 0.95
 CHUNK = 500  # resamples at once, to bound memory
 
 
@@ -109,18 +109,6 @@ def resample(
         own = [float(metrics()[name].score(table.sum(axis=0, keepdims=True))[0]) for table in seeds]
         found[name][key] = Resampled(float(np.mean(own)), own, np.concatenate(parts[name, key]))
     return found
-
-
-def draw(generator: np.random.Generator, samples: int, resamples: int) -> Array:
-    """How often each sample is in each resample of as many samples, drawn with replacement; (resamples, samples)."""
-    return generator.multinomial(samples, np.full(samples, 1 / samples), size=resamples).astype(np.float64)
-
-
-def interval(values: Array) -> list[float]:
-    """The percentile interval at `LEVEL`; resamples in which a score is not defined do not count."""
-    tail = 100 * (1 - LEVEL) / 2
-    low, high = np.nanpercentile(values, [tail, 100 - tail])
-    return [float(low), float(high)]
 
 
 def p_value(differences: Array) -> float:
