@@ -4,6 +4,7 @@ import json
 import random
 
 import pytest
+from codebleu import calc_codebleu
 from codetune.errors import StudyError
 from codetune.metrics import length_class, metrics, score_predictions, scores_of
 from codetune.parsing import parses
@@ -106,6 +107,32 @@ def test_bleu_and_chrf_are_sacrebleu_s_own_on_real_pairs(real):
     references, texts = [[reference for reference, _ in pairs]], [text for _, text in pairs]
     assert found["bleu"] == BLEU().corpus_score(texts, references).score
     assert found["chrf"] == CHRF().corpus_score(texts, references).score
+
+
+def test_codebleu_is_the_package_s_own_for_python_and_not_asked_for_others():
+    pairs = [
+        ("def f(x):\n    return x + 1", "def g(y):\n    return y - 1"),
+        ("def f(x):\n    return x + 1", "def f(x):\n    return x + 1"),
+        ("print(1)", "x = "),
+        ("for i in range(3):\n    total = total + i", "for j in range(3):\n    print(j)"),
+    ]
+    measure = metrics()["codebleu"].measure
+    for reference, text in pairs:
+        expected = calc_codebleu([reference], [text], "python")["codebleu"]
+        assert measure(Sample(0, "", "", reference), text, "Python") == [expected, 1.0]
+    assert measure(Sample(0, "", "", "def f(): pass"), " \n", "Python") == [0.0, 1.0]
+    assert measure(Sample(0, "", "", "SELECT 1"), "SELECT 1", "SQL") == [0.0, 0.0]
+
+
+def test_codebleu_bears_real_outputs(real):
+    """Whatever stands for a reference and a prediction there: no error, and a share."""
+    outputs = [r["output"] for r in json.loads((real / "codealpaca" / "code_alpaca_20k.json").read_text())]
+    rng = random.Random(3)
+    values = [
+        metrics()["codebleu"].measure(Sample(0, "", "", reference), rng.choice(outputs), "Python")[0]
+        for reference in rng.sample([text for text in outputs if text.strip()], 400)
+    ]
+    assert all(0 <= value <= 1 for value in values)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ A metric gives each sample a few numbers, its statistics, and a set of samples a
 a mean over samples and a corpus score such as BLEU's are resampled, averaged and broken down in the same way.
 """
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -98,6 +99,11 @@ def metrics() -> dict[str, Metric]:
         ),
         "bleu": _corpus("BLEU", bleu),
         "chrf": _corpus("chrF", chrf),
+        "codebleu": _average(
+            "CodeBLEU (Python)",
+            f"mean over the Python samples|weights:0.25 each|version:codebleu {version('codebleu')}",
+            lambda sample, text, language: _codebleu(sample.output, text) if language == "Python" else None,
+        ),
         "parses": _average(
             "Parses",
             "share without a syntax error, of the samples in a language with a grammar|version:tree-sitter "
@@ -105,6 +111,22 @@ def metrics() -> dict[str, Metric]:
             lambda _, text, language: parses(language, text),
         ),
     }
+
+
+def _codebleu(reference: str, text: str) -> float:
+    """CodeBLEU of one prediction by the package codebleu: n-grams, keywords, syntax trees and data flow.
+
+    The package takes a reference without data flow for fully matched there, and cannot divide by an empty prediction.
+    """
+    from codebleu import calc_codebleu
+
+    if not text.strip():
+        return 0.0
+    logging.disable(logging.WARNING)  # it warns of every reference without data flow
+    try:
+        return float(calc_codebleu([reference], [text], "python")["codebleu"])
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def score_predictions(references: str, card: str, predictions: str, scores: str, summary: str) -> None:
