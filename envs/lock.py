@@ -21,6 +21,7 @@ ENVIRONMENTS = {
 }
 PYTHON, PIP = "3.11.14", "25.3"
 LEFT_OUT = ("nvidia-", "cuda-", "triton")
+KEPT = ("nvidia-ml-py",)  # reads a GPU's energy counter; pure Python
 
 
 def groups() -> dict[str, list[str]]:
@@ -40,7 +41,7 @@ def closure(names: list[str]) -> dict[str, str]:
             continue
         done.add(str(requirement))
         name = canonicalize_name(requirement.name)
-        if name.startswith(LEFT_OUT):
+        if name.startswith(LEFT_OUT) and name not in KEPT:
             continue
         found[name] = version(name).split("+")[0]
         for text in distribution(name).requires or []:

@@ -169,6 +169,20 @@ def test_a_finished_training_is_not_trained_on(checkpoints, tmp_path, undisturbe
     assert outcome(trainer, tmp_path) == undisturbed
 
 
+def test_time_and_energy_add_up_over_attempts(checkpoints, tmp_path, monkeypatch):
+    counter = iter(range(0, 10**6, 100))
+    monkeypatch.setattr("codetune.records.gpu_joules", lambda: float(next(counter)))
+    assert run_and_stop(new_trainer(checkpoints, tmp_path), 20, monkeypatch)
+    (state,) = tmp_path.glob("work/state-*")
+    before = json.loads((state / "progress.json").read_text())["spent"]
+    trainer = new_trainer(checkpoints, tmp_path)
+    run_and_stop(trainer, 10**6, monkeypatch)
+    spent = trainer.spent()
+    assert 0 < before["joules"] < spent["joules"]
+    assert spent["seconds"] > before["seconds"]
+    assert spent["evaluation_seconds"] >= before["evaluation_seconds"]
+
+
 def test_early_stopping_survives_a_stop(checkpoints, tmp_path, monkeypatch):
     """With a learning rate that spoils the model: the evaluations without improvement count over attempts."""
     spoilt = {"learning_rate": 3.0, "patience": 2}

@@ -54,6 +54,22 @@ def peak_memory() -> dict[str, Any]:
     return {"of": "process", "bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
 
 
+def gpu_joules() -> float | None:
+    """Energy that this process's GPU has used since its driver was loaded; None where NVML does not count it."""
+    import pynvml
+
+    name = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    if not name:
+        return None
+    try:
+        pynvml.nvmlInit()
+        by_name = name.startswith("GPU-")
+        handle = pynvml.nvmlDeviceGetHandleByUUID(name) if by_name else pynvml.nvmlDeviceGetHandleByIndex(int(name))
+        return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000
+    except (ValueError, pynvml.NVMLError):
+        return None
+
+
 @cache
 def _processor() -> str:
     try:

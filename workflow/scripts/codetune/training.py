@@ -251,7 +251,7 @@ class QLoraTrainer(SFTTrainer):  # type: ignore[misc]
         validation_bytes: Bytes of all validation completions.
         limit: Sequences that are computed at once.
         saved: The state that this attempt began with, if any.
-        before: `seconds` of earlier attempts.
+        before: What earlier attempts `spent`.
         stop_if_asked: Raises `Stopped` if a signal has come; called where it is safe to stop.
     """
 
@@ -264,6 +264,7 @@ class QLoraTrainer(SFTTrainer):  # type: ignore[misc]
     saved: Path | None
     before: dict[str, float]
     start: float
+    joules: float | None
     evaluation_seconds = 0.0
     stop_if_asked: Callable[[], None] = staticmethod(lambda: None)
 
@@ -275,10 +276,11 @@ class QLoraTrainer(SFTTrainer):  # type: ignore[misc]
             StudyError: No evaluation gave a number: the training diverged.
         """
         self.saved = self._last_whole_state()
-        self.start, self.before = time.monotonic(), {"training": 0.0, "evaluation": 0.0}
+        self.start, self.joules = time.monotonic(), records.gpu_joules()
+        self.before = {"seconds": 0.0, "evaluation_seconds": 0.0, "joules": 0.0}
         if self.saved:
             progress = read_json(self.saved / "progress.json")
-            self.limit.rows, self.before = progress["rows"], progress["seconds"]
+            self.limit.rows, self.before = progress["rows"], progress["spent"]
         self.add_callback(_Reports(self))
         with signals_deferred() as self.stop_if_asked:
             try:
@@ -339,7 +341,7 @@ class QLoraTrainer(SFTTrainer):  # type: ignore[misc]
             self._save_optimizer_and_scheduler(str(folder))
             self._save_rng_state(str(folder))
             self.state.save_to_json(str(folder / "trainer_state.json"))
-            write_json(folder / "progress.json", {"rows": self.limit.rows, "seconds": self.seconds()})
+            write_json(folder / "progress.json", {"rows": self.limit.rows, "spent": self.spent()})
 
         name = f"state-{len(self.state.log_history):06d}"  # each step and each evaluation adds to the history
         if not (self.work / name).exists():
@@ -412,11 +414,15 @@ class QLoraTrainer(SFTTrainer):  # type: ignore[misc]
 
         return self.limit.map(part, len(inputs["input_ids"]), undo=lambda: None)
 
-    def seconds(self) -> dict[str, float]:
-        """Time spent in training, evaluations included, and in evaluations alone, over all attempts."""
-        training = self.before["training"] + time.monotonic() - self.start
-        evaluation = self.before["evaluation"] + self.evaluation_seconds
-        return {"training": round(training, 1), "evaluation": round(evaluation, 1)}
+    def spent(self) -> dict[str, float]:
+        """Time spent in training, evaluations included, and in evaluations alone, and energy; over all attempts."""
+        now = records.gpu_joules()
+        new = {
+            "seconds": time.monotonic() - self.start,
+            "evaluation_seconds": self.evaluation_seconds,
+            "joules": 0.0 if now is None or self.joules is None else now - self.joules,
+        }
+        return {name: round(self.before[name] + value, 1) for name, value in new.items()}
 
 
 def evaluated_steps(history: list[dict[str, Any]]) -> list[int]:
@@ -537,7 +543,7 @@ def _write_results(trainer: QLoraTrainer, identity: dict[str, Any], outputs: Fin
 
 
 def _record(trainer: QLoraTrainer, identity: dict[str, Any]) -> dict[str, Any]:
-    state, seconds = trainer.state, trainer.seconds()
+    state, spent = trainer.state, trainer.spent()
     tokens = sum(map(len, trainer.train_dataset["input_ids"]))
     return {
         "model": identity["model"],
@@ -563,10 +569,11 @@ def _record(trainer: QLoraTrainer, identity: dict[str, Any]) -> dict[str, Any]:
             "checkpoints": [step for step in evaluated_steps(state.log_history) if step > 0],
         },
         "cost": {
-            "seconds": seconds["training"],
-            "evaluation_seconds": seconds["evaluation"],
+            "seconds": spent["seconds"],
+            "evaluation_seconds": spent["evaluation_seconds"],
+            **({"energy_joules": spent["joules"]} if spent["joules"] else {}),
             "tokens_per_second": round(
-                (state.epoch or 0.0) * tokens / max(seconds["training"] - seconds["evaluation"], 0.1), 1
+                (state.epoch or 0.0) * tokens / max(spent["seconds"] - spent["evaluation_seconds"], 0.1), 1
             ),
             "micro_batch": trainer.limit.rows,
             "peak_memory": records.peak_memory(),
