@@ -38,6 +38,7 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
+        of_runs(f"<results>/runs/{RUN}/record.json", RUNS),
         "<results>/tables/table1.md",
         "<results>/tables/table2.md",
         "<results>/tables/metrics.md",

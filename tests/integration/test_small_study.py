@@ -42,6 +42,7 @@ FORMATS = {
     "training_log": f"results/{RUN}/qlora/seed0/training_log.jsonl",
     "training_record": f"results/{RUN}/qlora/seed0/training.json",
     "curve": f"results/{RUN}/qlora/seed0/curve.json",
+    "record": f"results/{RUN}/qlora/seed0/record.json",
 }
 
 
@@ -152,6 +153,19 @@ def test_records_name_what_went_in(study):
     assert generation["settings"] == base["settings"]
     assert generation["checkpoint"] == base["checkpoint"]
     assert "adapter" in generation["inputs_sha256"]
+
+
+def test_a_run_s_record_holds_what_the_others_say_and_the_hashes_of_all(study):
+    for method in ("base", "qlora"):
+        folder = study / "results" / RUN / method / "seed0"
+        record = json.loads((folder / "record.json").read_text())
+        assert record["run"] == {"dataset": "codealpaca-20k", "model": MODELS[0], "method": method, "seed": "0"}
+        assert record["generation"] == json.loads((folder / "generation.json").read_text())
+        assert record["result"] == json.loads((folder / "summary.json").read_text())
+        assert (record["training"] is None) == (method == "base")
+        assert len(record["files"]) == (5 if method == "base" else 6)
+        for file in record["files"].values():
+            assert file["sha256"] == hashlib.sha256((study / file["path"]).read_bytes()).hexdigest()
 
 
 def test_a_finished_study_has_nothing_to_do_and_a_touch_changes_nothing(study):

@@ -80,3 +80,10 @@ def training_of(wildcards):
     entry = config["models"][wildcards.model]
     keys = ("attention", "batch_size", "epochs", "micro_batch", "gradient_checkpointing")
     return source_of(wildcards.model) | {key: entry[key] for key in keys if key in entry}
+
+
+def config_of(wildcards):
+    """The parts of the configuration that a run depends on."""
+    own = {kind: config[f"{kind}s"][wildcards[kind]] for kind in ("dataset", "model", "method")}
+    shared = ("quantization", "tokenization", "training", "generation", "evaluation")
+    return own | {key: config[key] for key in shared}

@@ -1,6 +1,7 @@
 # Needs: the test samples, a run's predictions.
 # Gives: <results>/runs/{dataset}/{model}/{method}/seed{seed}/scores.jsonl  one row a sample
 #                                                             summary.json  of all, by language, by length
+#                                                             record.json   all that is known of the run, in one
 #        <results>/tables/significance.json                                   intervals and p-values of all runs
 
 
@@ -57,3 +58,33 @@ rule significance:
         code=code("significance.py"),
     script:
         "../scripts/significance.py"
+
+
+rule record:
+    """Gathers all that is known of one run: configuration, revisions, hashes, versions, machine, cost and result."""
+    input:
+        card="<results>/data/{dataset}/card.json",
+        predictions=f"<results>/runs/{RUN}/predictions.jsonl",
+        scores=f"<results>/runs/{RUN}/scores.jsonl",
+        summary=f"<results>/runs/{RUN}/summary.json",
+        generation=f"<results>/runs/{RUN}/generation.json",
+        training=branch(lora_of, then=f"<results>/runs/{RUN}/training.json", otherwise=[]),
+    output:
+        f"<results>/runs/{RUN}/record.json",
+    log:
+        f"<logs>/record/{RUN}.log",
+    benchmark:
+        f"<benchmarks>/record/{RUN}.tsv"
+    localrule: True  # seconds: less than a queue takes
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        config=config_of,
+        code=code("record.py"),
+    script:
+        "../scripts/record.py"
