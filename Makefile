@@ -49,7 +49,7 @@ test: env
 	$(BIN)/python -m pytest
 
 check-results: env
-	$(BIN)/python workflow/scripts/check_results.py $(or $(RESULTS),results)
+	PYTHONHASHSEED=0 $(BIN)/python workflow/scripts/check_results.py $(or $(RESULTS),results)
 
 faults: env
 	$(BIN)/python tests/faults.py

@@ -21,6 +21,8 @@ except StudyError as error:
 
 # Jobs end when this process does, even when it is killed: otherwise they would meet their successors of the next try.
 os.environ[WORKFLOW_PID] = str(os.getpid())
+# codebleu's data flow depends on the order of sets of names: without this, each process would give other scores.
+os.environ["PYTHONHASHSEED"] = "0"
 
 # A plan needs no conda. A run does, and Snakemake says so where there is none.
 if workflow.output_settings.dryrun and shutil.which("conda") is None:

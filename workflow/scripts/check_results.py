@@ -1,4 +1,7 @@
-"""Derives Table 2 anew from the predictions and compares: python workflow/scripts/check_results.py results"""
+"""Derives Table 2 anew from the predictions and compares: see `make check-results`.
+
+To be run with PYTHONHASHSEED=0, as the workflow runs its jobs: codebleu depends on it.
+"""
 
 import sys
 from pathlib import Path
