@@ -11,7 +11,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from codetune.errors import StudyError
 from codetune.fingerprints import fingerprint
-from codetune.jobs import WORKFLOW_PID
+from codetune.jobs import environment_of_jobs
 from codetune.study import load_runs
 
 try:
@@ -19,10 +19,7 @@ try:
 except StudyError as error:
     sys.exit(f"error: {error}")
 
-# Jobs end when this process does, even when it is killed: otherwise they would meet their successors of the next try.
-os.environ[WORKFLOW_PID] = str(os.getpid())
-# codebleu's data flow depends on the order of sets of names: without this, each process would give other scores.
-os.environ["PYTHONHASHSEED"] = "0"
+os.environ.update(environment_of_jobs())
 
 # A plan needs no conda. A run does, and Snakemake says so where there is none.
 if workflow.output_settings.dryrun and shutil.which("conda") is None:

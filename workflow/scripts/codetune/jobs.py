@@ -22,6 +22,16 @@ WORKFLOW_PID = "CODETUNE_WORKFLOW_PID"  # set by the workflow: the process that 
 TIME_TO_SAVE = 120  # seconds before SLURM's time limit at which a job stops by itself
 
 
+def environment_of_jobs() -> dict[str, str]:
+    """What the workflow, whose process calls this, puts into the environment of its jobs.
+
+    A job ends when the workflow's process does, even when that is killed: otherwise it would meet its successor of the
+    next try. And codebleu's data flow depends on the order of sets of names, which Python else draws anew in each
+    process.
+    """
+    return {WORKFLOW_PID: str(os.getpid()), "PYTHONHASHSEED": "0"}
+
+
 @contextmanager
 def job(snakemake: Any) -> Iterator[None]:
     """Runs the block as one job of the workflow.
