@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import yaml
+from tabulate import tabulate
 
 from codetune.files import read_json, write_text
 
@@ -74,6 +75,6 @@ def versions(records: Iterable[Row]) -> list[list[str]]:
 
 def _table(head: list[str], rows: list[list[Any]]) -> str:
     """A Markdown table; a column whose name ends in a colon is aligned to the right."""
-    rule = ["---:" if name.endswith(":") else "---" for name in head]
-    lines = [[name.rstrip(":") for name in head], rule, *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+    sides = ["right" if name.endswith(":") else "left" for name in head]
+    names = [name.rstrip(":") for name in head]
+    return str(tabulate(rows, names, tablefmt="pipe", colalign=sides, disable_numparse=True))
