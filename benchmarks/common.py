@@ -1,0 +1,68 @@
+"""What the benchmarks share: rows of the table, the two ways to time, and what a result must say of its origin."""
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the table of results.
+
+    Attributes:
+        part: What was measured.
+        against: What a user would otherwise run, with its settings; "-" for a limit.
+        goal: What is to be reached, with its sign: ">= 2.0 x", "< 4 s".
+        result: What was measured, in the goal's unit; None where it was not run.
+        detail: The two figures behind a ratio, and what they were measured on.
+    """
+
+    part: str
+    against: str
+    goal: str
+    result: float | None
+    detail: str
+
+
+def reached(row: Row) -> bool | None:
+    """Whether a row's result reaches its goal; None where it was not run."""
+    if row.result is None:
+        return None
+    sign, limit = row.goal.split()[:2]
+    return row.result >= float(limit) if sign == ">=" else row.result < float(limit)
+
+
+def in_turn(rounds: int, *ways: Callable[[], Any]) -> list[list[float]]:
+    """Seconds of each way in each round. All ways run in each round, so that a drift of the machine hits all."""
+    seconds: list[list[float]] = [[] for _ in ways]
+    for _ in range(rounds):
+        for way, times in zip(ways, seconds, strict=True):
+            start = time.perf_counter()
+            way()
+            times.append(time.perf_counter() - start)
+    return seconds
+
+
+def ratio(ours: list[float], theirs: list[float]) -> float:
+    """How many times faster ours is: the median of the rounds' ratios."""
+    return statistics.median(b / a for a, b in zip(ours, theirs, strict=True))
+
+
+def write_result(path: str | Path, rows: list[Row], **facts: Any) -> None:
+    """Writes the rows of one benchmark, with the versions and the machine they are from."""
+    from codetune.records import environment
+
+    result = {"rows": [asdict(row) for row in rows], **facts, "environment": environment()}
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    for row in rows:
+        shown = "not run" if row.result is None else f"{row.result:.3g}"
+        print(f"{row.part} | {row.against} | {row.goal} | {shown} | {row.detail}", flush=True)
