@@ -107,7 +107,7 @@ def test_a_curve_s_point_is_what_its_checkpoint_generates(study, checkpoints, tm
     folder = study / "results" / RUN / "qlora/seed0"
     curve = json.loads((folder / "curve.json").read_text())
     last = curve["points"][-1]
-    base = load_base(checkpoints / MODELS[0], {"type": "nf4", "double": True, "compute_dtype": "float32"}, "sdpa")
+    base = load_base(checkpoints / MODELS[0], {"type": "nf4", "double": True, "compute_dtype": "float32"})
     model = load_adapter(base, folder / "checkpoints" / f"step-{last['step']:06d}")
     prompts = read_tokens(study / "results/tokens/codealpaca-20k" / MODELS[0] / "validation.arrow")
     ids = choose_subset([prompt.id for prompt in prompts], 8)

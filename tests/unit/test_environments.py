@@ -17,7 +17,7 @@ LAYERS = [
     {"training", "generation"},
     {"metrics"},
     {"rouge", "parsing", "bootstrap"},
-    {"models", "memory"},
+    {"models", "memory", "attention"},
     {"tokens"},
     {"prompts"},
     {"samples", "hub", "study", "cards"},
@@ -36,7 +36,7 @@ LAYERS = [
     {"devices", "files"},
     {"errors", "signals"},
 ]
-WITH_TORCH = {"models", "memory", "training", "generation", "curves"}
+WITH_TORCH = {"models", "memory", "attention", "training", "generation", "curves"}
 
 
 def lock():

@@ -3,9 +3,11 @@
 import math
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from codetune.attention import EACH, FLASH, Packed, candidates, each, flash
 from codetune.errors import StudyError
 from codetune.generation import generate, make_batches, prompt_limit
 from codetune.models import load_base, set_determinism
@@ -14,15 +16,17 @@ from codetune.samples import Sample
 from codetune.tokens import TokenSample, encode, load_tokenizer
 from codetune.training import (
     IGNORED,
-    PackedCollator,
-    check_isolation,
+    choose,
+    choose_attention,
+    collate,
     make_trainer,
     pack_samples,
 )
 from make_samples import make_records
+from transformers import AttentionInterface
 
 FP32 = {"type": "nf4", "double": True, "compute_dtype": "float32"}
-ATTENTION = {"llama-3.2-1b": "sdpa", "qwen2.5-1.5b": "sdpa", "gemma-2-2b": "eager"}
+FAMILIES = ("llama-3.2-1b", "qwen2.5-1.5b", "gemma-2-2b")
 LORA = {
     "r": 4,
     "alpha": 8,
@@ -48,9 +52,9 @@ def tokens_for(checkpoint, count=12):
     return encode(samples, tokenizer, Template("paper", tokenizer))
 
 
-def trainer_for(checkpoint, folder, attention, samples, quantization=FP32, settings=None, **model):
+def trainer_for(checkpoint, folder, samples, quantization=FP32, settings=None, **model):
     set_determinism(0)
-    base = load_base(checkpoint, quantization, attention)
+    base = load_base(checkpoint, quantization)
     entry = {"batch_size": 4, "micro_batch": 2, "epochs": 1, **model}
     settings = {"lora": LORA, "quantization": quantization, "training": TRAINING, "max_length": 128, **(settings or {})}
     sets = {"train": samples, "validation": samples[:5]}
@@ -63,44 +67,107 @@ def complete(model, tokenizer, prompts, settings=GENERATION):
 
 
 def batch_of(samples, capacity=128):
-    return PackedCollator(0)(list(pack_samples(samples, capacity)))
+    """All samples, packed, as the model takes them."""
+    return choose(collate(list(pack_samples(samples, capacity))), slice(0, None))
 
 
-@pytest.mark.parametrize("name", ATTENTION)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_packed_logits_equal_separate_logits(checkpoints, name):
-    model = load_base(checkpoints / name, FP32, ATTENTION[name])
-    samples = tokens_for(checkpoints / name)
-    rows = list(pack_samples(samples, 200))
-    batch = PackedCollator(0)(rows)
-    assert len(rows) > 1  # several rows, of several samples each, some padded
-    assert max(len(row["seq_lengths"]) for row in rows) > 1
+    """Also for samples longer than Gemma's window of 64 tokens."""
+    model = load_base(checkpoints / name, FP32)
+    samples = [*tokens_for(checkpoints / name), TokenSample(99, [5] * 40, list(range(3, 60)))]
+    batch = batch_of(samples, 200)
     with torch.no_grad():
-        packed = model(input_ids=batch["input_ids"], position_ids=batch["position_ids"], use_cache=False).logits
-        for number, row in enumerate(rows):
-            start = 0
-            for length in row["seq_lengths"]:
-                ids = batch["input_ids"][number, start : start + length]
-                alone = model(input_ids=ids[None], use_cache=False).logits[0]
-                torch.testing.assert_close(packed[number, start : start + length], alone, atol=1e-4, rtol=1e-4)
-                start += length
+        alone = [
+            model(input_ids=batch["input_ids"][:, span], use_cache=False).logits[0] for span in batch["packed"].spans
+        ]
+        choose_attention(model, samples)
+        packed = model(**batch, use_cache=False).logits[0]
+    assert len(alone) == len(samples)
+    torch.testing.assert_close(packed, torch.cat(alone), atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", ATTENTION)
-def test_the_isolation_check_passes_right_models_and_stops_leaking_ones(checkpoints, name):
-    model = load_base(checkpoints / name, FP32, ATTENTION[name])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_model_whose_packed_samples_see_one_another_is_not_trained(checkpoints, name):
+    model = load_base(checkpoints / name, FP32)
     samples = tokens_for(checkpoints / name)
-    check_isolation(model, samples)
-
     forward = model.forward
-    model.forward = lambda **inputs: forward(**{**inputs, "position_ids": None})  # samples become one text
-    with pytest.raises(StudyError, match="packed samples see one another"):
-        check_isolation(model, samples)
+
+    def leaking(**inputs):  # samples become one text
+        if "packed" in inputs:
+            inputs["packed"] = Packed([sum(inputs["packed"].lengths)], "cpu")
+        return forward(**inputs)
+
+    model.forward = leaking
+    with pytest.raises(StudyError, match="no attention keeps the packed samples"):
+        choose_attention(model, samples)
+    model.forward = forward
+    model.set_attn_implementation("eager")
+    choose_attention(model, samples)
+    assert model.config._attn_implementation == EACH
+
+
+def test_a_kernel_that_fails_or_leaks_gives_way_to_the_next(checkpoints, monkeypatch, capsys):
+    model = load_base(checkpoints / "llama-3.2-1b", FP32)
+    samples = tokens_for(checkpoints / "llama-3.2-1b")
+
+    def leaking(module, query, key, value, mask, packed, **options):
+        return each(module, query, key, value, mask, Packed([sum(packed.lengths)], "cpu"), **options)
+
+    def missing(*_, **__):
+        raise RuntimeError("no kernel for this device\nmore")
+
+    AttentionInterface.register("test_leaking", leaking)
+    AttentionInterface.register("test_missing", missing)
+    monkeypatch.setattr("codetune.training.candidates", lambda *_: ["test_missing", "test_leaking", EACH])
+    choose_attention(model, samples)
+    assert model.config._attn_implementation == EACH
+    assert "test_missing: cannot be had (no kernel for this device)" in capsys.readouterr().out
+
+
+def test_flash_attention_is_tried_where_it_can_run():
+    assert list(candidates(torch.bfloat16, "cuda:0")) == [FLASH, EACH]
+    assert list(candidates(torch.float32, "cuda:0")) == list(candidates(torch.bfloat16, "cpu")) == [EACH]
+
+
+def test_the_flash_kernel_gets_what_torch_s_documentation_asks_for(monkeypatch):
+    """The kernel itself needs a GPU: its place is taken by its definition, sample by sample."""
+    import torch.nn.attention.varlen as varlen
+
+    generator = torch.Generator().manual_seed(0)
+    query, key, value = (torch.randn(1, heads, 12, 8, generator=generator) for heads in (4, 2, 2))
+    packed = Packed([5, 1, 6], "cpu")
+
+    def definition(q, k, v, starts, starts_k, longest, longest_k, *, scale, window_size, enable_gqa):
+        assert starts.tolist() == starts_k.tolist() == [0, 5, 6, 12]
+        assert starts.dtype == torch.int32
+        assert longest == longest_k == 6
+        assert window_size == (-1, 0)
+        assert enable_gqa
+        rows = []
+        for start, end in zip(starts.tolist(), starts.tolist()[1:], strict=False):
+            for position in range(start, end):
+                keys = k[start : position + 1].repeat_interleave(2, dim=1)
+                values = v[start : position + 1].repeat_interleave(2, dim=1)
+                weights = torch.einsum("hd,khd->hk", q[position], keys).mul(scale).softmax(-1)
+                rows.append(torch.einsum("hk,khd->hd", weights, values))
+        return torch.stack(rows)
+
+    monkeypatch.setattr(varlen, "varlen_attn", definition)
+    layer = SimpleNamespace(head_dim=8)
+    expected, _ = each(layer, query, key, value, None, packed, scaling=0.3)
+    for window in (None, 6, 4):
+        found, _ = flash(layer, query, key, value, None, packed, scaling=0.3, sliding_window=window)
+        expected, _ = each(layer, query, key, value, None, packed, scaling=0.3, sliding_window=window)
+        assert found.shape == (1, 12, 4, 8)
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_labels_count_completions_only():
     samples = [TokenSample(0, [5, 6], [7, 8]), TokenSample(1, [9], [10])]
     batch = batch_of(samples, 8)
     assert batch["input_ids"][0].tolist() == [5, 6, 7, 8, 9, 10]
+    assert batch["packed"].lengths == [4, 2]
     assert batch["labels"][0].tolist() == [IGNORED, IGNORED, 7, 8, IGNORED, 10]
     assert batch["position_ids"][0].tolist() == [0, 1, 2, 3, 0, 1]
 
@@ -112,15 +179,15 @@ def lora_gradients(model, batch):
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.requires_grad}
 
 
-@pytest.mark.parametrize("name", ATTENTION)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_gradients_after_an_evaluation_equal_those_before(checkpoints, name):
     from peft import LoraConfig, get_peft_model
 
     torch.manual_seed(0)
-    base = load_base(checkpoints / name, FP32, ATTENTION[name])
+    base = load_base(checkpoints / name, FP32)
     model = get_peft_model(base, LoraConfig(r=4, target_modules=LORA["target_modules"], init_lora_weights=False))
     samples = tokens_for(checkpoints / name)
-    batch = batch_of(samples)
+    batch = {**batch_of(samples[:1]), "packed": None}  # with the attention that generation has
     before = lora_gradients(model, batch)
     complete(model.eval(), load_tokenizer(checkpoints / name), samples[:3])
     after = lora_gradients(model, batch)
@@ -131,25 +198,25 @@ def test_gradients_after_an_evaluation_equal_those_before(checkpoints, name):
 
 
 def test_adapters_train_in_fp32_and_the_base_stays_frozen(checkpoints, tmp_path):
-    trainer = trainer_for(checkpoints / "llama-3.2-1b", tmp_path, "sdpa", tokens_for(checkpoints / "llama-3.2-1b"))
+    trainer = trainer_for(checkpoints / "llama-3.2-1b", tmp_path, tokens_for(checkpoints / "llama-3.2-1b"))
     trainable = {name: p for name, p in trainer.model.named_parameters() if p.requires_grad}
     assert trainable
     assert all("lora_" in name and p.dtype == torch.float32 for name, p in trainable.items())
     assert type(trainer.optimizer).__name__ == "NoneType"  # made by train(), from the fp32 parameters
 
 
-@pytest.mark.parametrize("name", ATTENTION)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_the_full_study_s_bfloat16_trains_and_generates_too(checkpoints, tmp_path, name):
     """The paper's compute type, here on a CPU: adapters stay in fp32, losses agree with fp32 up to rounding."""
     samples = tokens_for(checkpoints / name, 16)
     losses = {}
     for dtype in ("float32", "bfloat16"):
         quantization = {**FP32, "compute_dtype": dtype}
-        trainer = trainer_for(checkpoints / name, tmp_path / dtype, ATTENTION[name], samples, quantization)
-        check_isolation(trainer.model, samples)
+        trainer = trainer_for(checkpoints / name, tmp_path / dtype, samples, quantization)
         trainer.run()
         assert all(p.dtype == torch.float32 for p in trainer.model.parameters() if p.requires_grad)
         losses[dtype] = trainer.evaluate()["eval_loss"]
+        trainer.model.set_attn_implementation("eager")
         complete(trainer.model.eval(), trainer.processing_class, samples[:3])
     assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.02)
 
@@ -159,7 +226,7 @@ def test_gradient_checkpointing_changes_memory_alone(checkpoints, tmp_path):
     losses = []
     for number, recompute in enumerate((False, True)):
         folder = tmp_path / str(number)
-        trainer = trainer_for(checkpoints / "llama-3.2-1b", folder, "sdpa", samples, gradient_checkpointing=recompute)
+        trainer = trainer_for(checkpoints / "llama-3.2-1b", folder, samples, gradient_checkpointing=recompute)
         assert trainer.args.gradient_checkpointing is recompute
         trainer.run()
         losses.append(trainer.evaluate()["eval_loss"])
@@ -169,13 +236,14 @@ def test_gradient_checkpointing_changes_memory_alone(checkpoints, tmp_path):
 def test_the_validation_loss_is_per_token(checkpoints, tmp_path):
     """Against a plain loop over single samples; the trainer's own mean over batches would differ."""
     samples = tokens_for(checkpoints / "llama-3.2-1b")
-    trainer = trainer_for(checkpoints / "llama-3.2-1b", tmp_path, "sdpa", samples)
+    trainer = trainer_for(checkpoints / "llama-3.2-1b", tmp_path, samples)
     total, tokens = 0.0, 0
     trainer.model.eval()
     with torch.no_grad():
         for sample in samples[:5]:
             ids = torch.tensor([sample.prompt + sample.completion])
-            log_probs = trainer.model(input_ids=ids, use_cache=False).logits[0].log_softmax(-1)
+            logits = trainer.model(input_ids=ids, use_cache=False, packed=Packed([len(sample)], "cpu")).logits
+            log_probs = logits[0].log_softmax(-1)
             for position, token in enumerate(sample.completion, start=len(sample.prompt)):
                 total -= log_probs[position - 1, token].item()
                 tokens += 1
@@ -184,31 +252,42 @@ def test_the_validation_loss_is_per_token(checkpoints, tmp_path):
     assert metrics["eval_bits_per_byte"] == pytest.approx(total / math.log(2) / 1000, rel=1e-5)
 
 
-def test_packed_gradients_equal_those_of_separate_samples(checkpoints, tmp_path):
-    """One optimizer step's loss is the mean over completion tokens, however samples are packed."""
-    samples = tokens_for(checkpoints / "qwen2.5-1.5b", 6)
-    trainer = trainer_for(checkpoints / "qwen2.5-1.5b", tmp_path, "sdpa", samples)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_gradients_equal_those_of_padded_batches(checkpoints, tmp_path, name):
+    """Packed samples with our attention against a padded batch with the library's own: what users would run."""
+    samples = tokens_for(checkpoints / name, 6)
+    trainer = trainer_for(checkpoints / name, tmp_path, samples)
     for parameter in trainer.model.parameters():
         if parameter.requires_grad:
             torch.nn.init.normal_(parameter, std=0.02, generator=torch.Generator().manual_seed(1))
     tokens = sum(len(sample.completion) for sample in samples)
 
-    def gradients(batches):
+    def gradients(batch):
         trainer.model.zero_grad()
         trainer.model.train()
-        for batch in batches:
-            trainer.compute_loss(trainer.model, batch, num_items_in_batch=tokens).backward()
+        trainer.compute_loss(trainer.model, batch, num_items_in_batch=tokens).backward()
         return [p.grad.clone() for p in trainer.model.parameters() if p.requires_grad]
 
-    packed = gradients([batch_of(samples, 256)])
-    separate = gradients([batch_of([sample], 256) for sample in samples])
-    for one, other in zip(packed, separate, strict=True):
+    packed = gradients(batch_of(samples, 256))
+    trainer.model.set_attn_implementation("eager" if name == "gemma-2-2b" else "sdpa")
+    width = max(map(len, samples))
+    padded = gradients(
+        {
+            "input_ids": torch.tensor([s.prompt + s.completion + [0] * (width - len(s)) for s in samples]),
+            "labels": torch.tensor(
+                [[IGNORED] * len(s.prompt) + s.completion + [IGNORED] * (width - len(s)) for s in samples]
+            ),
+            "attention_mask": torch.tensor([[1] * len(s) + [0] * (width - len(s)) for s in samples]),
+        }
+    )
+    assert len({len(sample) for sample in samples}) > 1
+    for one, other in zip(packed, padded, strict=True):
         torch.testing.assert_close(one, other, atol=2e-6, rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["llama-3.2-1b", "gemma-2-2b", "qwen2.5-1.5b", "phi-3-mini"])
 def test_batched_greedy_decoding_equals_one_prompt_at_a_time(checkpoints, name):
-    model = load_base(checkpoints / name, FP32, "eager" if name == "gemma-2-2b" else "sdpa")
+    model = load_base(checkpoints / name, FP32)
     tokenizer = load_tokenizer(checkpoints / name)
     prompts = tokens_for(checkpoints / name, 9)
     batched = complete(model, tokenizer, prompts)
@@ -218,7 +297,7 @@ def test_batched_greedy_decoding_equals_one_prompt_at_a_time(checkpoints, name):
 
 
 def test_a_prediction_is_cut_off_only_without_an_end(checkpoints):
-    model = load_base(checkpoints / "llama-3.2-1b", FP32, "sdpa")
+    model = load_base(checkpoints / "llama-3.2-1b", FP32)
     tokenizer = load_tokenizer(checkpoints / "llama-3.2-1b")
     prompts = tokens_for(checkpoints / "llama-3.2-1b", 6)
     for prediction in complete(model, tokenizer, prompts, {**GENERATION, "max_new_tokens": 3}):
@@ -228,7 +307,7 @@ def test_a_prediction_is_cut_off_only_without_an_end(checkpoints):
 
 def test_nothing_of_a_checkpoint_s_own_decoding_settings_is_left(checkpoints):
     """Qwen2.5 ships a repetition penalty, which greedy decoding would inherit."""
-    model = load_base(checkpoints / "qwen2.5-1.5b", FP32, "sdpa")
+    model = load_base(checkpoints / "qwen2.5-1.5b", FP32)
     assert model.generation_config.repetition_penalty == 1.05
     prompts = tokens_for(checkpoints / "qwen2.5-1.5b", 2)
     complete(model, load_tokenizer(checkpoints / "qwen2.5-1.5b"), prompts)
@@ -253,4 +332,4 @@ def test_a_checkpoint_without_safetensors_is_an_error(checkpoints, tmp_path):
     (tmp_path / "config.json").write_text((checkpoints / "llama-3.2-1b" / "config.json").read_text())
     (tmp_path / "pytorch_model.bin").write_bytes(b"pickled")
     with pytest.raises(StudyError, match="cannot be loaded"):
-        load_base(tmp_path, FP32, "sdpa")
+        load_base(tmp_path, FP32)

@@ -1,6 +1,7 @@
 """Work that was cut off goes on where it was and ends with the same bytes; memory that runs out costs no work."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -29,9 +30,7 @@ DROPOUT = {"lora": {**LORA, "dropout": 0.1}}  # so that the random numbers count
 
 def new_trainer(checkpoints, folder, **training):
     settings = {**DROPOUT, "training": {**TRAINING, "patience": 9, **training}}
-    return trainer_for(
-        checkpoints / MODEL, folder, "sdpa", tokens_for(checkpoints / MODEL, 24), settings=settings, epochs=4
-    )
+    return trainer_for(checkpoints / MODEL, folder, tokens_for(checkpoints / MODEL, 24), settings=settings, epochs=4)
 
 
 def outcome(trainer, folder):
@@ -201,13 +200,13 @@ def test_early_stopping_survives_a_stop(checkpoints, tmp_path, monkeypatch):
 # --- Memory ----------------------------------------------------------------------------------------------------------
 
 
-def out_of_memory_beyond(model, rows):
-    """Makes the model fail as CUDA does when it gets more rows than this, also in the middle of a batch's parts."""
+def out_of_memory_beyond(model, rows, count_of=lambda inputs: math.ceil(inputs["input_ids"].shape[1] / 128)):
+    """Makes the model fail as CUDA does when it gets more rows of up to 128 tokens than this."""
     calls = []
     forward = model.forward
 
     def limited(*arguments, **inputs):
-        count = len(inputs["input_ids"])
+        count = count_of(inputs)
         calls.append(count)
         if count > rows:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has ...")
@@ -226,10 +225,10 @@ def gradients(trainer, batches):
 
 def test_a_smaller_micro_batch_gives_the_same_gradients(checkpoints, tmp_path, capsys):
     samples = tokens_for(checkpoints / MODEL, 24)
-    trainer = trainer_for(checkpoints / MODEL, tmp_path, "sdpa", samples, micro_batch=4)
+    trainer = trainer_for(checkpoints / MODEL, tmp_path, samples, micro_batch=4)
     rows = list(trainer.train_dataset)
     batches = [trainer.data_collator(rows[start : start + 4]) for start in (0, 4)]
-    assert [len(batch["input_ids"]) for batch in batches] == [4, 4]
+    assert [len(batch["seq_lengths"]) for batch in batches] == [4, 4]
     losses, expected = gradients(trainer, batches)
     seen = out_of_memory_beyond(trainer.model, 1)
     found_losses, found = gradients(trainer, batches)
@@ -245,7 +244,7 @@ def test_a_smaller_micro_batch_gives_the_same_gradients(checkpoints, tmp_path, c
 
 def test_gradients_of_a_part_that_had_been_added_are_taken_back(checkpoints, tmp_path):
     """Memory may run out in the second part of a micro-batch, when the first has been added already."""
-    trainer = trainer_for(checkpoints / MODEL, tmp_path, "sdpa", tokens_for(checkpoints / MODEL, 24), micro_batch=4)
+    trainer = trainer_for(checkpoints / MODEL, tmp_path, tokens_for(checkpoints / MODEL, 24), micro_batch=4)
     rows = list(trainer.train_dataset)
     batches = [trainer.data_collator(rows[start : start + 4]) for start in (0, 4)]
     _, expected = gradients(trainer, batches)
@@ -253,7 +252,7 @@ def test_gradients_of_a_part_that_had_been_added_are_taken_back(checkpoints, tmp
     forward, calls = trainer.model.forward, []
 
     def fails_once(*arguments, **inputs):
-        calls.append(len(inputs["input_ids"]))
+        calls.append(math.ceil(inputs["input_ids"].shape[1] / 128))
         if len(calls) == 4:  # the second part of the second micro-batch
             raise torch.OutOfMemoryError("CUDA out of memory. ")
         return forward(*arguments, **inputs)
@@ -288,10 +287,10 @@ def test_one_row_that_does_not_fit_is_an_error():
 
 
 def test_generation_goes_on_with_fewer_prompts_at_once(checkpoints, tmp_path, capsys):
-    model, tokenizer = load_base(checkpoints / MODEL, FP32, "sdpa"), load_tokenizer(checkpoints / MODEL)
+    model, tokenizer = load_base(checkpoints / MODEL, FP32), load_tokenizer(checkpoints / MODEL)
     prompts = tokens_for(checkpoints / MODEL, 9)
     expected = generate(model, tokenizer, prompts, GENERATION, prompt_limit(GENERATION), tmp_path / "a")
-    seen = out_of_memory_beyond(model, 3)
+    seen = out_of_memory_beyond(model, 3, lambda inputs: len(inputs["input_ids"]))
     limit = prompt_limit(GENERATION)
     assert generate(model, tokenizer, prompts, GENERATION, limit, tmp_path / "b") == expected
     assert limit.rows == 2
@@ -304,7 +303,7 @@ def test_generation_goes_on_with_fewer_prompts_at_once(checkpoints, tmp_path, ca
 
 @pytest.mark.parametrize("tail", [b"", b'{"seconds": 1.0, "predic', b"\0\0\0\0", b"[]\n", b"\xff\n"])
 def test_generation_goes_on_after_the_last_whole_batch(checkpoints, tmp_path, capsys, tail):
-    model, tokenizer = load_base(checkpoints / MODEL, FP32, "sdpa"), load_tokenizer(checkpoints / MODEL)
+    model, tokenizer = load_base(checkpoints / MODEL, FP32), load_tokenizer(checkpoints / MODEL)
     prompts = tokens_for(checkpoints / MODEL, 9)
     settings = {**GENERATION, "batch_size": 2}
     kept = tmp_path / "kept"

@@ -54,7 +54,6 @@ CASES = [
     (["models", "gemma-2-2b", "revision"], "main", "a revision is pinned by its 40 hexadecimal digits"),
     (["models", "gemma-2-2b", "revision"], ..., "models.gemma-2-2b: the key 'revision' is missing (or give a local"),
     (["models", "gemma-2-2b", "path"], "no/such", "models.gemma-2-2b.path: there is no no/such"),
-    (["models", "gemma-2-2b", "attention"], "flash", '"flash" is not one of sdpa, eager'),
     (["runs", 0, "models"], ["gema-2-2b"], "runs[0].models: 'gema-2-2b' is unknown; did you mean 'gemma-2-2b'?"),
     (["runs", 0, "methods"], ["lora"], "runs[0].methods: 'lora' is unknown; did you mean 'qlora'?"),
     (["runs", 0, "datasets"], ["conala"], "runs[0].datasets: 'conala' is unknown; known: codealpaca-20k"),

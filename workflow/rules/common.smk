@@ -77,7 +77,7 @@ def source_of(model):
 def training_of(wildcards):
     """What fine-tuning must know of a model: a change of any of it trains the model again, a new label does not."""
     entry = config["models"][wildcards.model]
-    keys = ("attention", "batch_size", "epochs", "micro_batch", "gradient_checkpointing")
+    keys = ("batch_size", "epochs", "micro_batch", "gradient_checkpointing")
     return source_of(wildcards.model) | {key: entry[key] for key in keys if key in entry}
 
 

@@ -64,7 +64,6 @@ rule curve:
         runtime=480,
         gpu=1,
     params:
-        attention=lookup(within=config, dpath="models/{model}/attention"),
         quantization=lookup(within=config, dpath="quantization"),
         generation=lookup(within=config, dpath="generation"),
         samples=lookup(within=config, dpath="curve/samples"),

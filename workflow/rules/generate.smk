@@ -24,7 +24,6 @@ rule generate:
         runtime=240,
         gpu=1,
     params:
-        attention=lookup(within=config, dpath="models/{model}/attention"),
         quantization=lookup(within=config, dpath="quantization"),
         generation=lookup(within=config, dpath="generation"),
         work=unfinished("generate"),

@@ -10,7 +10,7 @@ with job(snakemake):
     measure_curve(
         samples=inputs.samples,
         tokens=inputs.tokens,
-        base=Base(inputs.checkpoint, params.quantization, params.attention),
+        base=Base(inputs.checkpoint, params.quantization),
         checkpoints=inputs.checkpoints,
         settings=params.generation,
         count=params.samples,

@@ -8,7 +8,7 @@ with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
     generate_predictions(
         tokens=inputs.tokens,
-        base=Base(inputs.checkpoint, params.quantization, params.attention),
+        base=Base(inputs.checkpoint, params.quantization),
         adapter=inputs.adapter or None,
         settings=params.generation,
         code=params.code,

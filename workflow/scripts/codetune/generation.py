@@ -42,16 +42,14 @@ class Base:
     Attributes:
         checkpoint: Folder of the checkpoint.
         quantization: The config's `quantization`.
-        attention: `sdpa` or `eager`.
     """
 
     checkpoint: str
     quantization: dict[str, Any]
-    attention: str
 
     def load(self) -> Any:
         """The model in 4 bits."""
-        return load_base(self.checkpoint, self.quantization, self.attention)
+        return load_base(self.checkpoint, self.quantization)
 
     def identity(self) -> dict[str, Any]:
         """What tells it from other models, and its checkpoint's origin and hash."""

@@ -28,15 +28,15 @@ def device() -> str:
     return "cuda:0" if torch.cuda.is_available() else "cpu"
 
 
-def load_base(folder: str | Path, quantization: dict[str, Any], attention: str) -> PreTrainedModel:
+def load_base(folder: str | Path, quantization: dict[str, Any]) -> PreTrainedModel:
     """Loads a checkpoint with its linear layers quantised to 4 bits (QLoRA; the paper's section 3.3.3).
 
-    Embeddings, norms and the output layer stay in the compute type.
+    Embeddings, norms and the output layer stay in the compute type. transformers chooses the attention: sdpa, or eager
+    for models whose scores are capped (Gemma-2).
 
     Args:
         folder: Checkpoint folder; only safetensors and no code of its own are loaded from it.
         quantization: The config's `quantization`.
-        attention: `sdpa` or `eager`.
 
     Returns:
         The frozen model, in evaluation mode, on this process's device.
@@ -58,7 +58,6 @@ def load_base(folder: str | Path, quantization: dict[str, Any], attention: str) 
             quantization_config=recipe,
             dtype=dtype,
             device_map={"": device()},
-            attn_implementation=attention,
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,

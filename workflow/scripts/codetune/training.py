@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import trl.trainer.utils
 from datasets import Dataset
 from peft import LoraConfig
 from transformers import PrinterCallback, TrainerCallback
@@ -17,6 +18,7 @@ from trl import SFTConfig, SFTTrainer
 
 from codetune import records
 from codetune.architectures import steps_per_epoch
+from codetune.attention import Packed, candidates
 from codetune.cards import model_card
 from codetune.errors import StudyError
 from codetune.files import atomic, link_or_copy, read_json, remove, write_json, write_jsonl, write_text
@@ -27,6 +29,10 @@ from codetune.tokens import TokenSample, load_tokenizer, pack, read_tokens
 from codetune.unfinished import is_whole, remove_except, save_sealed, unfinished_work
 
 IGNORED = -100  # label of a token that does not count in the loss
+# The library scores the positions with a label alone, but where there is no GPU all of them: for devices that compile
+# anew for every shape. A CPU does not.
+trl.trainer.utils._use_triton = lambda _device: True
+
 ADAPTER_FILES = ("adapter_config.json", ADAPTER)
 
 
@@ -88,8 +94,8 @@ def finetune(
         code: Hash of the code: what other code left unfinished is not used.
 
     Raises:
-        StudyError: The checkpoint cannot be loaded, its attention lets packed samples see one another, one sequence
-            does not fit into memory, or the training diverged.
+        StudyError: The checkpoint cannot be loaded, no attention keeps packed samples apart, one sequence does not fit
+            into memory, or the training diverged.
         Stopped: The process was asked to end; the training done so far is saved.
     """
     set_determinism(seed)
@@ -103,13 +109,11 @@ def finetune(
         "packages": records.environment()["packages"],
     }
     with unfinished_work(outputs.work, identity) as work:
-        base = load_base(inputs.checkpoint, settings["quantization"], model["attention"])
-        train = read_tokens(inputs.train)
-        check_isolation(base, train)
+        base = load_base(inputs.checkpoint, settings["quantization"])
         trainer = make_trainer(
             base,
             load_tokenizer(inputs.checkpoint),
-            {"train": train, "validation": read_tokens(inputs.validation)},
+            {"train": read_tokens(inputs.train), "validation": read_tokens(inputs.validation)},
             read_json(inputs.stats)["parts"]["validation"]["bytes_of_completions"],
             work,
             model,
@@ -133,7 +137,12 @@ def make_trainer(
     settings: dict[str, Any],
     seed: int,
 ) -> "QLoraTrainer":
-    """TRL's trainer with the paper's settings, a fresh adapter in fp32, and the study's way of evaluating."""
+    """TRL's trainer with the paper's settings, a fresh adapter in fp32, and the study's way of evaluating.
+
+    Raises:
+        StudyError: No attention keeps the packed samples apart.
+    """
+    choose_attention(base, tokens["train"])
     sets = {part: pack_samples(samples, settings["max_length"]) for part, samples in tokens.items()}
     epoch = steps_per_epoch(len(sets["train"]), model["batch_size"])
     training, lora = settings["training"], settings["lora"]
@@ -169,7 +178,7 @@ def make_trainer(
         train_dataset=sets["train"],
         eval_dataset=sets["validation"],
         processing_class=tokenizer,
-        data_collator=PackedCollator(tokenizer.pad_token_id or 0),
+        data_collator=collate,
         peft_config=LoraConfig(
             r=lora["r"],
             lora_alpha=lora["alpha"],
@@ -210,28 +219,30 @@ def pack_samples(samples: list[TokenSample], capacity: int) -> Dataset:
     return Dataset.from_dict(rows)
 
 
-@dataclass(frozen=True)
-class PackedCollator:
-    """Stacks packed sequences as rows of one batch.
+def collate(sequences: list[dict[str, list[int]]]) -> dict[str, Any]:
+    """Lays packed sequences end to end: no padding.
 
-    Positions restart with each sample and no attention mask is given: from that, transformers builds a mask that keeps
-    the samples of a row apart. Padding behind a row counts as samples of one token each.
+    Returns:
+        `input_ids`, `labels` and `position_ids`, which restart with each sample, of shape (1, tokens); and
+        `seq_lengths`, the lengths of the samples of each sequence.
     """
+    flat = {key: [value for sequence in sequences for value in sequence[key]] for key in ("input_ids", "labels")}
+    lengths = [sequence["seq_lengths"] for sequence in sequences]
+    positions = torch.cat([torch.arange(length) for sequence in lengths for length in sequence])
+    return {
+        **{key: torch.tensor([values]) for key, values in flat.items()},
+        "position_ids": positions[None],
+        "seq_lengths": lengths,
+    }
 
-    pad_token_id: int
 
-    def __call__(self, examples: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
-        """Returns `input_ids`, `labels` and `position_ids`, each of shape (rows, longest row)."""
-        shape = (len(examples), max(len(example["input_ids"]) for example in examples))
-        ids = torch.full(shape, self.pad_token_id)
-        labels = torch.full(shape, IGNORED)
-        positions = torch.zeros(shape, dtype=torch.long)
-        for row, example in enumerate(examples):
-            length = len(example["input_ids"])
-            ids[row, :length] = torch.tensor(example["input_ids"])
-            labels[row, :length] = torch.tensor(example["labels"])
-            positions[row, :length] = torch.cat([torch.arange(n) for n in example["seq_lengths"]])
-        return {"input_ids": ids, "labels": labels, "position_ids": positions}
+def choose(batch: dict[str, Any], sequences: slice) -> dict[str, Any]:
+    """Some of the packed sequences of a batch, as the model takes them."""
+    lengths: list[list[int]] = batch["seq_lengths"]
+    start = sum(map(sum, lengths[: sequences.start]))
+    chosen = [length for sequence in lengths[sequences] for length in sequence]
+    tensors = {key: value[:, start : start + sum(chosen)] for key, value in batch.items() if key != "seq_lengths"}
+    return {**tensors, "packed": Packed(chosen, batch["input_ids"].device)}
 
 
 class TrainingOver(Exception):  # noqa: N818
@@ -365,9 +376,7 @@ class QLoraTrainer(SFTTrainer):  # type: ignore[misc]
             remove(state)
         return None
 
-    def training_step(
-        self, model: Any, inputs: dict[str, torch.Tensor], num_items_in_batch: Any = None
-    ) -> torch.Tensor:
+    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
         """Adds up the gradients of one micro-batch, in parts if it does not fit into memory as a whole."""
         self.stop_if_asked()
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -378,13 +387,11 @@ class QLoraTrainer(SFTTrainer):  # type: ignore[misc]
             for parameter, gradient in zip(parameters, before, strict=True):
                 parameter.grad = None if gradient is None else gradient.clone()
 
-        def part(rows: slice) -> torch.Tensor:
-            loss: torch.Tensor = compute(
-                model, {name: tensor[rows] for name, tensor in inputs.items()}, num_items_in_batch
-            )
+        def part(sequences: slice) -> torch.Tensor:
+            loss: torch.Tensor = compute(model, choose(inputs, sequences), num_items_in_batch)
             return loss
 
-        return torch.stack(self.limit.map(part, len(inputs["input_ids"]), undo)).sum()
+        return torch.stack(self.limit.map(part, len(inputs["seq_lengths"]), undo)).sum()
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Mean negative log-likelihood of the validation completions, in nats a token and bits a byte.
@@ -401,18 +408,17 @@ class QLoraTrainer(SFTTrainer):  # type: ignore[misc]
         self.log(dict(metrics))
         return metrics
 
-    def _sums(self, batch: dict[str, torch.Tensor]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    def _sums(self, batch: dict[str, Any]) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Negative log-likelihood and number of tokens of each part of a batch."""
         self.stop_if_asked()
         inputs = self._prepare_inputs(batch)
 
-        def part(rows: slice) -> tuple[torch.Tensor, torch.Tensor]:
+        def part(sequences: slice) -> tuple[torch.Tensor, torch.Tensor]:
             with self.compute_loss_context_manager():
-                rows_of = {name: tensor[rows] for name, tensor in inputs.items()}
-                outputs = self.model(**rows_of, use_cache=False, fused_lm_head=True)
+                outputs = self.model(**choose(inputs, sequences), use_cache=False, fused_lm_head=True)
             return -outputs.log_probs.sum(dtype=torch.float64), outputs.label_mask.sum()
 
-        return self.limit.map(part, len(inputs["input_ids"]), undo=lambda: None)
+        return self.limit.map(part, len(inputs["seq_lengths"]), undo=lambda: None)
 
     def spent(self) -> dict[str, float]:
         """Time spent in training, evaluations included, and in evaluations alone, and energy; over all attempts."""
@@ -472,38 +478,47 @@ def log_row(row: dict[str, Any]) -> dict[str, Any]:
     return {"step": row["step"], "epoch": round(row.get("epoch", 0.0), 4), **kept}
 
 
-def check_isolation(model: Any, samples: list[TokenSample]) -> None:
-    """Checks on the model and device at hand that packed samples do not see one another.
+def choose_attention(model: Any, samples: list[TokenSample]) -> None:
+    """Gives a model the fastest attention for packed samples that is right for it on this device, as tried on it.
 
-    The logits of a sample must not change at all when its neighbour in the row does, and must be those of the sample
-    alone up to the rounding of the compute type (relative errors below 0.02 in bf16).
+    The logits of a sample must not change at all when its neighbour in the row does, and must be those that the
+    library's own attention gives the sample alone, up to the rounding of the compute type (relative errors below 0.02
+    in bf16).
 
     Raises:
-        StudyError: They do see one another.
+        StudyError: None is right.
     """
-    first, second = sorted(samples, key=len)[:2]
+    middle = len(samples) // 2
+    first, second = sorted(samples, key=len)[middle - 1 : middle + 1]
     other = TokenSample(first.id, first.prompt[::-1], first.completion[::-1])
     with _evaluating(model), torch.no_grad():
-        logits = [_logits_of_last(model, row) for row in ([first, second], [other, second], [second])]
-    leak, error = (((logits[0] - logits[i]).norm() / logits[i].norm()).item() for i in (1, 2))
-    print(f"isolation of packed samples: {leak:.1e} with another neighbour, {error:.1e} alone (relative)", flush=True)
-    if not (leak < 1e-4 and error < 0.05):
-        raise StudyError(
-            f"packed samples see one another (relative change of the logits: {leak:.1e} with another neighbour, "
-            f"{error:.1e} alone). Choose another 'attention' for this model in the config: eager is right for all."
-        )
+        alone = model(input_ids=_row([second]), use_cache=False).logits[0].float()
+        for name in candidates(model.dtype, device()):
+            model.set_attn_implementation(name)
+            try:
+                logits, changed = (_logits_of_last(model, row) for row in ([first, second], [other, second]))
+            except RuntimeError as error:
+                print(f"attention {name}: cannot be had ({str(error).splitlines()[0]})", flush=True)
+                continue
+            leak, rounding = (((logits - x).norm() / x.norm()).item() for x in (changed, alone))
+            print(f"attention {name}: {leak:.1e} with another neighbour, {rounding:.1e} alone (relative)", flush=True)
+            if leak < 1e-4 and rounding < 0.05:
+                return
+    raise StudyError("no attention keeps the packed samples of this model apart: see the log")
+
+
+def _row(samples: list[TokenSample]) -> torch.Tensor:
+    """The ids of some samples in a row; shape (1, tokens)."""
+    return torch.tensor([[token for s in samples for token in s.prompt + s.completion]], device=device())
 
 
 def _logits_of_last(model: Any, samples: list[TokenSample]) -> torch.Tensor:
     """Logits of the last of some samples packed into one row, in their order; shape (tokens, vocabulary)."""
-    ids = [token for sample in samples for token in sample.prompt + sample.completion]
-    positions = [position for sample in samples for position in range(len(sample))]
-    logits = model(
-        input_ids=torch.tensor([ids], device=device()),
-        position_ids=torch.tensor([positions], device=device()),
-        use_cache=False,
-    ).logits[0]
-    return logits[-len(samples[-1]) :].float()
+    lengths = [len(sample) for sample in samples]
+    positions = torch.cat([torch.arange(length, device=device()) for length in lengths])[None]
+    packed = Packed(lengths, device())
+    logits = model(input_ids=_row(samples), position_ids=positions, packed=packed, use_cache=False).logits[0]
+    return logits[-lengths[-1] :].float()
 
 
 @contextmanager
@@ -555,6 +570,7 @@ def _record(trainer: QLoraTrainer, identity: dict[str, Any]) -> dict[str, Any]:
             "trainable": sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
             "dtype": "float32",
         },
+        "attention": trainer.model.config._attn_implementation,
         "data": {
             "packed_sequences": len(trainer.train_dataset),
             "tokens": tokens,
