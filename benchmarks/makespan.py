@@ -15,6 +15,7 @@ import heapq
 import io
 import json
 import statistics
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -308,18 +309,28 @@ class Recorded:
 
     def wall_time(self) -> float:
         """Seconds from the start of the study's first job to the end of its last."""
-        ends = {job.benchmark: (ROOT / job.benchmark).stat().st_mtime for job in self.jobs if job.benchmark}
-        starts = [ends[job.benchmark] - job.seconds for job in self.jobs if job.benchmark]
-        return max(ends.values()) - min(starts)
+        starts, ends = zip(*(self._interval(job) for job in self.jobs if job.benchmark), strict=True)
+        return float(max(ends) - min(starts))
 
-    def cores(self) -> int:
-        """Of the machine that ran the study."""
-        return int(self._record(self.gpu_jobs[0], "generation")["environment"]["cores"])
+    def machine(self) -> dict[str, int]:
+        """Cores of the machine, and the most GPU jobs that ran at once; no GPUs where it has none."""
+        environment = self._record(self.gpu_jobs[0], "generation")["environment"]
+        intervals = [self._interval(job) for job in self.gpu_jobs]
+        at_once = max(sum(start <= other < end for start, end in intervals) for other, _ in intervals)
+        return {"gpus": at_once if environment["gpus"] else 0, "cores": environment["cores"]}
+
+    def _interval(self, job: Job) -> tuple[float, float]:
+        assert job.benchmark is not None
+        end = (ROOT / job.benchmark).stat().st_mtime
+        return end - job.seconds, end
 
     def _measured(self, job: Job) -> float:
         if job.benchmark is None:
             return 0.0
-        with (ROOT / job.benchmark).open(encoding="utf-8") as stream:
+        path = ROOT / job.benchmark
+        if not path.exists():
+            sys.exit(f"error: there is no {path}: --recorded needs the results of a finished study; finish it first")
+        with path.open(encoding="utf-8") as stream:
             return float(next(csv.DictReader(stream, delimiter="\t"))["s"])
 
     def _seconds_of_work(self, job: Job) -> float:
@@ -377,13 +388,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="the result, as JSON")
     parser.add_argument("--recorded", type=Path, nargs="*", metavar="CONFIG", help="overlays of a finished study")
     arguments = parser.parse_args()
+    for path in arguments.recorded or ():
+        if not path.is_file():
+            parser.error(f"there is no file {path}")
     if arguments.recorded is not None:
         study = Recorded(arguments.recorded)
         facts: dict[str, Any] = {"jobs": compare(study)}
-        own = simulate(study.jobs, gpus=0, cores=study.cores())
-        print(
-            f"\non {study.cores()} cores without a GPU: {own.seconds:.0f} s simulated, {study.wall_time():.0f} s taken"
-        )
+        machine = study.machine()
+        own = {"simulated": simulate(study.jobs, **machine).seconds, "taken": study.wall_time(), **machine}
+        print("\n{cores} cores, {gpus} GPUs: {simulated:.0f} s simulated, {taken:.0f} s taken".format(**own))
+        facts["study"] = own
         cases = {"the finished study, its jobs as long as they were": (study.jobs, {})}
     else:
         facts = {}
