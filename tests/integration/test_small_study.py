@@ -202,7 +202,7 @@ def test_an_edited_model_entry_reruns_its_branch_alone(study):
 
 def test_a_new_label_redraws_and_trains_nothing(study):
     config = yaml.safe_load((study / "small.yaml").read_text())
-    config["models"]["gemma-2-2b"] |= {"label": "Gemma", "license": "another"}
+    config["models"]["gemma-2-2b"] |= {"label": "Gemma", "license": "another", "parameters": 9.9}
     (study / "edited.yaml").write_text(yaml.safe_dump(config))
     jobs = plan("--workflow-profile", "profiles/local", "--configfile", "edited.yaml", cwd=study)
     assert not jobs.keys() & {"finetune", "generate", "curve", "score", "tokenize"}
@@ -219,6 +219,28 @@ def test_figures_are_redrawn_without_torch_or_gpu(study, tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert figure.read_bytes() == before
+
+
+def test_the_cost_model_is_compared_with_what_the_jobs_took(study, tmp_path):
+    for path in study.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    shutil.copytree(ROOT / "benchmarks", tmp_path / "benchmarks")
+    command = ["benchmarks/makespan.py", "--out", "out.json", "--recorded", "small.yaml"]
+    done = subprocess.run([BIN / "python", *command], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    jobs = json.loads((tmp_path / "out.json").read_text())["jobs"]
+    assert sorted(row["job"].split()[0] for row in jobs) == ["curve"] * 2 + ["finetune"] * 2 + ["generate"] * 6
+    for row in jobs:
+        rule, *wildcards = row["job"].split()
+        recorded = next(
+            csv.DictReader(
+                (study / f"results/benchmarks/{rule}/{{}}/{{}}/{{}}/seed{{}}.tsv".format(*wildcards)).open(),
+                delimiter="\t",
+            )
+        )
+        assert row["recorded"] == float(recorded["s"])
+    trained = [row for row in jobs if row["job"].startswith("finetune")]
+    assert 0.5 < sum(row["predicted"] for row in trained) / sum(row["recorded"] for row in trained) < 2
 
 
 def test_the_same_command_twice_gives_the_same_bytes(study, tmp_path, checkpoints, records):

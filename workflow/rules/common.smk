@@ -58,6 +58,27 @@ def unfinished(stage):
     return f"{config['results']}/runs/{RUN}/unfinished/{stage}"
 
 
+# What starts first, of all that could: what GPU jobs wait for; what takes seconds (0, where a rule says nothing); then the
+# GPU jobs, by stage. Of one stage it is the largest model's: a long job left for the end would run alone.
+
+
+def before_gpu_jobs(wildcards):
+    """Priority of what a model's GPU jobs wait for: the models to train come before those that are only compared."""
+    tuned = wildcards.model in [run.model for run in TUNED]
+    return (2000 if tuned else 1000) + config["models"][wildcards.model]["parameters"]
+
+
+def gpu_jobs(stage):
+    """Priority of a stage's GPU jobs, the largest model's first; below 0, since no light rule should wait for them."""
+    return lambda wildcards: stage + config["models"][wildcards.model]["parameters"]
+
+
+# One checkpoint at a time, unless told otherwise. All at once the smallest would be there first, its training would take
+# the GPU, and the longest training would start last.
+if "downloads" not in workflow.global_resources:
+    workflow.register_resource("downloads", 1)
+
+
 def template_of(wildcards):
     """The model's own choice of template, else the study's."""
     return config["models"][wildcards.model].get("template", config["tokenization"]["template"])

@@ -12,6 +12,7 @@ rule download_dataset:
         "<logs>/download_dataset/{dataset}.log",
     benchmark:
         "<benchmarks>/download_dataset/{dataset}.tsv"
+    priority: 3000  # all wait for it
     localrule: True
     conda:
         "../../envs/download.yaml"
@@ -42,6 +43,7 @@ rule split:
         "<logs>/split/{dataset}.log",
     benchmark:
         "<benchmarks>/split/{dataset}.tsv"
+    priority: 3000
     localrule: True  # seconds: less than a queue takes
     conda:
         "../../envs/analysis.yaml"

@@ -24,6 +24,7 @@ rule finetune:
         f"<logs>/finetune/{RUN}.log",
     benchmark:
         f"<benchmarks>/finetune/{RUN}.tsv"
+    priority: gpu_jobs(-1000)
     conda:
         "../../envs/train.yaml"
     threads: lookup(within=config, dpath="threads/training")
@@ -56,6 +57,7 @@ rule curve:
         f"<logs>/curve/{RUN}.log",
     benchmark:
         f"<benchmarks>/curve/{RUN}.tsv"
+    priority: gpu_jobs(-2000)
     conda:
         "../../envs/train.yaml"
     threads: lookup(within=config, dpath="threads/generation")

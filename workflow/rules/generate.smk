@@ -16,6 +16,7 @@ rule generate:
         f"<logs>/generate/{RUN}.log",
     benchmark:
         f"<benchmarks>/generate/{RUN}.tsv"
+    priority: gpu_jobs(-3000)
     conda:
         "../../envs/train.yaml"
     threads: lookup(within=config, dpath="threads/generation")

@@ -12,6 +12,7 @@ rule download_tokenizer:
         "<logs>/download_tokenizer/{model}.log",
     benchmark:
         "<benchmarks>/download_tokenizer/{model}.tsv"
+    priority: before_gpu_jobs
     localrule: True
     conda:
         "../../envs/download.yaml"
@@ -37,6 +38,7 @@ rule download_model:
         "<logs>/download_model/{model}.log",
     benchmark:
         "<benchmarks>/download_model/{model}.tsv"
+    priority: before_gpu_jobs
     localrule: True
     conda:
         "../../envs/download.yaml"
@@ -45,6 +47,7 @@ rule download_model:
         mem_mb=2000,
         runtime=240,
         gpu=0,
+        downloads=1,
     params:
         source=lambda wildcards: source_of(wildcards.model),
         weights=True,

@@ -19,6 +19,7 @@ rule tokenize:
         "<logs>/tokenize/{dataset}/{model}.log",
     benchmark:
         "<benchmarks>/tokenize/{dataset}/{model}.tsv"
+    priority: before_gpu_jobs
     conda:
         "../../envs/tokenize.yaml"
     threads: 1  # a job of 2 would wait for two free cores, and hold up the training behind it
