@@ -10,6 +10,7 @@ from codetune.prompts import FIXED_DATE, Template, clean_completion
 from codetune.samples import Sample, clean, read_records
 from codetune.tokens import (
     TokenSample,
+    _shared_start,
     encode,
     load_tokenizer,
     pack,
@@ -122,13 +123,18 @@ def test_what_a_chat_template_trims_is_trimmed(checkpoints):
         assert rendered == [f"{s.request.strip() if trims else s.request}<end_of_turn>" for s in ODD[:2]]
 
 
-def test_a_tokenizer_that_marks_the_start_of_a_text_is_not_cut(checkpoints):
-    """Only the first word of a text gets its mark here: after a cut there would be one more."""
+@pytest.mark.parametrize("marks", [False, True])
+def test_what_all_prompts_begin_with_is_cut_off_unless_the_tokenizer_marks_the_start_of_a_text(checkpoints, marks):
+    """Where only the first word of a text gets a mark, there would be one more after a cut."""
     from tokenizers.pre_tokenizers import Metaspace
 
     tokenizer = load_tokenizer(checkpoints / "llama-3.2-1b")
-    tokenizer.backend_tokenizer.pre_tokenizer = Metaspace("\u0120", prepend_scheme="first")
+    tokenizer.chat_template = "User<|eot|>{{ messages[0]['content'] }}<|eot|>"
+    tokenizer.chat_template += "{% if messages|length > 1 %}{{ messages[1]['content'] }}<|eot|>{% endif %}"
+    if marks:
+        tokenizer.backend_tokenizer.pre_tokenizer = Metaspace("\u0120", prepend_scheme="first")
     template = Template("chat", tokenizer)
+    assert _shared_start([template.prompt(sample) for sample in ODD], tokenizer) == (0 if marks else len("User<|eot|>"))
     for sample, tokens in zip(ODD, encode(ODD, tokenizer, template), strict=True):
         assert tokens.prompt == tokenizer(template.prompt(sample), add_special_tokens=False)["input_ids"]
 

@@ -125,11 +125,12 @@ def _shared_start(prompts: list[str], tokenizer: Any) -> int:
     special tokens before all else, so that what stands before and after the cut can be tokenised apart. Where it yet
     treats the start of a text in a way of its own, there is no cut.
     """
-    common = os.path.commonprefix([min(prompts), max(prompts)])  # noqa: RUF071  # texts, no paths
+    ends = [min(prompts), max(prompts)]
+    common = os.path.commonprefix(ends)  # noqa: RUF071  # texts, no paths
     special = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
     cut = max((common.rfind(token) + len(token) for token in special if token in common), default=0)
-    start, rest, whole = _ids([prompts[0][:cut], prompts[0][cut:], prompts[0]], tokenizer)
-    return cut if start + rest == whole else 0
+    start, *rests = _ids([common[:cut], *(prompt[cut:] for prompt in ends)], tokenizer)
+    return cut if [start + rest for rest in rests] == _ids(ends, tokenizer) else 0
 
 
 def _ids(texts: list[str], tokenizer: Any, add_special_tokens: bool = False) -> list[list[int]]:
