@@ -2,15 +2,18 @@
 
 import json
 import random
+import sys
+from importlib.metadata import version
 
 import pytest
 from codebleu import calc_codebleu
 from codetune.errors import StudyError
 from codetune.metrics import length_class, metrics, score_predictions, scores_of
 from codetune.parsing import parses
-from codetune.rouge import code_rouge_l, rouge_l
+from codetune.rouge import DEFINITION, code_rouge_l, rouge_l, words
 from codetune.samples import Sample
 from conftest import ROOT
+from rouge_score import tokenize
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import BLEU, CHRF
 
@@ -39,6 +42,38 @@ def test_real_pairs_score_as_with_rouge_score(real):
     outputs = [r["output"] for r in json.loads((real / "codealpaca" / "code_alpaca_20k.json").read_text())]
     rng = random.Random(1)
     check((rng.choice(outputs), rng.choice(outputs)) for _ in range(2000))
+
+
+def test_the_definition_is_the_installed_package_s():
+    assert f"rouge-score {version('rouge-score')}" == DEFINITION
+
+
+def check_words(texts):
+    for text in texts:
+        assert [word.decode() for word in words(text)] == tokenize.tokenize(text, None)
+
+
+@pytest.mark.parametrize("context", ["a{}B1 ", " {} ", "{0}{0}", "Z{}\n", "\u03a3{}"])
+def test_every_character_splits_as_with_rouge_score(context):
+    step = 4096
+    starts = range(0, sys.maxunicode + 1, step)
+    check_words("".join(context.format(chr(c)) for c in range(start, start + step)) for start in starts)
+
+
+def test_two_characters_outside_ascii_make_letters():
+    assert words("4\u212ax") == [b"4kx"]
+    assert words("\u0130x") == [b"i", b"x"]
+
+
+def test_random_texts_split_as_with_rouge_score():
+    rng = random.Random(4)
+    odd = "aZ09_ \n\t\x00?\x1c\u00a0\u0130\u0131\u017f\u212a\u03a3\u1e9e\ufb01\uff21\u2028\ud800\U0001f600"
+    check_words("".join(rng.choices(odd, k=rng.randint(0, 40))) for _ in range(20_000))
+
+
+def test_real_texts_split_as_with_rouge_score(real):
+    records = json.loads((real / "codealpaca" / "code_alpaca_20k.json").read_text())
+    check_words(text for record in records for text in record.values())
 
 
 def write(path, rows):

@@ -6,10 +6,11 @@ import sys
 
 import pytest
 from codetune.errors import StudyError
-from codetune.prompts import Template, clean_completion
-from codetune.samples import Sample
+from codetune.prompts import FIXED_DATE, Template, clean_completion
+from codetune.samples import Sample, clean, read_records
 from codetune.tokens import (
     TokenSample,
+    _shared_start,
     encode,
     load_tokenizer,
     pack,
@@ -62,6 +63,100 @@ def test_the_begin_token_stands_where_the_model_wants_it(checkpoints, model):
     assert tokenizer.bos_token_id not in tokens.completion
 
 
+def check_chat_ids(samples, tokenizer):
+    """The ids are those of two calls of `apply_chat_template` a sample, as peers make them."""
+    date = {"date_string": FIXED_DATE}
+    for sample, tokens in zip(samples, encode(samples, tokenizer, Template("chat", tokenizer)), strict=True):
+        asked = [{"role": "user", "content": sample.request}]
+        told = [*asked, {"role": "assistant", "content": sample.output}]
+        prompt = tokenizer.apply_chat_template(asked, add_generation_prompt=True, **date)["input_ids"]
+        whole = tokenizer.apply_chat_template(told, **date)["input_ids"]
+        assert tokens.prompt == prompt
+        assert tokens.prompt + tokens.completion == whole[: len(tokens)]
+
+
+def check_paper_ids(samples, tokenizer):
+    for sample, tokens in zip(samples, encode(samples, tokenizer, Template("paper", tokenizer)), strict=True):
+        assert tokens.prompt == tokenizer(f"<|user|> {sample.request} <|end|> <|assistant|>")["input_ids"]
+        assert tokens.completion[:-1] == tokenizer(f" {sample.output} <|end|>", add_special_tokens=False)["input_ids"]
+
+
+ODD = [
+    Sample(0, "  Sort", "", "x"),
+    Sample(1, "Sort \n\n", "", "x"),
+    Sample(2, "<|end|><|eot_id|><end_of_turn>{{ 1 }}", "\u4f60\u597d <bos>", "x"),
+    Sample(3, "", "", "x"),
+]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_fast_way_gives_the_ids_of_the_slow_one(checkpoints, records, model):
+    samples, _ = clean(records)
+    tokenizer = load_tokenizer(checkpoints / model)
+    check_chat_ids([*ODD, *samples], tokenizer)
+    check_chat_ids(samples[:1], tokenizer)
+    check_paper_ids([*ODD, *samples], tokenizer)
+
+
+@pytest.mark.parametrize("name", REAL_TOKENIZERS)
+def test_the_fast_way_gives_the_ids_of_the_slow_one_on_real_tokenizers(real, name):
+    samples, _ = clean(read_records(real / "codealpaca" / "code_alpaca_20k.json"))
+    tokenizer = load_tokenizer(real / "tokenizers" / name)
+    check_chat_ids([*ODD, *samples[::10]], tokenizer)
+    check_paper_ids([*ODD, *samples[::10]], tokenizer)
+
+
+def test_a_chat_template_that_changes_requests_is_an_error(checkpoints):
+    tokenizer = load_tokenizer(checkpoints / "qwen2.5-1.5b")
+    for change in ("upper", "e", "replace('{', '')"):
+        tokenizer.chat_template = f"{{{{ messages[0]['content'] | {change} }}}}<|im_end|>"
+        with pytest.raises(StudyError, match="changes what a user writes"):
+            Template("chat", tokenizer).prompt(SAMPLE)
+
+
+def test_what_a_chat_template_trims_is_trimmed(checkpoints):
+    tokenizer = load_tokenizer(checkpoints / "gemma-2-2b")
+    for content in ("messages[0]['content']", "messages[0]['content'] | trim"):
+        tokenizer.chat_template = f"{{{{ {content} }}}}<end_of_turn>"
+        rendered = [Template("chat", tokenizer).prompt(sample) for sample in ODD[:2]]
+        trims = "trim" in content
+        assert rendered == [f"{s.request.strip() if trims else s.request}<end_of_turn>" for s in ODD[:2]]
+
+
+@pytest.mark.parametrize("marks", [False, True])
+def test_what_all_prompts_begin_with_is_cut_off_unless_the_tokenizer_marks_the_start_of_a_text(checkpoints, marks):
+    """Where only the first word of a text gets a mark, there would be one more after a cut."""
+    from tokenizers.pre_tokenizers import Metaspace
+
+    tokenizer = load_tokenizer(checkpoints / "llama-3.2-1b")
+    tokenizer.chat_template = "User<|eot|>{{ messages[0]['content'] }}<|eot|>"
+    tokenizer.chat_template += "{% if messages|length > 1 %}{{ messages[1]['content'] }}<|eot|>{% endif %}"
+    if marks:
+        tokenizer.backend_tokenizer.pre_tokenizer = Metaspace("\u0120", prepend_scheme="first")
+    template = Template("chat", tokenizer)
+    assert _shared_start([template.prompt(sample) for sample in ODD], tokenizer) == (0 if marks else len("User<|eot|>"))
+    for sample, tokens in zip(ODD, encode(ODD, tokenizer, template), strict=True):
+        assert tokens.prompt == tokenizer(template.prompt(sample), add_special_tokens=False)["input_ids"]
+
+
+def test_a_tokenizer_written_in_python_serves_too(checkpoints):
+    class Slow:
+        is_fast = False
+
+        def __init__(self, tokenizer):
+            self.tokenizer = tokenizer
+
+        def __getattr__(self, name):
+            assert name != "backend_tokenizer"
+            return getattr(self.tokenizer, name)
+
+        def __call__(self, *args, **options):
+            return self.tokenizer(*args, **options)
+
+    tokenizer = load_tokenizer(checkpoints / "gemma-2-2b")
+    check_chat_ids([SAMPLE, *ODD], Slow(tokenizer))
+
+
 @pytest.mark.parametrize("name", REAL_TOKENIZERS)
 @pytest.mark.parametrize("template", ["paper", "chat"])
 def test_real_tokenizers_round_trip_and_end(real, name, template):
@@ -82,8 +177,6 @@ def test_no_prompt_holds_today_s_date(real):
 
 def test_packing_gives_steps_of_the_order_of_table_1(real):
     """15 steps an epoch at batch 160 for Llama-1B there; unpacked there would be about 125."""
-    from codetune.samples import clean, read_records
-
     tokenizer = load_tokenizer(real / "tokenizers" / "llama-3.2")
     samples, _ = clean(read_records(real / "codealpaca" / "code_alpaca_20k.json"))
     tokens = encode(samples, tokenizer, Template("chat", tokenizer))

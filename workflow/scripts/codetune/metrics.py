@@ -7,7 +7,7 @@ a mean over samples and a corpus score such as BLEU's are resampled, averaged an
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import version
 from typing import Any
 
@@ -18,7 +18,7 @@ from codetune.errors import StudyError
 from codetune.files import read_json, read_jsonl, write_json, write_jsonl
 from codetune.languages import guess_language
 from codetune.parsing import GRAMMARS, parses
-from codetune.rouge import RougeL, code_rouge_l, rouge_l
+from codetune.rouge import DEFINITION, RougeL, code_rouge_l, rouge_l
 from codetune.samples import Sample, read_samples
 
 LENGTHS = (("up to 50", 50), ("51 to 150", 150), ("151 to 400", 400), ("over 400", None))  # characters of the reference
@@ -60,6 +60,10 @@ def _average(label: str, signature: str, value: Callable[[Sample, str, str], flo
     return Metric(label, signature, measure, _mean)
 
 
+# A pair is compared once for the three metrics that are parts of its ROUGE-L, one after the other.
+_rouge_l = lru_cache(maxsize=1)(rouge_l)
+
+
 def _rouge(label: str, part: str, compare: Callable[[str, str], RougeL], signature: str) -> Metric:
     return _average(label, signature, lambda sample, text, _: float(getattr(compare(sample.output, text), part)))
 
@@ -81,16 +85,16 @@ def metrics() -> dict[str, Metric]:
     """Every metric by its name in the config and in files. The first is the paper's."""
     from sacrebleu.metrics import BLEU, CHRF
 
-    standard = f"tokens:letters and digits|case:lower|stemmer:no|version:rouge-score {version('rouge-score')}"
+    standard = f"tokens:letters and digits|case:lower|stemmer:no|version:{DEFINITION}"
     code = "tokens:names, numbers, each other character|case:kept|LCS as in ROUGE-L"
     parsers = ", ".join(f"{language} {version(package.replace('_', '-'))}" for language, package in GRAMMARS.items())
     bleu, chrf = BLEU(), CHRF()
     for metric in (bleu, chrf):
         metric.corpus_score(["a"], [["a"]])  # its signature is whole once something has been scored
     return {
-        "rouge_l": _rouge("ROUGE-L", "f1", rouge_l, f"F1|{standard}"),
-        "rouge_l_precision": _rouge("ROUGE-L precision", "precision", rouge_l, f"precision|{standard}"),
-        "rouge_l_recall": _rouge("ROUGE-L recall", "recall", rouge_l, f"recall|{standard}"),
+        "rouge_l": _rouge("ROUGE-L", "f1", _rouge_l, f"F1|{standard}"),
+        "rouge_l_precision": _rouge("ROUGE-L precision", "precision", _rouge_l, f"precision|{standard}"),
+        "rouge_l_recall": _rouge("ROUGE-L recall", "recall", _rouge_l, f"recall|{standard}"),
         "code_rouge_l": _rouge("Code ROUGE-L", "f1", code_rouge_l, f"F1|{code}"),
         "exact_match": _average(
             "Exact match",
@@ -148,7 +152,7 @@ def score_predictions(references: str, card: str, predictions: str, scores: str,
     rows = read_jsonl(predictions)
     if [row["id"] for row in rows] != list(samples):
         raise StudyError(f"{predictions}: not the samples of {references}. Delete the predictions and run again.")
-    scored = [_score_one(samples[row["id"]], row["text"]) for row in rows]
+    scored = _score_each(list(samples.values()), [row["text"] for row in rows])
     write_jsonl(scores, scored)
     leaked = set(read_json(card)["near_duplicates"]["leaked"])
     clean = [row for row in scored if row["id"] not in leaked]
@@ -170,11 +174,24 @@ def score_predictions(references: str, card: str, predictions: str, scores: str,
     )
 
 
-def _score_one(sample: Sample, text: str) -> dict[str, Any]:
-    language = guess_language(sample.request, sample.output)
-    statistics = {name: metric.measure(sample, text, language) for name, metric in metrics().items()}
-    alone = {name: _number(metric.score(np.array([statistics[name]]))[0]) for name, metric in metrics().items()}
-    return {"id": sample.id, "language": language, "length": len(sample.output), **alone, "statistics": statistics}
+def _score_each(samples: list[Sample], texts: list[str]) -> list[dict[str, Any]]:
+    """One row a sample, by all metrics."""
+    languages = [guess_language(sample.request, sample.output) for sample in samples]
+    statistics = [
+        {name: metric.measure(*measured) for name, metric in metrics().items()}
+        for measured in zip(samples, texts, languages, strict=True)
+    ]
+    alone = {name: metric.score(np.array([row[name] for row in statistics])) for name, metric in metrics().items()}
+    return [
+        {
+            "id": sample.id,
+            "language": languages[place],
+            "length": len(sample.output),
+            **{name: _number(scores[place]) for name, scores in alone.items()},
+            "statistics": statistics[place],
+        }
+        for place, sample in enumerate(samples)
+    ]
 
 
 def scores_of(scored: list[dict[str, Any]]) -> dict[str, float | None]:

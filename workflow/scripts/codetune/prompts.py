@@ -1,6 +1,7 @@
 """From a sample to the text the model sees: the paper's serialisation, or the model's own chat template."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 from codetune.errors import StudyError
@@ -9,6 +10,8 @@ from codetune.samples import Sample
 
 # Llama's chat template prints the day it is rendered on, unless told another. Bytes must not depend on the day.
 FIXED_DATE = "26 Jul 2024"
+# Requests by which a chat template shows what it puts around one.
+PROBES = ("Sort the list\n[3, 1]", "<b>{{ 'x' }}</b>\n\n  </think>&amp; \u00e9")
 
 
 class Tokenizer(Protocol):
@@ -40,9 +43,24 @@ class Template:
 
     def prompt(self, sample: Sample) -> str:
         """All that stands before the completion."""
+        if sample.request != sample.request.strip() and self.name == "chat":
+            return self._ask(sample.request)  # some templates trim
+        before, after = self._frame
+        return f"{before}{sample.request}{after}"
+
+    @cached_property
+    def _frame(self) -> tuple[str, str]:
+        """What stands before and after a request. Rendering 20,000 of them takes as long as tokenising half of them.
+
+        Raises:
+            StudyError: The chat template does more with a request than to put it in its place.
+        """
         if self.name == "paper":
-            return f"<|user|> {sample.request} <|end|> <|assistant|>"
-        return self._render([{"role": "user", "content": sample.request}], add_generation_prompt=True)
+            return "<|user|> ", " <|end|> <|assistant|>"
+        before, _, after = self._ask(PROBES[0]).partition(PROBES[0])
+        if [self._ask(text) for text in PROBES] != [f"{before}{text}{after}" for text in PROBES]:
+            raise StudyError("the chat template changes what a user writes; use the template 'paper' for this model")
+        return before, after
 
     def completion(self, sample: Sample) -> str:
         """What the model has to write, up to but without its end token."""
@@ -61,9 +79,9 @@ class Template:
             if not self.tokenizer.eos_token:
                 raise StudyError("the tokenizer has no end token; add 'eos_token' to its tokenizer_config.json")
             return self.tokenizer.eos_token
-        user, answer = {"role": "user", "content": "question"}, {"role": "assistant", "content": "answer"}
-        start = self._render([user], add_generation_prompt=True) + "answer"
-        whole = self._render([user, answer], add_generation_prompt=False)
+        start = self._ask("question") + "answer"
+        conversation = [{"role": "user", "content": "question"}, {"role": "assistant", "content": "answer"}]
+        whole = self._render(conversation, add_generation_prompt=False)
         if not whole.startswith(start) or whole == start:
             raise StudyError(
                 "the chat template does not end an answer that follows its own generation prompt; use the template "
@@ -76,6 +94,9 @@ class Template:
         """Identifies the template: the SHA-256 of one rendered sample."""
         sample = Sample(0, "instruction", "input", "output")
         return sha256_of_json([self.prompt(sample), self.completion(sample), self.ending])
+
+    def _ask(self, request: str) -> str:
+        return self._render([{"role": "user", "content": request}], add_generation_prompt=True)
 
     def _render(self, conversation: list[dict[str, str]], add_generation_prompt: bool) -> str:
         if not self.tokenizer.chat_template:
