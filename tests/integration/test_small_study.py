@@ -112,7 +112,7 @@ def test_a_curve_s_point_is_what_its_checkpoint_generates(study, checkpoints, tm
     prompts = read_tokens(study / "results/tokens/codealpaca-20k" / MODELS[0] / "validation.arrow")
     ids = choose_subset([prompt.id for prompt in prompts], 8)
     assert sorted(ids) == curve["samples"]
-    settings = {"max_new_tokens": 24, "batch_size": 64, "batch_tokens": 32768}
+    settings = {"max_new_tokens": 24, "batch_size": 64, "cache_gb": 1}
     chosen = [prompt for prompt in prompts if prompt.id in ids]
     tokenizer = load_tokenizer(checkpoints / MODELS[0])
     predictions = generate(model, tokenizer, chosen, settings, prompt_limit(settings), tmp_path / "kept")

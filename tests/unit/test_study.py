@@ -103,7 +103,7 @@ CASES = [
     (["datasets", "codealpaca-20k", "split", "test"], float("nan"), "split.test: NaN is not of type number"),
     (["threads", "training"], 0, "config: threads.training: 0 is below 1"),
     (["generation", "max_new_tokens"], 0, "config: generation.max_new_tokens: 0 is below 1"),
-    (["generation", "batch_tokens"], 512, "512 is not above max_new_tokens, 512; not one prompt would fit"),
+    (["generation", "cache_gb"], 0, "generation.cache_gb: 0"),
     (["quantization", "double"], "yes", 'config: quantization.double: "yes" is not of type boolean'),
     (["training", "schedule"], True, "config: training.schedule: true is not one of cosine, linear, constant"),
     # Names and text.

@@ -55,3 +55,15 @@ def parameters(config: dict[str, Any]) -> dict[str, int]:
         "embedding": matrices * int(config["vocab_size"]) * int(config["hidden_size"]),
         "layers": int(config["num_hidden_layers"]) * layer,
     }
+
+
+def cache_bytes(config: dict[str, Any], itemsize: int) -> int:
+    """Bytes of keys and values that a decoder keeps of each token.
+
+    Args:
+        config: A config.json of the Llama, Gemma, Qwen2 or Phi-3 kind.
+        itemsize: Bytes of a number.
+    """
+    heads = config.get("num_key_value_heads") or config["num_attention_heads"]
+    head = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
+    return 2 * int(config["num_hidden_layers"]) * int(heads) * int(head) * itemsize

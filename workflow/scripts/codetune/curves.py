@@ -10,7 +10,7 @@ import numpy as np
 from codetune import records
 from codetune.bootstrap import draw, interval
 from codetune.files import write_json
-from codetune.generation import Base, Prediction, generate, prompt_limit
+from codetune.generation import Base, Prediction, generate, load_for_decoding, prompt_limit
 from codetune.models import ADAPTER, load_adapter, replace_adapter, set_determinism
 from codetune.rouge import rouge_l
 from codetune.samples import read_samples
@@ -61,7 +61,11 @@ def measure_curve(
         "packages": records.environment()["packages"],
     }
     with unfinished_work(work, identity) as folder:
-        tokenizer, model, limit = load_tokenizer(base.checkpoint), base.load(), prompt_limit(settings)
+        tokenizer, model, limit = (
+            load_tokenizer(base.checkpoint),
+            load_for_decoding(base, settings),
+            prompt_limit(settings),
+        )
         points: list[dict[str, Any]] = []
         for step, adapter in {0: None, **adapters}.items():
             if adapter is not None:

@@ -7,15 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import GenerationConfig
+from transformers import DynamicCache, GenerationConfig
 
 from codetune import records
+from codetune.architectures import cache_bytes
 from codetune.files import append_jsonl, recover_jsonl, write_json, write_jsonl
 from codetune.memory import RowLimit
-from codetune.models import device, load_adapter, load_base, set_determinism
+from codetune.models import dequantize, device, linear_4bit, load_adapter, load_base, set_determinism
 from codetune.prompts import clean_completion
 from codetune.tokens import TokenSample, load_tokenizer, read_tokens
 from codetune.unfinished import unfinished_work
+
+PROMPT_TOKENS = 32768  # of one batch at most: bounds the memory of the pass over the prompts
+RESERVE = 6_000_000_000  # bytes for that pass and the libraries, where it is decided whether weights fit dequantised
+LEAVING = 0.125  # share of a batch that must have ended before it is made smaller, which copies keys and values
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,7 @@ def generate_predictions(
     hashes = {"prompts": tokens, **({"adapter": f"{adapter}/adapter_model.safetensors"} if adapter else {})}
     facts = {"settings": settings, **base.identity(), "inputs_sha256": records.file_hashes(**hashes)}
     with unfinished_work(work, {**facts, "code": code, "packages": records.environment()["packages"]}) as folder:
-        model = base.load()
+        model = load_for_decoding(base, settings)
         if adapter is not None:
             model = load_adapter(model, adapter)
         limit = prompt_limit(settings)
@@ -97,6 +102,8 @@ def generate_predictions(
                 **facts,
                 "prompts": len(results),
                 "tokens": sum(result.tokens for result in results),
+                "attention": model.config._attn_implementation,
+                "weights": "4 bits" if linear_4bit(model) else str(model.dtype).removeprefix("torch."),
                 "truncated": sum(result.truncated for result in results),
                 "most_prompts_at_once": limit.rows,
                 "seconds": round(sum(batch["seconds"] for batch in recover_jsonl(kept)), 1),
@@ -111,29 +118,40 @@ def prompt_limit(settings: dict[str, Any]) -> RowLimit:
     return RowLimit(settings["batch_size"], "prompts", "Lower 'generation.max_new_tokens' in the config.")
 
 
+def load_for_decoding(base: Base, settings: dict[str, Any]) -> Any:
+    """The base model with its 4-bit weights in the compute type, or in 4 bits where memory is short."""
+    model = base.load()
+    size = sum(p.numel() * p.element_size() for p in model.parameters())
+    done = dequantize(model, reserve=int(settings["cache_gb"] * 1e9) + RESERVE)
+    where = f"in {model.dtype}" if done else "in 4 bits: memory is short"
+    print(f"{size / 1e9:.2f} GB in 4 bits; decoding with weights {where}", flush=True)
+    return model
+
+
 def generate(
     model: Any, tokenizer: Any, prompts: list[TokenSample], settings: dict[str, Any], limit: RowLimit, kept: Path
 ) -> list[Prediction]:
     """Greedy completions of all prompts, in their order.
 
     Prompts whose references are of like length are decoded together, since a batch takes as many steps as its longest
-    completion. The batches do not depend on the model, so untuned and tuned models are treated alike.
+    completion. The batches do not depend on what is generated, so untuned and tuned models are treated alike.
 
     Args:
         model: A causal language model, with or without an adapter.
         tokenizer: Its tokenizer.
         prompts: Prompts; the completions in them only serve to sort.
-        settings: `max_new_tokens`, `batch_size` and `batch_tokens` of the config.
+        settings: `max_new_tokens`, `batch_size` and `cache_gb` of the config.
         limit: Lowered if memory runs out; a batch is then decoded in parts.
         kept: File of finished batches: those in it are used, and each batch is added when it is done.
     """
     options = greedy_config(model, tokenizer, settings["max_new_tokens"])
+    cache_tokens = int(settings["cache_gb"] * 1e9) // cache_bytes(model.config.to_dict(), model.dtype.itemsize)
     results = {row["id"]: Prediction(**row) for batch in recover_jsonl(kept) for row in batch["predictions"]}
     if results:
         print(f"going on after {len(results)} of {len(prompts)} prompts", flush=True)
     start = report = time.monotonic()
     written = 0
-    for batch in make_batches(prompts, settings):
+    for batch in make_batches(prompts, settings, cache_tokens):
         chosen = [prompts[index] for index in batch]
         if chosen[0].id in results:
             continue
@@ -153,7 +171,7 @@ def _complete(
     model: Any, tokenizer: Any, prompts: list[TokenSample], options: GenerationConfig, limit: RowLimit
 ) -> list[Prediction]:
     def part(rows: slice) -> list[list[int]]:
-        return _decode(model, [prompt.prompt for prompt in prompts[rows]], options)
+        return decode(model, [prompt.prompt for prompt in prompts[rows]], options)
 
     ids = [row for rows in limit.map(part, len(prompts), undo=lambda: None) for row in rows]
     return [_prediction(prompt.id, row, tokenizer, options) for prompt, row in zip(prompts, ids, strict=True)]
@@ -182,15 +200,21 @@ def greedy_config(model: Any, tokenizer: Any, max_new_tokens: int) -> Generation
     return options
 
 
-def make_batches(prompts: list[TokenSample], settings: dict[str, Any]) -> Iterator[list[int]]:
-    """Batches of prompt indices, those with the longest references first, so that too much memory shows at once."""
+def make_batches(prompts: list[TokenSample], settings: dict[str, Any], cache_tokens: int) -> Iterator[list[int]]:
+    """Batches of prompt indices, those with the longest references first, so that too much memory shows at once.
+
+    Args:
+        prompts: The prompts.
+        settings: `max_new_tokens` and `batch_size` of the config.
+        cache_tokens: Tokens whose keys and values there is room for.
+    """
     order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i].completion), -len(prompts[i].prompt), i))
     batch: list[int] = []
     longest = 0
     for index in order:
         longest = max(longest, len(prompts[index].prompt))
-        budget = settings["batch_tokens"] // (longest + settings["max_new_tokens"])
-        if batch and len(batch) >= min(settings["batch_size"], budget):
+        room = min(cache_tokens // (longest + settings["max_new_tokens"]), PROMPT_TOKENS // longest)
+        if batch and len(batch) >= min(settings["batch_size"], room):
             yield batch
             batch, longest = [], len(prompts[index].prompt)
         batch.append(index)
@@ -198,17 +222,50 @@ def make_batches(prompts: list[TokenSample], settings: dict[str, Any]) -> Iterat
         yield batch
 
 
-def _decode(model: Any, prompts: list[list[int]], options: GenerationConfig) -> list[list[int]]:
-    """Completes prompts padded on the left; returns the new ids alone, with padding behind the end token."""
+def decode(model: Any, prompts: list[list[int]], options: GenerationConfig) -> list[list[int]]:
+    """Completes prompts by greedy decoding, as `model.generate` does, but for the sequences that have ended.
+
+    There they are fed until the last one has ended; here they leave the batch.
+
+    Args:
+        model: A causal language model of transformers.
+        prompts: Token ids, padded on the left to one length here.
+        options: `max_new_tokens`, `eos_token_id` (a list) and `pad_token_id`.
+
+    Returns:
+        The new ids of each prompt, the end token included where there is one.
+    """
     width = max(map(len, prompts))
-    ids = torch.full((len(prompts), width), options.pad_token_id)
-    mask = torch.zeros_like(ids)
-    for row, prompt in enumerate(prompts):
-        ids[row, width - len(prompt) :] = torch.tensor(prompt)
-        mask[row, width - len(prompt) :] = 1
+    ids = torch.tensor([[options.pad_token_id] * (width - len(p)) + p for p in prompts], device=device())
+    mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=device())
+    positions = (mask.cumsum(1) - 1).clamp(min=0)
+    cache = DynamicCache(config=model.config)
+    new: list[list[int]] = [[] for _ in prompts]
+    rows = list(range(len(prompts)))  # which prompt each row of the batch is
     with torch.inference_mode():
-        output = model.generate(input_ids=ids.to(device()), attention_mask=mask.to(device()), generation_config=options)
-    new: list[list[int]] = output[:, width:].tolist()
+        for _ in range(options.max_new_tokens):
+            output = model(
+                input_ids=ids,
+                attention_mask=mask,
+                position_ids=positions,
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+            tokens = output.logits[:, -1].argmax(-1)
+            for row, token in zip(rows, tokens.tolist(), strict=True):
+                if not new[row] or new[row][-1] not in options.eos_token_id:
+                    new[row].append(token)
+            going = [place for place, row in enumerate(rows) if new[row][-1] not in options.eos_token_id]
+            if not going:
+                break
+            if len(going) <= (1 - LEAVING) * len(rows):
+                index = torch.tensor(going, device=device())
+                cache.batch_select_indices(index)
+                mask, positions, tokens = mask[index], positions[index], tokens[index]
+                rows = [rows[place] for place in going]
+            ids, positions = tokens[:, None], positions[:, -1:] + 1
+            mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
     return new
 
 

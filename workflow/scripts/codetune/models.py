@@ -1,5 +1,6 @@
 """Checkpoints in 4 bits, with and without an adapter."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,40 @@ def load_base(folder: str | Path, quantization: dict[str, Any]) -> PreTrainedMod
     return model.eval()
 
 
+def dequantize(model: PreTrainedModel, reserve: int) -> bool:
+    """Turns the 4-bit weights into the same numbers in the compute type, if that leaves memory enough.
+
+    Every multiplication with a 4-bit weight makes these numbers anew, which for one token a sequence takes longer than
+    the multiplication. So this changes no result beyond the rounding of another kernel.
+
+    Args:
+        model: As loaded, without an adapter.
+        reserve: Bytes of the device's memory to be left.
+
+    Returns:
+        Whether it was done.
+    """
+    weights = sum(module.in_features * module.out_features for module in linear_4bit(model))
+    if weights * model.dtype.itemsize > free_memory() - reserve:
+        return False
+    model.dequantize()
+    return True
+
+
+def linear_4bit(model: torch.nn.Module) -> list[Any]:
+    """The layers whose weights are in 4 bits."""
+    from bitsandbytes.nn import Linear4bit
+
+    return [module for module in model.modules() if isinstance(module, Linear4bit)]
+
+
+def free_memory() -> int:
+    """Bytes that are free on this process's device."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.mem_get_info()[0])
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
 def keep_weights_unpacked(model: torch.nn.Module) -> None:
     """Stops bitsandbytes from repacking 4-bit weights for inference on CPUs with AVX512-BF16.
 
@@ -80,11 +115,8 @@ def keep_weights_unpacked(model: torch.nn.Module) -> None:
     the repacked one: the gradients are wrong from then on (bitsandbytes 0.50.2). Without it the results do not depend
     on the CPU's instruction set either.
     """
-    from bitsandbytes.nn import Linear4bit
-
-    for module in model.modules():
-        if isinstance(module, Linear4bit):
-            module.support_avx512bf16_for_cpu = False
+    for module in linear_4bit(model):
+        module.support_avx512bf16_for_cpu = False
 
 
 def load_adapter(model: PreTrainedModel, folder: str | Path) -> Any:

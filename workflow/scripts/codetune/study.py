@@ -44,7 +44,6 @@ def load_runs(config: dict[str, Any]) -> list[Run]:
     _check_folders(config["results"], config["resources"])
     _check_sources(config)
     _check_labels(config["models"])
-    _check_generation(config["generation"])
     runs = []
     for number, entry in enumerate(config["runs"]):
         for kind in ("datasets", "models", "methods"):
@@ -195,14 +194,6 @@ def _check_labels(models: dict[str, Any]) -> None:
                 f'config: models.{name}.label: models.{other} is called "{model["label"]}" too; tables and figures '
                 "could not tell them apart"
             )
-
-
-def _check_generation(settings: dict[str, int]) -> None:
-    tokens, new = settings["batch_tokens"], settings["max_new_tokens"]
-    if tokens <= new:
-        raise StudyError(
-            f"config: generation.batch_tokens: {tokens} is not above max_new_tokens, {new}; not one prompt would fit"
-        )
 
 
 def _check_training(name: str, model: dict[str, Any]) -> None:
