@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
+sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "demo")]
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,17 @@ def in_turn(rounds: int, *ways: Callable[[], Any]) -> list[list[float]]:
 def ratio(ours: list[float], theirs: list[float]) -> float:
     """How many times faster ours is: the median of the rounds' ratios."""
     return statistics.median(b / a for a, b in zip(ours, theirs, strict=True))
+
+
+def records_of(data: Path | None) -> tuple[list[dict[str, str]], str]:
+    """The records of the real data set in `data`, else as many of the demo's; and what they are, for a row's detail."""
+    if data is not None:
+        from codetune.samples import read_records
+
+        return read_records(data / "codealpaca" / "code_alpaca_20k.json"), "CodeAlpaca-20k"
+    from make_samples import make_records
+
+    return make_records(20022, seed=1), "generated data"
 
 
 def write_result(path: str | Path, rows: list[Row], **facts: Any) -> None:

@@ -10,7 +10,7 @@ from codetune.prompts import FIXED_DATE, Template, clean_completion
 from codetune.samples import Sample, clean, read_records
 from codetune.tokens import (
     TokenSample,
-    _shared_start,
+    _ids,
     encode,
     load_tokenizer,
     pack,
@@ -95,6 +95,7 @@ def test_the_fast_way_gives_the_ids_of_the_slow_one(checkpoints, records, model)
     tokenizer = load_tokenizer(checkpoints / model)
     check_chat_ids([*ODD, *samples], tokenizer)
     check_chat_ids(samples[:1], tokenizer)
+    check_chat_ids([], tokenizer)
     check_paper_ids([*ODD, *samples], tokenizer)
 
 
@@ -124,7 +125,7 @@ def test_what_a_chat_template_trims_is_trimmed(checkpoints):
 
 
 @pytest.mark.parametrize("marks", [False, True])
-def test_what_all_prompts_begin_with_is_cut_off_unless_the_tokenizer_marks_the_start_of_a_text(checkpoints, marks):
+def test_what_prompts_share_is_cut_off_unless_the_tokenizer_marks_the_start_of_a_text(checkpoints, monkeypatch, marks):
     """Where only the first word of a text gets a mark, there would be one more after a cut."""
     from tokenizers.pre_tokenizers import Metaspace
 
@@ -133,10 +134,12 @@ def test_what_all_prompts_begin_with_is_cut_off_unless_the_tokenizer_marks_the_s
     tokenizer.chat_template += "{% if messages|length > 1 %}{{ messages[1]['content'] }}<|eot|>{% endif %}"
     if marks:
         tokenizer.backend_tokenizer.pre_tokenizer = Metaspace("\u0120", prepend_scheme="first")
-    template = Template("chat", tokenizer)
-    assert _shared_start([template.prompt(sample) for sample in ODD], tokenizer) == (0 if marks else len("User<|eot|>"))
-    for sample, tokens in zip(ODD, encode(ODD, tokenizer, template), strict=True):
-        assert tokens.prompt == tokenizer(template.prompt(sample), add_special_tokens=False)["input_ids"]
+    template, tokenised = Template("chat", tokenizer), []
+    monkeypatch.setattr("codetune.tokens._ids", lambda texts, *args: tokenised.extend(texts) or _ids(texts, *args))
+    found = [sample.prompt for sample in encode(ODD, tokenizer, template)]
+    prompts = [template.prompt(sample) for sample in ODD]
+    assert set(prompts) <= set(tokenised) if marks else "Sort \n\n" in tokenised
+    assert found == [tokenizer(prompt, add_special_tokens=False)["input_ids"] for prompt in prompts]
 
 
 def test_a_tokenizer_written_in_python_serves_too(checkpoints):

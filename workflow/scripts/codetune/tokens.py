@@ -107,30 +107,43 @@ def tokenize_dataset(
 def encode(samples: list[Sample], tokenizer: Any, template: Template) -> list[TokenSample]:
     """Tokenises samples, prompt and completion apart, so that generation sees the very tokens that training saw."""
     prompts = [template.prompt(sample) for sample in samples]
-    shared = 0 if template.adds_special_tokens else _shared_start(prompts, tokenizer)
-    start = _ids([prompts[0][:shared]], tokenizer)[0]
-    rests = _ids([prompt[shared:] for prompt in prompts], tokenizer, template.adds_special_tokens)
-    completions = _ids([template.completion(sample) for sample in samples], tokenizer)
+    prompt_ids = _ids(prompts, tokenizer, True) if template.adds_special_tokens else _chat_ids(prompts, tokenizer)
+    completion_ids = _ids([template.completion(sample) for sample in samples], tokenizer)
     end = _ids([template.ending], tokenizer)[0][0]
+    for completion in completion_ids:
+        completion.append(end)
     return [
-        TokenSample(sample.id, start + rest, [*completion, end])
-        for sample, rest, completion in zip(samples, rests, completions, strict=True)
+        TokenSample(sample.id, prompt, completion)
+        for sample, prompt, completion in zip(samples, prompt_ids, completion_ids, strict=True)
     ]
 
 
-def _shared_start(prompts: list[str], tokenizer: Any) -> int:
-    """How many characters all prompts begin with, up to the end of a special token: they need tokenising only once.
+def _chat_ids(prompts: list[str], tokenizer: Any) -> list[list[int]]:
+    """Token ids of prompts that begin and end alike: what they share is tokenised once.
 
-    Chat templates repeat much before a request; Llama's is longer than most requests. A tokenizer splits a text at its
-    special tokens before all else, so that what stands before and after the cut can be tokenised apart. Where it yet
-    treats the start of a text in a way of its own, there is no cut.
+    Chat templates put much around a request; Llama's puts more there than most requests hold. A tokenizer splits a text
+    at its special tokens before all else, so that the three parts between two of them can be tokenised apart. Where it
+    yet treats the start of a text in a way of its own, prompts are tokenised whole.
     """
-    ends = [min(prompts), max(prompts)]
-    common = os.path.commonprefix(ends)  # noqa: RUF071  # texts, no paths
-    special = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
-    cut = max((common.rfind(token) + len(token) for token in special if token in common), default=0)
-    start, *rests = _ids([common[:cut], *(prompt[cut:] for prompt in ends)], tokenizer)
-    return cut if [start + rest for rest in rests] == _ids(ends, tokenizer) else 0
+    special = [
+        token.content
+        for token in tokenizer.added_tokens_decoder.values()
+        if token.special and not (token.lstrip or token.rstrip)
+    ]
+    common = _common_start(prompts)
+    start = common[: max((common.rfind(token) + len(token) for token in special if token in common), default=0)]
+    rests = [prompt.removeprefix(start) for prompt in prompts]
+    common = _common_start([rest[::-1] for rest in rests])[::-1]
+    end = common[min((common.find(token) for token in special if token in common), default=len(common)) :]
+    before, after = _ids([start, end], tokenizer)
+    found = [before + ids + after for ids in _ids([rest.removesuffix(end) for rest in rests], tokenizer)]
+    probes = [prompts.index(probe) for probe in (min(prompts), max(prompts))] if prompts else []
+    right = [found[probe] for probe in probes] == _ids([prompts[probe] for probe in probes], tokenizer)
+    return found if right else _ids(prompts, tokenizer)
+
+
+def _common_start(texts: list[str]) -> str:
+    return os.path.commonprefix([min(texts), max(texts)]) if texts else ""  # noqa: RUF071  # texts, no paths
 
 
 def _ids(texts: list[str], tokenizer: Any, add_special_tokens: bool = False) -> list[list[int]]:
