@@ -12,6 +12,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "demo")]
 
+GPU_BYTES = 24e9
+
 
 @dataclass(frozen=True)
 class Row:
@@ -65,6 +67,22 @@ def records_of(data: Path | None) -> tuple[list[dict[str, str]], str]:
     from make_samples import make_records
 
     return make_records(20022, seed=1), "generated data"
+
+
+def limit_gpu_memory() -> None:
+    """Leaves no more of the GPU's memory than a card of 24 GB has, so that what runs here runs there."""
+    import torch
+
+    if torch.cuda.is_available():
+        whole = torch.cuda.get_device_properties(0).total_memory
+        torch.cuda.set_per_process_memory_fraction(min(1.0, GPU_BYTES / whole))
+
+
+def peak_gb() -> float | None:
+    """The most of the GPU's memory that was reserved, in GB; None on a CPU."""
+    import torch
+
+    return torch.cuda.max_memory_reserved() / 1e9 if torch.cuda.is_available() else None
 
 
 def write_result(path: str | Path, rows: list[Row], **facts: Any) -> None:

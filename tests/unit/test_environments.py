@@ -17,7 +17,7 @@ LAYERS = [
     {"training", "generation"},
     {"metrics"},
     {"rouge", "parsing", "bootstrap"},
-    {"models", "memory", "attention"},
+    {"models", "memory", "attention", "caches", "caches"},
     {"tokens"},
     {"prompts"},
     {"samples", "hub", "study", "cards"},
@@ -36,7 +36,7 @@ LAYERS = [
     {"devices", "files"},
     {"errors", "signals"},
 ]
-WITH_TORCH = {"models", "memory", "attention", "training", "generation", "curves"}
+WITH_TORCH = {"models", "memory", "attention", "caches", "training", "generation", "curves"}
 
 
 def lock():

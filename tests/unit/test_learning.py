@@ -19,6 +19,7 @@ from codetune.generation import (
     load_for_decoding,
     make_batches,
     prompt_limit,
+    reading_groups,
 )
 from codetune.models import linear_4bit, load_adapter, load_base, set_determinism
 from codetune.prompts import Template
@@ -397,11 +398,13 @@ def test_batches_hold_their_budget_and_every_prompt_once():
     assert expected == sorted(expected, reverse=True)
 
 
-def test_long_prompts_come_in_smaller_batches():
-    prompts = [TokenSample(i, [1] * (8000 if i == 3 else 10), [2]) for i in range(40)]
-    batches = list(make_batches(prompts, {"max_new_tokens": 20, "batch_size": 32}, cache_tokens=10**9))
-    assert [len(batch) for batch in batches] == [4, 32, 4]
-    assert 3 in batches[0]
+def test_prompts_are_read_with_those_of_like_length():
+    lengths = [10, 300, 12, 90, 295, 11, 100]
+    groups = reading_groups(lengths)
+    assert sorted(row for group in groups for row in group) == list(range(7))
+    assert [[lengths[row] for row in group] for group in groups] == [[300, 295], [100, 90], [12, 11, 10]]
+    assert [len(group) for group in reading_groups([9000] * 7)] == [3, 3, 1]  # 32,768 tokens at once
+    assert reading_groups([50000]) == [[0]]
 
 
 def test_a_checkpoint_without_safetensors_is_an_error(checkpoints, tmp_path):

@@ -7,7 +7,7 @@ Layers, imports go downwards only (a test holds them to it):
     training, generation
     metrics
     rouge, parsing, bootstrap
-    models, memory, attention   (these, training, generation and curves alone load torch)
+    models, memory, attention, caches   (these, training, generation and curves alone load torch)
     tokens
     prompts
     samples, hub, study, cards

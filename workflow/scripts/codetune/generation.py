@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import DynamicCache, GenerationConfig
+from transformers import GenerationConfig
 
 from codetune import records
 from codetune.architectures import cache_bytes
+from codetune.caches import growing_cache
 from codetune.files import append_jsonl, recover_jsonl, write_json, write_jsonl
 from codetune.memory import RowLimit
 from codetune.models import dequantize, device, linear_4bit, load_adapter, load_base, set_determinism
@@ -18,8 +19,8 @@ from codetune.prompts import clean_completion
 from codetune.tokens import TokenSample, load_tokenizer, read_tokens
 from codetune.unfinished import unfinished_work
 
-PROMPT_TOKENS = 32768  # of one batch at most: bounds the memory of the pass over the prompts
-RESERVE = 6_000_000_000  # bytes for that pass and the libraries, where it is decided whether weights fit dequantised
+PROMPT_TOKENS = 32768  # that are read at once at most, which bounds the memory it takes
+RESERVE = 6_000_000_000  # bytes for that and for the libraries, where it is decided whether weights fit dequantised
 LEAVING = 0.125  # share of a batch that must have ended before it is made smaller, which copies keys and values
 
 
@@ -213,7 +214,7 @@ def make_batches(prompts: list[TokenSample], settings: dict[str, Any], cache_tok
     longest = 0
     for index in order:
         longest = max(longest, len(prompts[index].prompt))
-        room = min(cache_tokens // (longest + settings["max_new_tokens"]), PROMPT_TOKENS // longest)
+        room = cache_tokens // (longest + settings["max_new_tokens"])
         if batch and len(batch) >= min(settings["batch_size"], room):
             yield batch
             batch, longest = [], len(prompts[index].prompt)
@@ -223,50 +224,96 @@ def make_batches(prompts: list[TokenSample], settings: dict[str, Any], cache_tok
 
 
 def decode(model: Any, prompts: list[list[int]], options: GenerationConfig) -> list[list[int]]:
-    """Completes prompts by greedy decoding, as `model.generate` does, but for the sequences that have ended.
+    """Completes prompts by greedy decoding, as `model.generate` does, with less to compute.
 
-    There they are fed until the last one has ended; here they leave the batch.
+    There all prompts are padded to one length, and all sequences are fed until the last one has ended. Here prompts of
+    like length are read together, and sequences that have ended leave the batch.
 
     Args:
         model: A causal language model of transformers.
-        prompts: Token ids, padded on the left to one length here.
+        prompts: Token ids.
         options: `max_new_tokens`, `eos_token_id` (a list) and `pad_token_id`.
 
     Returns:
         The new ids of each prompt, the end token included where there is one.
     """
-    width = max(map(len, prompts))
-    ids = torch.tensor([[options.pad_token_id] * (width - len(p)) + p for p in prompts], device=device())
-    mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=device())
-    positions = (mask.cumsum(1) - 1).clamp(min=0)
-    cache = DynamicCache(config=model.config)
     new: list[list[int]] = [[] for _ in prompts]
     rows = list(range(len(prompts)))  # which prompt each row of the batch is
+    width = max(map(len, prompts))
     with torch.inference_mode():
-        for _ in range(options.max_new_tokens):
-            output = model(
-                input_ids=ids,
-                attention_mask=mask,
-                position_ids=positions,
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            )
-            tokens = output.logits[:, -1].argmax(-1)
+        tokens, mask, cache = _read(model, prompts, options.pad_token_id)
+        while True:
             for row, token in zip(rows, tokens.tolist(), strict=True):
                 if not new[row] or new[row][-1] not in options.eos_token_id:
                     new[row].append(token)
             going = [place for place, row in enumerate(rows) if new[row][-1] not in options.eos_token_id]
-            if not going:
-                break
+            if not going or len(new[rows[going[0]]]) == options.max_new_tokens:
+                return new
             if len(going) <= (1 - LEAVING) * len(rows):
-                index = torch.tensor(going, device=device())
-                cache.batch_select_indices(index)
-                mask, positions, tokens = mask[index], positions[index], tokens[index]
                 rows = [rows[place] for place in going]
-            ids, positions = tokens[:, None], positions[:, -1:] + 1
+                start = width - max(len(prompts[row]) for row in rows)  # where the longest prompt left begins
+                width -= start
+                index = torch.tensor(going, device=device())
+                for layer in cache.layers:
+                    layer.select(index, start)
+                tokens, mask = tokens[index], mask[index, start:]
+            positions = mask.sum(1, keepdim=True)
             mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
-    return new
+            tokens = _next_tokens(model, tokens[:, None], mask, positions, cache)
+
+
+def _read(model: Any, prompts: list[list[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor, Any]:
+    """Reads prompts, those of like length together.
+
+    Returns:
+        The first new token of each, the mask of the prompts padded on the left, and the cache for both.
+    """
+    width, layers = max(map(len, prompts)), model.config.num_hidden_layers
+    _, mask = _padded(prompts, pad)
+    tokens = mask.new_empty(len(prompts))
+    cache = growing_cache(layers)
+    for group in reading_groups([len(prompt) for prompt in prompts]):
+        ids, seen = _padded([prompts[row] for row in group], pad)
+        part = growing_cache(layers)
+        tokens[group] = _next_tokens(model, ids, seen, (seen.cumsum(1) - 1).clamp(min=0), part)
+        for whole, layer in zip(cache.layers, part.layers, strict=True):
+            whole.place(layer, group, len(prompts), width)
+    return tokens, mask, cache
+
+
+def reading_groups(lengths: list[int]) -> list[list[int]]:
+    """Groups of prompts that are read together: not much padding, no more tokens than memory is kept for."""
+    groups: list[list[int]] = []
+    for row in sorted(range(len(lengths)), key=lambda row: -lengths[row]):
+        longest = lengths[groups[-1][0]] if groups else 0
+        if lengths[row] < 0.75 * longest - 8 or not groups or (len(groups[-1]) + 1) * longest > PROMPT_TOKENS:
+            groups.append([])
+        groups[-1].append(row)
+    return groups
+
+
+def _padded(prompts: list[list[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids padded on the left, and the mask that shows the padding; each of shape (prompts, longest)."""
+    width = max(map(len, prompts))
+    ids = [[pad] * (width - len(prompt)) + prompt for prompt in prompts]
+    mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
+    return torch.tensor(ids, device=device()), torch.tensor(mask, device=device())
+
+
+def _next_tokens(
+    model: Any, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any
+) -> torch.Tensor:
+    """The likeliest token after each row."""
+    output = model(
+        input_ids=ids,
+        attention_mask=mask,
+        position_ids=positions,
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    tokens: torch.Tensor = output.logits[:, -1].argmax(-1)
+    return tokens
 
 
 def _prediction(prompt_id: int, ids: list[int], tokenizer: Any, options: GenerationConfig) -> Prediction:

@@ -188,6 +188,7 @@ def make_trainer(
         ),
     )
     trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(_Reports(trainer))
     trainer.work = work
     trainer.interval = max(1, math.ceil(epoch / training["evaluations_per_epoch"]))
     trainer.patience = training["patience"]
@@ -292,7 +293,6 @@ class QLoraTrainer(SFTTrainer):  # type: ignore[misc]
         if self.saved:
             progress = read_json(self.saved / "progress.json")
             self.limit.rows, self.before = progress["rows"], progress["spent"]
-        self.add_callback(_Reports(self))
         with signals_deferred() as self.stop_if_asked:
             try:
                 self.train(resume_from_checkpoint=str(self.saved) if self.saved else None)

@@ -1,0 +1,92 @@
+"""What training and generation are measured on: models with random weights, samples of CodeAlpaca's lengths."""
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+from common import ROOT
+
+ARCHITECTURES = ROOT / "benchmarks" / "architectures.json"
+QUANTIZATION = {"type": "nf4", "double": True}
+LORA = {
+    "r": 8,
+    "alpha": 16,
+    "dropout": 0.05,
+    "target_modules": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
+}
+# One layer in 64 of a small model's size, for a CPU: what is measured is computing, not Python.
+SMALL = {
+    "model_type": "llama",
+    "vocab_size": 4096,
+    "hidden_size": 256,
+    "intermediate_size": 768,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 4,
+    "head_dim": 32,
+    "tie_word_embeddings": True,
+    "max_position_embeddings": 2048,
+}
+# Tokens of CodeAlpaca-20k's samples in the paper's template, by Llama-3.2's tokenizer: their quantiles at 0, 5, ... 95,
+# 97, 98, 99, 99.5, 99.9 and 100 %. Six in ten are the completion's.
+QUANTILES = [28, 43, 48, 52, 56, 60, 64, 69, 73, 78, 83, 89, 95, 101, 109, 117, 128, 142, 162, 202]
+QUANTILES += [234, 260, 312, 366, 514, 1024]
+SHARES = [*(step / 20 for step in range(20)), 0.97, 0.98, 0.99, 0.995, 0.999, 1.0]
+COMPLETION = 0.6
+
+
+def sizes_of(name: str, path: Path = ARCHITECTURES) -> dict[str, Any]:
+    """The shape of a model: `small`, or one of the study's."""
+    if name == "small":
+        return SMALL
+    shape: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))[name]["config"]
+    return shape
+
+
+def build(sizes: dict[str, Any], folder: Path) -> None:
+    """Writes a checkpoint with random weights, in bf16 on a GPU."""
+    import torch
+    from codetune.models import device
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    options = {key: value for key, value in sizes.items() if key != "model_type"}
+    config = AutoConfig.for_model(sizes["model_type"], bos_token_id=1, eos_token_id=2, pad_token_id=0, **options)
+    dtype = torch.float32 if device() == "cpu" else torch.bfloat16
+    torch.manual_seed(0)
+    with torch.device(device()):
+        model = AutoModelForCausalLM.from_config(config, dtype=dtype)
+    model.generation_config.eos_token_id = 2
+    model.save_pretrained(folder)
+
+
+def make_tokenizer() -> Any:
+    """A tokenizer for libraries that want one where the samples are numbers already."""
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+
+    words = {"<pad>": 0, "<begin>": 1, "<end>": 2}
+    backend = Tokenizer(models.WordLevel(words, unk_token="<pad>"))  # noqa: S106
+    return PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="<pad>", bos_token="<begin>", eos_token="<end>")  # noqa: S106
+
+
+def draw_samples(count: int, vocabulary: int, seed: int = 0) -> list[Any]:
+    """Samples of random tokens, as long as CodeAlpaca's."""
+    from codetune.tokens import TokenSample
+
+    rng = random.Random(seed)
+    samples = []
+    for number in range(count):
+        length = _quantile(rng.random())
+        prompt = max(1, round(length * (1 - COMPLETION)))
+        ids = [rng.randrange(3, vocabulary) for _ in range(length)]
+        samples.append(TokenSample(number, ids[:prompt], ids[prompt:]))
+    return samples
+
+
+def _quantile(share: float) -> int:
+    """The length that this share of the samples stays below."""
+    place = max(i for i, known in enumerate(SHARES) if known <= share)
+    low, high = QUANTILES[place], QUANTILES[min(place + 1, len(QUANTILES) - 1)]
+    part = (share - SHARES[place]) / (SHARES[min(place + 1, len(SHARES) - 1)] - SHARES[place] or 1)
+    return round(low + part * (high - low))
