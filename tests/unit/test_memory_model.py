@@ -1,0 +1,147 @@
+"""What benchmarks/memory.py counts, by hand and against models that do have numbers."""
+
+import json
+
+import memory
+import pytest
+import torch
+from codetune.attention import EACH
+from codetune.models import load_base, set_determinism
+from codetune.tokens import TokenSample, load_tokenizer
+from codetune.training import make_trainer
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+NF4 = {"type": "nf4", "double": True, "compute_dtype": "bfloat16"}
+LORA = {
+    "r": 4,
+    "alpha": 8,
+    "dropout": 0.05,
+    "target_modules": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
+}
+TRAINING = {
+    "learning_rate": 1e-3,
+    "schedule": "cosine",
+    "warmup_steps": 0,
+    "weight_decay": 0.0,
+    "max_grad_norm": 1.0,
+    "evaluations_per_epoch": 1,
+    "patience": 2,
+}
+LENGTHS = [40, 30, 26]
+torch.set_num_threads(1)
+
+
+def config_of(folder):
+    """Only what says how large it is, as benchmarks/architectures.json has it."""
+    config = json.loads((folder / "config.json").read_text())
+    return {key: value for key, value in config.items() if key not in ("dtype", "architectures")}
+
+
+def test_what_is_alive_is_counted_while_it_is():
+    with FakeTensorMode(), memory.Live() as live:
+        first = torch.zeros(1000)
+        view = first[:10]
+        second = first + 1
+        assert live.now == 8000
+        del first
+        assert live.now == 8000, "the view holds it"
+        del view
+        assert live.now == 4000
+        second = second.half() * 2  # for a moment 4,000 + 2,000 + 2,000
+        assert (live.now, live.peak) == (2000, 8000)
+        del second
+    assert live.now == 0
+
+
+def test_what_kernels_allocate_inside_counts_at_the_peak_only():
+    weight, bf16 = (11, 7), torch.zeros(2, 7, dtype=torch.bfloat16)
+    assert memory.inside("bitsandbytes.gemm_4bit.default", (bf16, None, weight)) == 2 * 11 * 7
+    query = torch.zeros(5, 3, 8, dtype=torch.bfloat16)
+    assert memory.inside("torch_attn._varlen_attn_backward.default", (None, query)) == 8 * 5 * 3 * 8
+    assert memory.inside("aten.mm.default", (bf16, bf16)) == 0
+
+
+def test_what_autograd_saves_is_counted_once_and_without_parameters():
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(8, 16, bias=False), torch.nn.SiLU(), torch.nn.Linear(16, 4, bias=False))
+    saved = memory.Saved(model)
+    with saved.counting():
+        output = model(torch.ones(3, 8))
+        (output * output).sum()
+    # Of three rows of 4-byte numbers: the input, what SiLU takes, what it gives, and the output, which is saved twice.
+    assert saved.by_place == {
+        ("0", (3, 8), "float32"): 3 * 8 * 4,
+        ("1", (3, 16), "float32"): 3 * 16 * 4,
+        ("2", (3, 16), "float32"): 3 * 16 * 4,
+        ("", (3, 4), "float32"): 3 * 4 * 4,
+    }
+    assert saved.total == 3 * 4 * (8 + 16 + 16 + 4)
+
+
+def bytes_of(model):
+    """Of a model's tensors: weights in 4 bits with their scales, all others."""
+    tensors = [*model.parameters(), *model.buffers()]
+    for state in [p.quant_state for p in model.parameters() if hasattr(p, "quant_state")]:
+        tensors += [x for part in (state, state.state2) for x in vars(part).values() if isinstance(x, torch.Tensor)]
+    return sum({x.untyped_storage().data_ptr(): x.untyped_storage().nbytes() for x in tensors}.values())
+
+
+@pytest.mark.parametrize("name", ["llama-3.2-1b", "gemma-2-2b", "qwen2.5-1.5b"])
+def test_models_without_numbers_keep_what_the_trainer_s_model_keeps(checkpoints, tmp_path, name):
+    set_determinism(0)
+    samples = [TokenSample(i, list(range(5, 25)), list(range(25, 45))) for i in range(8)]
+    entry = {"epochs": 1, "batch_size": 2, "micro_batch": 1}
+    settings = {"training": TRAINING, "lora": LORA, "quantization": NF4, "max_length": 128}
+    parts = {"train": samples, "validation": samples[:2]}
+    base = load_base(checkpoints / name, NF4)
+    trainer = make_trainer(base, load_tokenizer(checkpoints / name), parts, 100, tmp_path, entry, settings, seed=0)
+    assert trainer.model.config._attn_implementation == EACH
+    real = memory.Saved(trainer.model)
+    with memory.as_on_gpu():
+        memory.step(trainer.model.train(), LENGTHS, real)
+
+    worked_out, saved = memory.training(config_of(checkpoints / name), LORA, LENGTHS, EACH)
+    layers = {place: size for place, size in saved.by_place.items() if place[0].startswith("layer")}
+    assert len(layers) > 15
+    assert layers == {place: size for place, size in real.by_place.items() if place[0].startswith("layer")}
+    assert saved.total == pytest.approx(real.total, rel=0.01)
+    assert worked_out.weights == pytest.approx(bytes_of(trainer.model), rel=0.01)
+
+
+def test_twice_the_tokens_keep_twice_the_bytes(checkpoints):
+    config = config_of(checkpoints / "qwen2.5-1.5b")
+    (once, _), (twice, _) = (memory.training(config, LORA, [128] * n) for n in (4, 8))
+    assert twice.weights == once.weights
+    assert twice.kept == pytest.approx(2 * once.kept, rel=0.05)
+
+
+def test_capped_scores_are_kept_of_each_sample():
+    """Gemma: of each head and each pair of tokens tanh, the softmax and what it is rounded to, in 2 + 4 + 2 bytes."""
+    config = memory.ARCHITECTURES["gemma-2-2b"]["config"] | {"num_hidden_layers": 1, "vocab_size": 1000}
+    (long, _), (short, _) = (memory.training(config, LORA, lengths) for lengths in ([1024], [512] * 2))
+    pairs = 1024**2 - 2 * 512**2
+    masks = pairs  # one byte a pair, the same for all heads
+    assert long.kept - short.kept == pytest.approx(8 * pairs * (2 + 4 + 2) + masks, rel=0.01)
+
+
+def test_generation_is_bounded_by_its_cache(checkpoints):
+    config = memory.ARCHITECTURES["llama-3.2-1b"]["config"] | {"num_hidden_layers": 2}
+    a_token = 2 * 2 * 8 * 64 * 2
+    settings = {"max_new_tokens": 100, "batch_size": 256, "cache_gb": 200 * a_token * 10 / 1e9}
+    found = memory.generation(config, None, settings, prompt=100)
+    assert 10 * 100 * a_token <= found.kept <= 10 * 200 * a_token * 1.01
+    embedding, layer = 128256 * 2048, 2048 * (2048 * 2 + 512 * 2 + 8192 * 3)
+    assert found.weights == pytest.approx(2 * (embedding + 2 * layer), rel=1e-3), "dequantised"
+
+
+def test_the_largest_micro_batch_divides_the_batch():
+    sums = {1: 5e9, 2: 8e9}  # 20 GB with 6
+    assert [memory.largest(sums, size) for size in (64, 128, 160, 6, 7)] == [4, 4, 5, 6, 1]
+    assert memory.largest({1: 21e9, 2: 30e9}, 64) == 1
+    assert memory.largest({0: 2e9, 4: 14e9}, 64) == 4
+
+
+def test_the_row_names_the_largest():
+    table = {name: {"weights": 1.0, "kept": 2.0, "rest": 3.0, "sum": total} for name, total in (("a", 6.0), ("b", 7.0))}
+    row = memory.row_of("training", table)
+    assert (row.part, row.result, row.detail[:2]) == ("memory, full size: training", 7.0, "b:")
