@@ -2,10 +2,10 @@
 
 Usage: python benchmarks/generation.py --out FILE.json [--model small|NAME] [--architectures FILE] [--rounds N]
 
-The peer decodes batches of 8 in the order of the data, on the 4-bit model with the adapter beside it. Weights and prompts
-are random. Models with random weights never end, so ends are drawn from a hash of each token and its position: a completion
-has 60 tokens on average, the same for both ways, and nobody can foresee its length. In fp32, on a CPU, the benchmark ends with an
-error if one token differs.
+The peer decodes batches of 8 in the order of the data, on the 4-bit model with the adapter beside it. Weights and
+prompts are random. Models with random weights never end, so ends are drawn from a hash of each token and its position:
+a completion has 60 tokens on average, the same for both ways, and nobody can foresee its length. In fp32, on a CPU, the
+benchmark ends with an error if one token differs.
 """
 
 import argparse

@@ -2,10 +2,10 @@
 
 Usage: python benchmarks/training.py --out FILE.json [--model small|NAME] [--architectures FILE]
 
-On a CPU a small model in fp32, on a GPU an architecture of the study at full size (`--model gemma-2-2b`) in bf16, both in
-NF4, with no more than 24 GB of the GPU's memory. Weights and tokens are random: their values do not matter to the time. A
-useful token is one of a sample, not padding. Peers get the same adapter, optimizer and effective batch, and adapters in
-fp32 on a CPU, where bf16 would slow them down.
+On a CPU a small model in fp32, on a GPU an architecture of the study at full size (`--model gemma-2-2b`) in bf16, both
+in NF4, with no more than 24 GB of the GPU's memory. Weights and tokens are random: their values do not matter to the
+time. A useful token is one of a sample, not padding. Peers get the same adapter, optimizer and effective batch, and
+adapters in fp32 on a CPU, where bf16 would slow them down.
 """
 
 import argparse

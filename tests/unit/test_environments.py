@@ -17,7 +17,7 @@ LAYERS = [
     {"training", "generation"},
     {"metrics"},
     {"rouge", "parsing", "bootstrap"},
-    {"models", "memory", "attention", "caches", "caches"},
+    {"models", "memory", "attention", "caches"},
     {"tokens"},
     {"prompts"},
     {"samples", "hub", "study", "cards"},

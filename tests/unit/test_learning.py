@@ -30,6 +30,7 @@ from codetune.training import (
     choose,
     choose_attention,
     collate,
+    log_row,
     make_trainer,
     pack_samples,
 )
@@ -229,6 +230,30 @@ def test_the_full_study_s_bfloat16_trains_and_generates_too(checkpoints, tmp_pat
         trainer.model.set_attn_implementation("eager")
         complete(trainer.model.eval(), trainer.processing_class, samples[:3])
     assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.02)
+
+
+@pytest.mark.parametrize("possible", [True, False])
+def test_training_demands_deterministic_kernels_where_it_can(checkpoints, tmp_path, monkeypatch, possible):
+    """torch's attention on a GPU is deterministic only then. The trial leaves no trace in log, gradients or seeds."""
+    samples = tokens_for(checkpoints / "llama-3.2-1b", 8)
+    trainer = trainer_for(checkpoints / "llama-3.2-1b", tmp_path, samples)
+    compute, calls = trainer.compute_loss, []
+
+    def compute_loss(*arguments, **options):
+        calls.append(torch.is_deterministic_algorithms_warn_only_enabled())
+        if not possible and not calls[-1]:
+            raise RuntimeError("put_ does not have a deterministic implementation, but you set ...")
+        return compute(*arguments, **options)
+
+    monkeypatch.setattr(trainer, "compute_loss", compute_loss)
+    trainer.run()
+    assert trainer.deterministic is possible
+    assert calls[0] is False
+    assert set(calls[1:]) == {not possible}
+    plain = trainer_for(checkpoints / "llama-3.2-1b", tmp_path / "plain", samples)
+    monkeypatch.setattr(plain, "try_a_step", lambda: None)
+    plain.run()
+    assert [log_row(row) for row in trainer.state.log_history] == [log_row(row) for row in plain.state.log_history]
 
 
 def test_gradient_checkpointing_changes_memory_alone(checkpoints, tmp_path):

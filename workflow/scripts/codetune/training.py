@@ -264,6 +264,7 @@ class QLoraTrainer(SFTTrainer):  # type: ignore[misc]
         limit: Sequences that are computed at once.
         saved: The state that this attempt began with, if any.
         before: What earlier attempts `spent`.
+        deterministic: Whether all of a step's kernels are.
         stop_if_asked: Raises `Stopped` if a signal has come; called where it is safe to stop.
     """
 
@@ -278,6 +279,7 @@ class QLoraTrainer(SFTTrainer):  # type: ignore[misc]
     start: float
     joules: float | None
     evaluation_seconds = 0.0
+    deterministic = True
     stop_if_asked: Callable[[], None] = staticmethod(lambda: None)
 
     def run(self) -> None:
@@ -308,12 +310,33 @@ class QLoraTrainer(SFTTrainer):  # type: ignore[misc]
 
     def begin(self) -> None:
         """What comes before the first step of an attempt."""
+        self.try_a_step()
         if self.saved:
             super()._load_rng_state(str(self.saved))
             print(f"going on after step {self.state.global_step} of {self.state.max_steps}", flush=True)
         self.after_step()
         if self.state.global_step >= self.state.max_steps or self._patience_is_over():
             raise TrainingOver
+
+    def try_a_step(self) -> None:
+        """Computes gradients for nothing: it shows at once whether memory suffices, and whether all is deterministic.
+
+        torch's attention kernels are deterministic where that is demanded, not where a warning would do. But what knows
+        no deterministic way at all then fails.
+        """
+        rows = [self.train_dataset[row] for row in range(self.args.per_device_train_batch_size)]
+        torch.use_deterministic_algorithms(True)
+        try:
+            with torch.random.fork_rng():
+                self._add_gradients(self.model, self._prepare_inputs(collate(rows)), torch.tensor(1))
+        except RuntimeError as error:
+            if "deterministic" not in str(error):
+                raise
+            torch.use_deterministic_algorithms(True, warn_only=True)
+            self.deterministic = False
+            print(f"not all of it can be deterministic ({str(error).splitlines()[0]})", flush=True)
+        self.model.zero_grad()
+        self._metrics["train"].clear()
 
     def _load_rng_state(self, _checkpoint: str | None) -> None:
         """Where the library takes up the random numbers: by then `begin` may have replaced the state on the disk."""
@@ -377,8 +400,12 @@ class QLoraTrainer(SFTTrainer):  # type: ignore[misc]
         return None
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
-        """Adds up the gradients of one micro-batch, in parts if it does not fit into memory as a whole."""
+        """Adds up the gradients of one micro-batch; stops before it if a signal has come."""
         self.stop_if_asked()
+        return self._add_gradients(model, inputs, num_items_in_batch)
+
+    def _add_gradients(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any) -> torch.Tensor:
+        """Adds up the gradients of one micro-batch, in parts if it does not fit into memory as a whole."""
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         before = [None if parameter.grad is None else parameter.grad.clone() for parameter in parameters]
         compute = super().training_step
@@ -571,6 +598,7 @@ def _record(trainer: QLoraTrainer, identity: dict[str, Any]) -> dict[str, Any]:
             "dtype": "float32",
         },
         "attention": trainer.model.config._attn_implementation,
+        "deterministic": trainer.deterministic,
         "data": {
             "packed_sequences": len(trainer.train_dataset),
             "tokens": tokens,
