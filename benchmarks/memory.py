@@ -86,7 +86,7 @@ class Live(TorchDispatchMode):  # type: ignore[misc]
 def inside(operation: str, args: tuple[Any, ...]) -> int:
     """Bytes that a kernel allocates for itself on a GPU, where they are many."""
     if operation.startswith("bitsandbytes.gemm_4bit"):  # many rows: the weight is made anew in the compute type
-        return math.prod(args[2]) * int(args[0].element_size())
+        return int(math.prod(args[2]) * args[0].element_size())
     if operation.startswith("torch_attn._varlen_attn_backward"):  # fp32 sums for queries; keys and values of each head
         query = args[1]
         return int(query.numel() * (4 + 2 * query.element_size()))
@@ -137,9 +137,11 @@ class Saved:
 def as_on_gpu() -> Iterator[None]:
     """Replaces what takes other memory on a CPU than on a GPU by what takes the GPU's.
 
-    Dropout keeps a mask of one byte a number there; the output layer's Triton kernels work in place. Where there are no
-    numbers nobody knows which positions have labels, so all positions are scored: more than really are.
+    Dropout keeps a mask of one byte a number there; PEFT asks for the GPU's autocast alone, without which adapters
+    compute in fp32; the output layer's Triton kernels work in place. Where there are no numbers nobody knows which
+    positions have labels, so all positions are scored: more than really are.
     """
+    enabled = torch.is_autocast_enabled
 
     def dropout(values: torch.Tensor, p: float = 0.5, training: bool = True, *_: Any) -> torch.Tensor:
         result: torch.Tensor = torch.native_dropout(values, p, training)[0]
@@ -151,6 +153,7 @@ def as_on_gpu() -> Iterator[None]:
     kernels = trl.kernels.chunked_logprob
     with (
         mock.patch.object(torch.nn.functional, "dropout", dropout),
+        mock.patch.object(torch, "is_autocast_enabled", lambda kind="cpu": enabled(kind)),
         mock.patch.object(trl.trainer.utils, "_use_triton", lambda _device: False),
         mock.patch.multiple(kernels, _forward_tile=in_place, _backward_tile=in_place, _addmm_fp32=in_place),
     ):

@@ -108,6 +108,15 @@ def test_models_without_numbers_keep_what_the_trainer_s_model_keeps(checkpoints,
     assert worked_out.weights == pytest.approx(bytes_of(trainer.model), rel=0.01)
 
 
+def test_each_adapter_keeps_its_own_input_because_of_dropout(checkpoints):
+    """As under a GPU's autocast, which leaves the input in bf16: without dropout q, k and v keep the same one."""
+    config = config_of(checkpoints / "llama-3.2-1b")
+    place = ("layer.self_attn.k_proj.lora_A.default", (sum(LENGTHS), config["hidden_size"]), "bfloat16")
+    with_dropout, without = (memory.training(config, LORA | {"dropout": p}, LENGTHS)[1] for p in (0.05, 0.0))
+    assert with_dropout.by_place[place] == config["num_hidden_layers"] * sum(LENGTHS) * config["hidden_size"] * 2
+    assert place not in without.by_place
+
+
 def test_twice_the_tokens_keep_twice_the_bytes(checkpoints):
     config = config_of(checkpoints / "qwen2.5-1.5b")
     (once, _), (twice, _) = (memory.training(config, LORA, [128] * n) for n in (4, 8))
