@@ -3,6 +3,9 @@
 # make faults     100 kills at random moments over a small study, each followed by the same command   (40 minutes)
 # make check-results  Table 2 derived anew from the predictions and compared: RESULTS=results/demo for the demo's
 # make real-data  miniature models on the real data set: make real-data DATA=path/to/code_alpaca_20k.json   (47 minutes on 2 cores)
+# make bench      speed against what else a user would run, on the CPU: a table in build/benchmarks   (10 minutes)
+#                 DATA=FOLDER: with codealpaca/code_alpaca_20k.json and tokenizers/ in it, the real data set and tokenizers
+# make bench-gpu  the same on one GPU of 24 GB or more, at full size, without a download
 # make env        the virtual environment alone, from requirements.lock
 # make lint       style, types and workflow checks
 # make lock       requirements.lock and envs/*.yaml anew from pyproject.toml and what is installed
@@ -13,7 +16,7 @@ SNAKEMAKE := $(BIN)/snakemake --workflow-profile profiles/local --cores all
 DEMO := build/demo/.made
 READING := results/real-data/data/codealpaca-20k/train.jsonl
 
-.PHONY: env demo real-data test faults check-results lint format lock
+.PHONY: env demo real-data test faults check-results bench bench-gpu lint format lock
 
 env: .venv/.installed
 
@@ -53,6 +56,12 @@ check-results: env
 
 faults: env
 	$(BIN)/python tests/faults.py
+
+bench: env $(DEMO)
+	$(BIN)/python benchmarks/table.py --out build/benchmarks $(if $(DATA),--data $(DATA)) cpu
+
+bench-gpu: env
+	$(BIN)/python benchmarks/table.py --out build/benchmarks gpu
 
 lint: env
 	$(BIN)/ruff check .

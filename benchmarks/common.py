@@ -1,5 +1,6 @@
 """What the benchmarks share: rows of the table, the two ways to time, and what a result must say of its origin."""
 
+import gc
 import json
 import statistics
 import sys
@@ -53,6 +54,43 @@ def in_turn(rounds: int, *ways: Callable[[], Any]) -> list[list[float]]:
     return seconds
 
 
+@dataclass
+class Timed:
+    """What one way took.
+
+    Attributes:
+        seconds: Of each round.
+        result: What it returned last.
+        peak_gb: The most of the GPU's memory that was reserved, in GB; None on a CPU.
+    """
+
+    seconds: list[float]
+    result: Any = None
+    peak_gb: float | None = None
+
+
+def in_turn_prepared(rounds: int, *ways: Callable[[], Callable[[], Any]]) -> list[Timed]:
+    """As `in_turn`, for ways that load a model first, which is not timed and not kept. A first round is not counted."""
+    import torch
+
+    timed = [Timed([]) for _ in ways]
+    for number in range(rounds + 1):
+        for prepare, times in zip(ways, timed, strict=True):
+            run = prepare()
+            gc.collect()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+                torch.cuda.reset_peak_memory_stats()
+            start = time.perf_counter()
+            times.result = run()
+            if number > 0:
+                times.seconds.append(time.perf_counter() - start)
+            if torch.cuda.is_available():
+                times.peak_gb = torch.cuda.max_memory_reserved() / 1e9
+            del run
+    return timed
+
+
 def ratio(ours: list[float], theirs: list[float]) -> float:
     """How many times faster ours is: the median of the rounds' ratios."""
     return statistics.median(b / a for a, b in zip(ours, theirs, strict=True))
@@ -78,11 +116,10 @@ def limit_gpu_memory() -> None:
         torch.cuda.set_per_process_memory_fraction(min(1.0, GPU_BYTES / whole))
 
 
-def peak_gb() -> float | None:
-    """The most of the GPU's memory that was reserved, in GB; None on a CPU."""
-    import torch
-
-    return torch.cuda.max_memory_reserved() / 1e9 if torch.cuda.is_available() else None
+def memory_rows(part: str, peak_gb: float | None) -> list[Row]:
+    """The row that says whether it fits a GPU of 24 GB; none on a CPU."""
+    detail = "reserved by torch, with no more than 24 GB to be had"
+    return [] if peak_gb is None else [Row(f"memory, {part}", "24 GB", "< 22 GB", peak_gb, detail)]
 
 
 def write_result(path: str | Path, rows: list[Row], **facts: Any) -> None:

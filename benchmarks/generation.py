@@ -1,6 +1,7 @@
 """Greedy decoding against `model.generate`: tokens a second on the same 4-bit model, adapter, prompts and machine.
 
-Usage: python benchmarks/generation.py --out FILE.json [--model small|NAME] [--architectures FILE] [--rounds N]
+Usage: python benchmarks/generation.py --out FILE.json [--model small|NAME] [--architectures FILE] [--prompts N]
+           [--rounds N]
 
 The peer decodes batches of 8 in the order of the data, on the 4-bit model with the adapter beside it. Weights and
 prompts are random. Models with random weights never end, so ends are drawn from a hash of each token and its position:
@@ -9,18 +10,17 @@ benchmark ends with an error if one token differs.
 """
 
 import argparse
-import functools
 import tempfile
 from collections.abc import Callable
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
-from common import Row, in_turn, limit_gpu_memory, peak_gb, ratio, write_result
+from common import Row, in_turn_prepared, limit_gpu_memory, memory_rows, ratio, write_result
 from subjects import ARCHITECTURES, LORA, QUANTIZATION, build, draw_samples, make_tokenizer, sizes_of
 
 MEAN, LIMIT = 60, 512  # tokens of a completion
 END = 2
-PROMPTS = {"small": 96}  # on a GPU all prompts of two full batches
 SETTINGS = {"max_new_tokens": LIMIT, "batch_size": 256, "cache_gb": 8}
 
 
@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--model", default="small")
     parser.add_argument("--architectures", type=Path, default=ARCHITECTURES)
+    parser.add_argument("--prompts", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
     limit_gpu_memory()
@@ -38,27 +39,27 @@ def main() -> None:
 
     set_determinism(0)
     sizes = sizes_of(options.model, options.architectures)
-    prompts = draw_samples(PROMPTS.get(options.model, 512), sizes["vocab_size"])
+    prompts = draw_samples(options.prompts, sizes["vocab_size"])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         build(sizes, folder / "model")
         _write_adapter(folder)
-        mine, peers = ours(folder, prompts), theirs(folder, prompts)
-        ids = mine(), peers()
-        if device() == "cpu":
-            assert ids[0] == ids[1], "other tokens"
-        seconds = in_turn(options.rounds, mine, peers)
-    tokens = [sum(map(len, rows)) for rows in ids]
-    rates = [count / min(times) for count, times in zip(tokens, seconds, strict=True)]
+        mine, peer = in_turn_prepared(options.rounds, partial(ours, folder, prompts), partial(theirs, folder, prompts))
+    same = mine.result == peer.result
+    assert same or device() != "cpu", "other tokens"
+    tokens = [sum(map(len, way.result)) for way in (mine, peer)]
+    rates = [count / min(way.seconds) for count, way in zip(tokens, (mine, peer), strict=True)]
+    part = f"generation, {options.model}, {device()}"
     row = Row(
-        f"generation, {options.model}, {device()}, {torch.get_num_threads()} thread(s)",
+        part,
         "model.generate, unsorted batches of 8, 4 bits",
         ">= 2.5 x" if device() == "cpu" else ">= 6.0 x",
-        ratio(seconds[0], seconds[1]) * tokens[0] / tokens[1],
-        f"{rates[0]:,.0f} and {rates[1]:,.0f} tokens/s, {len(prompts)} prompts"
-        + ("; identical tokens" if ids[0] == ids[1] else ""),
+        ratio(mine.seconds, peer.seconds) * tokens[0] / tokens[1],
+        f"{rates[0]:,.0f} and {rates[1]:,.0f} tokens/s, {len(prompts)} prompts, {torch.get_num_threads()} thread(s)"
+        + ("; identical tokens" if same else ""),
     )
-    write_result(options.out, [row], seconds=seconds, tokens=tokens, peak_gb=peak_gb())
+    seconds = {"ours": mine.seconds, "theirs": peer.seconds}
+    write_result(options.out, [row, *memory_rows(part, mine.peak_gb)], seconds=seconds, tokens=tokens)
 
 
 def _quantization() -> dict[str, Any]:
@@ -125,7 +126,7 @@ def _with_ends(model: Any) -> Any:
     """Makes a model end its completions after 60 tokens on average, depending on each token and its position."""
     forward = model.forward
 
-    @functools.wraps(forward)
+    @wraps(forward)
     def ending(**inputs: Any) -> Any:
         output = forward(**inputs)
         token, position = inputs["input_ids"][:, -1], inputs["position_ids"][:, -1]

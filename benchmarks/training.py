@@ -1,6 +1,7 @@
 """Fine-tuning against TRL's SFTTrainer: useful tokens a second on the same model, samples, adapter and machine.
 
-Usage: python benchmarks/training.py --out FILE.json [--model small|NAME] [--architectures FILE]
+Usage: python benchmarks/training.py --out FILE.json [--model small|NAME] [--architectures FILE] [--samples N]
+           [--rounds N]
 
 On a CPU a small model in fp32, on a GPU an architecture of the study at full size (`--model gemma-2-2b`) in bf16, both
 in NF4, with no more than 24 GB of the GPU's memory. Weights and tokens are random: their values do not matter to the
@@ -11,17 +12,16 @@ adapters in fp32 on a CPU, where bf16 would slow them down.
 import argparse
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from common import Row, in_turn, limit_gpu_memory, peak_gb, ratio, write_result
+from common import Row, in_turn_prepared, limit_gpu_memory, memory_rows, ratio, write_result
 from subjects import ARCHITECTURES, LORA, QUANTIZATION, build, draw_samples, make_tokenizer, sizes_of
 
 LENGTH = 1024  # tokens of a packed sequence
-SAMPLES = 192  # a round on a CPU; on a GPU as many as one optimizer step of the study takes
-SEQUENCES = 6  # in an optimizer step on a CPU
+SEQUENCES = 18  # in an optimizer step on a CPU
 SAMPLES_A_SEQUENCE = 10.4  # CodeAlpaca's, in a packed sequence
-ROUNDS = 3
 # TRL's settings, each beside the defaults of TRL 1.16. Padding and checkpointing of activations are its defaults.
 PEERS: dict[str, dict[str, Any]] = {
     "TRL's defaults": {"per_device_train_batch_size": 8},
@@ -44,39 +44,39 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--model", default="small")
     parser.add_argument("--architectures", type=Path, default=ARCHITECTURES)
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--samples", type=int, help="a round; by default what one optimizer step of the study takes")
+    parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
     limit_gpu_memory()
     import torch
     from codetune.models import device
 
     sizes, entry = sizes_of(options.model, options.architectures), _entry(options.model)
-    count = SAMPLES if options.model == "small" else round(SAMPLES_A_SEQUENCE * entry["batch_size"])
-    samples = draw_samples(count, sizes["vocab_size"])
+    samples = draw_samples(options.samples or round(SAMPLES_A_SEQUENCE * entry["batch_size"]), sizes["vocab_size"])
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        build(sizes, folder / "model")
+        ways = {"this workflow": partial(ours, folder, entry, samples)}
+        for peer, settings in PEERS.items():
+            ways[peer] = partial(theirs, folder, settings, entry["batch_size"], samples)
+        timed = dict(zip(ways, in_turn_prepared(options.rounds, *ways.values()), strict=True))
     tokens = sum(map(len, samples))
-    with tempfile.TemporaryDirectory() as folder:
-        build(sizes, Path(folder) / "model")
-        ways = {"this workflow": ours(Path(folder), entry, samples)}
-        for name, settings in PEERS.items():
-            ways[name] = theirs(Path(folder), name, settings, entry["batch_size"], samples)
-        for way in ways.values():
-            way()  # warm
-        seconds = dict(zip(ways, in_turn(options.rounds, *ways.values()), strict=True))
-    rates = {name: round(tokens / min(times)) for name, times in seconds.items()}
-    fastest = max(list(PEERS)[1:], key=lambda name: rates[name])
-    where = f"{options.model}, {device()}, {torch.get_num_threads()} thread(s)"
+    rates = {way: round(tokens / min(times.seconds)) for way, times in timed.items()}
+    fastest = max(list(PEERS)[1:], key=lambda peer: rates[peer])
+    part = f"fine-tuning, {options.model}, {device()}"
+    goals = {"TRL's defaults": ">= 2.0 x" if device() == "cpu" else ">= 3.0 x", fastest: ">= 1.0 x"}
     rows = [
         Row(
-            f"fine-tuning, {where}",
+            part,
             peer,
             goal,
-            ratio(seconds["this workflow"], seconds[peer]),
-            f"{rates['this workflow']:,} and {rates[peer]:,} useful tokens/s",
+            ratio(timed["this workflow"].seconds, timed[peer].seconds),
+            f"{rates['this workflow']:,} and {rates[peer]:,} useful tokens/s, {torch.get_num_threads()} thread(s)",
         )
-        for peer, goal in (("TRL's defaults", ">= 2.0 x" if device() == "cpu" else ">= 3.0 x"), (fastest, ">= 1.0 x"))
+        for peer, goal in goals.items()
     ]
-    rows.append(_useful_share(samples))
-    write_result(options.out, rows, tokens=tokens, seconds=seconds, useful_tokens_per_second=rates, peak_gb=peak_gb())
+    rows += [_useful_share(samples), *memory_rows(part, timed["this workflow"].peak_gb)]
+    write_result(options.out, rows, tokens=tokens, timed={way: vars(times) for way, times in timed.items()})
 
 
 def _entry(model: str) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def _compute() -> str:
     return "float32" if device() == "cpu" else "bfloat16"
 
 
-def ours(folder: Path, entry: dict[str, Any], samples: list[Any]) -> Callable[[], None]:
+def ours(folder: Path, entry: dict[str, Any], samples: list[Any]) -> Callable[[], Any]:
     """One epoch by this workflow's trainer, evaluations and saving included."""
     from codetune.files import remove
     from codetune.models import load_base, set_determinism
@@ -118,19 +118,16 @@ def ours(folder: Path, entry: dict[str, Any], samples: list[Any]) -> Callable[[]
     settings = {"lora": LORA, "quantization": quantization, "training": training, "max_length": LENGTH}
     parts = {"train": samples, "validation": sorted(samples, key=len)[:2]}
     work = folder / "work"
+    remove(work)
+    work.mkdir()
     trainer = make_trainer(
         load_base(folder / "model", quantization), make_tokenizer(), parts, 1000, work, entry, settings, seed=0
     )
 
-    def epoch() -> None:
-        remove(work)
-        work.mkdir()
-        trainer.run()
-
-    return epoch
+    return trainer.run
 
 
-def theirs(folder: Path, name: str, settings: dict[str, Any], sequences: int, samples: list[Any]) -> Callable[[], None]:
+def theirs(folder: Path, settings: dict[str, Any], sequences: int, samples: list[Any]) -> Callable[[], Any]:
     """One epoch by TRL's trainer as a user calls it, on samples that are tokenised already."""
     from codetune.models import device, load_base
     from datasets import Dataset
@@ -140,8 +137,9 @@ def theirs(folder: Path, name: str, settings: dict[str, Any], sequences: int, sa
     quantization = {**QUANTIZATION, "compute_dtype": _compute()}
     in_a_step = sequences if settings.get("packing") else round(sequences * SAMPLES_A_SEQUENCE)
     arguments = SFTConfig(
-        output_dir=str(folder / name.replace(" ", "-").replace(",", "")),
+        output_dir=str(folder / "theirs"),
         gradient_accumulation_steps=in_a_step // settings["per_device_train_batch_size"],
+        completion_only_loss=True,
         num_train_epochs=1,
         max_length=LENGTH,
         learning_rate=2e-4,
@@ -176,10 +174,8 @@ def theirs(folder: Path, name: str, settings: dict[str, Any], sequences: int, sa
             if parameter.requires_grad:
                 parameter.data = parameter.data.float()
 
-    def epoch() -> None:
-        trainer.train()
-
-    return epoch
+    train: Callable[[], Any] = trainer.train
+    return train
 
 
 def _tokens(samples: list[Any]) -> int:

@@ -1,0 +1,82 @@
+"""The benchmarks of training and generation as for a GPU, tried on a CPU with the architectures made small."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from common import Row, reached
+from subjects import QUANTIZATION, SHARES, draw_samples
+from table import table
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+SMALLER = {
+    "vocab_size": 64,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+}
+
+
+@pytest.fixture(scope="module")
+def shrunk(tmp_path_factory):
+    """All architectures with their own kinds and settings, in small."""
+    whole = json.loads((BENCHMARKS / "architectures.json").read_text())
+    path = tmp_path_factory.mktemp("shrunk") / "architectures.json"
+    small = {name: {**facts, "config": {**facts["config"], **SMALLER}} for name, facts in whole.items()}
+    path.write_text(json.dumps(small))
+    return path
+
+
+def rows_of(script, tmp_path, *arguments):
+    target = tmp_path / "result.json"
+    command = [sys.executable, BENCHMARKS / script, "--out", target, "--rounds", "1", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(target.read_text())["rows"]
+
+
+@pytest.mark.parametrize("model", ["qwen2.5-3b", "gemma-2-2b"])
+def test_training_is_measured_at_full_size(shrunk, tmp_path, model):
+    defaults, fastest, padding = rows_of(
+        "training.py", tmp_path, "--model", model, "--architectures", shrunk, "--samples", 60
+    )
+    assert defaults["part"] == f"fine-tuning, {model}, cpu"
+    assert defaults["against"] == "TRL's defaults"
+    assert fastest["against"].startswith("TRL, ")
+    assert defaults["result"] > 0
+    assert padding["result"] == 100
+
+
+@pytest.mark.parametrize("model", ["llama-3.2-1b", "gemma-2-2b", "qwen2.5-3b", "phi-3-mini"])
+def test_generation_is_measured_at_full_size_with_identical_tokens(shrunk, tmp_path, model):
+    (row,) = rows_of("generation.py", tmp_path, "--model", model, "--architectures", shrunk, "--prompts", 20)
+    assert row["part"] == f"generation, {model}, cpu"
+    assert row["detail"].endswith("identical tokens")
+    assert row["result"] > 0
+
+
+def test_samples_are_as_long_as_codealpaca_s():
+    samples = draw_samples(4000, 1000)
+    assert sum(map(len, samples)) / len(samples) == pytest.approx(97.8, rel=0.03)
+    assert max(map(len, samples)) <= 1024
+    assert sorted(SHARES) == SHARES
+    assert QUANTIZATION["type"] == "nf4"
+
+
+def test_the_table_says_what_was_reached():
+    rows = [
+        Row("a", "b", ">= 2.0 x", 2.0, "d"),
+        Row("a", "b", "< 4 s", 4.0, "d"),
+        Row("a", "b", ">= 6.0 x", None, "no GPU"),
+    ]
+    assert [reached(row) for row in rows] == [True, False, None]
+    assert [line.split(" | ")[3:5] for line in table(rows).splitlines()[2:]] == [
+        ["2 x", "yes"],
+        ["4 s", "**no**"],
+        ["not run", "-"],
+    ]
