@@ -138,6 +138,14 @@ def test_a_kernel_that_fails_or_leaks_gives_way_to_the_next(checkpoints, monkeyp
     assert "test_missing: cannot be had (no kernel for this device)" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("kernel", candidates(torch.bfloat16, "cuda:0"))
+def test_transformers_takes_our_kernels_by_their_names(checkpoints, kernel):
+    """It looks for a kernel of its own where a name holds "flash"."""
+    model = load_base(checkpoints / "llama-3.2-1b", FP32)
+    model.set_attn_implementation(kernel)
+    assert model.config._attn_implementation == kernel
+
+
 def test_flash_attention_is_tried_where_it_can_run():
     assert list(candidates(torch.bfloat16, "cuda:0")) == [FLASH, EACH]
     assert list(candidates(torch.float32, "cuda:0")) == list(candidates(torch.bfloat16, "cpu")) == [EACH]

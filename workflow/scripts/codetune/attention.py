@@ -10,7 +10,8 @@ import torch
 from torch.nn.functional import pad, scaled_dot_product_attention
 from transformers import AttentionInterface
 
-FLASH, EACH = "packed_flash", "packed_each"  # as transformers calls them once they are registered
+# As transformers calls them once they are registered; a name with "flash" in it would mean a kernel of its own.
+FLASH, EACH = "packed_varlen", "packed_each"
 
 
 @dataclass(frozen=True)
