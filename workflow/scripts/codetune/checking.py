@@ -9,6 +9,7 @@ from typing import Any
 from codetune.errors import StudyError
 from codetune.files import read_json, read_jsonl
 from codetune.metrics import score_predictions
+from codetune.samples import read_samples
 from codetune.significance import measure_significance
 
 TOLERANCE = 1e-12  # a CSV holds every digit; sums may be taken in another order elsewhere
@@ -59,14 +60,28 @@ def _run(predictions: Path, tuned: bool) -> dict[str, Any]:
 
 
 def _score(results: Path, run: dict[str, Any], folder: Path) -> list[str]:
-    """Scores a run anew, remembers where, and says whether its scores were others."""
+    """Scores a run anew, remembers where, and says whether its scores were others, or ROUGE-L not the package's."""
     run["scores"] = str(folder / "-".join((run["dataset"], run["model"], run["method"], run["seed"])))
     data = results / "data" / run["dataset"]
     references, card = str(data / "test.jsonl"), str(data / "card.json")
     score_predictions(references, card, str(run["path"]), run["scores"], run["scores"] + ".summary")
     said = run["path"].with_name("scores.jsonl")
-    same = said.exists() and read_jsonl(said) == read_jsonl(run["scores"])
-    return [] if same else [f"{said}: not the scores of {run['path'].name}"]
+    found = read_jsonl(run["scores"])
+    problems = []
+    if not said.exists() or read_jsonl(said) != found:
+        problems.append(f"{said}: not the scores of {run['path'].name}")
+    if [row["rouge_l"] for row in found] != _by_the_package(references, str(run["path"])):
+        problems.append(f"{said}: ROUGE-L is not what the package rouge-score gives")
+    return problems
+
+
+def _by_the_package(references: str, predictions: str) -> list[float]:
+    """ROUGE-L of each prediction by the package `rouge-score` as it is; the workflow has a faster way of its own."""
+    from rouge_score.rouge_scorer import RougeScorer
+
+    wanted = {sample.id: sample.output for sample in read_samples(references)}
+    scorer = RougeScorer(["rougeL"])
+    return [scorer.score(wanted[row["id"]], row["text"])["rougeL"].fmeasure for row in read_jsonl(predictions)]
 
 
 def _pairs(row: dict[str, str], found: dict[str, Any]) -> list[tuple[str, str, float]]:
