@@ -237,20 +237,20 @@ def modelled(job: Job, config: dict[str, Any], epochs: int) -> Job:
         return replace(job, seconds=BYTES * size / DOWNLOAD)
     if not job.scheduler_resources["gpu"]:
         return replace(job, seconds=LIGHT if job.benchmark else 0.0)
-    model, settings = ARCHITECTURES[job.wildcards["model"]], config["generation"]
+    model = ARCHITECTURES[job.wildcards["model"]]
     architecture, tokens, steps = model["config"], model["tokens"], model["decode_steps"]
     evaluations = epochs * config["training"]["evaluations_per_epoch"] + 1
 
-    def untuned(prompts: int) -> int:
-        return decode_steps([settings["max_new_tokens"]] * prompts, settings["batch_size"])
+    def untuned(part: str) -> int:
+        return int(model["batches"][part]) * int(config["generation"]["max_new_tokens"])
 
     if job.rule == "finetune":
         work = training_work(architecture, epochs * tokens["train"], tokens["validation"], evaluations)
     elif job.rule == "curve":
-        work = decoding_work(architecture, untuned(config["curve"]["samples"]) + (evaluations - 1) * steps["curve"])
+        work = decoding_work(architecture, untuned("curve") + (evaluations - 1) * steps["curve"])
     else:
         tuned = "lora" in config["methods"][job.wildcards["method"]]
-        work = decoding_work(architecture, steps["test"] if tuned else untuned(model["prompts"]))
+        work = decoding_work(architecture, steps["test"] if tuned else untuned("test"))
     return replace(job, seconds=work.seconds(TRAINING, DECODING, START))
 
 

@@ -87,7 +87,7 @@ def table(rows: list[Row]) -> str:
 
 
 def _shown(row: Row) -> str:
-    unit = row.goal.split()[2]
+    unit = row.goal.split(maxsplit=2)[2]
     return "not run" if row.result is None else f"{row.result:.3g} {unit}"
 
 
