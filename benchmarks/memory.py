@@ -311,6 +311,10 @@ def generation(config: dict[str, Any], lora: dict[str, Any] | None, settings: di
     rows = min(settings["batch_size"], room // cache_bytes(config, 2) // tokens)
     attention = "eager" if "attn_logit_softcapping" in config else "sdpa"
     model = build(config, attention, lora, in_4_bits=not fits_dequantised(config, room)).eval()
+    for parameter in model.parameters():
+        parameter.data = (
+            parameter.data.to(torch.bfloat16) if parameter.requires_grad else parameter.data
+        )  # load_adapter
     with FakeTensorMode(allow_non_fake_inputs=True) as mode, Live() as live, torch.no_grad():
         without_numbers(model, mode, live)
         weights = live.now

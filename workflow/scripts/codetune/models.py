@@ -123,11 +123,16 @@ def load_adapter(model: PreTrainedModel, folder: str | Path) -> Any:
     """Puts a saved adapter beside the frozen weights, unmerged: what was trained is what is evaluated.
 
     Merging into 4-bit weights would round the update away; merging into the published weights would put the adapter on
-    other weights than it was trained on.
+    other weights than it was trained on. It computes in the model's type, as it did in training: there, autocast
+    rounded its fp32 weights for each multiplication.
     """
     from peft import PeftModel
 
-    return PeftModel.from_pretrained(model, str(folder), torch_device=device()).eval()
+    adapted = PeftModel.from_pretrained(model, str(folder), torch_device=device()).eval()
+    for name, parameter in adapted.named_parameters():
+        if "lora_" in name:
+            parameter.data = parameter.data.to(model.dtype)
+    return adapted
 
 
 def replace_adapter(model: Any, folder: str | Path) -> Any:
