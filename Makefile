@@ -3,7 +3,7 @@
 # make faults     100 kills at random moments over a small study, each followed by the same command   (40 minutes)
 # make check-results  Table 2 derived anew from the predictions and compared: RESULTS=results/demo for the demo's
 # make real-data  miniature models on the real data set: make real-data DATA=path/to/code_alpaca_20k.json   (47 minutes on 2 cores)
-# make bench      speed against what else a user would run, on the CPU: a table in build/benchmarks   (10 minutes)
+# make bench      speed against what else a user would run, on the CPU: a table in build/benchmarks   (13 minutes)
 #                 DATA=FOLDER: with codealpaca/code_alpaca_20k.json and tokenizers/ in it, the real data set and tokenizers
 # make bench-gpu  the same on one GPU of 24 GB or more, at full size, without a download
 # make env        the virtual environment alone, from requirements.lock

@@ -16,18 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from common import ROOT, Row, write_result
+from subjects import LORA, TRAINING, peer
 
 MODEL = "llama-3.2-1b"
 SEEDS, EPOCHS = (0, 1, 2), 3
 SEQUENCES = 8  # in an optimizer step
 LENGTH = 256  # tokens of a packed sequence
 QUANTIZATION = {"type": "nf4", "double": True, "compute_dtype": "float32"}
-LORA = {
-    "r": 8,
-    "alpha": 16,
-    "dropout": 0.05,
-    "target_modules": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
-}
 RATE = 2e-3
 
 
@@ -80,15 +75,7 @@ def packed(train: list[Any], validation: list[Any], seed: int) -> list[float]:
     from codetune.training import make_trainer
 
     set_determinism(seed)
-    training = {
-        "learning_rate": RATE,
-        "schedule": "cosine",
-        "warmup_steps": 0,
-        "weight_decay": 0.0,
-        "max_grad_norm": 1.0,
-        "evaluations_per_epoch": 1,
-        "patience": EPOCHS,
-    }
+    training = {**TRAINING, "learning_rate": RATE, "patience": EPOCHS}
     settings = {"lora": LORA, "quantization": QUANTIZATION, "training": training, "max_length": LENGTH}
     entry = {"batch_size": SEQUENCES, "micro_batch": 4, "epochs": EPOCHS}
     with tempfile.TemporaryDirectory() as folder:
@@ -110,10 +97,7 @@ def padded(train: list[Any], validation: list[Any], seed: int) -> list[float]:
     """The same of TRL's trainer, which pads; measured one sample at a time."""
     from codetune.models import load_base, set_determinism
     from codetune.tokens import load_tokenizer, pack
-    from datasets import Dataset
-    from peft import LoraConfig
     from transformers import TrainerCallback
-    from trl import SFTConfig, SFTTrainer
 
     losses = []
 
@@ -123,44 +107,21 @@ def padded(train: list[Any], validation: list[Any], seed: int) -> list[float]:
 
     set_determinism(seed)
     sequences = len(pack([len(sample) for sample in train], LENGTH))
-    rows = [
-        {"input_ids": s.prompt + s.completion, "completion_mask": [0] * len(s.prompt) + [1] * len(s.completion)}
-        for s in train
-    ]
     with tempfile.TemporaryDirectory() as folder:
-        arguments = SFTConfig(
+        trainer = peer(
+            load_base(checkpoint(), QUANTIZATION),
+            load_tokenizer(checkpoint()),
+            train,
+            callbacks=[AfterEachEpoch()],
             output_dir=folder,
             per_device_train_batch_size=4,
             gradient_accumulation_steps=round(SEQUENCES * len(train) / sequences / 4),
             gradient_checkpointing=False,
-            completion_only_loss=True,
             num_train_epochs=EPOCHS,
             learning_rate=RATE,
-            lr_scheduler_type="cosine",
             bf16=False,
-            use_cpu=True,
-            save_strategy="no",
-            disable_tqdm=True,
-            report_to=[],
             seed=seed,
         )
-        trainer = SFTTrainer(
-            model=load_base(checkpoint(), QUANTIZATION),
-            args=arguments,
-            train_dataset=Dataset.from_list(rows),
-            processing_class=load_tokenizer(checkpoint()),
-            peft_config=LoraConfig(
-                r=LORA["r"],
-                lora_alpha=LORA["alpha"],
-                lora_dropout=LORA["dropout"],
-                target_modules=LORA["target_modules"],
-                task_type="CAUSAL_LM",
-            ),
-            callbacks=[AfterEachEpoch()],
-        )
-        for parameter in trainer.model.parameters():
-            if parameter.requires_grad:
-                parameter.data = parameter.data.float()
         trainer.train()
     return losses
 

@@ -26,7 +26,7 @@ import yaml
 from bitsandbytes.functional import quantize_4bit
 from bitsandbytes.nn import Linear4bit
 from common import ROOT, Row, write_result
-from peft import LoraConfig, get_peft_model
+from peft import get_peft_model
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -36,6 +36,7 @@ from codetune.architectures import cache_bytes, parameters  # isort: skip  (comm
 from codetune.attention import Packed, flash  # isort: skip
 from codetune.caches import growing_cache  # isort: skip
 from codetune.generation import RESERVE, _next_tokens, _read  # isort: skip
+from codetune.training import lora_config  # isort: skip
 
 ARCHITECTURES = json.loads((ROOT / "benchmarks" / "architectures.json").read_text())
 DEVICE = 24 * 2**30  # bytes that cards of "24 GB" have: most weights fit dequantised, which takes most memory
@@ -181,14 +182,7 @@ def build(config: dict[str, Any], attention: str, lora: dict[str, Any] | None, i
         trl.trainer.utils.add_fused_lm_head(model, outputs=("log_probs", "entropy", "is_top1"))
         if lora is None:
             return model
-        recipe = LoraConfig(
-            r=lora["r"],
-            lora_alpha=lora["alpha"],
-            lora_dropout=lora["dropout"],
-            target_modules=lora["target_modules"],
-            task_type="CAUSAL_LM",
-        )
-        model = get_peft_model(model, recipe, low_cpu_mem_usage=True)
+        model = get_peft_model(model, lora_config(lora), low_cpu_mem_usage=True)
         for parameter in model.parameters():
             if parameter.requires_grad:
                 parameter.data = parameter.data.float()

@@ -15,7 +15,16 @@ LORA = {
     "dropout": 0.05,
     "target_modules": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
 }
-# One layer in 64 of a small model's size, for a CPU: what is measured is computing, not Python.
+TRAINING = {
+    "learning_rate": 2e-4,
+    "schedule": "cosine",
+    "warmup_steps": 0,
+    "weight_decay": 0.0,
+    "max_grad_norm": 1.0,
+    "evaluations_per_epoch": 1,
+    "patience": 5,
+}
+# For a CPU: small enough to be quick, large enough that computing is measured and not Python.
 SMALL = {
     "model_type": "llama",
     "vocab_size": 4096,
@@ -90,3 +99,46 @@ def _quantile(share: float) -> int:
     low, high = QUANTILES[place], QUANTILES[min(place + 1, len(QUANTILES) - 1)]
     part = (share - SHARES[place]) / (SHARES[min(place + 1, len(SHARES) - 1)] - SHARES[place] or 1)
     return round(low + part * (high - low))
+
+
+def peer(base: Any, tokenizer: Any, samples: list[Any], callbacks: Any = None, **settings: Any) -> Any:
+    """TRL's trainer as a user calls it, on samples that are tokenised already, with the study's adapter.
+
+    Args:
+        base: The model in 4 bits.
+        tokenizer: Its tokenizer.
+        samples: What to train on.
+        callbacks: For the trainer.
+        settings: Of the trainer, beside TRL's defaults.
+    """
+    from codetune.models import device
+    from codetune.training import lora_config
+    from datasets import Dataset
+    from trl import SFTConfig, SFTTrainer
+
+    rows = [
+        {"input_ids": s.prompt + s.completion, "completion_mask": [0] * len(s.prompt) + [1] * len(s.completion)}
+        for s in samples
+    ]
+    arguments = SFTConfig(
+        completion_only_loss=True,
+        lr_scheduler_type=TRAINING["schedule"],
+        use_cpu=device() == "cpu",
+        save_strategy="no",
+        disable_tqdm=True,
+        report_to=[],
+        **settings,
+    )
+    trainer = SFTTrainer(
+        model=base,
+        args=arguments,
+        train_dataset=Dataset.from_list(rows),
+        processing_class=tokenizer,
+        peft_config=lora_config(LORA),
+        callbacks=callbacks,
+    )
+    if device() == "cpu":  # where bf16, which TRL gives adapters, would slow it down
+        for parameter in trainer.model.parameters():
+            if parameter.requires_grad:
+                parameter.data = parameter.data.float()
+    return trainer

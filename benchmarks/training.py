@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from common import Row, in_turn_prepared, limit_gpu_memory, memory_rows, ratio, write_result
-from subjects import ARCHITECTURES, LORA, QUANTIZATION, build, draw_samples, make_tokenizer, sizes_of
+from subjects import ARCHITECTURES, LORA, QUANTIZATION, TRAINING, build, draw_samples, make_tokenizer, peer, sizes_of
 
 LENGTH = 1024  # tokens of a packed sequence
 SEQUENCES = 18  # in an optimizer step on a CPU
@@ -57,23 +57,23 @@ def main() -> None:
         folder = Path(name)
         build(sizes, folder / "model")
         ways = {"this workflow": partial(ours, folder, entry, samples)}
-        for peer, settings in PEERS.items():
-            ways[peer] = partial(theirs, folder, settings, entry["batch_size"], samples)
+        for other, settings in PEERS.items():
+            ways[other] = partial(theirs, folder, settings, entry["batch_size"], samples)
         timed = dict(zip(ways, in_turn_prepared(options.rounds, *ways.values()), strict=True))
     tokens = sum(map(len, samples))
     rates = {way: round(tokens / min(times.seconds)) for way, times in timed.items()}
-    fastest = max(list(PEERS)[1:], key=lambda peer: rates[peer])
+    fastest = max(list(PEERS)[1:], key=lambda other: rates[other])
     part = f"fine-tuning, {options.model}, {device()}"
     goals = {"TRL's defaults": ">= 2.0 x" if device() == "cpu" else ">= 3.0 x", fastest: ">= 1.0 x"}
     rows = [
         Row(
             part,
-            peer,
+            other,
             goal,
-            ratio(timed["this workflow"].seconds, timed[peer].seconds),
-            f"{rates['this workflow']:,} and {rates[peer]:,} useful tokens/s, {torch.get_num_threads()} thread(s)",
+            ratio(timed["this workflow"].seconds, timed[other].seconds),
+            f"{rates['this workflow']:,} and {rates[other]:,} useful tokens/s, {torch.get_num_threads()} thread(s)",
         )
-        for peer, goal in goals.items()
+        for other, goal in goals.items()
     ]
     rows += [_useful_share(samples), *memory_rows(part, timed["this workflow"].peak_gb)]
     write_result(options.out, rows, tokens=tokens, timed={way: vars(times) for way, times in timed.items()})
@@ -106,16 +106,7 @@ def ours(folder: Path, entry: dict[str, Any], samples: list[Any]) -> Callable[[]
 
     set_determinism(0)
     quantization = {**QUANTIZATION, "compute_dtype": _compute()}
-    training = {
-        "learning_rate": 2e-4,
-        "schedule": "cosine",
-        "warmup_steps": 0,
-        "weight_decay": 0.0,
-        "max_grad_norm": 1.0,
-        "evaluations_per_epoch": 1,
-        "patience": 5,
-    }
-    settings = {"lora": LORA, "quantization": quantization, "training": training, "max_length": LENGTH}
+    settings = {"lora": LORA, "quantization": quantization, "training": TRAINING, "max_length": LENGTH}
     parts = {"train": samples, "validation": sorted(samples, key=len)[:2]}
     work = folder / "work"
     remove(work)
@@ -129,51 +120,23 @@ def ours(folder: Path, entry: dict[str, Any], samples: list[Any]) -> Callable[[]
 
 def theirs(folder: Path, settings: dict[str, Any], sequences: int, samples: list[Any]) -> Callable[[], Any]:
     """One epoch by TRL's trainer as a user calls it, on samples that are tokenised already."""
-    from codetune.models import device, load_base
-    from datasets import Dataset
-    from peft import LoraConfig
-    from trl import SFTConfig, SFTTrainer
+    from codetune.models import load_base
 
     quantization = {**QUANTIZATION, "compute_dtype": _compute()}
     in_a_step = sequences if settings.get("packing") else round(sequences * SAMPLES_A_SEQUENCE)
-    arguments = SFTConfig(
+    trainer = peer(
+        load_base(folder / "model", quantization),
+        make_tokenizer(),
+        samples,
         output_dir=str(folder / "theirs"),
         gradient_accumulation_steps=in_a_step // settings["per_device_train_batch_size"],
-        completion_only_loss=True,
         num_train_epochs=1,
         max_length=LENGTH,
-        learning_rate=2e-4,
-        lr_scheduler_type="cosine",
+        learning_rate=TRAINING["learning_rate"],
         bf16=_compute() == "bfloat16",
-        use_cpu=device() == "cpu",
-        save_strategy="no",
-        disable_tqdm=True,
-        report_to=[],
         seed=0,
         **settings,
     )
-    rows = [
-        {"input_ids": s.prompt + s.completion, "completion_mask": [0] * len(s.prompt) + [1] * len(s.completion)}
-        for s in samples
-    ]
-    trainer = SFTTrainer(
-        model=load_base(folder / "model", quantization),
-        args=arguments,
-        train_dataset=Dataset.from_list(rows),
-        processing_class=make_tokenizer(),
-        peft_config=LoraConfig(
-            r=LORA["r"],
-            lora_alpha=LORA["alpha"],
-            lora_dropout=LORA["dropout"],
-            target_modules=LORA["target_modules"],
-            task_type="CAUSAL_LM",
-        ),
-    )
-    if device() == "cpu":
-        for parameter in trainer.model.parameters():
-            if parameter.requires_grad:
-                parameter.data = parameter.data.float()
-
     train: Callable[[], Any] = trainer.train
     return train
 

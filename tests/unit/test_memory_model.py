@@ -9,24 +9,12 @@ from codetune.attention import EACH
 from codetune.models import load_base, set_determinism
 from codetune.tokens import TokenSample, load_tokenizer
 from codetune.training import make_trainer
+from test_learning import LORA as WITHOUT_DROPOUT
+from test_learning import TRAINING
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 NF4 = {"type": "nf4", "double": True, "compute_dtype": "bfloat16"}
-LORA = {
-    "r": 4,
-    "alpha": 8,
-    "dropout": 0.05,
-    "target_modules": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
-}
-TRAINING = {
-    "learning_rate": 1e-3,
-    "schedule": "cosine",
-    "warmup_steps": 0,
-    "weight_decay": 0.0,
-    "max_grad_norm": 1.0,
-    "evaluations_per_epoch": 1,
-    "patience": 2,
-}
+LORA = {**WITHOUT_DROPOUT, "dropout": 0.05}
 LENGTHS = [40, 30, 26]
 torch.set_num_threads(1)
 

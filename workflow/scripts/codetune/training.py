@@ -145,7 +145,7 @@ def make_trainer(
     choose_attention(base, tokens["train"])
     sets = {part: pack_samples(samples, settings["max_length"]) for part, samples in tokens.items()}
     epoch = steps_per_epoch(len(sets["train"]), model["batch_size"])
-    training, lora = settings["training"], settings["lora"]
+    training = settings["training"]
     arguments = SFTConfig(
         output_dir=str(work),
         num_train_epochs=model["epochs"],
@@ -179,13 +179,7 @@ def make_trainer(
         eval_dataset=sets["validation"],
         processing_class=tokenizer,
         data_collator=collate,
-        peft_config=LoraConfig(
-            r=lora["r"],
-            lora_alpha=lora["alpha"],
-            lora_dropout=lora["dropout"],
-            target_modules=lora["target_modules"],
-            task_type="CAUSAL_LM",
-        ),
+        peft_config=lora_config(settings["lora"]),
     )
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(_Reports(trainer))
@@ -203,6 +197,17 @@ def make_trainer(
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
     return trainer
+
+
+def lora_config(lora: dict[str, Any]) -> LoraConfig:
+    """The config's `lora` in PEFT's words."""
+    return LoraConfig(
+        r=lora["r"],
+        lora_alpha=lora["alpha"],
+        lora_dropout=lora["dropout"],
+        target_modules=lora["target_modules"],
+        task_type="CAUSAL_LM",
+    )
 
 
 def pack_samples(samples: list[TokenSample], capacity: int) -> Dataset:
