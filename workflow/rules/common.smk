@@ -11,15 +11,12 @@ sys.path.insert(0, str(SCRIPTS))
 
 from codetune.errors import StudyError
 from codetune.fingerprints import fingerprint
-from codetune.jobs import environment_of_jobs
 from codetune.study import load_runs
 
 try:
     RUNS = load_runs(config)
 except StudyError as error:
     sys.exit(f"error: {error}")
-
-os.environ.update(environment_of_jobs())
 
 # A plan needs no conda. A run does, and Snakemake says so where there is none.
 if workflow.output_settings.dryrun and shutil.which("conda") is None:

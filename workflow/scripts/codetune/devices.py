@@ -4,7 +4,6 @@ Snakemake limits how many GPU jobs run at once but assigns no devices. Here each
 device. The kernel drops the locks when the process dies, however it dies, so nothing leaks.
 """
 
-import fcntl
 import os
 import random
 import shutil
@@ -12,10 +11,12 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from codetune import slurm
 from codetune.errors import StudyError
+from codetune.locks import try_lock
 
 POLL_SECONDS = 1.0
 
@@ -24,10 +25,10 @@ POLL_SECONDS = 1.0
 def claim_gpus(count: int, lock_folder: Path | None = None) -> Iterator[list[str]]:
     """Claims `count` GPUs, waiting until so many are free, and names them in CUDA_VISIBLE_DEVICES.
 
-    The pool is CUDA_VISIBLE_DEVICES if set, else what `nvidia-smi` lists. All devices are taken together or none, so
-    that jobs waiting for several cannot block one another. With a `count` of 0 all GPUs are hidden: the job runs on
-    the CPU. Inside a SLURM job the pool is what SLURM gave it, and the locks are that SLURM job's own, since SLURM may
-    number the devices of each job from 0.
+    The pool is CUDA_VISIBLE_DEVICES if set, else what SLURM gave the job, else what `nvidia-smi` lists. All devices are
+    taken together or none, so that jobs waiting for several cannot block one another. With a `count` of 0 all GPUs are
+    hidden: the job runs on the CPU. Inside a SLURM job the locks are that job's own, since SLURM may number the devices
+    of each job from 0.
 
     Args:
         count: Number of GPUs.
@@ -58,12 +59,22 @@ def claim_gpus(count: int, lock_folder: Path | None = None) -> Iterator[list[str
     finally:
         for lock in locks.values():
             os.close(lock)
+        if slurm.job_id():
+            _remove_unused(lock_folder or default_lock_folder())
 
 
 def device_pool() -> list[str]:
-    """The devices a job may use, by UUID where `nvidia-smi` knows it, so that each has one name for all jobs."""
+    """The devices a job may use, by UUID where `nvidia-smi` knows it, so that each has one name for all jobs.
+
+    Where the cluster sets no CUDA_VISIBLE_DEVICES (`Flags=no_gpu_env`), SLURM's own variables count the node's devices.
+    If `nvidia-smi` lists no more of them than the job has, the others are hidden, and it lists just the job's.
+    """
     listed = _nvidia_smi()
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        visible = slurm.assigned_gpus()
+        if visible is not None and len(listed) == len(visible.split(",")):
+            visible = None
     if visible is None:
         return list(listed.values())
     names = [name.strip() for name in visible.split(",") if name.strip()]
@@ -112,11 +123,19 @@ def _take(pool: list[str], count: int, folder: Path) -> dict[str, int]:
 
 
 def _try_lock(path: Path) -> int | None:
-    """An exclusive lock on the file, or None if another process holds it; read access is all that a lock needs."""
-    lock = os.open(path, os.O_RDONLY | os.O_CREAT, 0o666)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        return None
+    """A lock on the file, or None if another process holds it; all users may open what one of them has made."""
+    lock = try_lock(path)
+    if lock is not None:
+        with suppress(PermissionError):
+            os.fchmod(lock, 0o666)
     return lock
+
+
+def _remove_unused(folder: Path) -> None:
+    """Removes the lock files of SLURM jobs that have ended: their names are never used again."""
+    for path in folder.glob("slurm-*"):
+        with suppress(OSError):
+            lock = try_lock(path)
+            if lock is not None:
+                path.unlink()
+                os.close(lock)

@@ -1,7 +1,6 @@
 """What every script does around its one library call: log, errors, threads and GPUs."""
 
 import errno
-import fcntl
 import logging
 import os
 import signal
@@ -11,15 +10,20 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
+from codetune import slurm
 from codetune.devices import claim_gpus
 from codetune.errors import StudyError
+from codetune.locks import PATIENCE, lock_of, one_writer
 from codetune.signals import Stopped, end_with, stop_on_signals
 
 WORKFLOW_PID = "CODETUNE_WORKFLOW_PID"  # set by the workflow: the process that a job must not outlive
 TIME_TO_SAVE = 120  # seconds before SLURM's time limit at which a job stops by itself
+KEPT_LOGS = 5  # of earlier attempts at a job
+DONE = "done"  # how the last line of a job's log begins if the job succeeded
 
 
 def environment_of_jobs() -> dict[str, str]:
@@ -34,31 +38,43 @@ def environment_of_jobs() -> dict[str, str]:
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[None]:
-    """Runs the block as one job of the workflow.
+    """Runs the block as one job of the workflow, the only one that writes its outputs.
 
     All output goes to the job's log, line by line. The thread pools of the numeric libraries get the rule's threads,
     the job gets the rule's GPUs, and no library may reach a network unless the rule is one that downloads
     (`params.network`). A `StudyError` ends the process with one line instead of a traceback, and so does a signal.
 
     Args:
-        snakemake: The object that Snakemake puts into scripts, or anything with the same `log`, `threads`,
-            `resources` (`gpu`; `runtime` in minutes) and `params`.
+        snakemake: The object that Snakemake puts into scripts, or anything with the same `log`, `output`, `threads`,
+            `resources` (`gpu`; `runtime` in minutes), `params` and `config` (`results`, `resources`).
     """
     console = os.dup(2)
     stop_on_signals()
-    if WORKFLOW_PID in os.environ:
-        end_with(int(os.environ[WORKFLOW_PID]))
+    workflow = int(os.environ.get(WORKFLOW_PID, 0))
+    if workflow:
+        end_with(workflow)
     start = time.monotonic()
+
+    def say(line: str) -> None:
+        print(line, flush=True)
+        os.write(console, f"{snakemake.log[0]}: {line}\n".encode())
+
     try:
         _write_output_to(snakemake.log[0])
-        _set_environment(snakemake.threads, offline=not snakemake.params.get("network", False))
-        if "SLURM_JOB_ID" in os.environ:
-            _stop_before(60 * snakemake.resources.get("runtime", 0))
-        with claim_gpus(int(snakemake.resources.get("gpu", 0))) as devices:
-            if devices:
-                print(f"GPUs of this job: {', '.join(devices)}", flush=True)
-            yield
-        print(f"done in {time.monotonic() - start:.1f} s", flush=True)
+        downloads = snakemake.params.get("network", False)
+        _set_environment(snakemake.threads, offline=not downloads)
+        # Another project may be downloading the same checkpoint: to wait for that is better than to fail.
+        patience = None if downloads else PATIENCE
+        roots = [snakemake.config[name] for name in ("results", "resources")]
+        lock = lock_of(snakemake.output[0], roots)
+        with one_writer(lock, snakemake.output[0], workflow, say, patience):
+            if slurm.job_id():
+                _stop_before(60 * snakemake.resources.get("runtime", 0))
+            with claim_gpus(int(snakemake.resources.get("gpu", 0))) as devices:
+                if devices:
+                    print(f"GPUs of this job: {', '.join(devices)}", flush=True)
+                yield
+            print(f"{DONE} in {time.monotonic() - start:.1f} s", flush=True)
     except StudyError as error:
         _end(str(error), 1, console)
     except OSError as error:
@@ -66,14 +82,14 @@ def job(snakemake: Any) -> Iterator[None]:
         place = error.filename or (snakemake.log[0] if error.errno == errno.ENOSPC else None)
         _end(f"{error.strerror or error}" + (f": {place}" if place else ""), 1, console)
     except Stopped as stop:
+        slurm.put_back_if_preempted()
         _end(f"stopped by {stop}. The same command goes on from what is saved.", 128 + stop.number, console)
 
 
 def _stop_before(limit: float) -> None:
     """Stops this process in time before SLURM does.
 
-    SLURM's own SIGTERM at the time limit does not reach it on clusters that track processes by cgroup: there only the
-    job's first process gets it, Snakemake, which passes nothing on.
+    SLURM's own SIGTERM comes at the limit and leaves as long as the cluster's KillWait says, by default 30 seconds.
 
     Args:
         limit: The job's time limit, in seconds; shorter ones than twice the time to save are left to SLURM.
@@ -99,27 +115,44 @@ def _end(message: str, status: int, console: int) -> NoReturn:
 
 
 def _write_output_to(path: str) -> None:
-    """Sends this process's standard output and error, those of C code too, to the log file.
+    """Sends this process's standard output and error, those of C code too, to a log file of its own.
 
-    The log is also the job's lock: if the workflow was killed and started again while a process of the earlier one
-    still saves its work, this one waits until that has ended.
+    A log of that name, which another process may still write, is not touched.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    log = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        print(f"waiting for an earlier process of this job to end ({path})", file=sys.stderr, flush=True)
-        fcntl.flock(log, fcntl.LOCK_EX)
-    except OSError:
-        pass  # a file system without locks
-    os.ftruncate(log, 0)
+    keep_log(path)
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     sys.stdout.flush()
     sys.stderr.flush()
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+
+
+def keep_log(path: str | Path) -> None:
+    """Makes room for the log of a new attempt: that of the last becomes `.1`, the one before `.2`, and so on.
+
+    Snakemake deletes a log before a job starts, and shows what lies there as the job's when a job never started. After
+    an attempt that succeeded, a new story begins: its log and those of the attempts before it are removed.
+    """
+    path = Path(path)
+    if not path.exists():
+        return
+    older = [path.with_name(f"{path.name}.{number}") for number in range(1, KEPT_LOGS + 1)]
+    if _last_line(path).startswith(DONE):
+        for log in (path, *older):
+            log.unlink(missing_ok=True)
+        return
+    for source, target in reversed(list(pairwise([path, *older]))):
+        if source.exists():
+            source.replace(target)
+
+
+def _last_line(path: Path) -> str:
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - 1000))
+        return stream.read().decode(errors="replace").rstrip().rpartition("\n")[2]
 
 
 def _set_environment(threads: int, offline: bool) -> None:

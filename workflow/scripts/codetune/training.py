@@ -12,7 +12,8 @@ from typing import Any
 import torch
 import trl.trainer.utils
 from datasets import Dataset
-from peft import LoraConfig
+from peft import LoraConfig, get_peft_model_state_dict
+from safetensors.torch import load_file
 from transformers import PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
@@ -193,9 +194,8 @@ def make_trainer(
         "Set 'gradient_checkpointing: true' for this model in the config, or a lower 'max_length' for all.",
     )
     # TRL casts the adapter to bf16, in which most updates of a cosine schedule's end are lost to rounding.
-    for parameter in trainer.model.parameters():
-        if parameter.requires_grad:
-            parameter.data = parameter.data.float()
+    for parameter in trainer.trainable():
+        parameter.data = parameter.data.float()
     return trainer
 
 
@@ -315,6 +315,8 @@ class QLoraTrainer(SFTTrainer):  # type: ignore[misc]
 
     def begin(self) -> None:
         """What comes before the first step of an attempt."""
+        if self.saved:
+            self._check_taken_up(self.saved)
         self.try_a_step()
         if self.saved:
             super()._load_rng_state(str(self.saved))
@@ -322,6 +324,33 @@ class QLoraTrainer(SFTTrainer):  # type: ignore[misc]
         self.after_step()
         if self.state.global_step >= self.state.max_steps or self._patience_is_over():
             raise TrainingOver
+
+    def _check_taken_up(self, saved: Path) -> None:
+        """Compares what was loaded with what the state says: the library passes over what it does not find.
+
+        Raises:
+            StudyError: The step, the weights, the optimizer or the schedule is not the saved one.
+        """
+        if not is_whole(saved):
+            raise _not_taken_up(saved, "it has changed since it was checked")
+        step = read_json(saved / "trainer_state.json")["global_step"]
+        moments = self.optimizer.state
+        stands = {
+            "the training": {self.state.global_step},
+            "the optimizer": {int(moments[parameter].get("step", 0)) for parameter in self.trainable()},
+            "the schedule": {self.lr_scheduler.last_epoch},
+        }
+        for name, steps in stands.items():
+            if steps != {step}:
+                raise _not_taken_up(saved, f"{name} stands at step {', '.join(map(str, steps))}, the state at {step}")
+        weights, loaded = load_file(saved / ADAPTER), get_peft_model_state_dict(self.model)
+        other = [name for name in weights.keys() | loaded.keys() if not _same(weights.get(name), loaded.get(name))]
+        if other:
+            raise _not_taken_up(saved, f"{len(other)} of {len(weights)} weights are not those of the state")
+
+    def trainable(self) -> list[torch.nn.Parameter]:
+        """The parameters that training changes: the adapter's."""
+        return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
 
     def try_a_step(self) -> None:
         """Computes gradients for nothing: it shows at once whether memory suffices, and whether all is deterministic.
@@ -411,7 +440,7 @@ class QLoraTrainer(SFTTrainer):  # type: ignore[misc]
 
     def _add_gradients(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any) -> torch.Tensor:
         """Adds up the gradients of one micro-batch, in parts if it does not fit into memory as a whole."""
-        parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        parameters = self.trainable()
         before = [None if parameter.grad is None else parameter.grad.clone() for parameter in parameters]
         compute = super().training_step
 
@@ -461,6 +490,20 @@ class QLoraTrainer(SFTTrainer):  # type: ignore[misc]
             "joules": 0.0 if now is None or self.joules is None else now - self.joules,
         }
         return {name: round(self.before[name] + value, 1) for name, value in new.items()}
+
+
+def _not_taken_up(saved: Path, difference: str) -> StudyError:
+    return StudyError(
+        f"{saved}: what was loaded is not what was saved ({difference}). Make sure that nothing else writes there, and "
+        "give the same command again."
+    )
+
+
+def _same(saved: torch.Tensor | None, loaded: torch.Tensor | None) -> bool:
+    """Whether both are there and hold the same numbers, NaN included: a training may have diverged."""
+    if saved is None or loaded is None or saved.shape != loaded.shape:
+        return False
+    return bool(torch.allclose(saved, loaded.cpu().to(saved.dtype), rtol=0.0, atol=0.0, equal_nan=True))
 
 
 def evaluated_steps(history: list[dict[str, Any]]) -> list[int]:
@@ -599,7 +642,7 @@ def _record(trainer: QLoraTrainer, identity: dict[str, Any]) -> dict[str, Any]:
         "checkpoint": identity["checkpoint"],
         "inputs_sha256": identity["data"],
         "parameters": {
-            "trainable": sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
+            "trainable": sum(parameter.numel() for parameter in trainer.trainable()),
             "dtype": "float32",
         },
         "attention": trainer.model.config._attn_implementation,

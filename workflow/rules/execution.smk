@@ -1,0 +1,73 @@
+# How jobs are looked after while they run, on any machine: nothing here computes.
+
+import logging
+from collections import defaultdict
+
+from codetune import slurm
+from codetune.errors import StudyError
+from codetune.jobs import environment_of_jobs, keep_log
+from codetune.locks import lock_of, processes_of, wait_for_writers
+from codetune.signals import pass_on_signals
+from snakemake.logging import logger
+from snakemake_interface_logger_plugins.common import LogEvent
+
+ROOTS = [config["results"], config["resources"]]
+
+os.environ.update(environment_of_jobs())
+pass_on_signals(lambda: processes_of(os.getpid(), ROOTS))
+
+
+def on_slurm():
+    """Whether this process sends jobs to SLURM."""
+    return workflow.executor_plugin is not None and workflow.executor_plugin.name == "slurm"
+
+
+class Attempts(logging.Handler):
+    """Keeps the log of a job's last attempt, which Snakemake would delete, and says why SLURM ended a job."""
+
+    def emit(self, record):
+        event = getattr(record, "event", None)
+        if event is LogEvent.JOB_INFO and not workflow.dryrun:
+            for log in record.log:
+                keep_log(log)
+        elif event is LogEvent.JOB_ERROR and on_slurm():
+            message = record.rule_msg or ""
+            if reason := slurm.explain_failure(message, record.log):
+                logger.error(reason)
+            slurm.wait_for_room(message, logger.warning)
+
+
+logger.addHandler(Attempts())
+
+
+def check_slurm(jobs):
+    """Looks at the queue and at what the jobs ask for, one job of each rule."""
+    settings = workflow.executor_settings
+    sent = defaultdict(list)
+    for job in jobs:
+        if not job.is_local:
+            sent[job.rule.name].append(job.resources)
+    requests = [
+        slurm.Request(
+            name,
+            len(resources),
+            partitions=tuple(re.findall(r"[^,\s]+", str(resources[0].get("slurm_partition", "")))),
+            runtime=resources[0].get("runtime", 0),
+            qos=resources[0].get("qos") or settings.qos,
+        )
+        for name, resources in sent.items()
+    ]
+    slurm.check_start(Path.cwd(), requests, workflow.nodes, settings.requeue, logger.warning)
+
+
+onstart:
+    if workflow.is_main_process:
+        jobs = [job for job in workflow.dag.needrun_jobs() if job.output]
+        try:
+            if on_slurm():
+                check_slurm(jobs)
+            # What another project downloads is waited for when it is needed.
+            outputs = [job.output[0] for job in jobs if not job.params.get("network")]
+            wait_for_writers({lock_of(output, ROOTS): output for output in outputs}, logger.warning)
+        except StudyError as error:
+            sys.exit(f"error: {error}")

@@ -1,0 +1,303 @@
+"""File locks: one writer per output, who is named, and one job per device.
+
+A lock is a file of its own, no rule's output or log, since Snakemake deletes those before a job starts. The kernel
+drops the lock when its process dies, however it dies. The file also names its holder and is touched at regular
+intervals, for file systems on which locks do not reach other nodes, or do not work at all.
+"""
+
+import errno
+import fcntl
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from codetune import slurm
+from codetune.errors import StudyError
+
+FOLDER = ".locks"
+BEAT = 15.0  # seconds between two signs of life of a holder
+SILENCE = 90.0  # seconds without one after which a holder on another machine counts as dead
+PATIENCE = 120.0  # seconds that a process is given to save its work and end; more than any cluster's grace here
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}  # what a file system without locks answers
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The process that holds a lock.
+
+    Attributes:
+        host: Name of its machine.
+        machine: Identity of its machine's kernel: two hosts may have one name, and one host several containers.
+        pid: Its number.
+        started: When it started, in the kernel's clock ticks since boot: numbers are used again.
+        job: Its SLURM job, if any.
+        workflow: Number of the workflow's process, which started it; 0 if there is none.
+        since: Local time at which it took the lock.
+    """
+
+    host: str
+    machine: str
+    pid: int
+    started: int
+    job: str | None
+    workflow: int
+    since: str
+
+    def __str__(self) -> str:
+        job = f" (SLURM job {self.job})" if self.job else ""
+        return f"process {self.pid} on {self.host}{job} since {self.since}"
+
+    def here(self) -> bool:
+        """Whether it runs, or ran, on this machine since its last boot."""
+        return self.machine == _machine()
+
+    def answers(self, path: Path) -> bool:
+        """Whether the process is alive, as far as can be known from here.
+
+        On this machine the kernel knows; in another SLURM job SLURM does; else a sign of life has to be recent.
+        """
+        if self.here():
+            return _runs(self.pid, self.started)
+        if self.job and self.job != slurm.job_id():
+            listed = slurm.is_listed(self.job)
+            if listed is not None:
+                return listed
+        with suppress(FileNotFoundError):
+            return time.time() - path.stat().st_mtime < SILENCE
+        return False
+
+
+def lock_of(output: str | Path, roots: list[str]) -> Path:
+    """The lock of the job that writes an output: in the hidden folder of whichever root folder holds it.
+
+    It belongs to the place and not to the project: two projects that share a folder of checkpoints meet there.
+
+    Args:
+        output: The job's first output.
+        roots: The folders under which all outputs lie.
+    """
+    target = Path(output).resolve()
+    inside = [root for root in (Path(root).resolve() for root in roots) if target.is_relative_to(root)]
+    root = max(inside, key=lambda root: len(root.parts), default=target.parent)
+    name = str(target.relative_to(root)).replace("/", "--")
+    return root / FOLDER / f"{name[-200:]}.lock"
+
+
+@contextmanager
+def one_writer(path: Path, what: str, workflow: int, say: Say, patience: float | None = PATIENCE) -> Iterator[None]:
+    """Holds the lock at `path` for the block.
+
+    Args:
+        path: The lock's file.
+        what: What is written under the lock, for messages.
+        workflow: Number of the process that started this one, or 0.
+        say: Tells people that this process waits, or that the file system has no locks.
+        patience: Seconds to wait for an earlier holder to end; None waits as long as it takes.
+
+    Raises:
+        StudyError: The lock is held and its holder is alive.
+    """
+    me = _this_process(workflow)
+    handle = _take(path, me, what, say, patience)
+    over = threading.Event()
+    threading.Thread(target=_beat, args=(path, handle, me, over), daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+        if holder_of(path) == me:
+            path.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def holder_of(path: Path) -> Holder | None:
+    """Who is named in a lock's file; None if there is no file, or nobody is named in it yet."""
+    try:
+        return Holder(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def wait_for_writers(outputs: dict[Path, str], say: Say) -> None:
+    """Looks, before anything starts, for living processes that write what is to be written.
+
+    Those whose workflow was killed notice that, save and end: they are waited for. Others are a second study in the
+    same place.
+
+    Args:
+        outputs: What is written under each lock.
+        say: Tells people who is waited for.
+
+    Raises:
+        StudyError: A process that writes one of the outputs is not about to end.
+    """
+    deadline = time.monotonic() + PATIENCE
+    for path, what in outputs.items():
+        told = False
+        while (holder := holder_of(path)) and holder.answers(path):
+            orphaned = holder.here() and holder.workflow and not _runs(holder.workflow)
+            if not orphaned or time.monotonic() > deadline:
+                raise _refusal(what, holder)
+            if not told:
+                say(f"waiting for {holder} to save and end: its workflow is gone, and it still writes {what}")
+                told = True
+            time.sleep(0.2)
+
+
+def processes_of(workflow: int, folders: list[Path]) -> set[int]:
+    """Numbers of the processes on this machine that a workflow has started and that hold a lock."""
+    holders = [holder_of(path) for folder in folders for path in (folder / FOLDER).glob("*.lock")]
+    return {
+        holder.pid
+        for holder in holders
+        if holder and holder.workflow == workflow and holder.here() and _runs(holder.pid, holder.started)
+    }
+
+
+def try_lock(path: Path) -> int | None:
+    """Opens a file, made if there is none, and locks it.
+
+    Returns:
+        The file's descriptor, whose closing gives the lock back; None if another process holds the lock.
+
+    Raises:
+        OSError: The file system has no locks (`NO_LOCKS`), or the file cannot be opened.
+    """
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(path, handle):
+                return handle
+        except BlockingIOError:
+            os.close(handle)
+            return None
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)  # whoever held it has removed the file in between
+
+
+def _is_at(path: Path, handle: int) -> bool:
+    """Whether an open file is still the one of that name."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(handle))
+    except FileNotFoundError:
+        return False
+
+
+def _take(path: Path, me: Holder, what: str, say: Say, patience: float | None) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    pause = 0.1
+    told = False
+    while (handle := _try(path, me, say)) is None:
+        holder = holder_of(path)
+        if not told:
+            say(f"waiting for {holder or 'another process'} to end: it writes {what}")
+            told = True
+        if patience is not None and time.monotonic() - began > patience:
+            if holder is None or holder.here() or holder.answers(path):
+                raise _refusal(what, holder)
+            path.unlink(missing_ok=True)  # the file system still keeps the lock of a process that died elsewhere
+        time.sleep(pause)
+        pause = min(2 * pause, 10.0)
+    return handle
+
+
+def _refusal(what: str, holder: Holder | None) -> StudyError:
+    end = f"scancel {holder.job}" if holder and holder.job else f"kill {holder.pid}" if holder else "end that process"
+    where = f" on {holder.host}" if holder and not holder.job else ""
+    return StudyError(
+        f"{what} is being written by {holder or 'another process'}. Wait for its end, or end it ({end}{where}), then "
+        "give the same command again."
+    )
+
+
+def _try(path: Path, me: Holder, say: Say) -> int | None:
+    """Takes the lock and writes the holder's name into it; None if someone else has it."""
+    shared = True
+    try:
+        handle = try_lock(path)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        shared = False
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    if handle is None:
+        return None
+    earlier = holder_of(path)
+    # Where locks work, a free one on this machine is proof enough. On some file systems they hold on one node only.
+    if earlier and earlier != me and not (shared and earlier.here()) and earlier.answers(path):
+        os.close(handle)
+        return None
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, json.dumps(asdict(me)).encode(), 0)
+    os.fsync(handle)
+    if not shared:
+        say(f"{path.parent}: no file locks here; the names in these files stand for them")
+        time.sleep(1.0)  # of two that came at the same time, the later one stays
+        if holder_of(path) != me:
+            os.close(handle)
+            return None
+    return handle
+
+
+def _beat(path: Path, handle: int, me: Holder, over: threading.Event) -> None:
+    """Gives signs of life; ends this process at once if another has taken its place, so that there is one writer."""
+    while not over.wait(BEAT):
+        now = holder_of(path)
+        if now not in (me, None) and not over.is_set():
+            print(f"error: {path}: taken over by {now}, while this process gave no sign of life", flush=True)
+            os._exit(1)
+        with suppress(OSError):
+            os.utime(handle)
+
+
+def _this_process(workflow: int) -> Holder:
+    return Holder(
+        host=socket.gethostname(),
+        machine=_machine(),
+        pid=os.getpid(),
+        started=_start_of(os.getpid()) or 0,
+        job=slurm.job_id(),
+        workflow=workflow,
+        since=time.strftime("%Y-%m-%d %H:%M:%S"),
+    )
+
+
+def _machine() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return socket.gethostname()
+
+
+def _start_of(pid: int) -> int | None:
+    """When a process of this machine started, in clock ticks since boot; None if there is none, or it is a zombie."""
+    try:
+        state, *_, start = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[:20]
+    except OSError:
+        return None
+    return None if state in "ZX" else int(start)
+
+
+def _runs(pid: int, started: int | None = None) -> bool:
+    """Whether a process of this machine runs: any of that number, or the one that started then."""
+    start = _start_of(pid)
+    if start is not None:
+        return started in (None, start)
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True  # another user's, on a machine that hides these
+    except ProcessLookupError:
+        return False
+    return not Path("/proc/self/stat").exists()  # a zombie, where there is a /proc to tell

@@ -1,0 +1,328 @@
+"""All that the workflow knows of SLURM: what a job asks about itself, and what is looked at before and after jobs.
+
+Tried with SLURM 22.05 and snakemake-executor-plugin-slurm 2.8.0; docs/slurm.md says what was found.
+"""
+
+import os
+import re
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from codetune.errors import StudyError
+
+POLL_SECONDS = 5.0
+COMPLETING_LIMIT = 600.0  # seconds that a completing job is waited for; KillWait is 30 unless a cluster says otherwise
+SEEN_BY_SQUEUE = 120  # seconds that squeue must know finished jobs for the plugin to ask it, and not sacct
+SNAKEMAKES = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")  # how the plugin's job names end
+SUBMIT_LIMIT = re.compile(r"(QOS|Assoc)\w*SubmitJob\w*Limit")
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Queued:
+    """A job in SLURM's queue.
+
+    Attributes:
+        id: Its number; of tasks of an array that wait, `12_[3-9]`.
+        state: PENDING, RUNNING, COMPLETING and the like.
+        qos: Its quality of service.
+        folder: Its working folder.
+        name: Its name; Snakemake's end in the number of the workflow's run.
+        comment: What Snakemake says of it: rule and wildcards.
+    """
+
+    id: str
+    state: str
+    qos: str
+    folder: str
+    name: str
+    comment: str
+
+    def __str__(self) -> str:
+        what = re.sub(r"^rule_|wildcards_", "", self.comment).replace("_", " ").strip()
+        return f"{self.id} ({what or self.name}, {self.state.lower()})"
+
+    def count(self) -> int:
+        """How many jobs this stands for: `12_[3-9]` for seven."""
+        array = re.search(r"\[([\d,-]+)", self.id)
+        if not array:
+            return 1
+        spans = [span.split("-") for span in array[1].split(",") if span]
+        return sum(int(span[-1]) - int(span[0]) + 1 for span in spans)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the jobs of one rule ask SLURM for.
+
+    Attributes:
+        rule: The rule's name.
+        jobs: Number of its jobs.
+        partitions: Where they may run; empty for the cluster's default.
+        runtime: Minutes.
+        qos: Their quality of service, if one is named.
+    """
+
+    rule: str
+    jobs: int
+    partitions: tuple[str, ...]
+    runtime: float
+    qos: str | None
+
+
+def job_id() -> str | None:
+    """The number of the SLURM job that this process runs in."""
+    return os.environ.get("SLURM_JOB_ID")
+
+
+def assigned_gpus() -> str | None:
+    """The node's GPUs that SLURM gave this step or job, by their numbers on the node, as `0,1`."""
+    return os.environ.get("SLURM_STEP_GPUS") or os.environ.get("SLURM_JOB_GPUS")
+
+
+def is_listed(job: str) -> bool | None:
+    """Whether a job waits, runs or is completing; None if SLURM cannot be asked."""
+    answer = _run("squeue", "--noheader", "--jobs", job, "--format", "%T")
+    if answer is None or (answer.returncode != 0 and "Invalid job id" not in answer.stderr):
+        return None
+    return bool(answer.stdout.strip())
+
+
+def put_back_if_preempted() -> None:
+    """Puts this job back into SLURM's queue if that is what preemption leaves to do, so that it is not lost.
+
+    A job that ends by itself within the time of grace is FAILED and uses up a retry, and the plugin waits for ever for
+    one that a partition with PreemptMode=CANCEL has ended. Nothing is done for a job that somebody cancelled, which
+    would come back, that reached its time limit, or that SLURM starts again by itself.
+    """
+    job = job_id()
+    if job is None:
+        return
+    facts = _fields(_ask("scontrol", "show", "job", "--oneliner", job) or "")
+    preempted = facts.get("PreemptTime", "None")
+    # In the time of grace the job counts as running. One that has been ended for good ended when it was preempted; of
+    # one that SLURM starts again that time is forgotten at once.
+    in_grace = facts.get("JobState") == "RUNNING" and preempted not in ("None", "Unknown")
+    ended = facts.get("JobState") == "COMPLETING" and preempted == facts.get("EndTime")
+    if (in_grace or ended) and _ask("scontrol", "requeue", job) is not None:
+        print(f"preempted: SLURM job {job} is back in the queue", flush=True)
+
+
+def check_start(folder: Path, requests: list[Request], jobs: int, requeues: bool, say: Say) -> None:
+    """Looks once, before anything is sent, for what would go wrong without a word.
+
+    Args:
+        folder: The project folder.
+        requests: What will be sent.
+        jobs: How many jobs Snakemake sends at once.
+        requeues: Whether jobs are sent with `--requeue`.
+        say: Tells people what is found that does not forbid the start.
+
+    Raises:
+        StudyError: Jobs of this folder are in the queue, or something asked for can never be had.
+    """
+    queue = _free_of(folder, say)
+    _check_partitions(requests, requeues, say)
+    _check_limits(requests, jobs, queue)
+    _check_memory_of_jobs(say)
+
+
+def _free_of(folder: Path, say: Say) -> list[Queued]:
+    """The user's queue, once no job of this folder is in it.
+
+    Jobs that are completing are waited for. A job that is this very process's, as when Snakemake itself was sent to a
+    node, does not count: its name is not one that Snakemake gives.
+    """
+    deadline = time.monotonic() + COMPLETING_LIMIT
+    told = False
+    while True:
+        queue = _queue()
+        own = [job for job in queue if SNAKEMAKES.search(job.name) and Path(job.folder).resolve() == folder.resolve()]
+        if not own:
+            return queue
+        completing = all(job.state == "COMPLETING" for job in own)
+        named = ", ".join(map(str, own))
+        if not completing or time.monotonic() > deadline:
+            ids = " ".join(re.sub(r"_\[.*", "", job.id) for job in own)
+            raise StudyError(
+                f"jobs of this folder are in SLURM's queue: {named}. A second start would compute the same a second "
+                f"time. Let them end, or cancel them (scancel {ids}), then give the same command again."
+            )
+        if not told:
+            say(f"waiting for jobs of this folder that are ending: {named}")
+            told = True
+        time.sleep(POLL_SECONDS)
+
+
+def _queue() -> list[Queued]:
+    """The user's jobs that wait, run or are completing."""
+    answer = _run("squeue", "--me", "--noheader", "--format", "%i|%T|%q|%Z|%j|%k")
+    if answer is None or answer.returncode != 0:
+        reason = answer.stderr.strip().splitlines()[-1:] if answer else []
+        raise StudyError(
+            f"SLURM's queue cannot be read ({' '.join(reason) or 'no squeue found, or no answer from it'}). "
+            "Start on a node from which 'squeue --me' works."
+        )
+    return [Queued(*line.split("|", 5)) for line in answer.stdout.splitlines() if line.count("|") >= 5]
+
+
+def _check_partitions(requests: list[Request], requeues: bool, say: Say) -> None:
+    """Compares what is asked for with what the partitions allow."""
+    lines = (_ask("scontrol", "show", "partition", "--oneliner") or "").splitlines()
+    partitions = {fields["PartitionName"]: fields for fields in map(_fields, lines) if "PartitionName" in fields}
+    if not partitions:
+        return
+    default = tuple(name for name, fields in partitions.items() if fields.get("Default") == "YES")
+    for request in requests:
+        names = request.partitions or default
+        unknown = [name for name in names if name not in partitions]
+        if unknown:
+            raise StudyError(
+                f"rule {request.rule}: this cluster has no partition '{unknown[0]}', but {', '.join(partitions)}. "
+                "Say another 'slurm_partition' in profiles/slurm/config.yaml."
+            )
+        limit = max((_minutes(partitions[name].get("MaxTime", "")) for name in names), default=float("inf"))
+        if request.runtime > limit and request.qos is None:  # some QOS go beyond the partition's limit
+            raise StudyError(
+                f"rule {request.rule} asks for {request.runtime:.0f} minutes, and partition {', '.join(names)} ends "
+                f"jobs after {limit:.0f}: SLURM would let it wait for ever. Say '{request.rule}: {{runtime: "
+                f"{limit:.0f}}}' under 'set-resources' in profiles/slurm/config.yaml; a training that its time limit "
+                "stops is sent again and goes on."
+            )
+    used = {name for request in requests for name in request.partitions or default}
+    for name in sorted(used):
+        mode = partitions[name].get("PreemptMode", "OFF")
+        if mode != "OFF" and not requeues:
+            say(
+                f"partition {name} lets other jobs preempt these (PreemptMode={mode}), and they are not sent with "
+                "--requeue: Snakemake waits for ever for a preempted one. Say 'slurm-requeue: true' in the profile."
+            )
+
+
+def _check_limits(requests: list[Request], jobs: int, queue: list[Queued]) -> None:
+    """Compares the number of jobs that are sent at once with what accounting lets a user have in the queue."""
+    for qos, limit in _submit_limits().items():
+        chosen = [request for request in requests if qos in (None, request.qos)]
+        there = sum(job.count() for job in queue if qos in (None, job.qos))
+        sent = min(jobs, sum(request.jobs for request in chosen))
+        room = limit - there
+        if sent > room:
+            remedy = f"give '--jobs {room}' or say so in the profile" if room > 0 else "wait for some to end"
+            raise StudyError(
+                f"{f'QOS {qos!r}' if qos else 'your account'} allows {limit} jobs in SLURM's queue, {there} are there, "
+                f"and {sent} would be sent at once: {remedy}."
+            )
+
+
+def _submit_limits() -> dict[str | None, int]:
+    """The most jobs that a user may have in the queue, by QOS, and in all (None); empty without accounting."""
+    user = _ask("id", "-un") or ""
+    own = (_ask("sacctmgr", "-nP", "show", "assoc", f"user={user}", "format=MaxSubmitJobs") or "").split()
+    rows = (_ask("sacctmgr", "-nP", "show", "qos", "format=Name,MaxSubmitJobsPU") or "").split()
+    limits: dict[str | None, int] = {name: int(limit) for name, limit in (row.split("|")[:2] for row in rows) if limit}
+    if all(limit.isdigit() for limit in own) and own:
+        limits[None] = max(map(int, own))
+    return limits
+
+
+def _check_memory_of_jobs(say: Say) -> None:
+    """Says so where finished jobs are forgotten so soon that the plugin asks sacct instead of squeue."""
+    found = re.search(r"^MinJobAge\s*=\s*(\d+)", _ask("scontrol", "show", "config") or "", re.MULTILINE)
+    if found and int(found[1]) < SEEN_BY_SQUEUE:
+        say(
+            f"this cluster forgets finished jobs after {found[1]} s (MinJobAge). So Snakemake asks sacct, and does not "
+            "notice there when a job is cancelled. After a scancel press Ctrl-C and give the same command again."
+        )
+
+
+def explain_failure(message: str, logs: list[str]) -> str | None:
+    """Why a job failed, where SLURM knows and Snakemake does not say.
+
+    Args:
+        message: What the plugin says of it.
+        logs: The job's logs, the SLURM job's own last.
+
+    Returns:
+        One line, or None.
+    """
+    found = re.search(r"SLURM-job '(\w+)'", message)
+    if not found or not logs:
+        return None
+    job, text = found[1], _text_of(Path(logs[-1]))
+    of_memory = "oom-kill" in text or "OUT_OF_MEMORY" in message
+    no_folder = re.search(r"couldn't chdir to '([^']+)'", text)
+    if text and not of_memory and not no_folder:
+        return None
+    facts = _fields(_ask("scontrol", "show", "job", "--oneliner", job) or "")
+    if of_memory:
+        return (
+            f"SLURM job {job} ran out of memory: {facts.get('MinMemoryNode', 'what it asked for')} did not suffice. "
+            "Raise 'mem_mb' of its rule under 'set-resources' in profiles/slurm/config.yaml: a retry asks for no more."
+        )
+    if no_folder or facts.get("Reason") == "JobLaunchFailure":
+        node = facts.get("BatchHost") or facts.get("NodeList", "?")
+        folder = no_folder[1] if no_folder else Path.cwd()
+        return (
+            f"SLURM job {job} could not start on node {node}, which does not see {folder}. All nodes have to see the "
+            f"project folder. To leave this one out, say 'slurm_extra: \"--exclude={node}\"' under 'default-resources' "
+            "in profiles/slurm/config.yaml."
+        )
+    return None
+
+
+def wait_for_room(message: str, say: Say) -> None:
+    """After a submission that the user's limit of jobs in the queue refused: waits until one of them has ended.
+
+    Snakemake would use up all retries within a second.
+
+    Args:
+        message: What the plugin says of the submission.
+        say: Tells people what is waited for.
+    """
+    found = SUBMIT_LIMIT.search(message)
+    if not found:
+        return
+    say(f"SLURM takes no more jobs of yours now ({found[0]}): waiting until one of those in the queue has ended")
+    try:
+        full = sum(job.count() for job in _queue())
+        while full and sum(job.count() for job in _queue()) >= full:
+            time.sleep(6 * POLL_SECONDS)
+    except StudyError as error:
+        say(str(error))
+
+
+def _minutes(limit: str) -> float:
+    """A time limit as SLURM prints it, `days-hours:minutes:seconds`, in minutes; without end if it says so."""
+    found = re.fullmatch(r"(?:(\d+)-)?(\d+):(\d+):(\d+)", limit)
+    if not found:
+        return float("inf")
+    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return (days * 24 + hours) * 60 + minutes + seconds / 60
+
+
+def _text_of(log: Path) -> str:
+    try:
+        return log.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _fields(line: str) -> dict[str, str]:
+    """What `scontrol --oneliner` prints: words of the form Name=value."""
+    return dict(re.findall(r"(\w+)=(\S*)", line))
+
+
+def _ask(*command: str) -> str | None:
+    """What a command prints; None if it fails or is not there."""
+    answer = _run(*command)
+    return answer.stdout.strip() if answer and answer.returncode == 0 else None
+
+
+def _run(*command: str) -> subprocess.CompletedProcess[str] | None:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
