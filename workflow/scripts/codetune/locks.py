@@ -151,9 +151,9 @@ def wait_for_writers(outputs: dict[Path, str], say: Say) -> None:
             time.sleep(0.2)
 
 
-def processes_of(workflow: int, folders: list[Path]) -> set[int]:
+def processes_of(workflow: int, roots: list[str]) -> set[int]:
     """Numbers of the processes on this machine that a workflow has started and that hold a lock."""
-    holders = [holder_of(path) for folder in folders for path in (folder / FOLDER).glob("*.lock")]
+    holders = [holder_of(path) for root in roots for path in (Path(root) / FOLDER).glob("*.lock")]
     return {
         holder.pid
         for holder in holders
