@@ -17,7 +17,7 @@ from conftest import ROOT
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
-    for name in ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID"):
+    for name in ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID", "SLURM_STEP_GPUS", "SLURM_JOB_GPUS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("codetune.devices.POLL_SECONDS", 0.05)
 
@@ -63,7 +63,43 @@ def test_slurm_s_own_assignment_is_left_alone_and_locked_within_its_job(tmp_path
         monkeypatch.setenv("SLURM_JOB_ID", "1")
         with claim_gpus(1, tmp_path) as devices:  # the same number in another job is another device
             assert devices == ["5"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["5", "slurm-1-5"]
+            assert sorted(path.name for path in tmp_path.iterdir()) == ["5", "slurm-1-5"]
+
+
+def test_lock_files_of_slurm_jobs_go_when_these_have_ended(tmp_path, monkeypatch):
+    (tmp_path / "slurm-1-0").touch()  # of a job that was killed
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setenv("SLURM_JOB_ID", "2")
+    with claim_gpus(1, tmp_path):
+        monkeypatch.setenv("SLURM_JOB_ID", "3")
+        with claim_gpus(1, tmp_path):
+            pass
+        assert [path.name for path in tmp_path.iterdir()] == ["slurm-2-0"]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["SLURM_STEP_GPUS", "SLURM_JOB_GPUS"])
+def test_slurm_s_numbers_count_the_node_s_gpus_where_the_cluster_sets_no_other_variable(nvidia_smi, monkeypatch, name):
+    monkeypatch.setenv(name, "2")
+    assert device_pool() == ["GPU-cc"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert device_pool() == ["GPU-bb"]
+
+
+def test_slurm_s_numbers_do_not_count_where_the_other_gpus_are_hidden(nvidia_smi, monkeypatch):
+    """The job was given three of a node's eight, and the driver lists just these, from 0."""
+    monkeypatch.setenv("SLURM_JOB_GPUS", "3,5,7")
+    assert device_pool() == ["GPU-aa", "GPU-bb", "GPU-cc"]
+
+
+def test_all_users_may_open_a_lock_that_one_of_them_has_made(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    before = os.umask(0o077)
+    try:
+        with claim_gpus(1, tmp_path):
+            assert (tmp_path / "0").stat().st_mode & 0o777 == 0o666
+    finally:
+        os.umask(before)
 
 
 HOLD = """

@@ -28,7 +28,9 @@ JOB = """
     from codetune.jobs import job
     log, disk, writer = sys.argv[1:]
     target = Path(disk) / "target"
-    with job(SimpleNamespace(log=[log], threads=1, params={}, resources={})):
+    here = Path(log).parent if Path(log).parent != Path(disk) else Path(disk).parent
+    places = {"output": [here / "results" / "x"], "config": {"results": here / "results", "resources": here}}
+    with job(SimpleNamespace(log=[log], threads=1, params={}, resources={}, **places)):
         import torch
         from safetensors.torch import save_file
         from codetune import files, tokens, unfinished

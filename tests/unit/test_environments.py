@@ -33,7 +33,9 @@ LAYERS = [
         "provenance",
     },
     {"summaries"},
-    {"devices", "files"},
+    {"devices"},
+    {"locks"},
+    {"files", "slurm"},
     {"errors", "signals"},
 ]
 WITH_TORCH = {"models", "memory", "attention", "caches", "training", "generation", "curves"}

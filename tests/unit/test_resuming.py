@@ -4,6 +4,7 @@ import json
 import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -13,8 +14,9 @@ from pathlib import Path
 import pytest
 import torch
 from codetune.errors import StudyError
-from codetune.files import append_jsonl, recover_jsonl, write_json
+from codetune.files import append_jsonl, read_json, recover_jsonl, write_json
 from codetune.generation import generate, prompt_limit
+from codetune.jobs import KEPT_LOGS, keep_log
 from codetune.memory import RowLimit
 from codetune.models import load_base
 from codetune.signals import Stopped
@@ -23,6 +25,7 @@ from codetune.training import evaluated_steps, log_row
 from codetune.unfinished import SEAL, is_whole, save_sealed, unfinished_work
 from conftest import ROOT
 from test_learning import FP32, GENERATION, LORA, TRAINING, tokens_for, trainer_for
+from transformers import TrainerState
 
 MODEL = "llama-3.2-1b"
 DROPOUT = {"lora": {**LORA, "dropout": 0.1}}  # so that the random numbers count
@@ -398,7 +401,16 @@ JOB = """
     from pathlib import Path
     log, mark, mode = sys.argv[1:]
     codetune.jobs.TIME_TO_SAVE = 1
-    with job(SimpleNamespace(log=[log], threads=1, params={}, resources={"runtime": 3 / 60})):
+    folder = Path(log).parent
+    job_object = SimpleNamespace(
+        log=[log],
+        output=[folder / "results" / "output"],
+        config={"results": folder / "results", "resources": folder / "resources"},
+        threads=1,
+        params={},
+        resources={"runtime": 3 / 60},
+    )
+    with job(job_object):
         print("begun", flush=True)
         Path(mark).touch()
         if mode == "deferred":
@@ -469,15 +481,113 @@ def test_a_slurm_job_stops_before_its_time_limit(tmp_path):
     assert "saved after SIGTERM" in text
 
 
+def test_a_second_signal_does_not_disturb_what_the_first_has_begun(tmp_path):
+    process, mark = start_job(tmp_path, "deferred")
+    wait_for(mark)
+    for _ in range(20):
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.01)
+    assert process.wait(10) in (128 + signal.SIGINT, 128 + signal.SIGTERM)
+    text = (tmp_path / "job.log").read_text()
+    assert text.count("saved after") == 1
+    assert "Traceback" not in text
+
+
 def test_a_job_waits_for_an_earlier_process_of_the_same_job(tmp_path):
     first, mark = start_job(tmp_path, "long")
     wait_for(mark)
+    (tmp_path / "job.log").unlink()  # as Snakemake does before a job starts
     second, mark = start_job(tmp_path, "short")
-    time.sleep(1)
+    time.sleep(2)
     assert second.poll() is None
     assert not mark.exists()
     first.kill()
     assert second.wait(30) == 0
-    assert "waiting for an earlier process of this job to end" in second.stderr.read()
+    told = f"waiting for process {first.pid} on {socket.gethostname()} since 20"
+    assert told in second.stderr.read()
     text = (tmp_path / "job.log").read_text()
-    assert text.startswith("begun\ndone in")
+    assert text.startswith(told)
+    assert "to end: it writes " in text
+    assert "\nbegun\ndone in" in text
+    assert not list((tmp_path / "results").rglob("*.lock"))
+
+
+def test_a_job_never_cuts_off_the_log_that_an_earlier_process_writes(tmp_path):
+    first, mark = start_job(tmp_path, "deferred")
+    wait_for(mark)
+    second, _ = start_job(tmp_path, "long")
+    wait_for(tmp_path / "job.log.1")
+    first.terminate()
+    first.wait(10)
+    second.kill()
+    second.wait()
+    assert (tmp_path / "job.log.1").read_text().startswith("begun\nsaved after SIGTERM\nerror: stopped by SIGTERM.")
+
+
+def test_the_logs_of_failed_attempts_are_kept_until_one_after_a_success_begins(tmp_path):
+    log = tmp_path / "seed0.log"
+    for number in range(KEPT_LOGS + 2):
+        log.write_text(f"attempt {number}\nerror: x\n")
+        keep_log(log)
+        assert not log.exists()
+    kept = [(tmp_path / f"seed0.log.{number}").read_text().split()[1] for number in range(1, KEPT_LOGS + 1)]
+    assert kept == [str(number) for number in range(KEPT_LOGS + 1, 1, -1)]
+    assert len(list(tmp_path.iterdir())) == KEPT_LOGS
+    log.write_text("attempt 9\ndone in 1.0 s\n")
+    keep_log(log)
+    assert list(tmp_path.iterdir()) == []
+    keep_log(log)
+
+
+# --- A state that is not taken up as it was saved --------------------------------------------------------------------
+
+
+def lose_the_optimizer(trainer, monkeypatch):
+    monkeypatch.setattr(trainer, "_load_optimizer_and_scheduler", lambda checkpoint: None)
+
+
+def lose_the_weights(trainer, monkeypatch):
+    monkeypatch.setattr(trainer, "_load_from_checkpoint", lambda *arguments, **options: None)
+
+
+def lose_the_step(trainer, monkeypatch):
+    loaded = TrainerState.load_from_json
+
+    def load(path):
+        state = loaded(path)
+        state.global_step -= 1
+        return state
+
+    monkeypatch.setattr(TrainerState, "load_from_json", load)
+
+
+def change_the_state_meanwhile(trainer, monkeypatch):
+    load = trainer._load_from_checkpoint
+
+    def load_and_change(checkpoint, *arguments, **options):
+        load(checkpoint, *arguments, **options)
+        (Path(checkpoint) / "optimizer.pt").write_bytes(b"another's")
+
+    monkeypatch.setattr(trainer, "_load_from_checkpoint", load_and_change)
+    lose_the_optimizer(trainer, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (lose_the_optimizer, "the optimizer stands at step 0, the state at 3"),
+        (lose_the_weights, r"\d+ of \d+ weights are not those of the state"),
+        (lose_the_step, "the training stands at step 2, the state at 3"),
+        (change_the_state_meanwhile, "it has changed since it was checked"),
+    ],
+)
+def test_what_is_not_taken_up_as_it_was_saved_is_not_used(checkpoints, tmp_path, monkeypatch, fault, message):
+    """A second process in the same folder once left weights without the optimizer that belongs to them."""
+    run_and_stop(new_trainer(checkpoints, tmp_path), 11, monkeypatch)
+    (state,) = tmp_path.glob("work/state-*")
+    assert read_json(state / "trainer_state.json")["global_step"] == 3
+    trainer = new_trainer(checkpoints, tmp_path)
+    fault(trainer, monkeypatch)
+    with pytest.raises(StudyError, match=f"{state.name}: what was loaded is not what was saved .{message}"):
+        run_and_stop(trainer, 10**6, monkeypatch)

@@ -13,6 +13,8 @@ Layers, imports go downwards only (a test holds them to it):
     samples, hub, study, cards
     languages, architectures, records, jobs, fingerprints, unfinished, duplicates, pages, provenance
     summaries
-    devices, files
+    devices
+    locks
+    files, slurm
     signals, errors
 """

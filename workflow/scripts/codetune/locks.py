@@ -235,14 +235,18 @@ def _try(path: Path, me: Holder, say: Say) -> int | None:
         return None
     earlier = holder_of(path)
     # Where locks work, a free one on this machine is proof enough. On some file systems they hold on one node only.
-    if earlier and earlier != me and not (shared and earlier.here()) and earlier.answers(path):
+    if earlier and not (shared and earlier.here()) and earlier.answers(path):
         os.close(handle)
         return None
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, json.dumps(asdict(me)).encode(), 0)
-    os.fsync(handle)
+    try:
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, json.dumps(asdict(me)).encode(), 0)
+        os.fsync(handle)
+    except OSError as error:
+        os.close(handle)
+        raise OSError(error.errno, error.strerror, str(path)) from error
     if not shared:
-        say(f"{path.parent}: no file locks here; the names in these files stand for them")
+        say(f"{path.parent}: this file system has no locks (flock); the holders' names in these files stand for them")
         time.sleep(1.0)  # of two that came at the same time, the later one stays
         if holder_of(path) != me:
             os.close(handle)

@@ -42,8 +42,9 @@ class Queued:
     comment: str
 
     def __str__(self) -> str:
-        what = re.sub(r"^rule_|wildcards_", "", self.comment).replace("_", " ").strip()
-        return f"{self.id} ({what or self.name}, {self.state.lower()})"
+        said = self.comment.removeprefix("rule_").replace("_wildcards_", "_").replace("_", " ").strip()
+        what = self.name if said in ("", "(null)") else said
+        return f"{self.id} ({what}, {self.state.lower()})"
 
     def count(self) -> int:
         """How many jobs this stands for: `12_[3-9]` for seven."""

@@ -1,0 +1,312 @@
+"""What the workflow asks of SLURM, with stand-ins for its commands that print what SLURM 22.05 printed."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from codetune import slurm
+from codetune.errors import StudyError
+from codetune.slurm import Request, check_start, explain_failure, is_listed, put_back_if_preempted, wait_for_room
+
+RUN = "codetune_39f43b42-545c-4834-80e1-d2999bf847b9"
+PARTITIONS = """\
+PartitionName=cpu Default=YES MaxTime=01:00:00 PreemptMode=OFF GraceTime=0
+PartitionName=gpu Default=NO MaxTime=08:00:00 PreemptMode=REQUEUE GraceTime=30
+PartitionName=long Default=NO MaxTime=7-00:00:00 PreemptMode=OFF GraceTime=0
+PartitionName=free Default=NO MaxTime=UNLIMITED PreemptMode=OFF GraceTime=0
+"""
+FINETUNE = Request("finetune", 5, ("gpu",), 480, None)
+TOKENIZE = Request("tokenize", 6, (), 20, None)
+
+
+@pytest.fixture
+def cluster(tmp_path, monkeypatch):
+    """Commands that print what a test tells them to, and note what they were asked."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    for name in ("SLURM_JOB_ID", "SLURM_RESTART_COUNT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(slurm, "POLL_SECONDS", 0.01)
+    answers = {
+        "squeue": "",
+        "scontrol show partition": PARTITIONS,
+        "scontrol show config": "MinJobAge               = 300 sec\n",
+        "sacctmgr -nP show assoc": "\n",
+        "sacctmgr -nP show qos": "normal|\ncapped|4\n",
+    }
+
+    class Cluster:
+        asked = tmp_path / "asked"
+
+        def answers(self, **changes):
+            answers.update({name.replace("_", " "): text for name, text in changes.items()})
+            (tmp_path / "answers.json").write_text(json.dumps(answers))
+
+        def calls(self):
+            return self.asked.read_text().splitlines() if self.asked.exists() else []
+
+    script = f"""#!/usr/bin/python3
+import json, sys
+from pathlib import Path
+call = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+open("{tmp_path}/asked", "a").write(call + "\\n")
+answers = json.load(open("{tmp_path}/answers.json"))
+found = [text for start, text in answers.items() if call.startswith(start)]
+if not found or found[0] is None:
+    sys.exit("slurm: error: no answer")
+if isinstance(found[0], list):
+    text = found[0].pop(0) if len(found[0]) > 1 else found[0][0]
+    json.dump(answers, open("{tmp_path}/answers.json", "w"))
+    print(text, end="")
+else:
+    print(found[0], end="")
+"""
+    for name in ("squeue", "scontrol", "sacctmgr"):
+        (folder / name).write_text(script)
+        (folder / name).chmod(0o755)
+    made = Cluster()
+    made.answers()
+    return made
+
+
+def start(folder, requests=(FINETUNE, TOKENIZE), jobs=50, requeues=True):
+    said = []
+    check_start(Path(folder), list(requests), jobs, requeues, said.append)
+    return said
+
+
+def queued(number, state, folder, name=RUN, qos="normal", comment="rule_finetune_wildcards_data_gemma_qlora_0"):
+    return f"{number}|{state}|{qos}|{folder}|{name}|{comment}\n"
+
+
+# --- The start -------------------------------------------------------------------------------------------------------
+
+
+def test_a_start_with_nothing_in_the_way_says_nothing_and_looks_at_the_queue_once(cluster, tmp_path):
+    assert start(tmp_path) == []
+    assert sum(call.startswith("squeue") for call in cluster.calls()) == 1
+    assert len(cluster.calls()) == 5
+
+
+@pytest.mark.parametrize("state", ["RUNNING", "PENDING", "SUSPENDED", "CONFIGURING"])
+def test_jobs_of_this_folder_are_named_and_refuse_the_start(cluster, tmp_path, state):
+    cluster.answers(
+        squeue=queued("17", state, tmp_path)
+        + queued("18_[3-9]", "PENDING", tmp_path)
+        + queued("19", "COMPLETING", tmp_path)
+        + queued("20", "RUNNING", "/elsewhere")
+        + queued("21", "RUNNING", tmp_path, name="jupyter", comment="(null)")
+    )
+    with pytest.raises(StudyError) as refusal:
+        start(tmp_path)
+    assert str(refusal.value) == (
+        f"jobs of this folder are in SLURM's queue: 17 (finetune data gemma qlora 0, {state.lower()}), "
+        "18_[3-9] (finetune data gemma qlora 0, pending), 19 (finetune data gemma qlora 0, completing). A second start "
+        "would compute the same a second time. Let them end, or cancel them (scancel 17 18 19), then give the same "
+        "command again."
+    )
+
+
+def test_jobs_that_are_completing_are_waited_for(cluster, tmp_path):
+    ending = queued("17", "COMPLETING", tmp_path, comment="(null)")
+    cluster.answers(squeue=[ending, ending, ""])
+    assert start(tmp_path) == [f"waiting for jobs of this folder that are ending: 17 ({RUN}, completing)"]
+
+
+def test_jobs_that_never_complete_refuse_the_start_in_the_end(cluster, tmp_path, monkeypatch):
+    monkeypatch.setattr(slurm, "COMPLETING_LIMIT", 0.1)
+    cluster.answers(squeue=queued("17", "COMPLETING", tmp_path))
+    with pytest.raises(StudyError, match="scancel 17"):
+        start(tmp_path)
+
+
+def test_the_folder_is_known_by_any_of_its_names(cluster, tmp_path):
+    (tmp_path / "project").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "project")
+    cluster.answers(squeue=queued("17", "RUNNING", tmp_path / "link"))
+    with pytest.raises(StudyError, match="17"):
+        start(tmp_path / "project")
+
+
+def test_a_queue_that_cannot_be_read_refuses_the_start(cluster, tmp_path):
+    cluster.answers(squeue=None)
+    with pytest.raises(StudyError, match=r"queue cannot be read \(slurm: error: no answer\)"):
+        start(tmp_path)
+
+
+def test_a_runtime_that_no_partition_allows_is_refused(cluster, tmp_path):
+    with pytest.raises(
+        StudyError, match=r"finetune asks for 720 minutes, and partition gpu ends jobs after 480: .*480"
+    ):
+        start(tmp_path, [Request("finetune", 1, ("gpu",), 720, None)])
+    with pytest.raises(StudyError, match="tokenize asks for 61 minutes, and partition cpu"):
+        start(tmp_path, [Request("tokenize", 1, (), 61, None)])
+    for fitting in [("gpu", "long"), ("long",), ("free",)]:
+        assert start(tmp_path, [Request("finetune", 1, fitting, 720, None)]) == []
+    assert start(tmp_path, [Request("finetune", 1, ("gpu",), 720, "long-jobs")]) == []
+
+
+def test_a_partition_that_is_none_is_refused(cluster, tmp_path):
+    with pytest.raises(StudyError, match="no partition 'gpus', but cpu, gpu, long, free"):
+        start(tmp_path, [Request("finetune", 1, ("gpus",), 60, None)])
+
+
+def test_preemption_without_requeue_is_said(cluster, tmp_path):
+    assert "Snakemake waits for ever for a preempted one" in start(tmp_path, requeues=False)[0]
+    assert start(tmp_path, [TOKENIZE], requeues=False) == []
+
+
+def test_more_jobs_than_a_qos_allows_are_refused(cluster, tmp_path):
+    capped = [Request("finetune", 5, ("gpu",), 60, "capped")]
+    cluster.answers(squeue=queued("9", "RUNNING", "/elsewhere", "other", qos="capped"))
+    with pytest.raises(StudyError) as refusal:
+        start(tmp_path, capped)
+    assert str(refusal.value) == (
+        "QOS 'capped' allows 4 jobs in SLURM's queue, 1 are there, and 5 would be sent at once: give '--jobs 3' or say "
+        "so in the profile."
+    )
+    assert start(tmp_path, capped, jobs=3) == []
+    assert start(tmp_path, [Request("finetune", 3, ("gpu",), 60, "capped")]) == []
+    cluster.answers(squeue=queued("9_[0-3%2]", "PENDING", "/elsewhere", "other", qos="capped"))
+    with pytest.raises(StudyError, match="4 are there, and 3 would be sent at once: wait for some to end"):
+        start(tmp_path, capped, jobs=3)
+
+
+def test_more_jobs_than_an_account_allows_are_refused(cluster, tmp_path):
+    cluster.answers(**{"sacctmgr_-nP_show_assoc": "10\n"})
+    with pytest.raises(StudyError, match="your account allows 10 jobs in SLURM's queue, 0 are there, and 11"):
+        start(tmp_path)
+
+
+def test_a_cluster_without_accounts_has_no_limits(cluster, tmp_path):
+    cluster.answers(**{"sacctmgr_-nP_show_assoc": None, "sacctmgr_-nP_show_qos": None})
+    assert start(tmp_path) == []
+
+
+def test_a_cluster_that_forgets_jobs_soon_is_named(cluster, tmp_path):
+    cluster.answers(scontrol_show_config="MinJobAge               = 60 sec\n")
+    assert "forgets finished jobs after 60 s" in start(tmp_path)[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"),
+    [("01:00:00", 60), ("7-00:00:30", 10080.5), ("UNLIMITED", float("inf")), ("1-02:03:00", 1563)],
+)
+def test_time_limits_are_read_as_slurm_prints_them(text, minutes):
+    assert slurm._minutes(text) == minutes
+
+
+# --- A job that is asked to end --------------------------------------------------------------------------------------
+
+AT = "2026-11-26T06:06:29"
+LATER = "2026-11-26T06:06:59"
+ENDS = {  # what `scontrol show job` printed inside a job at SIGTERM, and whether the job has to put itself back
+    "preempted, in the time of grace": (
+        f"JobState=RUNNING Reason=None Requeue=1 Restarts=0 EndTime={LATER} PreemptEligibleTime={AT} PreemptTime={AT}",
+        True,
+    ),
+    "preempted again": (
+        f"JobState=RUNNING Reason=None Requeue=1 Restarts=1 EndTime={LATER} PreemptEligibleTime={AT} PreemptTime={AT}",
+        True,
+    ),
+    "ended by PreemptMode=CANCEL": (
+        f"JobState=COMPLETING Reason=None Requeue=1 Restarts=0 EndTime={AT} PreemptEligibleTime={AT} PreemptTime={AT}",
+        True,
+    ),
+    "requeued by SLURM": (f"JobState=COMPLETING Reason=None Requeue=1 Restarts=1 EndTime={AT}", False),
+    "cancelled": (
+        f"JobState=COMPLETING Reason=None Requeue=1 Restarts=0 EndTime={AT} PreemptEligibleTime={AT} PreemptTime=None",
+        False,
+    ),
+    "cancelled in the time of grace": (
+        f"JobState=COMPLETING Reason=None Requeue=1 Restarts=0 EndTime={LATER} PreemptTime={AT}",
+        False,
+    ),
+    "at its time limit": (f"JobState=COMPLETING Reason=TimeLimit Requeue=1 EndTime={AT} PreemptTime=None", False),
+    "signalled by somebody": (f"JobState=RUNNING Reason=None Requeue=1 EndTime={LATER} PreemptTime=None", False),
+    "of which nothing can be known": (None, False),
+}
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_a_job_puts_itself_back_just_where_it_would_be_lost(cluster, monkeypatch, capsys, case):
+    facts, back = ENDS[case]
+    monkeypatch.setenv("SLURM_JOB_ID", "12")
+    cluster.answers(**{"scontrol_show_job_--oneliner_12": facts, "scontrol_requeue": ""})
+    put_back_if_preempted()
+    assert ("scontrol requeue 12" in cluster.calls()) == back
+    assert ("SLURM job 12 is back in the queue" in capsys.readouterr().out) == back
+
+
+def test_a_job_that_may_not_be_requeued_just_ends(cluster, monkeypatch, capsys):
+    monkeypatch.setenv("SLURM_JOB_ID", "12")
+    facts = ENDS["preempted, in the time of grace"][0].replace("Requeue=1", "Requeue=0")
+    cluster.answers(**{"scontrol_show_job": facts, "scontrol_requeue": None})
+    put_back_if_preempted()
+    assert capsys.readouterr().out == ""
+
+
+def test_outside_slurm_nothing_is_asked(cluster):
+    put_back_if_preempted()
+    assert cluster.calls() == []
+
+
+@pytest.mark.parametrize(("answer", "listed"), [("RUNNING\n", True), ("", False), (None, None)])
+def test_whether_a_job_is_listed(cluster, answer, listed):
+    cluster.answers(squeue=answer)
+    assert is_listed("12") is listed
+
+
+# --- After a failure -------------------------------------------------------------------------------------------------
+
+FAILED = "SLURM-job '12' failed, SLURM status is: 'FAILED'. "
+
+
+def test_a_job_killed_for_memory_is_named(cluster, tmp_path):
+    log = tmp_path / "12.log"
+    log.write_text(
+        "slurmstepd-c1: error: Detected 1 oom-kill event(s) in StepId=12.0. Some of your processes may have been "
+        "killed by the cgroup out-of-memory handler.\n"
+    )
+    cluster.answers(scontrol_show_job="JobId=12 JobState=FAILED Reason=NonZeroExitCode MinMemoryNode=200M")
+    reason = explain_failure(FAILED, ["results/logs/finetune/x.log", str(log)])
+    assert reason.startswith("SLURM job 12 ran out of memory: 200M did not suffice. Raise 'mem_mb'")
+
+
+def test_a_node_that_does_not_see_the_folder_is_named(cluster, tmp_path):
+    cluster.answers(scontrol_show_job="JobId=12 JobState=FAILED Reason=JobLaunchFailure NodeList=g1 BatchHost=g1")
+    reason = explain_failure(FAILED, ["x.log", str(tmp_path / "none.log")])
+    assert f"could not start on node g1, which does not see {Path.cwd()}" in reason
+    assert '"--exclude=g1"' in reason
+    log = tmp_path / "12.log"
+    log.write_text("slurmstepd-g1: error: couldn't chdir to '/a/b': No such file or directory: going to /tmp instead\n")
+    assert "does not see /a/b" in explain_failure(FAILED, ["x.log", str(log)])
+
+
+def test_other_failures_are_left_to_their_logs(cluster, tmp_path):
+    log = tmp_path / "12.log"
+    log.write_text("error: the training diverged\n")
+    assert explain_failure(FAILED, ["x.log", str(log)]) is None
+    assert explain_failure("", ["x.log"]) is None
+    assert explain_failure(FAILED, []) is None
+    assert cluster.calls() == []
+
+
+def test_a_refused_submission_waits_for_room(cluster):
+    refused = (
+        "SLURM sbatch failed. The error message was 'sbatch: error: QOSMaxSubmitJobPerUserLimit\nsbatch: error: Batch "
+        "job submission failed: Job violates accounting/QOS policy'."
+    )
+    full = queued("1", "RUNNING", "/x") + queued("2", "PENDING", "/x")
+    cluster.answers(squeue=[full, full, full, queued("2", "RUNNING", "/x")])
+    said = []
+    wait_for_room(refused, said.append)
+    assert said == [
+        "SLURM takes no more jobs of yours now (QOSMaxSubmitJobPerUserLimit): waiting until one of those in the queue "
+        "has ended"
+    ]
+    assert len(cluster.calls()) == 4
+    wait_for_room("SLURM sbatch failed. The error message was 'invalid partition'", said.append)
+    assert len(cluster.calls()) == 4
