@@ -1,6 +1,8 @@
 """A SLURM cluster of one node for the tests: its own munge, controller and daemon, all in one folder, as any user.
 
-The node has GPUs that are none, and more cores and memory than the machine: SLURM keeps its books and pins nothing.
+The node has GPUs that are none, and more cores and memory than the machine: SLURM keeps its books and pins nothing. Run
+by root where Linux's control groups (version 1) can be written, it tracks the processes of its jobs by them and limits
+their memory, as real clusters do: then a signal reaches only the first process of a job's step.
 """
 
 import os
@@ -41,8 +43,8 @@ SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd.pid
 SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd.log
-ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
+ProctrackType=proctrack/{tracking}
+TaskPlugin=task/{limits}
 SwitchType=switch/none
 MpiDefault=none
 AccountingStorageType=accounting_storage/none
@@ -53,12 +55,29 @@ ReturnToService=2
 SchedulerParameters=sched_interval=2,bf_interval=2
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 MinJobAge=300
 KillWait=30
 GresTypes=gpu
 NodeName={host} NodeAddr=127.0.0.1 CPUs=8 RealMemory=200000 Gres=gpu:{gpus} State=UNKNOWN
-PartitionName=test Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+PartitionName=test Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=1 GraceTime=30
+PartitionName=urgent Nodes=ALL MaxTime=60 State=UP PriorityTier=10 PreemptMode=OFF
 """
+CGROUP_CONF = """\
+CgroupPlugin=cgroup/v1
+CgroupMountpoint={0}
+ConstrainCores=no
+ConstrainRAMSpace=yes
+ConstrainDevices=no
+"""
+CGROUPS = Path("/sys/fs/cgroup")
+
+
+def tracks_by_cgroup() -> bool:
+    """Whether the cluster tracks processes by control groups here: that takes root, and version 1 of them."""
+    groups = [CGROUPS / name for name in ("freezer", "memory")]
+    return os.geteuid() == 0 and all(group.is_dir() and os.access(group, os.W_OK) for group in groups)
 
 
 def missing_programs() -> list[str]:
@@ -99,7 +118,11 @@ def _running(name: str, folder: Path, ready: Callable[[], bool]) -> Iterator[Non
     path = shutil.which(name, path=PATH)
     with (folder / f"{name}.out").open("w") as out:
         daemon = subprocess.Popen(
-            [str(path), *DAEMONS[name].format(folder).split()], stdout=out, stderr=out, stdin=subprocess.DEVNULL
+            [str(path), *DAEMONS[name].format(folder).split()],
+            env={**os.environ, "SLURM_CONF": str(folder / "slurm.conf")},  # the folder of cgroup.conf, too
+            stdout=out,
+            stderr=out,
+            stdin=subprocess.DEVNULL,
         )
     try:
         _wait_until(ready, f"{name} ({folder / name}.out, .log)")
@@ -130,10 +153,20 @@ def _write_configuration(folder: Path, gpus: int) -> None:
     for index in range(gpus):  # SLURM wants a character device for each
         (folder / f"gpu{index}").symlink_to("/dev/null")
     (folder / "gres.conf").write_text(f"Name=gpu Flags=nvidia_gpu_env File={folder}/gpu[0-{gpus - 1}]\n")
-    host = socket.gethostname().partition(".")[0]
+    by_cgroup = tracks_by_cgroup()
     (folder / "slurm.conf").write_text(
-        SLURM_CONF.format(folder=folder, gpus=gpus, user=getpwuid(os.getuid()).pw_name, host=host, ports=_free_ports(2))
+        SLURM_CONF.format(
+            folder=folder,
+            gpus=gpus,
+            user=getpwuid(os.getuid()).pw_name,
+            host=socket.gethostname().partition(".")[0],
+            ports=_free_ports(2),
+            tracking="cgroup" if by_cgroup else "linuxproc",
+            limits="cgroup" if by_cgroup else "none",
+        )
     )
+    if by_cgroup:
+        (folder / "cgroup.conf").write_text(CGROUP_CONF.format(CGROUPS))
     # Snakemake takes SLURM_CONF out of the environment of the srun inside a job; a real cluster does without it.
     srun = folder / "bin" / "srun"
     srun.write_text(f'#!/bin/sh\nSLURM_CONF={folder}/slurm.conf exec {shutil.which("srun")} "$@"\n')

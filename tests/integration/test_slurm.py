@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from slurm_cluster import ask, missing_programs, one_node_cluster
+from slurm_cluster import ask, missing_programs, one_node_cluster, tracks_by_cgroup
 from small_study import LOCAL, digests, make_project, plan, snakemake
 
 SLURM = ("--workflow-profile", "profiles/slurm", "--configfile", "small.yaml")
@@ -39,7 +40,7 @@ def cluster(tmp_path_factory):
         yield environment
 
 
-def make_small_project(folder, checkpoints, records):
+def make_small_project(folder, checkpoints, records, epochs=4):
     """Two models tuned and one untuned, with trainings of several checkpoints, to be killed between them."""
     project = make_project(folder, checkpoints, records[:150])
     config = yaml.safe_load((project / "small.yaml").read_text())
@@ -49,7 +50,7 @@ def make_small_project(folder, checkpoints, records):
         {"models": ["gemma-2-2b"], "methods": ["qlora"], **everywhere},
     ]
     for model in config["models"].values():
-        model["epochs"] = 4
+        model["epochs"] = epochs
     config["generation"]["max_new_tokens"] = 8
     (project / "small.yaml").write_text(yaml.safe_dump(config))
     return project
@@ -98,8 +99,8 @@ def jobs(cluster, folder, **fields):
     return [job for job in found if all(job[key] == value for key, value in fields.items())]
 
 
-def log_of(folder, rule, dataset, model, method, seed):
-    path = folder / f"results/logs/{rule}/{dataset}/{model}/{method}/seed{seed}.log"
+def log_of(folder, rule, dataset, model, method, seed, attempt=""):
+    path = folder / f"results/logs/{rule}/{dataset}/{model}/{method}/seed{seed}.log{attempt}"
     return path.read_text() if path.exists() else ""
 
 
@@ -142,6 +143,19 @@ def test_a_killed_training_is_sent_again(study, cluster, model):
 def test_a_training_sent_again_goes_on_from_its_checkpoint(study, model):
     log = log_of(study, "finetune", "codealpaca-20k", model, "qlora", "0")
     assert re.search(r"^going on after step [1-9]", log, re.MULTILINE)
+
+
+@pytest.mark.parametrize("model", KILLS)
+def test_a_training_that_slurm_ends_saves_its_last_step_and_keeps_its_log(study, model):
+    earlier = log_of(study, "finetune", "codealpaca-20k", model, "qlora", "0", attempt=".1")
+    saved = re.search(r"^SIGTERM: saved after step (\d+)", earlier, re.MULTILINE)
+    assert saved, earlier
+    log = log_of(study, "finetune", "codealpaca-20k", model, "qlora", "0")
+    assert f"going on after step {saved[1]} of" in log
+
+
+def test_no_lock_is_left(study):
+    assert list(study.rglob("*.lock")) == []
 
 
 def test_gpu_jobs_at_the_same_time_have_different_gpus(study, cluster):
@@ -192,6 +206,81 @@ def test_ctrl_c_cancels_all_jobs_and_the_same_command_goes_on(study, cluster):
     with submitting(study, cluster, "--", "llama-3.2-1b") as process:
         finish(process, study)
     assert digests(study) == before
+
+
+TRAINING = ["codealpaca-20k", "gemma-2-2b", "qlora", "0"]
+BRANCH = ("--", "gemma-2-2b")
+
+
+@pytest.fixture(scope="module")
+def troubled(cluster, tmp_path_factory, checkpoints, records):
+    """A training whose Snakemake is killed, that is cancelled, sent again and preempted; what was seen meanwhile."""
+    folder = make_small_project(tmp_path_factory.mktemp("troubled") / "project", checkpoints, records, epochs=24)
+    seen = {"folder": folder}
+
+    def is_at_work(mark):
+        return lambda: re.search(mark, log_of(folder, "finetune", *TRAINING), re.MULTILINE)
+
+    with submitting(folder, cluster, *BRANCH) as process:
+        wait_for(is_at_work(r"^step [1-9].*eval_loss"), process, folder)
+        process.kill()
+    snakemake(*SLURM, "--unlock", cwd=folder, **cluster)
+    with submitting(folder, cluster, *BRANCH) as process:
+        seen["second start"] = process.wait(60), (folder / "console.txt").read_text()
+    [job] = jobs(cluster, folder, rule="finetune")
+    seen["job"] = job
+    ask(cluster, "scancel", job["JobId"])
+    with submitting(folder, cluster, *BRANCH) as process:
+        wait_for(is_at_work(r"^going on after step[^$]*^step.*eval_loss"), process, folder)
+        seen["third start"] = (folder / "console.txt").read_text()
+        ask(cluster, "sbatch", "--partition=urgent", "--exclusive", "--wrap=sleep 2", "--output=/dev/null")
+        wait_for(lambda: jobs(cluster, folder, rule="finetune", JobState="PENDING"), process, folder)
+        [waiting] = jobs(cluster, folder, rule="finetune", JobState="PENDING")
+        ask(cluster, "scontrol", "update", f"JobId={waiting['JobId']}", "StartTime=now")  # not in two minutes
+        finish(process, folder)
+    return seen
+
+
+def test_a_second_start_is_refused_while_jobs_of_a_killed_snakemake_run(troubled):
+    status, console = troubled["second start"]
+    number = troubled["job"]["JobId"]
+    assert status == 1
+    assert f"error: jobs of this folder are in SLURM's queue: {number} (finetune codealpaca-20k gemma-2-2b" in console
+    assert f"(scancel {number})" in console
+    assert "Traceback" not in console
+
+
+def test_a_start_waits_for_jobs_that_are_completing(troubled):
+    assert f"waiting for jobs of this folder that are ending: {troubled['job']['JobId']} (" in troubled["third start"]
+
+
+def test_a_preempted_training_is_requeued_and_uses_up_no_retry(troubled, cluster):
+    first, second = jobs(cluster, troubled["folder"], rule="finetune")
+    assert (first["JobState"], second["JobState"]) == ("CANCELLED", "COMPLETED")
+    assert second["Restarts"] == "1"
+    preempted = log_of(troubled["folder"], "finetune", *TRAINING, attempt=".1")
+    assert re.search(r"^SIGTERM: saved after step", preempted, re.MULTILINE)
+    assert f"preempted: SLURM job {second['JobId']} is back in the queue" in preempted
+    assert "Trying to restart" not in (troubled["folder"] / "console.txt").read_text()
+
+
+def test_after_all_that_the_results_are_those_of_an_undisturbed_run(troubled, tmp_path, checkpoints, records):
+    local = make_small_project(tmp_path / "local", checkpoints, records, epochs=24)
+    done = snakemake(*LOCAL, "--cores", "2", *BRANCH, cwd=local)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert digests(troubled["folder"]) == digests(local)
+
+
+def test_a_job_that_runs_out_of_memory_is_named(study, cluster):
+    if not tracks_by_cgroup():
+        pytest.skip("this cluster does not limit memory: that takes root and control groups of version 1")
+    too_little = ("--set-resources", "finetune:mem_mb=200", "--retries", "0", "--forcerun", "finetune")
+    copy = study.with_name("copy")
+    shutil.copytree(study, copy)
+    with submitting(copy, cluster, *too_little, *BRANCH) as process:
+        assert process.wait(120) == 1
+    console = (copy / "console.txt").read_text()
+    assert re.search(r"^SLURM job \d+ ran out of memory: 200M did not suffice. Raise 'mem_mb'", console, re.MULTILINE)
 
 
 def test_the_study_can_be_planned_where_there_is_no_slurm(tmp_path, checkpoints, records):

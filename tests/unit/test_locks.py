@@ -159,9 +159,9 @@ def test_of_many_at_once_one_writes_at_a_time(lock, tmp_path):
             time.sleep(0.01)
             inside.remove(number)
 
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(write, range(24)))
-    assert most == [1] * 24
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(8)))
+    assert most == [1] * 8
 
 
 def test_a_lock_whose_file_is_removed_by_its_holder_is_not_taken_on_the_removed_file(lock):

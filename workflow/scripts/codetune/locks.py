@@ -208,7 +208,7 @@ def _take(path: Path, me: Holder, what: str, say: Say, patience: float | None) -
                 raise _refusal(what, holder)
             path.unlink(missing_ok=True)  # the file system still keeps the lock of a process that died elsewhere
         time.sleep(pause)
-        pause = min(2 * pause, 10.0)
+        pause = min(2 * pause, 5.0)
     return handle
 
 
