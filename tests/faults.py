@@ -1,9 +1,12 @@
 """A fault campaign: a small study is killed at random moments, and the same command given again, until it is through.
 
-Usage: python tests/faults.py [--kills 100] [--seed 0] [--folder build/faults]     (see `make faults`)
+Usage: python tests/faults.py [--kills 100] [--restarts 20] [--slurm-restarts 10] [--seed 0] [--folder build/faults]
 
-The final tables, predictions, scores, curves, training logs and adapters have to equal, byte for byte, those of a study
-that nobody disturbed. Whenever the study gets through before all kills are used up, it is compared and begun anew.
+A kill is followed by the same command once all has ended. A restart comes while jobs of the killed workflow are still
+alive, on this machine and, where SLURM is installed, on a cluster of one node. There must never be two processes that
+write in one folder. The final tables, predictions, scores, curves, training logs and adapters have to equal, byte for
+byte, those of a study that nobody disturbed. Whenever the study gets through before all faults are used up, it is
+compared and begun anew. (See `make faults`.)
 """
 
 import argparse
@@ -14,16 +17,23 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
+import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import yaml
 from small_study import BIN, LOCAL, MODELS, digests, generated_records, make_checkpoints, make_project
 
+sys.path.append(str(Path(__file__).parent / "integration"))
+from slurm_cluster import SUBMIT, ask, missing_programs, one_node_cluster
+
 COMMAND = [str(BIN / "snakemake"), *LOCAL, "--cores", "2"]
+ON_SLURM = [str(BIN / "snakemake"), *SUBMIT]
 LEFTOVERS = (".*.tmp", "unfinished", "*.partial")
 
 
@@ -49,11 +59,17 @@ def make_study(folder: Path, models: int) -> Path:
     return project
 
 
-def start(project: Path) -> subprocess.Popen[str]:
+def start(project: Path, command: list[str] = COMMAND, **environment: str) -> subprocess.Popen[str]:
     """The study's command, as the leader of a session of its own."""
     log = (project / "console.log").open("a")
     return subprocess.Popen(
-        COMMAND, cwd=project, stdout=log, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        command,
+        cwd=project,
+        env={**os.environ, **environment},
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
     )
 
 
@@ -136,9 +152,9 @@ def unlock_if_asked(project: Path) -> None:
         subprocess.run([*COMMAND, "--unlock"], cwd=project, capture_output=True, check=True)
 
 
-def finish(project: Path) -> None:
+def finish(project: Path, command: list[str] = COMMAND, **environment: str) -> None:
     """Gives the command once more and lets it end."""
-    workflow = start(project)
+    workflow = start(project, command, **environment)
     if workflow.wait(1200) != 0:
         raise SystemExit(f"error: the study did not get through:\n{(project / 'console.log').read_text()[-4000:]}")
 
@@ -200,6 +216,143 @@ def campaign(folder: Path, kills: int, seed: int, longest: float = 25.0, models:
     return table(kinds, struck, resumed, compared + 1, len(expected))
 
 
+class Writers(threading.Thread):
+    """Looks all the time for two processes that write in one folder.
+
+    Attributes:
+        seen: Folders of unfinished work that were written in.
+        doubled: Those in which two processes did so at the same time.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.seen: set[str] = set()
+        self.doubled: set[str] = set()
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        """Looks until it is told to end."""
+        while not self._over.wait(0.05):
+            folders = Counter(filter(None, map(folder_of, psutil.process_iter())))
+            self.seen |= folders.keys()
+            self.doubled |= {folder for folder, count in folders.items() if count > 1}
+
+    def end(self) -> None:
+        """Stops looking.
+
+        Raises:
+            SystemExit: Two processes have written in one folder.
+        """
+        self._over.set()
+        self.join()
+        if self.doubled:
+            raise SystemExit(f"error: two processes wrote in {', '.join(sorted(self.doubled))}")
+
+
+def folder_of(process: psutil.Process) -> str | None:
+    """The folder of unfinished work that a job's process has opened and not left yet, as its own log says."""
+    if job_of(process) is None:
+        return None
+    try:
+        log = Path(f"/proc/{process.pid}/fd/1").read_text(errors="replace")
+        found = re.search(r"^unfinished work is kept in (.+)$", log, re.MULTILINE)
+        ended = re.search(r"^(done in|error:)", log, re.MULTILINE)
+        return str(Path(process.cwd()) / found[1]) if found and not ended else None
+    except (OSError, psutil.Error):
+        return None
+
+
+RESTARTS = {"killed": signal.SIGKILL, "terminal closed": signal.SIGHUP}
+Again = Callable[[Path, random.Random], "subprocess.Popen[str]"]
+
+
+def restart_campaign(
+    folder: Path, restarts: int, seed: int, again: Again, longest: float = 25.0, models: int = len(MODELS)
+) -> str:
+    """Ends the workflow's process alone, at random moments, and gives its command again while its jobs are alive.
+
+    Args:
+        folder: An empty folder to work in.
+        restarts: Number of restarts.
+        seed: Of their moments and kinds.
+        again: Starts the workflow, whatever still runs of the one before.
+        longest: Latest moment of a kill, in seconds after the command.
+        models: Number of models.
+
+    Returns:
+        What was done, in a sentence.
+    """
+    project = make_study(folder, models)
+    finish(project)
+    expected = digests(project)
+    begin_anew(project)
+    chance = random.Random(seed)
+    writers = Writers()
+    writers.start()
+    kinds: Counter[str] = Counter()
+    compared = 0
+    workflow = again(project, chance)
+    while sum(kinds.values()) < restarts:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            finished = workflow.wait(chance.uniform(2.0, longest)) == 0
+            if not finished:
+                raise SystemExit(f"error: a restart failed:\n{(project / 'console.log').read_text()[-4000:]}")
+            check(project, expected)
+            compared += 1
+            begin_anew(project)
+            workflow = again(project, chance)
+            continue
+        kind = chance.choice(list(RESTARTS))
+        kinds[kind] += 1
+        workflow.send_signal(RESTARTS[kind])
+        workflow.wait()
+        print(f"restart {sum(kinds.values())}: {kind}", flush=True)
+        workflow = again(project, chance)
+    if workflow.wait(1200) != 0:
+        raise SystemExit(f"error: the study did not get through:\n{(project / 'console.log').read_text()[-4000:]}")
+    check(project, expected)
+    writers.end()
+    struck = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))
+    return (
+        f"{sum(kinds.values())} restarts while jobs were alive ({struck}); {len(writers.seen)} folders watched, never "
+        f"two writers in one; {compared + 1} studies got through, all {len(expected)} files of each equal the "
+        "undisturbed study's, byte for byte."
+    )
+
+
+def restart_here(project: Path, _chance: random.Random) -> subprocess.Popen[str]:
+    """The same command at once. --nolock stands for a user who removes Snakemake's own lock."""
+    return start(project, [*COMMAND, "--nolock"])
+
+
+def restart_on_slurm(environment: dict[str, str]) -> Again:
+    """The same command at once, on a cluster; what a refusal asks for is done, and the command given again."""
+
+    def again(project: Path, chance: random.Random) -> subprocess.Popen[str]:
+        while True:
+            console = project / "console.log"
+            before = console.stat().st_size if console.exists() else 0
+            workflow = start(project, [*ON_SLURM, "--nolock"], **environment)
+            try:
+                workflow.wait(15)
+            except subprocess.TimeoutExpired:
+                return workflow
+            if workflow.returncode == 0:
+                return workflow
+            told = console.read_bytes()[before:].decode()
+            named = re.search(r"are in SLURM's queue: .*\(scancel ([\d ]+)\)", told)
+            if not named:
+                raise SystemExit(f"error: a restart failed:\n{told[-4000:]}")
+            print(f"refused while SLURM jobs {named[1]} are there", flush=True)
+            if chance.random() < 0.5:
+                ask(environment, "scancel", *named[1].split())
+            else:
+                while ask(environment, "squeue", "--noheader"):
+                    time.sleep(1.0)
+
+    return again
+
+
 def count_resumed(project: Path, resumed: Counter[str]) -> None:
     """Counts the jobs whose logs say that they went on, once each."""
     seen = project / "logs-counted"
@@ -238,16 +391,26 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--restarts", type=int, default=20)
+    parser.add_argument("--slurm-restarts", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, help="default: a temporary folder, removed in the end")
     arguments = parser.parse_args()
     began = time.monotonic()
-    if arguments.folder:
-        arguments.folder.mkdir(parents=True)
-        print(campaign(arguments.folder, arguments.kills, arguments.seed))
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            print(campaign(Path(folder), arguments.kills, arguments.seed))
+    with contextlib.ExitStack() as stack:
+        folder = arguments.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder.mkdir(parents=True, exist_ok=bool(arguments.folder is None))
+        if arguments.kills:
+            print(campaign(folder / "kills", arguments.kills, arguments.seed))
+        if arguments.restarts:
+            print(restart_campaign(folder / "restarts", arguments.restarts, arguments.seed, restart_here))
+        if arguments.slurm_restarts and not (missing := missing_programs()):
+            (folder / "cluster").mkdir()
+            cluster = stack.enter_context(one_node_cluster(folder / "cluster", gpus=4))
+            again = restart_on_slurm(cluster)
+            print(restart_campaign(folder / "slurm", arguments.slurm_restarts, arguments.seed, again, longest=60.0))
+        elif arguments.slurm_restarts:
+            print(f"no restarts on SLURM: {', '.join(missing)} not installed")
     print(f"{(time.monotonic() - began) / 60:.0f} minutes.")
 
 

@@ -16,6 +16,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from pwd import getpwuid
 
+# What a study is started with on this cluster. In place of conda, jobs run in the environment that runs the tests,
+# since no rule names an environment module.
+SUBMIT = (
+    *("--workflow-profile", "profiles/slurm", "--configfile", "small.yaml"),
+    *("--software-deployment-method", "env-modules", "--slurm-init-seconds-before-status-checks", "1"),
+)
 PATH = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/usr/local/sbin"])  # where a user's PATH has no daemons
 # All stay in the foreground: as children they can be waited for. --force: munged dislikes folders under /tmp.
 DAEMONS = {

@@ -1,6 +1,18 @@
 """The fault campaign in small: `make faults` is the same at length."""
 
-from faults import campaign
+import subprocess
+import sys
+import time
+
+import pytest
+from faults import Writers, campaign, restart_campaign, restart_here
+
+JOB = """
+import time
+print("unfinished work is kept in results/runs/d/m/qlora/seed0/unfinished/finetune", flush=True)
+time.sleep(2)
+print("done in 2.0 s", flush=True)
+"""
 
 
 def test_a_study_that_is_killed_again_and_again_ends_with_the_same_bytes(tmp_path):
@@ -8,3 +20,31 @@ def test_a_study_that_is_killed_again_and_again_ends_with_the_same_bytes(tmp_pat
     print(summary)
     assert "6 faults" in summary
     assert "equal the undisturbed study's, byte for byte" in summary
+
+
+def test_a_study_restarted_while_its_jobs_are_alive_never_has_two_writers(tmp_path):
+    summary = restart_campaign(tmp_path / "faults", restarts=4, seed=1, again=restart_here, longest=14.0, models=1)
+    print(summary)
+    assert summary.startswith("4 restarts while jobs were alive")
+    assert "never two writers in one" in summary
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_two_writers_would_be_seen(tmp_path, number):
+    """Holds the test above to what it says."""
+    jobs = []
+    for name in [f"tmp{index}.finetune.py" for index in range(number)]:
+        (tmp_path / name).write_text(JOB)
+        with open(tmp_path / f"{name}.log", "w") as log:
+            jobs.append(subprocess.Popen([sys.executable, tmp_path / name], cwd=tmp_path, stdout=log))
+    writers = Writers()
+    writers.start()
+    time.sleep(1.5)
+    if number == 2:
+        with pytest.raises(SystemExit, match="two processes wrote in .*/unfinished/finetune"):
+            writers.end()
+    else:
+        writers.end()
+    assert len(writers.seen) == 1
+    for job in jobs:
+        job.wait()

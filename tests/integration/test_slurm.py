@@ -14,13 +14,9 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from slurm_cluster import ask, missing_programs, one_node_cluster, tracks_by_cgroup
+from slurm_cluster import SUBMIT, ask, missing_programs, one_node_cluster, tracks_by_cgroup
 from small_study import LOCAL, digests, make_project, plan, snakemake
 
-SLURM = ("--workflow-profile", "profiles/slurm", "--configfile", "small.yaml")
-# What these tests have in place of conda, and their impatience: jobs run in the environment that runs the tests, since
-# no rule names an environment module.
-HERE = ("--software-deployment-method", "env-modules", "--slurm-init-seconds-before-status-checks", "1")
 GPU_RULES = {"finetune", "curve", "generate"}
 KILLS = {  # how the first fine-tuning job of a model is ended in its middle, and what SLURM calls that
     "llama-3.2-1b": ("CANCELLED", "scancel {id}"),
@@ -61,7 +57,7 @@ def submitting(folder, cluster, *arguments):
     """Snakemake at work on the cluster."""
     with open(folder / "console.txt", "w") as console:
         process = subprocess.Popen(
-            [Path(sys.executable).parent / "snakemake", *SLURM, *HERE, *arguments],
+            [Path(sys.executable).parent / "snakemake", *SUBMIT, *arguments],
             cwd=folder,
             env={**os.environ, **cluster},
             stdout=console,
@@ -224,7 +220,7 @@ def troubled(cluster, tmp_path_factory, checkpoints, records):
     with submitting(folder, cluster, *BRANCH) as process:
         wait_for(is_at_work(r"^step [1-9].*eval_loss"), process, folder)
         process.kill()
-    snakemake(*SLURM, "--unlock", cwd=folder, **cluster)
+    snakemake(*SUBMIT, "--unlock", cwd=folder, **cluster)
     with submitting(folder, cluster, *BRANCH) as process:
         seen["second start"] = process.wait(60), (folder / "console.txt").read_text()
     [job] = jobs(cluster, folder, rule="finetune")
@@ -288,5 +284,5 @@ def test_the_study_can_be_planned_where_there_is_no_slurm(tmp_path, checkpoints,
     (tmp_path / "bin").mkdir()
     for name in ("bash", "which"):
         (tmp_path / "bin" / name).symlink_to(f"/usr/bin/{name}")
-    jobs = plan(*SLURM, cwd=folder, PATH=str(tmp_path / "bin"))
+    jobs = plan(*SUBMIT[:4], cwd=folder, PATH=str(tmp_path / "bin"))
     assert jobs["finetune"] == 2

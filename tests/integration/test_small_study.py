@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -265,9 +266,10 @@ def wait_until(condition, seconds=60):
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("killed", ["job", "workflow"])
+@pytest.mark.parametrize("killed", ["job", "workflow", "workflow stopped", "workflow interrupted"])
 def test_a_training_stopped_in_the_middle_saves_itself_and_goes_on(study, tmp_path, killed):
-    """SIGTERM to the job, as at a time limit, and SIGKILL to the workflow, which the job must not outlive."""
+    """SIGTERM to the job, as at a time limit; SIGKILL to the workflow, which the job must not outlive; and SIGTERM or
+    SIGINT to the workflow's process alone, which passes them on."""
     again = shutil.copytree(study, tmp_path / "again", symlinks=True)
     folder = again / "results" / RUN / "qlora/seed0"
     expected = digests(again)
@@ -275,14 +277,22 @@ def test_a_training_stopped_in_the_middle_saves_itself_and_goes_on(study, tmp_pa
     log = again / "results/logs/finetune/codealpaca-20k/llama-3.2-1b/qlora/seed0.log"
     log.unlink()
     command = [BIN / "snakemake", *LOCAL, "--cores", "1"]
-    workflow = subprocess.Popen(command, cwd=again, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    workflow = subprocess.Popen(
+        command,
+        cwd=again,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    )
     wait_until(lambda: log.exists() and "step 3/" in log.read_text())
     (training,) = psutil.Process(workflow.pid).children()
     start = time.monotonic()
     if killed == "job":
         training.terminate()
-    else:
+    elif killed == "workflow":
         workflow.kill()
+    else:
+        workflow.send_signal({"workflow stopped": signal.SIGTERM, "workflow interrupted": signal.SIGINT}[killed])
     wait_until(lambda: not training.is_running() or training.status() == psutil.STATUS_ZOMBIE)
     assert time.monotonic() - start < 30
     assert re.search(r"SIGTERM: saved after step \d+ of ", log.read_text())
