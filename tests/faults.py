@@ -217,15 +217,17 @@ def campaign(folder: Path, kills: int, seed: int, longest: float = 25.0, models:
 
 
 class Writers(threading.Thread):
-    """Looks all the time for two processes that write in one folder.
+    """Looks all the time for two processes that write in one folder of a project.
 
     Attributes:
+        project: The project folder.
         seen: Folders of unfinished work that were written in.
         doubled: Those in which two processes did so at the same time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, project: Path) -> None:
         super().__init__(daemon=True)
+        self.project = project.resolve()
         self.seen: set[str] = set()
         self.doubled: set[str] = set()
         self._over = threading.Event()
@@ -233,7 +235,8 @@ class Writers(threading.Thread):
     def run(self) -> None:
         """Looks until it is told to end."""
         while not self._over.wait(0.05):
-            folders = Counter(filter(None, map(folder_of, psutil.process_iter())))
+            found = [folder for folder in map(folder_of, psutil.process_iter()) if folder]
+            folders = Counter(folder for folder in found if Path(folder).is_relative_to(self.project))
             self.seen |= folders.keys()
             self.doubled |= {folder for folder, count in folders.items() if count > 1}
 
@@ -287,7 +290,7 @@ def restart_campaign(
     expected = digests(project)
     begin_anew(project)
     chance = random.Random(seed)
-    writers = Writers()
+    writers = Writers(project)
     writers.start()
     kinds: Counter[str] = Counter()
     compared = 0

@@ -37,7 +37,7 @@ def test_two_writers_would_be_seen(tmp_path, number):
         (tmp_path / name).write_text(JOB)
         with open(tmp_path / f"{name}.log", "w") as log:
             jobs.append(subprocess.Popen([sys.executable, tmp_path / name], cwd=tmp_path, stdout=log))
-    writers = Writers()
+    writers = Writers(tmp_path)
     writers.start()
     time.sleep(1.5)
     if number == 2:
