@@ -1,6 +1,6 @@
 # make demo       the whole study in small, on a CPU: generated data, miniature models   (minutes)
 # make test       all tests; first installs SLURM and Chromium, where that takes no password and there are none
-# make faults     100 kills at random moments over a small study, each followed by the same command   (40 minutes)
+# make faults     a small study killed 100 times at random moments, and restarted 30 times beside its living jobs   (1 hour)
 # make check-results  Table 2 derived anew from the predictions and compared: RESULTS=results/demo for the demo's
 # make real-data  miniature models on the real data set: make real-data DATA=path/to/code_alpaca_20k.json   (47 minutes on 2 cores)
 # make bench      speed against what else a user would run, on the CPU: a table in build/benchmarks   (13 minutes)

@@ -13,7 +13,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 ROOTS = [config["results"], config["resources"]]
 
-os.environ.update(environment_of_jobs())
+os.environ.update(environment_of_jobs(time_limited=workflow.remote_exec))
 pass_on_signals(lambda: processes_of(os.getpid(), ROOTS))
 
 

@@ -21,19 +21,27 @@ from codetune.locks import PATIENCE, lock_of, one_writer
 from codetune.signals import Stopped, end_with, stop_on_signals
 
 WORKFLOW_PID = "CODETUNE_WORKFLOW_PID"  # set by the workflow: the process that a job must not outlive
-TIME_TO_SAVE = 120  # seconds before SLURM's time limit at which a job stops by itself
+TIME_LIMITED = "CODETUNE_TIME_LIMITED"  # set by the workflow where a batch system ends a job after its `runtime`
+TIME_TO_SAVE = 120  # seconds before that at which a job stops by itself
 KEPT_LOGS = 5  # of earlier attempts at a job
 DONE = "done"  # how the last line of a job's log begins if the job succeeded
 
 
-def environment_of_jobs() -> dict[str, str]:
+def environment_of_jobs(time_limited: bool) -> dict[str, str]:
     """What the workflow, whose process calls this, puts into the environment of its jobs.
 
     A job ends when the workflow's process does, even when that is killed: otherwise it would meet its successor of the
     next try. And codebleu's data flow depends on the order of sets of names, which Python else draws anew in each
     process.
+
+    Args:
+        time_limited: Whether a batch system ends them after their `runtime`.
     """
-    return {WORKFLOW_PID: str(os.getpid()), "PYTHONHASHSEED": "0"}
+    return {
+        WORKFLOW_PID: str(os.getpid()),
+        TIME_LIMITED: "yes" if time_limited else "",
+        "PYTHONHASHSEED": "0",
+    }
 
 
 @contextmanager
@@ -68,7 +76,7 @@ def job(snakemake: Any) -> Iterator[None]:
         roots = [snakemake.config[name] for name in ("results", "resources")]
         lock = lock_of(snakemake.output[0], roots)
         with one_writer(lock, snakemake.output[0], workflow, say, patience):
-            if slurm.job_id():
+            if os.environ.get(TIME_LIMITED):
                 _stop_before(60 * snakemake.resources.get("runtime", 0))
             with claim_gpus(int(snakemake.resources.get("gpu", 0))) as devices:
                 if devices:
@@ -87,12 +95,10 @@ def job(snakemake: Any) -> Iterator[None]:
 
 
 def _stop_before(limit: float) -> None:
-    """Stops this process in time before SLURM does.
-
-    SLURM's own SIGTERM comes at the limit and leaves as long as the cluster's KillWait says, by default 30 seconds.
+    """Stops this process in time before the batch system does, which leaves it seconds.
 
     Args:
-        limit: The job's time limit, in seconds; shorter ones than twice the time to save are left to SLURM.
+        limit: The job's time limit, in seconds; shorter ones than twice the time to save are left to that system.
     """
 
     def stop() -> None:
