@@ -309,6 +309,34 @@ def test_a_training_stopped_in_the_middle_saves_itself_and_goes_on(study, tmp_pa
     assert not (folder / "unfinished").exists()
 
 
+def test_a_second_start_beside_a_living_one_is_refused(study, tmp_path):
+    """--nolock stands for a user who has removed Snakemake's own lock."""
+    again = shutil.copytree(study, tmp_path / "again", symlinks=True)
+    expected = digests(again)
+    shutil.rmtree(again / "results" / RUN / "qlora/seed0")
+    log = again / "results/logs/finetune/codealpaca-20k/llama-3.2-1b/qlora/seed0.log"
+    log.unlink()
+    command = [BIN / "snakemake", *LOCAL, "--cores", "1", "--nolock"]
+    with subprocess.Popen(command, cwd=again, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
+        wait_until(lambda: log.exists() and "step 1/" in log.read_text())
+        second = snakemake(*LOCAL, "--cores", "1", "--nolock", cwd=again)
+        assert second.returncode == 1
+        refusal = rf"^error: results/{RUN}/qlora/seed0/adapter is being written by process \d+ on .* \(kill \d+ on "
+        assert re.search(refusal, second.stderr, re.MULTILINE)
+        assert "Traceback" not in second.stderr
+        assert first.wait(120) == 0
+    assert digests(again) == expected
+
+
+def test_a_plan_and_a_touch_leave_logs_alone(study, tmp_path):
+    again = shutil.copytree(study, tmp_path / "again", symlinks=True)
+    logs = {path: path.read_text() for path in (again / "results/logs").rglob("*.log*")}
+    assert len(logs) > 20
+    plan(*LOCAL, "--forceall", cwd=again)
+    assert snakemake(*LOCAL, "--cores", "1", "--touch", cwd=again).returncode == 0
+    assert {path: path.read_text() for path in (again / "results/logs").rglob("*.log*")} == logs
+
+
 ON_A_FULL_DISK = """
 cp -a results kept
 mount -t tmpfs -o size=40m tmpfs results && cp -a kept/. results

@@ -2,6 +2,7 @@
 
 import logging
 from collections import defaultdict
+from contextlib import suppress
 
 from codetune import slurm
 from codetune.errors import StudyError
@@ -27,9 +28,10 @@ class Attempts(logging.Handler):
 
     def emit(self, record):
         event = getattr(record, "event", None)
-        if event is LogEvent.JOB_INFO and not workflow.dryrun:
+        if event is LogEvent.JOB_INFO and not (workflow.dryrun or workflow.touch):
             for log in record.log:
-                keep_log(log)
+                with suppress(OSError):  # which the job itself will meet and name
+                    keep_log(log)
         elif event is LogEvent.JOB_ERROR and on_slurm():
             message = record.rule_msg or ""
             if reason := slurm.explain_failure(message, record.log):

@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -34,7 +35,7 @@ class Holder:
 
     Attributes:
         host: Name of its machine.
-        machine: Identity of its machine's kernel: two hosts may have one name, and one host several containers.
+        machine: Where its number counts: the boot of its machine and, in containers, their numbering of processes.
         pid: Its number.
         started: When it started, in the kernel's clock ticks since boot: numbers are used again.
         job: Its SLURM job, if any.
@@ -69,9 +70,10 @@ class Holder:
             listed = slurm.is_listed(self.job)
             if listed is not None:
                 return listed
-        with suppress(FileNotFoundError):
-            return time.time() - path.stat().st_mtime < SILENCE
-        return False
+        try:
+            return _now(path.parent) - path.stat().st_mtime < SILENCE
+        except FileNotFoundError:
+            return False
 
 
 def lock_of(output: str | Path, roots: list[str]) -> Path:
@@ -83,7 +85,7 @@ def lock_of(output: str | Path, roots: list[str]) -> Path:
         output: The job's first output.
         roots: The folders under which all outputs lie.
     """
-    target = Path(output).resolve()
+    target = Path(output).parent.resolve() / Path(output).name  # it may be a link itself, or not be there
     inside = [root for root in (Path(root).resolve() for root in roots) if target.is_relative_to(root)]
     root = max(inside, key=lambda root: len(root.parts), default=target.parent)
     name = str(target.relative_to(root)).replace("/", "--")
@@ -279,9 +281,16 @@ def _this_process(workflow: int) -> Holder:
 
 def _machine() -> str:
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
     except OSError:
         return socket.gethostname()
+
+
+def _now(folder: Path) -> float:
+    """The time by the clock of a folder's file system, which may be another machine's."""
+    with tempfile.TemporaryFile(dir=folder) as probe:
+        return os.fstat(probe.fileno()).st_mtime
 
 
 def _start_of(pid: int) -> int | None:
