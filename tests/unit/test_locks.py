@@ -244,7 +244,7 @@ def test_a_file_system_without_locks_is_named_and_a_second_start_refused(lock, h
     assert second.returncode == 1
     assert f"is being written by process {first.pid}" in out
     first.terminate()
-    assert "this file system has no locks (flock)" in first.communicate()[0]
+    assert "the file system has no locks (flock)" in first.communicate()[0]
 
 
 def test_of_two_at_once_without_locks_one_writes(lock, hold):
@@ -265,10 +265,16 @@ def test_a_process_whose_place_was_taken_ends_itself(lock, hold):
     assert "taken over by process 77 on node7" in first.communicate()[0]
 
 
-def test_a_removed_lock_file_ends_nobody(lock, hold):
-    first = hold(1.0)
+def test_a_lock_file_that_is_removed_is_made_again(lock, hold):
+    first = hold(3.0)
     lock.unlink()
+    deadline = time.monotonic() + 2
+    while holder_of(lock) is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    with pytest.raises(StudyError, match=f"process {first.pid}"):
+        taken(lock)
     assert first.wait(10) == 0
+    assert list(lock.parent.iterdir()) == []
 
 
 # --- Before a workflow starts ----------------------------------------------------------------------------------------

@@ -538,6 +538,10 @@ def test_the_logs_of_failed_attempts_are_kept_until_one_after_a_success_begins(t
     keep_log(log)
     assert list(tmp_path.iterdir()) == []
     keep_log(log)
+    for text in ("an attempt\n", "", ""):  # one that said something, and two that never started
+        log.write_text(text)
+        keep_log(log)
+    assert [path.name for path in tmp_path.iterdir()] == ["seed0.log.1"]
 
 
 # --- A state that is not taken up as it was saved --------------------------------------------------------------------

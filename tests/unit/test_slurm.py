@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 from codetune import slurm
 from codetune.errors import StudyError
-from codetune.slurm import Request, check_start, explain_failure, is_listed, put_back_if_preempted, wait_for_room
+from codetune.slurm import (
+    Request,
+    Sending,
+    cancel_left,
+    check_start,
+    explain_failure,
+    is_listed,
+    put_back_if_preempted,
+    wait_for_room,
+)
 
 RUN = "codetune_39f43b42-545c-4834-80e1-d2999bf847b9"
 PARTITIONS = """\
@@ -63,7 +72,7 @@ if isinstance(found[0], list):
 else:
     print(found[0], end="")
 """
-    for name in ("squeue", "scontrol", "sacctmgr"):
+    for name in ("squeue", "scontrol", "sacctmgr", "scancel"):
         (folder / name).write_text(script)
         (folder / name).chmod(0o755)
     made = Cluster()
@@ -71,9 +80,9 @@ else:
     return made
 
 
-def start(folder, requests=(FINETUNE, TOKENIZE), jobs=50, requeues=True):
+def start(folder, requests=(FINETUNE, TOKENIZE), jobs=50, requeues=True, asks="squeue", interval=40):
     said = []
-    check_start(Path(folder), list(requests), jobs, requeues, said.append)
+    check_start(Path(folder), list(requests), Sending(jobs, requeues, asks, interval), said.append)
     return said
 
 
@@ -188,6 +197,29 @@ def test_a_cluster_without_accounts_has_no_limits(cluster, tmp_path):
 def test_a_cluster_that_forgets_jobs_soon_is_named(cluster, tmp_path):
     cluster.answers(scontrol_show_config="MinJobAge               = 60 sec\n")
     assert "forgets finished jobs after 60 s" in start(tmp_path)[0]
+    assert start(tmp_path, interval=20) == []
+
+
+def test_asking_sacct_is_said_to_miss_what_is_cancelled(cluster, tmp_path):
+    [told] = start(tmp_path, asks="sacct")
+    assert told.startswith("Snakemake asks sacct for the state of jobs, and does not notice there when a job is cancel")
+
+
+def test_jobs_that_were_being_sent_when_snakemake_ended_are_cancelled(cluster, tmp_path):
+    cluster.answers(
+        squeue=queued("17", "RUNNING", tmp_path)
+        + queued("18_[3-9]", "PENDING", tmp_path)
+        + queued("19", "COMPLETING", tmp_path)
+        + queued("20", "RUNNING", "/elsewhere"),
+        scancel="",
+    )
+    said = []
+    cancel_left(tmp_path, said.append)
+    assert cluster.calls()[-1] == "scancel 17 18"
+    assert said[0].startswith("cancelling 17 (finetune data gemma qlora 0, running), 18_[3-9] (")
+    cluster.answers(squeue="")
+    cancel_left(tmp_path, said.append)
+    assert len(said) == 1
 
 
 @pytest.mark.parametrize(
@@ -297,14 +329,15 @@ def test_other_failures_are_left_to_their_logs(cluster, tmp_path):
 def test_a_refused_submission_waits_for_room(cluster):
     refused = (
         "SLURM sbatch failed. The error message was 'sbatch: error: QOSMaxSubmitJobPerUserLimit\nsbatch: error: Batch "
-        "job submission failed: Job violates accounting/QOS policy'."
+        "job submission failed: Job violates accounting/QOS policy'.\n sbatch call: sbatch --parsable --qos=capped -t 9"
     )
-    full = queued("1", "RUNNING", "/x") + queued("2", "PENDING", "/x")
-    cluster.answers(squeue=[full, full, full, queued("2", "RUNNING", "/x")])
+    other = queued("3", "RUNNING", "/x", qos="normal")
+    full = queued("1", "RUNNING", "/x", qos="capped") + queued("2", "PENDING", "/x", qos="capped")
+    cluster.answers(squeue=[full + other, full + other, full, queued("2", "RUNNING", "/x", qos="capped") + other])
     said = []
     wait_for_room(refused, said.append)
     assert said == [
-        "SLURM takes no more jobs of yours now (QOSMaxSubmitJobPerUserLimit): waiting until one of those in the queue "
+        "SLURM takes no more jobs of yours now (QOSMaxSubmitJobPerUserLimit): waiting until one of 2 in the queue "
         "has ended"
     ]
     assert len(cluster.calls()) == 4

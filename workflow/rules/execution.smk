@@ -59,7 +59,10 @@ def check_slurm(jobs):
         )
         for name, resources in sent.items()
     ]
-    slurm.check_start(Path.cwd(), requests, workflow.nodes, settings.requeue, logger.warning)
+    sending = slurm.Sending(
+        workflow.nodes, settings.requeue, settings.status_command, settings.init_seconds_before_status_checks
+    )
+    slurm.check_start(Path.cwd(), requests, sending, logger.warning)
 
 
 onstart:
@@ -73,3 +76,11 @@ onstart:
             wait_for_writers({lock_of(output, ROOTS): output for output in outputs}, logger.warning)
         except StudyError as error:
             sys.exit(f"error: {error}")
+
+
+onerror:
+    if workflow.is_main_process and on_slurm():
+        try:
+            slurm.cancel_left(Path.cwd(), logger.warning)
+        except StudyError as error:
+            logger.error(str(error))

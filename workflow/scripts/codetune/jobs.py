@@ -145,6 +145,9 @@ def keep_log(path: str | Path) -> None:
     path = Path(path)
     if not path.exists():
         return
+    if path.stat().st_size == 0:  # of an attempt that never started
+        path.unlink()
+        return
     older = [path.with_name(f"{path.name}.{number}") for number in range(1, KEPT_LOGS + 1)]
     if _last_line(path).startswith(DONE):
         for log in (path, *older):

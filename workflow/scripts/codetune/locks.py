@@ -22,7 +22,7 @@ from codetune import slurm
 from codetune.errors import StudyError
 
 FOLDER = ".locks"
-BEAT = 15.0  # seconds between two signs of life of a holder
+BEAT = 5.0  # seconds between two signs of life of a holder
 SILENCE = 90.0  # seconds without one after which a holder on another machine counts as dead
 PATIENCE = 120.0  # seconds that a process is given to save its work and end; more than any cluster's grace here
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}  # what a file system without locks answers
@@ -106,17 +106,128 @@ def one_writer(path: Path, what: str, workflow: int, say: Say, patience: float |
     Raises:
         StudyError: The lock is held and its holder is alive.
     """
-    me = _this_process(workflow)
-    handle = _take(path, me, what, say, patience)
+    lock = _Lock(path, _this_process(workflow), say)
+    lock.wait(what, patience)
     over = threading.Event()
-    threading.Thread(target=_beat, args=(path, handle, me, over), daemon=True).start()
+    threading.Thread(target=lock.beat, args=(over,), daemon=True).start()
     try:
         yield
     finally:
         over.set()
-        if holder_of(path) == me:
-            path.unlink(missing_ok=True)
-        os.close(handle)
+        lock.give_back()
+
+
+class _Lock:
+    """A lock of this process.
+
+    Attributes:
+        path: Its file.
+        me: This process, as the file names it.
+        say: Tells people what they should know.
+        handle: The file's descriptor, while the lock is held.
+    """
+
+    def __init__(self, path: Path, me: Holder, say: Say) -> None:
+        self.path, self.me, self.say = path, me, say
+        self.handle: int | None = None
+        self.guard = threading.Lock()
+
+    def wait(self, what: str, patience: float | None) -> None:
+        """Takes the lock as soon as it is free.
+
+        Raises:
+            StudyError: It is not free within `patience` seconds.
+        """
+        began = time.monotonic()
+        pause = 0.1
+        told = False
+        while not self.take():
+            holder = holder_of(self.path)
+            if not told:
+                self.say(f"waiting for {holder or 'another process'} to end: it writes {what}")
+                told = True
+            if patience is not None and time.monotonic() - began > patience:
+                if holder is None or holder.here() or holder.answers(self.path):
+                    raise _refusal(what, holder)
+                # The file system still keeps the lock of a process that died on another machine.
+                self.path.unlink(missing_ok=True)
+            time.sleep(pause)
+            pause = min(2 * pause, 5.0)
+
+    def take(self) -> bool:
+        """Takes the lock and writes this process's name into it, if nobody else has it."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        handle, locked = self._open()
+        if handle is None:
+            return False
+        try:
+            earlier = holder_of(self.path)
+            # Where locks work, a free one proves that no holder on this machine lives. They may end at the machine.
+            free = not earlier or (locked and earlier.here()) or not earlier.answers(self.path)
+            held = free and self._sign(handle, locked)
+        except BaseException:
+            os.close(handle)
+            raise
+        if held:
+            self.handle = handle
+        else:
+            os.close(handle)
+        return held
+
+    def _open(self) -> tuple[int | None, bool]:
+        """The file's descriptor, None if it is locked by another; and whether the file system has locks at all."""
+        try:
+            return try_lock(self.path), True
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+            return os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666), False
+
+    def _sign(self, handle: int, locked: bool) -> bool:
+        """Writes this process's name into the file; without locks, of two that do so at once the later one holds it."""
+        try:
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, json.dumps(asdict(self.me)).encode(), 0)
+            os.fsync(handle)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self.path)) from error
+        if not locked:
+            self.say(f"{self.path.parent}: the file system has no locks (flock), names in these files stand for them")
+            time.sleep(1.0)
+        return locked or holder_of(self.path) == self.me
+
+    def beat(self, over: threading.Event) -> None:
+        """Gives signs of life, and makes the file again if somebody has removed it.
+
+        Ends this process at once if another has taken its place meanwhile, so that there is one writer.
+        """
+        while not over.wait(BEAT):
+            with self.guard, suppress(OSError):
+                if over.is_set():
+                    return
+                now = holder_of(self.path)
+                if now == self.me:
+                    os.utime(self.handle or self.path)
+                elif now:
+                    print(f"error: {self.path}: taken over by {now}, so that this process ends", flush=True)
+                    os._exit(1)
+                elif not self.path.exists():
+                    self._take_again()
+
+    def _take_again(self) -> None:
+        removed, self.handle = self.handle, None
+        if not self.take():
+            self.handle = removed
+        elif removed is not None:
+            os.close(removed)
+
+    def give_back(self) -> None:
+        """Removes the file, unless it is another's by now, and gives the lock back."""
+        with self.guard:
+            if holder_of(self.path) == self.me:
+                self.path.unlink(missing_ok=True)
+            if self.handle is not None:
+                os.close(self.handle)
 
 
 def holder_of(path: Path) -> Holder | None:
@@ -195,25 +306,6 @@ def _is_at(path: Path, handle: int) -> bool:
         return False
 
 
-def _take(path: Path, me: Holder, what: str, say: Say, patience: float | None) -> int:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    began = time.monotonic()
-    pause = 0.1
-    told = False
-    while (handle := _try(path, me, say)) is None:
-        holder = holder_of(path)
-        if not told:
-            say(f"waiting for {holder or 'another process'} to end: it writes {what}")
-            told = True
-        if patience is not None and time.monotonic() - began > patience:
-            if holder is None or holder.here() or holder.answers(path):
-                raise _refusal(what, holder)
-            path.unlink(missing_ok=True)  # the file system still keeps the lock of a process that died elsewhere
-        time.sleep(pause)
-        pause = min(2 * pause, 5.0)
-    return handle
-
-
 def _refusal(what: str, holder: Holder | None) -> StudyError:
     end = f"scancel {holder.job}" if holder and holder.job else f"kill {holder.pid}" if holder else "end that process"
     where = f" on {holder.host}" if holder and not holder.job else ""
@@ -221,50 +313,6 @@ def _refusal(what: str, holder: Holder | None) -> StudyError:
         f"{what} is being written by {holder or 'another process'}. Wait for its end, or end it ({end}{where}), then "
         "give the same command again."
     )
-
-
-def _try(path: Path, me: Holder, say: Say) -> int | None:
-    """Takes the lock and writes the holder's name into it; None if someone else has it."""
-    shared = True
-    try:
-        handle = try_lock(path)
-    except OSError as error:
-        if error.errno not in NO_LOCKS:
-            raise
-        shared = False
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    if handle is None:
-        return None
-    earlier = holder_of(path)
-    # Where locks work, a free one on this machine is proof enough. On some file systems they hold on one node only.
-    if earlier and not (shared and earlier.here()) and earlier.answers(path):
-        os.close(handle)
-        return None
-    try:
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, json.dumps(asdict(me)).encode(), 0)
-        os.fsync(handle)
-    except OSError as error:
-        os.close(handle)
-        raise OSError(error.errno, error.strerror, str(path)) from error
-    if not shared:
-        say(f"{path.parent}: this file system has no locks (flock); the holders' names in these files stand for them")
-        time.sleep(1.0)  # of two that came at the same time, the later one stays
-        if holder_of(path) != me:
-            os.close(handle)
-            return None
-    return handle
-
-
-def _beat(path: Path, handle: int, me: Holder, over: threading.Event) -> None:
-    """Gives signs of life; ends this process at once if another has taken its place, so that there is one writer."""
-    while not over.wait(BEAT):
-        now = holder_of(path)
-        if now not in (me, None) and not over.is_set():
-            print(f"error: {path}: taken over by {now}, while this process gave no sign of life", flush=True)
-            os._exit(1)
-        with suppress(OSError):
-            os.utime(handle)
 
 
 def _this_process(workflow: int) -> Holder:

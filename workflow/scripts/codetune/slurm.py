@@ -15,7 +15,6 @@ from codetune.errors import StudyError
 
 POLL_SECONDS = 5.0
 COMPLETING_LIMIT = 600.0  # seconds that a completing job is waited for; KillWait is 30 unless a cluster says otherwise
-SEEN_BY_SQUEUE = 120  # seconds that squeue must know finished jobs for the plugin to ask it, and not sacct
 SNAKEMAKES = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")  # how the plugin's job names end
 SUBMIT_LIMIT = re.compile(r"(QOS|Assoc)\w*SubmitJob\w*Limit")
 Say = Callable[[str], None]
@@ -46,6 +45,10 @@ class Queued:
         what = self.name if said in ("", "(null)") else said
         return f"{self.id} ({what}, {self.state.lower()})"
 
+    def number(self) -> str:
+        """What scancel takes: of tasks that wait, the whole array."""
+        return re.sub(r"_\[.*", "", self.id)
+
     def count(self) -> int:
         """How many jobs this stands for: `12_[3-9]` for seven."""
         array = re.search(r"\[([\d,-]+)", self.id)
@@ -53,6 +56,23 @@ class Queued:
             return 1
         spans = [span.split("-") for span in array[1].split(",") if span]
         return sum(int(span[-1]) - int(span[0]) + 1 for span in spans)
+
+
+@dataclass(frozen=True)
+class Sending:
+    """How Snakemake sends jobs to SLURM and follows them.
+
+    Attributes:
+        jobs: How many at once.
+        requeues: Whether with `--requeue`.
+        asks: The command that tells it of their state, `squeue` or `sacct`.
+        interval: Seconds between two looks, at first.
+    """
+
+    jobs: int
+    requeues: bool
+    asks: str
+    interval: int
 
 
 @dataclass(frozen=True)
@@ -112,23 +132,35 @@ def put_back_if_preempted() -> None:
         print(f"preempted: SLURM job {job} is back in the queue", flush=True)
 
 
-def check_start(folder: Path, requests: list[Request], jobs: int, requeues: bool, say: Say) -> None:
+def check_start(folder: Path, requests: list[Request], sending: Sending, say: Say) -> None:
     """Looks once, before anything is sent, for what would go wrong without a word.
 
     Args:
         folder: The project folder.
         requests: What will be sent.
-        jobs: How many jobs Snakemake sends at once.
-        requeues: Whether jobs are sent with `--requeue`.
+        sending: How it will be sent.
         say: Tells people what is found that does not forbid the start.
 
     Raises:
         StudyError: Jobs of this folder are in the queue, or something asked for can never be had.
     """
     queue = _free_of(folder, say)
-    _check_partitions(requests, requeues, say)
-    _check_limits(requests, jobs, queue)
-    _check_memory_of_jobs(say)
+    _check_partitions(requests, sending.requeues, say)
+    _check_limits(requests, sending.jobs, queue)
+    _check_what_is_seen(sending, say)
+
+
+def cancel_left(folder: Path, say: Say) -> None:
+    """Cancels the jobs of a folder that Snakemake has left when it ended: those that it was just sending at Ctrl-C.
+
+    Args:
+        folder: The project folder.
+        say: Tells people what is cancelled.
+    """
+    left = [job for job in _of_folder(_queue(), folder) if job.state != "COMPLETING"]
+    if left:
+        say(f"cancelling {', '.join(map(str, left))}")
+        _ask("scancel", *(job.number() for job in left))
 
 
 def _free_of(folder: Path, say: Say) -> list[Queued]:
@@ -141,13 +173,13 @@ def _free_of(folder: Path, say: Say) -> list[Queued]:
     told = False
     while True:
         queue = _queue()
-        own = [job for job in queue if SNAKEMAKES.search(job.name) and Path(job.folder).resolve() == folder.resolve()]
+        own = _of_folder(queue, folder)
         if not own:
             return queue
         completing = all(job.state == "COMPLETING" for job in own)
         named = ", ".join(map(str, own))
         if not completing or time.monotonic() > deadline:
-            ids = " ".join(re.sub(r"_\[.*", "", job.id) for job in own)
+            ids = " ".join(job.number() for job in own)
             raise StudyError(
                 f"jobs of this folder are in SLURM's queue: {named}. A second start would compute the same a second "
                 f"time. Let them end, or cancel them (scancel {ids}), then give the same command again."
@@ -156,6 +188,11 @@ def _free_of(folder: Path, say: Say) -> list[Queued]:
             say(f"waiting for jobs of this folder that are ending: {named}")
             told = True
         time.sleep(POLL_SECONDS)
+
+
+def _of_folder(queue: list[Queued], folder: Path) -> list[Queued]:
+    """Those that Snakemake has sent from a folder, however that is called."""
+    return [job for job in queue if SNAKEMAKES.search(job.name) and Path(job.folder).resolve() == folder.resolve()]
 
 
 def _queue() -> list[Queued]:
@@ -229,13 +266,15 @@ def _submit_limits() -> dict[str | None, int]:
     return limits
 
 
-def _check_memory_of_jobs(say: Say) -> None:
-    """Says so where finished jobs are forgotten so soon that the plugin asks sacct instead of squeue."""
+def _check_what_is_seen(sending: Sending, say: Say) -> None:
+    """Says so where the plugin asks sacct, which it also does where squeue forgets finished jobs too soon."""
     found = re.search(r"^MinJobAge\s*=\s*(\d+)", _ask("scontrol", "show", "config") or "", re.MULTILINE)
-    if found and int(found[1]) < SEEN_BY_SQUEUE:
+    forgets = found is not None and int(found[1]) < 3 * sending.interval
+    if forgets or sending.asks == "sacct":
+        reason = f" (this cluster forgets finished jobs after {found[1]} s, MinJobAge)" if forgets and found else ""
         say(
-            f"this cluster forgets finished jobs after {found[1]} s (MinJobAge). So Snakemake asks sacct, and does not "
-            "notice there when a job is cancelled. After a scancel press Ctrl-C and give the same command again."
+            f"Snakemake asks sacct for the state of jobs{reason}, and does not notice there when a job is cancelled. "
+            "After a scancel press Ctrl-C and give the same command again."
         )
 
 
@@ -280,16 +319,21 @@ def wait_for_room(message: str, say: Say) -> None:
     Snakemake would use up all retries within a second.
 
     Args:
-        message: What the plugin says of the submission.
+        message: What the plugin says of the submission, with its command.
         say: Tells people what is waited for.
     """
     found = SUBMIT_LIMIT.search(message)
     if not found:
         return
-    say(f"SLURM takes no more jobs of yours now ({found[0]}): waiting until one of those in the queue has ended")
+    qos = re.search(r"--qos[= ]'?([\w.-]+)", message)
+
+    def there() -> int:
+        return sum(job.count() for job in _queue() if qos is None or job.qos == qos[1])
+
     try:
-        full = sum(job.count() for job in _queue())
-        while full and sum(job.count() for job in _queue()) >= full:
+        full = there()
+        say(f"SLURM takes no more jobs of yours now ({found[0]}): waiting until one of {full} in the queue has ended")
+        while full and there() >= full:
             time.sleep(6 * POLL_SECONDS)
     except StudyError as error:
         say(str(error))
