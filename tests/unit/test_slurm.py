@@ -42,7 +42,7 @@ def cluster(tmp_path, monkeypatch):
         "squeue": "",
         "scontrol show partition": PARTITIONS,
         "scontrol show config": "MinJobAge               = 300 sec\n",
-        "sacctmgr -nP show assoc": "\n",
+        "sacctmgr -nP show assoc": "|\n",
         "sacctmgr -nP show qos": "normal|\ncapped|4\n",
     }
 
@@ -184,8 +184,19 @@ def test_more_jobs_than_a_qos_allows_are_refused(cluster, tmp_path):
 
 
 def test_more_jobs_than_an_account_allows_are_refused(cluster, tmp_path):
-    cluster.answers(**{"sacctmgr_-nP_show_assoc": "10\n"})
+    cluster.answers(**{"sacctmgr_-nP_show_assoc": "|10\n"})
     with pytest.raises(StudyError, match="your account allows 10 jobs in SLURM's queue, 0 are there, and 11"):
+        start(tmp_path)
+    cluster.answers(**{"sacctmgr_-nP_show_assoc": "|10\n|\n"})  # one of two accounts has no limit
+    assert start(tmp_path) == []
+
+
+def test_the_default_qos_has_its_limit_too(cluster, tmp_path):
+    cluster.answers(**{"sacctmgr_-nP_show_qos": "normal|6\ncapped|4\n"})
+    with pytest.raises(StudyError, match="QOS 'normal' allows 6 jobs"):
+        start(tmp_path)
+    cluster.answers(**{"sacctmgr_-nP_show_assoc": "capped|\n"})
+    with pytest.raises(StudyError, match="QOS 'capped' allows 4 jobs"):
         start(tmp_path)
 
 

@@ -242,8 +242,9 @@ def _check_partitions(requests: list[Request], requeues: bool, say: Say) -> None
 
 def _check_limits(requests: list[Request], jobs: int, queue: list[Queued]) -> None:
     """Compares the number of jobs that are sent at once with what accounting lets a user have in the queue."""
-    for qos, limit in _submit_limits().items():
-        chosen = [request for request in requests if qos in (None, request.qos)]
+    default, limits = _submit_limits()
+    for qos, limit in limits.items():
+        chosen = [request for request in requests if qos in (None, request.qos or default)]
         there = sum(job.count() for job in queue if qos in (None, job.qos))
         sent = min(jobs, sum(request.jobs for request in chosen))
         room = limit - there
@@ -255,15 +256,17 @@ def _check_limits(requests: list[Request], jobs: int, queue: list[Queued]) -> No
             )
 
 
-def _submit_limits() -> dict[str | None, int]:
-    """The most jobs that a user may have in the queue, by QOS, and in all (None); empty without accounting."""
+def _submit_limits() -> tuple[str, dict[str | None, int]]:
+    """The user's default QOS, and the most jobs in the queue, by QOS and in all (None); none without accounting."""
     user = _ask("id", "-un") or ""
-    own = (_ask("sacctmgr", "-nP", "show", "assoc", f"user={user}", "format=MaxSubmitJobs") or "").split()
+    own = (_ask("sacctmgr", "-nP", "show", "assoc", f"user={user}", "format=DefaultQOS,MaxSubmitJobs") or "").split()
     rows = (_ask("sacctmgr", "-nP", "show", "qos", "format=Name,MaxSubmitJobsPU") or "").split()
     limits: dict[str | None, int] = {name: int(limit) for name, limit in (row.split("|")[:2] for row in rows) if limit}
-    if all(limit.isdigit() for limit in own) and own:
-        limits[None] = max(map(int, own))
-    return limits
+    defaults = {default for default, _ in (row.split("|")[:2] for row in own) if default}
+    in_all = [limit for _, limit in (row.split("|")[:2] for row in own)]
+    if in_all and all(in_all):
+        limits[None] = max(map(int, in_all))
+    return defaults.pop() if len(defaults) == 1 else "normal", limits
 
 
 def _check_what_is_seen(sending: Sending, say: Say) -> None:
