@@ -277,11 +277,12 @@ def test_a_training_stopped_in_the_middle_saves_itself_and_goes_on(study, tmp_pa
     log = again / "results/logs/finetune/codealpaca-20k/llama-3.2-1b/qlora/seed0.log"
     log.unlink()
     command = [BIN / "snakemake", *LOCAL, "--cores", "1"]
+    console = tmp_path / "console.txt"
     workflow = subprocess.Popen(
         command,
         cwd=again,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stdout=console.open("w"),
+        stderr=subprocess.STDOUT,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )
     wait_until(lambda: log.exists() and "step 3/" in log.read_text())
@@ -298,6 +299,8 @@ def test_a_training_stopped_in_the_middle_saves_itself_and_goes_on(study, tmp_pa
     assert re.search(r"SIGTERM: saved after step \d+ of ", log.read_text())
     assert workflow.wait(60) != 0
     assert not (folder / "adapter").exists()
+    passed_on = killed in ("workflow stopped", "workflow interrupted")
+    assert ("Running jobs save their work and end." in console.read_text()) == passed_on
     if killed == "workflow":
         locked = snakemake(*LOCAL, "--cores", "2", cwd=again)
         assert "--unlock" in locked.stdout + locked.stderr

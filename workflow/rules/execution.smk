@@ -1,6 +1,7 @@
 # How jobs are looked after while they run, on any machine: nothing here computes.
 
 import logging
+import signal
 from collections import defaultdict
 from contextlib import suppress
 
@@ -15,12 +16,27 @@ from snakemake_interface_logger_plugins.common import LogEvent
 ROOTS = [config["results"], config["resources"]]
 
 os.environ.update(environment_of_jobs(time_limited=workflow.remote_exec))
-pass_on_signals(lambda: processes_of(os.getpid(), ROOTS))
 
 
 def on_slurm():
     """Whether this process sends jobs to SLURM."""
     return workflow.executor_plugin is not None and workflow.executor_plugin.name == "slurm"
+
+
+def announce_end(number):
+    """What happens after a signal: Snakemake itself says only that it will end."""
+    if not on_slurm():
+        logger.warning("Running jobs save their work and end.")
+    elif number == signal.SIGINT:
+        logger.warning(
+            "Jobs save their work and end. Snakemake ends at its next look at SLURM's queue, within three minutes: "
+            "please do not kill it."
+        )
+    else:
+        logger.warning("Jobs on the cluster go on: Snakemake waits for them and sends no more. Ctrl-C cancels them.")
+
+
+pass_on_signals(lambda: processes_of(os.getpid(), ROOTS), announce_end)
 
 
 class Attempts(logging.Handler):

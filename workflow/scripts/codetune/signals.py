@@ -83,7 +83,7 @@ def end_with(process: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def pass_on_signals(jobs: Callable[[], set[int]]) -> None:
+def pass_on_signals(jobs: Callable[[], set[int]], announce: Callable[[int], None]) -> None:
     """Sends SIGTERM to the jobs of this process when it gets SIGTERM or SIGINT itself.
 
     Snakemake passes nothing on: asked to end, it waits for its jobs, which would not hear of it. On clusters that track
@@ -93,14 +93,16 @@ def pass_on_signals(jobs: Callable[[], set[int]]) -> None:
     Args:
         jobs: Gives the numbers of the processes that are jobs of this one; asked again until this process ends, since a
             job may just be starting.
+        announce: Called with the signal's number, to tell people what happens now.
     """
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
 
     def watch() -> None:
-        while not set(os.read(reader, 64)) & set(SIGNALS):
+        while not (came := [number for number in os.read(reader, 64) if number in SIGNALS]):
             pass
+        announce(came[0])
         told: set[int] = set()
         while True:
             for job in jobs() - told:
