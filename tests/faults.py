@@ -70,6 +70,7 @@ def start(project: Path, command: list[str] = COMMAND, **environment: str) -> su
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # which nohup would have it ignore
     )
 
 
@@ -270,7 +271,13 @@ Again = Callable[[Path, random.Random], "subprocess.Popen[str]"]
 
 
 def restart_campaign(
-    folder: Path, restarts: int, seed: int, again: Again, longest: float = 25.0, models: int = len(MODELS)
+    folder: Path,
+    restarts: int,
+    seed: int,
+    again: Again,
+    longest: float = 25.0,
+    models: int = len(MODELS),
+    jobs_alive: Callable[[], bool] = lambda: True,
 ) -> str:
     """Ends the workflow's process alone, at random moments, and gives its command again while its jobs are alive.
 
@@ -281,6 +288,7 @@ def restart_campaign(
         again: Starts the workflow, whatever still runs of the one before.
         longest: Latest moment of a kill, in seconds after the command.
         models: Number of models.
+        jobs_alive: Whether there are jobs to be left alive: otherwise the kill waits for some.
 
     Returns:
         What was done, in a sentence.
@@ -296,9 +304,11 @@ def restart_campaign(
     compared = 0
     workflow = again(project, chance)
     while sum(kinds.values()) < restarts:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            finished = workflow.wait(chance.uniform(2.0, longest)) == 0
-            if not finished:
+        deadline = time.monotonic() + chance.uniform(2.0, longest)
+        while workflow.poll() is None and (time.monotonic() < deadline or not jobs_alive()):
+            time.sleep(0.1)
+        if workflow.poll() is not None:
+            if workflow.returncode != 0:
                 raise SystemExit(f"error: a restart failed:\n{(project / 'console.log').read_text()[-4000:]}")
             check(project, expected)
             compared += 1
@@ -308,7 +318,8 @@ def restart_campaign(
         kind = chance.choice(list(RESTARTS))
         kinds[kind] += 1
         workflow.send_signal(RESTARTS[kind])
-        workflow.wait()
+        if workflow.wait(10) != -RESTARTS[kind]:
+            raise SystemExit(f"error: Snakemake outlived a signal ({kind})")
         print(f"restart {sum(kinds.values())}: {kind}", flush=True)
         workflow = again(project, chance)
     if workflow.wait(1200) != 0:
@@ -411,7 +422,16 @@ def main() -> None:
             (folder / "cluster").mkdir()
             cluster = stack.enter_context(one_node_cluster(folder / "cluster", gpus=4))
             again = restart_on_slurm(cluster)
-            print(restart_campaign(folder / "slurm", arguments.slurm_restarts, arguments.seed, again, longest=60.0))
+            print(
+                restart_campaign(
+                    folder / "slurm",
+                    arguments.slurm_restarts,
+                    arguments.seed,
+                    again,
+                    longest=60.0,
+                    jobs_alive=lambda: bool(ask(cluster, "squeue", "--noheader")),
+                )
+            )
         elif arguments.slurm_restarts:
             print(f"no restarts on SLURM: {', '.join(missing)} not installed")
     print(f"{(time.monotonic() - began) / 60:.0f} minutes.")
