@@ -125,6 +125,7 @@ class _Lock:
         me: This process, as the file names it.
         say: Tells people what they should know.
         handle: The file's descriptor, while the lock is held.
+        guard: Keeps the signs of life and the giving back apart.
     """
 
     def __init__(self, path: Path, me: Holder, say: Say) -> None:
