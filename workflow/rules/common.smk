@@ -36,7 +36,10 @@ wildcard_constraints:
 
 
 def code(script):
-    """Hash of a script and the library modules it uses: a rule reruns when they change, not when they are touched."""
+    """Hash of a script and the library modules it uses: a rule reruns when their code changes, not when they are touched.
+
+    Downloads have none: their content is pinned by commit and hash, whatever fetches it.
+    """
     return fingerprint(SCRIPTS / script)
 
 

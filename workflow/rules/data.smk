@@ -24,7 +24,6 @@ rule download_dataset:
     params:
         dataset=lookup(within=config, dpath="datasets/{dataset}"),
         network=True,
-        code=code("download_dataset.py"),
     script:
         "../scripts/download_dataset.py"
 

@@ -25,7 +25,6 @@ rule download_tokenizer:
         source=lambda wildcards: source_of(wildcards.model),
         weights=False,
         network=True,
-        code=code("download_model.py"),
     script:
         "../scripts/download_model.py"
 
@@ -52,6 +51,5 @@ rule download_model:
         source=lambda wildcards: source_of(wildcards.model),
         weights=True,
         network=True,
-        code=code("download_model.py"),
     script:
         "../scripts/download_model.py"
