@@ -99,7 +99,7 @@ def ratio(ours: list[float], theirs: list[float]) -> float:
 def records_of(data: Path | None) -> tuple[list[dict[str, str]], str]:
     """The records of the real data set in `data`, else as many of the demo's; and what they are, for a row's detail."""
     if data is not None:
-        from codetune.samples import read_records
+        from codetune.data.reading import read_records
 
         return read_records(data / "codealpaca" / "code_alpaca_20k.json"), "CodeAlpaca-20k"
     from make_samples import make_records
@@ -124,7 +124,7 @@ def memory_rows(part: str, peak_gb: float | None) -> list[Row]:
 
 def write_result(path: str | Path, rows: list[Row], **facts: Any) -> None:
     """Writes the rows of one benchmark, with the versions and the machine they are from."""
-    from codetune.records import environment
+    from codetune.base.machine import environment
 
     result = {"rows": [asdict(row) for row in rows], **facts, "environment": environment()}
     Path(path).parent.mkdir(parents=True, exist_ok=True)

@@ -52,9 +52,10 @@ def main() -> None:
 
 def _samples() -> tuple[list[Any], list[Any]]:
     """Training and validation samples of the demo as tokens."""
-    from codetune.prompts import Template
-    from codetune.samples import Sample
-    from codetune.tokens import encode, load_tokenizer
+    from codetune.data.samples import Sample
+    from codetune.models.tokenizers import load_tokenizer
+    from codetune.prompts.templates import Template
+    from codetune.prompts.tokenizing import encode
     from make_samples import make_records
 
     tokenizer = load_tokenizer(checkpoint())
@@ -70,9 +71,10 @@ def checkpoint() -> Path:
 
 def packed(train: list[Any], validation: list[Any], seed: int) -> list[float]:
     """Validation loss after each epoch of this workflow's trainer."""
-    from codetune.models import load_base, set_determinism
-    from codetune.tokens import load_tokenizer
-    from codetune.training import make_trainer
+    from codetune.models.device import set_determinism
+    from codetune.models.loading import load_base
+    from codetune.models.tokenizers import load_tokenizer
+    from codetune.training.build import make_trainer
 
     set_determinism(seed)
     training = {**TRAINING, "learning_rate": RATE, "patience": EPOCHS}
@@ -95,8 +97,10 @@ def packed(train: list[Any], validation: list[Any], seed: int) -> list[float]:
 
 def padded(train: list[Any], validation: list[Any], seed: int) -> list[float]:
     """The same of TRL's trainer, which pads; measured one sample at a time."""
-    from codetune.models import load_base, set_determinism
-    from codetune.tokens import load_tokenizer, pack
+    from codetune.models.device import set_determinism
+    from codetune.models.loading import load_base
+    from codetune.models.tokenizers import load_tokenizer
+    from codetune.prompts.packing import pack
     from transformers import TrainerCallback
 
     losses = []

@@ -35,7 +35,7 @@ def main() -> None:
     options = parser.parse_args()
     limit_gpu_memory()
     import torch
-    from codetune.models import device, set_determinism
+    from codetune.models.device import device, set_determinism
 
     set_determinism(0)
     sizes = sizes_of(options.model, options.architectures)
@@ -63,14 +63,14 @@ def main() -> None:
 
 
 def _quantization() -> dict[str, Any]:
-    from codetune.models import device
+    from codetune.models.device import device
 
     return {**QUANTIZATION, "compute_dtype": "float32" if device() == "cpu" else "bfloat16"}
 
 
 def _write_adapter(folder: Path) -> None:
     """Writes an adapter with random weights."""
-    from codetune.models import load_base
+    from codetune.models.loading import load_base
     from peft import LoraConfig, get_peft_model
 
     config = LoraConfig(
@@ -81,11 +81,14 @@ def _write_adapter(folder: Path) -> None:
 
 def ours(folder: Path, prompts: list[Any]) -> Callable[[], list[list[int]]]:
     """As the workflow decodes: sorted, sized by memory, weights dequantised where they fit."""
-    from codetune.architectures import cache_bytes
-    from codetune.generation import Base, decode, greedy_config, load_for_decoding, make_batches
-    from codetune.models import load_adapter
+    from codetune.generation.batches import make_batches
+    from codetune.generation.decoding import decode, greedy_config
+    from codetune.generation.generate import load_for_decoding
+    from codetune.methods.adapters import load_adapter
+    from codetune.models.loading import Checkpoint
+    from codetune.models.shapes import cache_bytes
 
-    base = load_for_decoding(Base(str(folder / "model"), _quantization()), SETTINGS)
+    base = load_for_decoding(Checkpoint(str(folder / "model"), _quantization()), SETTINGS)
     model = load_adapter(_with_ends(base), folder / "adapter")
     options = greedy_config(model, make_tokenizer(), LIMIT)
     cache_tokens = int(SETTINGS["cache_gb"] * 1e9) // cache_bytes(model.config.to_dict(), model.dtype.itemsize)
@@ -103,8 +106,10 @@ def ours(folder: Path, prompts: list[Any]) -> Callable[[], list[list[int]]]:
 
 def theirs(folder: Path, prompts: list[Any]) -> Callable[[], list[list[int]]]:
     """As a user decodes: `generate` on batches of 8 in their order, padded on the left."""
-    from codetune.generation import greedy_config
-    from codetune.models import device, load_adapter, load_base
+    from codetune.generation.decoding import greedy_config
+    from codetune.methods.adapters import load_adapter
+    from codetune.models.device import device
+    from codetune.models.loading import load_base
 
     model = load_adapter(_with_ends(load_base(folder / "model", _quantization())), folder / "adapter")
     tokenizer = make_tokenizer()

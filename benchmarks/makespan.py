@@ -23,7 +23,7 @@ from typing import Any
 
 from common import ROOT, Row, write_result
 
-from codetune.architectures import parameters  # isort: skip  (common puts the library on the path)
+from codetune.models.shapes import parameters  # isort: skip  (common puts the library on the path)
 
 ARCHITECTURES = json.loads((ROOT / "benchmarks" / "architectures.json").read_text())
 GPUS = (1, 2, 4, 8)

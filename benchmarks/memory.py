@@ -32,11 +32,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from transformers import AttentionInterface, AutoConfig, AutoModelForCausalLM
 
-from codetune.architectures import cache_bytes, parameters  # isort: skip  (common puts the library on the path)
-from codetune.attention import Packed, flash  # isort: skip
-from codetune.caches import growing_cache  # isort: skip
-from codetune.generation import RESERVE, _next_tokens, _read  # isort: skip
-from codetune.training import lora_config  # isort: skip
+from codetune.models.shapes import cache_bytes, parameters  # isort: skip  (common puts the library on the path)
+from codetune.models.attention import Packed, flash  # isort: skip
+from codetune.models.caches import growing_cache  # isort: skip
+from codetune.generation.decoding import next_tokens, prefill  # isort: skip
+from codetune.generation.generate import RESERVE  # isort: skip
+from codetune.methods.adapters import lora_config  # isort: skip
 
 ARCHITECTURES = json.loads((ROOT / "benchmarks" / "architectures.json").read_text())
 DEVICE = 24 * 2**30  # bytes that cards of "24 GB" have: most weights fit dequantised, which takes most memory
@@ -329,7 +330,7 @@ def fits_dequantised(config: dict[str, Any], room: int) -> bool:
 def read(model: Any, rows: int, width: int, live: Live) -> int:
     """Reads prompts, as decoding begins, with the peak counted from here. Returns the bytes of keys and values."""
     before = live.peak = live.now
-    _tokens, _mask, cache = _read(model, [[0] * width] * rows, 0)
+    _tokens, _mask, cache = prefill(model, [[0] * width] * rows, 0)
     del _tokens, _mask
     kept = live.now - before
     del cache
@@ -352,7 +353,7 @@ def last_step(model: Any, rows: int, tokens: int, live: Live) -> int:
         layer._show(tokens - 1)
     mask = torch.ones(rows, tokens, dtype=torch.long)
     last = torch.zeros(rows, 1, dtype=torch.long)
-    _next_tokens(model, last, mask, last + tokens - 1, cache)
+    next_tokens(model, last, mask, last + tokens - 1, cache)
     return live.now - before
 
 

@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--data", type=Path)
     options = parser.parse_args()
-    from codetune.rouge import rouge_l
+    from codetune.evaluation.rouge import rouge_l
     from rouge_score.rouge_scorer import RougeScorer
 
     records, origin = records_of(options.data)

@@ -56,7 +56,7 @@ def sizes_of(name: str, path: Path = ARCHITECTURES) -> dict[str, Any]:
 def build(sizes: dict[str, Any], folder: Path) -> None:
     """Writes a checkpoint with random weights, in bf16 on a GPU."""
     import torch
-    from codetune.models import device
+    from codetune.models.device import device
     from transformers import AutoConfig, AutoModelForCausalLM
 
     options = {key: value for key, value in sizes.items() if key != "model_type"}
@@ -81,7 +81,7 @@ def make_tokenizer() -> Any:
 
 def draw_samples(count: int, vocabulary: int, seed: int = 0) -> list[Any]:
     """Samples of random tokens, as long as CodeAlpaca's."""
-    from codetune.tokens import TokenSample
+    from codetune.prompts.tokensets import TokenSample
 
     rng = random.Random(seed)
     samples = []
@@ -111,8 +111,8 @@ def peer(base: Any, tokenizer: Any, samples: list[Any], callbacks: Any = None, *
         callbacks: For the trainer.
         settings: Of the trainer, beside TRL's defaults.
     """
-    from codetune.models import device
-    from codetune.training import lora_config
+    from codetune.methods.adapters import lora_config
+    from codetune.models.device import device
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 

@@ -25,7 +25,7 @@ REAL = ("llama-3.2", "gemma-2", "qwen2.5", "phi-3-mini-4k-instruct")
 COMPARED, ROUNDS = 4000, 3
 JOB = """
 import json, sys
-from codetune.tokens import tokenize_dataset
+from codetune.prompts.tokenizing import tokenize_dataset
 tokenize_dataset(*json.loads(sys.argv[1]))
 """
 
@@ -38,7 +38,7 @@ def main() -> None:
     options = parser.parse_args()
     # Before the first tokenizer, which reads these once.
     os.environ |= {"RAYON_NUM_THREADS": THREADS, "TOKENIZERS_PARALLELISM": "true", "HF_HUB_OFFLINE": "1"}
-    from codetune.samples import clean
+    from codetune.data.cleaning import clean
 
     records, origin = records_of(options.data)
     samples = clean(records)[0]
@@ -61,8 +61,9 @@ def tokenizers_of(data: Path | None, folder: Path, records: list[dict[str, str]]
 
 def against_a_loop(path: Path, samples: list[Any], origin: str) -> Row:
     """The ratio for one tokenizer, on some of the samples."""
-    from codetune.prompts import FIXED_DATE, Template
-    from codetune.tokens import encode, load_tokenizer
+    from codetune.models.tokenizers import load_tokenizer
+    from codetune.prompts.templates import FIXED_DATE, Template
+    from codetune.prompts.tokenizing import encode
 
     tokenizer = load_tokenizer(path)
     some = samples[:: max(1, len(samples) // COMPARED)]
@@ -97,7 +98,7 @@ def against_a_loop(path: Path, samples: list[Any], origin: str) -> Row:
 
 def whole_jobs(tokenizers: list[Path], samples: list[Any], origin: str, folder: Path) -> Row:
     """Seconds of the slowest tokenizer's whole job: imports, reading, encoding, statistics, writing."""
-    from codetune.samples import PARTS
+    from codetune.data.samples import PARTS
 
     count = len(samples) // 20
     shares = {"test": samples[: 2 * count], "validation": samples[2 * count : 3 * count], "train": samples[3 * count :]}

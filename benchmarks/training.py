@@ -49,7 +49,7 @@ def main() -> None:
     options = parser.parse_args()
     limit_gpu_memory()
     import torch
-    from codetune.models import device
+    from codetune.models.device import device
 
     sizes, entry = sizes_of(options.model, options.architectures), _entry(options.model)
     samples = draw_samples(options.samples or round(SAMPLES_A_SEQUENCE * entry["batch_size"]), sizes["vocab_size"])
@@ -93,16 +93,17 @@ def _entry(model: str) -> dict[str, Any]:
 
 
 def _compute() -> str:
-    from codetune.models import device
+    from codetune.models.device import device
 
     return "float32" if device() == "cpu" else "bfloat16"
 
 
 def ours(folder: Path, entry: dict[str, Any], samples: list[Any]) -> Callable[[], Any]:
     """One epoch by this workflow's trainer, evaluations and saving included."""
-    from codetune.files import remove
-    from codetune.models import load_base, set_determinism
-    from codetune.training import make_trainer
+    from codetune.base.files import remove
+    from codetune.models.device import set_determinism
+    from codetune.models.loading import load_base
+    from codetune.training.build import make_trainer
 
     set_determinism(0)
     quantization = {**QUANTIZATION, "compute_dtype": _compute()}
@@ -120,7 +121,7 @@ def ours(folder: Path, entry: dict[str, Any], samples: list[Any]) -> Callable[[]
 
 def theirs(folder: Path, settings: dict[str, Any], sequences: int, samples: list[Any]) -> Callable[[], Any]:
     """One epoch by TRL's trainer as a user calls it, on samples that are tokenised already."""
-    from codetune.models import load_base
+    from codetune.models.loading import load_base
 
     quantization = {**QUANTIZATION, "compute_dtype": _compute()}
     in_a_step = sequences if settings.get("packing") else round(sequences * SAMPLES_A_SEQUENCE)
@@ -147,7 +148,7 @@ def _tokens(samples: list[Any]) -> int:
 
 def _useful_share(samples: list[Any]) -> Row:
     """Tokens of samples among all that the model is fed."""
-    from codetune.training import collate, pack_samples
+    from codetune.training.batches import collate, pack_samples
 
     sequences = list(pack_samples(samples, LENGTH))
     fed = sum(collate(sequences[i : i + 4])["input_ids"].numel() for i in range(0, len(sequences), 4))

@@ -64,7 +64,7 @@ def small_config(checkpoints, records_path, count):
 
 
 def hashlib_of(path):
-    from codetune.samples import read_records, sha256_of_records
+    from codetune.data.reading import read_records, sha256_of_records
 
     return sha256_of_records(read_records(path))
 

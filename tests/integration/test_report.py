@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 import pytest
-from codetune.browser import write_browser
+from codetune.report.browser import write_browser
 from conftest import ROOT
 from small_study import BIN, LOCAL, snakemake
 from test_browser import make_study, run

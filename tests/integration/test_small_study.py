@@ -61,8 +61,8 @@ def test_files_between_rules_have_the_form_their_schema_says(study, name):
 
 
 def test_table2_follows_from_the_predictions(study):
-    from codetune.rouge import rouge_l
-    from codetune.samples import read_samples
+    from codetune.data.samples import read_samples
+    from codetune.evaluation.rouge import rouge_l
 
     references = {s.id: s.output for s in read_samples(study / "results/data/codealpaca-20k/test.jsonl")}
     predictions = [json.loads(line) for line in open(study / "results" / RUN / "qlora/seed0/predictions.jsonl")]
@@ -98,12 +98,14 @@ def test_the_curve_has_the_untuned_model_and_every_checkpoint(study):
 
 def test_a_curve_s_point_is_what_its_checkpoint_generates(study, checkpoints, tmp_path):
     """The adapters that take turns beside one base give what each gives alone."""
-    from codetune.curves import choose_subset
-    from codetune.generation import generate, prompt_limit
-    from codetune.models import load_adapter, load_base
-    from codetune.rouge import rouge_l
-    from codetune.samples import read_samples
-    from codetune.tokens import load_tokenizer, read_tokens
+    from codetune.data.samples import choose_subset, read_samples
+    from codetune.evaluation.rouge import rouge_l
+    from codetune.generation.batches import generate
+    from codetune.generation.generate import prompt_limit
+    from codetune.methods.adapters import load_adapter
+    from codetune.models.loading import load_base
+    from codetune.models.tokenizers import load_tokenizer
+    from codetune.prompts.tokensets import read_tokens
 
     folder = study / "results" / RUN / "qlora/seed0"
     curve = json.loads((folder / "curve.json").read_text())

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from codetune.architectures import lora_parameters, parameters, steps_per_epoch
+from codetune.models.shapes import lora_parameters, parameters
+from codetune.prompts.packing import steps_per_epoch
 
 PROJECTIONS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 

@@ -5,18 +5,10 @@ import os
 from pathlib import Path
 
 import pytest
-from codetune import slurm
-from codetune.errors import StudyError
-from codetune.slurm import (
-    Request,
-    Sending,
-    cancel_left,
-    check_start,
-    explain_failure,
-    is_listed,
-    put_back_if_preempted,
-    wait_for_room,
-)
+from codetune.base import slurm
+from codetune.base.errors import StudyError
+from codetune.base.slurm import explain_failure, is_listed, put_back_if_preempted
+from codetune.base.slurm_queue import Request, Sending, cancel_left, check_start, wait_for_room
 
 RUN = "codetune_39f43b42-545c-4834-80e1-d2999bf847b9"
 PARTITIONS = """\

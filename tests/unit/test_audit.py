@@ -8,22 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from codetune.audit import (
-    AGREES,
-    DISAGREES,
-    NOT_CHECKABLE,
-    NOT_STATED,
-    audit,
-    implied_sequences,
-    nf4_levels,
-    parse,
-    read_study,
-    rounds_to,
-    uniform_levels,
-    verdict,
-    write_audit,
-)
-from codetune.tables import read_paper
+from codetune.papers.claims import audit
+from codetune.papers.declared import read_paper
+from codetune.papers.evidence import read_study
+from codetune.papers.levels import nf4_levels, uniform_levels
+from codetune.papers.printed import parse_printed, rounds_to
+from codetune.papers.steps import implied_sequences
+from codetune.papers.verdicts import AGREES, DISAGREES, NOT_CHECKABLE, NOT_STATED, verdict
+from codetune.report.audit import write_audit
 from conftest import ROOT
 from test_architectures import PUBLISHED, REAL_CONFIGS
 
@@ -125,9 +117,9 @@ def test_a_value_agrees_if_it_rounds_to_what_is_printed(printed, inside, outside
 
 
 def test_what_is_no_printed_number_is_refused():
-    assert parse("3.21B") == (pytest.approx(3.21e9), pytest.approx(5e6))
+    assert parse_printed("3.21B") == (pytest.approx(3.21e9), pytest.approx(5e6))
     with pytest.raises(ValueError, match="not a printed number: 3,2"):
-        parse("3,2")
+        parse_printed("3,2")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -157,9 +149,11 @@ def test_the_real_configurations_say_so_too(real, tmp_path):
 
 def test_the_real_tokenizers_do_not_pack_into_table_1_s_steps(real, tmp_path):
     """Neither the training split nor all samples, in the paper's own serialisation, give 15 or 39 steps an epoch."""
-    from codetune.prompts import Template
-    from codetune.samples import clean, read_records
-    from codetune.tokens import encode, load_tokenizer
+    from codetune.data.cleaning import clean
+    from codetune.data.reading import read_records
+    from codetune.models.tokenizers import load_tokenizer
+    from codetune.prompts.templates import Template
+    from codetune.prompts.tokenizing import encode
 
     samples, _ = clean(read_records(real / "codealpaca" / "code_alpaca_20k.json"))
     study = a_study(tmp_path)

@@ -4,9 +4,9 @@ import json
 import re
 
 import pytest
-from codetune.browser import write_browser
-from codetune.errors import StudyError
-from codetune.files import write_jsonl
+from codetune.base.errors import StudyError
+from codetune.base.files import write_jsonl
+from codetune.report.browser import write_browser
 from conftest import ROOT
 
 TEMPLATE = str(ROOT / "workflow/report/samples.html")

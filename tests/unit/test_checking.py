@@ -3,11 +3,12 @@
 import json
 
 import pytest
-from codetune.checking import check_results
-from codetune.errors import StudyError
-from codetune.metrics import score_predictions
-from codetune.significance import measure_significance
-from codetune.tables import read_paper, table2, write_table2
+from codetune.base.errors import StudyError
+from codetune.evaluation.score import score_predictions
+from codetune.evaluation.significance import measure_significance
+from codetune.papers.declared import read_paper
+from codetune.report.checking import check_results
+from codetune.report.table2 import table2, write_table2
 from conftest import ROOT
 
 MODELS = {"llama-3.2-1b": {"label": "Llama", "family": "Llama"}, "mine": {"label": "Mine", "family": "Mine"}}

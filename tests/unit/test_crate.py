@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from codetune.crate import CONTEXT, write_crate
+from codetune.report.crate import CONTEXT, write_crate
 from conftest import ROOT
 
 RUN = "runs/d/m/qlora/seed0"

@@ -10,8 +10,8 @@ import textwrap
 import time
 
 import pytest
-from codetune.devices import claim_gpus, device_pool
-from codetune.errors import StudyError
+from codetune.base.devices import claim_gpus, device_pool
+from codetune.base.errors import StudyError
 from conftest import ROOT
 
 

@@ -10,7 +10,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from codetune.files import write_json
+from codetune.base.files import write_json
 from conftest import ROOT
 
 WRITERS = {
@@ -25,7 +25,7 @@ JOB = """
     import sys
     from pathlib import Path
     from types import SimpleNamespace
-    from codetune.jobs import job
+    from codetune.base.jobs import job
     log, disk, writer = sys.argv[1:]
     target = Path(disk) / "target"
     here = Path(log).parent if Path(log).parent != Path(disk) else Path(disk).parent
@@ -33,7 +33,9 @@ JOB = """
     with job(SimpleNamespace(log=[log], threads=1, params={}, resources={}, **places)):
         import torch
         from safetensors.torch import save_file
-        from codetune import files, tokens, unfinished
+        from codetune.base import files
+        from codetune.prompts import tokensets as tokens
+        from codetune.base import unfinished
         eval(writer)
 """
 

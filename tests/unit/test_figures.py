@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from codetune import figures
-from codetune.figures import draw_cost, draw_figure1, draw_figure2, draw_forest, draw_losses, mean_losses
+from codetune.report import figures
+from codetune.report.figures import draw_cost, draw_figure1, draw_figure2, draw_forest, draw_losses, mean_losses
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 from matplotlib.text import Text

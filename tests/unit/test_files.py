@@ -1,9 +1,9 @@
 """Files appear whole or not at all; fingerprints follow what code does."""
 
 import pytest
-from codetune.errors import StudyError
-from codetune.files import atomic, read_json, read_jsonl, write_json, write_jsonl
-from codetune.fingerprints import fingerprint
+from codetune.base.errors import StudyError
+from codetune.base.files import atomic, read_json, read_jsonl, write_json, write_jsonl
+from codetune.study.fingerprints import fingerprint
 from conftest import ROOT
 
 SCRIPTS = ROOT / "workflow" / "scripts"

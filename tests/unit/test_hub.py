@@ -12,8 +12,8 @@ from types import SimpleNamespace
 
 import hubserver
 import pytest
-from codetune.errors import StudyError
-from codetune.hub import fetch_model
+from codetune.base.errors import StudyError
+from codetune.models.checkpoints import fetch_model
 from conftest import ROOT
 from hubserver import DATA, MODEL, OTHER_REVISION, REVISION, WEIGHTS, Hub, refuse
 
@@ -23,8 +23,8 @@ DATA_ENTRY = {"repo": "org/data", "revision": REVISION, "file": "data/train.json
 ALWAYS = 10**6
 CODE = """
 import json, sys, time
-from codetune import hub
-from codetune.errors import StudyError
+from codetune.base import hub
+from codetune.base.errors import StudyError
 hub.WAITS, hub.LONGEST_WAIT = (0.01, 0.02, 0.03), 0.04
 entry, target = json.loads(sys.argv[1]), sys.argv[2]
 try:

@@ -8,32 +8,24 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from codetune.attention import EACH, FLASH, Packed, candidates, each, flash
-from codetune.errors import StudyError
-from codetune.generation import (
-    RESERVE,
-    Base,
-    decode,
-    generate,
-    greedy_config,
-    load_for_decoding,
-    make_batches,
-    prompt_limit,
-    reading_groups,
-)
-from codetune.models import linear_4bit, load_adapter, load_base, set_determinism
-from codetune.prompts import Template
-from codetune.samples import Sample
-from codetune.tokens import TokenSample, encode, load_tokenizer
-from codetune.training import (
-    IGNORED,
-    choose,
-    choose_attention,
-    collate,
-    log_row,
-    make_trainer,
-    pack_samples,
-)
+from codetune.base.errors import StudyError
+from codetune.data.samples import Sample
+from codetune.generation.batches import generate, make_batches
+from codetune.generation.decoding import decode, greedy_config, prefill_groups
+from codetune.generation.generate import RESERVE, load_for_decoding, prompt_limit
+from codetune.methods.adapters import load_adapter
+from codetune.models.attention import EACH, FLASH, Packed, each, flash, packed_kernels
+from codetune.models.device import set_determinism
+from codetune.models.loading import Checkpoint, load_base
+from codetune.models.quantization import linear_4bit
+from codetune.models.tokenizers import load_tokenizer
+from codetune.prompts.templates import Template
+from codetune.prompts.tokenizing import encode
+from codetune.prompts.tokensets import TokenSample
+from codetune.training.attention import choose_attention
+from codetune.training.batches import IGNORED, collate, pack_samples, select_sequences
+from codetune.training.build import make_trainer
+from codetune.training.history import log_row
 from make_samples import make_records
 from peft import LoraConfig, get_peft_model
 from transformers import AttentionInterface
@@ -81,7 +73,7 @@ def complete(model, tokenizer, prompts, settings=GENERATION):
 
 def batch_of(samples, capacity=128):
     """All samples, packed, as the model takes them."""
-    return choose(collate(list(pack_samples(samples, capacity))), slice(0, None))
+    return select_sequences(collate(list(pack_samples(samples, capacity))), slice(0, None))
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -132,13 +124,13 @@ def test_a_kernel_that_fails_or_leaks_gives_way_to_the_next(checkpoints, monkeyp
 
     AttentionInterface.register("test_leaking", leaking)
     AttentionInterface.register("test_missing", missing)
-    monkeypatch.setattr("codetune.training.candidates", lambda *_: ["test_missing", "test_leaking", EACH])
+    monkeypatch.setattr("codetune.training.packed_kernels", lambda *_: ["test_missing", "test_leaking", EACH])
     choose_attention(model, samples)
     assert model.config._attn_implementation == EACH
     assert "test_missing: cannot be had (no kernel for this device)" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("kernel", candidates(torch.bfloat16, "cuda:0"))
+@pytest.mark.parametrize("kernel", packed_kernels(torch.bfloat16, "cuda:0"))
 def test_transformers_takes_our_kernels_by_their_names(checkpoints, kernel):
     """It looks for a kernel of its own where a name holds "flash"."""
     model = load_base(checkpoints / "llama-3.2-1b", FP32)
@@ -147,8 +139,8 @@ def test_transformers_takes_our_kernels_by_their_names(checkpoints, kernel):
 
 
 def test_flash_attention_is_tried_where_it_can_run():
-    assert list(candidates(torch.bfloat16, "cuda:0")) == [FLASH, EACH]
-    assert list(candidates(torch.float32, "cuda:0")) == list(candidates(torch.bfloat16, "cpu")) == [EACH]
+    assert list(packed_kernels(torch.bfloat16, "cuda:0")) == [FLASH, EACH]
+    assert list(packed_kernels(torch.float32, "cuda:0")) == list(packed_kernels(torch.bfloat16, "cpu")) == [EACH]
 
 
 def test_the_flash_kernel_gets_what_torch_s_documentation_asks_for(monkeypatch):
@@ -373,7 +365,10 @@ def test_fast_decoding_gives_what_the_library_gives(checkpoints, tmp_path, name,
     settings = {"max_new_tokens": 48, "batch_size": 32, "cache_gb": 1}
     tokenizer = load_tokenizer(checkpoints / name)
     prompts = tokens_for(checkpoints / name, 20)
-    models = [load_base(checkpoints / name, FP32), load_for_decoding(Base(str(checkpoints / name), FP32), settings)]
+    models = [
+        load_base(checkpoints / name, FP32),
+        load_for_decoding(Checkpoint(str(checkpoints / name), FP32), settings),
+    ]
     if tuned:
         torch.manual_seed(3)
         adapter = LoraConfig(r=4, lora_alpha=8, target_modules=LORA["target_modules"], init_lora_weights=False)
@@ -399,7 +394,7 @@ def test_fast_decoding_gives_what_the_library_gives(checkpoints, tmp_path, name,
 
 
 def test_weights_stay_in_4_bits_where_memory_is_short(checkpoints, monkeypatch, capsys):
-    base, settings = Base(str(checkpoints / "llama-3.2-1b"), FP32), GENERATION
+    base, settings = Checkpoint(str(checkpoints / "llama-3.2-1b"), FP32), GENERATION
     tokenizer, prompts = load_tokenizer(base.checkpoint), tokens_for(checkpoints / "llama-3.2-1b", 9)
     expected = complete(load_for_decoding(base, settings), tokenizer, prompts)
     monkeypatch.setattr("codetune.models.free_memory", lambda: RESERVE + int(1e9) * settings["cache_gb"])
@@ -454,11 +449,11 @@ def test_batches_hold_their_budget_and_every_prompt_once():
 
 def test_prompts_are_read_with_those_of_like_length():
     lengths = [10, 300, 12, 90, 295, 11, 100]
-    groups = reading_groups(lengths)
+    groups = prefill_groups(lengths)
     assert sorted(row for group in groups for row in group) == list(range(7))
     assert [[lengths[row] for row in group] for group in groups] == [[300, 295], [100, 90], [12, 11, 10]]
-    assert [len(group) for group in reading_groups([9000] * 7)] == [3, 3, 1]  # 32,768 tokens at once
-    assert reading_groups([50000]) == [[0]]
+    assert [len(group) for group in prefill_groups([9000] * 7)] == [3, 3, 1]  # 32,768 tokens at once
+    assert prefill_groups([50000]) == [[0]]
 
 
 def test_a_checkpoint_without_safetensors_is_an_error(checkpoints, tmp_path):

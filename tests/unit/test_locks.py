@@ -12,15 +12,16 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from codetune import locks
-from codetune.errors import StudyError
-from codetune.locks import FOLDER, holder_of, lock_of, one_writer, processes_of, try_lock, wait_for_writers
+from codetune.base import locks
+from codetune.base.errors import StudyError
+from codetune.base.holders import holder_of
+from codetune.base.locks import FOLDER, lock_of, one_writer, processes_of, try_lock, wait_for_writers
 from conftest import ROOT
 
 HOLD = """
     import errno, fcntl, os, sys, time
     from pathlib import Path
-    from codetune import locks
+    from codetune.base import locks
     lock, mark, seconds, mode = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), sys.argv[4]
     locks.BEAT = 0.1
     if mode == "no locks":

@@ -5,10 +5,12 @@ import json
 import memory
 import pytest
 import torch
-from codetune.attention import EACH
-from codetune.models import load_base, set_determinism
-from codetune.tokens import TokenSample, load_tokenizer
-from codetune.training import make_trainer
+from codetune.models.attention import EACH
+from codetune.models.device import set_determinism
+from codetune.models.loading import load_base
+from codetune.models.tokenizers import load_tokenizer
+from codetune.prompts.tokensets import TokenSample
+from codetune.training.build import make_trainer
 from test_learning import LORA as WITHOUT_DROPOUT
 from test_learning import TRAINING
 from torch._subclasses.fake_tensor import FakeTensorMode

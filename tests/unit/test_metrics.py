@@ -7,11 +7,12 @@ from importlib.metadata import version
 
 import pytest
 from codebleu import calc_codebleu
-from codetune.errors import StudyError
-from codetune.metrics import length_class, metrics, score_predictions, scores_of
-from codetune.parsing import parses
-from codetune.rouge import DEFINITION, code_rouge_l, rouge_l, words
-from codetune.samples import Sample
+from codetune.base.errors import StudyError
+from codetune.data.samples import Sample
+from codetune.evaluation.parsing import parses
+from codetune.evaluation.registry import metrics
+from codetune.evaluation.rouge import DEFINITION, code_rouge_l, rouge_l, words
+from codetune.evaluation.score import length_class, score_predictions, scores_of
 from conftest import ROOT
 from rouge_score import tokenize
 from rouge_score.rouge_scorer import RougeScorer

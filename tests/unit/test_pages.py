@@ -4,8 +4,8 @@ import json
 import re
 import xml.etree.ElementTree as ET
 
-from codetune.pages import to_html, write_page
-from codetune.provenance import write_provenance
+from codetune.report.pages import to_html, write_page
+from codetune.report.provenance import write_provenance
 from conftest import ROOT
 
 MARKDOWN = """# Title <b> & more

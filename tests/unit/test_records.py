@@ -2,7 +2,7 @@
 
 import pynvml
 import pytest
-from codetune import records
+from codetune.base import machine as records
 
 
 @pytest.fixture

@@ -13,16 +13,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from codetune.errors import StudyError
-from codetune.files import append_jsonl, read_json, recover_jsonl, write_json
-from codetune.generation import generate, prompt_limit
-from codetune.jobs import KEPT_LOGS, keep_log
-from codetune.memory import RowLimit
-from codetune.models import load_base
-from codetune.signals import Stopped
-from codetune.tokens import load_tokenizer
-from codetune.training import evaluated_steps, log_row
-from codetune.unfinished import SEAL, is_whole, save_sealed, unfinished_work
+from codetune.base.errors import StudyError
+from codetune.base.files import append_jsonl, read_json, recover_jsonl, write_json
+from codetune.base.jobs import KEPT_LOGS, keep_log
+from codetune.base.signals import Stopped
+from codetune.base.unfinished import SEAL, is_whole, save_sealed, unfinished_work
+from codetune.generation.batches import generate
+from codetune.generation.generate import prompt_limit
+from codetune.models.loading import load_base
+from codetune.models.memory import RowLimit
+from codetune.models.tokenizers import load_tokenizer
+from codetune.training.history import evaluated_steps, log_row
 from conftest import ROOT
 from test_learning import FP32, GENERATION, LORA, TRAINING, tokens_for, trainer_for
 from transformers import TrainerState
@@ -396,8 +397,8 @@ JOB = """
     import os, sys, time
     import codetune.jobs
     from types import SimpleNamespace
-    from codetune.jobs import job
-    from codetune.signals import signals_deferred
+    from codetune.base.jobs import job
+    from codetune.base.signals import signals_deferred
     from pathlib import Path
     log, mark, mode = sys.argv[1:]
     codetune.jobs.TIME_TO_SAVE = 1

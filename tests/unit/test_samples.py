@@ -7,19 +7,13 @@ import sys
 
 import pytest
 import yaml
-from codetune.duplicates import near_duplicates
-from codetune.errors import StudyError
-from codetune.samples import (
-    Sample,
-    clean,
-    data_card,
-    import_dataset,
-    read_records,
-    read_samples,
-    sha256_of_records,
-    split,
-    split_dataset,
-)
+from codetune.base.errors import StudyError
+from codetune.data.card import data_card
+from codetune.data.cleaning import clean
+from codetune.data.duplicates import near_duplicates
+from codetune.data.reading import import_dataset, read_records, sha256_of_records
+from codetune.data.samples import Sample, read_samples
+from codetune.data.split import split, split_dataset
 from conftest import ROOT
 
 SPLIT = {"train": 0.8, "validation": 0.1, "test": 0.1, "seed": 0, "near_duplicates": "together"}
@@ -148,7 +142,8 @@ def test_other_text_is_kept_as_it_is(tmp_path, text):
 MEGABYTES = """
 import json, sys
 from pathlib import Path
-from codetune.samples import import_dataset, split_dataset
+from codetune.data.reading import import_dataset
+from codetune.data.split import split_dataset
 folder = Path(sys.argv[1])
 records = []
 for piece in ("<", "[ ", "\\n"):

@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from codetune.bootstrap import draw, interval
-from codetune.errors import StudyError
-from codetune.metrics import metrics
-from codetune.significance import holm, measure_significance, p_value, resample
+from codetune.base.errors import StudyError
+from codetune.evaluation.bootstrap import draw_resamples, interval
+from codetune.evaluation.registry import metrics
+from codetune.evaluation.significance import holm, measure_significance, p_value, resample
 
 
 def rows(values):
@@ -30,7 +30,7 @@ def test_intervals_cover_a_known_difference():
         base = generator.beta(2, 3, size=200)
         gain = truth + generator.normal(0, 0.15, size=200)
         tuned = base + gain
-        weights = draw(generator, 200, 1000)
+        weights = draw_resamples(generator, 200, 1000)
         low, high = interval(weights @ tuned / 200 - weights @ base / 200)
         covered += low <= truth <= high
     assert 930 <= covered <= 970
@@ -42,7 +42,7 @@ def test_p_values_of_no_difference_are_uniform_enough():
     below = 0
     for _ in range(600):
         gain = generator.normal(0, 1, size=100)
-        below += p_value(draw(generator, 100, 400) @ gain / 100) < 0.05
+        below += p_value(draw_resamples(generator, 100, 400) @ gain / 100) < 0.05
     assert abs(below / 600 - 0.05) < 3 * (0.05 * 0.95 / 600) ** 0.5
 
 
@@ -70,7 +70,7 @@ def test_equal_runs_differ_by_nothing_and_a_constant_gain_has_no_width():
 def test_resamples_are_those_of_drawing_indices():
     """Weights stand for samples drawn with replacement: mean and spread of a bootstrap mean."""
     values = np.random.default_rng(3).random(40)
-    means = draw(np.random.default_rng(4), 40, 20000) @ values / 40
+    means = draw_resamples(np.random.default_rng(4), 40, 20000) @ values / 40
     assert means.mean() == pytest.approx(values.mean(), abs=0.002)
     assert means.std() == pytest.approx(values.std() / 40**0.5, rel=0.03)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from codetune.errors import StudyError
-from codetune.study import load_runs
+from codetune.base.errors import StudyError
+from codetune.study.config import load_runs
 
 ROOT = Path(__file__).parents[2]
 

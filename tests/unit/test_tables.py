@@ -6,7 +6,9 @@ import math
 import statistics
 
 import pytest
-from codetune.tables import read_paper, table1, table2, write_table1, write_table2
+from codetune.papers.declared import read_paper
+from codetune.report.table1 import table1, write_table1
+from codetune.report.table2 import table2, write_table2
 from conftest import ROOT
 from test_architectures import PROJECTIONS, PUBLISHED
 

@@ -5,20 +5,15 @@ import subprocess
 import sys
 
 import pytest
-from codetune.errors import StudyError
-from codetune.prompts import FIXED_DATE, Template, clean_completion
-from codetune.samples import Sample, clean, read_records
-from codetune.tokens import (
-    TokenSample,
-    _ids,
-    encode,
-    load_tokenizer,
-    pack,
-    read_tokens,
-    tokenize_dataset,
-    truncate,
-    write_tokens,
-)
+from codetune.base.errors import StudyError
+from codetune.data.cleaning import clean
+from codetune.data.reading import read_records
+from codetune.data.samples import Sample
+from codetune.models.tokenizers import load_tokenizer
+from codetune.prompts.packing import pack
+from codetune.prompts.templates import FIXED_DATE, Template, clean_completion
+from codetune.prompts.tokenizing import _ids, encode, tokenize_dataset, truncate
+from codetune.prompts.tokensets import TokenSample, read_tokens, write_tokens
 from conftest import ROOT
 
 SAMPLE = Sample(7, "Add two numbers", "a, b", "def add(a, b):\n    return a + b")

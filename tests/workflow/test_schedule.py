@@ -9,7 +9,7 @@ from unittest.mock import patch
 import makespan
 import pytest
 import yaml
-from codetune.architectures import lora_parameters, parameters
+from codetune.models.shapes import lora_parameters, parameters
 from conftest import ROOT
 from makespan import Job, Work, decode_steps, modelled, simulate, training_work
 

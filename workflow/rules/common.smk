@@ -9,9 +9,9 @@ from pathlib import Path
 SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from codetune.errors import StudyError
-from codetune.fingerprints import fingerprint
-from codetune.study import load_runs
+from codetune.base.errors import StudyError
+from codetune.study.fingerprints import fingerprint
+from codetune.study.config import load_runs
 
 try:
     RUNS = load_runs(config)

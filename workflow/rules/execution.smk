@@ -5,11 +5,11 @@ import signal
 from collections import defaultdict
 from contextlib import suppress
 
-from codetune import slurm
-from codetune.errors import StudyError
-from codetune.jobs import environment_of_jobs, keep_log
-from codetune.locks import lock_of, processes_of, wait_for_writers
-from codetune.signals import pass_on_signals
+from codetune.base import slurm
+from codetune.base.errors import StudyError
+from codetune.base.jobs import environment_of_jobs, keep_log
+from codetune.base.locks import lock_of, processes_of, wait_for_writers
+from codetune.base.signals import pass_on_signals
 from snakemake.logging import logger
 from snakemake_interface_logger_plugins.common import LogEvent
 

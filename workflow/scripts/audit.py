@@ -1,10 +1,12 @@
 """Rule audit."""
 
-from codetune.jobs import job
+from codetune.base.jobs import job
 
 with job(snakemake):
-    from codetune.audit import audit, read_study, write_audit
-    from codetune.tables import read_paper
+    from codetune.papers.claims import audit
+    from codetune.papers.declared import read_paper
+    from codetune.papers.evidence import read_study
+    from codetune.report.audit import write_audit
 
     params, inputs = snakemake.params, snakemake.input
     kinds = ("configs", "stats", "cards", "summaries", "generations", "trainings")

@@ -1,9 +1,9 @@
 """Rule browser."""
 
-from codetune.jobs import job
+from codetune.base.jobs import job
 
 with job(snakemake):
-    from codetune.browser import write_browser
+    from codetune.report.browser import write_browser
 
     write_browser(
         **dict(snakemake.input.items()),

@@ -6,8 +6,8 @@ To be run with PYTHONHASHSEED=0, as the workflow runs its jobs: codebleu depends
 import sys
 from pathlib import Path
 
-from codetune.checking import check_results
-from codetune.errors import StudyError
+from codetune.base.errors import StudyError
+from codetune.report.checking import check_results
 
 try:
     compared, problems = check_results(Path(sys.argv[1]))

@@ -1,16 +1,16 @@
 """Rule curve."""
 
-from codetune.jobs import job
+from codetune.base.jobs import job
 
 with job(snakemake):
-    from codetune.curves import measure_curve
-    from codetune.generation import Base
+    from codetune.generation.curve import measure_curve
+    from codetune.models.loading import Checkpoint
 
     inputs, params = snakemake.input, snakemake.params
     measure_curve(
         samples=inputs.samples,
         tokens=inputs.tokens,
-        base=Base(inputs.checkpoint, params.quantization),
+        base=Checkpoint(inputs.checkpoint, params.quantization),
         checkpoints=inputs.checkpoints,
         settings=params.generation,
         count=params.samples,

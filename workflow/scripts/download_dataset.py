@@ -1,10 +1,10 @@
 """Rule download_dataset."""
 
-from codetune.jobs import job
+from codetune.base.jobs import job
 
 with job(snakemake):
-    from codetune.hub import dataset_file
-    from codetune.samples import import_dataset
+    from codetune.data.reading import import_dataset
+    from codetune.data.sources import dataset_file
 
     entry = snakemake.params.dataset
     with dataset_file(entry, snakemake.output[0]) as source:

@@ -1,8 +1,8 @@
 """Rule figure2."""
 
-from codetune.jobs import job
+from codetune.base.jobs import job
 
 with job(snakemake):
-    from codetune.figures import draw_figure2
+    from codetune.report.figures import draw_figure2
 
     draw_figure2(snakemake.params.runs, snakemake.params.models, snakemake.input, dict(snakemake.output.items()))

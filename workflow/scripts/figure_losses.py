@@ -1,8 +1,8 @@
 """Rule losses."""
 
-from codetune.jobs import job
+from codetune.base.jobs import job
 
 with job(snakemake):
-    from codetune.figures import draw_losses
+    from codetune.report.figures import draw_losses
 
     draw_losses(snakemake.params.runs, snakemake.params.models, snakemake.input, dict(snakemake.output.items()))

@@ -1,9 +1,9 @@
 """Rule finetune."""
 
-from codetune.jobs import job
+from codetune.base.jobs import job
 
 with job(snakemake):
-    from codetune.training import FinetuneInputs, FinetuneOutputs, finetune
+    from codetune.training.finetune import FinetuneInputs, FinetuneOutputs, finetune
 
     params = snakemake.params
     finetune(

@@ -1,14 +1,15 @@
 """Rule generate."""
 
-from codetune.jobs import job
+from codetune.base.jobs import job
 
 with job(snakemake):
-    from codetune.generation import Base, generate_predictions
+    from codetune.generation.generate import generate_predictions
+    from codetune.models.loading import Checkpoint
 
     inputs, params = snakemake.input, snakemake.params
     generate_predictions(
         tokens=inputs.tokens,
-        base=Base(inputs.checkpoint, params.quantization),
+        base=Checkpoint(inputs.checkpoint, params.quantization),
         adapter=inputs.adapter or None,
         settings=params.generation,
         code=params.code,

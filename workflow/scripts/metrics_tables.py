@@ -1,9 +1,10 @@
 """Rule metrics."""
 
-from codetune.jobs import job
+from codetune.base.jobs import job
 
 with job(snakemake):
-    from codetune.tables import breakdown_table, metrics_table, write_breakdown, write_metrics
+    from codetune.report.breakdown import breakdown_table, write_breakdown
+    from codetune.report.metrics import metrics_table, write_metrics
 
     params, inputs, outputs = snakemake.params, snakemake.input, snakemake.output
     forms = {

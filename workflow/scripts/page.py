@@ -1,8 +1,8 @@
 """Rule page."""
 
-from codetune.jobs import job
+from codetune.base.jobs import job
 
 with job(snakemake):
-    from codetune.pages import write_page
+    from codetune.report.pages import write_page
 
     write_page(snakemake.input.document, snakemake.input.template, snakemake.output[0])

@@ -1,9 +1,9 @@
 """Rule provenance."""
 
-from codetune.jobs import job
+from codetune.base.jobs import job
 
 with job(snakemake):
-    from codetune.provenance import write_provenance
+    from codetune.report.provenance import write_provenance
 
     params, inputs = snakemake.params, snakemake.input
     write_provenance(params.runs, inputs.generations, inputs.trainings, params.config, snakemake.output[0])

@@ -1,9 +1,9 @@
 """Rule record."""
 
-from codetune.jobs import job
+from codetune.base.jobs import job
 
 with job(snakemake):
-    from codetune.records import write_run_record
+    from codetune.study.record import write_run_record
 
     files = dict(snakemake.input.items())
     training = files.pop("training", None) or None

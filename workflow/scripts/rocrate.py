@@ -1,9 +1,9 @@
 """Rule rocrate."""
 
-from codetune.jobs import job
+from codetune.base.jobs import job
 
 with job(snakemake):
-    from codetune.crate import write_crate
+    from codetune.report.crate import write_crate
 
     params, outputs = snakemake.params, snakemake.output
     write_crate(params.project, params.config, params.engine, outputs.workflow, outputs.metadata)

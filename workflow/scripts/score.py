@@ -1,8 +1,8 @@
 """Rule score."""
 
-from codetune.jobs import job
+from codetune.base.jobs import job
 
 with job(snakemake):
-    from codetune.metrics import score_predictions
+    from codetune.evaluation.score import score_predictions
 
     score_predictions(**dict(snakemake.input.items()), **dict(snakemake.output.items()))

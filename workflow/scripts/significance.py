@@ -1,9 +1,9 @@
 """Rule significance."""
 
-from codetune.jobs import job
+from codetune.base.jobs import job
 
 with job(snakemake):
-    from codetune.significance import measure_significance
+    from codetune.evaluation.significance import measure_significance
 
     params = snakemake.params
     measure_significance(

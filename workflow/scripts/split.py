@@ -1,9 +1,9 @@
 """Rule split."""
 
-from codetune.jobs import job
+from codetune.base.jobs import job
 
 with job(snakemake):
-    from codetune.samples import split_dataset
+    from codetune.data.split import split_dataset
 
     targets = dict(snakemake.output.items())
     split_dataset(snakemake.input[0], snakemake.params.split, targets, snakemake.wildcards.dataset)

@@ -1,9 +1,10 @@
 """Rule table2."""
 
-from codetune.jobs import job
+from codetune.base.jobs import job
 
 with job(snakemake):
-    from codetune.tables import read_paper, table2, write_table2
+    from codetune.papers.declared import read_paper
+    from codetune.report.table2 import table2, write_table2
 
     params, inputs = snakemake.params, snakemake.input
     tuned = [path for path, run in zip(inputs.summaries, params.runs, strict=True) if run["tuned"]]

@@ -1,9 +1,9 @@
 """Rule tokenize."""
 
-from codetune.jobs import job
+from codetune.base.jobs import job
 
 with job(snakemake):
-    from codetune.tokens import tokenize_dataset
+    from codetune.prompts.tokenizing import tokenize_dataset
 
     tokenize_dataset(
         dict(snakemake.input.items()),

@@ -1,20 +1,11 @@
 """The study's logic: from samples to tables and figures. Knows nothing of Snakemake.
 
-Layers, imports go downwards only (a test holds them to it):
+A room for each section of the config, on six floors; imports go downwards only (README.md beside this file):
 
-    audit, tables, figures, checking, browser, crate
-    curves, significance
-    training, generation
-    metrics
-    rouge, parsing, bootstrap
-    models, memory, attention, caches   (these, training, generation and curves alone load torch)
-    tokens
-    prompts
-    samples, hub, study, cards
-    languages, architectures, records, jobs, fingerprints, unfinished, duplicates, pages, provenance
-    summaries
-    devices
-    locks
-    files, slurm
-    signals, errors
+    6  report
+    5  training, generation, papers
+    4  prompts, methods, evaluation
+    3  data, models
+    2  study
+    1  base
 """

@@ -1,0 +1,189 @@
+"""Files that appear whole or not at all, and the formats that pass between rules."""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from codetune.base.errors import StudyError
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Yields a temporary sibling of `path`, renamed to it on success and removed on failure.
+
+    Whatever the block makes at the temporary name, a file or a folder, replaces `path`, and is on the disk before it
+    does. What a killed process left under the temporary name is removed by the next one.
+
+    Raises:
+        OSError: The disk is full, whatever the library that wrote made of it; or nothing can be written there.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    remove(temporary)
+    try:
+        yield temporary
+        sync(temporary)
+        if temporary.is_dir():
+            remove(path)
+        temporary.replace(path)
+        _sync_one(path.parent)
+    except Exception as error:
+        explained = _explained(error, path)
+        if explained is error:
+            raise
+        raise explained from error
+    finally:
+        remove(temporary)
+
+
+def _explained(error: Exception, path: Path) -> Exception:
+    """The error, with its place; libraries have errors of their own for a full disk."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error if error.filename else OSError(error.errno, os.strerror(error.errno), str(path))
+    for number in (errno.ENOSPC, errno.EDQUOT):
+        if os.strerror(number) in str(error):
+            return OSError(number, os.strerror(number), str(path))
+    if shutil.disk_usage(path.parent).free < 1 << 20:
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    return error
+
+
+def sync(path: Path) -> None:
+    """Waits until a file, or all files of a folder, have reached the disk: a power cut can no longer empty them."""
+    for folder, _, names in os.walk(path):
+        for name in names:
+            _sync_one(Path(folder) / name)
+    _sync_one(path)
+
+
+def _sync_one(path: Path) -> None:
+    if path.is_symlink():
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove(path: Path) -> None:
+    """Removes a file, a link or a folder tree; nothing happens if there is none."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def link_or_copy(source: Path, folder: Path) -> None:
+    """Puts a file into a folder, as a second name of the same bytes where the file system can do that."""
+    try:
+        os.link(source, folder / source.name)
+    except OSError:
+        shutil.copy(source, folder)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Writes UTF-8 text with Unix line ends, atomically."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Writes indented JSON with keys in the order given, atomically."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Reads a JSON file.
+
+    Raises:
+        StudyError: The file is not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise StudyError(f"{path}: not a JSON file ({error}). Delete it and run again.") from None
+
+
+def write_jsonl(path: str | Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Writes one JSON object a line, atomically."""
+    with atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
+        for row in rows:
+            stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
+    """Reads one JSON object a line.
+
+    Raises:
+        StudyError: A line is not JSON.
+    """
+    rows = []
+    with Path(path).open(encoding="utf-8") as stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError as error:
+                raise StudyError(
+                    f"{path}, line {number}: not JSON ({error.msg}). Delete the file and run again."
+                ) from None
+    return rows
+
+
+def append_jsonl(path: str | Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Adds rows to a file of JSON lines and waits until they have reached the disk.
+
+    Raises:
+        OSError: The disk is full, say.
+    """
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    try:
+        with Path(path).open("a", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def recover_jsonl(path: str | Path) -> list[dict[str, Any]]:
+    """Reads the rows that `append_jsonl` added, up to the first that is not whole, and cuts the file there."""
+    path = Path(path)
+    rows: list[dict[str, Any]] = []
+    if not path.exists():
+        return rows
+    whole = 0
+    with path.open("rb") as stream:
+        for line in stream:
+            try:
+                row = json.loads(line)
+            except ValueError:
+                break
+            if not (line.endswith(b"\n") and isinstance(row, dict)):
+                break
+            rows.append(row)
+            whole += len(line)
+    os.truncate(path, whole)
+    return rows
+
+
+def sha256_of_file(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sha256_of_json(value: Any) -> str:
+    """SHA-256 of a value's canonical JSON: sorted keys, no spaces, UTF-8."""
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+Row = dict[str, Any]

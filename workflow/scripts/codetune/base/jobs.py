@@ -1,0 +1,190 @@
+"""What every script does around its one library call: log, errors, threads and GPUs."""
+
+import errno
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NoReturn
+
+from codetune.base.devices import claim_gpus
+from codetune.base.errors import StudyError
+from codetune.base.locks import PATIENCE, lock_of, one_writer
+from codetune.base.signals import Stopped, end_with, stop_on_signals
+from codetune.base.slurm import put_back_if_preempted
+
+WORKFLOW_PID = "CODETUNE_WORKFLOW_PID"  # set by the workflow: the process that a job must not outlive
+
+
+TIME_LIMITED = "CODETUNE_TIME_LIMITED"  # set by the workflow where a batch system ends a job after its `runtime`
+
+
+TIME_TO_SAVE = 120  # seconds before that at which a job stops by itself
+
+
+KEPT_LOGS = 5  # of earlier attempts at a job
+
+
+DONE = "done"  # how the last line of a job's log begins if the job succeeded
+
+
+def environment_of_jobs(time_limited: bool) -> dict[str, str]:
+    """What the workflow, whose process calls this, puts into the environment of its jobs.
+
+    A job ends when the workflow's process does, even when that is killed: otherwise it would meet its successor of the
+    next try. And codebleu's data flow depends on the order of sets of names, which Python else draws anew in each
+    process.
+
+    Args:
+        time_limited: Whether a batch system ends them after their `runtime`.
+    """
+    return {
+        WORKFLOW_PID: str(os.getpid()),
+        TIME_LIMITED: "yes" if time_limited else "",
+        "PYTHONHASHSEED": "0",
+    }
+
+
+@contextmanager
+def job(snakemake: Any) -> Iterator[None]:
+    """Runs the block as one job of the workflow, the only one that writes its outputs.
+
+    All output goes to the job's log, line by line. The thread pools of the numeric libraries get the rule's threads,
+    the job gets the rule's GPUs, and no library may reach a network unless the rule is one that downloads
+    (`params.network`). A `StudyError` ends the process with one line instead of a traceback, and so does a signal.
+
+    Args:
+        snakemake: The object that Snakemake puts into scripts, or anything with the same `log`, `output`, `threads`,
+            `resources` (`gpu`; `runtime` in minutes), `params` and `config` (`results`, `resources`).
+    """
+    console = os.dup(2)
+    stop_on_signals()
+    workflow = int(os.environ.get(WORKFLOW_PID, 0))
+    if workflow:
+        end_with(workflow)
+    start = time.monotonic()
+
+    def say(line: str) -> None:
+        print(line, flush=True)
+        os.write(console, f"{snakemake.log[0]}: {line}\n".encode())
+
+    try:
+        _write_output_to(snakemake.log[0])
+        downloads = snakemake.params.get("network", False)
+        _set_environment(snakemake.threads, offline=not downloads)
+        # Another project may be downloading the same checkpoint: to wait for that is better than to fail.
+        patience = None if downloads else PATIENCE
+        roots = [snakemake.config[name] for name in ("results", "resources")]
+        lock = lock_of(snakemake.output[0], roots)
+        with one_writer(lock, snakemake.output[0], workflow, say, patience):
+            if os.environ.get(TIME_LIMITED):
+                _stop_before(60 * snakemake.resources.get("runtime", 0))
+            with claim_gpus(int(snakemake.resources.get("gpu", 0))) as devices:
+                if devices:
+                    print(f"GPUs of this job: {', '.join(devices)}", flush=True)
+                yield
+            print(f"{DONE} in {time.monotonic() - start:.1f} s", flush=True)
+    except StudyError as error:
+        _end(str(error), 1, console)
+    except OSError as error:
+        # Whatever the library writes has a name: without one it is the log that had no room.
+        place = error.filename or (snakemake.log[0] if error.errno == errno.ENOSPC else None)
+        _end(f"{error.strerror or error}" + (f": {place}" if place else ""), 1, console)
+    except Stopped as stop:
+        put_back_if_preempted()
+        _end(f"stopped by {stop}. The same command goes on from what is saved.", 128 + stop.number, console)
+
+
+def _stop_before(limit: float) -> None:
+    """Stops this process in time before the batch system does, which leaves it seconds.
+
+    Args:
+        limit: The job's time limit, in seconds; shorter ones than twice the time to save are left to that system.
+    """
+
+    def stop() -> None:
+        print(f"the time limit of {limit / 60:.0f} minutes is near", flush=True)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    if limit >= 2 * TIME_TO_SAVE:
+        timer = threading.Timer(limit - TIME_TO_SAVE, stop)
+        timer.daemon = True
+        timer.start()
+
+
+def _end(message: str, status: int, console: int) -> NoReturn:
+    """Ends the process with one line in the log, or on the console where the log cannot be written."""
+    try:
+        print(f"error: {message}", flush=True)
+    except OSError:
+        os.write(console, f"error: {message}\n".encode())
+    sys.exit(status)
+
+
+def _write_output_to(path: str) -> None:
+    """Sends this process's standard output and error, those of C code too, to a log file of its own.
+
+    A log of that name, which another process may still write, is not touched.
+    """
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    keep_log(path)
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+
+
+def keep_log(path: str | Path) -> None:
+    """Makes room for the log of a new attempt: that of the last becomes `.1`, the one before `.2`, and so on.
+
+    Snakemake deletes a log before a job starts, and shows what lies there as the job's when a job never started. After
+    an attempt that succeeded, a new story begins: its log and those of the attempts before it are removed.
+    """
+    path = Path(path)
+    if not path.exists():
+        return
+    if path.stat().st_size == 0:  # of an attempt that never started
+        path.unlink()
+        return
+    older = [path.with_name(f"{path.name}.{number}") for number in range(1, KEPT_LOGS + 1)]
+    if _last_line(path).startswith(DONE):
+        for log in (path, *older):
+            log.unlink(missing_ok=True)
+        return
+    for source, target in reversed(list(pairwise([path, *older]))):
+        if source.exists():
+            source.replace(target)
+
+
+def _last_line(path: Path) -> str:
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - 1000))
+        return stream.read().decode(errors="replace").rstrip().rpartition("\n")[2]
+
+
+def _set_environment(threads: int, offline: bool) -> None:
+    """Has to run before torch, transformers or tokenizers are imported: they read these once."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    # Deprecations inside the pinned libraries are nothing the reader of a log can act on.
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    for library in ("bitsandbytes", "transformers"):
+        logging.getLogger(library).setLevel(logging.ERROR)
+    os.environ["TOKENIZERS_PARALLELISM"] = "true"
+    os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+    if offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # what torch's deterministic mode asks for on a GPU
+    os.environ["PYTORCH_ALLOC_CONF"] = "expandable_segments:True"

@@ -1,0 +1,70 @@
+"""The machine and the versions that a job ran with, and what it used of them."""
+
+import importlib.metadata
+import os
+import platform
+import resource
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "datasets", "tokenizers", "numpy")
+
+
+def environment() -> dict[str, Any]:
+    """Versions of Python and the libraries, and the machine."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "python": platform.python_version(),
+        "packages": versions,
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "gpus": _gpu_names(),
+    }
+
+
+def peak_memory() -> dict[str, Any]:
+    """The most memory that was in use: the GPU's where there is one, else the process's resident memory."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        return {"of": "GPU", "bytes": torch.cuda.max_memory_reserved()}
+    return {"of": "process", "bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
+
+
+def gpu_joules() -> float | None:
+    """Energy that this process's GPU has used since its driver was loaded; None where NVML does not count it."""
+    import pynvml
+
+    name = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    if not name:
+        return None
+    try:
+        pynvml.nvmlInit()
+        by_name = name.startswith("GPU-")
+        handle = pynvml.nvmlDeviceGetHandleByUUID(name) if by_name else pynvml.nvmlDeviceGetHandleByIndex(int(name))
+        return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000
+    except (ValueError, pynvml.NVMLError):
+        return None
+
+
+@cache
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _gpu_names() -> list[str]:
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available():
+        return []
+    return [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]

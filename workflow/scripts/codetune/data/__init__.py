@@ -1,0 +1,1 @@
+"""Data sets: from published records to the samples of each part."""

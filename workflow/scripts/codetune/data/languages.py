@@ -1,0 +1,57 @@
+"""A guess at a sample's programming language, for the data card."""
+
+import re
+
+# What the instruction names decides; the output's look is asked only where it names nothing. First match wins.
+# No pattern may look past the end of a line for an indent or a condition, nor past a brace for a style: each would then
+# start anew at every line and read to the end, minutes for a sample of a megabyte.
+_NAMED = [
+    ("TypeScript", r"typescript"),
+    ("JavaScript", r"javascript|\bjs\b|node\.?js|jquery|react"),
+    ("Java", r"\bjava\b"),
+    ("Python", r"python|pandas|numpy|django|flask"),
+    ("C++", r"c\+\+|\bcpp\b"),
+    ("C#", r"c#|\.net\b"),
+    ("SQL", r"\bsql\b|mysql|sqlite|postgres|\bquery\b"),
+    ("HTML", r"\bhtml\b"),
+    ("CSS", r"\bcss\b"),
+    ("Shell", r"\bbash\b|\bshell\b|command line|\bunix\b"),
+    ("PHP", r"\bphp\b"),
+    ("Ruby", r"\bruby\b"),
+    ("Go", r"\bgolang\b|\bgo program\b"),
+    ("Swift", r"\bswift\b"),
+    ("Kotlin", r"\bkotlin\b"),
+    ("R", r"\bin r\b|\br program\b"),
+    ("C", r"\bin c\b|\bc program\b"),
+]
+
+
+_LOOKS = [
+    ("Python", r"^[^\S\n]*(def \w+\(|import \w+|from \w+ import|print\()|^[^\S\n]*(if|for|while) [^{(\n]*:[^\S\n]*$"),
+    ("SQL", r"(?i)^[^\S\n]*(select|insert into|update|create table|delete from|alter table)\b"),
+    ("PHP", r"<\?php"),
+    ("HTML", r"(?i)<(html|div|p|body|form|table|h1|ul|a|img|input)\b"),
+    ("Java", r"public (static |class )|System\.out"),
+    ("C++", r"#include\s*<(iostream|vector|string|bits)|\bcout\b|\bstd::"),
+    ("C#", r"Console\.Write|^using System"),
+    ("C", r"#include\s*<\w+\.h>"),
+    ("JavaScript", r"\b(const|let|var) \w+\s*=|=>|console\.log|^[^\S\n]*function \w*\s*\(|document\."),
+    ("CSS", r"^[.#]?[\w-]+\s*\{[^{}:]*:[^{};]*;"),
+    ("Shell", r"^#!/bin/|^[^\S\n]*(echo|grep|ls|sed|awk|find) "),
+    ("Ruby", r"^[^\S\n]*def \w+[^\S\n]*$|\bputs\b"),
+]
+
+
+_NAMED_PATTERNS = [(name, re.compile(pattern, re.IGNORECASE)) for name, pattern in _NAMED]
+
+
+_LOOK_PATTERNS = [(name, re.compile(pattern, re.MULTILINE)) for name, pattern in _LOOKS]
+
+
+def guess_language(prompt: str, output: str) -> str:
+    """The language that the prompt names, else the one the output looks like, else `other`."""
+    for patterns, text in ((_NAMED_PATTERNS, prompt), (_LOOK_PATTERNS, output)):
+        for name, pattern in patterns:
+            if pattern.search(text):
+                return name
+    return "other"

@@ -1,0 +1,1 @@
+"""Metrics, scores, and how sure they are."""

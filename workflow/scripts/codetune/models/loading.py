@@ -1,0 +1,79 @@
+"""Base models as their checkpoints are loaded."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
+
+from codetune.base.errors import StudyError
+from codetune.base.identity import checkpoint_identity
+from codetune.models.device import device
+from codetune.models.quantization import keep_weights_unpacked
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A base model as its checkpoint is loaded.
+
+    Attributes:
+        checkpoint: Folder of the checkpoint.
+        quantization: The config's `quantization`.
+    """
+
+    checkpoint: str
+    quantization: dict[str, Any]
+
+    def load(self) -> Any:
+        """The model in 4 bits."""
+        return load_base(self.checkpoint, self.quantization)
+
+    def identity(self) -> dict[str, Any]:
+        """What tells it from other models, and its checkpoint's origin and hash."""
+        return {**asdict(self), "checkpoint": checkpoint_identity(self.checkpoint)}
+
+
+def load_base(folder: str | Path, quantization: dict[str, Any]) -> PreTrainedModel:
+    """Loads a checkpoint with its linear layers quantised to 4 bits (QLoRA; the paper's section 3.3.3).
+
+    Embeddings, norms and the output layer stay in the compute type. transformers chooses the attention: sdpa, or eager
+    for models whose scores are capped (Gemma-2).
+
+    Args:
+        folder: Checkpoint folder; only safetensors and no code of its own are loaded from it.
+        quantization: The config's `quantization`.
+
+    Returns:
+        The frozen model, in evaluation mode, on this process's device.
+
+    Raises:
+        StudyError: The checkpoint cannot be loaded.
+    """
+    dtype = getattr(torch, quantization["compute_dtype"])
+    recipe = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type=quantization["type"],
+        bnb_4bit_use_double_quant=quantization["double"],
+        bnb_4bit_compute_dtype=dtype,
+    )
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            folder,
+            config=AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False),
+            quantization_config=recipe,
+            dtype=dtype,
+            device_map={"": device()},
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+        )
+    except (OSError, ValueError) as error:
+        raise StudyError(f"{folder}: the checkpoint cannot be loaded ({str(error).splitlines()[0]})") from error
+    except torch.OutOfMemoryError as error:
+        problem = str(error).split(". ")[0]
+        raise StudyError(
+            f"{folder}: the model does not fit into the GPU's memory ({problem}). Is another program using that GPU?"
+        ) from None
+    keep_weights_unpacked(model)
+    return model.eval()

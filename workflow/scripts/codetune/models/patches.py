@@ -1,0 +1,32 @@
+"""Patches of libraries, each called by the job that needs it; a test fails when one is no longer needed."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def compute_labelled_logits_only() -> None:
+    """Makes TRL 1.16.0 compute logits at the labelled positions only, where there is no GPU too.
+
+    Elsewhere TRL computes all of them, to keep shapes static for compiling backends. A CPU does not compile, so it
+    takes the GPU's path.
+    """
+    import trl.trainer.utils
+
+    trl.trainer.utils._use_triton = lambda _device: True
+
+
+@contextmanager
+def without_torch() -> Iterator[None]:
+    """Keeps transformers 5.23.0 from importing torch, which takes longer than tokenising does.
+
+    transformers imports torch wherever it finds it. A process that has imported torch already keeps it.
+    """
+    if "torch" in sys.modules:
+        yield
+        return
+    sys.modules["torch"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["torch"]

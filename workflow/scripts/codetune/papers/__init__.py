@@ -1,0 +1,1 @@
+"""What papers declare and claim, held against a study."""

@@ -1,0 +1,33 @@
+"""Numbers as a paper prints them."""
+
+import math
+import re
+
+UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9}
+
+
+def parse_printed(printed: object) -> tuple[float, float]:
+    """A printed number such as 11.3M, and half a unit of its last digit."""
+    match = re.fullmatch(r"(-?\d+)(?:\.(\d+))?([KMB]?)", str(printed))
+    if match is None:
+        raise ValueError(f"not a printed number: {printed}")
+    whole, decimals, unit = match[1], match[2] or "", UNITS[match[3]]
+    return float(f"{whole}.{decimals}0") * unit, 0.5 * unit / 10 ** len(decimals)
+
+
+def rounds_to(printed: object, computed: float) -> bool:
+    """Whether a computed value, rounded as the paper rounds it, is what the paper prints."""
+    value, half = parse_printed(printed)
+    return math.isfinite(computed) and abs(computed - value) <= half * (1 + 1e-9)
+
+
+def format_size(value: float) -> str:
+    return f"{value / 1e9:.2f} B" if value >= 1e8 else f"{value / 1e6:.2f} M"
+
+
+def table_name(table: str) -> str:
+    return table.replace("table", "Table ")
+
+
+def format_range(numbers: range) -> str:
+    return f"{numbers[0]:,} to {numbers[-1]:,}" if numbers else "none"

@@ -1,0 +1,149 @@
+"""From samples to token ids. No torch."""
+
+import os
+from typing import Any
+
+import numpy as np
+
+from codetune.base.errors import StudyError
+from codetune.base.files import write_json
+from codetune.data.samples import PARTS, Sample, read_samples
+from codetune.models.tokenizers import load_tokenizer
+from codetune.prompts.packing import pack
+from codetune.prompts.templates import Template
+from codetune.prompts.tokensets import TokenSample, write_tokens
+
+
+def tokenize_dataset(
+    parts: dict[str, str], tokenizer_folder: str, template: str, max_length: int, targets: dict[str, str]
+) -> None:
+    """Tokenises all parts of a split for one model and writes token sets and statistics.
+
+    Args:
+        parts: Path of the samples of train, validation and test.
+        tokenizer_folder: The model's tokenizer files.
+        template: `paper` or `chat`.
+        max_length: Longest training sample, in tokens.
+        targets: Path of the token set of each part, and of `stats`.
+    """
+    tokenizer = load_tokenizer(tokenizer_folder)
+    serialisation = Template(template, tokenizer)
+    stats: dict[str, Any] = {
+        "template": template,
+        "template_sha256": serialisation.sha256,
+        "max_length": max_length,
+        "vocabulary": len(tokenizer),
+        "parts": {},
+    }
+    for part in PARTS:
+        samples = read_samples(parts[part])
+        tokens = encode(samples, tokenizer, serialisation)
+        kept, facts = truncate(tokens, max_length) if part != "test" else (tokens, {"truncated": 0, "dropped": 0})
+        if not kept:
+            raise StudyError(f"{parts[part]}: no sample is shorter than max_length = {max_length} tokens")
+        write_tokens(targets[part], kept)
+        stats["parts"][part] = {
+            **_describe_tokens(kept, max_length),
+            **facts,
+            "bytes_of_completions": sum(len(serialisation.completion(sample).encode()) for sample in samples),
+        }
+        if part == "train":
+            stats["example"] = {
+                "text": serialisation.prompt(samples[0]) + serialisation.completion(samples[0]),
+                "ending": serialisation.ending,
+                "tokens": tokenizer.convert_ids_to_tokens(kept[0].prompt + kept[0].completion),
+            }
+        print(f"{part}: {stats['parts'][part]}")
+    write_json(targets["stats"], stats)
+
+
+def encode(samples: list[Sample], tokenizer: Any, template: Template) -> list[TokenSample]:
+    """Tokenises samples, prompt and completion apart, so that generation sees the very tokens that training saw."""
+    prompts = [template.prompt(sample) for sample in samples]
+    prompt_ids = _ids(prompts, tokenizer, True) if template.adds_special_tokens else _chat_ids(prompts, tokenizer)
+    completion_ids = _ids([template.completion(sample) for sample in samples], tokenizer)
+    end = _ids([template.ending], tokenizer)[0][0]
+    for completion in completion_ids:
+        completion.append(end)
+    return [
+        TokenSample(sample.id, prompt, completion)
+        for sample, prompt, completion in zip(samples, prompt_ids, completion_ids, strict=True)
+    ]
+
+
+def _chat_ids(prompts: list[str], tokenizer: Any) -> list[list[int]]:
+    """Token ids of prompts that begin and end alike: what they share is tokenised once.
+
+    Chat templates put much around a request; Llama's puts more there than most requests hold. A tokenizer splits a text
+    at its special tokens before all else, so that the three parts between two of them can be tokenised apart. Where it
+    yet treats the start of a text in a way of its own, prompts are tokenised whole.
+    """
+    special = [
+        token.content
+        for token in tokenizer.added_tokens_decoder.values()
+        if token.special and not (token.lstrip or token.rstrip)
+    ]
+    common = _common_start(prompts)
+    start = common[: max((common.rfind(token) + len(token) for token in special if token in common), default=0)]
+    rests = [prompt.removeprefix(start) for prompt in prompts]
+    common = _common_start([rest[::-1] for rest in rests])[::-1]
+    end = common[min((common.find(token) for token in special if token in common), default=len(common)) :]
+    before, after = _ids([start, end], tokenizer)
+    found = [before + ids + after for ids in _ids([rest.removesuffix(end) for rest in rests], tokenizer)]
+    probes = [prompts.index(probe) for probe in (min(prompts), max(prompts))] if prompts else []
+    right = [found[probe] for probe in probes] == _ids([prompts[probe] for probe in probes], tokenizer)
+    return found if right else _ids(prompts, tokenizer)
+
+
+def _common_start(texts: list[str]) -> str:
+    return os.path.commonprefix([min(texts), max(texts)]) if texts else ""  # noqa: RUF071  # texts, no paths
+
+
+def _ids(texts: list[str], tokenizer: Any, add_special_tokens: bool = False) -> list[list[int]]:
+    """Token ids of each text, by the Rust tokenizer itself.
+
+    The tokenizer's own call gives the same ids, and spends half as long again on masks and Python's copies of them.
+    """
+    if not tokenizer.is_fast:  # one that is written in Python
+        ids: list[list[int]] = tokenizer(texts, add_special_tokens=add_special_tokens)["input_ids"]
+        return ids
+    backend = tokenizer.backend_tokenizer
+    backend.no_truncation()
+    backend.no_padding()
+    return [encoding.ids for encoding in backend.encode_batch_fast(texts, add_special_tokens=add_special_tokens)]
+
+
+def truncate(samples: list[TokenSample], max_length: int) -> tuple[list[TokenSample], dict[str, int]]:
+    """Cuts completions at the maximum length and drops samples whose prompt leaves no room for one.
+
+    A cut completion loses its end token: the model must not learn to stop there.
+
+    Returns:
+        The samples that remain, and how many were cut and dropped.
+    """
+    kept = [
+        sample
+        if len(sample) <= max_length
+        else TokenSample(sample.id, sample.prompt, sample.completion[: max_length - len(sample.prompt)])
+        for sample in samples
+        if len(sample.prompt) < max_length
+    ]
+    cut = sum(len(sample) > max_length and len(sample.prompt) < max_length for sample in samples)
+    return kept, {"truncated": cut, "dropped": len(samples) - len(kept)}
+
+
+def _describe_tokens(samples: list[TokenSample], capacity: int) -> dict[str, Any]:
+    lengths = np.array([len(sample) for sample in samples])
+    facts: dict[str, Any] = {
+        "samples": len(samples),
+        "tokens": int(lengths.sum()),
+        "tokens_of_completions": int(sum(len(sample.completion) for sample in samples)),
+        "mean": round(float(lengths.mean()), 1),
+        **{f"p{q}": int(np.percentile(lengths, q, method="lower")) for q in (50, 95, 99)},
+        "longest": int(lengths.max()),
+    }
+    if lengths.max() <= capacity:
+        bins = len(pack(lengths.tolist(), capacity))
+        facts["packed_sequences"] = bins
+        facts["packing_fill"] = round(float(lengths.sum()) / (bins * capacity), 4)
+    return facts

@@ -1,0 +1,61 @@
+"""Token sets: samples as token ids, and the files that hold them. No torch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from codetune.base.errors import StudyError
+from codetune.base.files import atomic
+
+SCHEMA = pa.schema(
+    [("id", pa.int64()), ("prompt", pa.list_(pa.int32())), ("completion", pa.list_(pa.int32()))],
+)
+
+
+@dataclass(frozen=True)
+class TokenSample:
+    """One sample as token ids.
+
+    Attributes:
+        id: Number of the record in the data set.
+        prompt: Ids of all that stands before the completion, the begin token included.
+        completion: Ids of the completion with the end token, unless cut at the maximum length.
+    """
+
+    id: int
+    prompt: list[int]
+    completion: list[int]
+
+    def __len__(self) -> int:
+        """Number of tokens of prompt and completion."""
+        return len(self.prompt) + len(self.completion)
+
+
+def write_tokens(path: str | Path, samples: list[TokenSample]) -> None:
+    """Writes a token set as an Arrow stream, which `datasets` and pyarrow map into memory as it is."""
+    table = pa.table(
+        {
+            "id": [sample.id for sample in samples],
+            "prompt": [sample.prompt for sample in samples],
+            "completion": [sample.completion for sample in samples],
+        },
+        schema=SCHEMA,
+    )
+    with atomic(path) as temporary, pa.ipc.new_stream(temporary, SCHEMA) as stream:
+        stream.write_table(table)
+
+
+def read_tokens(path: str | Path) -> list[TokenSample]:
+    """Reads a token set.
+
+    Raises:
+        StudyError: The file is not one.
+    """
+    try:
+        with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as stream:
+            table = stream.read_all()
+    except pa.ArrowInvalid as error:
+        raise StudyError(f"{path}: not a token set ({error}). Delete it and run again.") from None
+    columns = (table[name].to_pylist() for name in ("id", "prompt", "completion"))
+    return [TokenSample(*row) for row in zip(*columns, strict=True)]

@@ -1,0 +1,230 @@
+"""A finished study as an RO-Crate: its results with the workflow that made them, described for machines.
+
+Follows RO-Crate 1.1, Workflow RO-Crate 1.0 and Workflow Run Crate 0.5 (w3id.org/ro/crate, .../workflowhub, .../wfrun).
+"""
+
+import mimetypes
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from codetune.base.files import atomic, read_json, sha256_of_file, write_json
+from codetune.report.provenance import versions
+
+Entity = dict[str, Any]
+
+
+CONTEXT = ["https://w3id.org/ro/crate/1.1/context", "https://w3id.org/ro/terms/workflow-run/context"]
+
+
+SPECIFICATION = "https://w3id.org/ro/crate/1.1"
+
+
+PROFILES = {
+    "https://w3id.org/ro/wfrun/process/0.5": "Process Run Crate",
+    "https://w3id.org/ro/wfrun/workflow/0.5": "Workflow Run Crate",
+    "https://w3id.org/workflowhub/workflow-ro-crate/1.0": "Workflow RO-Crate",
+}
+
+
+ENGINE = "https://w3id.org/workflowhub/workflow-ro-crate#snakemake"
+
+
+# What of the project makes up the workflow, and what of the results is described; token sets, checkpoints and logs
+# follow from the rest, or are large.
+PROJECT = ("Snakefile", "README.md", "CITATION.cff", "requirements.lock", "config", "envs", "profiles", "workflow")
+
+
+USED = "config-used.yaml"
+
+
+RESULTS = ("tables/*", "figures/*", "data/*/*", "report/**/*", "runs/*/*/*/*/*", "runs/*/*/*/*/adapter/*")
+
+
+FORMATS = {
+    ".jsonl": "application/jsonl",
+    ".md": "text/markdown",
+    ".yaml": "application/yaml",
+    ".tex": "application/x-tex",
+}
+
+
+def write_crate(project: str | Path, config: Entity, engine: str, copy: str | Path, target: str | Path) -> None:
+    """Copies the workflow beside the results and describes both.
+
+    Args:
+        project: The folder with the Snakefile.
+        config: The configuration as used.
+        engine: Snakemake's version.
+        copy: Folder to write the workflow to, within the results.
+        target: The ro-crate-metadata.json to write; its folder is that of the results.
+    """
+    root, copy = Path(target).parent, Path(copy)
+    with atomic(copy) as folder:
+        copy_workflow(Path(project), config, folder)
+    citation = yaml.safe_load((Path(project) / "CITATION.cff").read_text(encoding="utf-8"))
+    workflow = [_file(path, root) for path in sorted(copy.rglob("*")) if path.is_file()]
+    paths = sorted(
+        {path for pattern in RESULTS for path in root.glob(pattern) if path.is_file() and path.name[0] != "."}
+    )
+    results = [_file(path, root) for path in paths]
+    ended = datetime.fromtimestamp(max(path.stat().st_mtime for path in paths), UTC)
+    authors = [_author(number, entry) for number, entry in enumerate(citation["authors"], start=1)]
+    references = [_reference(number, entry) for number, entry in enumerate(citation["references"], start=1)]
+    packages = _packages(root)
+    sources = [*_datasets(config), *_checkpoints(root)]
+    main = next(entity for entity in workflow if entity["@id"] == f"{copy.name}/Snakefile")
+    main |= _main(citation, authors, packages)
+    used = next(entity for entity in workflow if entity["@id"] == f"{copy.name}/{USED}")
+    run = _run(main, [used, *sources], results, ended)
+    study = _root(citation, authors, references, main, run, [*workflow, *results], ended)
+    graph = [_descriptor(), study, run, *_profiles(), _engine(engine), *authors, *references, *sources, *packages]
+    write_json(target, {"@context": CONTEXT, "@graph": [*graph, *workflow, *results]})
+
+
+def _main(citation: Entity, authors: list[Entity], packages: list[Entity]) -> Entity:
+    """What makes the Snakefile more than a file."""
+    return {
+        "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow"],
+        "name": citation["title"],
+        "version": citation["version"],
+        "programmingLanguage": {"@id": ENGINE},
+        "author": _ids(authors),
+        "softwareRequirements": _ids(packages),
+    }
+
+
+def _run(main: Entity, inputs: list[Entity], results: list[Entity], ended: datetime) -> Entity:
+    return {
+        "@id": "#run",
+        "@type": "CreateAction",
+        "name": "The computation of the study",
+        "instrument": {"@id": main["@id"]},
+        "object": _ids(inputs),
+        "result": _ids(results),
+        "endTime": ended.isoformat(timespec="seconds"),
+    }
+
+
+def _root(
+    citation: Entity,
+    authors: list[Entity],
+    references: list[Entity],
+    main: Entity,
+    run: Entity,
+    files: list[Entity],
+    ended: datetime,
+) -> Entity:
+    """The results' folder. It has no licence of its own: those of data and checkpoints differ."""
+    return {
+        "@id": "./",
+        "@type": "Dataset",
+        "name": f"Results: {citation['title']}",
+        "description": f"{citation['abstract'].strip()} Its results, records and outputs, and the workflow itself.",
+        "datePublished": f"{ended:%Y-%m-%d}",
+        "conformsTo": [{"@id": profile} for profile in PROFILES],
+        "author": _ids(authors),
+        "citation": _ids(references),
+        "mainEntity": {"@id": main["@id"]},
+        "mentions": {"@id": run["@id"]},
+        "hasPart": _ids(files),
+    }
+
+
+def copy_workflow(project: Path, config: Entity, folder: Path) -> None:
+    """Copies all that a rerun needs, and the configuration as used."""
+    folder.mkdir()
+    for name in PROJECT:
+        source = project / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+        elif source.exists():
+            shutil.copy(source, folder / name)
+    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+    (folder / USED).write_text(text, encoding="utf-8")
+
+
+def _descriptor() -> Entity:
+    conforms = [SPECIFICATION, "https://w3id.org/workflowhub/workflow-ro-crate/1.0"]
+    return {
+        "@id": "ro-crate-metadata.json",
+        "@type": "CreativeWork",
+        "about": {"@id": "./"},
+        "conformsTo": [{"@id": address} for address in conforms],
+    }
+
+
+def _profiles() -> list[Entity]:
+    return [
+        {"@id": address, "@type": "CreativeWork", "name": name, "version": address.rpartition("/")[2]}
+        for address, name in PROFILES.items()
+    ]
+
+
+def _engine(version: str) -> Entity:
+    return {"@id": ENGINE, "@type": "ComputerLanguage", "name": "Snakemake", "version": version}
+
+
+def _file(path: Path, root: Path) -> Entity:
+    """A file with its size in bytes and its hash."""
+    form = FORMATS.get(path.suffix) or mimetypes.guess_type(path.name)[0]
+    return {
+        "@id": path.relative_to(root).as_posix(),
+        "@type": "File",
+        "name": path.name,
+        "contentSize": str(path.stat().st_size),
+        "sha256": sha256_of_file(path),
+        **({"encodingFormat": form} if form else {}),
+    }
+
+
+def _author(number: int, entry: Entity) -> Entity:
+    """An author as CITATION.cff names them: a person by their names, anyone else by one name."""
+    if "family-names" in entry:
+        name = f"{entry.get('given-names', '')} {entry['family-names']}".strip()
+        return {"@id": entry.get("orcid", f"#author-{number}"), "@type": "Person", "name": name}
+    return {"@id": f"#author-{number}", "@type": "Organization", "name": entry["name"]}
+
+
+def _reference(number: int, entry: Entity) -> Entity:
+    authors = ", ".join(_author(0, author)["name"] for author in entry["authors"])
+    return {"@id": f"#reference-{number}", "@type": "ScholarlyArticle", "name": entry["title"], "creditText": authors}
+
+
+def _datasets(config: Entity) -> Iterator[Entity]:
+    """The data sets as published; of a local file only the name is told."""
+    for name, entry in config["datasets"].items():
+        yield _source(f"#dataset-{name}", name, entry, entry.get("sha256"))
+
+
+def _checkpoints(root: Path) -> list[Entity]:
+    """The checkpoints, by the records of the runs."""
+    found: dict[str, Entity] = {}
+    for path in sorted(root.glob("runs/*/*/*/*/generation.json")):
+        model, entry = path.relative_to(root).parts[2], read_json(path)["checkpoint"]
+        found[model] = _source(f"#checkpoint-{model}", model, entry, entry["sha256"])
+    return list(found.values())
+
+
+def _source(identity: str, name: str, entry: Entity, sha256: str | None) -> Entity:
+    origin = entry["repo"] if "repo" in entry else Path(entry["path"]).name
+    optional = {"version": entry.get("revision"), "sha256": sha256, "creditText": entry.get("license")}
+    known = {key: value for key, value in optional.items() if value}
+    return {"@id": identity, "@type": "CreativeWork", "name": name, "alternateName": origin, **known}
+
+
+def _packages(root: Path) -> list[Entity]:
+    """The libraries that the runs were computed with."""
+    paths = [path for name in ("generation", "training") for path in sorted(root.glob(f"runs/*/*/*/*/{name}.json"))]
+    return [
+        {"@id": f"#package-{name}", "@type": "SoftwareApplication", "name": name, "softwareVersion": version}
+        for name, version in versions([read_json(path) for path in paths])
+    ]
+
+
+def _ids(entities: list[Entity]) -> list[Entity]:
+    return [{"@id": entity["@id"]} for entity in entities]

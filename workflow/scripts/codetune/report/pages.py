@@ -1,0 +1,46 @@
+"""Markdown documents of the study as HTML pages that hold all they need, since a report shows no Markdown."""
+
+import base64
+import hashlib
+import html
+import re
+from pathlib import Path
+
+from markdown_it import MarkdownIt
+
+from codetune.base.files import write_text
+
+
+def write_page(document: str, template: str, target: str) -> None:
+    """Writes a Markdown file as an HTML page.
+
+    Args:
+        document: The Markdown, of the kind that `to_html` knows.
+        template: The page without title and body.
+        target: The page to write.
+    """
+    text = Path(document).read_text(encoding="utf-8")
+    page = with_policy(Path(template).read_text(encoding="utf-8"))
+    title = html.escape(text.partition("\n")[0].removeprefix("# "))
+    write_text(target, page.replace("TITLE", title, 1).replace("\nBODY\n", f"\n{to_html(text)}\n", 1))
+
+
+def with_policy(template: str) -> str:
+    """A page that may run its own inline script and style, by their hashes, and load nothing."""
+    words = ["default-src 'none'", "base-uri 'none'", "form-action 'none'", "require-trusted-types-for 'script'"]
+    for tag in ("script", "style"):
+        for text in re.findall(rf"<{tag}>(.*?)</{tag}>", template, re.DOTALL):
+            digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+            words.append(f"{tag}-src 'sha256-{digest}'")
+    return template.replace("CONTENT-SECURITY-POLICY", "; ".join(words), 1)
+
+
+def to_html(markdown: str) -> str:
+    """HTML of the Markdown that this study writes: headings, paragraphs, lists, tables, code. All else stays text."""
+    parser = MarkdownIt("zero").enable(["heading", "list", "table", "fence", "backticks"])
+    tokens = parser.parse(markdown)
+    for token in tokens:
+        if "right" in str(token.attrs.pop("style", "")):  # a page's policy forbids styles of single elements
+            token.attrSet("class", "right")
+    html_of = str(parser.renderer.render(tokens, parser.options, {}))
+    return html_of.replace("<table>", '<div class="table"><table>').replace("</table>", "</table></div>")

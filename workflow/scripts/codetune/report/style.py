@@ -1,0 +1,110 @@
+"""How the figures look: readable in grey and at column width."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from codetune.base.files import Row, atomic
+
+# Okabe and Ito's colours, which stay apart for colour-blind readers; in grey, markers, fillings and line styles do.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+
+
+MARKERS = ("o", "s", "^", "D", "v", "P")
+
+
+LINES = ("-", "--", ":", "-.")
+
+
+STYLE: Any = {
+    "font.size": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 3.5,
+    "figure.constrained_layout.use": True,
+    "svg.hashsalt": "codetune",
+    "pdf.fonttype": 42,
+}
+
+
+RING: Row = {"marker": "o", "markersize": 8, "fillstyle": "none", "color": "#555555", "linestyle": ""}
+
+
+POINT: Row = {"markersize": 5.5, "linestyle": ""}
+
+
+def draw_line(axis: Axes, points: list[tuple[int, float]], look: Row) -> None:
+    """A curve with a dozen markers at most: more hide each other."""
+    steps, values = zip(*points, strict=True)
+    axis.plot(steps, values, markevery=max(1, len(points) // 12), clip_on=False, **look)
+
+
+def legend_entries(runs: list[Row], models: dict[str, Row]) -> dict[str, Row]:
+    """The look of each name; seeds share theirs."""
+    return dict(zip(names_of(runs, models), looks_of(runs, models), strict=True))
+
+
+def draw_legend(figure: Figure, entries: dict[str, Row]) -> None:
+    """The legend, below the panels, in as many columns as the page has room for."""
+    handles = [Line2D([], [], label=name, **look) for name, look in entries.items()]
+    spacing = {"fontsize": 7, "handlelength": 2.8, "columnspacing": 1.0}
+    for columns in (3, 2, 1):
+        legend = figure.legend(handles=handles, loc="outside lower center", ncols=columns, **spacing)
+        if legend.get_window_extent().width <= figure.bbox.width or columns == 1:
+            return
+        legend.remove()
+
+
+def names_of(runs: list[Row], models: dict[str, Row], *more: str) -> list[str]:
+    """The models' labels, with data set and method where they tell runs apart, and `more` keys that do."""
+    others = [key for key in ("dataset", "method", *more) if len({run[key] for run in runs}) > 1]
+    return [", ".join([models[run["model"]]["label"], *(str(run[key]) for key in others)]) for run in runs]
+
+
+def looks_of(runs: list[Row], models: dict[str, Row]) -> list[Row]:
+    """Colour and marker by family; filling and line style by the place within it, which is that of its sizes.
+
+    Runs that differ in nothing but the seed look the same.
+    """
+    families: dict[str, list[str]] = {}
+    looks = []
+    for run, name in zip(runs, names_of(runs, models), strict=True):
+        family = models[run["model"]]["family"]
+        members = families.setdefault(family, [])
+        if name not in members:
+            members.append(name)
+        position, place = list(families).index(family), members.index(name)
+        color = COLORS[position % len(COLORS)]
+        looks.append(
+            {
+                "color": color,
+                "marker": MARKERS[position % len(MARKERS)],
+                "markerfacecolor": "white" if place % 2 else color,
+                "linestyle": LINES[place % len(LINES)],
+            }
+        )
+    return looks
+
+
+def short_number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def save_figure(figure: Figure, outputs: Mapping[str, str]) -> None:
+    """Writes the figure in all forms, without dates, so that equal data give equal bytes."""
+    undated: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
+    for kind, path in outputs.items():
+        with atomic(Path(path)) as temporary:
+            figure.savefig(temporary, format=kind, dpi=300, metadata=undated[kind])
+    plt.close(figure)

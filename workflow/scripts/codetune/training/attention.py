@@ -1,0 +1,54 @@
+"""The choice of the attention kernel for packed samples."""
+
+from typing import Any
+
+import torch
+
+from codetune.base.errors import StudyError
+from codetune.models.attention import Packed, packed_kernels, register_packed_attention
+from codetune.models.device import device, evaluating
+from codetune.prompts.tokensets import TokenSample
+
+
+def choose_attention(model: Any, samples: list[TokenSample]) -> None:
+    """Gives a model the fastest attention for packed samples that is right for it on this device, as tried on it.
+
+    The logits of a sample must not change at all when its neighbour in the row does, and must be those that the
+    library's own attention gives the sample alone, up to the rounding of the compute type (relative errors below 0.02
+    in bf16).
+
+    Raises:
+        StudyError: None is right.
+    """
+    register_packed_attention()
+    middle = len(samples) // 2
+    first, second = sorted(samples, key=len)[middle - 1 : middle + 1]
+    other = TokenSample(first.id, first.prompt[::-1], first.completion[::-1])
+    with evaluating(model), torch.no_grad():
+        alone = model(input_ids=_ids_in_a_row([second]), use_cache=False).logits[0].float()
+        for name in packed_kernels(model.dtype, device()):
+            model.set_attn_implementation(name)
+            try:
+                logits, changed = (_logits_of_last(model, row) for row in ([first, second], [other, second]))
+            except RuntimeError as error:
+                print(f"attention {name}: cannot be had ({str(error).splitlines()[0]})", flush=True)
+                continue
+            leak, rounding = (((logits - x).norm() / x.norm()).item() for x in (changed, alone))
+            print(f"attention {name}: {leak:.1e} with another neighbour, {rounding:.1e} alone (relative)", flush=True)
+            if leak < 1e-4 and rounding < 0.05:
+                return
+    raise StudyError("no attention keeps the packed samples of this model apart: see the log")
+
+
+def _ids_in_a_row(samples: list[TokenSample]) -> torch.Tensor:
+    """The ids of some samples in a row; shape (1, tokens)."""
+    return torch.tensor([[token for s in samples for token in s.prompt + s.completion]], device=device())
+
+
+def _logits_of_last(model: Any, samples: list[TokenSample]) -> torch.Tensor:
+    """Logits of the last of some samples packed into one row, in their order; shape (tokens, vocabulary)."""
+    lengths = [len(sample) for sample in samples]
+    positions = torch.cat([torch.arange(length, device=device()) for length in lengths])[None]
+    packed = Packed(lengths, device())
+    logits = model(input_ids=_ids_in_a_row(samples), position_ids=positions, packed=packed, use_cache=False).logits[0]
+    return logits[-lengths[-1] :].float()
