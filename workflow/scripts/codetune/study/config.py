@@ -1,24 +1,28 @@
-"""The configuration: checked in one place, and turned into the table of runs that drives every rule."""
+"""From the configuration to the study: checked in one place, and turned into the nouns that drive every rule."""
 
-import json
-import math
+from collections.abc import Mapping
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 from codetune.base.errors import StudyError
+from codetune.base.plain import from_plain
+from codetune.study.dataset import Dataset, Split
+from codetune.study.decoding import Decoding
 from codetune.study.folders import check_folders, check_sources
-from codetune.study.mistakes import dotted_path, explain_mistake, unknown_name
-from codetune.study.runs import Run
+from codetune.study.method import Lora, Method, Quantization
+from codetune.study.mistakes import unknown_name
+from codetune.study.model import Memory, Model, Source
+from codetune.study.runs import NONE, Evaluation, Run
+from codetune.study.schema import check_schema
+from codetune.study.study import Study
 
-SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.json"
+Entry = dict[str, Any]
+SOURCE_KEYS = ("path", "repo", "revision")
+NEEDED_TO_TUNE = ("batch_size", "epochs", "micro_batch")
 
 
-TRAINING_KEYS = ("batch_size", "epochs", "micro_batch")
-
-
-def load_runs(config: dict[str, Any]) -> list[Run]:
-    """Checks the configuration and lists its runs, in the order of the config.
+def load_study(config: Entry) -> Study:
+    """Checks the configuration and makes the study of it, in the order of the config.
 
     Args:
         config: The merged configuration, as in config/config.yaml.
@@ -26,57 +30,89 @@ def load_runs(config: dict[str, Any]) -> list[Run]:
     Raises:
         StudyError: Something in the configuration is wrong; one line says what, where, and what is allowed.
     """
-    _check_schema(config)
+    check_schema(config)
     check_folders(config["results"], config["resources"])
     check_sources(config)
-    _check_labels(config["models"])
-    runs = []
+    _check_names(config)
+    methods = {name: _method(name, entry, config["methods"]) for name, entry in config["methods"].items()}
+    study = Study(
+        evaluations=_evaluations(config["runs"], methods),
+        models={name: _model(name, entry) for name, entry in config["models"].items()},
+        methods=methods,
+        datasets={name: _dataset(name, entry) for name, entry in config["datasets"].items()},
+        quantization=from_plain(config["quantization"], Quantization, "config: quantization"),
+        template=config["tokenization"]["template"],
+        training={**config["training"], "max_length": config["tokenization"]["max_length"]},
+        decoding=from_plain(config["generation"], Decoding, "config: generation"),
+    )
+    for run in study.training_runs:
+        _check_training(run, config["models"][run.model], study)
+    return study
+
+
+def _evaluations(entries: list[Entry], methods: Mapping[str, Method]) -> list[Evaluation]:
+    """Each run on its data set's test part; an untuned model is one run, whatever it is compared with."""
+    found = []
+    for entry in entries:
+        for dataset, model, method in product(entry["datasets"], entry["models"], entry["methods"]):
+            trains = methods[method].trains
+            # Nothing is random in an untuned model's greedy decoding: one seed stands for all.
+            seeds = entry["seeds"] if trains else [0]
+            found += [Evaluation(Run(dataset if trains else NONE, model, method, seed), dataset) for seed in seeds]
+    if len(set(found)) < len(found):
+        twice = next(evaluation for evaluation in found if found.count(evaluation) > 1)
+        name = f"{twice.test}, {twice.run.model}, {twice.run.method}, seed {twice.run.seed}"
+        raise StudyError(f"config: runs: {name} stands twice")
+    return found
+
+
+def _model(name: str, entry: Entry) -> Model:
+    memory = {key: entry[key] for key in ("micro_batch", "gradient_checkpointing") if key in entry}
+    return Model(
+        name=name,
+        label=entry["label"],
+        family=entry["family"],
+        source=_source(entry),
+        parameters=entry["parameters"],
+        template=entry.get("template"),
+        memory=Memory(**memory) if "micro_batch" in memory else None,
+        training={key: entry[key] for key in ("batch_size", "epochs") if key in entry} | entry.get("training", {}),
+    )
+
+
+def _method(name: str, entry: Entry, others: Mapping[str, Entry]) -> Method:
+    untuned = [other for other, its in others.items() if "lora" not in its]
+    if "lora" not in entry:
+        return Method(name, "untuned", None)
+    lora = from_plain(entry["lora"], Lora, f"config: methods.{name}.lora")
+    return Method(name, "peft", lora, entry.get("training", {}), entry.get("baselines", untuned))
+
+
+def _dataset(name: str, entry: Entry) -> Dataset:
+    split = from_plain(entry["split"], Split, f"config: datasets.{name}.split")
+    facts = {key: entry.get(key) for key in ("file", "records", "sha256", "license")}
+    return Dataset(name=name, source=_source(entry), split=split, **facts)
+
+
+def _source(entry: Entry) -> Source:
+    keys = ("path",) if "path" in entry else ("repo", "revision")
+    return Source(**{key: entry[key] for key in keys})
+
+
+def _check_names(config: Entry) -> None:
+    """Every name that is referred to is there, and no two things have one name."""
     for number, entry in enumerate(config["runs"]):
         for kind in ("datasets", "models", "methods"):
             for name in entry[kind]:
                 if name not in config[kind]:
                     raise unknown_name(f"runs[{number}].{kind}", name, config[kind])
-        for dataset, model, method in product(entry["datasets"], entry["models"], entry["methods"]):
-            tuned = "lora" in config["methods"][method]
-            # Nothing is random in an untuned model's greedy decoding: one seed stands for all.
-            seeds = entry["seeds"] if tuned else entry["seeds"][:1]
-            runs += [Run(dataset, model, method, seed, tuned) for seed in seeds]
-    if len(set(runs)) < len(runs):
-        twice = next(run for run in runs if runs.count(run) > 1)
-        name = f"{twice.dataset}, {twice.model}, {twice.method}, seed {twice.seed}"
-        raise StudyError(f"config: runs: {name} stands twice")
-    for model in dict.fromkeys(run.model for run in runs if run.tuned):
-        _check_training(model, config["models"][model])
-    return runs
-
-
-def _check_schema(config: dict[str, Any]) -> None:
-    import jsonschema
-
-    # JSON's 2.0 is an integer, and YAML's .nan and .inf are numbers; nothing can be counted or trained with them here.
-    types = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
-        {
-            "integer": lambda _, value: isinstance(value, int) and not isinstance(value, bool),
-            "number": lambda _, value: (
-                isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-            ),
-        }
-    )
-    validator = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
-        jsonschema.Draft202012Validator, type_checker=types
-    )
-    error = jsonschema.exceptions.best_match(validator(json.loads(SCHEMA.read_text())).iter_errors(config))
-    if error is None:
-        return
-    where = dotted_path(error.absolute_path)
-    if error.validator == "additionalProperties":
-        allowed = error.schema["properties"]
-        raise unknown_name(where, next(key for key in error.instance if key not in allowed), allowed)
-    where = where or "top level"
-    if error.validator == "required":
-        missing = next(key for key in error.validator_value if key not in error.instance)
-        raise StudyError(f"config: {where}: the key '{missing}' is missing")
-    raise StudyError(f"config: {where}: {explain_mistake(error)}")
+    for method, entry in config["methods"].items():
+        for name in entry.get("baselines", []):
+            if name not in config["methods"]:
+                raise unknown_name(f"methods.{method}.baselines", name, config["methods"])
+    if NONE in config["datasets"]:
+        raise StudyError(f"config: datasets: '{NONE}' stands for no training data; give the data set another name")
+    _check_labels(config["models"])
 
 
 def _check_labels(models: dict[str, Any]) -> None:
@@ -90,12 +126,14 @@ def _check_labels(models: dict[str, Any]) -> None:
             )
 
 
-def _check_training(name: str, model: dict[str, Any]) -> None:
-    for key in TRAINING_KEYS:
-        if key not in model:
-            raise StudyError(f"config: models.{name}: the key '{key}' is missing, and a run fine-tunes this model")
-    if model["batch_size"] % model["micro_batch"]:
+def _check_training(run: Run, entry: Entry, study: Study) -> None:
+    method = study.methods[run.method]
+    for key in NEEDED_TO_TUNE:
+        if key not in {**entry, **study.models[run.model].training, **method.training}:
+            raise StudyError(f"config: models.{run.model}: the key '{key}' is missing, and a run fine-tunes this model")
+    plan = study.for_training(run)
+    if plan.settings.batch_size % plan.memory.micro_batch:
         raise StudyError(
-            f"config: models.{name}: batch_size {model['batch_size']} is not a multiple of micro_batch "
-            f"{model['micro_batch']}"
+            f"config: models.{run.model}: batch_size {plan.settings.batch_size} is not a multiple of micro_batch "
+            f"{plan.memory.micro_batch}"
         )

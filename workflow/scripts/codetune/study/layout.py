@@ -1,0 +1,59 @@
+"""Where files lie: the only module that knows. Rules, checks and the crate ask it.
+
+Each constant is a path within the folder of results, or of resources, with wildcards in braces.
+"""
+
+from codetune.study.runs import Evaluation, Run
+
+# Resources: what is downloaded.
+RECORDS = "data/{dataset}.jsonl"
+TOKENIZER = "tokenizers/{model}"
+CHECKPOINT = "models/{model}"
+
+# A data set.
+TRAIN = "data/{dataset}/train.jsonl"
+VALIDATION = "data/{dataset}/validation.jsonl"
+TEST = "data/{test}/test.jsonl"
+SPLIT = "data/{dataset}/split.json"
+CARD = "data/{dataset}/card.json"
+CARD_TEXT = "data/{dataset}/card.md"
+
+# The same as token ids. The prompts' last two levels are those of the examples in them: none so far.
+TOKENS = "tokens/{dataset}/{model}/{template}"
+TRAIN_TOKENS = f"{TOKENS}/train.arrow"
+VALIDATION_TOKENS = f"{TOKENS}/validation.arrow"
+TOKEN_STATS = f"{TOKENS}/stats.json"
+PROMPTS = "prompts/{test}/{model}/{template}/none/seed0/prompts.arrow"
+PROMPT_STATS = "prompts/{test}/{model}/{template}/none/seed0/stats.json"
+
+# A run, and its evaluation on a test set.
+RUN = "{data}/{model}/{method}/seed{seed}"
+TUNED = f"runs/{RUN}/tuned"
+CHECKPOINTS = f"runs/{RUN}/checkpoints"
+TRAINING_LOG = f"runs/{RUN}/training_log.jsonl"
+TRAINING = f"runs/{RUN}/training.json"
+CURVE_PREDICTIONS = f"runs/{RUN}/curve/predictions.jsonl"
+CURVE = f"runs/{RUN}/curve.json"
+RECORD = f"runs/{RUN}/record.json"
+PUBLISHED = f"runs/{RUN}/published"
+UNFINISHED = f"runs/{RUN}/unfinished/{{stage}}"
+EVALUATION = f"{RUN}/tests/{{test}}"
+PREDICTIONS = f"runs/{EVALUATION}/predictions.jsonl"
+GENERATION = f"runs/{EVALUATION}/generation.json"
+SCORES = f"runs/{EVALUATION}/scores.jsonl"
+SUMMARY = f"runs/{EVALUATION}/summary.json"
+
+# The study.
+COMPARISONS = "comparisons/{test}.json"
+TABLE = "tables/{table}"
+FIGURE = "figures/{figure}"
+BROWSER = "report/samples/{test}.html"
+PROVENANCE = "report/provenance.md"
+PAGE = "report/pages/{page}.html"
+
+
+def fill(pattern: str, what: Run | Evaluation) -> str:
+    """A path with the wildcards of a run or an evaluation filled in."""
+    run = what.run if isinstance(what, Evaluation) else what
+    test = {"test": what.test} if isinstance(what, Evaluation) else {}
+    return pattern.format(**vars(run), dataset=run.data, **test)
