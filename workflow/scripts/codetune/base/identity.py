@@ -1,18 +1,40 @@
 """Hashes that tell whether two jobs start from the same files."""
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from codetune.base.files import read_json, sha256_of_file
 
 
-def checkpoint_identity(folder: str | Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class CheckpointIdentity:
+    """A checkpoint as it was used.
+
+    Attributes:
+        sha256: One hash over the hashes of its files.
+        path: The local folder that it came from, if any.
+        repo: The repository of the hub that it came from, if any.
+        revision: Its commit there.
+    """
+
+    sha256: str
+    path: str | None = None
+    repo: str | None = None
+    revision: str | None = None
+
+    @property
+    def origin(self) -> str:
+        """The repository, or else the folder."""
+        return self.repo or self.path or "unknown"
+
+
+def checkpoint_identity(folder: str | Path) -> CheckpointIdentity:
     """Where a checkpoint came from, and one hash over the hashes of its files."""
     manifest = read_json(Path(folder) / "manifest.json")
     files = manifest.pop("files")
     lines = "".join(f"{name} {files[name]['sha256']}\n" for name in sorted(files))
-    return {**manifest, "sha256": hashlib.sha256(lines.encode()).hexdigest()}
+    return CheckpointIdentity(hashlib.sha256(lines.encode()).hexdigest(), **manifest)
 
 
 def file_hashes(**paths: str | Path) -> dict[str, str]:

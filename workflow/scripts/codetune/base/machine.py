@@ -5,14 +5,43 @@ import os
 import platform
 import resource
 import sys
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 PACKAGES = ("torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "datasets", "tokenizers", "numpy")
 
 
-def environment() -> dict[str, Any]:
+@dataclass(frozen=True)
+class Environment:
+    """Versions and machine.
+
+    Attributes:
+        python: Version of Python.
+        packages: Versions of the libraries that compute.
+        platform: Operating system.
+        processor: Name of the processor.
+        cores: Number of its cores.
+        gpus: Names of the GPUs that the job had.
+    """
+
+    python: str
+    packages: dict[str, str]
+    platform: str
+    processor: str
+    cores: int | None
+    gpus: list[str]
+
+
+@dataclass(frozen=True)
+class PeakMemory:
+    """The most memory that was in use: `of` a GPU or of the process, in bytes."""
+
+    of: str
+    bytes: int
+
+
+def environment() -> Environment:
     """Versions of Python and the libraries, and the machine."""
     versions = {}
     for package in PACKAGES:
@@ -20,22 +49,22 @@ def environment() -> dict[str, Any]:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return {
-        "python": platform.python_version(),
-        "packages": versions,
-        "platform": platform.platform(),
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "gpus": _gpu_names(),
-    }
+    return Environment(
+        python=platform.python_version(),
+        packages=versions,
+        platform=platform.platform(),
+        processor=_processor(),
+        cores=os.cpu_count(),
+        gpus=_gpu_names(),
+    )
 
 
-def peak_memory() -> dict[str, Any]:
+def peak_memory() -> PeakMemory:
     """The most memory that was in use: the GPU's where there is one, else the process's resident memory."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
-        return {"of": "GPU", "bytes": torch.cuda.max_memory_reserved()}
-    return {"of": "process", "bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
+        return PeakMemory("GPU", torch.cuda.max_memory_reserved())
+    return PeakMemory("process", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
 
 def gpu_joules() -> float | None:
