@@ -8,15 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from codetune.base.plain import from_plain, to_plain
 from codetune.papers.claims import audit
 from codetune.papers.declared import read_paper
-from codetune.papers.evidence import read_study
+from codetune.papers.evidence import Files, gather_evidence, paths_of
 from codetune.papers.levels import nf4_levels, uniform_levels
 from codetune.papers.printed import parse_printed, rounds_to
 from codetune.papers.steps import implied_sequences
-from codetune.papers.verdicts import AGREES, DISAGREES, NOT_CHECKABLE, NOT_STATED, verdict
-from codetune.report.audit import write_audit
+from codetune.papers.verdicts import AGREES, DISAGREES, NOT_CHECKABLE, NOT_STATED, common_path, verdict
+from codetune.report.audit import write, write_audit
+from codetune.study.model import Source
+from codetune.study.record import read_records
 from conftest import ROOT
+from fake_records import fake_record, write_fake
 from test_architectures import PUBLISHED, REAL_CONFIGS
 
 PAPER = read_paper(ROOT / "config/paper.yaml")
@@ -31,7 +35,7 @@ VOCABULARY = {"Llama": 128256, "Gemma": 256000, "Qwen2.": 151936}
 DATASETS = {"codealpaca-20k": {"repo": "sahil2801/CodeAlpaca-20k"}}
 
 
-def write(path, value):
+def write_value(path, value):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value))
     return str(path)
@@ -42,52 +46,54 @@ def config_of(name):
     return PUBLISHED[name][0] | {"vocab_size": vocabulary, "max_position_embeddings": 32768}
 
 
-def make_files(folder, runs, scores, sequences=2400, samples=17014, records=20022):
-    """The files of a study in small, with the real shapes and whatever scores."""
-    files = {kind: [] for kind in ("configs", "stats", "cards", "summaries", "generations", "trainings")}
-    for run in runs:
-        model = run["model"]
-        place = folder / "runs" / model / run["method"] / f"seed{run['seed']}"
-        config = folder / "tokenizers" / model / "config.json"
-        files["configs"].append(str(Path(write(config, config_of(NAMES.get(model, "Qwen2.5-3B")))).parent))
-        train = {"samples": samples, "packed_sequences": sequences, "tokens": sequences * 1000}
-        stats = {"parts": {"train": train}, "max_length": 1000, "template": "paper"}
-        files["stats"].append(write(folder / "tokens" / model / "stats.json", stats))
-        shares = {"train": 0.85, "validation": 0.05, "test": 0.1}
-        card = {"records": records, "split": {"shares": shares}, "parts": {"test": {"samples": 2002}}}
-        files["cards"].append(write(folder / "data" / "card.json", card))
-        files["summaries"].append(write(place / "summary.json", {"scores": {"rouge_l": scores[model, run["method"]]}}))
-        quantization = {"type": "nf4", "compute_dtype": "bfloat16"}
-        generation = {"settings": {"max_new_tokens": 512}, "quantization": quantization, "checkpoint": {"repo": model}}
-        files["generations"].append(write(place / "generation.json", generation))
-        if run["tuned"]:
-            files["trainings"].append(write(place / "training.json", {"result": {"steps": 950}}))
-    return files
+def make_evidence(folder, records, datasets=DATASETS, paper=PAPER, sequences=2400, samples=17014, published=20022):
+    """The evidence of a study in small: real shapes, token counts and a card beside its records."""
+    models = list(dict.fromkeys(record.run.model for record in records))
+    trained = list(dict.fromkeys(record.run.model for record in records if record.run.trains))
+    train = {"samples": samples, "packed_sequences": sequences, "tokens": sequences * 900}
+    stats = {"parts": {"train": train, "validation": {"tokens": 0}}, "max_length": 1000, "template": "paper"}
+    split = {"shares": {"train": 0.85, "validation": 0.05, "test": 0.1}}
+    card = {"records": published, "split": split, "parts": {"test": {"samples": 2002}}}
+    files = Files(
+        configs={
+            model: write_value(folder / "tokenizers" / model / "config.json", config_of(NAMES.get(model, "Qwen2.5-3B")))
+            for model in models
+        },
+        tokens={("codealpaca-20k", m): write_value(folder / "tokens" / m / "paper/stats.json", stats) for m in trained},
+        prompts={
+            ("codealpaca-20k", m): write_value(
+                folder / "prompts" / m / "paper/none/stats.json", {"tokens": sequences * 100}
+            )
+            for m in models
+        },
+        cards={"codealpaca-20k": write_value(folder / "data" / "card.json", card)},
+    )
+    sources = {name: from_plain(entry, Source, name) for name, entry in datasets.items()}
+    return gather_evidence(read_records(write_fake(record, folder) for record in records), files, sources, paper)
 
 
 def paper_scores():
     return {(row["model"], row["method"]): row["rouge_l"] for row in PAPER["table2"] if "model" in row}
 
 
-def entries(genuine=True):
-    return {
-        key: {"label": model["name"], "repo": model["repo"]} | ({} if genuine else {"path": "checkpoints/some"})
-        for key, model in PAPER["models"].items()
-    }
+def a_record(model, method, score, genuine=True, seed=0):
+    """A record of one of the paper's models on the paper's data, trained for 950 steps."""
+    declared = PAPER["models"].get(model, {"name": "Mine", "repo": "my/model"})
+    source = Source(repo=declared["repo"]) if genuine else Source(path="checkpoints/some")
+    record = fake_record(model, method, "codealpaca-20k", seed, scores={"rouge_l": score})
+    training = record.training and replace(record.training, result=replace(record.training.result, steps=950))
+    return replace(record, model=replace(record.model, label=declared["name"], source=source), training=training)
 
 
-def a_study(folder, scores=None, genuine=True, datasets=DATASETS, paper=PAPER, **counts):
+def a_study(folder, scores=None, genuine=True, **changes):
     scores = scores or paper_scores()
-    runs = [
-        {"dataset": "codealpaca-20k", "model": model, "method": method, "seed": 0, "tuned": method == "qlora"}
-        for model, method in scores
-    ]
-    return read_study(runs, entries(genuine), datasets, make_files(folder, runs, scores, **counts), paper)
+    records = [a_record(model, method, score, genuine) for (model, method), score in scores.items()]
+    return make_evidence(folder, records, **changes)
 
 
-def verdicts(study, subject=None):
+def verdicts(evidence, subject=None):
     """Verdict by (claim, where the paper says it)."""
-    table = audit(study)
+    table = audit(evidence)
     rows = table if subject is None else table[table["subject"] == subject]
     return {(row["claim"], row["place"].partition(";")[0]): row["verdict"] for _, row in rows.iterrows()}
 
@@ -166,7 +172,8 @@ def test_the_real_tokenizers_do_not_pack_into_table_1_s_steps(real, tmp_path):
         train = {"samples": len(samples), "tokens": total, "packed_sequences": -(-total // 1024)}
         for key in keys:
             stats = {"parts": {"train": train}, "max_length": 1024, "template": "paper"}
-            Path(study.models[key].stats).write_text(json.dumps(stats))
+            write_value(Path(study.models[key].tokens), stats)
+            write_value(Path(study.models[key].prompts), {"tokens": 0})
     found = verdicts(study, "Training steps")
     for name in ("Llama-3.2-1B", "Llama-3.2-3B", "Qwen2.5-1.5B", "Qwen2.5-3B"):
         assert found[f"Steps of {name}, samples packed", "Table 1"] == DISAGREES
@@ -209,7 +216,7 @@ def test_one_number_of_sequences_fits_table_1_only_in_whole_batches():
     ("records", "expected", "shown"), [(20022, AGREES, "20,022 / 8 = 2,502"), (19900, DISAGREES, "none")]
 )
 def test_a_multiple_of_the_batch_size_in_both_directions(tmp_path, records, expected, shown):
-    table = audit(a_study(tmp_path, records=records))
+    table = audit(a_study(tmp_path, published=records))
     (row,) = [row for _, row in table.iterrows() if "whole number k" in row["claim"]]
     assert row["verdict"] == expected
     assert row["computed"].startswith(shown)
@@ -338,9 +345,7 @@ def test_claims_about_all_models_need_all_of_them(tmp_path):
 
 
 def test_a_study_without_the_paper_s_models_still_checks_the_paper_against_itself(tmp_path):
-    runs = [{"dataset": "mine", "model": "mine", "method": "base", "seed": 0, "tuned": False}]
-    files = make_files(tmp_path, runs, {("mine", "base"): 0.3})
-    study = read_study(runs, {"mine": {"label": "Mine"}}, {"mine": {}}, files, PAPER)
+    study = make_evidence(tmp_path, [fake_record("mine", "base", test="mine")], datasets={"mine": {}})
     table = audit(study)
     assert set(table["files"]) == {"config/paper.yaml"}
     assert verdicts(study)["Gain of Qwen2.5-3B over its untuned self", "abstract"] == DISAGREES
@@ -350,16 +355,68 @@ def test_a_study_without_the_paper_s_models_still_checks_the_paper_against_itsel
 
 
 def test_scores_are_means_over_the_seeds_and_name_all_their_files(tmp_path):
-    runs = [
-        {"dataset": "codealpaca-20k", "model": "gemma-2-2b", "method": "qlora", "seed": seed, "tuned": True}
-        for seed in (0, 1, 2)
-    ]
-    files = make_files(tmp_path, runs, {("gemma-2-2b", "qlora"): 0.3})
-    write(Path(files["summaries"][0]), {"scores": {"rouge_l": 0.6}})
-    table = audit(read_study(runs, entries(), DATASETS, files, PAPER))
+    records = [a_record("gemma-2-2b", "qlora", score, seed=seed) for seed, score in enumerate((0.6, 0.3, 0.3))]
+    table = audit(make_evidence(tmp_path, records))
     (row,) = [row for _, row in table.iterrows() if row["claim"] == "ROUGE-L of Gemma-2-2B, fine-tuned"]
     assert row["computed"] == "0.4000"
-    assert row["files"] == f"{tmp_path}/runs/gemma-2-2b/qlora/*/summary.json"
+    assert row["how"] == "mean over the test samples and 3 seed(s)"
+    assert row["files"] == f"{tmp_path}/runs/codealpaca-20k/gemma-2-2b/qlora/*/record.json"
+
+
+def test_a_run_on_other_data_or_another_test_set_is_no_evidence(tmp_path):
+    record = a_record("gemma-2-2b", "qlora", 0.49)
+    elsewhere = replace(record, run=replace(record.run, data="another"))
+    untested = replace(record, run=replace(record.run, seed=1), tests={"another": record.tests["codealpaca-20k"]})
+    assert make_evidence(tmp_path, [elsewhere, untested]).models == {}
+    (model,) = make_evidence(tmp_path, [elsewhere, untested, record]).models.values()
+    assert model.runs_of("qlora") == [replace(record, folder=model.runs_of("qlora")[0].folder)]
+
+
+def test_a_model_that_is_not_trained_here_has_no_rows_on_steps(tmp_path):
+    table = audit(make_evidence(tmp_path, [a_record("gemma-2-2b", "base", 0.46)]))
+    steps = [claim for claim in table["claim"] if claim.startswith(("Steps of", "That number is what packing"))]
+    assert steps == []
+    assert "Length and packing of training sequences" not in set(table["claim"])
+    assert "Parameters of Gemma-2-2B" in set(table["claim"])
+
+
+@pytest.mark.parametrize(
+    ("paths", "one"),
+    [
+        (["a/b.json", "a/b.json"], "a/b.json"),
+        (["a/x/b.json", "a/y/b.json"], "a/x/b.json, a/y/b.json"),
+        (["a/x/b.json", "a/y/b.json", "a/z/b.json"], "a/*/b.json"),
+        (["a/x/b.json", "a/y/b.json", "c/x/y/b.json", "c/z/y/b.json"], "a/*/b.json, c/*/y/b.json"),
+    ],
+)
+def test_many_paths_become_one_with_stars(paths, one):
+    assert common_path(paths) == one
+
+
+def test_the_audit_of_a_study_s_files_is_the_audit_of_its_evidence(tmp_path):
+    evidence = a_study(tmp_path)
+    models, name = evidence.models, "codealpaca-20k"
+    trained = [key for key, model in models.items() if model.tokens]
+    inputs = {
+        "records": paths_of(r for model in models.values() for method in model.records for r in model.records[method]),
+        "configs": [str(Path(model.config).parent) for model in models.values()],
+        "stats": [models[key].tokens for key in trained],
+        "prompt_stats": [model.prompts for model in models.values()],
+        "cards": [evidence.card],
+        "paper": str(ROOT / "config/paper.yaml"),
+    }
+    params = {
+        "models": list(models),
+        "tokens": [{"dataset": name, "model": key} for key in trained],
+        "prompts": [{"test": name, "model": key} for key in models],
+        "datasets": {name: to_plain(Source(**DATASETS[name]))},
+    }
+    targets = {kind: str(tmp_path / f"audit.{kind}") for kind in ("csv", "md", "tex")}
+    write(inputs, params, targets)
+    with open(targets["csv"]) as stream:
+        found = [(row["claim"], row["verdict"], row["files"]) for row in csv.DictReader(stream)]
+    table = audit(evidence)
+    assert found == list(zip(table["claim"], table["verdict"], table["files"], strict=True))
 
 
 def test_the_audit_is_written_in_three_forms(tmp_path):
