@@ -7,20 +7,22 @@ import numpy as np
 
 from codetune.base.errors import StudyError
 from codetune.base.files import read_json, read_jsonl, write_json, write_jsonl
+from codetune.base.plain import from_plain, to_plain
 from codetune.data.languages import guess_language
 from codetune.data.samples import Sample, read_samples
 from codetune.evaluation.bootstrap import Array
 from codetune.evaluation.registry import metrics
+from codetune.study.facts import ScoredPart, SplitFacts, Summary
 
 LENGTHS = (("up to 50", 50), ("51 to 150", 150), ("151 to 400", 400), ("over 400", None))  # characters of the reference
 
 
-def score_predictions(references: str, card: str, predictions: str, scores: str, summary: str) -> None:
+def score_predictions(references: str, split: str, predictions: str, scores: str, summary: str) -> None:
     """Scores each prediction against its reference by every metric; writes one row a sample and a summary.
 
     Args:
         references: The samples, JSON lines.
-        card: The data card, which names the test samples with a near-duplicate in another part.
+        split: The facts of the split, which name the test samples with a near-duplicate in another part.
         predictions: The predictions, JSON lines.
         scores: JSON lines to write: id, language, length of the reference, each metric's score of the sample alone
             (null where it does not apply), and `statistics`, from which scores of sets of samples follow.
@@ -36,24 +38,22 @@ def score_predictions(references: str, card: str, predictions: str, scores: str,
         raise StudyError(f"{predictions}: not the samples of {references}. Delete the predictions and run again.")
     scored = _score_each(list(samples.values()), [row["text"] for row in rows])
     write_jsonl(scores, scored)
-    leaked = set(read_json(card)["near_duplicates"]["leaked"])
+    leaked = set(from_plain(read_json(split), SplitFacts, split).near_duplicates.leaked)
     clean = [row for row in scored if row["id"] not in leaked]
     written = sum(len(row["text"]) for row in rows)
-    write_json(
-        summary,
-        {
-            "samples": len(rows),
-            "scores": scores_of(scored),
-            "signatures": {name: metric.signature for name, metric in metrics().items()},
-            "truncated": sum(row["truncated"] for row in rows) / len(rows),
-            "empty": sum(not row["text"] for row in rows) / len(rows),
-            "length_ratio": written / sum(len(sample.output) for sample in samples.values()),
-            "leaked": len(scored) - len(clean),
-            "scores_without_leaked": scores_of(clean) if clean else None,
-            "by_language": _breakdown(scored, (row["language"] for row in scored)),
-            "by_length": _breakdown(scored, (length_class(row["length"]) for row in scored)),
-        },
+    found = Summary(
+        samples=len(rows),
+        scores=scores_of(scored),
+        signatures={name: metric.signature for name, metric in metrics().items()},
+        truncated=sum(row["truncated"] for row in rows) / len(rows),
+        empty=sum(not row["text"] for row in rows) / len(rows),
+        length_ratio=written / sum(len(sample.output) for sample in samples.values()),
+        leaked=len(scored) - len(clean),
+        scores_without_leaked=scores_of(clean) if clean else None,
+        by_language=_breakdown(scored, (row["language"] for row in scored)),
+        by_length=_breakdown(scored, (length_class(row["length"]) for row in scored)),
     )
+    write_json(summary, to_plain(found))
 
 
 def _score_each(samples: list[Sample], texts: list[str]) -> list[dict[str, Any]]:
@@ -94,12 +94,12 @@ def length_class(length: int) -> str:
     return next(name for name, highest in LENGTHS if highest is None or length <= highest)
 
 
-def _breakdown(scored: list[dict[str, Any]], keys: Iterable[str]) -> dict[str, Any]:
+def _breakdown(scored: list[dict[str, Any]], keys: Iterable[str]) -> dict[str, ScoredPart]:
     groups: dict[str, list[dict[str, Any]]] = {}
     for row, key in zip(scored, keys, strict=True):
         groups.setdefault(key, []).append(row)
     order = sorted(groups, key=lambda key: (-len(groups[key]), key))
-    return {key: {"samples": len(groups[key]), "scores": scores_of(groups[key])} for key in order}
+    return {key: ScoredPart(len(groups[key]), scores_of(groups[key])) for key in order}
 
 
 def _score_or_none(value: float) -> float | None:
