@@ -53,7 +53,7 @@ def make_evidence(folder, records, datasets=DATASETS, paper=PAPER, sequences=240
     train = {"samples": samples, "packed_sequences": sequences, "tokens": sequences * 900}
     stats = {"parts": {"train": train, "validation": {"tokens": 0}}, "max_length": 1000, "template": "paper"}
     split = {"shares": {"train": 0.85, "validation": 0.05, "test": 0.1}}
-    card = {"records": published, "split": split, "parts": {"test": {"samples": 2002}}}
+    card = {"dataset": "codealpaca-20k", "records": published, "split": split, "parts": {"test": {"samples": 2002}}}
     files = Files(
         configs={
             model: write_value(folder / "tokenizers" / model / "config.json", config_of(NAMES.get(model, "Qwen2.5-3B")))
@@ -409,7 +409,7 @@ def test_the_audit_of_a_study_s_files_is_the_audit_of_its_evidence(tmp_path):
         "models": list(models),
         "tokens": [{"dataset": name, "model": key} for key in trained],
         "prompts": [{"test": name, "model": key} for key in models],
-        "datasets": {name: to_plain(Source(**DATASETS[name]))},
+        "datasets": {"unused": to_plain(Source(path="x")), name: to_plain(Source(**DATASETS[name]))},
     }
     targets = {kind: str(tmp_path / f"audit.{kind}") for kind in ("csv", "md", "tex")}
     write(inputs, params, targets)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from codetune.base.files import atomic, write_text
+from codetune.base.files import atomic, read_json, write_text
 from codetune.base.plain import from_plain
 from codetune.papers.claims import audit
 from codetune.papers.declared import read_paper
@@ -23,10 +23,9 @@ def write(inputs: Mapping[str, Any], params: Mapping[str, Any], outputs: Mapping
         inputs: `records` of all runs; `configs`, the folders with each model's config.json; `stats`, the statistics
             of training tokens; `prompt_stats`, those of test prompts; `cards`, the data cards; `paper`.
         params: What the lists are of: `models`, `tokens` (data set and model), `prompts` (test set and model); and
-            `datasets`, the source of each data set, in the order of the cards.
+            `datasets`, the source of each data set by name.
         outputs: The files to write: `csv`, `md` and `tex`.
     """
-    sources = params["datasets"]
     files = Files(
         configs={
             model: str(Path(folder) / "config.json")
@@ -40,9 +39,11 @@ def write(inputs: Mapping[str, Any], params: Mapping[str, Any], outputs: Mapping
             (entry["test"], entry["model"]): path
             for entry, path in zip(params["prompts"], inputs["prompt_stats"], strict=True)
         },
-        cards=dict(zip(sources, inputs["cards"], strict=True)),
+        cards={read_json(path)["dataset"]: path for path in inputs["cards"]},
     )
-    datasets = {name: from_plain(source, Source, f"params: datasets.{name}") for name, source in sources.items()}
+    datasets = {
+        name: from_plain(plain, Source, f"params: datasets.{name}") for name, plain in params["datasets"].items()
+    }
     evidence = gather_evidence(read_records(inputs["records"]), files, datasets, read_paper(inputs["paper"]))
     write_audit(audit(evidence), evidence, outputs)
 
