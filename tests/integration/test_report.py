@@ -107,7 +107,7 @@ def test_scores_have_the_scale_of_their_metric_and_a_dash_where_it_does_not_appl
     about = "return [...document.querySelectorAll('article .of-sample .score')].map(one => one.textContent)"
     assert chromium.run(about) == ["Python · score 56.8 · gain +16.8", "Python · score 12.0"]
     titles = "return [...document.querySelectorAll('article:last-child h3 .score')].map(one => one.textContent)"
-    assert chromium.run(titles) == ["–", "12.0"]
+    assert chromium.run(titles) == ["\u2013", "12.0"]
     assert chromium.problems() == []
 
 
