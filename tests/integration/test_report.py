@@ -219,7 +219,9 @@ def test_the_study_can_be_described_as_an_ro_crate(reported):
     assert done.returncode == 0, done.stdout + done.stderr
     graph = json.loads((project / "results/ro-crate-metadata.json").read_text())["@graph"]
     described = {entity["@id"] for entity in graph}
-    predictions = {str(path.relative_to(project / "results")) for path in project.glob("results/runs/*/*/*/*/*.jsonl")}
-    assert len(predictions) == 2 * 6 + 2  # and the logs of two trainings
+    predictions = {
+        str(path.relative_to(project / "results")) for path in project.glob("results/runs/*/*/*/*/tests/*/*.jsonl")
+    }
+    assert len(predictions) == 2 * 6  # and the scores
     assert predictions | {"tables/table1.md", "figures/figure2.pdf", "workflow/Snakefile"} <= described
     assert all((project / "results" / name).exists() for name in described if not name.startswith(("#", "http")))
