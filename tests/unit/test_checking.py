@@ -13,6 +13,7 @@ from codetune.base.errors import StudyError
 from codetune.base.files import read_jsonl, write_json, write_jsonl
 from codetune.base.plain import to_plain
 from codetune.data.predictions import Candidate, Prediction, write_predictions
+from codetune.evaluation.registry import metrics
 from codetune.evaluation.score import score_predictions
 from codetune.evaluation.significance import measure_significance
 from codetune.report.checking import check_results
@@ -105,8 +106,9 @@ def path_of(results, model, method, name, seed=0):
 def test_an_untouched_study_passes(results, config):
     findings = check_results(results, config)
     assert findings.problems == []
-    in_table = 2 * 3 + 2 * 8  # score and interval; of tuned models the deviation, and gain, interval and p-value, too
-    assert findings.compared > 6 * 8 + in_table  # the records' scores by every metric but CodeBLEU's, at least
+    in_records, in_table = 6, 2 * 3 + 2 * 8  # of tuned models the deviation, gain, its interval and p-value, too
+    in_comparisons = in_table + 2  # and the uncorrected p-value
+    assert findings.compared == len(metrics()) * (in_records + in_comparisons) + in_table
 
 
 @pytest.mark.parametrize("method", ["base", "qlora"])

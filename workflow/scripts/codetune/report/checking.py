@@ -26,7 +26,8 @@ from codetune.study.study import Study
 TOLERANCE = 1e-12  # a CSV holds every digit; sums may be taken in another order elsewhere
 
 Numbers = Mapping[str, float | None]
-Table = dict[tuple[str, ...], dict[str, str]]  # rows by data, test, label, method and metric
+Key = tuple[str, ...]  # data, test, label, method and metric of a row of Table 2
+Table = dict[Key, dict[str, str]]
 
 
 @dataclass
@@ -64,7 +65,7 @@ def check_results(results: Path, config: dict[str, Any]) -> Findings:
     study, metric = load_study(config), config["evaluation"]["metric"]
     path = results / f"{TABLE.format(table='table2')}.csv"
     table = _read_table2(path)
-    findings, expected = Findings(), set()
+    findings, expected = Findings(), set[Key]()
     with tempfile.TemporaryDirectory() as folder:
         for test in study.tests:
             said = read_comparisons(_present(results / COMPARISONS.format(test=test)))
@@ -136,11 +137,9 @@ def _read_table2(path: Path) -> Table:
     return {tuple(row[name] for name in ("data", "test", "model", "method", "metric")): row for row in rows}
 
 
-def _check_rows(
-    table: Table, found: Comparisons, metric: str, study: Study, findings: Findings
-) -> set[tuple[str, ...]]:
+def _check_rows(table: Table, found: Comparisons, metric: str, study: Study, findings: Findings) -> set[Key]:
     """Compares the rows of one test set; gives the keys of all rows that it has to have."""
-    expected = set()
+    expected = set[Key]()
     for score in found.scores:
         if score.metric != metric:
             continue
