@@ -6,7 +6,7 @@ from pathlib import Path
 from codetune.base.files import write_jsonl
 from codetune.data.predictions import Candidate, Prediction, write_predictions
 from codetune.report.browser import BrowserInputs
-from fake_records import fake_record, write_fake
+from fake_records import fake_model, fake_record, write_fake
 
 TEMPLATE = str(Path(__file__).parents[2] / "workflow/report/samples.html")
 LABELS = {"a": "Model A", "b": "Model <b>"}
@@ -14,8 +14,7 @@ LABELS = {"a": "Model A", "b": "Model <b>"}
 
 def run(model, method, seed=0, data="d"):
     """The record of a run, tested on `d`."""
-    record = fake_record(model, method, data, seed, test="d")
-    return replace(record, model=replace(record.model, label=LABELS[model]))
+    return fake_record(fake_model(model, label=LABELS[model]), method, data, seed, test="d")
 
 
 def make_study(folder, texts, runs, scores=None):

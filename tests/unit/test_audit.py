@@ -80,7 +80,8 @@ def a_record(model, method, score, genuine=True, seed=0):
     """A record of one of the paper's models on the paper's data, trained for 950 steps."""
     declared = PAPER["models"].get(model, {"name": "Mine", "repo": "my/model"})
     source = Source(repo=declared["repo"]) if genuine else Source(path="checkpoints/some")
-    record = fake_record(model, method, "codealpaca-20k", seed, scores={"rouge_l": score})
+    name = "codealpaca-20k"
+    record = fake_record(model, method, name, seed, test=name, scores={"rouge_l": score})
     training = record.training and replace(record.training, result=replace(record.training.result, steps=950))
     return replace(record, model=replace(record.model, label=declared["name"], source=source), training=training)
 

@@ -62,7 +62,7 @@ def make_run(results, evaluation, study):
     )
     split, references = str(results / "data/d/split.json"), str(results / "data/d/test.jsonl")
     score_predictions(references, split, files["predictions"], files["scores"], files["summary"])
-    fake = fake_record(run.model, run.method, "d", run.seed)
+    fake = fake_record(run.model, run.method, "d", run.seed, test="d")
     write_json(files["generation"], to_plain(fake.tests["d"].generation))
     training = str(results / fill(TRAINING, run)) if run.trains else None
     if training:

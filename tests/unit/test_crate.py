@@ -10,7 +10,7 @@ import yaml
 from codetune.base.identity import CheckpointIdentity
 from codetune.report.crate import CONTEXT, write_crate
 from conftest import ROOT
-from fake_records import fake_record, write_fake
+from fake_records import fake_generation, fake_record, write_fake
 
 CONFIG = {
     "datasets": {"d": {"repo": "x/d", "revision": "abc", "sha256": "0" * 64, "license": "CC BY-NC 4.0"}},
@@ -50,10 +50,8 @@ LEFT_OUT = [
 def a_record():
     """The record of a run that started from a local checkpoint."""
     checkpoint = CheckpointIdentity("1" * 64, path="/home/somebody/m")
-    record = fake_record("m", "qlora")
-    tested = record.tests["d"]
-    generation = replace(tested.generation, checkpoint=checkpoint)
-    return replace(record, tests={"d": replace(tested, generation=generation)})
+    record = fake_record("m", "qlora", "d", test="d")
+    return replace(record, tests={"d": replace(record.tests["d"], generation=fake_generation(checkpoint=checkpoint))})
 
 
 @pytest.fixture(scope="module")

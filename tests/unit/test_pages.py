@@ -8,7 +8,7 @@ from codetune.base.identity import CheckpointIdentity
 from codetune.report.pages import to_html, write_page
 from codetune.report.provenance import write_provenance
 from conftest import ROOT
-from fake_records import MACHINE, fake_record
+from fake_records import ENVIRONMENT, fake_generation, fake_record
 
 MARKDOWN = """# Title <b> & more
 
@@ -63,26 +63,24 @@ def test_a_page_has_a_title_and_may_load_nothing(tmp_path):
     assert not [word for word in ("TITLE", "BODY", "CONTENT-SECURITY-POLICY") if word in page]
 
 
-def with_facts(record, checkpoint, version="2.0", gpus=()):
+def generated(record, checkpoint, version="2.0", gpus=()):
     """The record as if its predictions came from this checkpoint, this version of torch and these GPUs."""
-    environment = replace(MACHINE, packages={"torch": version}, gpus=list(gpus))
-    tests = {
-        name: replace(tested, generation=replace(tested.generation, checkpoint=checkpoint, environment=environment))
-        for name, tested in record.tests.items()
-    }
+    environment = replace(ENVIRONMENT, packages={"torch": version}, gpus=list(gpus))
+    facts = fake_generation(checkpoint=checkpoint, environment=environment, seconds=90.0)
+    tests = {name: replace(tested, generation=facts) for name, tested in record.tests.items()}
     return replace(record, tests=tests)
 
 
 def test_provenance_tells_checkpoints_times_and_every_version(tmp_path):
     hub = CheckpointIdentity("1" * 64, repo="x/y", revision="f00")
-    untuned = with_facts(fake_record("a", "base"), hub)
-    tuned = with_facts(fake_record("a", "qlora"), hub, version="2.1", gpus=["H100"])
-    other = with_facts(fake_record("b", "base"), CheckpointIdentity("2" * 64, path="m"))
+    untuned = generated(fake_record("a", "base"), hub)
+    tuned = generated(fake_record("a", "qlora", "d"), hub, version="2.1", gpus=["H100"])
+    other = generated(fake_record("b", "base"), CheckpointIdentity("2" * 64, path="m"))
     target = tmp_path / "provenance.md"
     write_provenance([untuned, tuned, other], {"key": "value"}, str(target))
     lines = [re.sub(" +", " ", line) for line in target.read_text().splitlines()]
-    assert "| d | a | qlora | 0 | 10.0 | 1.5 | H100 |" in lines
-    assert "| - | b | base | 0 | - | 1.5 | CPU |" in lines
+    assert "| d | a | qlora | 0 | 60.0 | 1.5 | H100 |" in lines
+    assert "| - | b | base | 0 | - | 1.5 | a CPU |" in lines
     assert f"| a | x/y | f00 | `{'1' * 64}` |" in lines
     assert f"| b | m | - | `{'2' * 64}` |" in lines
     assert "| torch | 2.0, 2.1 |" in lines
@@ -91,9 +89,9 @@ def test_provenance_tells_checkpoints_times_and_every_version(tmp_path):
 
 
 def test_a_run_on_two_test_sets_has_the_time_of_both_and_all_its_machines(tmp_path):
-    record = fake_record("a", "base")
-    elsewhere = with_facts(record, record.tests["d"].generation.checkpoint, gpus=["A100", "A100"])
-    both = replace(record, tests={**record.tests, "e": elsewhere.tests["d"]})
-    write_provenance([both], {}, str(tmp_path / "provenance.md"))
+    checkpoint = CheckpointIdentity("1" * 64, path="m")
+    one = generated(fake_record("a", "base", test="one"), checkpoint)
+    two = generated(fake_record("a", "base", test="two"), checkpoint, gpus=["A100", "A100"])
+    write_provenance([replace(one, tests=one.tests | two.tests)], {}, str(tmp_path / "provenance.md"))
     lines = [re.sub(" +", " ", line) for line in (tmp_path / "provenance.md").read_text().splitlines()]
-    assert "| - | a | base | 0 | - | 3.0 | CPU; A100, A100 |" in lines
+    assert "| - | a | base | 0 | - | 3.0 | a CPU; A100, A100 |" in lines
