@@ -9,7 +9,7 @@
 # make bench-gpu  the same on one GPU of 24 GB or more, at full size, without a download
 # make env        the virtual environment alone, from requirements.lock
 # make lint       style, types and workflow checks
-# make lock       requirements.lock and envs/*.yaml anew from pyproject.toml and what is installed
+# make lock       requirements.lock and envs/*.yaml anew from pyproject.toml and what is installed; the schemas from the library
 
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 BIN := .venv/bin
@@ -78,3 +78,4 @@ format: env
 
 lock: env
 	$(BIN)/python envs/lock.py
+	$(BIN)/python workflow/schemas/generate.py
