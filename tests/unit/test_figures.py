@@ -314,14 +314,37 @@ def test_two_test_sets_are_two_panels():
     assert [data_of(line)[0][1] for line in time_of_second.lines] == [0.1, 0.1]
 
 
-def test_the_forest_names_the_baselines_where_they_are_not_the_untuned_model():
+def test_several_baselines_are_panels_of_the_forest():
     lora = fake_method("lora", baselines=["qlora", "base"])
     tuned = [a_run(2), a_run(2, method=lora)]
-    comparisons = [fake_comparisons([untuned(2), *tuned])]
-    (axis,) = drawn("forest", tuned, comparisons).axes
-    assert [label.get_text() for label in axis.get_yticklabels()] == [
-        f"{GEMMA.label}, qlora over base",
-        f"{GEMMA.label}, lora over qlora",
-        f"{GEMMA.label}, lora over base",
-    ]
-    assert axis.get_xlabel() == "gain in ROUGE-L over the baseline"
+    over_base, over_qlora = drawn("forest", tuned, [fake_comparisons([untuned(2), *tuned])]).axes
+    assert (over_base.get_title(loc="left"), over_qlora.get_title(loc="left")) == ("over base", "over qlora")
+    names = [[label.get_text() for label in axis.get_yticklabels()] for axis in (over_base, over_qlora)]
+    assert names == [[f"{GEMMA.label}, qlora", f"{GEMMA.label}, lora"], [f"{GEMMA.label}, lora"]]
+    assert over_qlora.get_xlabel() == "gain in ROUGE-L over the baseline"
+
+
+def test_a_forest_without_a_baseline_is_empty(tuned):
+    (axis,) = drawn("forest", tuned, [fake_comparisons(tuned)]).axes
+    assert gains_of(axis) == ([], [])
+
+
+def test_long_names_push_no_label_off_the_page():
+    tuned = [fake_record(fake_model("x", label="A model with the longest of all names"), method) for method in "ab"]
+    everything = [*tuned, fake_record(tuned[0].model, "base")]
+    figure = drawn("forest", tuned, [fake_comparisons(everything)])
+    assert figure.axes[0].xaxis.label.get_window_extent().x1 <= figure.bbox.x1
+
+
+def test_a_long_legend_makes_the_figure_taller_instead_of_the_panel_smaller(comparisons):
+    few, many = [a_run(place) for place in (0, 1)], [a_run(place, method=name) for place in range(5) for name in "abc"]
+    heights = []
+    for records in (few, many):
+        figure = drawn("cost", records, comparisons)
+        heights.append(figure.axes[0].get_window_extent().height)
+    assert heights[1] > 0.75 * heights[0]
+
+
+def test_four_runs_of_one_family_look_different_without_lines():
+    looks = looks_of([fake_record(GEMMA, method) for method in ("a", "b", "c", "d")])
+    assert len({(look["markerfacecolor"], look.get("fillstyle")) for look in looks}) == 4

@@ -20,6 +20,7 @@ from codetune.report.style import (
     Look,
     draw_legend,
     draw_line,
+    keep_on_page,
     legend_entries,
     looks_of,
     names_of,
@@ -28,6 +29,7 @@ from codetune.report.style import (
 )
 from codetune.study.facts import TrainingCost
 from codetune.study.record import Record, read_records
+from codetune.study.runs import System
 
 
 @dataclass(frozen=True)
@@ -204,58 +206,52 @@ def _draw_points(axis: Axes, shown: Shown, test: str, values: Sequence[float | N
 
 
 def draw_forest(shown: Shown) -> Figure:
-    """Gains over the baselines with their 95 % intervals, hollow where that holds zero; a panel per test set."""
-    tests = {of_test.test: _gains_on(of_test, shown) for of_test in shown.comparisons}
-    heights = [max(len(rows), 1) for rows in tests.values()]
-    titles = 0.25 * len(tests) if len(tests) > 1 else 0
-    figure = Figure(figsize=(3.5, 0.8 + 0.28 * sum(heights) + titles))
-    axes = figure.subplots(len(tests), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
-    for axis, (test, rows) in zip(axes, tests.items(), strict=True):
-        for place, row in enumerate(rows):
-            _draw_gain(axis, place, row)
-        axis.axvline(0, color="#555555", linewidth=0.8)
-        axis.set_yticks(range(len(rows)), [row.name for row in rows])
-        axis.set_ylim(max(len(rows), 1) - 0.5, -0.5)
-        axis.grid(axis="y", visible=False)
-        if len(tests) > 1:
-            axis.set_title(test, loc="left", fontsize=8)
-    axes[-1].set_xlabel(f"gain in {shown.label} {_over(shown)}")
+    """Gains with their 95 % intervals, hollow where that holds zero; a panel per test set and baseline."""
+    systems = [record.run.system for record in shown.records]
+    names = dict(zip(systems, names_of(shown.records), strict=True))
+    looks = dict(zip(systems, looks_of(shown.records), strict=True))
+    panels = _gains_by_panel(shown)
+    heights = [max(len(gains), 1) for gains in panels.values()]
+    figure = Figure(figsize=(3.5, 0.8 + 0.28 * sum(heights) + 0.25 * (len(panels) - 1)))
+    axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+    for axis, (title, gains) in zip(axes, panels.items(), strict=True):
+        _draw_gains(axis, gains, looks)
+        axis.set_yticks(range(len(gains)), [names[gain.system] for gain in gains])
+        axis.set_title(title, loc="left", fontsize=8)
+    by_tuning = gains_are_by_tuning(evaluated_systems(shown.records, shown.comparisons))
+    axes[-1].set_xlabel(f"gain in {shown.label} {'by tuning' if by_tuning else 'over the baseline'}")
+    keep_on_page(figure, axes[-1])
     return figure
 
 
-def _gains_on(of_test: Comparisons, shown: Shown) -> list[Gain]:
-    """The rows of one test set; they name the baseline where there are several."""
-    looks = {
-        record.run.system: (name, look)
-        for record, name, look in zip(shown.records, names_of(shown.records), looks_of(shown.records), strict=True)
-    }
-    several = len(_baselines(shown)) > 1
-    rows = []
-    for comparison in of_test.comparisons:
-        if comparison.metric == shown.metric and comparison.system in looks:
-            name, look = looks[comparison.system]
-            rows.append(Gain(f"{name} over {comparison.baseline}" if several else name, look, comparison))
-    return rows
+def _gains_by_panel(shown: Shown) -> dict[str, list[Comparison]]:
+    """The gains of each panel, by its title: test set and baseline where there are several."""
+    systems = {record.run.system for record in shown.records}
+    gains = [
+        (of_test.test, gain)
+        for of_test in shown.comparisons
+        for gain in of_test.comparisons
+        if gain.metric == shown.metric and gain.system in systems
+    ]
+    tests, baselines = {test for test, _ in gains}, {gain.baseline for _, gain in gains}
+    panels: dict[str, list[Comparison]] = {}
+    for test, gain in gains:
+        parts = [(test, tests), (f"over {gain.baseline}", baselines)]
+        title = ", ".join(part for part, kinds in parts if len(kinds) > 1)
+        panels.setdefault(title, []).append(gain)
+    return panels or {"": []}
 
 
-def _draw_gain(axis: Axes, place: int, row: Gain) -> None:
-    low, high = row.comparison.interval
-    color, marker = row.look["color"], row.look["marker"]
-    face = "white" if low <= 0 <= high else color
-    axis.plot([low, high], [place, place], color=color, linewidth=1.6)
-    axis.plot(row.comparison.gain, place, marker=marker, markersize=5.5, color=color, markerfacecolor=face)
-
-
-def _over(shown: Shown) -> str:
-    """What the gains are over."""
-    if gains_are_by_tuning(evaluated_systems(shown.records, shown.comparisons)):
-        return "by tuning"
-    baselines = _baselines(shown)
-    return f"over {baselines.pop()}" if len(baselines) == 1 else "over the baseline"
-
-
-def _baselines(shown: Shown) -> set[str]:
-    return {comparison.baseline for of_test in shown.comparisons for comparison in of_test.comparisons}
+def _draw_gains(axis: Axes, gains: Sequence[Comparison], looks: Mapping[System, Look]) -> None:
+    for place, gain in enumerate(gains):
+        low, high = gain.interval
+        color, marker = looks[gain.system]["color"], looks[gain.system]["marker"]
+        face = "white" if low <= 0 <= high else color
+        axis.plot([low, high], [place, place], color=color, linewidth=1.6)
+        axis.plot(gain.gain, place, marker=marker, markersize=5.5, color=color, markerfacecolor=face)
+    axis.axvline(0, color="#555555", linewidth=0.8)
+    axis.set_ylim(max(len(gains), 1) - 0.5, -0.5)
+    axis.grid(axis="y", visible=False)
 
 
 def _times(costs: Sequence[TrainingCost]) -> tuple[str, list[float]]:

@@ -1,5 +1,6 @@
 """How the figures look: readable in grey and at column width."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,13 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
 LINES = ("-", "--", ":", "-.")
+
+FILLS: tuple[Look, ...] = (  # of markers
+    {},
+    {"markerfacecolor": "white"},
+    {"fillstyle": "left", "markerfacecoloralt": "white"},
+    {"fillstyle": "bottom", "markerfacecoloralt": "white"},
+)
 
 STYLE: dict[Any, Any] = {
     "font.size": 8,
@@ -54,14 +62,24 @@ def legend_entries(records: Sequence[Record]) -> dict[str, Look]:
 
 
 def draw_legend(figure: Figure, entries: Mapping[str, Look]) -> None:
-    """The legend, below the panels, in as many columns as the page has room for."""
+    """The legend, below the panels, in as many columns as the page has room for; a long one makes the figure taller."""
     handles = [Line2D([], [], label=name, **look) for name, look in entries.items()]
     spacing = {"fontsize": 7, "handlelength": 2.8, "columnspacing": 1.0}
     for columns in (3, 2, 1):
         legend = figure.legend(handles=handles, loc="outside lower center", ncols=columns, **spacing)
         if legend.get_window_extent().width <= figure.bbox.width or columns == 1:
+            more_rows = max(0, math.ceil(len(handles) / columns) - 3)
+            figure.set_figheight(figure.get_figheight() + 0.15 * more_rows)
             return
         legend.remove()
+
+
+def keep_on_page(figure: Figure, axis: Axes) -> None:
+    """Lets the label of a panel that is narrower than it end where the panel does, not at the edge of the page."""
+    figure.draw_without_rendering()
+    label = axis.xaxis.label
+    if label.get_window_extent().x1 > figure.bbox.x1:
+        axis.set_xlabel(label.get_text(), loc="right")
 
 
 def names_of(records: Sequence[Record], seeds: bool = False) -> list[str]:
@@ -95,14 +113,8 @@ def looks_of(records: Sequence[Record]) -> list[Look]:
             members.append(name)
         position, place = list(families).index(record.model.family), members.index(name)
         color = COLORS[position % len(COLORS)]
-        looks.append(
-            {
-                "color": color,
-                "marker": MARKERS[position % len(MARKERS)],
-                "markerfacecolor": "white" if place % 2 else color,
-                "linestyle": LINES[place % len(LINES)],
-            }
-        )
+        look = {"color": color, "marker": MARKERS[position % len(MARKERS)], "markerfacecolor": color}
+        looks.append(look | {"linestyle": LINES[place % len(LINES)]} | FILLS[place % len(FILLS)])
     return looks
 
 
