@@ -130,6 +130,13 @@ def test_figures_are_written_whole_and_equal_data_give_equal_bytes(tmp_path, inp
     assert b"<dc:date>" not in first["svg"]
 
 
+def test_untuned_runs_among_the_records_change_nothing(tmp_path, inputs):
+    everything = inputs | {"records": [*inputs["records"], write_fake(untuned(0), tmp_path / "results")]}
+    for name, given in (("a", inputs), ("b", everything)):
+        draw_figure("forest", given, "rouge_l", {"svg": str(tmp_path / f"{name}.svg")})
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+
+
 def test_drawing_needs_no_pyplot_and_leaves_matplotlib_s_settings_alone():
     code = (
         "import sys, matplotlib as mpl\n"

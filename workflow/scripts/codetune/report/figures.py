@@ -66,25 +66,18 @@ class CurvePoint(NamedTuple):
     high: float
 
 
-class Gain(NamedTuple):
-    """A row of the forest: the system's name and look, and its gain over a baseline."""
-
-    name: str
-    look: Look
-    comparison: Comparison
-
-
 def draw_figure(name: str, inputs: Mapping[str, Any], metric: str, outputs: Mapping[str, str]) -> None:
     """Draws one of the figures.
 
     Args:
         name: One of `FIGURES`.
-        inputs: `records` of the tuned runs; for figures with scores `comparisons`, one per test set.
+        inputs: `records`, of which the tuned runs are shown; for figures with scores `comparisons`, one per test set.
         metric: Name of the metric that they show.
         outputs: Path for each of png, svg, pdf.
     """
     comparisons = [read_comparisons(path) for path in inputs.get("comparisons", [])]
-    shown = Shown(read_records(inputs["records"]), comparisons, metric)
+    tuned = [record for record in read_records(inputs["records"]) if record.run.trains]
+    shown = Shown(tuned, comparisons, metric)
     with mpl.rc_context(STYLE):
         save_figure(FIGURES[name](shown), outputs)
 

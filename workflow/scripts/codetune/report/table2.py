@@ -111,7 +111,7 @@ def table2(evaluated: Sequence[EvaluatedSystem], metric: str, paper: Row) -> pd.
     for test in dict.fromkeys(one.test for one in evaluated):
         of_test = [one for one in evaluated if one.test == test]
         rows = [_row(one, metric, declared) for one in of_test]
-        ours += in_paper_order(rows, [one.system[1:] for one in of_test], list(declared))
+        ours += in_paper_order(rows, [(one.system.model, one.system.method) for one in of_test], list(declared))
     quoted = [_quoted(row) for row in paper["table2"] if "model" not in row] if metric == PAPER_METRIC else []
     return pd.DataFrame([asdict(row) for row in (*quoted, *ours)]).astype(WHOLE)
 
