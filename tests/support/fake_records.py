@@ -19,7 +19,7 @@ from codetune.study.facts import (
     TrainingFacts,
     TrainingResult,
 )
-from codetune.study.layout import CURVE, PREDICTIONS, RECORD, SCORES, TRAINING_LOG, fill
+from codetune.study.layout import PREDICTIONS, RECORD, SCORES, TRAINING_LOG, fill
 from codetune.study.method import Lora, Method, Quantization
 from codetune.study.model import Memory, Model, Source
 from codetune.study.record import VERSION, HashedFile, Record, Tested

@@ -1,132 +1,16 @@
 """The audit: each verdict in both directions, the real architectures, and what a miniature may not decide."""
 
 import copy
-import csv
-import json
-import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from codetune.base.plain import from_plain, to_plain
 from codetune.papers.claims import audit
-from codetune.papers.declared import read_paper
-from codetune.papers.evidence import Files, gather_evidence, paths_of
 from codetune.papers.levels import nf4_levels, uniform_levels
-from codetune.papers.printed import parse_printed, rounds_to
 from codetune.papers.steps import implied_sequences
-from codetune.papers.verdicts import AGREES, DISAGREES, NOT_CHECKABLE, NOT_STATED, common_path, verdict
-from codetune.report.audit import write, write_audit
-from codetune.study.model import Source
-from codetune.study.record import read_records
-from conftest import ROOT
-from fake_records import fake_record, write_fake
-from test_architectures import PUBLISHED, REAL_CONFIGS
-
-PAPER = read_paper(ROOT / "config/paper.yaml")
-NAMES = {
-    "llama-3.2-1b": "Llama-3.2-1B",
-    "llama-3.2-3b": "Llama-3.2-3B",
-    "gemma-2-2b": "Gemma-2-2B",
-    "qwen2.5-1.5b": "Qwen2.5-1.5B",
-    "qwen2.5-3b": "Qwen2.5-3B",
-}
-VOCABULARY = {"Llama": 128256, "Gemma": 256000, "Qwen2.": 151936}
-DATASETS = {"codealpaca-20k": {"repo": "sahil2801/CodeAlpaca-20k"}}
-
-
-def write_value(path, value):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value))
-    return str(path)
-
-
-def config_of(name):
-    vocabulary = next(size for family, size in VOCABULARY.items() if name.startswith(family))
-    return PUBLISHED[name][0] | {"vocab_size": vocabulary, "max_position_embeddings": 32768}
-
-
-def make_evidence(folder, records, datasets=DATASETS, paper=PAPER, sequences=2400, samples=17014, published=20022):
-    """The evidence of a study in small: real shapes, token counts and a card beside its records."""
-    models = list(dict.fromkeys(record.run.model for record in records))
-    trained = list(dict.fromkeys(record.run.model for record in records if record.run.trains))
-    train = {"samples": samples, "packed_sequences": sequences, "tokens": sequences * 900}
-    stats = {"parts": {"train": train, "validation": {"tokens": 0}}, "max_length": 1000, "template": "paper"}
-    split = {"shares": {"train": 0.85, "validation": 0.05, "test": 0.1}}
-    card = {"dataset": "codealpaca-20k", "records": published, "split": split, "parts": {"test": {"samples": 2002}}}
-    files = Files(
-        configs={
-            model: write_value(folder / "tokenizers" / model / "config.json", config_of(NAMES.get(model, "Qwen2.5-3B")))
-            for model in models
-        },
-        tokens={("codealpaca-20k", m): write_value(folder / "tokens" / m / "paper/stats.json", stats) for m in trained},
-        prompts={
-            ("codealpaca-20k", m): write_value(
-                folder / "prompts" / m / "paper/none/stats.json", {"tokens": sequences * 100}
-            )
-            for m in models
-        },
-        cards={"codealpaca-20k": write_value(folder / "data" / "card.json", card)},
-    )
-    sources = {name: from_plain(entry, Source, name) for name, entry in datasets.items()}
-    return gather_evidence(read_records(write_fake(record, folder) for record in records), files, sources, paper)
-
-
-def paper_scores():
-    return {(row["model"], row["method"]): row["rouge_l"] for row in PAPER["table2"] if "model" in row}
-
-
-def a_record(model, method, score, genuine=True, seed=0):
-    """A record of one of the paper's models on the paper's data, trained for 950 steps."""
-    declared = PAPER["models"].get(model, {"name": "Mine", "repo": "my/model"})
-    source = Source(repo=declared["repo"]) if genuine else Source(path="checkpoints/some")
-    name = "codealpaca-20k"
-    record = fake_record(model, method, name, seed, test=name, scores={"rouge_l": score})
-    training = record.training and replace(record.training, result=replace(record.training.result, steps=950))
-    return replace(record, model=replace(record.model, label=declared["name"], source=source), training=training)
-
-
-def a_study(folder, scores=None, genuine=True, **changes):
-    scores = scores or paper_scores()
-    records = [a_record(model, method, score, genuine) for (model, method), score in scores.items()]
-    return make_evidence(folder, records, **changes)
-
-
-def verdicts(evidence, subject=None):
-    """Verdict by (claim, where the paper says it)."""
-    table = audit(evidence)
-    rows = table if subject is None else table[table["subject"] == subject]
-    return {(row["claim"], row["place"].partition(";")[0]): row["verdict"] for _, row in rows.iterrows()}
-
-
-def test_verdicts():
-    assert [verdict("x", agrees) for agrees in (True, False, None)] == [AGREES, DISAGREES, NOT_CHECKABLE]
-    assert verdict(None, None) == NOT_STATED
-
-
-@pytest.mark.parametrize(
-    ("printed", "inside", "outside"),
-    [
-        ("11.3M", 11.26e6, 11.24e6),
-        ("7M", 7.49e6, 7.51e6),
-        ("4K", 3500, 3499),
-        (750, 750, 751),
-        (0.54, 0.5351, 0.5349),
-        (54, 53.6, 53.4),
-        ("-4", -4.4, -4.6),
-        ("20K", 20022, 20600),
-    ],
-)
-def test_a_value_agrees_if_it_rounds_to_what_is_printed(printed, inside, outside):
-    assert rounds_to(printed, inside)
-    assert not rounds_to(printed, outside)
-    assert not rounds_to(printed, math.inf)
-
-
-def test_what_is_no_printed_number_is_refused():
-    assert parse_printed("3.21B") == (pytest.approx(3.21e9), pytest.approx(5e6))
-    with pytest.raises(ValueError, match="not a printed number: 3,2"):
-        parse_printed("3,2")
+from codetune.papers.verdicts import AGREES, DISAGREES, NOT_CHECKABLE, NOT_STATED
+from paper_models import REAL_CONFIGS
+from paper_study import DATASETS, NAMES, PAPER, a_record, a_study, make_evidence, paper_scores, verdicts, write_value
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -345,16 +229,6 @@ def test_claims_about_all_models_need_all_of_them(tmp_path):
     assert found["Fine-tuning improves all models", "section 4.1"] == NOT_CHECKABLE
 
 
-def test_a_study_without_the_paper_s_models_still_checks_the_paper_against_itself(tmp_path):
-    study = make_evidence(tmp_path, [fake_record("mine", "base", test="mine")], datasets={"mine": {}})
-    table = audit(study)
-    assert set(table["files"]) == {"config/paper.yaml"}
-    assert verdicts(study)["Gain of Qwen2.5-3B over its untuned self", "abstract"] == DISAGREES
-    targets = {kind: str(tmp_path / f"audit.{kind}") for kind in ("csv", "md", "tex")}
-    write_audit(table, study, targets)
-    assert "Models run: none of the paper" in (tmp_path / "audit.md").read_text()
-
-
 def test_scores_are_means_over_the_seeds_and_name_all_their_files(tmp_path):
     records = [a_record("gemma-2-2b", "qlora", score, seed=seed) for seed, score in enumerate((0.6, 0.3, 0.3))]
     table = audit(make_evidence(tmp_path, records))
@@ -379,64 +253,3 @@ def test_a_model_that_is_not_trained_here_has_no_rows_on_steps(tmp_path):
     assert steps == []
     assert "Length and packing of training sequences" not in set(table["claim"])
     assert "Parameters of Gemma-2-2B" in set(table["claim"])
-
-
-@pytest.mark.parametrize(
-    ("paths", "one"),
-    [
-        (["a/b.json", "a/b.json"], "a/b.json"),
-        (["a/x/b.json", "a/y/b.json"], "a/x/b.json, a/y/b.json"),
-        (["a/x/b.json", "a/y/b.json", "a/z/b.json"], "a/*/b.json"),
-        (["a/x/b.json", "a/y/b.json", "c/x/y/b.json", "c/z/y/b.json"], "a/*/b.json, c/*/y/b.json"),
-    ],
-)
-def test_many_paths_become_one_with_stars(paths, one):
-    assert common_path(paths) == one
-
-
-def test_the_audit_of_a_study_s_files_is_the_audit_of_its_evidence(tmp_path):
-    evidence = a_study(tmp_path)
-    models, name = evidence.models, "codealpaca-20k"
-    trained = [key for key, model in models.items() if model.tokens]
-    inputs = {
-        "records": paths_of(r for model in models.values() for method in model.records for r in model.records[method]),
-        "configs": [str(Path(model.config).parent) for model in models.values()],
-        "stats": [models[key].tokens for key in trained],
-        "prompt_stats": [model.prompts for model in models.values()],
-        "cards": [evidence.card],
-        "paper": str(ROOT / "config/paper.yaml"),
-    }
-    params = {
-        "models": list(models),
-        "tokens": [{"dataset": name, "model": key} for key in trained],
-        "prompts": [{"test": name, "model": key} for key in models],
-        "datasets": {"unused": to_plain(Source(path="x")), name: to_plain(Source(**DATASETS[name]))},
-    }
-    targets = {kind: str(tmp_path / f"audit.{kind}") for kind in ("csv", "md", "tex")}
-    write(inputs, params, targets)
-    with open(targets["csv"]) as stream:
-        found = [(row["claim"], row["verdict"], row["files"]) for row in csv.DictReader(stream)]
-    table = audit(evidence)
-    assert found == list(zip(table["claim"], table["verdict"], table["files"], strict=True))
-
-
-def test_the_audit_is_written_in_three_forms(tmp_path):
-    study = a_study(tmp_path, genuine=False)
-    study.models["qwen2.5-3b"] = replace(study.models["qwen2.5-3b"], label="My_model 100%")
-    targets = {kind: str(tmp_path / f"audit.{kind}") for kind in ("csv", "md", "tex")}
-    table = audit(study)
-    write_audit(table, study, targets)
-    with open(targets["csv"]) as stream:
-        rows = list(csv.DictReader(stream))
-    assert [row["claim"] for row in rows] == list(table["claim"])
-    assert set(rows[0]) == {"subject", "claim", "place", "paper", "computed", "verdict", "how", "files"}
-    text = Path(targets["md"]).read_text()
-    assert text.count("\n## ") == table["subject"].nunique()
-    assert "decide no claim: Llama-3.2-1B, Llama-3.2-3B" in text
-    latex = Path(targets["tex"]).read_text()
-    assert "\\begin{longtable}" in latex
-    assert latex.count(" \\\\\n") >= len(rows)
-    assert " 54 \\% " in latex
-    assert latex.count("{") == latex.count("}")
-    assert "My_model" not in latex
-    assert "Gemma-2-2B, Qwen2.5-1.5B, My\\_model 100\\%, Phi-3 Mini 4K" in latex

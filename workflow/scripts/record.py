@@ -18,7 +18,7 @@ with job(snakemake):
         RecordInputs(
             splits=dict(zip(params.splits, inputs["splits"], strict=True)),
             training=inputs.get("training") or None,
-            files={name: inputs[name] for name in ("training_log", "curve") if inputs.get(name)},
+            files={"training_log": inputs["training_log"]} if inputs.get("training_log") else {},
             tests={test: {kind: inputs[kind][place] for kind in kinds} for place, test in enumerate(params.tests)},
         ),
         snakemake.output[0],
