@@ -192,7 +192,7 @@ def test_the_crate_of_a_module_from_a_repository_holds_the_project(study, reposi
     done = snakemake(*options, "--forcerun", "rocrate", "--allowed-rules", "rocrate", "--", "rocrate", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     copy = tmp_path / "results/workflow"
-    copied = {str(path.relative_to(copy)) for path in copy.rglob("*") if path.is_file()}
+    copied = {str(path.relative_to(copy)) for path in copy.rglob("*") if path.is_file() and path.name[0] != "."}
     assert copied == {*(ROOT / "workflow/files.txt").read_text().split(), "config-used.yaml"}
 
 

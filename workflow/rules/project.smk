@@ -17,7 +17,7 @@ def find_project():
     if isinstance(rules, os.PathLike):  # a folder, and not a place in a repository
         return Path(rules).parents[1]
     files = workflow.source_path("../files.txt")
-    folder, _, branch = files.rpartition("/workflow/files.txt")  # files of a local repository are called name@branch
+    folder, _, branch = files.rpartition("workflow/files.txt")  # files of a local repository are called name@branch
     project = Path(folder + branch)
     for name in Path(files).read_text().split():
         source = workflow.source_path(f"../../{name}")
