@@ -9,12 +9,14 @@
 # make bench-gpu  the same on one GPU of 24 GB or more, at full size, without a download
 # make env        the virtual environment alone, from requirements.lock
 # make lint       style, types and workflow checks
+# make format     style put right, and the list of files that a module from a repository fetches (workflow/files.txt)
 # make lock       requirements.lock and envs/*.yaml anew from pyproject.toml and what is installed; the schemas from the library
 
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --workflow-profile profiles/local --cores all
 DEMO := build/demo/.made
+PROJECT := Snakefile README.md CITATION.cff requirements.lock config envs profiles workflow
 READING := results/real-data/data/codealpaca-20k/train.jsonl
 
 .PHONY: env demo real-data test faults check-results bench bench-gpu lint format lock
@@ -67,14 +69,15 @@ bench-gpu: env
 lint: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/mypy
 	$(BIN)/snakemake --workflow-profile profiles/local --lint
 
 format: env
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format --quiet .
-	$(BIN)/snakefmt Snakefile workflow/rules
+	$(BIN)/snakefmt Snakefile workflow
+	find $(PROJECT) -type f ! -name '.*' ! -name '*.pyc' | LC_ALL=C sort > workflow/files.txt
 
 lock: env
 	$(BIN)/python envs/lock.py

@@ -56,15 +56,17 @@ def environment_of_jobs(time_limited: bool) -> dict[str, str]:
 def job(snakemake: Any) -> Iterator[None]:
     """Runs the block as one job of the workflow, the only one that writes its outputs.
 
-    All output goes to the job's log, line by line. The thread pools of the numeric libraries get the rule's threads,
-    the job gets the rule's GPUs, and no library may reach a network unless the rule is one that downloads
-    (`params.network`). A `StudyError` ends the process with one line instead of a traceback, and so does a signal.
+    All output goes to the job's log, line by line, or to the terminal where the job has no log. The thread pools of the
+    numeric libraries get the rule's threads, the job gets the rule's GPUs, and no library may reach a network unless
+    the rule is one that downloads (`params.network`). A `StudyError` ends the process with one line instead of a
+    traceback, and so does a signal.
 
     Args:
         snakemake: The object that Snakemake puts into scripts, or anything with the same `log`, `output`, `threads`,
             `resources` (`gpu`; `runtime` in minutes), `params` and `config` (`results`, `resources`).
     """
     console = os.dup(2)
+    log = snakemake.log[0] if snakemake.log else None
     stop_on_signals()
     workflow = int(os.environ.get(WORKFLOW_PID, 0))
     if workflow:
@@ -73,10 +75,12 @@ def job(snakemake: Any) -> Iterator[None]:
 
     def say(line: str) -> None:
         print(line, flush=True)
-        os.write(console, f"{snakemake.log[0]}: {line}\n".encode())
+        if log:
+            os.write(console, f"{log}: {line}\n".encode())
 
     try:
-        _write_output_to(snakemake.log[0])
+        if log:
+            _write_output_to(log)
         downloads = snakemake.params.get("network", False)
         _set_environment(snakemake.threads, offline=not downloads)
         # Another project may be downloading the same checkpoint: to wait for that is better than to fail.
@@ -95,7 +99,7 @@ def job(snakemake: Any) -> Iterator[None]:
         _end(str(error), 1, console)
     except OSError as error:
         # Whatever the library writes has a name: without one it is the log that had no room.
-        place = error.filename or (snakemake.log[0] if error.errno == errno.ENOSPC else None)
+        place = error.filename or (log if error.errno == errno.ENOSPC else None)
         _end(f"{error.strerror or error}" + (f": {place}" if place else ""), 1, console)
     except Stopped as stop:
         put_back_if_preempted()
