@@ -3,8 +3,6 @@
 from dataclasses import asdict
 from typing import Any, TypeVar
 
-import msgspec
-
 from codetune.base.errors import StudyError
 
 T = TypeVar("T")
@@ -21,6 +19,8 @@ def from_plain(value: Any, kind: type[T], origin: str) -> T:
     Raises:
         StudyError: A field is missing or has another type.
     """
+    import msgspec  # which the environments of jobs have, not every environment that plans them
+
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:

@@ -69,11 +69,7 @@ class Study:
         return self.models[model].template or self.template
 
     def for_training(self, run: Run) -> TrainingPlan:
-        """What a training depends on.
-
-        Raises:
-            StudyError: A training setting is missing or has another type.
-        """
+        """What a training depends on."""
         model, method = self.models[run.model], self.methods[run.method]
         assert model.memory is not None and method.lora is not None  # which the check of the config has seen to
         settings = resolve_settings(self.training, model.training, method.training)

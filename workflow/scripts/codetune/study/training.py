@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from codetune.base.plain import from_plain
 from codetune.study.method import Lora, Quantization
 from codetune.study.model import Memory, Source
 
@@ -61,5 +60,4 @@ class TrainingPlan:
 
 def resolve_settings(*levels: Mapping[str, Any]) -> TrainingSettings:
     """Merges training settings; a later level goes before an earlier one: study < model < method."""
-    merged = {key: value for level in levels for key, value in level.items()}
-    return from_plain(merged, TrainingSettings, "config: training")
+    return TrainingSettings(**{key: value for level in levels for key, value in level.items()})
