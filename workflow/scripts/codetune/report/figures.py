@@ -66,12 +66,10 @@ def draw_figure2(runs: list[Row], models: dict[str, Row], curves: list[str], out
     with mpl.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(3.5, 3.1))
         for look, path in zip(looks_of(runs, models), curves, strict=True):
-            points = read_json(path)["points"]
-            draw_line(axis, [(point["step"], point["rouge_l"]) for point in points], look)
-            low, high = zip(*(point["interval"] for point in points), strict=True)
-            axis.fill_between(
-                [point["step"] for point in points], low, high, color=look["color"], alpha=0.12, linewidth=0
-            )
+            points = [(point["step"], point["scores"]["rouge_l"]) for point in read_json(path)["points"]]
+            draw_line(axis, [(step, score["score"]) for step, score in points], look)
+            low, high = zip(*(score["interval"] for _, score in points), strict=True)
+            axis.fill_between([step for step, _ in points], low, high, color=look["color"], alpha=0.12, linewidth=0)
         axis.set_xlabel("training steps")
         axis.set_ylabel("ROUGE-L (validation subset)")
         axis.set_xlim(left=0)
