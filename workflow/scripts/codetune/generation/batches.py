@@ -39,7 +39,7 @@ def generate(
     rows = [row for batch in recover_jsonl(kept) for row in batch["predictions"]]
     results = {prediction.id: prediction for prediction in predictions_of(rows, kept)}
     if results:
-        print(f"resuming after {len(results)} of {len(prompts)} prompts", flush=True)
+        print(f"going on after {len(results)} of {len(prompts)} prompts", flush=True)
     start = report = time.monotonic()
     written = 0
     for batch in make_batches(prompts, decoding, cache_tokens):

@@ -100,7 +100,7 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
         self.try_a_step()
         if self._saved:
             super()._load_rng_state(str(self._saved))
-            print(f"resuming after step {self.state.global_step} of {self.state.max_steps}", flush=True)
+            print(f"going on after step {self.state.global_step} of {self.state.max_steps}", flush=True)
         self.after_step()
         if self.state.global_step >= self.state.max_steps or self._patience_is_over():
             raise TrainingOver
