@@ -1,13 +1,14 @@
 # Needs: the hub, or a local file (`path` in the config).
 # Gives: <resources>/data/{dataset}.jsonl                        the records as published, checked
 #        <results>/data/{dataset}/{train,validation,test}.jsonl  the samples
+#        <results>/data/{dataset}/split.json                     how they were cleaned and divided
 #        <results>/data/{dataset}/card.md, card.json             what is in them
 
 
 rule download_dataset:
     """Fetches a data set at its pinned revision and checks its records against the declared count and SHA-256."""
     output:
-        "<resources>/data/{dataset}.jsonl",
+        in_resources(layout.RECORDS),
     log:
         "<logs>/download_dataset/{dataset}.log",
     benchmark:
@@ -22,22 +23,21 @@ rule download_dataset:
         runtime=10,
         gpu=0,
     params:
-        dataset=lookup(within=config, dpath="datasets/{dataset}"),
+        dataset=lambda wildcards: to_plain(STUDY.datasets[wildcards.dataset]) | {"license": None},
         network=True,
     script:
         "../scripts/download_dataset.py"
 
 
 rule split:
-    """Cleans a data set, splits it by seed, and describes it in a data card."""
+    """Cleans a data set and divides it by seed into train, validation and test."""
     input:
-        "<resources>/data/{dataset}.jsonl",
+        in_resources(layout.RECORDS),
     output:
-        train="<results>/data/{dataset}/train.jsonl",
-        validation="<results>/data/{dataset}/validation.jsonl",
-        test="<results>/data/{dataset}/test.jsonl",
-        card="<results>/data/{dataset}/card.json",
-        card_text="<results>/data/{dataset}/card.md",
+        train=in_results(layout.TRAIN),
+        validation=in_results(layout.VALIDATION),
+        test=in_results(layout.TEST_PART),
+        facts=in_results(layout.SPLIT),
     log:
         "<logs>/split/{dataset}.log",
     benchmark:
@@ -52,7 +52,35 @@ rule split:
         runtime=10,
         gpu=0,
     params:
-        split=lookup(within=config, dpath="datasets/{dataset}/split"),
+        split=lambda wildcards: to_plain(STUDY.datasets[wildcards.dataset].split),
         code=code("split.py"),
     script:
         "../scripts/split.py"
+
+
+rule card:
+    """Describes a data set in a data card: languages, lengths, duplicates. Nothing that trains waits for it."""
+    input:
+        train=in_results(layout.TRAIN),
+        validation=in_results(layout.VALIDATION),
+        test=in_results(layout.TEST_PART),
+        facts=in_results(layout.SPLIT),
+    output:
+        json=in_results(layout.CARD),
+        text=in_results(layout.CARD_TEXT),
+    log:
+        "<logs>/card/{dataset}.log",
+    benchmark:
+        "<benchmarks>/card/{dataset}.tsv"
+    localrule: True  # seconds: less than a queue takes
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        code=code("card.py"),
+    script:
+        "../scripts/card.py"

@@ -1,29 +1,30 @@
 # Needs: token sets of train and validation, the checkpoint, a GPU of 24 GB at full size.
-# Gives: <results>/runs/{dataset}/{model}/{method}/seed{seed}/
-#          adapter/            the best adapter, with its model card
-#          checkpoints/        the adapter of each evaluation
-#          training_log.jsonl  losses
-#          training.json       the record of the run
-#        .../curve.json        ROUGE-L against steps
-# Keeps: .../unfinished/         what a killed job has done so far; no output, since Snakemake removes those
+# Gives: <results>/runs/{data}/{model}/{method}/seed{seed}/
+#          tuned/                   the best adapter
+#          checkpoints/             the adapter of each evaluation
+#          training_log.jsonl       losses
+#          training.json            the facts of the training
+#          curve/predictions.jsonl  completions of each checkpoint
+#          curve.json               their scores against steps
+# Keeps: .../unfinished/            what a killed job has done so far; no output, since Snakemake removes those
 
 
 rule finetune:
     """Fine-tunes one model with QLoRA (sections 3.3 and 3.5) until the validation loss stops falling."""
     input:
-        train="<results>/tokens/{dataset}/{model}/train.arrow",
-        validation="<results>/tokens/{dataset}/{model}/validation.arrow",
-        stats="<results>/tokens/{dataset}/{model}/stats.json",
-        checkpoint="<resources>/models/{model}",
+        train=for_run(layout.TRAIN_TOKENS),
+        validation=for_run(layout.VALIDATION_TOKENS),
+        stats=for_run(layout.TOKEN_STATS),
+        checkpoint=in_resources(layout.CHECKPOINT),
     output:
-        adapter=directory(f"<results>/runs/{RUN}/adapter"),
-        checkpoints=directory(f"<results>/runs/{RUN}/checkpoints"),
-        log=f"<results>/runs/{RUN}/training_log.jsonl",
-        record=f"<results>/runs/{RUN}/training.json",
+        tuned=directory(in_results(layout.TUNED)),
+        checkpoints=directory(in_results(layout.CHECKPOINTS)),
+        log=in_results(layout.TRAINING_LOG),
+        facts=in_results(layout.TRAINING),
     log:
-        f"<logs>/finetune/{RUN}.log",
+        f"<logs>/finetune/{layout.RUN}.log",
     benchmark:
-        f"<benchmarks>/finetune/{RUN}.tsv"
+        f"<benchmarks>/finetune/{layout.RUN}.tsv"
     priority: gpu_jobs(-1000)
     conda:
         "../../envs/train.yaml"
@@ -33,11 +34,7 @@ rule finetune:
         runtime=720,
         gpu=1,
     params:
-        model=training_of,
-        lora=lora_of,
-        quantization=lookup(within=config, dpath="quantization"),
-        training=lookup(within=config, dpath="training"),
-        max_length=lookup(within=config, dpath="tokenization/max_length"),
+        plan=lambda wildcards: to_plain(STUDY.for_training(run_of(wildcards))),
         work=unfinished("finetune"),
         code=code("finetune.py"),
     script:
@@ -45,18 +42,17 @@ rule finetune:
 
 
 rule curve:
-    """Measures ROUGE-L of each kept checkpoint on a fixed validation subset, the base loaded once (Figure 2)."""
+    """Completes a fixed subset of the validation prompts with each kept checkpoint, the base loaded once."""
     input:
-        samples="<results>/data/{dataset}/validation.jsonl",
-        tokens="<results>/tokens/{dataset}/{model}/validation.arrow",
-        checkpoint="<resources>/models/{model}",
-        checkpoints=f"<results>/runs/{RUN}/checkpoints",
+        tokens=for_run(layout.VALIDATION_TOKENS),
+        checkpoint=in_resources(layout.CHECKPOINT),
+        checkpoints=in_results(layout.CHECKPOINTS),
     output:
-        f"<results>/runs/{RUN}/curve.json",
+        predictions=in_results(layout.CURVE_PREDICTIONS),
     log:
-        f"<logs>/curve/{RUN}.log",
+        f"<logs>/curve/{layout.RUN}.log",
     benchmark:
-        f"<benchmarks>/curve/{RUN}.tsv"
+        f"<benchmarks>/curve/{layout.RUN}.tsv"
     priority: gpu_jobs(-2000)
     conda:
         "../../envs/train.yaml"
@@ -66,10 +62,35 @@ rule curve:
         runtime=480,
         gpu=1,
     params:
-        quantization=lookup(within=config, dpath="quantization"),
-        generation=lookup(within=config, dpath="generation"),
+        quantization=to_plain(STUDY.quantization),
+        decoding=to_plain(STUDY.decoding),
         samples=lookup(within=config, dpath="curve/samples"),
         work=unfinished("curve"),
         code=code("curve.py"),
     script:
         "../scripts/curve.py"
+
+
+rule score_curve:
+    """Scores the completions of each checkpoint by every metric (Figure 2). Needs no torch."""
+    input:
+        samples=lambda wildcards: in_results(layout.VALIDATION.format(dataset=wildcards.data)),
+        predictions=in_results(layout.CURVE_PREDICTIONS),
+    output:
+        in_results(layout.CURVE),
+    log:
+        f"<logs>/score_curve/{layout.RUN}.log",
+    benchmark:
+        f"<benchmarks>/score_curve/{layout.RUN}.tsv"
+    localrule: True  # a minute: less than a queue takes
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+        gpu=0,
+    params:
+        code=code("score_curve.py"),
+    script:
+        "../scripts/score_curve.py"

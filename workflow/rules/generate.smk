@@ -1,21 +1,21 @@
-# Needs: the prompts of the test set, the checkpoint, the adapter of a tuned run, a GPU of 24 GB at full size.
-# Gives: <results>/runs/{dataset}/{model}/{method}/seed{seed}/predictions.jsonl  one prediction a test sample
-#                                                             generation.json    the record
+# Needs: the prompts of a test set, the checkpoint, what a training run has tuned, a GPU of 24 GB at full size.
+# Gives: <results>/runs/{data}/{model}/{method}/seed{seed}/tests/{test}/predictions.jsonl  one prediction per test sample
+#                                                                       generation.json    how they were made
 
 
 rule generate:
     """Completes all test prompts by greedy decoding, with the same settings for untuned and tuned models."""
     input:
-        tokens="<results>/tokens/{dataset}/{model}/test.arrow",
-        checkpoint="<resources>/models/{model}",
-        adapter=branch(lora_of, then=f"<results>/runs/{RUN}/adapter", otherwise=[]),
+        prompts=for_run(layout.PROMPTS),
+        checkpoint=in_resources(layout.CHECKPOINT),
+        tuned=branch(trains, then=in_results(layout.TUNED), otherwise=[]),
     output:
-        predictions=f"<results>/runs/{RUN}/predictions.jsonl",
-        record=f"<results>/runs/{RUN}/generation.json",
+        predictions=in_results(layout.PREDICTIONS),
+        facts=in_results(layout.GENERATION),
     log:
-        f"<logs>/generate/{RUN}.log",
+        f"<logs>/generate/{layout.EVALUATION}.log",
     benchmark:
-        f"<benchmarks>/generate/{RUN}.tsv"
+        f"<benchmarks>/generate/{layout.EVALUATION}.tsv"
     priority: gpu_jobs(-3000)
     conda:
         "../../envs/train.yaml"
@@ -25,9 +25,9 @@ rule generate:
         runtime=240,
         gpu=1,
     params:
-        quantization=lookup(within=config, dpath="quantization"),
-        generation=lookup(within=config, dpath="generation"),
-        work=unfinished("generate"),
+        quantization=to_plain(STUDY.quantization),
+        decoding=to_plain(STUDY.decoding),
+        work=unfinished("generate-{test}"),
         code=code("generate.py"),
     script:
         "../scripts/generate.py"

@@ -7,7 +7,7 @@
 rule download_tokenizer:
     """Fetches a checkpoint's configuration and tokenizer files, some megabytes, at its pinned revision."""
     output:
-        directory("<resources>/tokenizers/{model}"),
+        directory(in_resources(layout.TOKENIZER)),
     log:
         "<logs>/download_tokenizer/{model}.log",
     benchmark:
@@ -22,7 +22,7 @@ rule download_tokenizer:
         runtime=30,
         gpu=0,
     params:
-        source=lambda wildcards: source_of(wildcards.model),
+        source=lambda wildcards: to_plain(STUDY.models[wildcards.model].source),
         weights=False,
         network=True,
     script:
@@ -32,7 +32,7 @@ rule download_tokenizer:
 rule download_model:
     """Fetches a whole checkpoint, 2.5 to 7.6 GB of safetensors, at its pinned revision."""
     output:
-        directory("<resources>/models/{model}"),
+        directory(in_resources(layout.CHECKPOINT)),
     log:
         "<logs>/download_model/{model}.log",
     benchmark:
@@ -48,7 +48,7 @@ rule download_model:
         gpu=0,
         downloads=1,
     params:
-        source=lambda wildcards: source_of(wildcards.model),
+        source=lambda wildcards: to_plain(STUDY.models[wildcards.model].source),
         weights=True,
         network=True,
     script:

@@ -1,42 +1,48 @@
 # Needs: what the study wrote; for the report itself, `snakemake --report <results>/report.html`.
-# Gives: <results>/report/samples/{dataset}.html  the sample browser
-#        <results>/report/provenance.md           checkpoints, machines, versions, configuration
-#        <results>/report/pages/*.html            tables, data cards and provenance as pages
+# Gives: <results>/report/samples/{test}.html  the sample browser
+#        <results>/report/provenance.md        checkpoints, machines, versions, configuration
+#        <results>/report/pages/*.html         tables, data cards and provenance as pages
 
 
-DATASETS = list(dict.fromkeys(run.dataset for run in RUNS))
+def document_of(table):
+    """The Markdown of a table."""
+    return in_results(f"{layout.TABLE}.md".format(table=table))
+
+
 # Pages of the report: category, label, document. A document that another rule writes becomes one by a line here.
 DOCUMENTS = {
-    "table1": ("Tables", "Table 1: training settings", "<results>/tables/table1.md"),
-    "table2": ("Tables", "Table 2: model comparison", "<results>/tables/table2.md"),
-    "metrics": ("Tables", "All metrics of all runs", "<results>/tables/metrics.md"),
-    "breakdown": ("Tables", "By language and length", "<results>/tables/breakdown.md"),
-    "audit": ("Audit", "The paper's claims, one by one", "<results>/tables/audit.md"),
-    **{f"card-{name}": ("Data", f"Data card: {name}", f"<results>/data/{name}/card.md") for name in DATASETS},
-    "provenance": ("Provenance", "Checkpoints, versions, machines, configuration", "<results>/report/provenance.md"),
+    "table1": ("Tables", "Table 1: training settings", document_of("table1")),
+    "table2": ("Tables", "Table 2: model comparison", document_of("table2")),
+    "metrics": ("Tables", "All metrics of all runs", document_of("metrics")),
+    "breakdown": ("Tables", "By language and length", document_of("breakdown")),
+    "audit": ("Audit", "The paper's claims, one by one", document_of("audit")),
+    **{
+        f"card-{name}": ("Data", f"Data card: {name}", in_results(layout.CARD_TEXT.format(dataset=name)))
+        for name in STUDY.used_datasets
+    },
+    "provenance": ("Provenance", "Checkpoints, versions, machines, configuration", in_results(layout.PROVENANCE)),
 }
-SAMPLES = [f"<results>/report/samples/{name}.html" for name in DATASETS]
-PAGES = [f"<results>/report/pages/{name}.html" for name in DOCUMENTS]
+SAMPLES = [in_results(layout.BROWSER.format(test=test)) for test in STUDY.tests]
+PAGES = [in_results(layout.PAGE.format(page=name)) for name in DOCUMENTS]
 
 
 rule browser:
-    """Puts all samples and outputs of a data set on one page, to sort, filter and compare. Needs no torch."""
+    """Puts all samples and outputs of a test set on one page, to sort, filter and compare. Needs no torch."""
     input:
-        samples="<results>/data/{dataset}/test.jsonl",
-        predictions=of_dataset(f"<results>/runs/{RUN}/predictions.jsonl"),
-        scores=of_dataset(f"<results>/runs/{RUN}/scores.jsonl"),
+        samples=in_results(layout.TEST),
+        records=lambda wildcards: each(layout.RECORD, STUDY.of_test(wildcards.test)),
         template=workflow.source_path("../report/samples.html"),
     output:
         report(
-            "<results>/report/samples/{dataset}.html",
+            in_results(layout.BROWSER),
             category="Samples",
-            labels={"samples": "{dataset}"},
+            labels={"samples": "{test}"},
             caption="../report/samples.rst",
         ),
     log:
-        "<logs>/browser/{dataset}.log",
+        "<logs>/browser/{test}.log",
     benchmark:
-        "<benchmarks>/browser/{dataset}.tsv"
+        "<benchmarks>/browser/{test}.tsv"
     localrule: True  # seconds: less than a queue takes
     conda:
         "../../envs/analysis.yaml"
@@ -46,8 +52,7 @@ rule browser:
         runtime=10,
         gpu=0,
     params:
-        runs=lambda wildcards: [vars(run) for run in RUNS if run.dataset == wildcards.dataset],
-        models=LABELS,
+        metric=lookup(within=config, dpath="evaluation/metric"),
         code=code("browser.py"),
     script:
         "../scripts/browser.py"
@@ -56,10 +61,9 @@ rule browser:
 rule provenance:
     """Gathers what the runs were computed from and with: checkpoints, machines, versions, configuration."""
     input:
-        generations=of_runs(f"<results>/runs/{RUN}/generation.json", RUNS),
-        trainings=of_runs(f"<results>/runs/{RUN}/training.json", TUNED),
+        records=each(layout.RECORD, STUDY.runs),
     output:
-        "<results>/report/provenance.md",
+        in_results(layout.PROVENANCE),
     log:
         "<logs>/provenance.log",
     benchmark:
@@ -73,7 +77,6 @@ rule provenance:
         runtime=10,
         gpu=0,
     params:
-        runs=[vars(run) for run in RUNS],
         config=config,
         code=code("provenance.py"),
     script:
@@ -87,7 +90,7 @@ rule page:
         template=workflow.source_path("../report/page.html"),
     output:
         report(
-            "<results>/report/pages/{page}.html",
+            in_results(layout.PAGE),
             category=lambda wildcards: DOCUMENTS[wildcards.page][0],
             labels=lambda wildcards: {"page": DOCUMENTS[wildcards.page][1]},
             caption="../report/page.rst",
@@ -97,7 +100,7 @@ rule page:
     benchmark:
         "<benchmarks>/page/{page}.tsv"
     wildcard_constraints:
-        page="|".join(map(re.escape, DOCUMENTS)),
+        page=one_of(DOCUMENTS),
     localrule: True  # seconds: less than a queue takes
     conda:
         "../../envs/analysis.yaml"

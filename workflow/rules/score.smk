@@ -1,23 +1,24 @@
 # Needs: the test samples, a run's predictions.
-# Gives: <results>/runs/{dataset}/{model}/{method}/seed{seed}/scores.jsonl  one row a sample
-#                                                             summary.json  of all, by language, by length
-#                                                             record.json   all that is known of the run, in one
-#        <results>/tables/significance.json                                   intervals and p-values of all runs
+# Gives: <results>/runs/{data}/{model}/{method}/seed{seed}/tests/{test}/scores.jsonl  one row per test sample
+#                                                                       summary.json  of all, by language, by length
+#        <results>/runs/{data}/{model}/{method}/seed{seed}/record.json                all that is known of the run
+#                                                          published/                 what it tuned, with a model card
+#        <results>/comparisons/{test}.json                                            intervals and p-values of all runs
 
 
 rule score:
     """Scores each prediction against its reference by every metric, ROUGE-L (equation 4) first. Needs no torch."""
     input:
-        references="<results>/data/{dataset}/test.jsonl",
-        card="<results>/data/{dataset}/card.json",
-        predictions=f"<results>/runs/{RUN}/predictions.jsonl",
+        references=in_results(layout.TEST),
+        split=lambda wildcards: in_results(layout.SPLIT.format(dataset=wildcards.test)),
+        predictions=in_results(layout.PREDICTIONS),
     output:
-        scores=f"<results>/runs/{RUN}/scores.jsonl",
-        summary=f"<results>/runs/{RUN}/summary.json",
+        scores=in_results(layout.SCORES),
+        summary=in_results(layout.SUMMARY),
     log:
-        f"<logs>/score/{RUN}.log",
+        f"<logs>/score/{layout.EVALUATION}.log",
     benchmark:
-        f"<benchmarks>/score/{RUN}.tsv"
+        f"<benchmarks>/score/{layout.EVALUATION}.tsv"
     localrule: True  # seconds: less than a queue takes
     conda:
         "../../envs/analysis.yaml"
@@ -32,49 +33,38 @@ rule score:
         "../scripts/score.py"
 
 
-rule significance:
-    """Bootstraps every score and every gain over the test samples: 95 % intervals, p-values with Holm's correction."""
-    input:
-        of_runs(f"<results>/runs/{RUN}/scores.jsonl", RUNS),
-    output:
-        "<results>/tables/significance.json",
-    log:
-        "<logs>/significance.log",
-    benchmark:
-        "<benchmarks>/significance.tsv"
-    localrule: True
-    conda:
-        "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=30,
-        gpu=0,
-    params:
-        runs=[vars(run) for run in RUNS],
-        untuned=[name for name, method in config["methods"].items() if "lora" not in method],
-        resamples=lookup(within=config, dpath="evaluation/resamples"),
-        seed=lookup(within=config, dpath="evaluation/seed"),
-        code=code("significance.py"),
-    script:
-        "../scripts/significance.py"
+def tests_of(wildcards):
+    """Names of the test sets that a run is evaluated on."""
+    return [evaluation.test for evaluation in STUDY.of_run(run_of(wildcards))]
+
+
+def on_each_test(pattern):
+    """The pattern, filled in for each test set that a run is evaluated on."""
+    return lambda wildcards: each(pattern, STUDY.of_run(run_of(wildcards)))
+
+
+def splits_of(wildcards):
+    """Names of the data sets of a run: that it is trained on, and that it is tested on."""
+    trained_on = [wildcards.data] if trains(wildcards) else []
+    return list(dict.fromkeys(trained_on + tests_of(wildcards)))
 
 
 rule record:
-    """Gathers all that is known of one run: configuration, revisions, hashes, versions, machine, cost and result."""
+    """Gathers all that is known of one run: settings, revisions, hashes, versions, machine, cost and scores."""
     input:
-        card="<results>/data/{dataset}/card.json",
-        predictions=f"<results>/runs/{RUN}/predictions.jsonl",
-        scores=f"<results>/runs/{RUN}/scores.jsonl",
-        summary=f"<results>/runs/{RUN}/summary.json",
-        generation=f"<results>/runs/{RUN}/generation.json",
-        training=branch(lora_of, then=f"<results>/runs/{RUN}/training.json", otherwise=[]),
+        splits=lambda wildcards: [in_results(layout.SPLIT.format(dataset=name)) for name in splits_of(wildcards)],
+        generation=on_each_test(layout.GENERATION),
+        summary=on_each_test(layout.SUMMARY),
+        predictions=on_each_test(layout.PREDICTIONS),
+        scores=on_each_test(layout.SCORES),
+        training=branch(trains, then=in_results(layout.TRAINING), otherwise=[]),
+        training_log=branch(trains, then=in_results(layout.TRAINING_LOG), otherwise=[]),
     output:
-        f"<results>/runs/{RUN}/record.json",
+        in_results(layout.RECORD),
     log:
-        f"<logs>/record/{RUN}.log",
+        f"<logs>/record/{layout.RUN}.log",
     benchmark:
-        f"<benchmarks>/record/{RUN}.tsv"
+        f"<benchmarks>/record/{layout.RUN}.tsv"
     localrule: True  # seconds: less than a queue takes
     conda:
         "../../envs/analysis.yaml"
@@ -84,7 +74,63 @@ rule record:
         runtime=10,
         gpu=0,
     params:
-        config=config_of,
+        run=lambda wildcards: to_plain(run_of(wildcards)),
+        model=lambda wildcards: to_plain(STUDY.models[wildcards.model]),
+        method=lambda wildcards: to_plain(STUDY.methods[wildcards.method]),
+        splits=splits_of,
+        tests=tests_of,
         code=code("record.py"),
     script:
         "../scripts/record.py"
+
+
+rule publish:
+    """Puts what a run tuned into one folder with its model card, as the hub takes it."""
+    input:
+        record=in_results(layout.RECORD),
+        tuned=in_results(layout.TUNED),
+    output:
+        directory(in_results(layout.PUBLISHED)),
+    log:
+        f"<logs>/publish/{layout.RUN}.log",
+    benchmark:
+        f"<benchmarks>/publish/{layout.RUN}.tsv"
+    localrule: True  # seconds: less than a queue takes
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        metric=lookup(within=config, dpath="evaluation/metric"),
+        code=code("publish.py"),
+    script:
+        "../scripts/publish.py"
+
+
+rule significance:
+    """Bootstraps every score and every gain over the test samples: 95 % intervals, p-values with Holm's correction."""
+    input:
+        records=lambda wildcards: each(layout.RECORD, STUDY.of_test(wildcards.test)),
+    output:
+        in_results(layout.COMPARISONS),
+    log:
+        "<logs>/significance/{test}.log",
+    benchmark:
+        "<benchmarks>/significance/{test}.tsv"
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+        gpu=0,
+    params:
+        resamples=lookup(within=config, dpath="evaluation/resamples"),
+        seed=lookup(within=config, dpath="evaluation/seed"),
+        code=code("significance.py"),
+    script:
+        "../scripts/significance.py"

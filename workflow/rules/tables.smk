@@ -1,24 +1,70 @@
-# Needs: for table 1 the token statistics and configurations, for table 2 the scores; what the paper declares.
-# Gives: <results>/tables/table{1,2}.{csv,md,tex}
-#        <results>/tables/{metrics,breakdown}.{csv,md,tex}  every metric of every run; by language and by length
+# Needs: the records and comparisons of all runs; for table 1 and the audit token statistics and configurations; what the
+#        paper declares.
+# Gives: <results>/tables/{table1,table2,metrics,breakdown,audit}.{csv,md,tex}
 
-TRAININGS = list({(run.dataset, run.model, run.method): run for run in TUNED}.values())
+COMPARISONS = [in_results(layout.COMPARISONS.format(test=test)) for test in STUDY.tests]
+PAPER = workflow.source_path("../../config/paper.yaml")
+SYSTEMS = {run.system: run for run in STUDY.training_runs}  # one run for each row of table 1
 
 
-rule table1:
-    """Training settings, declared and computed (Table 1). Needs no weights and no training."""
+def tokens_of(runs):
+    """Data set, model and template of each token set of some runs, each once."""
+    found = [{"dataset": run.data, "model": run.model, "template": STUDY.template_of(run.model)} for run in runs]
+    return [dict(entry) for entry in dict.fromkeys(tuple(entry.items()) for entry in found)]
+
+
+def prompts_of(evaluations):
+    """Test set, model and template of the prompts of some evaluations, each once."""
+    found = [(evaluation.test, evaluation.run.model) for evaluation in evaluations]
+    return [
+        {"test": test, "model": model, "template": STUDY.template_of(model)} for test, model in dict.fromkeys(found)
+    ]
+
+
+def filled(pattern, entries):
+    """The pattern within the results, filled in with each entry."""
+    return [in_results(pattern.format(**entry)) for entry in entries]
+
+
+MODELS = list(dict.fromkeys(run.model for run in STUDY.runs))
+TOKENS = tokens_of(STUDY.training_runs)
+PROMPTS = prompts_of(STUDY.evaluations)
+SCORED = {"records": each(layout.RECORD, STUDY.runs), "comparisons": COMPARISONS, "paper": PAPER}
+
+# What each table is made of. Table 1 needs no weights and no training.
+TABLES = {
+    "table1": {
+        "stats": filled(layout.TOKEN_STATS, [tokens_of([run])[0] for run in SYSTEMS.values()]),
+        "configs": [in_resources(layout.TOKENIZER.format(model=run.model)) for run in SYSTEMS.values()],
+        "paper": PAPER,
+    },
+    "table2": SCORED,
+    "metrics": SCORED,
+    "breakdown": SCORED,
+    "audit": SCORED
+    | {
+        "configs": [in_resources(layout.TOKENIZER.format(model=model)) for model in MODELS],
+        "stats": filled(layout.TOKEN_STATS, TOKENS),
+        "prompt_stats": filled(layout.PROMPT_STATS, PROMPTS),
+        "cards": [in_results(layout.CARD.format(dataset=name)) for name in STUDY.used_datasets],
+    },
+}
+
+
+rule table:
+    """Writes one table as CSV, Markdown and LaTeX: settings, scores beside the paper's, the audit of its claims."""
     input:
-        stats=of_runs("<results>/tokens/{dataset}/{model}/stats.json", TRAININGS),
-        configs=of_runs("<resources>/tokenizers/{model}", TRAININGS),
-        paper=workflow.source_path("../../config/paper.yaml"),
+        unpack(lambda wildcards: TABLES[wildcards.table]),
     output:
-        csv="<results>/tables/table1.csv",
-        md="<results>/tables/table1.md",
-        tex="<results>/tables/table1.tex",
+        csv=in_results(f"{layout.TABLE}.csv"),
+        md=in_results(f"{layout.TABLE}.md"),
+        tex=in_results(f"{layout.TABLE}.tex"),
     log:
-        "<logs>/table1.log",
+        "<logs>/table/{table}.log",
     benchmark:
-        "<benchmarks>/table1.tsv"
+        "<benchmarks>/table/{table}.tsv"
+    wildcard_constraints:
+        table=one_of(TABLES),
     localrule: True  # seconds: less than a queue takes
     conda:
         "../../envs/analysis.yaml"
@@ -28,74 +74,19 @@ rule table1:
         runtime=10,
         gpu=0,
     params:
-        runs=[vars(run) for run in TRAININGS],
-        models={run.model: config["models"][run.model] for run in TRAININGS},
-        methods=config["methods"],
-        code=code("table1.py"),
-    script:
-        "../scripts/table1.py"
-
-
-rule table2:
-    """The score of all runs, with intervals and gains, beside the paper's (Table 2)."""
-    input:
-        summaries=of_runs(f"<results>/runs/{RUN}/summary.json", RUNS),
-        significance="<results>/tables/significance.json",
-        records=of_runs(f"<results>/runs/{RUN}/training.json", TUNED),
-        paper=workflow.source_path("../../config/paper.yaml"),
-    output:
-        csv="<results>/tables/table2.csv",
-        md="<results>/tables/table2.md",
-        tex="<results>/tables/table2.tex",
-    log:
-        "<logs>/table2.log",
-    benchmark:
-        "<benchmarks>/table2.tsv"
-    localrule: True  # seconds: less than a queue takes
-    conda:
-        "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
-        gpu=0,
-    params:
-        runs=[vars(run) for run in RUNS],
-        models=LABELS,
         metric=lookup(within=config, dpath="evaluation/metric"),
-        code=code("table2.py"),
+        plans=[
+            {
+                "system": run.system._asdict(),
+                "label": STUDY.models[run.model].label,
+                "plan": to_plain(STUDY.for_training(run)),
+            }
+            for run in SYSTEMS.values()
+        ],
+        models=MODELS,
+        tokens=TOKENS,
+        prompts=PROMPTS,
+        datasets={name: to_plain(dataset.source) for name, dataset in STUDY.datasets.items()},
+        code=code("table.py"),
     script:
-        "../scripts/table2.py"
-
-
-rule metrics:
-    """Every metric of every run with its interval, and ROUGE-L's like by language and by length of the reference."""
-    input:
-        summaries=of_runs(f"<results>/runs/{RUN}/summary.json", RUNS),
-        significance="<results>/tables/significance.json",
-    output:
-        metrics_csv="<results>/tables/metrics.csv",
-        metrics_md="<results>/tables/metrics.md",
-        metrics_tex="<results>/tables/metrics.tex",
-        breakdown_csv="<results>/tables/breakdown.csv",
-        breakdown_md="<results>/tables/breakdown.md",
-        breakdown_tex="<results>/tables/breakdown.tex",
-    log:
-        "<logs>/metrics.log",
-    benchmark:
-        "<benchmarks>/metrics.tsv"
-    localrule: True
-    conda:
-        "../../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
-        gpu=0,
-    params:
-        runs=[vars(run) for run in RUNS],
-        models=LABELS,
-        metric=lookup(within=config, dpath="evaluation/metric"),
-        code=code("metrics_tables.py"),
-    script:
-        "../scripts/metrics_tables.py"
+        "../scripts/table.py"

@@ -1,24 +1,24 @@
 # Needs: the split, the model's tokenizer.
-# Gives: <results>/tokens/{dataset}/{model}/{train,validation,test}.arrow  token sets
-#        <results>/tokens/{dataset}/{model}/stats.json                     lengths, truncation, packing, an example
+# Gives: <results>/tokens/{dataset}/{model}/{template}/{train,validation}.arrow  token sets, all that a training reads
+#                                                      stats.json                lengths, truncation, packing, an example
+#        <results>/prompts/{test}/{model}/{template}/none/seed0/prompts.arrow    the prompts of a test set
+#                                                               stats.json       their lengths
 
 
 rule tokenize:
-    """Serialises and tokenises all samples for one model. Needs no torch."""
+    """Tokenises the training and validation samples for one model. Needs no torch."""
     input:
-        train="<results>/data/{dataset}/train.jsonl",
-        validation="<results>/data/{dataset}/validation.jsonl",
-        test="<results>/data/{dataset}/test.jsonl",
-        tokenizer="<resources>/tokenizers/{model}",
+        train=in_results(layout.TRAIN),
+        validation=in_results(layout.VALIDATION),
+        tokenizer=in_resources(layout.TOKENIZER),
     output:
-        train="<results>/tokens/{dataset}/{model}/train.arrow",
-        validation="<results>/tokens/{dataset}/{model}/validation.arrow",
-        test="<results>/tokens/{dataset}/{model}/test.arrow",
-        stats="<results>/tokens/{dataset}/{model}/stats.json",
+        train=in_results(layout.TRAIN_TOKENS),
+        validation=in_results(layout.VALIDATION_TOKENS),
+        stats=in_results(layout.TOKEN_STATS),
     log:
-        "<logs>/tokenize/{dataset}/{model}.log",
+        "<logs>/tokenize/{dataset}/{model}/{template}.log",
     benchmark:
-        "<benchmarks>/tokenize/{dataset}/{model}.tsv"
+        "<benchmarks>/tokenize/{dataset}/{model}/{template}.tsv"
     priority: before_gpu_jobs
     conda:
         "../../envs/tokenize.yaml"
@@ -28,8 +28,33 @@ rule tokenize:
         runtime=20,
         gpu=0,
     params:
-        template=template_of,
         max_length=lookup(within=config, dpath="tokenization/max_length"),
         code=code("tokenize_samples.py"),
     script:
         "../scripts/tokenize_samples.py"
+
+
+rule prompt:
+    """Tokenises the prompts of a test set for one model. Needs no torch."""
+    input:
+        samples=in_results(layout.TEST),
+        tokenizer=in_resources(layout.TOKENIZER),
+    output:
+        prompts=in_results(layout.PROMPTS),
+        stats=in_results(layout.PROMPT_STATS),
+    log:
+        "<logs>/prompt/{test}/{model}/{template}.log",
+    benchmark:
+        "<benchmarks>/prompt/{test}/{model}/{template}.tsv"
+    priority: before_gpu_jobs
+    conda:
+        "../../envs/tokenize.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=20,
+        gpu=0,
+    params:
+        code=code("prompt.py"),
+    script:
+        "../scripts/prompt.py"

@@ -3,6 +3,9 @@
 from codetune.base.jobs import job
 
 with job(snakemake):
+    from codetune.base.plain import from_plain
     from codetune.models.checkpoints import fetch_model
+    from codetune.study.model import Source
 
-    fetch_model(snakemake.params.source, snakemake.output[0], snakemake.params.weights)
+    source = from_plain(snakemake.params.source, Source, "params.source")
+    fetch_model(source, snakemake.output[0], snakemake.params.weights)

@@ -12,7 +12,7 @@ with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
     quantization = from_plain(params.quantization, Quantization, "rule generate: params.quantization")
     generate_predictions(
-        GenerateInputs(inputs.prompts, inputs.adapter or None),
+        GenerateInputs(inputs.prompts, inputs.tuned or None),
         GenerateOutputs(**dict(snakemake.output.items()), work=params.work),
         Checkpoint(inputs.checkpoint, quantization),
         from_plain(params.decoding, Decoding, "rule generate: params.decoding"),

@@ -1,14 +1,14 @@
-"""Rule tokenize."""
+"""Rule tokenize; a script called tokenize.py would hide Python's own module."""
 
 from codetune.base.jobs import job
 
 with job(snakemake):
-    from codetune.prompts.tokenizing import tokenize_dataset
+    from codetune.prompts.tokenizing import tokenize_training_data
 
-    tokenize_dataset(
+    tokenize_training_data(
         dict(snakemake.input.items()),
         snakemake.input.tokenizer,
-        snakemake.params.template,
+        snakemake.wildcards.template,
         snakemake.params.max_length,
         dict(snakemake.output.items()),
     )

@@ -1,65 +1,50 @@
-"""The data card: what is in a data set, and what was changed or dropped."""
+"""The data card: what is in a data set, and what was changed or dropped. Nothing that trains waits for it."""
 
 import statistics
 from collections import Counter
-from dataclasses import asdict
+from collections.abc import Mapping
 from typing import Any
 
-from codetune.base.files import sha256_of_json
-from codetune.data.duplicates import THRESHOLD
+from codetune.base.files import read_json, write_json, write_text
+from codetune.base.plain import from_plain, to_plain
 from codetune.data.languages import guess_language
-from codetune.data.reading import sha256_of_records
-from codetune.data.samples import PARTS, Sample, by_request
+from codetune.data.samples import PARTS, Sample, read_samples
+from codetune.study.facts import SplitFacts
 
 NEAR = {"together": "kept on one side of the split", "anywhere": "left where the split put them"}
-
-
 LISTED = 20  # groups of near-duplicates in the card's text
 
 
-def data_card(
-    name: str,
-    records: list[dict[str, str]],
-    touched: dict[str, list[int]],
-    parts: dict[str, list[Sample]],
-    settings: dict[str, Any],
-    near: list[list[int]],
-) -> dict[str, Any]:
+def write_card(facts: str, parts: Mapping[str, str], targets: Mapping[str, str]) -> None:
+    """Writes the card as JSON, and as Markdown for readers.
+
+    Args:
+        facts: The facts of the split.
+        parts: Path of the samples of train, validation and test.
+        targets: Path for `json` and `text`.
+    """
+    samples = {part: read_samples(parts[part]) for part in PARTS}
+    card = data_card(from_plain(read_json(facts), SplitFacts, facts), samples)
+    write_json(targets["json"], card)
+    write_text(targets["text"], render_card(card))
+
+
+def data_card(facts: SplitFacts, parts: Mapping[str, list[Sample]]) -> dict[str, Any]:
     """What is in the data set: counts, lengths in characters, languages, and what was changed or dropped and why."""
-    part_of = {sample.id: part for part, members in parts.items() for sample in members}
-    groups = by_request(sample for members in parts.values() for sample in members).values()
+    plain = to_plain(facts)
+    hashes, shares, seed = plain.pop("sha256"), plain.pop("shares"), plain.pop("seed")
     return {
-        "dataset": name,
-        "records": len(records),
-        "records_sha256": sha256_of_records(records),
-        "touched": {reason: {"count": len(numbers), "records": numbers} for reason, numbers in touched.items()},
-        "duplicate_requests": {
-            "samples": sum(len(group) for group in groups if len(group) > 1),
-            "groups": sum(len(group) > 1 for group in groups),
-            "handling": "kept on one side of the split",
-        },
-        "near_duplicates": {
-            "threshold": THRESHOLD,
-            "samples": sum(map(len, near)),
-            "groups": near,
-            "handling": settings["near_duplicates"],
-            "leaked": sorted(
-                member
-                for group in near
-                for member in group
-                if part_of[member] == "test" and {part_of[other] for other in group} != {"test"}
-            ),
-        },
-        "split": {"shares": {part: settings[part] for part in PARTS}, "seed": settings["seed"]},
-        "parts": {part: _describe_part(members) for part, members in parts.items()},
+        **plain,
+        "split": {"shares": shares, "seed": seed},
+        "parts": {part: _describe_part(members, hashes[part]) for part, members in parts.items()},
     }
 
 
-def _describe_part(samples: list[Sample]) -> dict[str, Any]:
+def _describe_part(samples: list[Sample], sha256: str) -> dict[str, Any]:
     languages = Counter(guess_language(sample.request, sample.output) for sample in samples)
     return {
         "samples": len(samples),
-        "sha256": sha256_of_json([asdict(sample) for sample in samples]),
+        "sha256": sha256,
         "without_input": sum(not sample.input for sample in samples),
         "characters_of_request": _lengths([len(sample.request) for sample in samples]),
         "characters_of_output": _lengths([len(sample.output) for sample in samples]),

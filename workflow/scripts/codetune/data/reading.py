@@ -7,6 +7,7 @@ from typing import Any
 
 from codetune.base.errors import StudyError
 from codetune.base.files import sha256_of_json, write_text
+from codetune.study.dataset import Dataset
 
 FIELDS = ("instruction", "input", "output")
 
@@ -80,7 +81,7 @@ def sha256_of_records(records: Iterable[dict[str, str]]) -> str:
     return sha256_of_json([[record[field] for field in FIELDS] for record in records])
 
 
-def import_dataset(source: str | Path, target: str | Path, records: int | None, sha256: str | None) -> None:
+def import_dataset(source: str | Path, dataset: Dataset, target: str | Path) -> None:
     """Checks a data set against its declared size and content and writes it as JSON lines.
 
     The lines are ASCII, all else is escaped: a record with half a surrogate pair has no UTF-8, but has to come as far
@@ -88,21 +89,20 @@ def import_dataset(source: str | Path, target: str | Path, records: int | None, 
 
     Args:
         source: A file that `read_records` reads.
+        dataset: The data set, with the number and the hash of its records where they are declared.
         target: Where to write.
-        records: Expected number of records; None to accept any.
-        sha256: Expected `sha256_of_records`; None to accept any.
 
     Raises:
         StudyError: The content differs from what is declared.
     """
     found = read_records(source)
-    if records is not None and len(found) != records:
-        raise StudyError(f"{source}: {len(found)} records, but the config declares {records}")
+    if dataset.records not in (None, len(found)):
+        raise StudyError(f"{source}: {len(found)} records, but the config declares {dataset.records}")
     digest = sha256_of_records(found)
-    if sha256 is not None and digest != sha256:
+    if dataset.sha256 not in (None, digest):
         raise StudyError(
-            f"{source}: the records' SHA-256 is {digest}, but the config declares {sha256}. Get the pinned revision, "
-            "or declare the new value if the change is meant."
+            f"{source}: the records' SHA-256 is {digest}, but the config declares {dataset.sha256}. Get the pinned "
+            "revision, or declare the new value if the change is meant."
         )
     write_text(target, "".join(json.dumps(record) + "\n" for record in found))
     print(f"{len(found)} records, SHA-256 {digest}")

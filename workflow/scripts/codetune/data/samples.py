@@ -7,15 +7,8 @@ from pathlib import Path
 
 from codetune.base.files import read_jsonl
 
-SUBSET_SEED = 0  # one subset, and the same resamples, for all models, checkpoints and seeds
-
-
-def choose_subset(ids: list[int], count: int) -> set[int]:
-    """A seeded choice of samples; all of them where there are fewer."""
-    return set(random.Random(SUBSET_SEED).sample(sorted(ids), min(count, len(ids))))
-
-
 PARTS = ("train", "validation", "test")
+SUBSET_SEED = 0  # one subset for all models, checkpoints and seeds
 
 
 @dataclass(frozen=True)
@@ -41,6 +34,7 @@ class Sample:
 
 
 def by_request(samples: Iterable[Sample]) -> dict[str, list[Sample]]:
+    """Groups of samples that ask the same: their requests are equal up to case and white space."""
     groups: dict[str, list[Sample]] = {}
     for sample in samples:
         groups.setdefault(" ".join(sample.request.casefold().split()), []).append(sample)
@@ -50,3 +44,8 @@ def by_request(samples: Iterable[Sample]) -> dict[str, list[Sample]]:
 def read_samples(path: str | Path) -> list[Sample]:
     """Reads one part of a split."""
     return [Sample(**row) for row in read_jsonl(path)]
+
+
+def choose_subset(ids: list[int], count: int) -> set[int]:
+    """A seeded choice of samples; all of them where there are fewer."""
+    return set(random.Random(SUBSET_SEED).sample(sorted(ids), min(count, len(ids))))

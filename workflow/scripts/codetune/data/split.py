@@ -1,33 +1,35 @@
 """The split of a data set into train, validation and test."""
 
 import random
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from codetune.base.errors import StudyError
-from codetune.base.files import read_jsonl, write_json, write_jsonl, write_text
-from codetune.data.card import data_card, render_card
+from codetune.base.files import read_jsonl, sha256_of_json, write_json, write_jsonl
+from codetune.base.plain import to_plain
 from codetune.data.cleaning import clean
-from codetune.data.duplicates import components, near_duplicates
+from codetune.data.duplicates import THRESHOLD, components, near_duplicates
+from codetune.data.reading import sha256_of_records
 from codetune.data.samples import PARTS, Sample, by_request
+from codetune.study.dataset import Split
+from codetune.study.facts import DuplicateRequests, NearDuplicates, SplitFacts, Touched
 
 
-def split_dataset(source: str | Path, settings: dict[str, Any], targets: dict[str, str], name: str) -> None:
-    """Cleans and splits a data set and writes its parts and its data card.
+def split_dataset(source: str | Path, name: str, settings: Split, targets: Mapping[str, str]) -> None:
+    """Cleans and splits a data set and writes its parts and the facts of the split.
 
     Args:
         source: Records as JSON lines.
-        settings: The config's `split`: the shares of train, validation and test, which sum to 1; `seed` of the
-            shuffle; `near_duplicates`, `together` or `anywhere`.
-        targets: Path for each of train, validation, test, card (JSON) and card_text (Markdown).
-        name: Name of the data set, for the card.
+        name: Name of the data set.
+        settings: The config's `split`.
+        targets: Path for each of train, validation, test (JSON lines), and `facts` (JSON).
 
     Raises:
         StudyError: A part would be empty.
     """
     records = read_jsonl(source)
-    samples, dropped = clean(records)
+    samples, touched = clean(records)
     near = near_duplicates([f"{sample.request}\n{sample.output}" for sample in samples])
     parts = split(samples, settings, near)
     for part, members in parts.items():
@@ -39,14 +41,38 @@ def split_dataset(source: str | Path, settings: dict[str, Any], targets: dict[st
             )
     for part, members in parts.items():
         write_jsonl(targets[part], map(asdict, members))
-    groups = [[samples[index].id for index in group] for group in near]
-    card = data_card(name, records, dropped, parts, settings, groups)
-    write_json(targets["card"], card)
-    write_text(targets["card_text"], render_card(card))
+    facts = SplitFacts(
+        dataset=name,
+        records=len(records),
+        records_sha256=sha256_of_records(records),
+        touched={reason: Touched(len(numbers), numbers) for reason, numbers in touched.items()},
+        duplicate_requests=_duplicate_requests(samples),
+        near_duplicates=_near_duplicates(parts, [[samples[index].id for index in group] for group in near], settings),
+        shares={"train": settings.train, "validation": settings.validation, "test": settings.test},
+        seed=settings.seed,
+        sha256={part: sha256_of_json([asdict(sample) for sample in members]) for part, members in parts.items()},
+    )
+    write_json(targets["facts"], to_plain(facts))
     print(", ".join(f"{part}: {len(members)}" for part, members in parts.items()))
 
 
-def split(samples: list[Sample], settings: dict[str, Any], near: list[list[int]]) -> dict[str, list[Sample]]:
+def _duplicate_requests(samples: list[Sample]) -> DuplicateRequests:
+    sizes = [len(group) for group in by_request(samples).values() if len(group) > 1]
+    return DuplicateRequests(sum(sizes), len(sizes), "kept on one side of the split")
+
+
+def _near_duplicates(parts: Mapping[str, list[Sample]], groups: list[list[int]], settings: Split) -> NearDuplicates:
+    part_of = {sample.id: part for part, members in parts.items() for sample in members}
+    leaked = [
+        member
+        for group in groups
+        for member in group
+        if part_of[member] == "test" and {part_of[other] for other in group} != {"test"}
+    ]
+    return NearDuplicates(THRESHOLD, sum(map(len, groups)), groups, settings.near_duplicates, sorted(leaked))
+
+
+def split(samples: list[Sample], settings: Split, near: list[list[int]]) -> dict[str, list[Sample]]:
     """Seeded split into train, validation and test; samples that ask the same stay on one side.
 
     Two samples ask the same if their requests are equal up to case and white space. Groups of such samples are
@@ -60,15 +86,15 @@ def split(samples: list[Sample], settings: dict[str, Any], near: list[list[int]]
     """
     requests = by_request(samples)
     order = list(requests.values())
-    random.Random(settings["seed"]).shuffle(order)
-    train = len(samples) * settings["train"]
-    bounds = [round(train), round(train + len(samples) * settings["validation"])]
+    random.Random(settings.seed).shuffle(order)
+    train = len(samples) * settings.train
+    bounds = [round(train), round(train + len(samples) * settings.validation)]
     part_of: dict[int, str] = {}
     for group in order:
         dealt = len(part_of)
         part = "train" if dealt < bounds[0] else "validation" if dealt < bounds[1] else "test"
         part_of |= dict.fromkeys((sample.id for sample in group), part)
-    if settings["near_duplicates"] == "together":
+    if settings.near_duplicates == "together":
         for members in _samples_together(samples, requests, near):
             part_of |= dict.fromkeys(members, part_of[members[0]])
     return {part: [sample for sample in samples if part_of[sample.id] == part] for part in PARTS}
@@ -77,7 +103,7 @@ def split(samples: list[Sample], settings: dict[str, Any], near: list[list[int]]
 def _samples_together(
     samples: list[Sample], requests: dict[str, list[Sample]], near: list[list[int]]
 ) -> list[list[int]]:
-    """Ids of samples that hang together, by asking the same or as near-duplicates."""
+    """Groups of sample ids that must stay in one part: same request, or near-duplicates."""
     place = {sample.id: index for index, sample in enumerate(samples)}
     groups = [*near, *([place[sample.id] for sample in group] for group in requests.values())]
     pairs = [(group[0], other) for group in groups for other in group[1:]]

@@ -3,12 +3,11 @@
 import numpy as np
 
 from codetune.base.errors import StudyError
-from codetune.base.files import write_json
+from codetune.base.files import Row, write_json
 from codetune.base.plain import to_plain
 from codetune.data.predictions import Prediction, read_curve_predictions
 from codetune.data.samples import SUBSET_SEED, Sample, read_samples
-from codetune.evaluation.bootstrap import Array, draw_resamples, interval
-from codetune.evaluation.metric import Metric
+from codetune.evaluation.bootstrap import Array, draw_resamples, percentile_interval
 from codetune.evaluation.registry import metrics
 from codetune.evaluation.score import score_each, scores_of, statistics_of
 from codetune.study.curve import Curve, CurvePoint, CurveScore
@@ -35,7 +34,7 @@ def score_curve(predictions: str, samples: str, target: str) -> None:
     if not ids or not references.keys() >= set(ids):
         raise StudyError(f"{predictions}: not predictions of samples in {samples}. Delete it and run again.")
     if any([prediction.id for prediction in found] != ids for found in steps.values()):
-        raise StudyError(f"{predictions}: the checkpoints have not the same samples. Delete it and run again.")
+        raise StudyError(f"{predictions}: its checkpoints do not have the same samples. Delete it and run again.")
     chosen = [references[number] for number in ids]
     weights = draw_resamples(np.random.default_rng(SUBSET_SEED), len(ids), RESAMPLES)
     points = [_point(step, steps[step], chosen, weights) for step in sorted(steps)]
@@ -45,16 +44,14 @@ def score_curve(predictions: str, samples: str, target: str) -> None:
 def _point(step: int, predictions: list[Prediction], samples: list[Sample], weights: Array) -> CurvePoint:
     """One checkpoint by all metrics; its predictions are in the order of the samples."""
     scored = score_each(samples, [prediction.first.text for prediction in predictions])
-    scores = {
-        name: CurveScore(
-            score, None if score is None else _interval(metrics()[name], statistics_of(scored, name), weights)
-        )
-        for name, score in scores_of(scored).items()
-    }
+    scores = {name: _with_interval(name, score, scored, weights) for name, score in scores_of(scored).items()}
     print(f"step {step}: {len(scored)} predictions scored", flush=True)
     truncated = sum(prediction.first.truncated for prediction in predictions)
     return CurvePoint(step, truncated / len(predictions), scores)
 
 
-def _interval(metric: Metric, statistics: Array, weights: Array) -> list[float]:
-    return interval(metric.score(weights @ statistics))
+def _with_interval(name: str, score: float | None, scored: list[Row], weights: Array) -> CurveScore:
+    """A metric's score of all samples, with its interval over the resamples."""
+    if score is None:
+        return CurveScore(None, None)
+    return CurveScore(score, percentile_interval(metrics()[name].score(weights @ statistics_of(scored, name))))

@@ -7,21 +7,23 @@ import numpy as np
 
 from codetune.base.errors import StudyError
 from codetune.base.files import read_json, write_json, write_jsonl
+from codetune.base.plain import from_plain, to_plain
 from codetune.data.languages import guess_language
 from codetune.data.predictions import read_predictions
 from codetune.data.samples import Sample, read_samples
 from codetune.evaluation.bootstrap import Array
 from codetune.evaluation.registry import metrics
+from codetune.study.facts import ScoredPart, SplitFacts, Summary
 
 LENGTHS = (("up to 50", 50), ("51 to 150", 150), ("151 to 400", 400), ("over 400", None))  # characters of the reference
 
 
-def score_predictions(references: str, card: str, predictions: str, scores: str, summary: str) -> None:
-    """Scores each prediction against its reference by every metric; writes one row a sample and a summary.
+def score_predictions(references: str, split: str, predictions: str, scores: str, summary: str) -> None:
+    """Scores each prediction against its reference by every metric; writes one row per sample and a summary.
 
     Args:
         references: The samples, JSON lines.
-        card: The data card, which names the test samples with a near-duplicate in another part.
+        split: The facts of the split, which name the test samples with a near-duplicate in another part.
         predictions: The predictions, JSON lines.
         scores: JSON lines to write: id, language, length of the reference, each metric's score of the sample alone
             (null where it does not apply), and `statistics`, from which scores of sets of samples follow.
@@ -32,29 +34,27 @@ def score_predictions(references: str, card: str, predictions: str, scores: str,
         StudyError: Predictions and references are not of the same samples.
     """
     samples = {sample.id: sample for sample in read_samples(references)}
-    found = read_predictions(predictions)
-    if [prediction.id for prediction in found] != list(samples):
+    completed = read_predictions(predictions)
+    if [prediction.id for prediction in completed] != list(samples):
         raise StudyError(f"{predictions}: not the samples of {references}. Delete the predictions and run again.")
-    texts = [prediction.first.text for prediction in found]
+    texts = [prediction.first.text for prediction in completed]
     scored = score_each(list(samples.values()), texts)
     write_jsonl(scores, scored)
-    leaked = set(read_json(card)["near_duplicates"]["leaked"])
+    leaked = set(from_plain(read_json(split), SplitFacts, split).near_duplicates.leaked)
     clean = [row for row in scored if row["id"] not in leaked]
-    write_json(
-        summary,
-        {
-            "samples": len(found),
-            "scores": scores_of(scored),
-            "signatures": {name: metric.signature for name, metric in metrics().items()},
-            "truncated": sum(prediction.first.truncated for prediction in found) / len(found),
-            "empty": sum(not text for text in texts) / len(found),
-            "length_ratio": sum(map(len, texts)) / sum(len(sample.output) for sample in samples.values()),
-            "leaked": len(scored) - len(clean),
-            "scores_without_leaked": scores_of(clean) if clean else None,
-            "by_language": _breakdown(scored, (row["language"] for row in scored)),
-            "by_length": _breakdown(scored, (length_class(row["length"]) for row in scored)),
-        },
+    found = Summary(
+        samples=len(completed),
+        scores=scores_of(scored),
+        signatures={name: metric.signature for name, metric in metrics().items()},
+        truncated=sum(prediction.first.truncated for prediction in completed) / len(completed),
+        empty=sum(not text for text in texts) / len(texts),
+        length_ratio=sum(map(len, texts)) / sum(len(sample.output) for sample in samples.values()),
+        leaked=len(scored) - len(clean),
+        scores_without_leaked=scores_of(clean) if clean else None,
+        by_language=_breakdown(scored, (row["language"] for row in scored)),
+        by_length=_breakdown(scored, (length_class(row["length"]) for row in scored)),
     )
+    write_json(summary, to_plain(found))
 
 
 def score_each(samples: list[Sample], texts: list[str]) -> list[dict[str, Any]]:
@@ -95,12 +95,12 @@ def length_class(length: int) -> str:
     return next(name for name, highest in LENGTHS if highest is None or length <= highest)
 
 
-def _breakdown(scored: list[dict[str, Any]], keys: Iterable[str]) -> dict[str, Any]:
+def _breakdown(scored: list[dict[str, Any]], keys: Iterable[str]) -> dict[str, ScoredPart]:
     groups: dict[str, list[dict[str, Any]]] = {}
     for row, key in zip(scored, keys, strict=True):
         groups.setdefault(key, []).append(row)
     order = sorted(groups, key=lambda key: (-len(groups[key]), key))
-    return {key: {"samples": len(groups[key]), "scores": scores_of(groups[key])} for key in order}
+    return {key: ScoredPart(len(groups[key]), scores_of(groups[key])) for key in order}
 
 
 def _score_or_none(value: float) -> float | None:

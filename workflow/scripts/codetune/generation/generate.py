@@ -29,11 +29,11 @@ class GenerateInputs:
 
     Attributes:
         prompts: Token set with the prompts.
-        adapter: Folder of the adapter; None for the untuned model.
+        tuned: Folder of the adapter; None for the untuned model.
     """
 
     prompts: str
-    adapter: str | None
+    tuned: str | None
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def generate_predictions(
         StudyError: The checkpoint cannot be loaded, or one prompt does not fit into memory.
     """
     set_determinism(0)
-    adapter = {"adapter": f"{inputs.adapter}/{ADAPTER}"} if inputs.adapter else {}
+    adapter = {"adapter": f"{inputs.tuned}/{ADAPTER}"} if inputs.tuned else {}
     hashes = file_hashes(prompts=inputs.prompts, **adapter)
     origin = checkpoint_identity(checkpoint.folder)
     identity = {
@@ -82,8 +82,8 @@ def generate_predictions(
     }
     with unfinished_work(outputs.work, identity) as folder:
         model = load_for_decoding(checkpoint, decoding)
-        if inputs.adapter:
-            model = load_adapter(model, inputs.adapter)
+        if inputs.tuned:
+            model = load_adapter(model, inputs.tuned)
         tokenizer, limit, kept = load_tokenizer(checkpoint.folder), prompt_limit(decoding), folder / "batches.jsonl"
         predictions = generate(model, tokenizer, read_tokens(inputs.prompts), decoding, limit, kept)
         written = [candidate for prediction in predictions for candidate in prediction.candidates]

@@ -2,12 +2,12 @@
 
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 
 from codetune.base.errors import StudyError
 from codetune.base.files import atomic, read_json, remove, sha256_of_file, sync, write_json
 from codetune.base.hub import download_files, list_files, partial_folder
 from codetune.base.hub_errors import Repository
+from codetune.study.model import Source
 
 TOKENIZER_FILES = (
     "config.json",
@@ -35,14 +35,14 @@ MANIFEST = "manifest.json"
 POINTER = b"version https://git-lfs"  # how a file begins that a git clone without LFS left in place of the weights
 
 
-def fetch_model(entry: dict[str, Any], target: str | Path, weights: bool) -> None:
+def fetch_model(source: Source, target: str | Path, weights: bool) -> None:
     """Puts a checkpoint's files into the folder `target`, with a manifest of sizes and SHA-256 sums.
 
     Files of a local `path` are linked, not copied. Only tokenizer and configuration files and, with `weights`, those
     in the safetensors format are taken; nothing that can hold code or pickled objects.
 
     Args:
-        entry: A `models` entry of the config.
+        source: Where it comes from.
         target: The folder to make.
         weights: Whether to take the weights too.
 
@@ -51,15 +51,15 @@ def fetch_model(entry: dict[str, Any], target: str | Path, weights: bool) -> Non
     """
     target = Path(target)
     patterns = TOKENIZER_FILES + (WEIGHT_FILES if weights else ())
-    if "path" in entry:
+    if source.path is not None:
         with atomic(target) as folder:
-            _link(Path(entry["path"]).resolve(), folder, patterns)
+            _link(Path(source.path).resolve(), folder, patterns)
             names = [file.name for file in folder.iterdir()]
-            _check_complete(names, weights, entry["path"])
-            _check_weights(folder, entry["path"])
-            _write_manifest(folder, {"path": entry["path"]}, {name: sha256_of_file(folder / name) for name in names})
+            _check_complete(names, weights, source.path)
+            _check_weights(folder, source.path)
+            _write_manifest(folder, {"path": source.path}, {name: sha256_of_file(folder / name) for name in names})
         return
-    repo = Repository(entry["repo"], entry["revision"], "model")
+    repo = Repository(source.repo or "", source.revision or "", "model")
     files = [file for file in list_files(repo) if _matches(file.rfilename, patterns)]
     _check_complete([file.rfilename for file in files], weights, repo.name)
     folder = partial_folder(target, repo.revision)

@@ -1,50 +1,50 @@
 """From samples to token ids. No torch."""
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from codetune.base.errors import StudyError
 from codetune.base.files import write_json
-from codetune.data.samples import PARTS, Sample, read_samples
+from codetune.data.samples import Sample, read_samples
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.packing import pack
 from codetune.prompts.templates import Template
 from codetune.prompts.tokensets import TokenSample, write_tokens
 
+TRAINING_PARTS = ("train", "validation")
 
-def tokenize_dataset(
-    parts: dict[str, str], tokenizer_folder: str, template: str, max_length: int, targets: dict[str, str]
+
+def tokenize_training_data(
+    parts: Mapping[str, str], tokenizer_folder: str, template: str, max_length: int, targets: Mapping[str, str]
 ) -> None:
-    """Tokenises all parts of a split for one model and writes token sets and statistics.
+    """Tokenises what a training reads, for one model, and writes token sets and statistics.
 
     Args:
-        parts: Path of the samples of train, validation and test.
+        parts: Path of the samples of train and validation.
         tokenizer_folder: The model's tokenizer files.
         template: `paper` or `chat`.
-        max_length: Longest training sample, in tokens.
+        max_length: Longest sample, in tokens.
         targets: Path of the token set of each part, and of `stats`.
+
+    Raises:
+        StudyError: No sample of a part is shorter than `max_length`.
     """
     tokenizer = load_tokenizer(tokenizer_folder)
     serialisation = Template(template, tokenizer)
-    stats: dict[str, Any] = {
-        "template": template,
-        "template_sha256": serialisation.sha256,
-        "max_length": max_length,
-        "vocabulary": len(tokenizer),
-        "parts": {},
-    }
-    for part in PARTS:
+    stats = {**describe_template(serialisation, tokenizer), "max_length": max_length, "parts": {}}
+    for part in TRAINING_PARTS:
         samples = read_samples(parts[part])
-        tokens = encode(samples, tokenizer, serialisation)
-        kept, facts = truncate(tokens, max_length) if part != "test" else (tokens, {"truncated": 0, "dropped": 0})
+        kept, cut = truncate(encode(samples, tokenizer, serialisation), max_length)
         if not kept:
             raise StudyError(f"{parts[part]}: no sample is shorter than max_length = {max_length} tokens")
         write_tokens(targets[part], kept)
         stats["parts"][part] = {
-            **_describe_tokens(kept, max_length),
-            **facts,
+            **describe_tokens(kept),
+            **_describe_packing(kept, max_length),
+            **cut,
             "bytes_of_completions": sum(len(serialisation.completion(sample).encode()) for sample in samples),
         }
         if part == "train":
@@ -55,6 +55,11 @@ def tokenize_dataset(
             }
         print(f"{part}: {stats['parts'][part]}")
     write_json(targets["stats"], stats)
+
+
+def describe_template(template: Template, tokenizer: Any) -> dict[str, Any]:
+    """What tells one template and vocabulary from another."""
+    return {"template": template.name, "template_sha256": template.sha256, "vocabulary": len(tokenizer)}
 
 
 def encode(samples: list[Sample], tokenizer: Any, template: Template) -> list[TokenSample]:
@@ -132,9 +137,10 @@ def truncate(samples: list[TokenSample], max_length: int) -> tuple[list[TokenSam
     return kept, {"truncated": cut, "dropped": len(samples) - len(kept)}
 
 
-def _describe_tokens(samples: list[TokenSample], capacity: int) -> dict[str, Any]:
+def describe_tokens(samples: list[TokenSample]) -> dict[str, Any]:
+    """How many samples and tokens there are, and how long they are."""
     lengths = np.array([len(sample) for sample in samples])
-    facts: dict[str, Any] = {
+    return {
         "samples": len(samples),
         "tokens": int(lengths.sum()),
         "tokens_of_completions": int(sum(len(sample.completion) for sample in samples)),
@@ -142,8 +148,10 @@ def _describe_tokens(samples: list[TokenSample], capacity: int) -> dict[str, Any
         **{f"p{q}": int(np.percentile(lengths, q, method="lower")) for q in (50, 95, 99)},
         "longest": int(lengths.max()),
     }
-    if lengths.max() <= capacity:
-        bins = len(pack(lengths.tolist(), capacity))
-        facts["packed_sequences"] = bins
-        facts["packing_fill"] = round(float(lengths.sum()) / (bins * capacity), 4)
-    return facts
+
+
+def _describe_packing(samples: list[TokenSample], capacity: int) -> dict[str, Any]:
+    """Number of sequences of `capacity` tokens that the samples fill, and the share of their room that holds tokens."""
+    lengths = [len(sample) for sample in samples]
+    sequences = len(pack(lengths, capacity))
+    return {"packed_sequences": sequences, "packing_fill": round(sum(lengths) / (sequences * capacity), 4)}

@@ -8,7 +8,6 @@ from typing import Any
 from codetune.base.errors import StudyError
 from codetune.base.files import read_jsonl, write_text
 from codetune.data.languages import guess_language
-from codetune.data.predictions import read_predictions
 from codetune.data.samples import read_samples
 from codetune.report.pages import with_policy
 
@@ -67,16 +66,15 @@ def write_browser(
 
 def _outputs(run: dict[str, Any], predictions: str, scores: str, ids: list[int]) -> dict[str, Any]:
     """What one run wrote and how it was scored, in the order of the samples."""
-    written, scored = read_predictions(predictions), read_jsonl(scores)
-    found = ((predictions, [prediction.id for prediction in written]), (scores, [row["id"] for row in scored]))
-    for path, numbers in found:
-        if numbers != ids:
+    written, scored = read_jsonl(predictions), read_jsonl(scores)
+    for path, rows in ((predictions, written), (scores, scored)):
+        if [row["id"] for row in rows] != ids:
             raise StudyError(f"{path}: not the samples of the test split. Delete it and run again.")
     return {
         "method": run["method"],
         "tuned": run["tuned"],
-        "texts": [prediction.first.text for prediction in written],
-        "truncated": [place for place, prediction in enumerate(written) if prediction.first.truncated],
+        "texts": [row["text"] for row in written],
+        "truncated": [place for place, row in enumerate(written) if row["truncated"]],
         "scores": {name: [round(row[name], 4) for row in scored] for name in METRICS},  # each in [0, 1]
     }
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from codetune.base.errors import StudyError
 from codetune.base.files import read_json, read_jsonl
-from codetune.data.predictions import read_predictions
 from codetune.data.samples import read_samples
 from codetune.evaluation.score import score_predictions
 from codetune.evaluation.significance import measure_significance
@@ -82,8 +81,7 @@ def _by_the_package(references: str, predictions: str) -> list[float]:
 
     wanted = {sample.id: sample.output for sample in read_samples(references)}
     scorer = RougeScorer(["rougeL"])
-    found = read_predictions(predictions)
-    return [scorer.score(wanted[p.id], p.first.text)["rougeL"].fmeasure for p in found]
+    return [scorer.score(wanted[row["id"]], row["text"])["rougeL"].fmeasure for row in read_jsonl(predictions)]
 
 
 def _pairs(row: dict[str, str], found: dict[str, Any]) -> list[tuple[str, str, float]]:

@@ -10,6 +10,11 @@ from codetune.base.errors import StudyError
 
 
 def check_folders(results: str, resources: str) -> None:
+    """Results and resources are, or can become, two folders.
+
+    Raises:
+        StudyError: They are files, or the same folder.
+    """
     for key, folder in (("results", results), ("resources", resources)):
         for path in (Path(folder), *Path(folder).parents):
             if path.exists() and not path.is_dir():
@@ -22,6 +27,11 @@ def check_folders(results: str, resources: str) -> None:
 
 
 def check_sources(config: dict[str, Any]) -> None:
+    """Data sets and models come from a readable path or a pinned revision, and shares sum to 1.
+
+    Raises:
+        StudyError: One does not; the message says which.
+    """
     for name, dataset in config["datasets"].items():
         _check_source(f"datasets.{name}", dataset, ("repo", "revision", "file"), Path.is_file)
         shares = [dataset["split"][part] for part in ("train", "validation", "test")]
@@ -50,3 +60,17 @@ def _check_source(
     for key in hub_keys:
         if key not in entry:
             raise StudyError(f"config: {where}: the key '{key}' is missing (or give a local 'path')")
+
+
+def check_old_results(results: str) -> None:
+    """Nothing of an earlier layout lies in the folder of results: its tables would be written over.
+
+    Raises:
+        StudyError: There are runs as releases before 0.2 laid them.
+    """
+    old = next(Path(results).glob("runs/*/*/*/seed*/predictions.jsonl"), None)
+    if old is not None:
+        raise StudyError(
+            f"{results} holds a study as releases before 0.2 laid it out ({old}). Nothing of it is used or deleted: "
+            f"move it away (mv {results} {results}-0.1), or let 'results' in the config name another folder"
+        )

@@ -13,10 +13,13 @@ CHECKPOINT = "models/{model}"
 # A data set.
 TRAIN = "data/{dataset}/train.jsonl"
 VALIDATION = "data/{dataset}/validation.jsonl"
-TEST = "data/{test}/test.jsonl"
+TEST_PART = "data/{dataset}/test.jsonl"
 SPLIT = "data/{dataset}/split.json"
 CARD = "data/{dataset}/card.json"
 CARD_TEXT = "data/{dataset}/card.md"
+
+# A test set: so far the test part of the data set of the same name.
+TEST = "data/{test}/test.jsonl"
 
 # The same as token ids. The prompts' last two levels are those of the examples in them: none so far.
 TOKENS = "tokens/{dataset}/{model}/{template}"

@@ -51,6 +51,11 @@ class Study:
         """The test sets that a run is evaluated on."""
         return list(dict.fromkeys(evaluation.test for evaluation in self.evaluations))
 
+    @property
+    def used_datasets(self) -> list[str]:
+        """The data sets that a run is trained or evaluated on."""
+        return list(dict.fromkeys([*(run.data for run in self.training_runs), *self.tests]))
+
     def of_test(self, test: str) -> list[Evaluation]:
         """The evaluations on one test set."""
         return [evaluation for evaluation in self.evaluations if evaluation.test == test]

@@ -1,0 +1,30 @@
+"""The prompts of a test set, as one model takes them. No torch."""
+
+from collections.abc import Mapping
+
+from codetune.base.files import write_json
+from codetune.data.samples import read_samples
+from codetune.models.tokenizers import load_tokenizer
+from codetune.prompts.templates import Template
+from codetune.prompts.tokenizing import describe_template, describe_tokens, encode
+from codetune.prompts.tokensets import write_tokens
+
+
+def tokenize_prompts(samples: str, tokenizer_folder: str, template: str, targets: Mapping[str, str]) -> None:
+    """Tokenises the prompts of a test set for one model and writes a token set and statistics.
+
+    Nothing is truncated. The references are tokenised too: by their lengths prompts are batched.
+
+    Args:
+        samples: Path of the test samples.
+        tokenizer_folder: The model's tokenizer files.
+        template: `paper` or `chat`.
+        targets: Path of the token set, `prompts`, and of `stats`.
+    """
+    tokenizer = load_tokenizer(tokenizer_folder)
+    serialisation = Template(template, tokenizer)
+    tokens = encode(read_samples(samples), tokenizer, serialisation)
+    write_tokens(targets["prompts"], tokens)
+    stats = {**describe_template(serialisation, tokenizer), **describe_tokens(tokens)}
+    write_json(targets["stats"], stats)
+    print(stats)
