@@ -19,7 +19,7 @@ from codetune.study.facts import (
     TrainingFacts,
     TrainingResult,
 )
-from codetune.study.layout import CURVE, PREDICTIONS, RECORD, SCORES, TRAINING_LOG, fill
+from codetune.study.layout import PREDICTIONS, RECORD, SCORES, TRAINING_LOG, fill
 from codetune.study.method import Lora, Method, Quantization
 from codetune.study.model import Memory, Model, Source
 from codetune.study.record import VERSION, HashedFile, Record, Tested
@@ -166,7 +166,7 @@ def fake_record(
     model = fake_model(model) if isinstance(model, str) else model
     method = fake_method(method) if isinstance(method, str) else method
     run = Run(data if method.trains else NONE, model.name, method.name, seed)
-    files = {"training_log": _file(TRAINING_LOG, run), "curve": _file(CURVE, run)} if run.trains else {}
+    files = {"training_log": _file(TRAINING_LOG, run)} if run.trains else {}
     record = Record(
         version=VERSION,
         run=run,

@@ -108,7 +108,7 @@ def draw_figure2(shown: Shown) -> Figure:
     figure = Figure(figsize=(3.5, 3.1))
     axis = figure.subplots()
     for record, look in zip(shown.records, looks_of(shown.records), strict=True):
-        points = read_curve(record.path_of("curve"), shown.metric)
+        points = read_curve(record.curve, shown.metric)
         if points:
             draw_line(axis, [(point.step, point.score) for point in points], look)
             steps, _, low, high = zip(*points, strict=True)
