@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from common import ROOT, Row, write_result
 
@@ -67,11 +68,12 @@ def finished_study(folder: Path) -> int:
 
 
 def curve() -> str:
-    """A curve of 50 evaluations, as rule curve writes it."""
-    points = [
-        {"step": 15 * n, "rouge_l": 0.3 + n / 500, "interval": [0.25 + n / 500, 0.35 + n / 500], "truncated": 0.0}
-        for n in range(51)
-    ]
+    """A curve of 50 evaluations, as rule score_curve writes it."""
+
+    def score(value: float) -> dict[str, Any]:
+        return {"score": value, "interval": [value - 0.05, value + 0.05]}
+
+    points = [{"step": 15 * n, "truncated": 0.0, "scores": {"rouge_l": score(0.3 + n / 500)}} for n in range(51)]
     return json.dumps({"samples": 200, "points": points})
 
 

@@ -125,8 +125,9 @@ def memory_rows(part: str, peak_gb: float | None) -> list[Row]:
 def write_result(path: str | Path, rows: list[Row], **facts: Any) -> None:
     """Writes the rows of one benchmark, with the versions and the machine they are from."""
     from codetune.base.machine import environment
+    from codetune.base.plain import to_plain
 
-    result = {"rows": [asdict(row) for row in rows], **facts, "environment": environment()}
+    result = {"rows": [asdict(row) for row in rows], **facts, "environment": to_plain(environment())}
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Path(path).write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     for row in rows:

@@ -12,17 +12,22 @@ import argparse
 import math
 import statistics
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from common import ROOT, Row, write_result
-from subjects import LORA, TRAINING, peer
+from subjects import LORA, SETTINGS, peer
+
+from codetune.study.method import Quantization  # isort: skip  (common puts the library on the path)
+from codetune.study.model import Memory, Source  # isort: skip
+from codetune.study.training import TrainingPlan  # isort: skip
 
 MODEL = "llama-3.2-1b"
 SEEDS, EPOCHS = (0, 1, 2), 3
 SEQUENCES = 8  # in an optimizer step
 LENGTH = 256  # tokens of a packed sequence
-QUANTIZATION = {"type": "nf4", "double": True, "compute_dtype": "float32"}
+QUANTIZATION = Quantization("nf4", double=True, compute_dtype="float32")
 RATE = 2e-3
 
 
@@ -74,23 +79,17 @@ def packed(train: list[Any], validation: list[Any], seed: int) -> list[float]:
     from codetune.models.device import set_determinism
     from codetune.models.loading import load_base
     from codetune.models.tokenizers import load_tokenizer
-    from codetune.training.build import make_trainer
+    from codetune.training.build import TrainingTokens, make_trainer
 
     set_determinism(seed)
-    training = {**TRAINING, "learning_rate": RATE, "patience": EPOCHS}
-    settings = {"lora": LORA, "quantization": QUANTIZATION, "training": training, "max_length": LENGTH}
-    entry = {"batch_size": SEQUENCES, "micro_batch": 4, "epochs": EPOCHS}
+    settings = replace(
+        SETTINGS, learning_rate=RATE, patience=EPOCHS, batch_size=SEQUENCES, epochs=EPOCHS, max_length=LENGTH
+    )
+    plan = TrainingPlan(Source(path=str(checkpoint())), Memory(micro_batch=4), LORA, QUANTIZATION, settings, seed)
+    tokens = TrainingTokens(train, validation, completion_bytes=1)
     with tempfile.TemporaryDirectory() as folder:
-        trainer = make_trainer(
-            load_base(checkpoint(), QUANTIZATION),
-            load_tokenizer(checkpoint()),
-            {"train": train, "validation": validation},
-            1,
-            Path(folder),
-            entry,
-            settings,
-            seed,
-        )
+        base = load_base(checkpoint(), QUANTIZATION)
+        trainer = make_trainer(base, load_tokenizer(checkpoint()), tokens, Path(folder), plan)
         trainer.run()
     return [row["eval_loss"] for row in trainer.state.log_history if "eval_loss" in row][1:]
 

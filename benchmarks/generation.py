@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from common import Row, in_turn_prepared, limit_gpu_memory, memory_rows, ratio, write_result
-from subjects import ARCHITECTURES, LORA, QUANTIZATION, build, draw_samples, make_tokenizer, sizes_of
+from subjects import ARCHITECTURES, LORA, build, draw_samples, make_tokenizer, quantization, sizes_of
+
+from codetune.study.decoding import Decoding  # isort: skip  (common puts the library on the path)
 
 MEAN, LIMIT = 60, 512  # tokens of a completion
 END = 2
-SETTINGS = {"max_new_tokens": LIMIT, "batch_size": 256, "cache_gb": 8}
+DECODING = Decoding(max_new_tokens=LIMIT, batch_size=256, cache_gb=8)
 
 
 def main() -> None:
@@ -62,21 +64,13 @@ def main() -> None:
     write_result(options.out, [row, *memory_rows(part, mine.peak_gb)], seconds=seconds, tokens=tokens)
 
 
-def _quantization() -> dict[str, Any]:
-    from codetune.models.device import device
-
-    return {**QUANTIZATION, "compute_dtype": "float32" if device() == "cpu" else "bfloat16"}
-
-
 def _write_adapter(folder: Path) -> None:
     """Writes an adapter with random weights."""
     from codetune.models.loading import load_base
     from peft import LoraConfig, get_peft_model
 
-    config = LoraConfig(
-        r=LORA["r"], lora_alpha=LORA["alpha"], target_modules=LORA["target_modules"], init_lora_weights=False
-    )
-    get_peft_model(load_base(folder / "model", _quantization()), config).save_pretrained(str(folder / "adapter"))
+    config = LoraConfig(r=LORA.r, lora_alpha=LORA.alpha, target_modules=LORA.target_modules, init_lora_weights=False)
+    get_peft_model(load_base(folder / "model", quantization()), config).save_pretrained(str(folder / "adapter"))
 
 
 def ours(folder: Path, prompts: list[Any]) -> Callable[[], list[list[int]]]:
@@ -88,11 +82,11 @@ def ours(folder: Path, prompts: list[Any]) -> Callable[[], list[list[int]]]:
     from codetune.models.loading import Checkpoint
     from codetune.models.shapes import cache_bytes
 
-    base = load_for_decoding(Checkpoint(str(folder / "model"), _quantization()), SETTINGS)
+    base = load_for_decoding(Checkpoint(str(folder / "model"), quantization()), DECODING)
     model = load_adapter(_with_ends(base), folder / "adapter")
     options = greedy_config(model, make_tokenizer(), LIMIT)
-    cache_tokens = int(SETTINGS["cache_gb"] * 1e9) // cache_bytes(model.config.to_dict(), model.dtype.itemsize)
-    batches = list(make_batches(prompts, SETTINGS, cache_tokens))
+    cache_tokens = int(DECODING.cache_gb * 1e9) // cache_bytes(model.config.to_dict(), model.dtype.itemsize)
+    batches = list(make_batches(prompts, DECODING, cache_tokens))
 
     def run() -> list[list[int]]:
         found: dict[int, list[int]] = {}
@@ -111,7 +105,7 @@ def theirs(folder: Path, prompts: list[Any]) -> Callable[[], list[list[int]]]:
     from codetune.models.device import device
     from codetune.models.loading import load_base
 
-    model = load_adapter(_with_ends(load_base(folder / "model", _quantization())), folder / "adapter")
+    model = load_adapter(_with_ends(load_base(folder / "model", quantization())), folder / "adapter")
     tokenizer = make_tokenizer()
     options = greedy_config(model, tokenizer, LIMIT)
 

@@ -296,10 +296,10 @@ class Recorded:
             record, result = self._record(job, "training"), self._record(job, "training")["result"]
             validation = self._json(self._tokens(job) / "stats.json")["parts"]["validation"]["tokens"]
             share = result["steps"] / result["planned_steps"]
-            train = record["data"]["tokens"] * record["model"]["epochs"] * share
+            train = record["data"]["tokens"] * record["plan"]["settings"]["epochs"] * share
             return training_work(architecture, train, validation, len(result["checkpoints"]) + 1)
         with (self._run(job) / "predictions.jsonl").open(encoding="utf-8") as lines:
-            lengths = [json.loads(line)["tokens"] for line in lines]
+            lengths = [json.loads(line)["candidates"][0]["tokens"] for line in lines]
         batch = self.config["generation"]["batch_size"]
         if job.rule == "generate":
             return decoding_work(architecture, decode_steps(lengths, batch))

@@ -38,6 +38,9 @@ from codetune.models.caches import growing_cache  # isort: skip
 from codetune.generation.decoding import next_tokens, prefill  # isort: skip
 from codetune.generation.generate import RESERVE  # isort: skip
 from codetune.methods.adapters import lora_config  # isort: skip
+from codetune.base.plain import from_plain  # isort: skip
+from codetune.study.decoding import Decoding  # isort: skip
+from codetune.study.method import Lora  # isort: skip
 
 ARCHITECTURES = json.loads((ROOT / "benchmarks" / "architectures.json").read_text())
 DEVICE = 24 * 2**30  # bytes that cards of "24 GB" have: most weights fit dequantised, which takes most memory
@@ -162,13 +165,13 @@ def as_on_gpu() -> Iterator[None]:
         yield
 
 
-def build(config: dict[str, Any], attention: str, lora: dict[str, Any] | None, in_4_bits: bool) -> Any:
+def build(config: dict[str, Any], attention: str, lora: Lora | None, in_4_bits: bool) -> Any:
     """A model on the meta device, as codetune.training and codetune.generation leave it.
 
     Args:
         config: A config.json.
         attention: Name of the attention.
-        lora: The config's `lora`, for an adapter in fp32; None for the untuned model.
+        lora: For an adapter in fp32; None for the untuned model.
         in_4_bits: Whether the layers' weights are in 4 bits, or in bf16.
     """
     # The library makes a table at the first call, which cannot be made without numbers.
@@ -248,14 +251,12 @@ class Memory:
         return self.weights + (1 + SLACK) * (self.kept + self.rest) + CONTEXT
 
 
-def training(
-    config: dict[str, Any], lora: dict[str, Any], lengths: list[int], attention: str = ON_GPU
-) -> tuple[Memory, Saved]:
+def training(config: dict[str, Any], lora: Lora, lengths: list[int], attention: str = ON_GPU) -> tuple[Memory, Saved]:
     """Memory of the second and later micro-batches, when gradients and the optimizer's state are there.
 
     Args:
         config: A config.json.
-        lora: The config's `lora`.
+        lora: The adapter.
         lengths: Tokens of the samples of a micro-batch.
         attention: Name of the attention.
     """
@@ -266,7 +267,7 @@ def training(
         saved.seen = {p.untyped_storage()._cdata: p.untyped_storage() for p in model.parameters()}
         weights = live.now
         trainable = [p for p in model.parameters() if p.requires_grad]
-        # Adam's two means; the gradients; their copy, which QLoraTrainer.training_step keeps.
+        # Adam's two means; the gradients; their copy, which ResumableTrainer.training_step keeps.
         held = [[torch.zeros_like(p) for p in trainable] for _ in range(3)]
         for parameter in trainable:
             parameter.grad = torch.zeros_like(parameter)
@@ -292,18 +293,18 @@ def step(model: Any, lengths: list[int], saved: Saved) -> None:
     output.loss.backward()
 
 
-def generation(config: dict[str, Any], lora: dict[str, Any] | None, settings: dict[str, Any], prompt: int) -> Memory:
+def generation(config: dict[str, Any], lora: Lora | None, decoding: Decoding, prompt: int) -> Memory:
     """Memory of decoding the largest batch of prompts of one length: of reading them or of the last step.
 
     Args:
         config: A config.json.
-        lora: The config's `lora`; None if only the untuned model is run.
-        settings: The config's `generation`.
+        lora: The adapter; None if only the untuned model is run.
+        decoding: The settings.
         prompt: Tokens of a prompt.
     """
-    room = int(settings["cache_gb"] * 1e9)
-    tokens = prompt + settings["max_new_tokens"]
-    rows = min(settings["batch_size"], room // cache_bytes(config, 2) // tokens)
+    room = int(decoding.cache_gb * 1e9)
+    tokens = prompt + decoding.max_new_tokens
+    rows = min(decoding.batch_size, room // cache_bytes(config, 2) // tokens)
     attention = "eager" if "attn_logit_softcapping" in config else "sdpa"
     model = build(config, attention, lora, in_4_bits=not fits_dequantised(config, room)).eval()
     for parameter in model.parameters():
@@ -370,9 +371,14 @@ def largest(sums: dict[int, float], batch_size: int) -> int:
     return max((n for n in divisors if small + (n - few) * slope <= ALLOWED * 1e9), default=1)
 
 
+def adapter(study: dict[str, Any]) -> Lora:
+    """The adapter of the study's method `qlora`."""
+    return from_plain(study["methods"]["qlora"]["lora"], Lora, "config: methods.qlora.lora")
+
+
 def training_table(study: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Training of each model that the study tunes, by name."""
-    lora, length = study["methods"]["qlora"]["lora"], study["tokenization"]["max_length"]
+    lora, length = adapter(study), study["tokenization"]["max_length"]
     table = {}
     for name, entry in study["models"].items():
         if "micro_batch" not in entry:
@@ -397,10 +403,11 @@ def training_table(study: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def generation_table(study: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Generation of each model, by name: the worse of short prompts and long ones."""
     table = {}
+    decoding = from_plain(study["generation"], Decoding, "config: generation")
     for name, entry in study["models"].items():
-        lora = study["methods"]["qlora"]["lora"] if "micro_batch" in entry else None
+        lora = adapter(study) if "micro_batch" in entry else None
         prompts = (SHORT // 2, study["tokenization"]["max_length"])
-        sizes = [generation(ARCHITECTURES[name]["config"], lora, study["generation"], prompt) for prompt in prompts]
+        sizes = [generation(ARCHITECTURES[name]["config"], lora, decoding, prompt) for prompt in prompts]
         table[name] = in_gb(max(sizes, key=lambda memory: memory.sum))
         report(name, table[name])
     return table

@@ -7,23 +7,28 @@ from typing import Any
 
 from common import ROOT
 
+from codetune.study.method import Lora, Quantization  # isort: skip  (common puts the library on the path)
+from codetune.study.training import TrainingSettings  # isort: skip
+
 ARCHITECTURES = ROOT / "benchmarks" / "architectures.json"
-QUANTIZATION = {"type": "nf4", "double": True}
-LORA = {
-    "r": 8,
-    "alpha": 16,
-    "dropout": 0.05,
-    "target_modules": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
-}
-TRAINING = {
-    "learning_rate": 2e-4,
-    "schedule": "cosine",
-    "warmup_steps": 0,
-    "weight_decay": 0.0,
-    "max_grad_norm": 1.0,
-    "evaluations_per_epoch": 1,
-    "patience": 5,
-}
+LORA = Lora(
+    r=8,
+    alpha=16,
+    dropout=0.05,
+    target_modules=["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
+)
+SETTINGS = TrainingSettings(
+    learning_rate=2e-4,
+    schedule="cosine",
+    warmup_steps=0,
+    weight_decay=0.0,
+    max_grad_norm=1.0,
+    evaluations_per_epoch=1,
+    patience=5,
+    batch_size=18,
+    epochs=1,
+    max_length=1024,
+)
 # For a CPU: small enough to be quick, large enough that computing is measured and not Python.
 SMALL = {
     "model_type": "llama",
@@ -67,6 +72,13 @@ def build(sizes: dict[str, Any], folder: Path) -> None:
         model = AutoModelForCausalLM.from_config(config, dtype=dtype)
     model.generation_config.eos_token_id = 2
     model.save_pretrained(folder)
+
+
+def quantization() -> Quantization:
+    """NF4 with the compute type that suits the device."""
+    from codetune.models.device import device
+
+    return Quantization("nf4", double=True, compute_dtype="float32" if device() == "cpu" else "bfloat16")
 
 
 def make_tokenizer() -> Any:
@@ -122,7 +134,7 @@ def peer(base: Any, tokenizer: Any, samples: list[Any], callbacks: Any = None, *
     ]
     arguments = SFTConfig(
         completion_only_loss=True,
-        lr_scheduler_type=TRAINING["schedule"],
+        lr_scheduler_type=SETTINGS.schedule,
         use_cpu=device() == "cpu",
         save_strategy="no",
         disable_tqdm=True,

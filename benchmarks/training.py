@@ -12,15 +12,28 @@ adapters in fp32 on a CPU, where bf16 would slow them down.
 import argparse
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from common import Row, in_turn_prepared, limit_gpu_memory, memory_rows, ratio, write_result
-from subjects import ARCHITECTURES, LORA, QUANTIZATION, TRAINING, build, draw_samples, make_tokenizer, peer, sizes_of
+from subjects import (
+    ARCHITECTURES,
+    LORA,
+    SETTINGS,
+    build,
+    draw_samples,
+    make_tokenizer,
+    peer,
+    quantization,
+    sizes_of,
+)
 
-LENGTH = 1024  # tokens of a packed sequence
-SEQUENCES = 18  # in an optimizer step on a CPU
+from codetune.study.model import Memory, Source  # isort: skip  (common puts the library on the path)
+from codetune.study.training import TrainingPlan  # isort: skip
+
+LENGTH = SETTINGS.max_length  # tokens of a packed sequence
 SAMPLES_A_SEQUENCE = 10.4  # CodeAlpaca's, in a packed sequence
 # TRL's settings, each beside the defaults of TRL 1.16. Padding and checkpointing of activations are its defaults.
 PEERS: dict[str, dict[str, Any]] = {
@@ -51,14 +64,15 @@ def main() -> None:
     import torch
     from codetune.models.device import device
 
-    sizes, entry = sizes_of(options.model, options.architectures), _entry(options.model)
-    samples = draw_samples(options.samples or round(SAMPLES_A_SEQUENCE * entry["batch_size"]), sizes["vocab_size"])
+    sizes, plan = sizes_of(options.model, options.architectures), _plan(options.model)
+    sequences = plan.settings.batch_size
+    samples = draw_samples(options.samples or round(SAMPLES_A_SEQUENCE * sequences), sizes["vocab_size"])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         build(sizes, folder / "model")
-        ways = {"this workflow": partial(ours, folder, entry, samples)}
+        ways = {"this workflow": partial(ours, folder, plan, samples)}
         for other, settings in PEERS.items():
-            ways[other] = partial(theirs, folder, settings, entry["batch_size"], samples)
+            ways[other] = partial(theirs, folder, settings, sequences, samples)
         timed = dict(zip(ways, in_turn_prepared(options.rounds, *ways.values()), strict=True))
     tokens = sum(map(len, samples))
     rates = {way: round(tokens / min(times.seconds)) for way, times in timed.items()}
@@ -79,62 +93,55 @@ def main() -> None:
     write_result(options.out, rows, tokens=tokens, timed={way: vars(times) for way, times in timed.items()})
 
 
-def _entry(model: str) -> dict[str, Any]:
-    """What the study trains the model with; for a small one, what suits a CPU."""
-    if model == "small":
-        return {"batch_size": SEQUENCES, "micro_batch": 1, "epochs": 1}
+def _plan(model: str) -> TrainingPlan:
+    """One epoch of what the study trains the model with; for a small one, what suits a CPU."""
     import yaml
     from common import ROOT
 
-    entry: dict[str, Any] = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))["models"][
-        model
-    ]
-    return {**entry, "epochs": 1}
+    entry: dict[str, Any] = {"batch_size": SETTINGS.batch_size, "micro_batch": 1}
+    if model != "small":
+        entry = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))["models"][model]
+    return TrainingPlan(
+        source=Source(path=model),
+        memory=Memory(entry["micro_batch"], entry.get("gradient_checkpointing", False)),
+        lora=LORA,
+        quantization=quantization(),
+        settings=replace(SETTINGS, batch_size=entry["batch_size"]),
+        seed=0,
+    )
 
 
-def _compute() -> str:
-    from codetune.models.device import device
-
-    return "float32" if device() == "cpu" else "bfloat16"
-
-
-def ours(folder: Path, entry: dict[str, Any], samples: list[Any]) -> Callable[[], Any]:
+def ours(folder: Path, plan: TrainingPlan, samples: list[Any]) -> Callable[[], Any]:
     """One epoch by this workflow's trainer, evaluations and saving included."""
     from codetune.base.files import remove
     from codetune.models.device import set_determinism
     from codetune.models.loading import load_base
-    from codetune.training.build import make_trainer
+    from codetune.training.build import TrainingTokens, make_trainer
 
-    set_determinism(0)
-    quantization = {**QUANTIZATION, "compute_dtype": _compute()}
-    settings = {"lora": LORA, "quantization": quantization, "training": TRAINING, "max_length": LENGTH}
-    parts = {"train": samples, "validation": sorted(samples, key=len)[:2]}
+    set_determinism(plan.seed)
+    tokens = TrainingTokens(samples, sorted(samples, key=len)[:2], completion_bytes=1000)
     work = folder / "work"
     remove(work)
     work.mkdir()
-    trainer = make_trainer(
-        load_base(folder / "model", quantization), make_tokenizer(), parts, 1000, work, entry, settings, seed=0
-    )
-
-    return trainer.run
+    base = load_base(folder / "model", plan.quantization)
+    return make_trainer(base, make_tokenizer(), tokens, work, plan).run
 
 
 def theirs(folder: Path, settings: dict[str, Any], sequences: int, samples: list[Any]) -> Callable[[], Any]:
     """One epoch by TRL's trainer as a user calls it, on samples that are tokenised already."""
     from codetune.models.loading import load_base
 
-    quantization = {**QUANTIZATION, "compute_dtype": _compute()}
     in_a_step = sequences if settings.get("packing") else round(sequences * SAMPLES_A_SEQUENCE)
     trainer = peer(
-        load_base(folder / "model", quantization),
+        load_base(folder / "model", quantization()),
         make_tokenizer(),
         samples,
         output_dir=str(folder / "theirs"),
         gradient_accumulation_steps=in_a_step // settings["per_device_train_batch_size"],
         num_train_epochs=1,
         max_length=LENGTH,
-        learning_rate=TRAINING["learning_rate"],
-        bf16=_compute() == "bfloat16",
+        learning_rate=SETTINGS.learning_rate,
+        bf16=quantization().compute_dtype == "bfloat16",
         seed=0,
         **settings,
     )

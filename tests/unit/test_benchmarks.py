@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from common import Row, reached
-from subjects import QUANTIZATION, SHARES, draw_samples
+from subjects import SHARES, draw_samples, quantization
 from table import table
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
@@ -65,7 +65,7 @@ def test_samples_are_as_long_as_codealpaca_s():
     assert sum(map(len, samples)) / len(samples) == pytest.approx(97.8, rel=0.03)
     assert max(map(len, samples)) <= 1024
     assert sorted(SHARES) == SHARES
-    assert QUANTIZATION["type"] == "nf4"
+    assert quantization().type == "nf4"
 
 
 def test_the_table_says_what_was_reached():

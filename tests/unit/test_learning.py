@@ -3,6 +3,7 @@
 import math
 import tempfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,32 +23,42 @@ from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.templates import Template
 from codetune.prompts.tokenizing import encode
 from codetune.prompts.tokensets import TokenSample
+from codetune.study.decoding import Decoding
+from codetune.study.method import Lora, Quantization
+from codetune.study.model import Memory, Source
+from codetune.study.training import TrainingPlan, TrainingSettings
 from codetune.training.attention import choose_attention
 from codetune.training.batches import IGNORED, collate, pack_samples, select_sequences
-from codetune.training.build import make_trainer
+from codetune.training.build import TrainingTokens, make_trainer
 from codetune.training.history import log_row
 from make_samples import make_records
 from peft import LoraConfig, get_peft_model
 from transformers import AttentionInterface
 
-FP32 = {"type": "nf4", "double": True, "compute_dtype": "float32"}
+FP32 = Quantization("nf4", double=True, compute_dtype="float32")
+BF16 = replace(FP32, compute_dtype="bfloat16")
 FAMILIES = ("llama-3.2-1b", "qwen2.5-1.5b", "gemma-2-2b")
-LORA = {
-    "r": 4,
-    "alpha": 8,
-    "dropout": 0.0,
-    "target_modules": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
-}
-TRAINING = {
-    "learning_rate": 1e-3,
-    "schedule": "cosine",
-    "warmup_steps": 0,
-    "weight_decay": 0.0,
-    "max_grad_norm": 1.0,
-    "evaluations_per_epoch": 1,
-    "patience": 2,
-}
-GENERATION = {"max_new_tokens": 12, "batch_size": 8, "cache_gb": 1}
+PROJECTIONS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+PLAN = TrainingPlan(
+    source=Source(path="somewhere"),
+    memory=Memory(micro_batch=2),
+    lora=Lora(r=4, alpha=8, dropout=0.0, target_modules=PROJECTIONS),
+    quantization=FP32,
+    settings=TrainingSettings(
+        learning_rate=1e-3,
+        schedule="cosine",
+        warmup_steps=0,
+        weight_decay=0.0,
+        max_grad_norm=1.0,
+        evaluations_per_epoch=1,
+        patience=2,
+        batch_size=4,
+        epochs=1,
+        max_length=128,
+    ),
+    seed=0,
+)
+DECODING = Decoding(max_new_tokens=12, batch_size=8, cache_gb=1)
 torch.set_num_threads(1)
 
 
@@ -57,18 +68,16 @@ def tokens_for(checkpoint, count=12):
     return encode(samples, tokenizer, Template("paper", tokenizer))
 
 
-def trainer_for(checkpoint, folder, samples, quantization=FP32, settings=None, **model):
-    set_determinism(0)
-    base = load_base(checkpoint, quantization)
-    entry = {"batch_size": 4, "micro_batch": 2, "epochs": 1, **model}
-    settings = {"lora": LORA, "quantization": quantization, "training": TRAINING, "max_length": 128, **(settings or {})}
-    sets = {"train": samples, "validation": samples[:5]}
-    return make_trainer(base, load_tokenizer(checkpoint), sets, 1000, folder / "work", entry, settings, 0)
+def trainer_for(checkpoint, folder, samples, plan=PLAN):
+    set_determinism(plan.seed)
+    tokens = TrainingTokens(samples, samples[:5], completion_bytes=1000)
+    base = load_base(checkpoint, plan.quantization)
+    return make_trainer(base, load_tokenizer(checkpoint), tokens, folder / "work", plan)
 
 
-def complete(model, tokenizer, prompts, settings=GENERATION):
+def complete(model, tokenizer, prompts, decoding=DECODING):
     with tempfile.TemporaryDirectory() as folder:
-        return generate(model, tokenizer, prompts, settings, prompt_limit(settings), Path(folder) / "kept.jsonl")
+        return generate(model, tokenizer, prompts, decoding, prompt_limit(decoding), Path(folder) / "kept.jsonl")
 
 
 def batch_of(samples, capacity=128):
@@ -124,10 +133,10 @@ def test_a_kernel_that_fails_or_leaks_gives_way_to_the_next(checkpoints, monkeyp
 
     AttentionInterface.register("test_leaking", leaking)
     AttentionInterface.register("test_missing", missing)
-    monkeypatch.setattr("codetune.training.packed_kernels", lambda *_: ["test_missing", "test_leaking", EACH])
+    monkeypatch.setattr("codetune.training.attention.packed_kernels", lambda *_: ["test_missing", "test_leaking", EACH])
     choose_attention(model, samples)
     assert model.config._attn_implementation == EACH
-    assert "test_missing: cannot be had (no kernel for this device)" in capsys.readouterr().out
+    assert "attention test_missing fails (no kernel for this device)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("kernel", packed_kernels(torch.bfloat16, "cuda:0"))
@@ -196,7 +205,7 @@ def lora_gradients(model, batch):
 def test_gradients_after_an_evaluation_equal_those_before(checkpoints, name):
     torch.manual_seed(0)
     base = load_base(checkpoints / name, FP32)
-    model = get_peft_model(base, LoraConfig(r=4, target_modules=LORA["target_modules"], init_lora_weights=False))
+    model = get_peft_model(base, LoraConfig(r=4, target_modules=PROJECTIONS, init_lora_weights=False))
     samples = tokens_for(checkpoints / name)
     batch = {**batch_of(samples[:1]), "packed": None}  # with the attention that generation has
     before = lora_gradients(model, batch)
@@ -222,8 +231,8 @@ def test_the_full_study_s_bfloat16_trains_and_generates_too(checkpoints, tmp_pat
     samples = tokens_for(checkpoints / name, 16)
     losses = {}
     for dtype in ("float32", "bfloat16"):
-        quantization = {**FP32, "compute_dtype": dtype}
-        trainer = trainer_for(checkpoints / name, tmp_path / dtype, samples, quantization)
+        plan = replace(PLAN, quantization=replace(FP32, compute_dtype=dtype))
+        trainer = trainer_for(checkpoints / name, tmp_path / dtype, samples, plan)
         trainer.run()
         assert all(p.dtype == torch.float32 for p in trainer.model.parameters() if p.requires_grad)
         losses[dtype] = trainer.evaluate()["eval_loss"]
@@ -259,15 +268,14 @@ def test_training_demands_deterministic_kernels_where_it_can(checkpoints, tmp_pa
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_loaded_adapter_computes_as_it_did_in_training(checkpoints, tmp_path, name):
     """In bf16, without the autocast that training has."""
-    quantization = {**FP32, "compute_dtype": "bfloat16"}
     torch.manual_seed(0)
-    config = LoraConfig(r=4, lora_alpha=8, target_modules=LORA["target_modules"], init_lora_weights=False)
-    trained = get_peft_model(load_base(checkpoints / name, quantization), config).eval()
+    config = LoraConfig(r=4, lora_alpha=8, target_modules=PROJECTIONS, init_lora_weights=False)
+    trained = get_peft_model(load_base(checkpoints / name, BF16), config).eval()
     for parameter in trained.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
     trained.save_pretrained(str(tmp_path))
-    loaded = load_adapter(load_base(checkpoints / name, quantization), tmp_path)
+    loaded = load_adapter(load_base(checkpoints / name, BF16), tmp_path)
     assert {p.dtype for n, p in loaded.named_parameters() if "lora_" in n} == {torch.bfloat16}
     ids = torch.tensor([tokens_for(checkpoints / name, 3)[0].prompt])
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
@@ -281,8 +289,8 @@ def test_gradient_checkpointing_changes_memory_alone(checkpoints, tmp_path):
     samples = tokens_for(checkpoints / "llama-3.2-1b", 8)
     losses = []
     for number, recompute in enumerate((False, True)):
-        folder = tmp_path / str(number)
-        trainer = trainer_for(checkpoints / "llama-3.2-1b", folder, samples, gradient_checkpointing=recompute)
+        plan = replace(PLAN, memory=Memory(micro_batch=2, gradient_checkpointing=recompute))
+        trainer = trainer_for(checkpoints / "llama-3.2-1b", tmp_path / str(number), samples, plan)
         assert trainer.args.gradient_checkpointing is recompute
         trainer.run()
         losses.append(trainer.evaluate()["eval_loss"])
@@ -341,9 +349,9 @@ def test_gradients_equal_those_of_padded_batches(checkpoints, tmp_path, name):
         torch.testing.assert_close(one, other, atol=2e-6, rtol=1e-3)
 
 
-def by_the_library(model, tokenizer, prompts, settings, size):
+def by_the_library(model, tokenizer, prompts, decoding, size):
     """What users would run: `generate` on batches in their order, padded on the left; ids up to the end token."""
-    options = greedy_config(model, tokenizer, settings["max_new_tokens"])
+    options = greedy_config(model, tokenizer, decoding.max_new_tokens)
     completions = []
     for start in range(0, len(prompts), size):
         ids = [prompt.prompt for prompt in prompts[start : start + size]]
@@ -362,31 +370,31 @@ def test_fast_decoding_gives_what_the_library_gives(checkpoints, tmp_path, name,
 
     Some sequences of the tuned models end early and others run to the limit, beyond Gemma's window of 64 tokens.
     """
-    settings = {"max_new_tokens": 48, "batch_size": 32, "cache_gb": 1}
+    decoding = Decoding(max_new_tokens=48, batch_size=32, cache_gb=1)
     tokenizer = load_tokenizer(checkpoints / name)
     prompts = tokens_for(checkpoints / name, 20)
     models = [
         load_base(checkpoints / name, FP32),
-        load_for_decoding(Checkpoint(str(checkpoints / name), FP32), settings),
+        load_for_decoding(Checkpoint(str(checkpoints / name), FP32), decoding),
     ]
     if tuned:
         torch.manual_seed(3)
-        adapter = LoraConfig(r=4, lora_alpha=8, target_modules=LORA["target_modules"], init_lora_weights=False)
+        adapter = LoraConfig(r=4, lora_alpha=8, target_modules=PROJECTIONS, init_lora_weights=False)
         get_peft_model(load_base(checkpoints / name, FP32), adapter).save_pretrained(str(tmp_path))
         models = [load_adapter(model, tmp_path) for model in models]
     assert linear_4bit(models[0])
     assert not linear_4bit(models[1])
     if tuned:  # models this small never end: take for an end what about half of their completions hold
-        rows = by_the_library(models[0], tokenizer, prompts, settings, 8)
+        rows = by_the_library(models[0], tokenizer, prompts, decoding, 8)
         seen = Counter(token for row in rows for token in set(row) - set(row[:4]))
         end = min(seen, key=lambda token: abs(seen[token] - len(prompts) / 2))
         for model in models:
             model.generation_config.eos_token_id = [tokenizer.eos_token_id, end]
-    expected = by_the_library(models[0], tokenizer, prompts, settings, 8)
+    expected = by_the_library(models[0], tokenizer, prompts, decoding, 8)
     found = decode(
         models[1],
         [prompt.prompt for prompt in prompts],
-        greedy_config(models[1], tokenizer, settings["max_new_tokens"]),
+        greedy_config(models[1], tokenizer, decoding.max_new_tokens),
     )
     assert found == expected
     assert max(map(len, found)) == 48
@@ -394,11 +402,11 @@ def test_fast_decoding_gives_what_the_library_gives(checkpoints, tmp_path, name,
 
 
 def test_weights_stay_in_4_bits_where_memory_is_short(checkpoints, monkeypatch, capsys):
-    base, settings = Checkpoint(str(checkpoints / "llama-3.2-1b"), FP32), GENERATION
-    tokenizer, prompts = load_tokenizer(base.checkpoint), tokens_for(checkpoints / "llama-3.2-1b", 9)
-    expected = complete(load_for_decoding(base, settings), tokenizer, prompts)
-    monkeypatch.setattr("codetune.models.free_memory", lambda: RESERVE + int(1e9) * settings["cache_gb"])
-    model = load_for_decoding(base, settings)
+    checkpoint = Checkpoint(str(checkpoints / "llama-3.2-1b"), FP32)
+    tokenizer, prompts = load_tokenizer(checkpoint.folder), tokens_for(checkpoint.folder, 9)
+    expected = complete(load_for_decoding(checkpoint, DECODING), tokenizer, prompts)
+    monkeypatch.setattr("codetune.models.quantization.free_memory", lambda: RESERVE + int(1e9 * DECODING.cache_gb))
+    model = load_for_decoding(checkpoint, DECODING)
     assert linear_4bit(model)
     assert "in 4 bits: memory is short" in capsys.readouterr().out
     assert complete(model, tokenizer, prompts) == expected
@@ -410,7 +418,7 @@ def test_batched_greedy_decoding_equals_one_prompt_at_a_time(checkpoints, name):
     tokenizer = load_tokenizer(checkpoints / name)
     prompts = tokens_for(checkpoints / name, 9)
     batched = complete(model, tokenizer, prompts)
-    single = complete(model, tokenizer, prompts, {**GENERATION, "batch_size": 1})
+    single = complete(model, tokenizer, prompts, replace(DECODING, batch_size=1))
     assert batched == single
     assert [prediction.id for prediction in batched] == [prompt.id for prompt in prompts]
 
@@ -419,9 +427,10 @@ def test_a_prediction_is_cut_off_only_without_an_end(checkpoints):
     model = load_base(checkpoints / "llama-3.2-1b", FP32)
     tokenizer = load_tokenizer(checkpoints / "llama-3.2-1b")
     prompts = tokens_for(checkpoints / "llama-3.2-1b", 6)
-    for prediction in complete(model, tokenizer, prompts, {**GENERATION, "max_new_tokens": 3}):
-        assert prediction.tokens <= 3
-        assert prediction.truncated or prediction.tokens < 3 or "<|end|>" in prediction.text or prediction.text == ""
+    for prediction in complete(model, tokenizer, prompts, replace(DECODING, max_new_tokens=3)):
+        found = prediction.first
+        assert found.tokens <= 3
+        assert found.truncated or found.tokens < 3 or "<|end|>" in found.text or found.text == ""
 
 
 def test_nothing_of_a_checkpoint_s_own_decoding_settings_is_left(checkpoints):
@@ -436,8 +445,7 @@ def test_nothing_of_a_checkpoint_s_own_decoding_settings_is_left(checkpoints):
 
 def test_batches_hold_their_budget_and_every_prompt_once():
     prompts = [TokenSample(i, [1] * (5 + i % 40), [2] * (i * 7 % 90 + 1)) for i in range(300)]
-    settings = {"max_new_tokens": 20, "batch_size": 32}
-    batches = list(make_batches(prompts, settings, cache_tokens=1000))
+    batches = list(make_batches(prompts, Decoding(max_new_tokens=20, batch_size=32, cache_gb=1), cache_tokens=1000))
     assert sorted(i for batch in batches for i in batch) == list(range(300))
     for batch in batches:
         longest = max(len(prompts[i].prompt) for i in batch)

@@ -1,6 +1,7 @@
 """What benchmarks/memory.py counts, by hand and against models that do have numbers."""
 
 import json
+from dataclasses import replace
 
 import memory
 import pytest
@@ -10,13 +11,12 @@ from codetune.models.device import set_determinism
 from codetune.models.loading import load_base
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.tokensets import TokenSample
-from codetune.training.build import make_trainer
-from test_learning import LORA as WITHOUT_DROPOUT
-from test_learning import TRAINING
+from codetune.study.decoding import Decoding
+from codetune.training.build import TrainingTokens, make_trainer
+from test_learning import BF16, PLAN
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-NF4 = {"type": "nf4", "double": True, "compute_dtype": "bfloat16"}
-LORA = {**WITHOUT_DROPOUT, "dropout": 0.05}
+LORA = replace(PLAN.lora, dropout=0.05)
 LENGTHS = [40, 30, 26]
 torch.set_num_threads(1)
 
@@ -80,11 +80,10 @@ def bytes_of(model):
 def test_models_without_numbers_keep_what_the_trainer_s_model_keeps(checkpoints, tmp_path, name):
     set_determinism(0)
     samples = [TokenSample(i, list(range(5, 25)), list(range(25, 45))) for i in range(8)]
-    entry = {"epochs": 1, "batch_size": 2, "micro_batch": 1}
-    settings = {"training": TRAINING, "lora": LORA, "quantization": NF4, "max_length": 128}
-    parts = {"train": samples, "validation": samples[:2]}
-    base = load_base(checkpoints / name, NF4)
-    trainer = make_trainer(base, load_tokenizer(checkpoints / name), parts, 100, tmp_path, entry, settings, seed=0)
+    plan = replace(PLAN, lora=LORA, quantization=BF16, memory=replace(PLAN.memory, micro_batch=1))
+    tokens = TrainingTokens(samples, samples[:2], completion_bytes=100)
+    base = load_base(checkpoints / name, BF16)
+    trainer = make_trainer(base, load_tokenizer(checkpoints / name), tokens, tmp_path, plan)
     assert trainer.model.config._attn_implementation == EACH
     real = memory.Saved(trainer.model)
     with memory.as_on_gpu():
@@ -102,7 +101,7 @@ def test_each_adapter_keeps_its_own_input_because_of_dropout(checkpoints):
     """As under a GPU's autocast, which leaves the input in bf16: without dropout q, k and v keep the same one."""
     config = config_of(checkpoints / "llama-3.2-1b")
     place = ("layer.self_attn.k_proj.lora_A.default", (sum(LENGTHS), config["hidden_size"]), "bfloat16")
-    with_dropout, without = (memory.training(config, LORA | {"dropout": p}, LENGTHS)[1] for p in (0.05, 0.0))
+    with_dropout, without = (memory.training(config, replace(LORA, dropout=p), LENGTHS)[1] for p in (0.05, 0.0))
     assert with_dropout.by_place[place] == config["num_hidden_layers"] * sum(LENGTHS) * config["hidden_size"] * 2
     assert place not in without.by_place
 
@@ -126,8 +125,8 @@ def test_capped_scores_are_kept_of_each_sample():
 def test_generation_is_bounded_by_its_cache(checkpoints):
     config = memory.ARCHITECTURES["llama-3.2-1b"]["config"] | {"num_hidden_layers": 2}
     a_token = 2 * 2 * 8 * 64 * 2
-    settings = {"max_new_tokens": 100, "batch_size": 256, "cache_gb": 200 * a_token * 10 / 1e9}
-    found = memory.generation(config, None, settings, prompt=100)
+    decoding = Decoding(max_new_tokens=100, batch_size=256, cache_gb=200 * a_token * 10 / 1e9)
+    found = memory.generation(config, None, decoding, prompt=100)
     assert 10 * 100 * a_token <= found.kept <= 10 * 200 * a_token * 1.01
     embedding, layer = 128256 * 2048, 2048 * (2048 * 2 + 512 * 2 + 8192 * 3)
     assert found.weights == pytest.approx(2 * (embedding + 2 * layer), rel=1e-3), "dequantised"

@@ -8,11 +8,13 @@ from importlib.metadata import version
 import pytest
 from codebleu import calc_codebleu
 from codetune.base.errors import StudyError
+from codetune.base.plain import to_plain
 from codetune.data.samples import Sample
 from codetune.evaluation.parsing import parses
 from codetune.evaluation.registry import metrics
 from codetune.evaluation.rouge import DEFINITION, code_rouge_l, rouge_l, words
 from codetune.evaluation.score import length_class, score_predictions, scores_of
+from codetune.study.facts import DuplicateRequests, NearDuplicates, SplitFacts
 from conftest import ROOT
 from rouge_score import tokenize
 from rouge_score.rouge_scorer import RougeScorer
@@ -84,15 +86,17 @@ def write(path, rows):
 
 SAMPLES = [{"id": i, "instruction": "", "input": "", "output": output} for i, output in enumerate(["a b", "c d", "e"])]
 PREDICTIONS = [
-    {"id": 0, "text": "a b", "tokens": 3, "truncated": False},
-    {"id": 1, "text": "c", "tokens": 2, "truncated": True},
-    {"id": 2, "text": "", "tokens": 1, "truncated": False},
+    {"id": 0, "candidates": [{"text": "a b", "tokens": 3, "truncated": False}]},
+    {"id": 1, "candidates": [{"text": "c", "tokens": 2, "truncated": True}]},
+    {"id": 2, "candidates": [{"text": "", "tokens": 1, "truncated": False}]},
 ]
+NEAR = NearDuplicates(0.8, 2, [[1, 2]], "anywhere", leaked=[2])
+SPLIT = SplitFacts("d", 3, "0" * 64, {}, DuplicateRequests(0, 0, "kept"), NEAR, {}, 0, {})
 
 
 def test_a_summary_follows_from_the_rows(tmp_path):
-    card = [{"near_duplicates": {"leaked": [2]}}]
-    arguments = write(tmp_path / "s", SAMPLES), write(tmp_path / "c", card), write(tmp_path / "p", PREDICTIONS)
+    split = write(tmp_path / "c", [to_plain(SPLIT)])
+    arguments = write(tmp_path / "s", SAMPLES), split, write(tmp_path / "p", PREDICTIONS)
     score_predictions(*arguments, str(tmp_path / "scores"), str(tmp_path / "summary"))
     rows = [json.loads(line) for line in (tmp_path / "scores").read_text().splitlines()]
     assert [row["rouge_l"] for row in rows] == [1.0, 2 / 3, 0.0]

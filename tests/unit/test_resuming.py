@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,18 +24,20 @@ from codetune.generation.generate import prompt_limit
 from codetune.models.loading import load_base
 from codetune.models.memory import RowLimit
 from codetune.models.tokenizers import load_tokenizer
+from codetune.training.cost import CostMeter
 from codetune.training.history import evaluated_steps, log_row
 from conftest import ROOT
-from test_learning import FP32, GENERATION, LORA, TRAINING, tokens_for, trainer_for
+from test_learning import DECODING, FP32, PLAN, tokens_for, trainer_for
 from transformers import TrainerState
 
 MODEL = "llama-3.2-1b"
-DROPOUT = {"lora": {**LORA, "dropout": 0.1}}  # so that the random numbers count
+DROPOUT = replace(PLAN, lora=replace(PLAN.lora, dropout=0.1))  # so that the random numbers count
+FOUR_AT_ONCE = replace(PLAN, memory=replace(PLAN.memory, micro_batch=4))
 
 
-def new_trainer(checkpoints, folder, **training):
-    settings = {**DROPOUT, "training": {**TRAINING, "patience": 9, **training}}
-    return trainer_for(checkpoints / MODEL, folder, tokens_for(checkpoints / MODEL, 24), settings=settings, epochs=4)
+def new_trainer(checkpoints, folder, **settings):
+    plan = replace(DROPOUT, settings=replace(PLAN.settings, **{"patience": 9, "epochs": 4, **settings}))
+    return trainer_for(checkpoints / MODEL, folder, tokens_for(checkpoints / MODEL, 24), plan)
 
 
 def outcome(trainer, folder):
@@ -73,7 +76,7 @@ def run_and_stop(trainer, call, monkeypatch):
     def deferred():
         yield stop_at(call)
 
-    monkeypatch.setattr("codetune.training.signals_deferred", deferred)
+    monkeypatch.setattr("codetune.training.trainer.signals_deferred", deferred)
     try:
         trainer.run()
     except Stopped:
@@ -167,23 +170,23 @@ def test_a_finished_training_is_not_trained_on(checkpoints, tmp_path, undisturbe
     """Killed after its last step, before the results were in place."""
     new_trainer(checkpoints, tmp_path).run()
     trainer = new_trainer(checkpoints, tmp_path)
-    trainer.stop_if_asked = None
+    trainer.training_step = None
     trainer.run()
     assert outcome(trainer, tmp_path) == undisturbed
 
 
 def test_time_and_energy_add_up_over_attempts(checkpoints, tmp_path, monkeypatch):
     counter = iter(range(0, 10**6, 100))
-    monkeypatch.setattr("codetune.records.gpu_joules", lambda: float(next(counter)))
+    monkeypatch.setattr("codetune.training.build.CostMeter", lambda: CostMeter(energy=lambda: float(next(counter))))
     assert run_and_stop(new_trainer(checkpoints, tmp_path), 20, monkeypatch)
     (state,) = tmp_path.glob("work/state-*")
     before = json.loads((state / "progress.json").read_text())["spent"]
     trainer = new_trainer(checkpoints, tmp_path)
     run_and_stop(trainer, 10**6, monkeypatch)
-    spent = trainer.spent()
-    assert 0 < before["joules"] < spent["joules"]
-    assert spent["seconds"] > before["seconds"]
-    assert spent["evaluation_seconds"] >= before["evaluation_seconds"]
+    spent = trainer.meter.spent()
+    assert 0 < before["joules"] < spent.joules
+    assert spent.seconds > before["seconds"]
+    assert spent.evaluation_seconds >= before["evaluation_seconds"]
 
 
 def test_early_stopping_survives_a_stop(checkpoints, tmp_path, monkeypatch):
@@ -229,7 +232,7 @@ def gradients(trainer, batches):
 
 def test_a_smaller_micro_batch_gives_the_same_gradients(checkpoints, tmp_path, capsys):
     samples = tokens_for(checkpoints / MODEL, 24)
-    trainer = trainer_for(checkpoints / MODEL, tmp_path, samples, micro_batch=4)
+    trainer = trainer_for(checkpoints / MODEL, tmp_path, samples, FOUR_AT_ONCE)
     rows = list(trainer.train_dataset)
     batches = [trainer.data_collator(rows[start : start + 4]) for start in (0, 4)]
     assert [len(batch["seq_lengths"]) for batch in batches] == [4, 4]
@@ -248,7 +251,7 @@ def test_a_smaller_micro_batch_gives_the_same_gradients(checkpoints, tmp_path, c
 
 def test_gradients_of_a_part_that_had_been_added_are_taken_back(checkpoints, tmp_path):
     """Memory may run out in the second part of a micro-batch, when the first has been added already."""
-    trainer = trainer_for(checkpoints / MODEL, tmp_path, tokens_for(checkpoints / MODEL, 24), micro_batch=4)
+    trainer = trainer_for(checkpoints / MODEL, tmp_path, tokens_for(checkpoints / MODEL, 24), FOUR_AT_ONCE)
     rows = list(trainer.train_dataset)
     batches = [trainer.data_collator(rows[start : start + 4]) for start in (0, 4)]
     _, expected = gradients(trainer, batches)
@@ -293,10 +296,10 @@ def test_one_row_that_does_not_fit_is_an_error():
 def test_generation_goes_on_with_fewer_prompts_at_once(checkpoints, tmp_path, capsys):
     model, tokenizer = load_base(checkpoints / MODEL, FP32), load_tokenizer(checkpoints / MODEL)
     prompts = tokens_for(checkpoints / MODEL, 9)
-    expected = generate(model, tokenizer, prompts, GENERATION, prompt_limit(GENERATION), tmp_path / "a")
+    expected = generate(model, tokenizer, prompts, DECODING, prompt_limit(DECODING), tmp_path / "a")
     seen = out_of_memory_beyond(model, 3, lambda inputs: len(inputs["input_ids"]))
-    limit = prompt_limit(GENERATION)
-    assert generate(model, tokenizer, prompts, GENERATION, limit, tmp_path / "b") == expected
+    limit = prompt_limit(DECODING)
+    assert generate(model, tokenizer, prompts, DECODING, limit, tmp_path / "b") == expected
     assert limit.rows == 2
     assert max(seen[2:]) == 2
     assert "out of memory with 8 prompts at once: going on with 4" in capsys.readouterr().out
@@ -309,18 +312,18 @@ def test_generation_goes_on_with_fewer_prompts_at_once(checkpoints, tmp_path, ca
 def test_generation_goes_on_after_the_last_whole_batch(checkpoints, tmp_path, capsys, tail):
     model, tokenizer = load_base(checkpoints / MODEL, FP32), load_tokenizer(checkpoints / MODEL)
     prompts = tokens_for(checkpoints / MODEL, 9)
-    settings = {**GENERATION, "batch_size": 2}
+    decoding = replace(DECODING, batch_size=2)
     kept = tmp_path / "kept"
-    expected = generate(model, tokenizer, prompts, settings, prompt_limit(settings), kept)
+    expected = generate(model, tokenizer, prompts, decoding, prompt_limit(decoding), kept)
     lines = kept.read_bytes().splitlines(keepends=True)
     assert len(lines) == 5
     kept.write_bytes(b"".join(lines[:3]) + tail)
     seen = []
     forward = model.forward
     model.forward = lambda *a, **k: seen.append(len(k["input_ids"])) or forward(*a, **k)
-    assert generate(model, tokenizer, prompts, settings, prompt_limit(settings), kept) == expected
+    assert generate(model, tokenizer, prompts, decoding, prompt_limit(decoding), kept) == expected
     assert "going on after 6 of 9 prompts" in capsys.readouterr().out
-    assert 0 < len(seen) <= 2 * GENERATION["max_new_tokens"]
+    assert 0 < len(seen) <= 2 * DECODING.max_new_tokens
     assert len(kept.read_bytes().splitlines()) == 5
 
 
@@ -395,13 +398,13 @@ def test_a_seal_shows_any_change(tmp_path):
 
 JOB = """
     import os, sys, time
-    import codetune.jobs
+    import codetune.base.jobs
     from types import SimpleNamespace
     from codetune.base.jobs import job
     from codetune.base.signals import signals_deferred
     from pathlib import Path
     log, mark, mode = sys.argv[1:]
-    codetune.jobs.TIME_TO_SAVE = 1
+    codetune.base.jobs.TIME_TO_SAVE = 1
     folder = Path(log).parent
     job_object = SimpleNamespace(
         log=[log],

@@ -18,6 +18,7 @@ def kinds() -> dict[str, type]:
     """The dataclass of each kind of file; in a file of JSON lines each line is one."""
     sys.path.insert(0, str(FOLDER.parent / "scripts"))
     from codetune.data.predictions import Prediction
+    from codetune.study.curve import Curve
     from codetune.study.facts import GenerationFacts, SplitFacts, Summary, TrainingFacts
     from codetune.study.record import Record
 
@@ -28,6 +29,7 @@ def kinds() -> dict[str, type]:
         "prediction": Prediction,
         "summary": Summary,
         "split": SplitFacts,
+        "curve": Curve,
     }
 
 

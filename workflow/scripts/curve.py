@@ -3,18 +3,19 @@
 from codetune.base.jobs import job
 
 with job(snakemake):
-    from codetune.generation.curve import measure_curve
+    from codetune.base.plain import from_plain
+    from codetune.generation.curve import CurveInputs, CurveOutputs, CurveSettings, generate_curve
     from codetune.models.loading import Checkpoint
+    from codetune.study.decoding import Decoding
+    from codetune.study.method import Quantization
 
     inputs, params = snakemake.input, snakemake.params
-    measure_curve(
-        samples=inputs.samples,
-        tokens=inputs.tokens,
-        base=Checkpoint(inputs.checkpoint, params.quantization),
-        checkpoints=inputs.checkpoints,
-        settings=params.generation,
-        count=params.samples,
-        code=params.code,
-        work=params.work,
-        target=snakemake.output[0],
+    quantization = from_plain(params.quantization, Quantization, "rule curve: params.quantization")
+    decoding = from_plain(params.decoding, Decoding, "rule curve: params.decoding")
+    generate_curve(
+        CurveInputs(inputs.tokens, inputs.checkpoints),
+        CurveOutputs(**dict(snakemake.output.items()), work=params.work),
+        Checkpoint(inputs.checkpoint, quantization),
+        CurveSettings(decoding, params.samples),
+        params.code,
     )

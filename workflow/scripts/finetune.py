@@ -3,14 +3,14 @@
 from codetune.base.jobs import job
 
 with job(snakemake):
+    from codetune.base.plain import from_plain
+    from codetune.study.training import TrainingPlan
     from codetune.training.finetune import FinetuneInputs, FinetuneOutputs, finetune
 
     params = snakemake.params
     finetune(
         FinetuneInputs(**dict(snakemake.input.items())),
         FinetuneOutputs(**dict(snakemake.output.items()), work=params.work),
-        params.model,
-        {key: params[key] for key in ("lora", "quantization", "training", "max_length")},
-        int(snakemake.wildcards.seed),
+        from_plain(params.plan, TrainingPlan, "rule finetune: params.plan"),
         params.code,
     )

@@ -3,16 +3,18 @@
 from codetune.base.jobs import job
 
 with job(snakemake):
-    from codetune.generation.generate import generate_predictions
+    from codetune.base.plain import from_plain
+    from codetune.generation.generate import GenerateInputs, GenerateOutputs, generate_predictions
     from codetune.models.loading import Checkpoint
+    from codetune.study.decoding import Decoding
+    from codetune.study.method import Quantization
 
     inputs, params = snakemake.input, snakemake.params
+    quantization = from_plain(params.quantization, Quantization, "rule generate: params.quantization")
     generate_predictions(
-        tokens=inputs.tokens,
-        base=Checkpoint(inputs.checkpoint, params.quantization),
-        adapter=inputs.adapter or None,
-        settings=params.generation,
-        code=params.code,
-        work=params.work,
-        **dict(snakemake.output.items()),
+        GenerateInputs(inputs.prompts, inputs.tuned or None),
+        GenerateOutputs(**dict(snakemake.output.items()), work=params.work),
+        Checkpoint(inputs.checkpoint, quantization),
+        from_plain(params.decoding, Decoding, "rule generate: params.decoding"),
+        params.code,
     )

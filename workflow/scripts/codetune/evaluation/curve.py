@@ -1,25 +1,57 @@
-"""One point of the training curve."""
-
-import statistics
-from typing import Any
+"""Rule score_curve: the scores of a training's checkpoints."""
 
 import numpy as np
 
-from codetune.data.predictions import Prediction
-from codetune.data.samples import SUBSET_SEED
-from codetune.evaluation.bootstrap import draw_resamples, percentile_interval
-from codetune.evaluation.rouge import rouge_l
+from codetune.base.errors import StudyError
+from codetune.base.files import Row, write_json
+from codetune.base.plain import to_plain
+from codetune.data.predictions import Prediction, read_curve_predictions
+from codetune.data.samples import SUBSET_SEED, Sample, read_samples
+from codetune.evaluation.bootstrap import Array, draw_resamples, percentile_interval
+from codetune.evaluation.registry import metrics
+from codetune.evaluation.score import score_each, scores_of, statistics_of
+from codetune.study.curve import Curve, CurvePoint, CurveScore
 
 RESAMPLES = 10_000
 
 
-def curve_point(step: int, predictions: list[Prediction], references: dict[int, str]) -> dict[str, Any]:
-    """Mean ROUGE-L F1 with its bootstrap interval over these samples, and the share of predictions cut off."""
-    scores = np.array([rouge_l(references[p.id], p.text).f1 for p in predictions])
-    weights = draw_resamples(np.random.default_rng(SUBSET_SEED), len(scores), RESAMPLES)
-    return {
-        "step": step,
-        "rouge_l": statistics.fmean(scores.tolist()),
-        "interval": percentile_interval(weights @ scores / len(scores)),
-        "truncated": sum(p.truncated for p in predictions) / len(predictions),
-    }
+def score_curve(predictions: str, samples: str, target: str) -> None:
+    """Scores the untuned model and each kept checkpoint by every metric (the paper's Figure 2).
+
+    The intervals of all metrics and checkpoints are over the same resamples of the samples.
+
+    Args:
+        predictions: The predictions of the checkpoints, JSON lines.
+        samples: The validation samples, JSON lines.
+        target: JSON to write.
+
+    Raises:
+        StudyError: Not all checkpoints have predictions of the same samples, or some are of no validation sample.
+    """
+    references = {sample.id: sample for sample in read_samples(samples)}
+    steps = read_curve_predictions(predictions)
+    ids = [prediction.id for prediction in next(iter(steps.values()), [])]
+    if not ids or not references.keys() >= set(ids):
+        raise StudyError(f"{predictions}: not predictions of samples in {samples}. Delete it and run again.")
+    if any([prediction.id for prediction in found] != ids for found in steps.values()):
+        raise StudyError(f"{predictions}: its checkpoints do not have the same samples. Delete it and run again.")
+    chosen = [references[number] for number in ids]
+    weights = draw_resamples(np.random.default_rng(SUBSET_SEED), len(ids), RESAMPLES)
+    points = [_point(step, steps[step], chosen, weights) for step in sorted(steps)]
+    write_json(target, to_plain(Curve(sorted(ids), points)))
+
+
+def _point(step: int, predictions: list[Prediction], samples: list[Sample], weights: Array) -> CurvePoint:
+    """One checkpoint by all metrics; its predictions are in the order of the samples."""
+    scored = score_each(samples, [prediction.first.text for prediction in predictions])
+    scores = {name: _with_interval(name, score, scored, weights) for name, score in scores_of(scored).items()}
+    print(f"step {step}: {len(scored)} predictions scored", flush=True)
+    truncated = sum(prediction.first.truncated for prediction in predictions)
+    return CurvePoint(step, truncated / len(predictions), scores)
+
+
+def _with_interval(name: str, score: float | None, scored: list[Row], weights: Array) -> CurveScore:
+    """A metric's score of all samples, with its interval over the resamples."""
+    if score is None:
+        return CurveScore(None, None)
+    return CurveScore(score, percentile_interval(metrics()[name].score(weights @ statistics_of(scored, name))))

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from codetune.base.errors import StudyError
-from codetune.base.files import read_json, read_jsonl, write_json, write_jsonl
+from codetune.base.files import read_json, write_json, write_jsonl
 from codetune.base.plain import from_plain, to_plain
 from codetune.data.languages import guess_language
+from codetune.data.predictions import read_predictions
 from codetune.data.samples import Sample, read_samples
 from codetune.evaluation.bootstrap import Array
 from codetune.evaluation.registry import metrics
@@ -18,7 +19,7 @@ LENGTHS = (("up to 50", 50), ("51 to 150", 150), ("151 to 400", 400), ("over 400
 
 
 def score_predictions(references: str, split: str, predictions: str, scores: str, summary: str) -> None:
-    """Scores each prediction against its reference by every metric; writes one row a sample and a summary.
+    """Scores each prediction against its reference by every metric; writes one row per sample and a summary.
 
     Args:
         references: The samples, JSON lines.
@@ -33,21 +34,21 @@ def score_predictions(references: str, split: str, predictions: str, scores: str
         StudyError: Predictions and references are not of the same samples.
     """
     samples = {sample.id: sample for sample in read_samples(references)}
-    rows = read_jsonl(predictions)
-    if [row["id"] for row in rows] != list(samples):
+    completed = read_predictions(predictions)
+    if [prediction.id for prediction in completed] != list(samples):
         raise StudyError(f"{predictions}: not the samples of {references}. Delete the predictions and run again.")
-    scored = _score_each(list(samples.values()), [row["text"] for row in rows])
+    texts = [prediction.first.text for prediction in completed]
+    scored = score_each(list(samples.values()), texts)
     write_jsonl(scores, scored)
     leaked = set(from_plain(read_json(split), SplitFacts, split).near_duplicates.leaked)
     clean = [row for row in scored if row["id"] not in leaked]
-    written = sum(len(row["text"]) for row in rows)
     found = Summary(
-        samples=len(rows),
+        samples=len(completed),
         scores=scores_of(scored),
         signatures={name: metric.signature for name, metric in metrics().items()},
-        truncated=sum(row["truncated"] for row in rows) / len(rows),
-        empty=sum(not row["text"] for row in rows) / len(rows),
-        length_ratio=written / sum(len(sample.output) for sample in samples.values()),
+        truncated=sum(prediction.first.truncated for prediction in completed) / len(completed),
+        empty=sum(not text for text in texts) / len(texts),
+        length_ratio=sum(map(len, texts)) / sum(len(sample.output) for sample in samples.values()),
         leaked=len(scored) - len(clean),
         scores_without_leaked=scores_of(clean) if clean else None,
         by_language=_breakdown(scored, (row["language"] for row in scored)),
@@ -56,8 +57,8 @@ def score_predictions(references: str, split: str, predictions: str, scores: str
     write_json(summary, to_plain(found))
 
 
-def _score_each(samples: list[Sample], texts: list[str]) -> list[dict[str, Any]]:
-    """One row a sample, by all metrics."""
+def score_each(samples: list[Sample], texts: list[str]) -> list[dict[str, Any]]:
+    """The scores and statistics of each sample by all metrics; one row per sample."""
     languages = [guess_language(sample.request, sample.output) for sample in samples]
     statistics = [
         {name: metric.measure(*measured) for name, metric in metrics().items()}

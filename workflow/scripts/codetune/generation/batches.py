@@ -8,47 +8,50 @@ from typing import Any
 from transformers import GenerationConfig
 
 from codetune.base.files import append_jsonl, recover_jsonl
-from codetune.data.predictions import Prediction
+from codetune.base.plain import to_plain
+from codetune.data.predictions import Candidate, Prediction, predictions_of
 from codetune.generation.decoding import decode, greedy_config
 from codetune.models.memory import RowLimit
 from codetune.models.shapes import cache_bytes
 from codetune.prompts.templates import clean_completion
 from codetune.prompts.tokensets import TokenSample
+from codetune.study.decoding import Decoding
 
 
 def generate(
-    model: Any, tokenizer: Any, prompts: list[TokenSample], settings: dict[str, Any], limit: RowLimit, kept: Path
+    model: Any, tokenizer: Any, prompts: list[TokenSample], decoding: Decoding, limit: RowLimit, kept: Path
 ) -> list[Prediction]:
     """Greedy completions of all prompts, in their order.
 
-    Prompts whose references are of like length are decoded together, since a batch takes as many steps as its longest
+    Prompts with references of similar length are decoded together, since a batch takes as many steps as its longest
     completion. The batches do not depend on what is generated, so untuned and tuned models are treated alike.
 
     Args:
         model: A causal language model, with or without an adapter.
         tokenizer: Its tokenizer.
         prompts: Prompts; the completions in them only serve to sort.
-        settings: `max_new_tokens`, `batch_size` and `cache_gb` of the config.
-        limit: Lowered if memory runs out; a batch is then decoded in parts.
-        kept: File of finished batches: those in it are used, and each batch is added when it is done.
+        decoding: The settings.
+        limit: Most prompts that are decoded at once; lowered if memory runs out.
+        kept: File of finished batches. Those in it are not decoded again, and each batch is added when it is done.
     """
-    options = greedy_config(model, tokenizer, settings["max_new_tokens"])
-    cache_tokens = int(settings["cache_gb"] * 1e9) // cache_bytes(model.config.to_dict(), model.dtype.itemsize)
-    results = {row["id"]: Prediction(**row) for batch in recover_jsonl(kept) for row in batch["predictions"]}
+    options = greedy_config(model, tokenizer, decoding.max_new_tokens)
+    cache_tokens = int(decoding.cache_gb * 1e9) // cache_bytes(model.config.to_dict(), model.dtype.itemsize)
+    rows = [row for batch in recover_jsonl(kept) for row in batch["predictions"]]
+    results = {prediction.id: prediction for prediction in predictions_of(rows, kept)}
     if results:
         print(f"going on after {len(results)} of {len(prompts)} prompts", flush=True)
     start = report = time.monotonic()
     written = 0
-    for batch in make_batches(prompts, settings, cache_tokens):
+    for batch in make_batches(prompts, decoding, cache_tokens):
         chosen = [prompts[index] for index in batch]
         if chosen[0].id in results:
             continue
         began = time.monotonic()
         predictions = _complete(model, tokenizer, chosen, options, limit)
         now = time.monotonic()
-        append_jsonl(kept, [{"seconds": round(now - began, 2), "predictions": [vars(p) for p in predictions]}])
+        append_jsonl(kept, [{"seconds": round(now - began, 2), "predictions": list(map(to_plain, predictions))}])
         results |= {prediction.id: prediction for prediction in predictions}
-        written += sum(prediction.tokens for prediction in predictions)
+        written += sum(prediction.first.tokens for prediction in predictions)
         if now - report > 10 or len(results) == len(prompts):
             report = now
             print(f"{len(results)} of {len(prompts)} prompts, {written / (now - start):.0f} tokens/s", flush=True)
@@ -65,21 +68,21 @@ def _complete(
     return [_prediction(prompt.id, row, tokenizer, options) for prompt, row in zip(prompts, ids, strict=True)]
 
 
-def make_batches(prompts: list[TokenSample], settings: dict[str, Any], cache_tokens: int) -> Iterator[list[int]]:
-    """Batches of prompt indices, those with the longest references first, so that too much memory shows at once.
+def make_batches(prompts: list[TokenSample], decoding: Decoding, cache_tokens: int) -> Iterator[list[int]]:
+    """Batches of prompt indices, the longest references first, so that it shows at once if memory does not suffice.
 
     Args:
         prompts: The prompts.
-        settings: `max_new_tokens` and `batch_size` of the config.
-        cache_tokens: Tokens whose keys and values there is room for.
+        decoding: The settings.
+        cache_tokens: Most tokens whose keys and values are held at once.
     """
     order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i].completion), -len(prompts[i].prompt), i))
     batch: list[int] = []
     longest = 0
     for index in order:
         longest = max(longest, len(prompts[index].prompt))
-        room = cache_tokens // (longest + settings["max_new_tokens"])
-        if batch and len(batch) >= min(settings["batch_size"], room):
+        room = cache_tokens // (longest + decoding.max_new_tokens)
+        if batch and len(batch) >= min(decoding.batch_size, room):
             yield batch
             batch, longest = [], len(prompts[index].prompt)
         batch.append(index)
@@ -92,5 +95,5 @@ def _prediction(prompt_id: int, ids: list[int], tokenizer: Any, options: Generat
     ids = ids if end is None else ids[: end + 1]
     # Skipping special tokens would also drop the paper's end marker where it is one (Phi-3), so only the end goes.
     raw = tokenizer.decode(ids if end is None else ids[:end], clean_up_tokenization_spaces=False)
-    text = clean_completion(raw)
-    return Prediction(prompt_id, text, len(ids), truncated=end is None and "<|end|>" not in raw)
+    truncated = end is None and "<|end|>" not in raw
+    return Prediction(prompt_id, [Candidate(clean_completion(raw), len(ids), truncated)])

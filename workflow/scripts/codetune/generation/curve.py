@@ -1,73 +1,121 @@
-"""Rule curve: predictions of the kept checkpoints on a fixed subset of the validation samples."""
+"""Rule curve: predictions of the untuned model and of each kept checkpoint for some of the validation samples."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codetune.base.files import write_json
-from codetune.base.identity import file_hashes
+from codetune.base.identity import checkpoint_identity, file_hashes
 from codetune.base.machine import environment
+from codetune.base.plain import to_plain
 from codetune.base.unfinished import unfinished_work
-from codetune.data.samples import choose_subset, read_samples
-from codetune.evaluation.curve import curve_point
+from codetune.data.predictions import Prediction, write_curve_predictions
+from codetune.data.samples import choose_subset
 from codetune.generation.batches import generate
 from codetune.generation.generate import load_for_decoding, prompt_limit
 from codetune.methods.adapters import ADAPTER, load_adapter, replace_adapter
 from codetune.models.device import set_determinism
 from codetune.models.loading import Checkpoint
 from codetune.models.tokenizers import load_tokenizer
-from codetune.prompts.tokensets import read_tokens
+from codetune.prompts.tokensets import TokenSample, read_tokens
+from codetune.study.decoding import Decoding
 
 
-def measure_curve(
-    samples: str,
-    tokens: str,
-    base: Checkpoint,
-    checkpoints: str,
-    settings: dict[str, Any],
-    count: int,
-    code: str,
-    work: str,
-    target: str,
+@dataclass(frozen=True)
+class CurveInputs:
+    """What the curve is generated from, beside the checkpoint.
+
+    Attributes:
+        tokens: Token set of the validation samples.
+        checkpoints: Folder with adapters named `step-<n>`.
+    """
+
+    tokens: str
+    checkpoints: str
+
+    def adapters(self) -> dict[int, Path]:
+        """The adapters by their steps, in ascending order."""
+        found = {int(path.name.removeprefix("step-")): path for path in Path(self.checkpoints).glob("step-*")}
+        return dict(sorted(found.items()))
+
+
+@dataclass(frozen=True)
+class CurveOutputs:
+    """What is written.
+
+    Attributes:
+        predictions: One row per checkpoint and sample, in the order of steps and samples, JSON lines.
+        work: Folder of unfinished work, removed in the end.
+    """
+
+    predictions: str
+    work: str
+
+
+@dataclass(frozen=True)
+class CurveSettings:
+    """How the curve is generated.
+
+    Attributes:
+        decoding: The settings of the decoding.
+        subset_size: Number of validation samples to use.
+    """
+
+    decoding: Decoding
+    subset_size: int
+
+
+def generate_curve(
+    inputs: CurveInputs, outputs: CurveOutputs, checkpoint: Checkpoint, settings: CurveSettings, code: str
 ) -> None:
-    """Measures ROUGE-L of the untuned model (step 0) and of each kept checkpoint (the paper's Figure 2).
+    """Generates predictions of the untuned model, step 0, and of each kept checkpoint (the paper's Figure 2).
 
-    The base is loaded once; the checkpoints' adapters take turns beside it. If an earlier attempt at the same was cut
-    off, the batches that it finished are used.
+    If an earlier attempt at the same curve was killed, the batches that it finished are used.
 
     Args:
-        samples: The validation samples, for the references.
-        tokens: Token set of the validation samples.
-        base: The base model.
-        checkpoints: Folder with adapters named `step-<n>`.
-        settings: The config's `generation`.
-        count: Number of validation samples to use.
-        code: Hash of the code: what other code left unfinished is not used.
-        work: Folder of unfinished work, removed in the end.
-        target: JSON to write: the samples' ids and one point a checkpoint.
+        inputs: Paths to read.
+        outputs: Paths to write.
+        checkpoint: The base model.
+        settings: How to generate.
+        code: Hash of the code; what other code left unfinished is not used.
+
+    Raises:
+        StudyError: The checkpoint cannot be loaded, or one prompt does not fit into memory.
     """
     set_determinism(0)
-    ids = choose_subset([sample.id for sample in read_tokens(tokens)], count)
-    references = {sample.id: sample.output for sample in read_samples(samples)}
-    prompts = [sample for sample in read_tokens(tokens) if sample.id in ids]
-    adapters = {int(path.name.removeprefix("step-")): path for path in sorted(Path(checkpoints).glob("step-*"))}
+    adapters = {path.name: path / ADAPTER for path in inputs.adapters().values()}
     identity = {
-        "settings": {**settings, "samples": count},
-        **base.identity(),
-        "inputs": file_hashes(prompts=tokens, **{path.name: path / ADAPTER for path in adapters.values()}),
+        "settings": to_plain(settings),
+        "quantization": to_plain(checkpoint.quantization),
+        "checkpoint": to_plain(checkpoint_identity(checkpoint.folder)),
+        "inputs": file_hashes(prompts=inputs.tokens, **adapters),
         "code": code,
-        "packages": environment()["packages"],
+        "packages": environment().packages,
     }
-    with unfinished_work(work, identity) as folder:
-        tokenizer, model, limit = (
-            load_tokenizer(base.checkpoint),
-            load_for_decoding(base, settings),
-            prompt_limit(settings),
-        )
-        points: list[dict[str, Any]] = []
-        for step, adapter in {0: None, **adapters}.items():
-            if adapter is not None:
-                model = replace_adapter(model, adapter) if len(points) > 1 else load_adapter(model, adapter)
-            predictions = generate(model, tokenizer, prompts, settings, limit, folder / f"step-{step:06d}.jsonl")
-            points.append(curve_point(step, predictions, references))
-            print(f"step {step}: ROUGE-L {points[-1]['rouge_l']:.4f}", flush=True)
-        write_json(target, {"samples": sorted(ids), "points": points})
+    samples = read_tokens(inputs.tokens)
+    ids = choose_subset([sample.id for sample in samples], settings.subset_size)
+    with unfinished_work(outputs.work, identity) as work:
+        prompts = [sample for sample in samples if sample.id in ids]
+        found = _predictions(inputs, checkpoint, settings.decoding, prompts, work)
+        write_curve_predictions(outputs.predictions, found)
+
+
+def _predictions(
+    inputs: CurveInputs, checkpoint: Checkpoint, decoding: Decoding, prompts: list[TokenSample], work: Path
+) -> dict[int, list[Prediction]]:
+    """The predictions of each checkpoint. The base is loaded once; the adapters take turns beside it."""
+    base, tokenizer, limit = (
+        load_for_decoding(checkpoint, decoding),
+        load_tokenizer(checkpoint.folder),
+        prompt_limit(decoding),
+    )
+
+    def predict(step: int, model: Any) -> list[Prediction]:
+        print(f"step {step}", flush=True)
+        return generate(model, tokenizer, prompts, decoding, limit, work / f"step-{step:06d}.jsonl")
+
+    found = {0: predict(0, base)}
+    model = None
+    for step, adapter in inputs.adapters().items():
+        model = load_adapter(base, adapter) if model is None else replace_adapter(model, adapter)
+        found[step] = predict(step, model)
+    return found

@@ -1,85 +1,121 @@
 """Rule generate: predictions of one run, and the facts of how they were made."""
 
+from dataclasses import dataclass
 from typing import Any
 
-from codetune.base.files import recover_jsonl, write_json, write_jsonl
-from codetune.base.identity import file_hashes
+from codetune.base.files import recover_jsonl, write_json
+from codetune.base.identity import checkpoint_identity, file_hashes
 from codetune.base.machine import environment, peak_memory
+from codetune.base.plain import to_plain
 from codetune.base.unfinished import unfinished_work
+from codetune.data.predictions import write_predictions
 from codetune.generation.batches import generate
-from codetune.methods.adapters import load_adapter
+from codetune.methods.adapters import ADAPTER, load_adapter
 from codetune.models.device import set_determinism
 from codetune.models.loading import Checkpoint
 from codetune.models.memory import RowLimit
 from codetune.models.quantization import dequantize, linear_4bit
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.tokensets import read_tokens
+from codetune.study.decoding import Decoding
+from codetune.study.facts import GenerationFacts
 
-RESERVE = 6_000_000_000  # bytes for that and for the libraries, where it is decided whether weights fit dequantised
+RESERVE = 6_000_000_000  # bytes for prefill and for the libraries, where it is decided whether weights fit dequantised
+
+
+@dataclass(frozen=True)
+class GenerateInputs:
+    """What a generation reads, beside the checkpoint.
+
+    Attributes:
+        prompts: Token set with the prompts.
+        tuned: Folder of the adapter; None for the untuned model.
+    """
+
+    prompts: str
+    tuned: str | None
+
+
+@dataclass(frozen=True)
+class GenerateOutputs:
+    """What a generation writes.
+
+    Attributes:
+        predictions: The predictions in the order of the prompts, JSON lines.
+        facts: What the predictions were computed from and with, JSON.
+        work: Folder of unfinished work, removed in the end.
+    """
+
+    predictions: str
+    facts: str
+    work: str
 
 
 def generate_predictions(
-    tokens: str,
-    base: Checkpoint,
-    adapter: str | None,
-    settings: dict[str, Any],
-    code: str,
-    work: str,
-    predictions: str,
-    record: str,
+    inputs: GenerateInputs, outputs: GenerateOutputs, checkpoint: Checkpoint, decoding: Decoding, code: str
 ) -> None:
-    """Generates a completion for each prompt of a token set and writes predictions and a record.
+    """Generates a completion for each prompt of a token set and writes the predictions and the facts.
 
-    If an earlier attempt at the same was cut off, the batches that it finished are used.
+    If an earlier attempt at the same generation was killed, the batches that it finished are used.
 
     Args:
-        tokens: Token set with the prompts.
-        base: The base model.
-        adapter: Folder of the adapter; None for the untuned model.
-        settings: The config's `generation`.
-        code: Hash of the code: what other code left unfinished is not used.
-        work: Folder of unfinished work, removed in the end.
-        predictions: JSON lines to write, in the order of the prompts.
-        record: JSON to write.
+        inputs: Paths to read.
+        outputs: Paths to write.
+        checkpoint: The base model.
+        decoding: The settings.
+        code: Hash of the code; what other code left unfinished is not used.
+
+    Raises:
+        StudyError: The checkpoint cannot be loaded, or one prompt does not fit into memory.
     """
     set_determinism(0)
-    hashes = {"prompts": tokens, **({"adapter": f"{adapter}/adapter_model.safetensors"} if adapter else {})}
-    facts = {"settings": settings, **base.identity(), "inputs_sha256": file_hashes(**hashes)}
-    with unfinished_work(work, {**facts, "code": code, "packages": environment()["packages"]}) as folder:
-        model = load_for_decoding(base, settings)
-        if adapter is not None:
-            model = load_adapter(model, adapter)
-        limit = prompt_limit(settings)
-        kept = folder / "batches.jsonl"
-        results = generate(model, load_tokenizer(base.checkpoint), read_tokens(tokens), settings, limit, kept)
-        write_jsonl(predictions, (vars(result) for result in results))
-        write_json(
-            record,
-            {
-                **facts,
-                "prompts": len(results),
-                "tokens": sum(result.tokens for result in results),
-                "attention": model.config._attn_implementation,
-                "weights": "4 bits" if linear_4bit(model) else str(model.dtype).removeprefix("torch."),
-                "truncated": sum(result.truncated for result in results),
-                "most_prompts_at_once": limit.rows,
-                "seconds": round(sum(batch["seconds"] for batch in recover_jsonl(kept)), 1),
-                "peak_memory": peak_memory(),
-                "environment": environment(),
-            },
+    adapter = {"adapter": f"{inputs.tuned}/{ADAPTER}"} if inputs.tuned else {}
+    hashes = file_hashes(prompts=inputs.prompts, **adapter)
+    origin = checkpoint_identity(checkpoint.folder)
+    identity = {
+        "decoding": to_plain(decoding),
+        "quantization": to_plain(checkpoint.quantization),
+        "checkpoint": to_plain(origin),
+        "inputs": hashes,
+        "code": code,
+        "packages": environment().packages,
+    }
+    with unfinished_work(outputs.work, identity) as folder:
+        model = load_for_decoding(checkpoint, decoding)
+        if inputs.tuned:
+            model = load_adapter(model, inputs.tuned)
+        tokenizer, limit, kept = load_tokenizer(checkpoint.folder), prompt_limit(decoding), folder / "batches.jsonl"
+        predictions = generate(model, tokenizer, read_tokens(inputs.prompts), decoding, limit, kept)
+        written = [candidate for prediction in predictions for candidate in prediction.candidates]
+        facts = GenerationFacts(
+            decoding=decoding,
+            quantization=checkpoint.quantization,
+            checkpoint=origin,
+            inputs_sha256=hashes,
+            prompts=len(predictions),
+            tokens=sum(candidate.tokens for candidate in written),
+            attention=model.config._attn_implementation,
+            weights="4 bits" if linear_4bit(model) else str(model.dtype).removeprefix("torch."),
+            truncated=sum(candidate.truncated for candidate in written),
+            most_prompts_at_once=limit.rows,
+            seconds=round(sum(batch["seconds"] for batch in recover_jsonl(kept)), 1),
+            peak_memory=peak_memory(),
+            environment=environment(),
         )
+        write_predictions(outputs.predictions, predictions)
+        write_json(outputs.facts, to_plain(facts))
 
 
-def prompt_limit(settings: dict[str, Any]) -> RowLimit:
+def prompt_limit(decoding: Decoding) -> RowLimit:
     """The most prompts that are decoded at once."""
-    return RowLimit(settings["batch_size"], "prompts", "Lower 'generation.max_new_tokens' in the config.")
+    return RowLimit(decoding.batch_size, "prompts", "Lower 'generation.max_new_tokens' in the config.")
 
 
-def load_for_decoding(base: Checkpoint, settings: dict[str, Any]) -> Any:
+def load_for_decoding(checkpoint: Checkpoint, decoding: Decoding) -> Any:
     """The base model with its 4-bit weights in the compute type, or in 4 bits where memory is short."""
-    model = base.load()
+    model = checkpoint.load()
     size = sum(p.numel() * p.element_size() for p in model.parameters())
-    done = dequantize(model, reserve=int(settings["cache_gb"] * 1e9) + RESERVE)
+    done = dequantize(model, reserve=int(decoding.cache_gb * 1e9) + RESERVE)
     where = f"in {model.dtype}" if done else "in 4 bits: memory is short"
     print(f"{size / 1e9:.2f} GB in 4 bits; decoding with weights {where}", flush=True)
     return model

@@ -7,8 +7,11 @@ from peft import LoraConfig
 from transformers import PreTrainedModel
 
 from codetune.models.device import device
+from codetune.study.method import Lora
+from codetune.study.model import Source
 
 ADAPTER = "adapter_model.safetensors"
+ADAPTER_FILES = ("adapter_config.json", ADAPTER)
 
 
 def load_adapter(model: PreTrainedModel, folder: str | Path) -> Any:
@@ -36,22 +39,19 @@ def replace_adapter(model: Any, folder: str | Path) -> Any:
     return model
 
 
-ADAPTER_FILES = ("adapter_config.json", ADAPTER)
-
-
-def lora_config(lora: dict[str, Any]) -> LoraConfig:
-    """The config's `lora` in PEFT's words."""
+def lora_config(lora: Lora) -> LoraConfig:
+    """LoRA's settings in PEFT's words."""
     return LoraConfig(
-        r=lora["r"],
-        lora_alpha=lora["alpha"],
-        lora_dropout=lora["dropout"],
-        target_modules=lora["target_modules"],
+        r=lora.r,
+        lora_alpha=int(lora.alpha) if lora.alpha == int(lora.alpha) else lora.alpha,  # an integer in PEFT's own files
+        lora_dropout=lora.dropout,
+        target_modules=lora.target_modules,
         task_type="CAUSAL_LM",
     )
 
 
-def name_base_model(model: Any, entry: dict[str, Any]) -> None:
+def name_base_model(model: Any, source: Source) -> None:
     """Writes into the adapter's configuration which checkpoint it belongs to, by its public name and commit."""
     config = model.peft_config["default"]
-    config.base_model_name_or_path = entry["path"] if "path" in entry else entry["repo"]
-    config.revision = entry.get("revision")
+    config.base_model_name_or_path = source.name
+    config.revision = source.revision

@@ -1,6 +1,6 @@
 """Base models as their checkpoints are loaded."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,33 +8,29 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 
 from codetune.base.errors import StudyError
-from codetune.base.identity import checkpoint_identity
 from codetune.models.device import device
 from codetune.models.quantization import keep_weights_unpacked
+from codetune.study.method import Quantization
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A base model as its checkpoint is loaded.
+    """A base model: its checkpoint, and how it is loaded.
 
     Attributes:
-        checkpoint: Folder of the checkpoint.
-        quantization: The config's `quantization`.
+        folder: Folder of the checkpoint.
+        quantization: Of its weights.
     """
 
-    checkpoint: str
-    quantization: dict[str, Any]
+    folder: str
+    quantization: Quantization
 
     def load(self) -> Any:
         """The model in 4 bits."""
-        return load_base(self.checkpoint, self.quantization)
-
-    def identity(self) -> dict[str, Any]:
-        """What tells it from other models, and its checkpoint's origin and hash."""
-        return {**asdict(self), "checkpoint": checkpoint_identity(self.checkpoint)}
+        return load_base(self.folder, self.quantization)
 
 
-def load_base(folder: str | Path, quantization: dict[str, Any]) -> PreTrainedModel:
+def load_base(folder: str | Path, quantization: Quantization) -> PreTrainedModel:
     """Loads a checkpoint with its linear layers quantised to 4 bits (QLoRA; the paper's section 3.3.3).
 
     Embeddings, norms and the output layer stay in the compute type. transformers chooses the attention: sdpa, or eager
@@ -42,7 +38,7 @@ def load_base(folder: str | Path, quantization: dict[str, Any]) -> PreTrainedMod
 
     Args:
         folder: Checkpoint folder; only safetensors and no code of its own are loaded from it.
-        quantization: The config's `quantization`.
+        quantization: Of the linear layers.
 
     Returns:
         The frozen model, in evaluation mode, on this process's device.
@@ -50,11 +46,11 @@ def load_base(folder: str | Path, quantization: dict[str, Any]) -> PreTrainedMod
     Raises:
         StudyError: The checkpoint cannot be loaded.
     """
-    dtype = getattr(torch, quantization["compute_dtype"])
+    dtype = getattr(torch, quantization.compute_dtype)
     recipe = BitsAndBytesConfig(
         load_in_4bit=True,
-        bnb_4bit_quant_type=quantization["type"],
-        bnb_4bit_use_double_quant=quantization["double"],
+        bnb_4bit_quant_type=quantization.type,
+        bnb_4bit_use_double_quant=quantization.double,
         bnb_4bit_compute_dtype=dtype,
     )
     try:

@@ -9,35 +9,43 @@ from codetune.models.attention import Packed, packed_kernels, register_packed_at
 from codetune.models.device import device, evaluating
 from codetune.prompts.tokensets import TokenSample
 
+LEAK = 1e-4  # most that a sample's logits may change with its neighbour, relative to their norm
+ROUNDING = 0.05  # most that they may differ from those of the sample alone; in bf16 they differ by less than 0.02
+
 
 def choose_attention(model: Any, samples: list[TokenSample]) -> None:
-    """Gives a model the fastest attention for packed samples that is right for it on this device, as tried on it.
+    """Tries the attention kernels, fastest first, and sets the first that keeps packed samples apart on this device.
 
     The logits of a sample must not change at all when its neighbour in the row does, and must be those that the
-    library's own attention gives the sample alone, up to the rounding of the compute type (relative errors below 0.02
-    in bf16).
+    library's own attention gives the sample alone, up to the rounding of the compute type.
 
     Raises:
-        StudyError: None is right.
+        StudyError: No kernel does.
     """
     register_packed_attention()
     middle = len(samples) // 2
     first, second = sorted(samples, key=len)[middle - 1 : middle + 1]
     other = TokenSample(first.id, first.prompt[::-1], first.completion[::-1])
+    tried = []
     with evaluating(model), torch.no_grad():
         alone = model(input_ids=_ids_in_a_row([second]), use_cache=False).logits[0].float()
         for name in packed_kernels(model.dtype, device()):
             model.set_attn_implementation(name)
             try:
                 logits, changed = (_logits_of_last(model, row) for row in ([first, second], [other, second]))
-            except RuntimeError as error:
-                print(f"attention {name}: cannot be had ({str(error).splitlines()[0]})", flush=True)
+            except RuntimeError as error:  # memory that runs out is one, too
+                tried.append(f"{name} fails ({str(error).splitlines()[0]})")
+                print(f"attention {tried[-1]}", flush=True)
                 continue
             leak, rounding = (((logits - x).norm() / x.norm()).item() for x in (changed, alone))
-            print(f"attention {name}: {leak:.1e} with another neighbour, {rounding:.1e} alone (relative)", flush=True)
-            if leak < 1e-4 and rounding < 0.05:
+            tried.append(f"{name} differs by {leak:.1e} with another neighbour and by {rounding:.1e} alone")
+            print(f"attention {tried[-1]} (relative)", flush=True)
+            if leak < LEAK and rounding < ROUNDING:
                 return
-    raise StudyError("no attention keeps the packed samples of this model apart: see the log")
+    raise StudyError(
+        f"no attention keeps the packed samples of this model apart on {device()}: {'; '.join(tried)}. Free the "
+        "device's memory if that is what was short; else take this model out of the runs that fine-tune."
+    )
 
 
 def _ids_in_a_row(samples: list[TokenSample]) -> torch.Tensor:

@@ -16,7 +16,7 @@ def pack_samples(samples: list[TokenSample], capacity: int) -> Dataset:
     """Packs samples into training sequences of at most `capacity` tokens.
 
     Returns:
-        One row a sequence: `input_ids`; `labels`, which count completions only; `seq_lengths`, the samples' lengths.
+        One row per sequence: `input_ids`; `labels`, which count completions only; `seq_lengths`, the samples' lengths.
     """
     rows: dict[str, list[list[int]]] = {"input_ids": [], "labels": [], "seq_lengths": []}
     for members in pack([len(sample) for sample in samples], capacity):

@@ -2,16 +2,20 @@
 
 from typing import Any
 
+LOGGED = ("loss", "grad_norm", "learning_rate", "mean_token_accuracy", "eval_loss", "eval_bits_per_byte")
+
 
 def evaluated_steps(history: list[dict[str, Any]]) -> list[int]:
     """The steps after which the validation loss was measured, 0 for the untrained adapter."""
     return [row["step"] for row in history if "eval_loss" in row]
 
 
-LOGGED = ("loss", "grad_norm", "learning_rate", "mean_token_accuracy", "eval_loss", "eval_bits_per_byte")
-
-
 def log_row(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of the training log: step and epoch, and what the library logs, less what depends on the clock."""
+    """A row of the training log: step, epoch, and those of the library's values that do not depend on the clock."""
     kept = {key: row[key] for key in LOGGED if key in row}
     return {"step": row["step"], "epoch": round(row.get("epoch", 0.0), 4), **kept}
+
+
+def log_rows(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of the training log: those of the library's rows that hold a value to log."""
+    return [log_row(row) for row in history if not row.keys().isdisjoint(LOGGED)]

@@ -1,64 +1,68 @@
-"""QLoRA fine-tuning with TRL's SFTTrainer on packed, isolated samples, which resumes where a killed job stopped."""
+"""The training loop: TRL's trainer on packed, isolated samples, which resumes where a killed job stopped."""
 
-import math
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import get_peft_model_state_dict
-from safetensors.torch import load_file
+from transformers import PrinterCallback, TrainerCallback
 from trl import SFTTrainer
 
 from codetune.base.errors import StudyError
-from codetune.base.files import read_json, remove, write_json
-from codetune.base.machine import gpu_joules
+from codetune.base.files import read_json, write_json
+from codetune.base.plain import from_plain, to_plain
 from codetune.base.signals import Stopped, signals_deferred
-from codetune.base.unfinished import is_whole, remove_except, save_sealed
-from codetune.methods.adapters import ADAPTER
-from codetune.models.device import evaluating
 from codetune.models.memory import RowLimit
 from codetune.training.batches import collate, select_sequences
-from codetune.training.history import evaluated_steps
-from codetune.training.states import generator_states, set_generator_states
+from codetune.training.cost import NOTHING, CostMeter, Spent
+from codetune.training.progress import Progress
+from codetune.training.states import TRAINER_STATE, States, check_loaded
+from codetune.training.validation import Validation
+
+PROGRESS = "progress.json"  # the file of a state with what the library knows nothing of
 
 
 class TrainingOver(Exception):  # noqa: N818
-    """What was saved last is the end of the training."""
+    """Nothing is left to train: the state that was loaded is that of the end."""
 
 
-class QLoraTrainer(SFTTrainer):  # type: ignore[misc]
-    """SFTTrainer that evaluates per token, stops early, and can be stopped at any moment and goes on where it was.
+class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
+    """SFTTrainer that can be stopped at any moment, and that a later process resumes to the same bytes.
 
-    All that happens between two optimizer steps happens in `after_step`: evaluation, the kept adapter, and the state
-    from which a later attempt goes on. A state is only used if it is whole and so are the adapters it speaks of.
+    One attempt from top to bottom, and in brackets who calls each part:
+
+        run                     takes the last whole state, if any, and calls the library's `train`
+          begin                 [the callback on_train_begin, when the library has loaded what it finds in the state]
+            try_a_step          makes one step and discards it
+            after_step          makes up for an evaluation that the state was saved before
+                                raises TrainingOver past the library to `run` if no step is left
+          training_step         [`train`, for each micro-batch] raises Stopped past it to `run` if a signal has come
+          after_step            [_maybe_log_save_evaluate, the last act of a step] evaluates, keeps the adapter, saves
+        run                     catches both; after Stopped it saves the state as of the last finished step
 
     Attributes:
-        work: Folder of unfinished work.
-        interval: Optimizer steps between evaluations.
-        patience: Evaluations without a lower validation loss before training stops.
-        validation_bytes: Bytes of all validation completions.
-        limit: Sequences that are computed at once.
-        saved: The state that this attempt began with, if any.
-        before: What earlier attempts `spent`.
+        states: The state from which a later attempt resumes, and the adapters that are kept.
+        validation: When and how the validation loss is measured.
+        meter: Time and energy.
+        limit: Most sequences that are computed at once.
         deterministic: Whether all of a step's kernels are.
-        stop_if_asked: Raises `Stopped` if a signal has come; called where it is safe to stop.
     """
 
     control: Any
-    work: Path
-    interval: int
-    patience: int
-    validation_bytes: int
-    limit: RowLimit
-    saved: Path | None
-    before: dict[str, float]
-    start: float
-    joules: float | None
-    evaluation_seconds = 0.0
-    deterministic = True
-    stop_if_asked: Callable[[], None] = staticmethod(lambda: None)
+
+    def __init__(
+        self, states: States, validation: Validation, meter: CostMeter, limit: RowLimit, **options: Any
+    ) -> None:
+        """Takes its own parts, and the options of SFTTrainer."""
+        super().__init__(**options)
+        self.states, self.validation, self.meter, self.limit = states, validation, meter, limit
+        self.deterministic = True
+        self._saved: Path | None = None
+        self._stop_if_asked: Callable[[], None] = lambda: None
+        self.remove_callback(PrinterCallback)
+        self.add_callback(Progress())  # before the callback that evaluates, which prints
+        self.add_callback(_AtBegin(self.begin))
 
     def run(self) -> None:
         """Trains to the end, from the last whole state if there is one.
@@ -67,15 +71,14 @@ class QLoraTrainer(SFTTrainer):  # type: ignore[misc]
             Stopped: A signal came; a state as of the last finished step is saved.
             StudyError: No evaluation gave a number: the training diverged.
         """
-        self.saved = self._last_whole_state()
-        self.start, self.joules = time.monotonic(), gpu_joules()
-        self.before = {"seconds": 0.0, "evaluation_seconds": 0.0, "joules": 0.0}
-        if self.saved:
-            progress = read_json(self.saved / "progress.json")
-            self.limit.rows, self.before = progress["rows"], progress["spent"]
-        with signals_deferred() as self.stop_if_asked:
+        self._saved, before = self.states.last_whole(), NOTHING
+        if self._saved:
+            progress = read_json(self._saved / PROGRESS)
+            self.limit.rows, before = progress["rows"], from_plain(progress["spent"], Spent, str(self._saved))
+        self.meter.start(before)
+        with signals_deferred() as self._stop_if_asked:
             try:
-                self.train(resume_from_checkpoint=str(self.saved) if self.saved else None)
+                self.train(resume_from_checkpoint=str(self._saved) if self._saved else None)
             except TrainingOver:
                 pass
             except Stopped as stop:
@@ -87,49 +90,40 @@ class QLoraTrainer(SFTTrainer):  # type: ignore[misc]
             )
 
     def begin(self) -> None:
-        """What comes before the first step of an attempt."""
-        if self.saved:
-            self._check_taken_up(self.saved)
+        """Does what comes before the first step of an attempt.
+
+        Raises:
+            TrainingOver: No step is left.
+        """
+        if self._saved:
+            self._check_loaded(self._saved)
         self.try_a_step()
-        if self.saved:
-            super()._load_rng_state(str(self.saved))
+        if self._saved:
+            super()._load_rng_state(str(self._saved))
             print(f"going on after step {self.state.global_step} of {self.state.max_steps}", flush=True)
         self.after_step()
         if self.state.global_step >= self.state.max_steps or self._patience_is_over():
             raise TrainingOver
 
-    def _check_taken_up(self, saved: Path) -> None:
-        """Compares what was loaded with what the state says: the library passes over what it does not find.
-
-        Raises:
-            StudyError: The step, the weights, the optimizer or the schedule is not the saved one.
-        """
-        if not is_whole(saved):
-            raise _not_taken_up(saved, "it has changed since it was checked")
-        step = read_json(saved / "trainer_state.json")["global_step"]
+    def _check_loaded(self, saved: Path) -> None:
         moments = self.optimizer.state
-        stands = {
+        steps = {
             "the training": {self.state.global_step},
             "the optimizer": {int(moments[parameter].get("step", 0)) for parameter in self.trainable()},
             "the schedule": {self.lr_scheduler.last_epoch},
         }
-        for name, steps in stands.items():
-            if steps != {step}:
-                raise _not_taken_up(saved, f"{name} stands at step {', '.join(map(str, steps))}, the state at {step}")
-        weights, loaded = load_file(saved / ADAPTER), get_peft_model_state_dict(self.model)
-        other = [name for name in weights.keys() | loaded.keys() if not _same(weights.get(name), loaded.get(name))]
-        if other:
-            raise _not_taken_up(saved, f"{len(other)} of {len(weights)} weights are not those of the state")
+        check_loaded(saved, steps, get_peft_model_state_dict(self.model))
 
     def trainable(self) -> list[torch.nn.Parameter]:
         """The parameters that training changes: the adapter's."""
         return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
 
     def try_a_step(self) -> None:
-        """Computes gradients for nothing: it shows at once whether memory suffices, and whether all is deterministic.
+        """Runs one step and discards it.
 
-        torch's attention kernels are deterministic where that is demanded, not where a warning would do. But what knows
-        no deterministic way at all then fails.
+        It shows before the first real step whether memory suffices and whether every kernel has a deterministic
+        version. torch's attention kernels are deterministic only where that is demanded; a demand for a mere warning
+        does not suffice. But under the demand, a kernel without a deterministic version fails.
         """
         rows = [self.train_dataset[row] for row in range(self.args.per_device_train_batch_size)]
         torch.use_deterministic_algorithms(True)
@@ -141,74 +135,62 @@ class QLoraTrainer(SFTTrainer):  # type: ignore[misc]
                 raise
             torch.use_deterministic_algorithms(True, warn_only=True)
             self.deterministic = False
-            print(f"not all of it can be deterministic ({str(error).splitlines()[0]})", flush=True)
+            print(f"not every kernel can be deterministic ({str(error).splitlines()[0]})", flush=True)
         self.model.zero_grad()
         self._metrics["train"].clear()
 
     def _load_rng_state(self, _checkpoint: str | None) -> None:
-        """Where the library takes up the random numbers: by then `begin` may have replaced the state on the disk."""
-        set_generator_states(self.generators)
+        """Where the library loads the generators: by then `begin` may have replaced the state on the disk."""
+        self.states.restore_generators()
 
     def _maybe_log_save_evaluate(self, *arguments: Any, **options: Any) -> None:
-        """The last thing that the library does in a step: it logs."""
+        """Lets the library log, which is the last thing that it does in a step."""
         super()._maybe_log_save_evaluate(*arguments, **options)
         self.after_step()
 
     def after_step(self) -> None:
-        """Evaluates if that is due and not done yet; keeps the adapter and a state to go on from."""
-        self.generators = generator_states()
+        """Evaluates if that is due; then keeps the adapter and saves a state to resume from."""
+        self.states.note_generators()
         step = self.state.global_step
-        due = step % self.interval == 0 or step == self.state.max_steps
-        if not due or step in evaluated_steps(self.state.log_history):
+        if not self.validation.is_due(step, self.state.max_steps, self.state.log_history):
             return
         loss = self.evaluate()["eval_loss"]
         if step == 0:
             return
-        if self.state.best_metric is None or loss < self.state.best_metric:
-            self.state.best_metric, self.state.best_global_step = (loss, step) if math.isfinite(loss) else (None, None)
+        if self.validation.is_better(loss, self.state.best_metric):
+            self.state.best_metric, self.state.best_global_step = loss, step
         self.control.should_training_stop |= self._patience_is_over()
-        save_sealed(self.work / f"step-{step:06d}", lambda folder: self.model.save_pretrained(str(folder)))
+        self.states.keep_adapter(step, self._write_adapter)
         self._save_state()
 
     def _patience_is_over(self) -> bool:
-        since = [step for step in evaluated_steps(self.state.log_history) if step > (self.state.best_global_step or 0)]
-        return len(since) >= self.patience
+        return self.validation.ends_training(self.state.log_history, self.state.best_global_step)
+
+    def _write_adapter(self, folder: Path) -> None:
+        self.model.save_pretrained(str(folder))
 
     def _save_state(self) -> None:
-        """Saves all that training depends on, then removes the state before."""
+        """Saves all that the rest of the training depends on."""
 
         def write(folder: Path) -> None:
-            self.model.save_pretrained(str(folder))
+            self._write_adapter(folder)
             self._save_optimizer_and_scheduler(str(folder))
             self._save_rng_state(str(folder))
-            self.state.save_to_json(str(folder / "trainer_state.json"))
-            write_json(folder / "progress.json", {"rows": self.limit.rows, "spent": self.spent()})
+            self.state.save_to_json(str(folder / TRAINER_STATE))
+            write_json(folder / PROGRESS, {"rows": self.limit.rows, "spent": to_plain(self.meter.spent())})
 
-        name = f"state-{len(self.state.log_history):06d}"  # each step and each evaluation adds to the history
-        if not (self.work / name).exists():
-            save_sealed(self.work / name, write)
-        remove_except(self.work.glob("state-*"), name)
+        self.states.save(len(self.state.log_history), write)  # each step and each evaluation adds to the history
 
     def _save_stopped(self, stop: Stopped) -> None:
-        """Saves the state as of the last finished step: the gradients of the step at hand are computed again."""
+        """Saves the state as of the last finished step: the gradients of the unfinished one are computed again."""
         if self.state.global_step > 0:
-            set_generator_states(self.generators)
+            self.states.restore_generators()
             self._save_state()
             print(f"{stop}: saved after step {self.state.global_step} of {self.state.max_steps}", flush=True)
 
-    def _last_whole_state(self) -> Path | None:
-        for state in sorted(self.work.glob("state-*"), reverse=True):
-            if is_whole(state):
-                steps = evaluated_steps(read_json(state / "trainer_state.json")["log_history"])
-                if all(is_whole(self.work / f"step-{step:06d}") for step in steps if step > 0):
-                    return state
-            print(f"{state.name} is damaged: not used", flush=True)
-            remove(state)
-        return None
-
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
         """Adds up the gradients of one micro-batch; stops before it if a signal has come."""
-        self.stop_if_asked()
+        self._stop_if_asked()
         return self._add_gradients(model, inputs, num_items_in_batch)
 
     def _add_gradients(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any) -> torch.Tensor:
@@ -228,52 +210,24 @@ class QLoraTrainer(SFTTrainer):  # type: ignore[misc]
         return torch.stack(self.limit.map(part, len(inputs["seq_lengths"]), undo)).sum()
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Mean negative log-likelihood of the validation completions, in nats a token and bits a byte.
-
-        The library's own averages over batches, so that it depends on how samples are packed and batched. No random
-        number is drawn, so that it does not matter to the training when this runs.
-        """
-        start = time.monotonic()
-        with torch.random.fork_rng(), evaluating(self.model), torch.no_grad():
-            sums = [total for batch in self.get_eval_dataloader() for total in self._sums(batch)]
-        loss, tokens = (float(sum(column)) for column in zip(*sums, strict=True))
-        self.evaluation_seconds += time.monotonic() - start
-        metrics = {"eval_loss": loss / tokens, "eval_bits_per_byte": loss / math.log(2) / self.validation_bytes}
+        """Measures and logs the validation loss; takes the place of the library's evaluation."""
+        with self.meter.evaluating():
+            metrics = self.validation.measure(self.model, self._validation_batches(), self.limit)
         self.log(dict(metrics))
         return metrics
 
-    def _sums(self, batch: dict[str, Any]) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Negative log-likelihood and number of tokens of each part of a batch."""
-        self.stop_if_asked()
-        inputs = self._prepare_inputs(batch)
-
-        def part(sequences: slice) -> tuple[torch.Tensor, torch.Tensor]:
-            with self.compute_loss_context_manager():
-                outputs = self.model(**select_sequences(inputs, sequences), use_cache=False, fused_lm_head=True)
-            return -outputs.log_probs.sum(dtype=torch.float64), outputs.label_mask.sum()
-
-        return self.limit.map(part, len(inputs["seq_lengths"]), undo=lambda: None)
-
-    def spent(self) -> dict[str, float]:
-        """Time spent in training, evaluations included, and in evaluations alone, and energy; over all attempts."""
-        now = gpu_joules()
-        new = {
-            "seconds": time.monotonic() - self.start,
-            "evaluation_seconds": self.evaluation_seconds,
-            "joules": 0.0 if now is None or self.joules is None else now - self.joules,
-        }
-        return {name: round(self.before[name] + value, 1) for name, value in new.items()}
+    def _validation_batches(self) -> Iterator[dict[str, Any]]:
+        """The validation set on the device; stops before a batch if a signal has come."""
+        for batch in self.get_eval_dataloader():
+            self._stop_if_asked()
+            yield self._prepare_inputs(batch)
 
 
-def _not_taken_up(saved: Path, difference: str) -> StudyError:
-    return StudyError(
-        f"{saved}: what was loaded is not what was saved ({difference}). Make sure that nothing else writes there, and "
-        "give the same command again."
-    )
+class _AtBegin(TrainerCallback):  # type: ignore[misc]
+    """Calls a function when the library has loaded the state and is about to train."""
 
+    def __init__(self, begin: Callable[[], None]) -> None:
+        self._begin = begin
 
-def _same(saved: torch.Tensor | None, loaded: torch.Tensor | None) -> bool:
-    """Whether both are there and hold the same numbers, NaN included: a training may have diverged."""
-    if saved is None or loaded is None or saved.shape != loaded.shape:
-        return False
-    return bool(torch.allclose(saved, loaded.cpu().to(saved.dtype), rtol=0.0, atol=0.0, equal_nan=True))
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
+        self._begin()

@@ -1,0 +1,98 @@
+"""The curve of a training: the scores of its checkpoints and their intervals, from predictions alone."""
+
+import random
+import statistics
+
+import numpy as np
+import pytest
+from codetune.base.errors import StudyError
+from codetune.base.files import read_json, write_jsonl
+from codetune.base.plain import from_plain
+from codetune.data.predictions import Candidate, Prediction, write_curve_predictions
+from codetune.data.samples import SUBSET_SEED
+from codetune.evaluation.bootstrap import draw_resamples, percentile_interval
+from codetune.evaluation.curve import RESAMPLES, score_curve
+from codetune.evaluation.registry import metrics
+from codetune.evaluation.rouge import rouge_l
+from codetune.study.curve import Curve
+
+WORDS = "def return x y z + ( ) : value total for in range".split()
+IDS = [31, 4, 15, 9, 26, 5]
+STEPS = [0, 20, 40]
+
+
+@pytest.fixture
+def written(tmp_path):
+    """A curve's predictions and samples, in files; the samples are of no language that CodeBLEU is for."""
+    draw = random.Random(1)
+    samples = [
+        {"id": number, "instruction": "Write CSS", "input": "", "output": " ".join(draw.choices(WORDS, k=20))}
+        for number in sorted([*IDS, 77])
+    ]
+    texts = {step: [" ".join(draw.choices(WORDS, k=12)) for _ in IDS] for step in STEPS}
+    predictions = {
+        step: [Prediction(number, [Candidate(text, 12, truncated=place < step / 20)]) for place, (number, text) in rows]
+        for step, rows in ((step, list(enumerate(zip(IDS, texts[step], strict=True)))) for step in STEPS)
+    }
+    write_jsonl(tmp_path / "samples.jsonl", samples)
+    write_curve_predictions(tmp_path / "predictions.jsonl", predictions)
+    return {"samples": samples, "predictions": predictions}
+
+
+def scored(folder):
+    score_curve(str(folder / "predictions.jsonl"), str(folder / "samples.jsonl"), str(folder / "curve.json"))
+    return from_plain(read_json(folder / "curve.json"), Curve, "curve.json")
+
+
+def test_rouge_l_is_the_mean_and_its_interval_that_of_the_mean(written, tmp_path):
+    """Against the formulas of the mean alone, without the metric's statistics."""
+    curve = scored(tmp_path)
+    assert curve.samples == sorted(IDS)
+    assert [point.step for point in curve.points] == STEPS
+    references = {sample["id"]: sample["output"] for sample in written["samples"]}
+    weights = draw_resamples(np.random.default_rng(SUBSET_SEED), len(IDS), RESAMPLES)
+    for point in curve.points:
+        values = [rouge_l(references[p.id], p.first.text).f1 for p in written["predictions"][point.step]]
+        found = point.scores["rouge_l"]
+        assert found.score == pytest.approx(statistics.fmean(values), abs=1e-12)
+        expected = percentile_interval(weights @ np.array(values) / len(values))
+        assert found.interval == pytest.approx(expected, abs=1e-12)
+
+
+def test_every_metric_has_a_score_within_its_interval_or_none(written, tmp_path):
+    for point in scored(tmp_path).points:
+        assert point.scores.keys() == metrics().keys()
+        for name, found in point.scores.items():
+            if found.score is None:
+                assert found.interval is None
+            else:
+                low, high = found.interval
+                assert low <= high, name
+        assert point.scores["codebleu"].score is None
+        low, high = point.scores["chrf"].interval
+        assert low < point.scores["chrf"].score < high
+
+
+def test_the_share_of_truncated_predictions_is_that_of_the_checkpoint(written, tmp_path):
+    assert [point.truncated for point in scored(tmp_path).points] == [0, 1 / 6, 2 / 6]
+
+
+def test_predictions_of_other_samples_are_an_error(written, tmp_path):
+    write_jsonl(tmp_path / "samples.jsonl", [sample for sample in written["samples"] if sample["id"] != 9])
+    with pytest.raises(StudyError, match=r"not predictions of samples in .*samples\.jsonl"):
+        scored(tmp_path)
+
+
+@pytest.mark.parametrize("other", [slice(0, -1), slice(None, None, -1)])
+def test_checkpoints_with_unlike_samples_are_an_error(written, tmp_path, other):
+    write_curve_predictions(
+        tmp_path / "predictions.jsonl", written["predictions"] | {20: written["predictions"][20][other]}
+    )
+    with pytest.raises(StudyError, match="its checkpoints do not have the same samples"):
+        scored(tmp_path)
+
+
+def test_an_empty_file_of_predictions_is_an_error(written, tmp_path):
+    (tmp_path / "predictions.jsonl").write_text("")
+    with pytest.raises(StudyError, match="not predictions of samples"):
+        scored(tmp_path)

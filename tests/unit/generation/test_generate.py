@@ -1,0 +1,135 @@
+"""Rules generate and curve on a miniature model: what they write, and that a checkpoint predicts the same in both."""
+
+import pytest
+import torch
+from codetune.base.files import read_json, sha256_of_file
+from codetune.base.identity import checkpoint_identity
+from codetune.base.plain import from_plain
+from codetune.data.predictions import read_curve_predictions, read_predictions
+from codetune.data.samples import choose_subset
+from codetune.generation import curve
+from codetune.generation.curve import CurveInputs, CurveOutputs, CurveSettings, generate_curve
+from codetune.generation.generate import GenerateInputs, GenerateOutputs, generate_predictions
+from codetune.models.checkpoints import fetch_model
+from codetune.models.loading import Checkpoint
+from codetune.prompts.tokensets import TokenSample, write_tokens
+from codetune.study.decoding import Decoding
+from codetune.study.facts import GenerationFacts
+from codetune.study.method import Quantization
+from codetune.study.model import Source
+from peft import LoraConfig, get_peft_model
+
+DECODING = Decoding(max_new_tokens=6, batch_size=4, cache_gb=1)
+STEPS = (0, 5, 10)
+IDS = [40, 12, 33, 7, 28, 19]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(checkpoints, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("checkpoint") / "model"
+    fetch_model(Source(path=str(checkpoints / "llama-3.2-1b")), folder, weights=True)
+    return Checkpoint(str(folder), Quantization("nf4", double=True, compute_dtype="float32"))
+
+
+@pytest.fixture(scope="module")
+def tokens(tmp_path_factory):
+    path = tmp_path_factory.mktemp("tokens") / "validation.arrow"
+    write_tokens(path, [TokenSample(number, [300 + number, 5, 6 + number], [7] * (number % 5 + 1)) for number in IDS])
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def adapters(checkpoint, tmp_path_factory):
+    """Adapters with random weights, which say other things than the base."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    for step in STEPS[1:]:
+        torch.manual_seed(step)
+        config = LoraConfig(r=2, lora_alpha=64, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
+        get_peft_model(checkpoint.load(), config).save_pretrained(str(folder / f"step-{step:06d}"))
+    return folder
+
+
+def generated(folder, checkpoint, tokens, tuned=None):
+    outputs = GenerateOutputs(*(str(folder / name) for name in ("predictions.jsonl", "generation.json", "work")))
+    generate_predictions(GenerateInputs(tokens, tuned), outputs, checkpoint, DECODING, "code")
+    return read_predictions(outputs.predictions), from_plain(read_json(outputs.facts), GenerationFacts, outputs.facts)
+
+
+@pytest.fixture(scope="module")
+def whole_curve(checkpoint, tokens, adapters, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("curve")
+    outputs = CurveOutputs(str(folder / "predictions.jsonl"), str(folder / "unfinished" / "curve"))
+    inputs, settings = CurveInputs(tokens, str(adapters)), CurveSettings(DECODING, subset_size=4)
+    generate_curve(inputs, outputs, checkpoint, settings, "code")
+    assert [path.name for path in folder.iterdir()] == ["predictions.jsonl"]
+    return read_curve_predictions(outputs.predictions)
+
+
+def test_predictions_come_in_the_order_of_the_prompts_with_the_facts(checkpoint, tokens, tmp_path):
+    predictions, facts = generated(tmp_path, checkpoint, tokens)
+    assert [prediction.id for prediction in predictions] == IDS
+    assert all(len(prediction.candidates) == 1 for prediction in predictions)
+    assert facts.decoding == DECODING
+    assert facts.quantization == checkpoint.quantization
+    assert facts.checkpoint == checkpoint_identity(checkpoint.folder)
+    assert facts.inputs_sha256 == {"prompts": sha256_of_file(tokens)}
+    assert (facts.prompts, facts.most_prompts_at_once, facts.weights) == (len(IDS), 4, "float32")
+    assert facts.tokens == sum(prediction.first.tokens for prediction in predictions)
+    assert facts.truncated == sum(prediction.first.truncated for prediction in predictions)
+    assert not (tmp_path / "work").exists()
+
+
+def test_the_facts_name_the_adapter_that_was_used(checkpoint, tokens, adapters, tmp_path):
+    folder = adapters / "step-000005"
+    _, facts = generated(tmp_path, checkpoint, tokens, str(folder))
+    assert facts.inputs_sha256["adapter"] == sha256_of_file(folder / "adapter_model.safetensors")
+
+
+def test_a_curve_has_the_untuned_model_and_each_checkpoint_on_the_same_samples(whole_curve):
+    chosen = choose_subset(IDS, 4)
+    assert tuple(whole_curve) == STEPS
+    for predictions in whole_curve.values():
+        assert [prediction.id for prediction in predictions] == [number for number in IDS if number in chosen]
+    assert len({tuple(p.first.text for p in predictions) for predictions in whole_curve.values()}) == len(STEPS)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_checkpoint_predicts_in_a_curve_what_it_predicts_alone(
+    whole_curve, checkpoint, tokens, adapters, tmp_path, step
+):
+    tuned = str(adapters / f"step-{step:06d}") if step else None
+    predictions, _ = generated(tmp_path, checkpoint, tokens, tuned)
+    by_id = {prediction.id: prediction for prediction in predictions}
+    assert whole_curve[step] == [by_id[prediction.id] for prediction in whole_curve[step]]
+
+
+def test_a_curve_that_was_killed_resumes_after_its_last_batch(
+    whole_curve, checkpoint, tokens, adapters, tmp_path, monkeypatch
+):
+    outputs = CurveOutputs(str(tmp_path / "predictions.jsonl"), str(tmp_path / "unfinished" / "curve"))
+    arguments = CurveInputs(tokens, str(adapters)), outputs, checkpoint, CurveSettings(DECODING, 4), "code"
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(curve, "load_adapter", killed)
+        generate_curve(*arguments)
+    monkeypatch.setattr("codetune.generation.batches.recover_jsonl", recovered := Recovered())
+    generate_curve(*arguments)
+    assert recovered.batches == [1, 0, 0]
+    assert read_curve_predictions(outputs.predictions) == whole_curve
+
+
+class Recovered:
+    """Reads finished batches as the library does, and notes how many there are at each step."""
+
+    def __init__(self):
+        self.batches = []
+
+    def __call__(self, path):
+        from codetune.base.files import recover_jsonl
+
+        rows = recover_jsonl(path)
+        self.batches.append(len(rows))
+        return rows

@@ -1,0 +1,67 @@
+"""Time and energy of a training, by a clock and a counter of the test's own."""
+
+import pytest
+from codetune.training.cost import CostMeter, Spent
+
+
+class Counter:
+    """A clock, or a counter of energy, that the test turns on."""
+
+    def __init__(self, value=1000.0):
+        self.value = value
+
+    def __call__(self):
+        return self.value
+
+
+@pytest.fixture
+def clock():
+    return Counter()
+
+
+@pytest.fixture
+def energy():
+    return Counter(5e6)
+
+
+@pytest.fixture
+def meter(clock, energy):
+    return CostMeter(clock, energy)
+
+
+def test_evaluations_are_part_of_the_time_and_counted_apart(meter, clock):
+    clock.value += 10
+    for _ in range(2):
+        with meter.evaluating():
+            clock.value += 3
+    assert meter.spent() == Spent(seconds=16.0, evaluation_seconds=6.0, joules=0.0)
+
+
+def test_what_earlier_attempts_used_is_added(meter, clock, energy):
+    clock.value += 7
+    meter.start(Spent(seconds=100.0, evaluation_seconds=20.0, joules=3000.0))
+    with meter.evaluating():
+        clock.value += 2
+        energy.value += 40.5
+    assert meter.spent() == Spent(seconds=102.0, evaluation_seconds=22.0, joules=3040.5)
+
+
+def test_an_evaluation_that_is_cut_off_counts_too(meter, clock):
+    with pytest.raises(KeyboardInterrupt), meter.evaluating():
+        clock.value += 4
+        raise KeyboardInterrupt
+    assert meter.spent().evaluation_seconds == 4.0
+
+
+@pytest.mark.parametrize(("first", "last"), [(None, None), (None, 9.0), (9.0, None)])
+def test_energy_that_is_not_measured_throughout_is_none(meter, energy, first, last):
+    energy.value = first
+    meter.start(Spent(joules=50.0))
+    energy.value = last
+    assert meter.spent().joules == 50.0
+
+
+def test_what_is_spent_is_rounded_to_a_tenth(meter, clock, energy):
+    clock.value += 1.26
+    energy.value += 0.04
+    assert meter.spent() == Spent(seconds=1.3, evaluation_seconds=0.0, joules=0.0)

@@ -1,0 +1,136 @@
+"""Rule finetune on a miniature model: what it writes, and which unfinished work it takes up."""
+
+from dataclasses import replace
+
+import pytest
+from codetune.base.files import read_json, read_jsonl, sha256_of_file, write_json
+from codetune.base.identity import checkpoint_identity
+from codetune.base.plain import from_plain
+from codetune.models.checkpoints import fetch_model
+from codetune.prompts.tokensets import TokenSample, write_tokens
+from codetune.study.facts import TrainingFacts
+from codetune.study.method import Lora, Quantization
+from codetune.study.model import Memory, Source
+from codetune.study.training import TrainingPlan, TrainingSettings
+from codetune.training.finetune import FinetuneInputs, FinetuneOutputs, finetune
+from codetune.training.trainer import ResumableTrainer
+
+SETTINGS = TrainingSettings(
+    learning_rate=1e-3,
+    schedule="linear",
+    warmup_steps=1,
+    weight_decay=0.0,
+    max_grad_norm=1.0,
+    evaluations_per_epoch=1,
+    patience=5,
+    batch_size=4,
+    epochs=2,
+    max_length=64,
+)
+
+
+def token_samples(numbers):
+    return [TokenSample(n, [5 + n % 7, 9, 300 + n], [40 + n, 41 + n % 3, 2]) for n in numbers]
+
+
+@pytest.fixture(scope="module")
+def inputs(checkpoints, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("inputs")
+    fetch_model(Source(path=str(checkpoints / "llama-3.2-1b")), folder / "model", weights=True)
+    write_tokens(folder / "train.arrow", token_samples(range(88)))
+    write_tokens(folder / "validation.arrow", token_samples(range(100, 106)))
+    write_json(folder / "stats.json", {"parts": {"validation": {"bytes_of_completions": 60}}})
+    names = ("train.arrow", "validation.arrow", "stats.json", "model")
+    return FinetuneInputs(*(str(folder / name) for name in names))
+
+
+@pytest.fixture(scope="module")
+def plan(checkpoints):
+    return TrainingPlan(
+        source=Source(repo="someone/a-model", revision="0" * 40),
+        memory=Memory(micro_batch=2),
+        lora=Lora(r=2, alpha=16, dropout=0.1, target_modules=["q_proj", "v_proj"]),
+        quantization=Quantization("nf4", double=True, compute_dtype="float32"),
+        settings=SETTINGS,
+        seed=3,
+    )
+
+
+def outputs_in(folder):
+    names = ("tuned", "checkpoints", "training_log.jsonl", "training.json", "unfinished/finetune")
+    return FinetuneOutputs(*(str(folder / name) for name in names))
+
+
+@pytest.fixture(scope="module")
+def results(inputs, plan, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results")
+    finetune(inputs, outputs_in(folder), plan, "code")
+    return folder
+
+
+def test_the_best_checkpoint_is_the_result_and_nothing_else_is_left(results):
+    facts = from_plain(read_json(results / "training.json"), TrainingFacts, "training.json")
+    assert sorted(path.name for path in results.iterdir()) == [
+        "checkpoints",
+        "training.json",
+        "training_log.jsonl",
+        "tuned",
+    ]
+    steps = [f"step-{step:06d}" for step in facts.result.checkpoints]
+    assert sorted(path.name for path in (results / "checkpoints").iterdir()) == steps
+    assert sorted(path.name for path in (results / "tuned").iterdir()) == [
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    ]
+    best = results / "checkpoints" / f"step-{facts.result.best_step:06d}"
+    for file in (results / "tuned").iterdir():
+        assert file.read_bytes() == (best / file.name).read_bytes()
+
+
+def test_the_adapter_says_which_model_it_belongs_to(results):
+    config = read_json(results / "tuned" / "adapter_config.json")
+    assert (config["base_model_name_or_path"], config["revision"]) == ("someone/a-model", "0" * 40)
+    assert (config["r"], config["lora_alpha"], config["lora_dropout"]) == (2, 16, 0.1)
+    assert isinstance(config["lora_alpha"], int)
+
+
+def test_the_facts_say_from_what_and_how_the_training_was_done(results, inputs, plan):
+    facts = from_plain(read_json(results / "training.json"), TrainingFacts, "training.json")
+    assert facts.plan == plan
+    assert facts.checkpoint == checkpoint_identity(inputs.checkpoint)
+    assert facts.inputs_sha256 == {
+        "train": sha256_of_file(inputs.train),
+        "validation": sha256_of_file(inputs.validation),
+    }
+    layers, rank, of_q, of_v = 3, 2, 128 + 128, 128 + 64  # inputs and outputs
+    assert facts.trainable_parameters == layers * rank * (of_q + of_v)
+    assert facts.data.tokens == 88 * 6
+    assert facts.data.packed_sequences == 9
+    assert (facts.result.steps, facts.result.planned_steps, facts.result.stopped_early) == (6, 6, False)
+    log = {row["step"]: row["eval_loss"] for row in read_jsonl(results / "training_log.jsonl") if "eval_loss" in row}
+    assert list(log) == [0, *facts.result.checkpoints]
+    assert facts.result.best_validation_loss == log[facts.result.best_step] == min(log.values())
+    assert facts.cost.energy_joules is None
+    assert facts.cost.micro_batch == 2
+
+
+@pytest.mark.parametrize("changed", ["nothing", "plan", "code", "data"])
+def test_unfinished_work_is_taken_up_by_the_same_training_only(inputs, plan, tmp_path, monkeypatch, changed):
+    def run(trainer):
+        found.append((trainer.states.work / "mark").exists())
+        (trainer.states.work / "mark").touch()
+        raise KeyboardInterrupt
+
+    def attempt(inputs, plan, code):
+        with pytest.raises(KeyboardInterrupt):
+            finetune(inputs, outputs_in(tmp_path), plan, code)
+
+    found = []
+    monkeypatch.setattr(ResumableTrainer, "run", run)
+    attempt(inputs, plan, "code")
+    if changed == "plan":
+        plan = replace(plan, settings=replace(SETTINGS, patience=6))
+    elif changed == "data":
+        inputs = replace(inputs, train=inputs.validation)
+    attempt(inputs, plan, "another" if changed == "code" else "code")
+    assert found == [False, changed == "nothing"]

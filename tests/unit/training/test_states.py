@@ -1,0 +1,141 @@
+"""The states of a training, without a training: what is kept, what is used, and what is found to be another's."""
+
+import math
+import shutil
+
+import pytest
+import torch
+from codetune.base.errors import StudyError
+from codetune.base.files import write_json
+from codetune.training.states import States, check_loaded
+from safetensors.torch import save_file
+
+WEIGHTS = {"a": torch.tensor([1.0, math.nan]), "b": torch.tensor([[2.0]])}
+
+
+def write(step, evaluated=()):
+    """Writes what of a state is read again."""
+
+    def into(folder):
+        history = [{"step": done, "eval_loss": 1.0} for done in evaluated] + [{"step": step, "loss": 2.0}]
+        write_json(folder / "trainer_state.json", {"global_step": step, "log_history": history})
+        save_file(WEIGHTS, folder / "adapter_model.safetensors")
+
+    return into
+
+
+def keep(states, *steps):
+    for step in steps:
+        states.keep_adapter(step, lambda folder: save_file(WEIGHTS, folder / "adapter_model.safetensors"))
+
+
+def spoil(file):
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+@pytest.fixture
+def states(tmp_path):
+    return States(tmp_path)
+
+
+def test_without_a_state_there_is_none_to_resume_from(states):
+    assert states.last_whole() is None
+
+
+def test_a_state_replaces_the_one_before(states, tmp_path):
+    states.save(4, write(2))
+    states.save(12, write(5))
+    assert states.last_whole() == tmp_path / "state-000012"
+    assert [path.name for path in tmp_path.iterdir()] == ["state-000012"]
+
+
+def test_a_state_that_is_there_is_not_written_again(states):
+    states.save(4, write(2))
+    states.save(4, lambda folder: pytest.fail("written again"))
+    assert states.last_whole().name == "state-000004"
+
+
+def test_a_state_that_could_not_be_written_leaves_the_one_before(states, tmp_path):
+    def fails(folder):
+        write(5)(folder)
+        raise RuntimeError
+
+    states.save(4, write(2))
+    with pytest.raises(RuntimeError):
+        states.save(12, fails)
+    assert [path.name for path in tmp_path.iterdir()] == ["state-000004"]
+    assert states.last_whole().name == "state-000004"
+
+
+def test_a_damaged_state_is_removed_and_an_older_one_used(states, tmp_path, capsys):
+    states.save(4, write(2))
+    shutil.copytree(tmp_path / "state-000004", tmp_path / "copy")
+    states.save(12, write(5))
+    (tmp_path / "copy").rename(tmp_path / "state-000004")  # as if the process had been killed before it removed this
+    spoil(tmp_path / "state-000012" / "adapter_model.safetensors")
+    assert states.last_whole() == tmp_path / "state-000004"
+    assert "state-000012 is damaged: not used" in capsys.readouterr().out
+    assert not (tmp_path / "state-000012").exists()
+
+
+def test_the_adapter_of_a_step_lies_in_a_folder_of_its_own(states, tmp_path):
+    keep(states, 3)
+    assert states.adapter(3) == tmp_path / "step-000003"
+    assert (states.adapter(3) / "adapter_model.safetensors").exists()
+
+
+@pytest.mark.parametrize("fault", ["damaged", "missing"])
+def test_a_state_is_not_used_without_the_adapters_kept_before_it(states, fault):
+    keep(states, 2, 4)
+    states.save(4, write(4, evaluated=[0, 2, 4]))
+    assert states.last_whole() is not None
+    if fault == "damaged":
+        spoil(states.adapter(2) / "adapter_model.safetensors")
+    else:
+        states.adapter(2).rename(states.work / "elsewhere")
+    assert states.last_whole() is None
+
+
+def test_generators_are_put_back_to_where_they_were_noted(states):
+    torch.rand(3)
+    states.note_generators()
+    expected = torch.rand(3)
+    torch.rand(5)
+    states.restore_generators()
+    assert torch.equal(torch.rand(3), expected)
+
+
+# --- What was loaded -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def saved(states):
+    states.save(9, write(7))
+    return states.last_whole()
+
+
+def test_what_was_loaded_as_it_was_saved_passes(saved):
+    check_loaded(saved, {"the training": {7}, "the optimizer": {7}}, WEIGHTS)
+
+
+@pytest.mark.parametrize(
+    ("steps", "weights", "message"),
+    [
+        ({"the optimizer": {0}}, WEIGHTS, "the optimizer stands at step 0, the state at 7"),
+        ({"the optimizer": {6, 7}}, WEIGHTS, "the optimizer stands at step 6, 7, the state at 7"),
+        ({}, {**WEIGHTS, "b": torch.tensor([[2.1]])}, "1 of 2 weights are not those of the state"),
+        ({}, {**WEIGHTS, "b": torch.tensor([2.0])}, "1 of 2 weights"),
+        ({}, {**WEIGHTS, "a": torch.tensor([1.0, 0.0])}, "1 of 2 weights"),
+        ({}, {"a": WEIGHTS["a"]}, "1 of 2 weights"),
+        ({}, {**WEIGHTS, "c": torch.tensor([1.0])}, "1 of 2 weights"),
+    ],
+)
+def test_what_was_not_loaded_as_it_was_saved_is_an_error(saved, steps, weights, message):
+    with pytest.raises(StudyError, match=f"state-000009: what was loaded is not what was saved .{message}"):
+        check_loaded(saved, steps, weights)
+
+
+def test_a_state_that_has_changed_since_is_an_error(saved):
+    spoil(saved / "trainer_state.json")
+    with pytest.raises(StudyError, match="it has changed since it was checked"):
+        check_loaded(saved, {}, WEIGHTS)

@@ -1,0 +1,44 @@
+"""curve.json: the scores of a training's checkpoints."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class CurveScore:
+    """A checkpoint's score by one metric; both are None where the metric applies to none of the samples.
+
+    Attributes:
+        score: Over all samples of the curve.
+        interval: The score's bootstrap interval, from its lower to its upper end.
+    """
+
+    score: float | None
+    interval: list[float] | None
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """One checkpoint.
+
+    Attributes:
+        step: Optimizer steps; 0 for the untuned model.
+        truncated: Share of its predictions that the limit on new tokens cut off.
+        scores: Its scores by the metrics' names.
+    """
+
+    step: int
+    truncated: float
+    scores: dict[str, CurveScore]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A training's curve.
+
+    Attributes:
+        samples: Ids of the validation samples, in ascending order; the same for all models, methods and seeds.
+        points: The checkpoints in the order of their steps.
+    """
+
+    samples: list[int]
+    points: list[CurvePoint]
