@@ -1,7 +1,8 @@
 # make demo       the whole study in small, on a CPU: generated data, miniature models   (6 minutes on 2 cores)
 # make test       all tests; first installs SLURM and Chromium where they are missing and no password is needed
 # make faults     a small study killed 100 times at random moments, and restarted 30 times beside its living jobs   (1 hour)
-# make check-results  derives Table 2 anew from the predictions and compares: RESULTS=results/demo for the demo's
+# make check-results  derives scores, intervals and Table 2 anew from the predictions and compares: CONFIG=config/demo.yaml
+#                 for the demo's; several overlays in quotes, in the order in which Snakemake got them
 # make real-data  miniature models on the real data set: make real-data DATA=path/to/code_alpaca_20k.json   (47 minutes on 2 cores)
 # make bench      speed on the CPU against what a user would run instead: a table in build/benchmarks   (13 minutes)
 #                 DATA=FOLDER: with codealpaca/code_alpaca_20k.json and tokenizers/ in it, the real data set and tokenizers
@@ -9,7 +10,8 @@
 # make env        the virtual environment alone, from requirements.lock
 # make lint       checks style, types and the workflow
 # make format     mends style
-# make lock       writes requirements.lock and envs/*.yaml from pyproject.toml and what is installed
+# make lock       writes requirements.lock and envs/*.yaml from pyproject.toml and what is installed, and the schemas from
+#                 the library
 
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 BIN := .venv/bin
@@ -53,7 +55,7 @@ test: env
 	$(BIN)/python -m pytest
 
 check-results: env
-	PYTHONHASHSEED=0 $(BIN)/python workflow/scripts/check_results.py $(or $(RESULTS),results)
+	PYTHONHASHSEED=0 $(BIN)/python workflow/scripts/check_results.py config/config.yaml $(CONFIG)
 
 faults: env
 	$(BIN)/python tests/faults.py
@@ -78,3 +80,4 @@ format: env
 
 lock: env
 	$(BIN)/python envs/lock.py
+	$(BIN)/python workflow/schemas/generate.py

@@ -7,12 +7,14 @@ TRAINED = {"records": each(layout.RECORD, STUDY.training_runs), "comparisons": C
 FIGURES = {
     "figure1": (
         "Figure 1: what training used",
-        "What each training used: time, tokens per second without evaluations, peak memory. A bar per run.",
+        "What training used: hours, tokens per second, and peak memory of each tuned model. Waiting for a GPU is not "
+        "counted.",
         TRAINED,
     ),
     "figure2": (
         "Figure 2: score against steps",
-        "The headline metric of each kept checkpoint against training steps, on a fixed part of the validation split; "
+        "The score of each kept checkpoint, by the metric that the config names (`evaluation.metric`), against training "
+        "steps, on a fixed part of the validation split; "
         "step 0 is the untuned model. Bands are 95 % intervals over its samples. The test split has no part in it.",
         TRAINED | {"curves": each(layout.CURVE, STUDY.training_runs)},
     ),
@@ -24,14 +26,15 @@ FIGURES = {
     ),
     "cost": (
         "Score against cost",
-        "The headline metric on the test samples against what the training took: time, memory, and energy where it was "
-        "measured.",
+        "The score on the test samples, by the metric that the config names (`evaluation.metric`), against what the "
+        "training took: time, memory, and energy where it was measured. Each test set has a row of panels.",
         TRAINED,
     ),
     "forest": (
         "Gains with intervals",
-        "Gain of each tuned model over its untuned self in the headline metric, with its 95 % interval; hollow where "
-        "that holds zero.",
+        "Gain of each tuned model over its untuned self, or over another baseline of its method, with its 95 % interval "
+        "from a paired bootstrap over the test samples; hollow where the interval holds zero. Each test set, and each "
+        "baseline, has a panel.",
         TRAINED,
     ),
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 from codetune.base.errors import StudyError
 from codetune.base.files import read_json, sha256_of_file, write_json
 from codetune.base.plain import from_plain, to_plain
+from codetune.study import layout
 from codetune.study.facts import GenerationFacts, SplitFacts, Summary, TrainingFacts
 from codetune.study.method import Method
 from codetune.study.model import Model
@@ -56,7 +57,7 @@ class Record:
         method: The config's entry of the method.
         data_sha256: Hashes of the training data's parts; empty for a run that sees none.
         training: What the training was; None for a run that sees no data. All settings are in its `plan`.
-        files: `training_log` and `curve` of a training.
+        files: The `training_log` of a training.
         tests: The run on each test set.
         folder: Where the record lies; not part of the document.
     """
@@ -76,6 +77,11 @@ class Record:
         files = self.files if test is None else self.tests[test].files
         return Path(self.folder) / files[name].path
 
+    @property
+    def curve(self) -> Path:
+        """Path of the training curve; no table needs it, so that the record does not wait for it."""
+        return Path(self.folder) / Path(layout.CURVE).name
+
 
 @dataclass(frozen=True)
 class RecordInputs:
@@ -84,7 +90,7 @@ class RecordInputs:
     Attributes:
         splits: split.json of the training data and of each test set, by name.
         training: training.json; None for a run that sees no data.
-        files: `training_log` and `curve` of a training.
+        files: The `training_log` of a training.
         tests: For each test set its `generation`, `summary`, `predictions` and `scores`.
     """
 
