@@ -1,16 +1,17 @@
-# make demo       the whole study in small, on a CPU: generated data, miniature models   (minutes)
-# make test       all tests; first installs SLURM and Chromium, where that takes no password and there are none
+# make demo       the whole study in small, on a CPU: generated data, miniature models   (6 minutes on 2 cores)
+# make test       all tests; first installs SLURM and Chromium where they are missing and no password is needed
 # make faults     a small study killed 100 times at random moments, and restarted 30 times beside its living jobs   (1 hour)
-# make check-results  scores, intervals and Table 2 derived anew from the predictions and compared: CONFIG=config/demo.yaml
+# make check-results  derives scores, intervals and Table 2 anew from the predictions and compares: CONFIG=config/demo.yaml
 #                 for the demo's; several overlays in quotes, in the order in which Snakemake got them
 # make real-data  miniature models on the real data set: make real-data DATA=path/to/code_alpaca_20k.json   (47 minutes on 2 cores)
-# make bench      speed against what else a user would run, on the CPU: a table in build/benchmarks   (13 minutes)
+# make bench      speed on the CPU against what a user would run instead: a table in build/benchmarks   (13 minutes)
 #                 DATA=FOLDER: with codealpaca/code_alpaca_20k.json and tokenizers/ in it, the real data set and tokenizers
 # make bench-gpu  the same on one GPU of 24 GB or more, at full size, without a download
 # make env        the virtual environment alone, from requirements.lock
-# make lint       style, types and workflow checks
-# make format     style put right, and the list of files that a module from a repository fetches (workflow/files.txt)
-# make lock       requirements.lock and envs/*.yaml anew from pyproject.toml and what is installed; the schemas from the library
+# make lint       checks style, types and the workflow
+# make format     mends style and the list of files that a module from a repository fetches (workflow/files.txt)
+# make lock       writes requirements.lock and envs/*.yaml from pyproject.toml and what is installed, and the schemas from
+#                 the library
 
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 BIN := .venv/bin

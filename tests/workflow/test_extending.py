@@ -1,0 +1,171 @@
+"""Every row of docs/extending.md: a finished study, something added as the page says, and what is then planned."""
+
+import importlib.util
+import re
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+from codetune.data.samples import Sample
+from codetune.study.config import load_study
+from codetune.study.runs import Run
+from conftest import ROOT
+from small_study import plan, snakemake
+
+PAGE = (ROOT / "docs" / "extending.md").read_text()
+LOCAL = ("--workflow-profile", "profiles/local")
+EVALUATION = "workflow/scripts/codetune/evaluation"
+# What shows results: planned whenever a run is added or a score changes, and done in seconds.
+SHOWING = {"significance", "table", "figure", "browser", "page", "provenance", "all"}
+# Stands in for every script: makes the files and folders of a job without computing anything.
+STAND_IN = """\
+for output in "$@"; do
+    case $output in
+        */tuned | */checkpoints | */published | */tokenizers/* | */models/*) mkdir -p "$output" ;;
+        *) echo made > "$output" ;;
+    esac
+done
+"""
+
+
+def snippet(name):
+    """The YAML of the page that begins with a comment of that name."""
+    return re.search(rf"```yaml\n(# {re.escape(name)}\n.*?)```", PAGE, re.DOTALL)[1]
+
+
+def promised(title):
+    """What the page's table says is planned, as numbers of jobs."""
+    row = re.search(rf"^\| \[{re.escape(title)}\].*$", PAGE, re.MULTILINE)[0]
+    return Counter({rule: int(count) for rule, count in re.findall(r"`(\w+)` (\d+)", row.split("|")[4])})
+
+
+def computed(jobs):
+    """The planned jobs without those that only show results."""
+    return Counter({rule: count for rule, count in jobs.items() if rule not in SHOWING})
+
+
+def merged(*overlays):
+    """The study's configuration with overlays laid over it, as Snakemake merges them."""
+    from snakemake.utils import update_config
+
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    for overlay in overlays:
+        update_config(config, yaml.safe_load(overlay))
+    return config
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The paper's study, to Snakemake's eyes finished: its plans hold only what is new."""
+    folder = tmp_path_factory.mktemp("finished")
+    for name in ("Snakefile", "CITATION.cff", "workflow", "config", "profiles", "envs"):
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+    for path in (folder / "workflow" / "rules").glob("*.smk"):
+        text = re.sub(r'script:\s+"[^"]+"', 'shell:\n        "sh stand_in.sh {output}"', path.read_text())
+        assert "script:" not in text, path.name
+        path.write_text(text)
+    (folder / "stand_in.sh").write_text(STAND_IN)
+    done = snakemake(*LOCAL, "--cores", "2", "--resources", "gpu=4", cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not plan(*LOCAL, cwd=folder)
+    return folder
+
+
+def planned(folder, name):
+    """The plan of a finished study with one of the page's snippets laid over it."""
+    (folder / name).write_text(snippet(name))
+    return plan(*LOCAL, "--configfile", name, cwd=folder)
+
+
+def test_a_model_of_the_hub_is_trained_and_the_others_are_not(finished):
+    assert computed(planned(finished, "model.yaml")) == promised("a model of the hub")
+
+
+def test_a_model_in_a_folder_is_evaluated_untuned(finished):
+    (finished / "checkpoints" / "my-model").mkdir(parents=True, exist_ok=True)
+    assert computed(planned(finished, "folder.yaml")) == promised("a model in a folder")
+
+
+def test_a_method_is_trained_beside_those_that_are_there(finished):
+    assert computed(planned(finished, "method.yaml")) == promised("a method")
+
+
+def test_a_method_s_settings_go_before_the_model_s_and_the_study_s(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    study = load_study(merged(snippet("method.yaml")))
+    settings = study.for_training(Run("codealpaca-20k", "gemma-2-2b", "qlora-r16", 0)).settings
+    assert (settings.learning_rate, settings.epochs) == (1.0e-4, 10)  # the method's
+    assert settings.batch_size == 128  # the model's
+    assert settings.patience == 5  # the study's
+    others = study.for_training(Run("codealpaca-20k", "gemma-2-2b", "qlora", 0)).settings
+    assert (others.learning_rate, others.epochs) == (2.0e-4, 50)
+    assert study.methods["qlora-r16"].baselines == ["base", "qlora"]
+    assert study.methods["qlora"].baselines == ["base"]
+
+
+def test_a_data_set_is_split_trained_on_and_tested_on(finished):
+    (finished / "my-code.jsonl").write_text('{"instruction": "Add 1 and 2.", "input": "", "output": "1 + 2"}\n')
+    assert computed(planned(finished, "data.yaml")) == promised("a data set")
+
+
+def test_a_seed_is_one_more_training_and_no_more_of_the_untuned_model(finished):
+    assert computed(planned(finished, "seed.yaml")) == promised("a seed")
+
+
+def test_another_metric_at_the_head_only_shows_results_anew(finished):
+    jobs = planned(finished, "head.yaml")
+    assert computed(jobs) == promised("another metric at the head")
+    assert jobs["table"] == jobs["figure"] == 5
+    assert jobs["browser"] == 1
+    assert jobs["significance"] == 0
+
+
+def python_blocks():
+    """The page's module of a metric, and the two lines of the registry."""
+    return re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+
+
+def test_a_metric_scores_what_is_there_and_trains_nothing(finished):
+    module, lines = python_blocks()
+    added, entry = lines.splitlines(keepends=True)
+    registry = finished / EVALUATION / "registry.py"
+    before = registry.read_text()
+    assert "    return {\n" in before
+    (finished / EVALUATION / "first_line.py").write_text(module)
+    registry.write_text(before.replace("\nfrom codetune.", f"\n{added}from codetune.", 1) + "\n")
+    registry.write_text(registry.read_text().replace("    return {\n", f"    return {{\n{entry}", 1))
+    try:
+        jobs = plan(*LOCAL, cwd=finished)
+    finally:
+        registry.write_text(before)
+    assert computed(jobs) == promised("a metric")
+
+
+def test_the_metric_of_the_page_measures_what_it_says(tmp_path):
+    path = tmp_path / "first_line.py"
+    path.write_text(python_blocks()[0])
+    spec = importlib.util.spec_from_file_location("first_line", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    metric = module.first_line()
+    sample = Sample(0, "Add.", "", "x = 1 \ny = 2\n")
+    assert metric.measure(sample, "\nx = 1\nz = 3", "Python") == [1.0, 1.0]
+    assert metric.measure(sample, "y = 2", "Python") == [0.0, 1.0]
+
+
+def test_every_row_of_the_page_has_its_section_and_its_numbers():
+    titles = re.findall(r"^\| \[([^\]]+)\]\(#([\w-]+)\)", PAGE, re.MULTILINE)
+    assert len(titles) == 7
+    sections = {title.lower().replace(" ", "-") for title in re.findall(r"^## (.+)$", PAGE, re.MULTILINE)}
+    for title, anchor in titles:
+        assert anchor in sections
+        assert promised(title), title
+
+
+def test_the_snippets_are_whole_files_that_the_page_names():
+    names = re.findall(r"```yaml\n# (\S+)\n", PAGE)
+    assert len(names) == len(set(names)) == 6
+    assert all(Path(name).suffix == ".yaml" for name in names)
