@@ -456,7 +456,7 @@ def test_a_signal_ends_a_job_with_one_line(tmp_path, number, mode):
     process.send_signal(number)
     assert process.wait(10) == 128 + number
     text = (tmp_path / "job.log").read_text()
-    assert text.endswith(f"error: stopped by {number.name}. The same command goes on from what is saved.\n")
+    assert text.endswith(f"error: stopped by {number.name}. The same command resumes from what is saved.\n")
     assert ("saved after" in text) == (mode == "deferred")
     assert "Traceback" not in text
 
