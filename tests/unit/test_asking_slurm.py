@@ -165,8 +165,8 @@ def test_more_jobs_than_a_qos_allows_are_refused(cluster, tmp_path):
     with pytest.raises(StudyError) as refusal:
         start(tmp_path, capped)
     assert str(refusal.value) == (
-        "QOS 'capped' allows 4 jobs in SLURM's queue, 1 are there, and 5 would be submitted at once: give '--jobs 3' or "
-        "set it in the profile."
+        "QOS 'capped' allows 4 jobs in SLURM's queue, 1 are there, and 5 would be submitted at once: give '--jobs 3' "
+        "or set it in the profile."
     )
     assert start(tmp_path, capped, jobs=3) == []
     assert start(tmp_path, [Request("finetune", 3, ("gpu",), 60, "capped")]) == []

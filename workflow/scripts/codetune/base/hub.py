@@ -122,10 +122,7 @@ def _fetch_file(repo: Repository, file: Any, path: Path) -> None:
     from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
 
     url = hf_hub_url(repo.name, file.rfilename, revision=repo.revision, repo_type=repo.kind)
-    headers = {
-        **build_hf_headers(),
-        "Accept-Encoding": "identity",
-    }  # uncompressed, so that a range counts the file's own bytes
+    headers = {**build_hf_headers(), "Accept-Encoding": "identity"}  # uncompressed: ranges count the file's bytes
     with path.open("ab") as stream:
         if stream.tell():
             headers["Range"] = f"bytes={stream.tell()}-"

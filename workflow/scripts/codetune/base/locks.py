@@ -157,9 +157,7 @@ class _Lock:
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(self.path)) from error
         if not locked:
-            self.say(
-                f"{self.path.parent}: the file system has no locks (flock); the names in these files stand in for them"
-            )
+            self.say(f"{self.path.parent}: the file system has no locks (flock); names in these files replace them")
             time.sleep(1.0)
         return locked or holder_of(self.path) == self.me
 
