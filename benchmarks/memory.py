@@ -33,7 +33,7 @@ from torch.utils._pytree import tree_leaves
 from transformers import AttentionInterface, AutoConfig, AutoModelForCausalLM
 
 from codetune.models.shapes import cache_bytes, parameters  # isort: skip  (common puts the library on the path)
-from codetune.models.attention import Packed, flash  # isort: skip
+from codetune.models.attention import Packed, attend_varlen  # isort: skip
 from codetune.models.caches import growing_cache  # isort: skip
 from codetune.generation.decoding import next_tokens, prefill  # isort: skip
 from codetune.generation.generate import RESERVE  # isort: skip
@@ -47,7 +47,7 @@ CONTEXT = 0.6e9  # bytes of CUDA, its libraries' code and their workspaces: assu
 SLACK = 0.10  # of what is not weights, lost between the blocks of torch's allocator: assumed
 SHORT = 128  # tokens of most samples; CodeAlpaca-20k's have 98 on average
 ON_GPU = "packed_on_gpu"
-AttentionInterface.register(ON_GPU, flash)
+AttentionInterface.register(ON_GPU, attend_varlen)
 
 
 class Live(TorchDispatchMode):  # type: ignore[misc]

@@ -243,7 +243,7 @@ def test_a_smaller_micro_batch_gives_the_same_gradients(checkpoints, tmp_path, c
     assert set(seen[2:]) == {1}  # the limit holds from then on
     assert trainer.limit.rows == 1
     text = capsys.readouterr().out
-    assert "out of memory with 4 sequences at once: going on with 2 (CUDA out of memory)" in text
+    assert "out of memory with 4 sequences at once: continuing with 2 (CUDA out of memory)" in text
 
 
 def test_gradients_of_a_part_that_had_been_added_are_taken_back(checkpoints, tmp_path):
@@ -299,7 +299,7 @@ def test_generation_goes_on_with_fewer_prompts_at_once(checkpoints, tmp_path, ca
     assert generate(model, tokenizer, prompts, GENERATION, limit, tmp_path / "b") == expected
     assert limit.rows == 2
     assert max(seen[2:]) == 2
-    assert "out of memory with 8 prompts at once: going on with 4" in capsys.readouterr().out
+    assert "out of memory with 8 prompts at once: continuing with 4" in capsys.readouterr().out
 
 
 # --- Generation ------------------------------------------------------------------------------------------------------

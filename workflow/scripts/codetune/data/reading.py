@@ -64,10 +64,12 @@ def read_records(path: str | Path) -> list[dict[str, str]]:
     """
     records = _parse_json(path, _read_text(path))
     if not records:
-        raise StudyError(f"{path}: holds no records")
+        raise StudyError(f"{path}: holds no records. Check that it is the right file.")
     for number, record in enumerate(records):
         if not isinstance(record, dict):
-            raise StudyError(f"{path}, record {number}: not a JSON object")
+            raise StudyError(
+                f"{path}, record {number}: not a JSON object. Each record needs the fields {', '.join(FIELDS)}."
+            )
         for field in FIELDS:
             if not isinstance(record.get(field), str):
                 found = f"holds {JSON_NAMES[type(record[field])]}" if field in record else "is missing"
