@@ -61,7 +61,7 @@ CASES = [
     (["runs", 0, "methods"], ["lora"], "runs[0].methods: 'lora' is unknown; did you mean 'qlora'?"),
     (["runs", 0, "datasets"], ["conala"], "runs[0].datasets: 'conala' is unknown; known: codealpaca-20k"),
     (["runs", 0, "seeds"], [], "config: runs[0].seeds: []"),
-    (["runs", 1, "models"], ["gemma-2-2b"], "runs: codealpaca-20k, gemma-2-2b, base, seed 0 stands twice"),
+    (["runs", 1, "models"], ["gemma-2-2b"], "runs: codealpaca-20k, gemma-2-2b, base, seed 0 is named twice"),
     (["datasets", "codealpaca-20k", "split", "test"], 0.2, "train + validation + test is 1.1, but has to be 1"),
     (["datasets", "codealpaca-20k", "split", "test"], 1.5, "split.test: 1.5 is not below 1"),
     (["datasets", "codealpaca-20k", "sha256"], "abc", '"abc" is not a SHA-256 sum: 64 hexadecimal digits'),

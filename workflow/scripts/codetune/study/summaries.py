@@ -1,4 +1,4 @@
-"""What other modules read from a run's summary of scores."""
+"""Scores from a run's summary."""
 
 from pathlib import Path
 
@@ -6,5 +6,5 @@ from codetune.base.files import read_json
 
 
 def read_score(path: str | Path) -> float:
-    """The run's mean ROUGE-L F1, in [0, 1] (the paper's equation 4)."""
+    """Reads a run's mean ROUGE-L F1, in [0, 1] (the paper's equation 4)."""
     return float(read_json(path)["scores"]["rouge_l"])
