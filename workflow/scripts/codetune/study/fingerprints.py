@@ -69,7 +69,7 @@ def _file_of(scripts: Path, path: Path, name: str) -> Path:
     for module in (whole, whole.parent):
         if module.with_suffix(".py").exists():
             return module.with_suffix(".py")
-    raise ValueError(f"{path}: imports {name}, which is neither a module of codetune nor a name in one")
+    raise ValueError(f"{path}: imports {name}, which is neither a module of the library nor in one")
 
 
 @cache

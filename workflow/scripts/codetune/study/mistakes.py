@@ -38,7 +38,7 @@ def explain_mistake(error: Any) -> str:
         case "minItems" | "minLength" | "minProperties":
             return f"{found} is empty"
         case "uniqueItems":
-            return f"{found} names the same twice"
+            return f"{found} lists the same entry twice"
         case _:
             return str(error.message)
 
