@@ -1,37 +1,37 @@
-# Needs: the records and comparisons of the runs, and for figure 2 their curves. Neither a GPU nor torch.
+# Needs: the records and comparisons of the runs, and for figure 2 their curves. Needs neither a GPU nor torch.
 # Gives: <results>/figures/{figure1,figure2,losses,cost,forest}.{png,svg,pdf}
 
 TRAINED = {"records": each(layout.RECORD, STUDY.training_runs), "comparisons": COMPARISONS}
 
-# Each figure: its name in the report, its caption, what it is drawn from.
+# For each figure its name in the report, its caption, and its inputs.
 FIGURES = {
     "figure1": (
         "Figure 1: what training used",
-        "What each training used: time, tokens per second without evaluations, peak memory. A bar per run.",
+        "What each training used: time, tokens per second without evaluations, and peak memory. Each bar is one run.",
         TRAINED,
     ),
     "figure2": (
         "Figure 2: score against steps",
-        "The headline metric of each kept checkpoint against training steps, on a fixed part of the validation split; "
-        "step 0 is the untuned model. Bands are 95 % intervals over its samples. The test split has no part in it.",
+        "The headline metric of each kept checkpoint against training steps, on a fixed subset of the validation "
+        "split. Step 0 is the untuned model. Bands are 95 % intervals over the samples. The test split is not used.",
         TRAINED | {"curves": each(layout.CURVE, STUDY.training_runs)},
     ),
     "losses": (
         "Losses",
-        "Training and validation loss against training steps. A ring marks the lowest validation loss, where the "
-        "adapter is kept. Losses are per token: those of models with different tokenizers do not compare.",
+        "Training and validation loss against training steps. A ring marks the lowest validation loss, whose adapter "
+        "is the result. Losses are per token: they cannot be compared between models with different tokenizers.",
         TRAINED,
     ),
     "cost": (
         "Score against cost",
-        "The headline metric on the test samples against what the training took: time, memory, and energy where it was "
+        "The headline metric on the test samples against what the training used: time, memory, and energy where it was "
         "measured.",
         TRAINED,
     ),
     "forest": (
         "Gains with intervals",
-        "Gain of each tuned model over its untuned self in the headline metric, with its 95 % interval; hollow where "
-        "that holds zero.",
+        "Gain of each tuned model over its untuned self in the headline metric, with its 95 % interval. Markers are "
+        "hollow where the interval contains zero.",
         TRAINED,
     ),
 }
@@ -56,7 +56,7 @@ rule figure:
         "<benchmarks>/figure/{figure}.tsv"
     wildcard_constraints:
         figure=one_of(FIGURES),
-    localrule: True  # seconds: less than a queue takes
+    localrule: True  # takes seconds, less than waiting in a queue
     conda:
         "../../envs/analysis.yaml"
     threads: 1

@@ -41,7 +41,7 @@ def load_base(folder: str | Path, quantization: dict[str, Any]) -> PreTrainedMod
     for models with soft-capped scores (Gemma 2).
 
     Args:
-        folder: Folder of the checkpoint; only weights in the safetensors format and none of its own code are loaded.
+        folder: Checkpoint folder; only safetensors and no code of its own are loaded from it.
         quantization: The config's `quantization`.
 
     Returns:
