@@ -349,8 +349,8 @@ def last_step(model: Any, rows: int, tokens: int, live: Live) -> int:
     size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     cache = growing_cache(config.num_hidden_layers)
     for layer in cache.layers:
-        layer._make_room(torch.zeros(2, rows, heads, tokens - 1, size, dtype=torch.bfloat16))
-        layer._show(tokens - 1)
+        layer._set_buffer(torch.zeros(2, rows, heads, tokens - 1, size, dtype=torch.bfloat16))
+        layer._set_length(tokens - 1)
     mask = torch.ones(rows, tokens, dtype=torch.long)
     last = torch.zeros(rows, 1, dtype=torch.long)
     next_tokens(model, last, mask, last + tokens - 1, cache)

@@ -58,7 +58,7 @@ def in_resources(pattern):
 
 
 def each(pattern, things):
-    """Returns the paths that a pattern within the results has for several runs or evaluations."""
+    """Returns a path within the results for each run or evaluation, by filling in the pattern."""
     return [in_results(layout.fill(pattern, thing)) for thing in things]
 
 
@@ -106,7 +106,7 @@ def before_gpu_jobs(wildcards):
 
 
 def gpu_jobs(stage):
-    """Returns the priority of a stage's GPU jobs, largest model first: below 0, so that no light rule waits."""
+    """Returns a function for the priority of a stage's GPU jobs: largest model first, and all after the light rules."""
     return lambda wildcards: stage + STUDY.models[wildcards.model].parameters
 
 

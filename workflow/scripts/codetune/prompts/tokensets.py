@@ -28,7 +28,7 @@ class TokenSample:
     completion: list[int]
 
     def __len__(self) -> int:
-        """Number of tokens of prompt and completion."""
+        """Counts the tokens of prompt and completion."""
         return len(self.prompt) + len(self.completion)
 
 
