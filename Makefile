@@ -1,19 +1,22 @@
 # make demo       the whole study in small, on a CPU: generated data, miniature models   (minutes)
 # make test       all tests; first installs SLURM and Chromium, where that takes no password and there are none
 # make faults     a small study killed 100 times at random moments, and restarted 30 times beside its living jobs   (1 hour)
-# make check-results  Table 2 derived anew from the predictions and compared: RESULTS=results/demo for the demo's
+# make check-results  scores, intervals and Table 2 derived anew from the predictions and compared: CONFIG=config/demo.yaml
+#                 for the demo's; several overlays in quotes, in the order in which Snakemake got them
 # make real-data  miniature models on the real data set: make real-data DATA=path/to/code_alpaca_20k.json   (47 minutes on 2 cores)
 # make bench      speed against what else a user would run, on the CPU: a table in build/benchmarks   (13 minutes)
 #                 DATA=FOLDER: with codealpaca/code_alpaca_20k.json and tokenizers/ in it, the real data set and tokenizers
 # make bench-gpu  the same on one GPU of 24 GB or more, at full size, without a download
 # make env        the virtual environment alone, from requirements.lock
 # make lint       style, types and workflow checks
-# make lock       requirements.lock and envs/*.yaml anew from pyproject.toml and what is installed
+# make format     style put right, and the list of files that a module from a repository fetches (workflow/files.txt)
+# make lock       requirements.lock and envs/*.yaml anew from pyproject.toml and what is installed; the schemas from the library
 
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --workflow-profile profiles/local --cores all
 DEMO := build/demo/.made
+PROJECT := Snakefile README.md CITATION.cff requirements.lock config envs profiles workflow
 READING := results/real-data/data/codealpaca-20k/train.jsonl
 
 .PHONY: env demo real-data test faults check-results bench bench-gpu lint format lock
@@ -52,7 +55,7 @@ test: env
 	$(BIN)/python -m pytest
 
 check-results: env
-	PYTHONHASHSEED=0 $(BIN)/python workflow/scripts/check_results.py $(or $(RESULTS),results)
+	PYTHONHASHSEED=0 $(BIN)/python workflow/scripts/check_results.py config/config.yaml $(CONFIG)
 
 faults: env
 	$(BIN)/python tests/faults.py
@@ -66,14 +69,16 @@ bench-gpu: env
 lint: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/mypy
 	$(BIN)/snakemake --workflow-profile profiles/local --lint
 
 format: env
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format --quiet .
-	$(BIN)/snakefmt Snakefile workflow/rules
+	$(BIN)/snakefmt Snakefile workflow
+	find $(PROJECT) -type f ! -name '.*' ! -name '*.pyc' | LC_ALL=C sort > workflow/files.txt
 
 lock: env
 	$(BIN)/python envs/lock.py
+	$(BIN)/python workflow/schemas/generate.py

@@ -5,10 +5,10 @@ import shutil
 import subprocess
 
 import pytest
+from browser_study import make_study, run
 from codetune.report.browser import write_browser
 from conftest import ROOT
 from small_study import BIN, LOCAL, snakemake
-from test_browser import make_study, run
 from webdriver import browser, missing
 
 NASTY = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -96,6 +96,19 @@ def test_outputs_stand_beside_each_other_with_their_scores_and_flags(page):
     assert page.run(titles, 2) == ["Reference", "Untuned (base) 0.200empty", "Tuned (qlora) 0.033empty"]
     page.run(CHOOSE, "model", "Model <b>")
     assert page.run(titles, 3) == ["Reference", "Untuned (base) 0.500"]
+
+
+def test_scores_have_the_scale_of_their_metric_and_a_dash_where_it_does_not_apply(chromium, tmp_path):
+    study = make_study(tmp_path, ["x", "y"], [run("a", "base"), run("a", "qlora")], [[40.0, None], [56.78, 12.0]])
+    write_browser(**study | {"metric": "bleu"})
+    chromium.open(tmp_path / "page.html")
+    first = "return document.getElementById('metric').selectedOptions[0].textContent"
+    assert chromium.run(first) == "BLEU (0 to 100)"
+    about = "return [...document.querySelectorAll('article .of-sample .score')].map(one => one.textContent)"
+    assert chromium.run(about) == ["Python · score 56.8 · gain +16.8", "Python · score 12.0"]
+    titles = "return [...document.querySelectorAll('article:last-child h3 .score')].map(one => one.textContent)"
+    assert chromium.run(titles) == ["\u2013", "12.0"]
+    assert chromium.problems() == []
 
 
 def test_words_that_the_reference_does_not_have_are_marked(page):
@@ -206,7 +219,9 @@ def test_the_study_can_be_described_as_an_ro_crate(reported):
     assert done.returncode == 0, done.stdout + done.stderr
     graph = json.loads((project / "results/ro-crate-metadata.json").read_text())["@graph"]
     described = {entity["@id"] for entity in graph}
-    predictions = {str(path.relative_to(project / "results")) for path in project.glob("results/runs/*/*/*/*/*.jsonl")}
-    assert len(predictions) == 2 * 6 + 2  # and the logs of two trainings
+    predictions = {
+        str(path.relative_to(project / "results")) for path in project.glob("results/runs/*/*/*/*/tests/*/*.jsonl")
+    }
+    assert len(predictions) == 2 * 6  # and the scores
     assert predictions | {"tables/table1.md", "figures/figure2.pdf", "workflow/Snakefile"} <= described
     assert all((project / "results" / name).exists() for name in described if not name.startswith(("#", "http")))

@@ -35,13 +35,14 @@ def test_everything_asked_for_is_there(study):
 
 FORMATS = {
     "sample": "results/data/codealpaca-20k/test.jsonl",
+    "split": "results/data/codealpaca-20k/split.json",
     "token_stats": "results/tokens/codealpaca-20k/gemma-2-2b/stats.json",
     "prediction": f"results/{RUN}/qlora/seed0/predictions.jsonl",
-    "generation_record": f"results/{RUN}/base/seed0/generation.json",
+    "generation": f"results/{RUN}/base/seed0/generation.json",
     "score": f"results/{RUN}/qlora/seed0/scores.jsonl",
     "summary": f"results/{RUN}/qlora/seed0/summary.json",
     "training_log": f"results/{RUN}/qlora/seed0/training_log.jsonl",
-    "training_record": f"results/{RUN}/qlora/seed0/training.json",
+    "training": f"results/{RUN}/qlora/seed0/training.json",
     "curve": f"results/{RUN}/qlora/seed0/curve.json",
     "record": f"results/{RUN}/qlora/seed0/record.json",
 }

@@ -1,125 +1,16 @@
 """The audit: each verdict in both directions, the real architectures, and what a miniature may not decide."""
 
 import copy
-import csv
-import json
-import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from codetune.papers.claims import audit
-from codetune.papers.declared import read_paper
-from codetune.papers.evidence import read_study
 from codetune.papers.levels import nf4_levels, uniform_levels
-from codetune.papers.printed import parse_printed, rounds_to
 from codetune.papers.steps import implied_sequences
-from codetune.papers.verdicts import AGREES, DISAGREES, NOT_CHECKABLE, NOT_STATED, verdict
-from codetune.report.audit import write_audit
-from conftest import ROOT
-from test_architectures import PUBLISHED, REAL_CONFIGS
-
-PAPER = read_paper(ROOT / "config/paper.yaml")
-NAMES = {
-    "llama-3.2-1b": "Llama-3.2-1B",
-    "llama-3.2-3b": "Llama-3.2-3B",
-    "gemma-2-2b": "Gemma-2-2B",
-    "qwen2.5-1.5b": "Qwen2.5-1.5B",
-    "qwen2.5-3b": "Qwen2.5-3B",
-}
-VOCABULARY = {"Llama": 128256, "Gemma": 256000, "Qwen2.": 151936}
-DATASETS = {"codealpaca-20k": {"repo": "sahil2801/CodeAlpaca-20k"}}
-
-
-def write(path, value):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value))
-    return str(path)
-
-
-def config_of(name):
-    vocabulary = next(size for family, size in VOCABULARY.items() if name.startswith(family))
-    return PUBLISHED[name][0] | {"vocab_size": vocabulary, "max_position_embeddings": 32768}
-
-
-def make_files(folder, runs, scores, sequences=2400, samples=17014, records=20022):
-    """The files of a study in small, with the real shapes and whatever scores."""
-    files = {kind: [] for kind in ("configs", "stats", "cards", "summaries", "generations", "trainings")}
-    for run in runs:
-        model = run["model"]
-        place = folder / "runs" / model / run["method"] / f"seed{run['seed']}"
-        config = folder / "tokenizers" / model / "config.json"
-        files["configs"].append(str(Path(write(config, config_of(NAMES.get(model, "Qwen2.5-3B")))).parent))
-        train = {"samples": samples, "packed_sequences": sequences, "tokens": sequences * 1000}
-        stats = {"parts": {"train": train}, "max_length": 1000, "template": "paper"}
-        files["stats"].append(write(folder / "tokens" / model / "stats.json", stats))
-        shares = {"train": 0.85, "validation": 0.05, "test": 0.1}
-        card = {"records": records, "split": {"shares": shares}, "parts": {"test": {"samples": 2002}}}
-        files["cards"].append(write(folder / "data" / "card.json", card))
-        files["summaries"].append(write(place / "summary.json", {"scores": {"rouge_l": scores[model, run["method"]]}}))
-        quantization = {"type": "nf4", "compute_dtype": "bfloat16"}
-        generation = {"settings": {"max_new_tokens": 512}, "quantization": quantization, "checkpoint": {"repo": model}}
-        files["generations"].append(write(place / "generation.json", generation))
-        if run["tuned"]:
-            files["trainings"].append(write(place / "training.json", {"result": {"steps": 950}}))
-    return files
-
-
-def paper_scores():
-    return {(row["model"], row["method"]): row["rouge_l"] for row in PAPER["table2"] if "model" in row}
-
-
-def entries(genuine=True):
-    return {
-        key: {"label": model["name"], "repo": model["repo"]} | ({} if genuine else {"path": "checkpoints/some"})
-        for key, model in PAPER["models"].items()
-    }
-
-
-def a_study(folder, scores=None, genuine=True, datasets=DATASETS, paper=PAPER, **counts):
-    scores = scores or paper_scores()
-    runs = [
-        {"dataset": "codealpaca-20k", "model": model, "method": method, "seed": 0, "tuned": method == "qlora"}
-        for model, method in scores
-    ]
-    return read_study(runs, entries(genuine), datasets, make_files(folder, runs, scores, **counts), paper)
-
-
-def verdicts(study, subject=None):
-    """Verdict by (claim, where the paper says it)."""
-    table = audit(study)
-    rows = table if subject is None else table[table["subject"] == subject]
-    return {(row["claim"], row["place"].partition(";")[0]): row["verdict"] for _, row in rows.iterrows()}
-
-
-def test_verdicts():
-    assert [verdict("x", agrees) for agrees in (True, False, None)] == [AGREES, DISAGREES, NOT_CHECKABLE]
-    assert verdict(None, None) == NOT_STATED
-
-
-@pytest.mark.parametrize(
-    ("printed", "inside", "outside"),
-    [
-        ("11.3M", 11.26e6, 11.24e6),
-        ("7M", 7.49e6, 7.51e6),
-        ("4K", 3500, 3499),
-        (750, 750, 751),
-        (0.54, 0.5351, 0.5349),
-        (54, 53.6, 53.4),
-        ("-4", -4.4, -4.6),
-        ("20K", 20022, 20600),
-    ],
-)
-def test_a_value_agrees_if_it_rounds_to_what_is_printed(printed, inside, outside):
-    assert rounds_to(printed, inside)
-    assert not rounds_to(printed, outside)
-    assert not rounds_to(printed, math.inf)
-
-
-def test_what_is_no_printed_number_is_refused():
-    assert parse_printed("3.21B") == (pytest.approx(3.21e9), pytest.approx(5e6))
-    with pytest.raises(ValueError, match="not a printed number: 3,2"):
-        parse_printed("3,2")
+from codetune.papers.verdicts import AGREES, DISAGREES, NOT_CHECKABLE, NOT_STATED
+from paper_models import REAL_CONFIGS
+from paper_study import DATASETS, NAMES, PAPER, a_record, a_study, make_evidence, paper_scores, verdicts, write_value
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -166,7 +57,8 @@ def test_the_real_tokenizers_do_not_pack_into_table_1_s_steps(real, tmp_path):
         train = {"samples": len(samples), "tokens": total, "packed_sequences": -(-total // 1024)}
         for key in keys:
             stats = {"parts": {"train": train}, "max_length": 1024, "template": "paper"}
-            Path(study.models[key].stats).write_text(json.dumps(stats))
+            write_value(Path(study.models[key].tokens), stats)
+            write_value(Path(study.models[key].prompts), {"tokens": 0})
     found = verdicts(study, "Training steps")
     for name in ("Llama-3.2-1B", "Llama-3.2-3B", "Qwen2.5-1.5B", "Qwen2.5-3B"):
         assert found[f"Steps of {name}, samples packed", "Table 1"] == DISAGREES
@@ -209,7 +101,7 @@ def test_one_number_of_sequences_fits_table_1_only_in_whole_batches():
     ("records", "expected", "shown"), [(20022, AGREES, "20,022 / 8 = 2,502"), (19900, DISAGREES, "none")]
 )
 def test_a_multiple_of_the_batch_size_in_both_directions(tmp_path, records, expected, shown):
-    table = audit(a_study(tmp_path, records=records))
+    table = audit(a_study(tmp_path, published=records))
     (row,) = [row for _, row in table.iterrows() if "whole number k" in row["claim"]]
     assert row["verdict"] == expected
     assert row["computed"].startswith(shown)
@@ -337,48 +229,27 @@ def test_claims_about_all_models_need_all_of_them(tmp_path):
     assert found["Fine-tuning improves all models", "section 4.1"] == NOT_CHECKABLE
 
 
-def test_a_study_without_the_paper_s_models_still_checks_the_paper_against_itself(tmp_path):
-    runs = [{"dataset": "mine", "model": "mine", "method": "base", "seed": 0, "tuned": False}]
-    files = make_files(tmp_path, runs, {("mine", "base"): 0.3})
-    study = read_study(runs, {"mine": {"label": "Mine"}}, {"mine": {}}, files, PAPER)
-    table = audit(study)
-    assert set(table["files"]) == {"config/paper.yaml"}
-    assert verdicts(study)["Gain of Qwen2.5-3B over its untuned self", "abstract"] == DISAGREES
-    targets = {kind: str(tmp_path / f"audit.{kind}") for kind in ("csv", "md", "tex")}
-    write_audit(table, study, targets)
-    assert "Models run: none of the paper" in (tmp_path / "audit.md").read_text()
-
-
 def test_scores_are_means_over_the_seeds_and_name_all_their_files(tmp_path):
-    runs = [
-        {"dataset": "codealpaca-20k", "model": "gemma-2-2b", "method": "qlora", "seed": seed, "tuned": True}
-        for seed in (0, 1, 2)
-    ]
-    files = make_files(tmp_path, runs, {("gemma-2-2b", "qlora"): 0.3})
-    write(Path(files["summaries"][0]), {"scores": {"rouge_l": 0.6}})
-    table = audit(read_study(runs, entries(), DATASETS, files, PAPER))
+    records = [a_record("gemma-2-2b", "qlora", score, seed=seed) for seed, score in enumerate((0.6, 0.3, 0.3))]
+    table = audit(make_evidence(tmp_path, records))
     (row,) = [row for _, row in table.iterrows() if row["claim"] == "ROUGE-L of Gemma-2-2B, fine-tuned"]
     assert row["computed"] == "0.4000"
-    assert row["files"] == f"{tmp_path}/runs/gemma-2-2b/qlora/*/summary.json"
+    assert row["how"] == "mean over the test samples and 3 seed(s)"
+    assert row["files"] == f"{tmp_path}/runs/codealpaca-20k/gemma-2-2b/qlora/*/record.json"
 
 
-def test_the_audit_is_written_in_three_forms(tmp_path):
-    study = a_study(tmp_path, genuine=False)
-    study.models["qwen2.5-3b"] = replace(study.models["qwen2.5-3b"], label="My_model 100%")
-    targets = {kind: str(tmp_path / f"audit.{kind}") for kind in ("csv", "md", "tex")}
-    table = audit(study)
-    write_audit(table, study, targets)
-    with open(targets["csv"]) as stream:
-        rows = list(csv.DictReader(stream))
-    assert [row["claim"] for row in rows] == list(table["claim"])
-    assert set(rows[0]) == {"subject", "claim", "place", "paper", "computed", "verdict", "how", "files"}
-    text = Path(targets["md"]).read_text()
-    assert text.count("\n## ") == table["subject"].nunique()
-    assert "decide no claim: Llama-3.2-1B, Llama-3.2-3B" in text
-    latex = Path(targets["tex"]).read_text()
-    assert "\\begin{longtable}" in latex
-    assert latex.count(" \\\\\n") >= len(rows)
-    assert " 54 \\% " in latex
-    assert latex.count("{") == latex.count("}")
-    assert "My_model" not in latex
-    assert "Gemma-2-2B, Qwen2.5-1.5B, My\\_model 100\\%, Phi-3 Mini 4K" in latex
+def test_a_run_on_other_data_or_another_test_set_is_no_evidence(tmp_path):
+    record = a_record("gemma-2-2b", "qlora", 0.49)
+    elsewhere = replace(record, run=replace(record.run, data="another"))
+    untested = replace(record, run=replace(record.run, seed=1), tests={"another": record.tests["codealpaca-20k"]})
+    assert make_evidence(tmp_path, [elsewhere, untested]).models == {}
+    (model,) = make_evidence(tmp_path, [elsewhere, untested, record]).models.values()
+    assert model.runs_of("qlora") == [replace(record, folder=model.runs_of("qlora")[0].folder)]
+
+
+def test_a_model_that_is_not_trained_here_has_no_rows_on_steps(tmp_path):
+    table = audit(make_evidence(tmp_path, [a_record("gemma-2-2b", "base", 0.46)]))
+    steps = [claim for claim in table["claim"] if claim.startswith(("Steps of", "That number is what packing"))]
+    assert steps == []
+    assert "Length and packing of training sequences" not in set(table["claim"])
+    assert "Parameters of Gemma-2-2B" in set(table["claim"])

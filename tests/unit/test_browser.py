@@ -4,46 +4,13 @@ import json
 import re
 
 import pytest
+from browser_study import make_study, run
 from codetune.base.errors import StudyError
-from codetune.base.files import write_jsonl
+from codetune.base.files import read_jsonl, write_jsonl
 from codetune.report.browser import write_browser
-from conftest import ROOT
+from codetune.study.record import read_record
 
-TEMPLATE = str(ROOT / "workflow/report/samples.html")
 NASTY = "</script><script>alert(1)</script><!-- \u2028"
-MODELS = {"a": {"label": "Model A"}, "b": {"label": "Model <b>"}}
-
-
-def make_study(folder, texts, runs, scores=None):
-    """Files of a study whose runs all wrote `texts`; gives write_browser's arguments."""
-    count = len(texts)
-    samples = [
-        {"id": 10 * i, "instruction": f"Task {i} in Python", "input": "", "output": f"x = {i}"} for i in range(count)
-    ]
-    write_jsonl(folder / "test.jsonl", samples)
-    predictions, scored = [], []
-    for number, run in enumerate(runs):
-        path = folder / f"{number}.jsonl"
-        rows = [{"id": 10 * i, "text": text, "tokens": 3, "truncated": i == 1} for i, text in enumerate(texts)]
-        write_jsonl(path, rows)
-        predictions.append(str(path))
-        path = folder / f"{number}.scores.jsonl"
-        values = scores[number] if scores else [0.1 * run["seed"]] * count
-        write_jsonl(path, [{"id": 10 * i, "rouge_l": f1, "code_rouge_l": f1} for i, f1 in enumerate(values)])
-        scored.append(str(path))
-    return {
-        "samples": str(folder / "test.jsonl"),
-        "runs": runs,
-        "predictions": predictions,
-        "scores": scored,
-        "models": MODELS,
-        "template": TEMPLATE,
-        "target": str(folder / "page.html"),
-    }
-
-
-def run(model, method, seed=0):
-    return {"dataset": "d", "model": model, "method": method, "seed": seed, "tuned": method != "base"}
 
 
 def data_of(page):
@@ -97,9 +64,29 @@ def test_the_policy_lets_in_nothing_but_the_page_s_own_script_and_style(page):
     assert not re.search(r"https?:|innerHTML|eval\(", page)
 
 
+def test_the_study_s_own_metric_comes_first_with_its_label_and_scale(tmp_path):
+    study = make_study(tmp_path, ["x", "y"], [run("a", "base")], [[12.3456, None]])
+    write_browser(**study | {"metric": "bleu"})
+    data = data_of((tmp_path / "page.html").read_text())
+    assert list(data["metrics"]) == ["bleu", "rouge_l", "code_rouge_l"]
+    assert data["metrics"]["bleu"] == {"label": "BLEU", "highest": 100}
+    assert data["metrics"]["rouge_l"] == {"label": "ROUGE-L", "highest": 1}
+    (untuned,) = data["models"][0]["runs"]
+    assert untuned["scores"] == {"bleu": [12.35, None], "rouge_l": [12.3456, None], "code_rouge_l": [12.3456, None]}
+
+
+def test_runs_on_several_data_sets_are_told_apart(tmp_path):
+    runs = [run("a", "base"), run("a", "qlora"), run("a", "qlora", data="e"), run("b", "base")]
+    write_browser(**make_study(tmp_path, ["x"], runs))
+    model = data_of((tmp_path / "page.html").read_text())["models"][0]
+    names = ["base", "qlora, trained on d", "qlora, trained on e"]
+    assert [one["method"] for one in model["runs"]] == names
+
+
 @pytest.mark.parametrize("kind", ["predictions", "scores"])
 def test_rows_of_other_samples_are_told(tmp_path, kind):
     study = make_study(tmp_path, ["x", "y"], [run("a", "base")])
-    write_jsonl(study[kind][0], [{"id": 1, "text": "", "tokens": 0, "truncated": False, "rouge_l": 0.0}])
-    with pytest.raises(StudyError, match="not the samples of the test split"):
+    path = read_record(study["inputs"].records[0]).path_of(kind, "d")
+    write_jsonl(path, read_jsonl(path)[:1])
+    with pytest.raises(StudyError, match=f"{kind}.jsonl: not the samples of the test set"):
         write_browser(**study)

@@ -2,50 +2,67 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
+from codetune.base.identity import CheckpointIdentity
 from codetune.report.crate import CONTEXT, write_crate
 from conftest import ROOT
+from fake_records import fake_generation, fake_record, write_fake
 
-RUN = "runs/d/m/qlora/seed0"
 CONFIG = {
     "datasets": {"d": {"repo": "x/d", "revision": "abc", "sha256": "0" * 64, "license": "CC BY-NC 4.0"}},
     "models": {"m": {"path": "/home/somebody/m"}},
 }
-RECORD = {
-    "checkpoint": {"path": "/home/somebody/m", "sha256": "1" * 64},
-    "environment": {"python": "3.11.1", "packages": {"torch": "2.0"}},
-}
-FILES = {
-    "tables/table2.csv": "a,b\n",
-    "figures/figure1.svg": "<svg/>",
-    "data/d/card.md": "# Card",
-    "data/d/test.jsonl": "{}",
-    "report/samples/d.html": "<!doctype html>",
-    f"{RUN}/predictions.jsonl": "{}",
-    f"{RUN}/generation.json": json.dumps(RECORD),
-    f"{RUN}/training.json": json.dumps(RECORD),
-    f"{RUN}/adapter/adapter_model.safetensors": "weights",
-}
-LEFT_OUT = {
-    "tokens/d/m/train.arrow": "",
-    "logs/table1.log": "",
-    "report.html": "",
-    f"{RUN}/checkpoints/step-000001/adapter_model.safetensors": "",
-    f"{RUN}/adapter/.snakemake_timestamp": "",
-}
+RUN = "runs/d/m/qlora/seed0"
+FILES = [
+    "tables/table2.csv",
+    "figures/figure1.svg",
+    "comparisons/d.json",
+    "data/d/card.md",
+    "data/d/split.json",
+    "data/d/test.jsonl",
+    "report/samples/d.html",
+    "report/pages/table2.html",
+    "report/provenance.md",
+    f"{RUN}/training.json",
+    f"{RUN}/training_log.jsonl",
+    f"{RUN}/curve.json",
+    f"{RUN}/curve/predictions.jsonl",
+    f"{RUN}/tuned/adapter_model.safetensors",
+    f"{RUN}/published/adapter_model.safetensors",
+    f"{RUN}/published/README.md",
+    *(f"{RUN}/tests/d/{name}" for name in ("predictions.jsonl", "generation.json", "scores.jsonl", "summary.json")),
+]
+LEFT_OUT = [
+    "tokens/d/m/paper/train.arrow",
+    "prompts/d/m/paper/none/seed0/prompts.arrow",
+    "logs/table1.log",
+    "report.html",
+    f"{RUN}/checkpoints/step-000001/adapter_model.safetensors",
+    f"{RUN}/unfinished/generate/rows.jsonl",
+    f"{RUN}/tuned/.snakemake_timestamp",
+]
+
+
+def a_record():
+    """The record of a run that started from a local checkpoint."""
+    checkpoint = CheckpointIdentity("1" * 64, path="/home/somebody/m")
+    record = fake_record("m", "qlora", "d", test="d")
+    return replace(record, tests={"d": replace(record.tests["d"], generation=fake_generation(checkpoint=checkpoint))})
 
 
 @pytest.fixture(scope="module")
 def crate(tmp_path_factory):
     """Folder of a study's results, described."""
     results = tmp_path_factory.mktemp("crate") / "results"
-    for name, text in (FILES | LEFT_OUT).items():
+    for name in (*FILES, *LEFT_OUT):
         path = results / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_text(name)
+    write_fake(a_record(), results)
     write_crate(ROOT, CONFIG, "9.27.1", results / "workflow", results / "ro-crate-metadata.json")
     return results
 
@@ -103,7 +120,7 @@ def test_files_are_there_with_their_sizes_and_hashes(crate, graph):
 
 
 def test_results_are_described_and_what_follows_from_them_is_not(graph):
-    assert ids(graph["#run"]["result"]) == set(FILES)
+    assert ids(graph["#run"]["result"]) == {*FILES, f"{RUN}/record.json"}
     assert not set(LEFT_OUT) & set(graph)
     assert graph["data/d/test.jsonl"]["encodingFormat"] == "application/jsonl"
 
@@ -121,7 +138,12 @@ def test_the_run_names_what_went_in(graph):
 def test_the_copy_of_the_workflow_is_whole(crate):
     copy = crate / "workflow"
     assert yaml.safe_load((copy / "config-used.yaml").read_text()) == CONFIG
-    for name in ("Snakefile", "workflow/rules/report.smk", "workflow/scripts/codetune/crate.py", "config/paper.yaml"):
+    for name in (
+        "Snakefile",
+        "workflow/rules/report.smk",
+        "workflow/scripts/codetune/report/crate.py",
+        "config/paper.yaml",
+    ):
         assert (copy / name).read_bytes() == (ROOT / name).read_bytes()
     assert not [path for path in copy.rglob("*") if path.name == "__pycache__" or path.suffix == ".pyc"]
 

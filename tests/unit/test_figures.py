@@ -1,36 +1,32 @@
 """Figures: what is drawn is what was found, nothing is cut off, and equal data give equal bytes."""
 
 import json
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
+import matplotlib as mpl
 import pytest
-from codetune.report import figures
-from codetune.report.figures import draw_cost, draw_figure1, draw_figure2, draw_forest, draw_losses, mean_losses
-from matplotlib import pyplot as plt
+from codetune.base.machine import PeakMemory
+from codetune.report.figures import FIGURES, Shown, draw_figure, mean_losses, read_curve
+from codetune.report.style import STYLE, looks_of, names_of
+from codetune.study.record import read_records
+from conftest import ROOT
+from fake_comparisons import fake_comparisons, write_fake_comparisons
+from fake_records import fake_method, fake_model, fake_record, fake_training, with_test, write_fake
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
-MODELS = {
-    "llama-3.2-1b": {"label": "Llama-3.2-1B, miniature", "family": "Llama"},
-    "llama-3.2-3b": {"label": "Llama-3.2-3B, miniature", "family": "Llama"},
-    "gemma-2-2b": {"label": "Gemma-2-2b-it, miniature", "family": "Gemma"},
-    "qwen2.5-1.5b": {"label": "Qwen2.5-1.5B, miniature", "family": "Qwen"},
-    "qwen2.5-3b": {"label": "Qwen2.5-3B, miniature", "family": "Qwen"},
-}
+MODELS = [
+    fake_model("llama-3.2-1b", label="Llama-3.2-1B, miniature", family="Llama"),
+    fake_model("llama-3.2-3b", label="Llama-3.2-3B, miniature", family="Llama"),
+    fake_model("gemma-2-2b", label="Gemma-2-2b-it, miniature", family="Gemma"),
+    fake_model("qwen2.5-1.5b", label="Qwen2.5-1.5B, miniature", family="Qwen"),
+    fake_model("qwen2.5-3b", label="Qwen2.5-3B, miniature", family="Qwen"),
+]
+GEMMA = MODELS[2]
 GIB = 2**30
-
-
-def a_run(model, seed=0, method="qlora"):
-    return {"dataset": "d", "model": model, "method": method, "seed": seed}
-
-
-RUNS = [a_run(model) for model in MODELS]
-
-
-def write(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    return str(path)
 
 
 def a_log(place):
@@ -44,76 +40,86 @@ def a_log(place):
     return rows
 
 
-@pytest.fixture
-def files(tmp_path):
-    """Curves, logs, records and summaries of the runs, each with numbers of its own."""
-    found = {kind: [] for kind in ("curves", "logs", "records", "summaries")}
-    for place in range(len(RUNS)):
-        folder = tmp_path / str(place)
-        scores = [(step, 0.3 + place / 10 + step / 1000) for step in (0, 50, 100)]
-        points = [{"step": step, "rouge_l": score, "interval": [score - 0.05, score + 0.05]} for step, score in scores]
-        found["curves"].append(write(folder / "curve.json", json.dumps({"points": points})))
-        found["logs"].append(write(folder / "log.jsonl", "".join(json.dumps(row) + "\n" for row in a_log(place))))
-        cost = {"seconds": 1800.0 * (place + 1), "tokens_per_second": 3000.0 + place}
-        cost["peak_memory"] = {"of": "GPU", "bytes": (place + 10) * GIB}
-        found["records"].append(write(folder / "training.json", json.dumps({"cost": cost})))
-        found["summaries"].append(
-            write(folder / "summary.json", json.dumps({"scores": {"rouge_l": 0.4 + place / 100}}))
-        )
-    gains = [
-        {
-            **a_run(model),
-            "metric": "rouge_l",
-            "gain": 0.05 * place - 0.05,
-            "interval": [0.05 * place - 0.1, 0.05 * place],
-        }
-        for place, model in enumerate(MODELS)
-    ]
-    labels = {"metrics": {"rouge_l": {"label": "ROUGE-L"}}}
-    found["significance"] = write(tmp_path / "significance.json", json.dumps({**labels, "gains": gains}))
-    return found
+def a_curve(place, steps=(0, 50, 100)):
+    """By ROUGE-L and by BLEU, on its scale; each with a band of a twentieth to both sides."""
+    points = []
+    for step in steps:
+        score = 0.3 + place / 10 + step / 1000
+        found = {name: {"score": highest * score, "interval": [highest * (score - 0.05), highest * (score + 0.05)]}
+                 for name, highest in (("rouge_l", 1), ("bleu", 100))}  # fmt: skip
+        points.append({"step": step, "truncated": 0.0, "scores": found})
+    return {"samples": [1, 2], "points": points}
 
 
-def draw(name, files, outputs, runs=RUNS):
-    if name == "figure1":
-        draw_figure1(runs, MODELS, files["records"], outputs)
-    elif name == "figure2":
-        draw_figure2(runs, MODELS, files["curves"], outputs)
-    elif name == "losses":
-        draw_losses(runs, MODELS, files["logs"], outputs)
-    elif name == "forest":
-        draw_forest(runs, MODELS, files["significance"], "rouge_l", outputs)
-    else:
-        draw_cost(runs, MODELS, files["records"], files["summaries"], outputs)
+def a_run(place, seed=0, method="qlora", **cost):
+    """A tuned run with numbers of its own."""
+    score = 0.4 + place / 100
+    record = fake_record(MODELS[place], method, seed=seed, scores={"rouge_l": score, "bleu": 100 * score})
+    cost = {"seconds": 1800.0 * (place + 1), "tokens_per_second": 3000.0 + place} | cost
+    cost = {"peak_memory": PeakMemory("GPU", (place + 10) * GIB)} | cost
+    return replace(record, training=fake_training(record.training.plan, **cost))
 
 
-FIGURES = ["figure1", "figure2", "losses", "cost", "forest"]
+def untuned(place):
+    """The untuned model, so that gains go from -0.05 up in steps of 0.05."""
+    score = 0.45 - place / 25
+    return fake_record(MODELS[place], "base", scores={"rouge_l": score, "bleu": 100 * score})
+
+
+def written(folder, record, place):
+    path = write_fake(record, folder)
+    (read,) = read_records([path])
+    read.path_of("curve").write_text(json.dumps(a_curve(place)))
+    read.path_of("training_log").write_text("".join(json.dumps(row) + "\n" for row in a_log(place)))
+    return path
 
 
 @pytest.fixture
-def drawn(monkeypatch, files):
+def inputs(tmp_path):
+    """The tuned runs with their curves and logs, and the comparisons with the untuned ones."""
+    records = [a_run(place) for place in range(len(MODELS))]
+    everything = [*records, *(untuned(place) for place in range(len(MODELS)))]
+    return {
+        "records": [written(tmp_path / "results", record, place) for place, record in enumerate(records)],
+        "comparisons": [write_fake_comparisons(fake_comparisons(everything), tmp_path / "results")],
+    }
+
+
+def drawn(name, records, comparisons=(), metric="rouge_l"):
     """Draws a figure and gives it back instead of writing it."""
-    kept = []
-    monkeypatch.setattr(figures, "_save", lambda figure, outputs: kept.append(figure))
+    with mpl.rc_context(STYLE):
+        figure = FIGURES[name](Shown(records, comparisons, metric))
+        figure.draw_without_rendering()
+    return figure
 
-    def one(name, runs=RUNS):
-        draw(name, files, {}, runs)
-        return kept[-1]
 
-    yield one
-    plt.close("all")
+@pytest.fixture
+def tuned(inputs):
+    return read_records(inputs["records"])
+
+
+@pytest.fixture
+def comparisons(tuned):
+    return [fake_comparisons([*tuned, *(untuned(place) for place in range(len(MODELS)))])]
 
 
 def data_of(line):
     return list(zip(map(float, line.get_xdata()), map(float, line.get_ydata()), strict=True))
 
 
+def gains_of(axis):
+    """The points and the intervals of a forest's panel."""
+    lines = [line for line in axis.get_lines() if line.get_marker() == "None" and len(set(line.get_xdata())) == 2]
+    points = [line for line in axis.get_lines() if line.get_marker() != "None"]
+    return lines, points
+
+
 @pytest.mark.parametrize("name", FIGURES)
-def test_figures_are_written_whole_and_equal_data_give_equal_bytes(tmp_path, files, name):
+def test_figures_are_written_whole_and_equal_data_give_equal_bytes(tmp_path, inputs, name):
     bytes_of = []
     for attempt in ("a", "b"):
         targets = {kind: str(tmp_path / attempt / f"{name}.{kind}") for kind in ("png", "svg", "pdf")}
-        draw(name, files, targets)
+        draw_figure(name, inputs, "rouge_l", targets)
         bytes_of.append({kind: Path(path).read_bytes() for kind, path in targets.items()})
     first = bytes_of[0]
     assert first == bytes_of[1]
@@ -124,10 +130,28 @@ def test_figures_are_written_whole_and_equal_data_give_equal_bytes(tmp_path, fil
     assert b"<dc:date>" not in first["svg"]
 
 
+def test_untuned_runs_among_the_records_change_nothing(tmp_path, inputs):
+    everything = inputs | {"records": [*inputs["records"], write_fake(untuned(0), tmp_path / "results")]}
+    for name, given in (("a", inputs), ("b", everything)):
+        draw_figure("forest", given, "rouge_l", {"svg": str(tmp_path / f"{name}.svg")})
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+
+
+def test_drawing_needs_no_pyplot_and_leaves_matplotlib_s_settings_alone():
+    code = (
+        "import sys, matplotlib as mpl\n"
+        "settings = lambda: (mpl.get_backend(auto_select=False), mpl.rcParams['font.size'])\n"
+        "before = settings()\n"
+        "import codetune.report.figures\n"
+        "assert settings() == before\n"
+        "assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT / "workflow" / "scripts")
+
+
 @pytest.mark.parametrize("name", FIGURES)
-def test_at_the_printed_size_nothing_is_cut_off_or_too_small(drawn, name):
-    figure = drawn(name)
-    figure.canvas.draw()
+def test_at_the_printed_size_nothing_is_cut_off_or_too_small(tuned, comparisons, name):
+    figure = drawn(name, tuned, comparisons)
     box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
     assert box.x0 >= 0
     assert box.y0 >= 0
@@ -139,57 +163,77 @@ def test_at_the_printed_size_nothing_is_cut_off_or_too_small(drawn, name):
 
 
 @pytest.mark.parametrize("name", ["figure2", "losses", "cost"])
-def test_the_legend_names_every_model_once_and_hides_no_panel(drawn, name):
-    pair = list(MODELS)[:2]
-    figure = drawn(name, [a_run(model, seed) for seed in (0, 1) for model in pair] + [a_run("gemma-2-2b")])
-    figure.canvas.draw()
+def test_the_legend_names_every_model_once_and_hides_no_panel(tmp_path, comparisons, name):
+    runs = [(place, seed) for seed in (0, 1) for place in (0, 1)] + [(2, 0)]
+    tuned = read_records([written(tmp_path, a_run(place, seed), place) for place, seed in runs])
+    figure = drawn(name, tuned, comparisons)
     (legend,) = figure.legends
     names = [text.get_text() for text in legend.get_texts()]
-    expected = [MODELS[model]["label"] for model in (*pair, "gemma-2-2b")]
-    assert [text for text in names if "adapter" not in text] == expected
+    assert [text for text in names if "adapter" not in text] == [model.label for model in MODELS[:3]]
     assert not any(legend.get_window_extent().overlaps(axis.get_tightbbox()) for axis in figure.axes)
 
 
 def test_families_and_sizes_stay_apart_in_colour_and_in_grey():
-    looks = dict(zip(MODELS, figures._looks(RUNS, MODELS), strict=True))
-    small, large, gemma, qwen = (looks[key] for key in ("llama-3.2-1b", "llama-3.2-3b", "gemma-2-2b", "qwen2.5-1.5b"))
+    looks = looks_of([a_run(place) for place in range(len(MODELS))])
+    small, large, gemma, qwen, _ = looks
     assert small["color"] == large["color"]
     assert small["marker"] == large["marker"]
     assert len({one["color"] for one in (small, gemma, qwen)}) == 3
     assert len({one["marker"] for one in (small, gemma, qwen)}) == 3
-    in_grey = {(look["marker"], look["markerfacecolor"] == "white") for look in looks.values()}
+    in_grey = {(look["marker"], look["markerfacecolor"] == "white") for look in looks}
     assert len(in_grey) == len(looks)
     assert small["linestyle"] != large["linestyle"]
 
 
 def test_seeds_share_a_look_and_methods_do_not():
-    runs = [a_run("gemma-2-2b", 0), a_run("gemma-2-2b", 1), a_run("gemma-2-2b", 0, "lora")]
-    first, second, other = figures._looks(runs, MODELS)
+    first, second, other = looks_of([a_run(2, 0), a_run(2, 1), a_run(2, 0, "lora")])
     assert first == second
     assert first != other
 
 
-def test_figure1_has_a_bar_for_each_run_and_each_cost(drawn):
-    time, speed, memory = drawn("figure1").axes
+def test_names_have_what_tells_runs_apart_and_no_more():
+    label = GEMMA.label
+    assert names_of([fake_record(GEMMA, "qlora"), fake_record(GEMMA, "qlora", seed=1)]) == [label, label]
+    assert names_of([fake_record(GEMMA, "qlora", seed=seed) for seed in (0, 1)], seeds=True) == [
+        f"{label}, seed 0",
+        f"{label}, seed 1",
+    ]
+    assert names_of([fake_record(GEMMA, "base"), fake_record(GEMMA, "qlora")]) == [f"{label}, base", f"{label}, qlora"]
+    assert names_of([fake_record(GEMMA, "qlora", data=data) for data in ("a", "b")]) == [f"{label}, a", f"{label}, b"]
+
+
+def test_figure1_has_a_bar_for_each_run_and_each_cost(tuned):
+    time, speed, memory = drawn("figure1", tuned).axes
     assert [bar.get_width() for bar in time.patches] == [0.5, 1.0, 1.5, 2.0, 2.5]
     assert [bar.get_width() for bar in speed.patches] == [3000, 3001, 3002, 3003, 3004]
     assert [bar.get_width() for bar in memory.patches] == [10, 11, 12, 13, 14]
     assert time.get_xlabel() == "training time (GPU hours)"
 
 
-def test_figure2_draws_the_curves(drawn):
-    (axis,) = drawn("figure2").axes
+@pytest.mark.parametrize(("metric", "label", "highest"), [("rouge_l", "ROUGE-L", 1), ("bleu", "BLEU", 100)])
+def test_figure2_draws_the_curves_of_the_headline_metric(tuned, comparisons, metric, label, highest):
+    (axis,) = drawn("figure2", tuned, comparisons, metric).axes
+    assert axis.get_ylabel() == f"{label} (validation subset)"
     assert [data_of(line) for line in axis.lines] == [
-        [(step, pytest.approx(0.3 + place / 10 + step / 1000)) for step in (0, 50, 100)] for place in range(5)
+        [(step, pytest.approx(highest * (0.3 + place / 10 + step / 1000))) for step in (0, 50, 100)]
+        for place in range(5)
     ]
+    band = axis.collections[0].get_paths()[0].get_extents()
+    assert (band.y0, band.y1) == (pytest.approx(0.25 * highest), pytest.approx(0.45 * highest))
 
 
-def test_a_long_curve_has_a_dozen_markers(drawn, files):
-    points = [{"step": step, "rouge_l": 0.3, "interval": [0.2, 0.4]} for step in range(51)]
-    Path(files["curves"][0]).write_text(json.dumps({"points": points}))
-    (axis,) = drawn("figure2").axes
+def test_a_long_curve_has_a_dozen_markers(tuned, comparisons):
+    tuned[0].path_of("curve").write_text(json.dumps(a_curve(0, range(51))))
+    (axis,) = drawn("figure2", tuned, comparisons).axes
     assert 10 <= len(range(0, 51, axis.lines[0].get_markevery())) <= 13
     assert axis.lines[1].get_markevery() == 1
+
+
+def test_a_curve_leaves_out_steps_at_which_the_metric_applies_to_no_sample(tmp_path):
+    curve = a_curve(0)
+    curve["points"][1]["scores"]["rouge_l"] = {"score": None, "interval": None}
+    (tmp_path / "curve.json").write_text(json.dumps(curve))
+    assert [point.step for point in read_curve(tmp_path / "curve.json", "rouge_l")] == [0, 100]
 
 
 def test_training_losses_are_means_from_one_evaluation_to_the_next():
@@ -198,44 +242,116 @@ def test_training_losses_are_means_from_one_evaluation_to_the_next():
     assert mean_losses([{"step": 0, "eval_loss": 1.0}]) == []
 
 
-def test_the_losses_and_the_ring_at_the_lowest(drawn):
-    above, below = drawn("losses").axes
+def test_the_losses_and_the_ring_at_the_lowest(tuned):
+    above, below = drawn("losses", tuned).axes
     assert data_of(above.lines[1]) == [(3, pytest.approx(2.5)), (6, pytest.approx(1.8))]
     assert data_of(below.lines[0]) == [(0, 0.1), (3, pytest.approx(1.23)), (6, pytest.approx(1.26))]
     assert data_of(below.lines[1]) == [(3, pytest.approx(1.23))]  # the untuned model's own is lower, and no adapter
     assert to_hex(below.lines[1].get_color()) == to_hex(below.lines[0].get_color())
 
 
-def test_the_cost_has_time_and_memory_and_energy_where_it_was_measured(drawn, files):
-    time, memory = drawn("cost").axes
+def test_the_cost_has_time_and_memory_and_energy_where_it_was_measured(tuned, comparisons):
+    time, memory = drawn("cost", tuned, comparisons).axes
     assert [data_of(line)[0] for line in time.lines] == [
         (0.5 * (k + 1), pytest.approx(0.4 + k / 100)) for k in range(5)
     ]
     assert [data_of(line)[0][0] for line in memory.lines] == [10, 11, 12, 13, 14]
-    record = json.loads(Path(files["records"][2]).read_text())
-    record["cost"]["energy_joules"] = 7.2e6
-    Path(files["records"][2]).write_text(json.dumps(record))
-    axes = drawn("cost").axes
+    tuned[2] = a_run(2, energy_joules=7.2e6)
+    axes = drawn("cost", tuned, comparisons).axes
     assert [axis.get_xlabel() for axis in axes][2:] == ["energy (kWh)"]
     assert [data_of(line) for line in axes[2].lines] == [[(2.0, pytest.approx(0.42))]]
 
 
-def test_short_trainings_on_a_processor_are_told_in_minutes(drawn, files):
-    for path in files["records"]:
-        record = {"seconds": 90.0, "tokens_per_second": 1.0, "peak_memory": {"of": "process", "bytes": GIB}}
-        Path(path).write_text(json.dumps({"cost": record}))
-    time, memory = drawn("cost").axes
+@pytest.mark.parametrize(("metric", "label", "highest"), [("rouge_l", "ROUGE-L", 1), ("bleu", "BLEU", 100)])
+def test_the_cost_is_set_against_the_headline_metric(tuned, comparisons, metric, label, highest):
+    time, _ = drawn("cost", tuned, comparisons, metric).axes
+    assert time.get_ylabel() == f"{label} (test samples)"
+    assert [data_of(line)[0][1] for line in time.lines] == pytest.approx([highest * (0.4 + k / 100) for k in range(5)])
+
+
+def test_a_run_without_a_score_has_no_point_in_the_cost(tuned, comparisons):
+    tuned[1] = with_test(tuned[1], "alpaca", {"rouge_l": None})
+    assert [len(axis.lines) for axis in drawn("cost", tuned, comparisons).axes] == [4, 4]
+
+
+def test_short_trainings_on_a_processor_are_told_in_minutes(comparisons):
+    memory = PeakMemory("process", GIB)
+    tuned = [a_run(place, seconds=90.0, peak_memory=memory) for place in range(len(MODELS))]
+    time, memory = drawn("cost", tuned, comparisons).axes
     assert (time.get_xlabel(), memory.get_xlabel()) == ("training time (minutes)", "peak process memory (GiB)")
     assert data_of(time.lines[0])[0][0] == 1.5
 
 
-def test_the_forest_has_every_gain_with_its_interval_and_is_hollow_where_that_holds_zero(drawn):
-    (axis,) = drawn("forest").axes
-    lines = [line for line in axis.get_lines() if line.get_marker() == "None" and len(set(line.get_xdata())) == 2]
-    points = [line for line in axis.get_lines() if line.get_marker() != "None"]
-    assert len(lines) == len(points) == len({run["model"] for run in RUNS})
+def test_the_forest_has_every_gain_with_its_interval_and_is_hollow_where_that_holds_zero(tuned, comparisons):
+    (axis,) = drawn("forest", tuned, comparisons).axes
+    lines, points = gains_of(axis)
+    assert len(lines) == len(points) == len(MODELS)
     for line, point in zip(lines, points, strict=True):
         low, high = line.get_xdata()
         assert low < point.get_xdata()[0] < high
         assert (point.get_markerfacecolor() == "white") == (low <= 0 <= high)
-    assert axis.get_xlabel() == "gain in ROUGE-L by tuning"
+    assert {point.get_markerfacecolor() == "white" for point in points} == {True, False}
+
+
+@pytest.mark.parametrize(("metric", "label", "highest"), [("rouge_l", "ROUGE-L", 1), ("bleu", "BLEU", 100)])
+def test_the_forest_has_the_gains_in_the_headline_metric(tuned, comparisons, metric, label, highest):
+    (axis,) = drawn("forest", tuned, comparisons, metric).axes
+    assert axis.get_xlabel() == f"gain in {label} by tuning"
+    _, points = gains_of(axis)
+    assert [point.get_xdata()[0] for point in points] == pytest.approx([highest * (k - 1) / 20 for k in range(5)])
+
+
+def test_two_seeds_are_one_row_of_the_forest():
+    tuned = [a_run(2, seed) for seed in (0, 1)]
+    (axis,) = drawn("forest", tuned, [fake_comparisons([*tuned, untuned(2)])]).axes
+    assert [label.get_text() for label in axis.get_yticklabels()] == [GEMMA.label]
+
+
+def test_two_test_sets_are_two_panels():
+    everything = [
+        with_test(one, "evol", {"rouge_l": 0.1}) for place in (0, 1) for one in (untuned(place), a_run(place))
+    ]
+    tuned = [record for record in everything if record.run.trains]
+    comparisons = [fake_comparisons(everything, test) for test in ("alpaca", "evol")]
+    first, second = drawn("forest", tuned, comparisons).axes
+    assert (first.get_title(loc="left"), second.get_title(loc="left")) == ("alpaca", "evol")
+    assert [point.get_xdata()[0] for point in gains_of(second)[1]] == [0.0, 0.0]
+    time, _, time_of_second, _ = drawn("cost", tuned, comparisons).axes
+    assert (time.get_ylabel(), time_of_second.get_ylabel()) == ("ROUGE-L (alpaca)", "ROUGE-L (evol)")
+    assert [data_of(line)[0][1] for line in time_of_second.lines] == [0.1, 0.1]
+
+
+def test_several_baselines_are_panels_of_the_forest():
+    lora = fake_method("lora", baselines=["qlora", "base"])
+    tuned = [a_run(2), a_run(2, method=lora)]
+    over_base, over_qlora = drawn("forest", tuned, [fake_comparisons([untuned(2), *tuned])]).axes
+    assert (over_base.get_title(loc="left"), over_qlora.get_title(loc="left")) == ("over base", "over qlora")
+    names = [[label.get_text() for label in axis.get_yticklabels()] for axis in (over_base, over_qlora)]
+    assert names == [[f"{GEMMA.label}, qlora", f"{GEMMA.label}, lora"], [f"{GEMMA.label}, lora"]]
+    assert over_qlora.get_xlabel() == "gain in ROUGE-L over the baseline"
+
+
+def test_a_forest_without_a_baseline_is_empty(tuned):
+    (axis,) = drawn("forest", tuned, [fake_comparisons(tuned)]).axes
+    assert gains_of(axis) == ([], [])
+
+
+def test_long_names_push_no_label_off_the_page():
+    tuned = [fake_record(fake_model("x", label="A model with the longest of all names"), method) for method in "ab"]
+    everything = [*tuned, fake_record(tuned[0].model, "base")]
+    figure = drawn("forest", tuned, [fake_comparisons(everything)])
+    assert figure.axes[0].xaxis.label.get_window_extent().x1 <= figure.bbox.x1
+
+
+def test_a_long_legend_makes_the_figure_taller_instead_of_the_panel_smaller(comparisons):
+    few, many = [a_run(place) for place in (0, 1)], [a_run(place, method=name) for place in range(5) for name in "abc"]
+    heights = []
+    for records in (few, many):
+        figure = drawn("cost", records, comparisons)
+        heights.append(figure.axes[0].get_window_extent().height)
+    assert heights[1] > 0.75 * heights[0]
+
+
+def test_four_runs_of_one_family_look_different_without_lines():
+    looks = looks_of([fake_record(GEMMA, method) for method in ("a", "b", "c", "d")])
+    assert len({(look["markerfacecolor"], look.get("fillstyle")) for look in looks}) == 4

@@ -1,12 +1,14 @@
 """Pages of the report: Markdown that the study writes, shown as HTML; and the document on the runs' provenance."""
 
-import json
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
+from codetune.base.identity import CheckpointIdentity
 from codetune.report.pages import to_html, write_page
 from codetune.report.provenance import write_provenance
 from conftest import ROOT
+from fake_records import ENVIRONMENT, fake_generation, fake_record
 
 MARKDOWN = """# Title <b> & more
 
@@ -61,34 +63,35 @@ def test_a_page_has_a_title_and_may_load_nothing(tmp_path):
     assert not [word for word in ("TITLE", "BODY", "CONTENT-SECURITY-POLICY") if word in page]
 
 
-def record(version, checkpoint, **more):
-    environment = {"python": "3.11.1", "packages": {"torch": version}, "gpus": [], "processor": "CPU"}
-    return {"environment": environment, "checkpoint": checkpoint, "seconds": 90, **more}
+def generated(record, checkpoint, version="2.0", gpus=()):
+    """The record as if its predictions came from this checkpoint, this version of torch and these GPUs."""
+    environment = replace(ENVIRONMENT, packages={"torch": version}, gpus=list(gpus))
+    facts = fake_generation(checkpoint=checkpoint, environment=environment, seconds=90.0)
+    tests = {name: replace(tested, generation=facts) for name, tested in record.tests.items()}
+    return replace(record, tests=tests)
 
 
 def test_provenance_tells_checkpoints_times_and_every_version(tmp_path):
-    hub, local = {"repo": "x/y", "revision": "f00", "sha256": "1" * 64}, {"path": "m", "sha256": "2" * 64}
-    files = {
-        "base.json": record("2.0", hub),
-        "tuned.json": record("2.1", hub),
-        "other.json": record("2.0", local),
-        "training.json": record("2.0", hub, cost={"seconds": 600}),
-    }
-    for name, value in files.items():
-        (tmp_path / name).write_text(json.dumps(value))
-    runs = [
-        {"dataset": "d", "model": "a", "method": "base", "seed": 0, "tuned": False},
-        {"dataset": "d", "model": "a", "method": "qlora", "seed": 0, "tuned": True},
-        {"dataset": "d", "model": "b", "method": "base", "seed": 0, "tuned": False},
-    ]
-    generations = [str(tmp_path / name) for name in ("base.json", "tuned.json", "other.json")]
+    hub = CheckpointIdentity("1" * 64, repo="x/y", revision="f00")
+    untuned = generated(fake_record("a", "base"), hub)
+    tuned = generated(fake_record("a", "qlora", "d"), hub, version="2.1", gpus=["H100"])
+    other = generated(fake_record("b", "base"), CheckpointIdentity("2" * 64, path="m"))
     target = tmp_path / "provenance.md"
-    write_provenance(runs, generations, [str(tmp_path / "training.json")], {"key": "value"}, str(target))
+    write_provenance([untuned, tuned, other], {"key": "value"}, str(target))
     lines = [re.sub(" +", " ", line) for line in target.read_text().splitlines()]
-    assert "| d | a | qlora | 0 | 10.0 | 1.5 | CPU |" in lines
-    assert "| d | b | base | 0 | - | 1.5 | CPU |" in lines
+    assert "| d | a | qlora | 0 | 60.0 | 1.5 | H100 |" in lines
+    assert "| - | b | base | 0 | - | 1.5 | a CPU |" in lines
     assert f"| a | x/y | f00 | `{'1' * 64}` |" in lines
     assert f"| b | m | - | `{'2' * 64}` |" in lines
     assert "| torch | 2.0, 2.1 |" in lines
     assert lines[-2] == "key: value"
     assert "".join(parsed(to_html(target.read_text())).find("pre").itertext()) == "key: value\n"
+
+
+def test_a_run_on_two_test_sets_has_the_time_of_both_and_all_its_machines(tmp_path):
+    checkpoint = CheckpointIdentity("1" * 64, path="m")
+    one = generated(fake_record("a", "base", test="one"), checkpoint)
+    two = generated(fake_record("a", "base", test="two"), checkpoint, gpus=["A100", "A100"])
+    write_provenance([replace(one, tests=one.tests | two.tests)], {}, str(tmp_path / "provenance.md"))
+    lines = [re.sub(" +", " ", line) for line in (tmp_path / "provenance.md").read_text().splitlines()]
+    assert "| - | a | base | 0 | - | 3.0 | a CPU; A100, A100 |" in lines

@@ -5,9 +5,13 @@ import json
 import numpy as np
 import pytest
 from codetune.base.errors import StudyError
-from codetune.evaluation.bootstrap import draw_resamples, interval
+from codetune.evaluation.bootstrap import draw_resamples, percentile_interval
+from codetune.evaluation.comparisons import Comparison, read_comparisons
 from codetune.evaluation.registry import metrics
 from codetune.evaluation.significance import holm, measure_significance, p_value, resample
+from codetune.study.record import read_record
+from codetune.study.runs import System
+from fake_records import fake_method, fake_record, with_test, write_fake
 
 
 def rows(values):
@@ -31,7 +35,7 @@ def test_intervals_cover_a_known_difference():
         gain = truth + generator.normal(0, 0.15, size=200)
         tuned = base + gain
         weights = draw_resamples(generator, 200, 1000)
-        low, high = interval(weights @ tuned / 200 - weights @ base / 200)
+        low, high = percentile_interval(weights @ tuned / 200 - weights @ base / 200)
         covered += low <= truth <= high
     assert 930 <= covered <= 970
 
@@ -57,13 +61,14 @@ def test_holm_s_correction(values, expected):
 def test_equal_runs_differ_by_nothing_and_a_constant_gain_has_no_width():
     generator = np.random.default_rng(2)
     base = generator.random(50)
-    keys = {("d", "m", "base"): [rows(base)], ("d", "m", "same"): [rows(base)], ("d", "m", "more"): [rows(base + 0.1)]}
-    found = resample(keys, 300, seed=0)["rouge_l"]
-    same = found["d", "m", "same"].resamples - found["d", "m", "base"].resamples
-    more = found["d", "m", "more"].resamples - found["d", "m", "base"].resamples
+    values = {"base": base, "same": base, "more": base + 0.1}
+    members = {System("d", "m", method): [rows(found)] for method, found in values.items()}
+    found = {system.method: one for system, one in resample(members, 300, seed=0)["rouge_l"].items()}
+    same = found["same"].resamples - found["base"].resamples
+    more = found["more"].resamples - found["base"].resamples
     assert not same.any()
     np.testing.assert_allclose(more, 0.1)
-    assert found["d", "m", "base"].score == pytest.approx(base.mean())
+    assert found["base"].score == pytest.approx(base.mean())
     assert p_value(same) == 1.0
 
 
@@ -75,38 +80,122 @@ def test_resamples_are_those_of_drawing_indices():
     assert means.std() == pytest.approx(values.std() / 40**0.5, rel=0.03)
 
 
-def write(path, scored):
+def scored(folder, record, values, test="alpaca"):
+    """The record as read from a folder of results, with scored samples beside it."""
+    read = read_record(write_fake(record, folder))
+    path = read.path_of("scores", test)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in scored))
-    return str(path)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows(values)))
+    return read
 
 
-def test_the_file_has_every_run_and_gain_and_the_same_seed_the_same_bytes(tmp_path):
+def compare(records, folder, test="alpaca", resamples=300):
+    target = folder / "comparisons" / f"{test}.json"
+    measure_significance(records, test, resamples, 0, str(target))
+    return read_comparisons(target)
+
+
+def test_the_file_has_every_system_and_gain_and_the_same_seed_the_same_bytes(tmp_path):
     generator = np.random.default_rng(5)
     base = generator.random(60)
-    runs, paths = [], []
+    records = []
     for model, gain in (("a", 0.2), ("b", 0.0)):
         noise = generator.normal(0, 0.1, size=60)
         for method, seed, values in (("base", 0, base), ("qlora", 0, base + gain + noise), ("qlora", 1, base + gain)):
-            runs.append({"dataset": "d", "model": model, "method": method, "seed": seed})
-            paths.append(write(tmp_path / f"{model}{method}{seed}", rows(values)))
+            records.append(scored(tmp_path, fake_record(model, method, seed=seed), values))
     targets = [tmp_path / name for name in ("one", "two")]
     for target in targets:
-        measure_significance(runs, paths, ["base"], 400, 0, str(target))
+        measure_significance(records, "alpaca", 400, 0, str(target))
     assert targets[0].read_bytes() == targets[1].read_bytes()
-    found = json.loads(targets[0].read_text())
-    assert len(found["scores"]) == 4 * len(metrics())
-    gains = {entry["model"]: entry for entry in found["gains"] if entry["metric"] == "rouge_l"}
-    assert gains["a"]["interval"][0] > 0
-    assert gains["a"]["p_holm"] == pytest.approx(2 * gains["a"]["p"])
-    assert gains["b"]["interval"][0] < 0 < gains["b"]["interval"][1]
-    tuned = next(e for e in found["scores"] if (e["model"], e["method"], e["metric"]) == ("a", "qlora", "rouge_l"))
-    assert tuned["score"] == pytest.approx(np.mean(tuned["seeds"]))
-    assert tuned["deviation"] == pytest.approx(np.std(tuned["seeds"], ddof=1))
+    found = read_comparisons(targets[0])
+    assert (found.test, found.resamples, found.seed, found.level) == ("alpaca", 400, 0, 0.95)
+    assert {(score.data, score.model, score.method) for score in found.scores} == {
+        (data, model, method) for data, method in (("none", "base"), ("alpaca", "qlora")) for model in ("a", "b")
+    }
+    assert len(found.scores) == 4 * len(metrics())  # two seeds are one system
+    assert {name: (facts.label, facts.highest) for name, facts in found.metrics.items()} == {
+        name: (metric.label, metric.highest) for name, metric in metrics().items()
+    }
+    better, same = (found.comparison_of(System("alpaca", model, "qlora"), "rouge_l") for model in ("a", "b"))
+    assert (better.verdict, same.verdict) == ("better", "no difference")
+    assert better.p_holm == pytest.approx(2 * better.p)
+    assert same.interval[0] < 0 < same.interval[1]
+    tuned = found.score_of(System("alpaca", "a", "qlora"), "rouge_l")
+    assert tuned.score == pytest.approx(np.mean(tuned.seeds))
+    assert tuned.deviation == pytest.approx(np.std(tuned.seeds, ddof=1))
+
+
+def test_numbers_are_those_of_paired_resamples_drawn_from_the_seed(tmp_path):
+    """What the module computes, in four lines of numpy."""
+    generator = np.random.default_rng(6)
+    base, tuned = generator.random(30), generator.random(30)
+    records = [scored(tmp_path, fake_record("m", name), values) for name, values in (("base", base), ("qlora", tuned))]
+    found = compare(records, tmp_path)
+    weights = np.random.default_rng(0).multinomial(30, np.full(30, 1 / 30), size=300)
+    gains = weights @ tuned / 30 - weights @ base / 30
+    comparison = found.comparison_of(records[1].run.system, "rouge_l")
+    assert comparison.gain == pytest.approx(tuned.mean() - base.mean())
+    assert comparison.interval == pytest.approx(list(np.percentile(gains, [2.5, 97.5])))
+    score = found.score_of(records[0].run.system, "rouge_l")
+    assert score.interval == pytest.approx(list(np.percentile(weights @ base / 30, [2.5, 97.5])))
+
+
+def test_a_method_is_compared_with_each_of_its_baselines_the_tuned_ones_on_the_same_data(tmp_path):
+    lora = fake_method("lora", baselines=["qlora", "base"])
+    values = {("base", "alpaca"): 0.1, ("qlora", "alpaca"): 0.2, ("qlora", "evol"): 0.6, (lora.name, "alpaca"): 0.5}
+    records = [
+        scored(tmp_path, fake_record("m", lora if method == "lora" else method, data=data), [score, score])
+        for (method, data), score in values.items()
+    ]
+    found = compare(records, tmp_path)
+    gains = [one for one in found.comparisons if one.metric == "rouge_l"]
+    assert [(one.data, one.method, one.baseline, pytest.approx(one.gain)) for one in gains] == [
+        ("alpaca", "qlora", "base", 0.1),
+        ("evol", "qlora", "base", 0.5),
+        ("alpaca", "lora", "qlora", 0.3),
+        ("alpaca", "lora", "base", 0.4),
+    ]
+    first = found.comparison_of(System("alpaca", "m", "lora"), "rouge_l")
+    assert first.baseline == "qlora"
+    assert first.p_holm == pytest.approx(4 * first.p)  # over all four
+    assert found.comparison_of(System("none", "m", "base"), "rouge_l") is None
+
+
+def test_a_run_without_its_baseline_has_a_score_and_no_gain(tmp_path):
+    other = scored(tmp_path, fake_record("other", "base"), [0.1, 0.2])
+    alone = scored(tmp_path, fake_record("m", "qlora"), [0.3, 0.4])
+    found = compare([other, alone], tmp_path)
+    assert found.score_of(alone.run.system, "rouge_l").score == pytest.approx(0.35)
+    assert found.comparisons == []
+
+
+def test_each_test_set_has_its_own_scores(tmp_path):
+    record = with_test(fake_record("m", "base"), "evol", {"rouge_l": 0.5})
+    scored(tmp_path, record, [0.1, 0.1])
+    record = scored(tmp_path, record, [0.7, 0.7, 0.7], "evol")
+    scores = [compare([record], tmp_path, test).score_of(record.run.system, "rouge_l").score for test in record.tests]
+    assert scores == pytest.approx([0.1, 0.7])
 
 
 def test_runs_on_other_samples_are_an_error(tmp_path):
-    paths = [write(tmp_path / "a", rows([0.1, 0.2])), write(tmp_path / "b", rows([0.1]))]
-    runs = [{"dataset": "d", "model": "m", "method": method} for method in ("base", "qlora")]
-    with pytest.raises(StudyError, match="not scored on the samples of the other runs"):
-        measure_significance(runs, paths, ["base"], 100, 0, str(tmp_path / "x"))
+    records = [
+        scored(tmp_path, fake_record("m", "base"), [0.1, 0.2]),
+        scored(tmp_path, fake_record("m", "qlora"), [0.1]),
+    ]
+    with pytest.raises(StudyError, match="qlora.*not scored on the samples of the other runs"):
+        compare(records, tmp_path)
+
+
+def test_the_score_of_a_system_that_was_not_compared_is_an_error(tmp_path):
+    found = compare([scored(tmp_path, fake_record("m", "base"), [0.1, 0.2])], tmp_path)
+    with pytest.raises(StudyError, match="comparisons of alpaca: no rouge_l of alpaca, m, qlora"):
+        found.score_of(System("alpaca", "m", "qlora"), "rouge_l")
+
+
+@pytest.mark.parametrize(
+    ("interval", "verdict"),
+    [([0.1, 0.2], "better"), ([-0.2, -0.1], "worse"), ([-0.1, 0.1], "no difference"), ([0.0, 0.1], "no difference")],
+)
+def test_the_verdict_is_what_the_interval_says(interval, verdict):
+    comparison = Comparison("d", "m", "qlora", "base", "rouge_l", gain=0.0, interval=interval, p=0.5, p_holm=0.5)
+    assert comparison.verdict == verdict

@@ -3,32 +3,37 @@
 import csv
 import json
 import math
-import statistics
+from dataclasses import replace
+from pathlib import Path
 
+import pandas as pd
 import pytest
+from codetune.base.plain import to_plain
 from codetune.papers.declared import read_paper
-from codetune.report.table1 import table1, write_table1
+from codetune.report import audit
+from codetune.report.breakdown import breakdown_table, write_breakdown
+from codetune.report.metrics import metrics_table, write_metrics
+from codetune.report.rows import evaluated_systems
+from codetune.report.table1 import PlannedSystem, table1, write_table1
 from codetune.report.table2 import table2, write_table2
+from codetune.report.tables import write_table
+from codetune.study.facts import ScoredPart
+from codetune.study.runs import System
 from conftest import ROOT
-from test_architectures import PROJECTIONS, PUBLISHED
+from fake_comparisons import METRICS, fake_comparisons, write_fake_comparisons
+from fake_records import fake_method, fake_model, fake_plan, fake_record, fake_training, with_test, write_fake
+from test_architectures import PUBLISHED
 
 PAPER = read_paper(ROOT / "config/paper.yaml")
-MODELS = {
-    "llama-3.2-1b": {"label": "Llama-3.2-1B", "family": "Llama", "batch_size": 160, "epochs": 50},
-    "qwen2.5-3b": {"label": "Qwen2.5-3B", "family": "Qwen", "batch_size": 64, "epochs": 50},
-    "mine": {"label": "My_model 100%", "family": "Mine", "batch_size": 8, "epochs": 2},
-}
-METHODS = {"base": {}, "qlora": {"lora": {"r": 8, "target_modules": PROJECTIONS}}}
+LLAMA = fake_model("llama-3.2-1b", label="Llama-3.2-1B", training={"batch_size": 160, "epochs": 50})
+QWEN = fake_model("qwen2.5-3b", label="Qwen2.5-3B", training={"batch_size": 64, "epochs": 50})
+MINE = fake_model("mine", label="My_model 100%")
 
 
 def write(path, value):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value))
     return str(path)
-
-
-def run(model, method, seed=0):
-    return {"dataset": "d", "model": model, "method": method, "seed": seed, "tuned": method == "qlora"}
 
 
 def outputs(folder, name):
@@ -40,18 +45,28 @@ def read(path):
         return list(csv.DictReader(stream))
 
 
+def rows_of(path):
+    """The cells of a Markdown table; the first row is the header, the second a rule."""
+    lines = [line.strip("|").split("|") for line in path.read_text().splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line] for line in lines]
+
+
+def columns_of(path):
+    return rows_of(path)[0]
+
+
 @pytest.fixture
 def first(tmp_path):
-    runs = [run("mine", "qlora"), run("qwen2.5-3b", "qlora"), run("llama-3.2-1b", "qlora")]
-    shapes = {"mine": "Llama-3.2-1B", "qwen2.5-3b": "Qwen2.5-3B", "llama-3.2-1b": "Llama-3.2-1B"}
-    stats, configs = [], []
-    for one in runs:
-        folder = tmp_path / one["model"]
+    plans, stats, configs = [], [], []
+    for model, shape in ((MINE, "Llama-3.2-1B"), (QWEN, "Qwen2.5-3B"), (LLAMA, "Llama-3.2-1B")):
+        folder = tmp_path / model.name
+        plan = fake_plan(model, fake_method("qlora"))
+        plans.append(PlannedSystem(System("d", model.name, "qlora"), model.label, plan))
         configs.append(str(folder))
-        write(folder / "config.json", PUBLISHED[shapes[one["model"]]][0])
+        write(folder / "config.json", PUBLISHED[shape][0])
         train = {"packed_sequences": 2400, "samples": 17014}
         stats.append(write(folder / "stats.json", {"parts": {"train": train}}))
-    return table1(runs, MODELS, METHODS, stats, configs, PAPER)
+    return table1(plans, stats, configs, PAPER)
 
 
 def test_table1_declares_and_computes(first, tmp_path):
@@ -69,39 +84,27 @@ def test_table1_declares_and_computes(first, tmp_path):
     assert int(read(tmp_path / "t.csv")[0]["trainable_r8"]) == 5636096
 
 
+def trained(record, best_step):
+    return replace(record, training=fake_training(record.training.plan, best_step))
+
+
 @pytest.fixture
-def second(tmp_path):
-    scores = {("mine", "base"): [0.0], ("mine", "qlora"): [0.4]}
-    scores |= {("llama-3.2-1b", "base"): [0.5], ("llama-3.2-1b", "qlora"): [0.5, 0.6]}
-    runs, summaries, records = [], [], {}
-    for (model, method), values in scores.items():
-        for seed in range(len(values)):
-            one = run(model, method, seed)
-            path = tmp_path / model / method / str(seed)
-            summary = {"samples": 10, "truncated": 0.1, "empty": 0.0, "length_ratio": 1.0, "leaked": 2}
-            summary["scores_without_leaked"] = {"rouge_l": 0.123}
-            summaries.append(write(path / "summary.json", summary))
-            if one["tuned"]:
-                record = {"parameters": {"trainable": 1000}, "result": {"best_step": 100 + 10 * seed}}
-                records[summaries[-1]] = write(path / "training.json", record)
-            runs.append(one)
-    return table2(runs, MODELS, summaries, significance_of(tmp_path, scores), "rouge_l", records, PAPER)
+def systems():
+    """Two models, untuned and tuned; Llama is tuned with two seeds."""
+    records = [
+        fake_record(MINE, "base", scores={"rouge_l": 0.0}),
+        fake_record(MINE, "qlora", scores={"rouge_l": 0.4}),
+        fake_record(LLAMA, "base", scores={"rouge_l": 0.5}),
+        trained(fake_record(LLAMA, "qlora", seed=0, scores={"rouge_l": 0.5}), 100),
+        trained(fake_record(LLAMA, "qlora", seed=1, scores={"rouge_l": 0.6}), 110),
+    ]
+    leaky = [with_test(one, "alpaca", one.tests["alpaca"].summary.scores, leaked=2) for one in records]
+    return evaluated_systems(leaky, [fake_comparisons(leaky)])
 
 
-def significance_of(folder, scores):
-    """What significance.json would say of these scores, intervals made up."""
-    found = {"resamples": 100, "metrics": {"rouge_l": {"label": "ROUGE-L", "signature": "s", "highest": 1.0}}}
-    found |= {"scores": [], "gains": []}
-    for (model, method), values in scores.items():
-        entry = {"dataset": "d", "model": model, "method": method, "metric": "rouge_l"}
-        mean = sum(values) / len(values)
-        deviation = statistics.stdev(values) if len(values) > 1 else None
-        found["scores"].append({**entry, "score": mean, "interval": [mean - 0.1, mean + 0.1], "deviation": deviation})
-        if method != "base":
-            base = scores[model, "base"][0]
-            gain = {"gain": mean - base, "interval": [mean - base - 0.1, mean - base + 0.1], "p": 0.02, "p_holm": 0.04}
-            found["gains"].append({**entry, **gain})
-    return write(folder / "significance.json", found)
+@pytest.fixture
+def second(systems):
+    return table2(systems, "rouge_l", PAPER)
 
 
 def test_table2_has_the_quoted_rows_then_the_study_s_in_the_paper_s_order(second):
@@ -117,7 +120,7 @@ def test_table2_has_the_quoted_rows_then_the_study_s_in_the_paper_s_order(second
     ]
 
 
-def test_table2_gives_the_mean_over_seeds_and_the_gain_over_the_untuned_model(second, tmp_path):
+def test_table2_gives_the_mean_over_seeds_and_the_gain_over_the_untuned_model(second, systems, tmp_path):
     base, tuned = second.iloc[2], second.iloc[3]
     assert tuned["score"] == pytest.approx(0.55)
     assert tuned["gain"] == pytest.approx(0.05)
@@ -125,14 +128,15 @@ def test_table2_gives_the_mean_over_seeds_and_the_gain_over_the_untuned_model(se
     assert tuned["paper_gain"] == pytest.approx(0.01)
     assert (tuned["steps"], tuned["seeds"], tuned["trainable"]) == (105, 2, 1000)
     assert math.isnan(base["gain"])
-    write_table2(second, str(tmp_path / "significance.json"), "rouge_l", outputs(tmp_path, "t"))
+    write_table2(second, systems, "rouge_l", outputs(tmp_path, "t"))
     text = (tmp_path / "t.md").read_text()
     assert "CodeBERT (quoted)" in text
     assert "+0.0500 (+10.0 %)" in text
     assert "0.5500 ± 0.0707" in text
     assert "ROUGE-L without 2 leaked" in text
-    assert "0.1230" in text
+    assert "0.4950" in text
     assert "-0.0500 to +0.1500" in text
+    assert "difference to the untuned model" in text
     assert tuned["verdict"] == "no difference"
     assert second.iloc[5]["verdict"] == "better"
     assert "nan" not in text.lower().replace("finance", "")
@@ -143,6 +147,170 @@ def test_table2_gives_the_mean_over_seeds_and_the_gain_over_the_untuned_model(se
 def test_a_gain_over_nothing_has_no_percentage(second):
     assert second.iloc[5]["gain"] == pytest.approx(0.4)
     assert math.isnan(second.iloc[5]["gain_percent"])
+
+
+def test_two_seeds_are_one_row_which_names_both_files(second):
+    tuned = second[(second["model"] == "Llama-3.2-1B") & (second["method"] == "qlora")]
+    folder = "results/runs/alpaca/llama-3.2-1b/qlora"
+    assert list(tuned["predictions"]) == [
+        f"{folder}/seed0/tests/alpaca/predictions.jsonl {folder}/seed1/tests/alpaca/predictions.jsonl"
+    ]
+
+
+def test_an_untuned_run_stands_under_no_data_which_alone_makes_no_column(second, systems, tmp_path):
+    assert list(second["data"][2:]) == ["none", "alpaca", "none", "alpaca"]
+    write_table2(second, systems, "rouge_l", outputs(tmp_path, "t"))
+    assert columns_of(tmp_path / "t.md")[:2] == ["Model", "Params (paper)"]
+
+
+@pytest.fixture
+def two_tests():
+    """Two models on two test sets, the second of which only one of them was evaluated on."""
+    records = []
+    for model, method, score in (
+        (MINE, "base", 0.2),
+        (MINE, "qlora", 0.3),
+        (LLAMA, "base", 0.4),
+        (LLAMA, "qlora", 0.6),
+    ):
+        record = fake_record(model, method, scores={"rouge_l": score, "bleu": 100 * score})
+        records.append(with_test(record, "evol", {"rouge_l": score / 2, "bleu": 0.31}) if model is LLAMA else record)
+    return evaluated_systems(records, [fake_comparisons(records, test) for test in ("alpaca", "evol")])
+
+
+def test_two_test_sets_are_two_groups_of_rows(two_tests, tmp_path):
+    table = table2(two_tests, "rouge_l", PAPER)
+    ours = table[table["source"] == "this study"]
+    assert list(zip(ours["test"], ours["model"], ours["score"], strict=True)) == [
+        ("alpaca", "Llama-3.2-1B", 0.4),
+        ("alpaca", "Llama-3.2-1B", 0.6),
+        ("alpaca", "My_model 100%", 0.2),
+        ("alpaca", "My_model 100%", 0.3),
+        ("evol", "Llama-3.2-1B", 0.2),
+        ("evol", "Llama-3.2-1B", 0.3),
+    ]
+    assert list(ours["gain"].dropna()) == pytest.approx([0.2, 0.1, 0.1])
+    write_table2(table, two_tests, "rouge_l", outputs(tmp_path, "t"))
+    assert columns_of(tmp_path / "t.md")[:2] == ["Test", "Model"]
+
+
+def test_the_paper_s_columns_are_for_its_own_metric(two_tests, tmp_path):
+    table = table2(two_tests, "bleu", PAPER)
+    assert "quoted by the paper" not in set(table["source"])
+    assert table["paper_score"].isna().all()
+    assert table["paper_gain"].isna().all()
+    write_table2(table, two_tests, "bleu", outputs(tmp_path, "t"))
+    text = (tmp_path / "t.md").read_text()
+    assert "BLEU [sacrebleu]" in text
+    header, _, _, tuned, *_ = rows_of(tmp_path / "t.md")
+    assert [name for name in header if "paper" in name] == ["Params (paper)"]
+    assert tuned[header.index("BLEU")] == "60.00"
+    assert read(tmp_path / "t.csv")[1]["steps"] == "100"
+
+
+def test_a_method_that_is_measured_over_a_tuned_one_has_that_gain():
+    lora = fake_method("lora", baselines=["qlora", "base"])
+    scores = (("base", 0.4), ("qlora", 0.5), (lora, 0.7))
+    records = [fake_record(LLAMA, method, scores={"rouge_l": score}) for method, score in scores]
+    systems = evaluated_systems(records, [fake_comparisons(records)])
+    table = table2(systems, "rouge_l", PAPER)
+    assert list(table["gain"].dropna()) == pytest.approx([0.1, 0.2])
+    assert [comparison.baseline for comparison in systems[0].comparisons.comparisons] == ["base", "qlora", "base"]
+
+
+def test_the_note_says_so_where_gains_are_not_all_over_untuned_models(tmp_path):
+    lora = fake_method("lora", baselines=["qlora"])
+    records = [fake_record(LLAMA, method) for method in ("base", "qlora", lora)]
+    systems = evaluated_systems(records, [fake_comparisons(records)])
+    write_table2(table2(systems, "rouge_l", PAPER), systems, "rouge_l", outputs(tmp_path, "t"))
+    text = (tmp_path / "t.md").read_text()
+    assert "difference to the first baseline of the method" in text
+    assert "correction over all comparisons" in text
+
+
+def test_the_metrics_have_a_row_per_system_and_the_digits_of_their_scale(two_tests, tmp_path):
+    table = metrics_table(two_tests)
+    assert len(table) == 6 * len(METRICS)
+    write_metrics(table, two_tests, outputs(tmp_path, "t"))
+    lines = rows_of(tmp_path / "t.md")
+    assert lines[0] == ["Test", "Model", "ROUGE-L", "BLEU"]
+    assert lines[2] == ["alpaca", "My_model 100% (base)", "0.2000", "20.00"]
+    assert lines[5] == ["alpaca", "Llama-3.2-1B (qlora)", "0.6000 +", "60.00 +"]
+    assert lines[6] == ["evol", "Llama-3.2-1B (base)", "0.2000", "0.31"]  # of 100, however low it is
+
+
+def test_the_breakdown_has_a_column_per_system_and_the_metric_s_label(two_tests, tmp_path):
+    table = breakdown_table(two_tests, "bleu")
+    evol = table[table["test"] == "evol"]
+    assert list(zip(evol["of"], evol["class"], evol["samples"], evol["score"], strict=True))[:3] == [
+        ("language", "Python", 6, 0.31),
+        ("language", "SQL", 4, 0.31),
+        ("length", "up to 50", 10, 0.31),
+    ]
+    write_breakdown(table, two_tests, "bleu", outputs(tmp_path, "t"))
+    text = (tmp_path / "t.md").read_text()
+    assert columns_of(tmp_path / "t.md")[:5] == ["Test", "By", "Class", "Samples", "My_model 100% (base)"]
+    assert "0.31 |" in text
+    assert "0.3100" not in text
+    assert "BLEU by language" in text
+
+
+def test_the_breakdown_averages_over_seeds_and_has_no_score_where_a_seed_has_none():
+    records = [fake_record(LLAMA, "qlora", seed=seed, scores={"rouge_l": 0.2 + seed / 5}) for seed in (0, 1)]
+    summary = records[1].tests["alpaca"].summary
+    summary.by_language["SQL"] = ScoredPart(4, {"rouge_l": None})
+    table = breakdown_table(evaluated_systems(records, [fake_comparisons(records)]), "rouge_l")
+    scores = dict(zip(table["class"], table["score"], strict=True))
+    assert scores["Python"] == pytest.approx(0.3)
+    assert pd.isna(scores["SQL"])
+
+
+def test_two_trainings_of_one_model_are_two_columns_of_the_breakdown(tmp_path):
+    records = [fake_record(LLAMA, "base"), *(fake_record(LLAMA, "qlora", data=data) for data in ("alpaca", "evol"))]
+    systems = evaluated_systems(records, [fake_comparisons(records)])
+    write_breakdown(breakdown_table(systems, "rouge_l"), systems, "rouge_l", outputs(tmp_path, "t"))
+    assert columns_of(tmp_path / "t.md")[3:] == [
+        "Llama-3.2-1B (base)",
+        "Llama-3.2-1B (qlora, alpaca)",
+        "Llama-3.2-1B (qlora, evol)",
+    ]
+
+
+@pytest.mark.parametrize("name", ["table2", "metrics", "breakdown"])
+def test_a_table_is_made_from_records_by_its_name(tmp_path, name):
+    records = [fake_record(LLAMA, method) for method in ("base", "qlora")]
+    inputs = {
+        "records": [write_fake(record, tmp_path / "results") for record in records],
+        "comparisons": [write_fake_comparisons(fake_comparisons(records), tmp_path)],
+        "paper": str(ROOT / "config/paper.yaml"),
+    }
+    write_table(name, inputs, {"metric": "rouge_l"}, outputs(tmp_path, name))
+    rows = [row for row in read(tmp_path / f"{name}.csv") if row["test"]]
+    assert {(row["data"], row["test"], row["method"]) for row in rows} == {
+        ("none", "alpaca", "base"),
+        ("alpaca", "alpaca", "qlora"),
+    }
+
+
+def test_table1_is_made_from_plans_by_its_name(tmp_path):
+    config = write(tmp_path / "llama" / "config.json", PUBLISHED["Llama-3.2-1B"][0])
+    inputs = {
+        "stats": [write(tmp_path / "stats.json", {"parts": {"train": {"packed_sequences": 2400, "samples": 17014}}})],
+        "configs": [str(Path(config).parent)],
+        "paper": str(ROOT / "config/paper.yaml"),
+    }
+    system = {"data": "alpaca", "model": LLAMA.name, "method": "qlora"}
+    entry = {"system": system, "label": LLAMA.label, "plan": to_plain(fake_plan(LLAMA, fake_method("qlora")))}
+    write_table("table1", inputs, {"plans": [entry]}, outputs(tmp_path, "table1"))
+    (row,) = read(tmp_path / "table1.csv")
+    assert (row["data"], row["model"], row["batch_size"], row["steps_packed"]) == ("alpaca", LLAMA.label, "160", "750")
+
+
+def test_the_audit_is_a_table_too(tmp_path, monkeypatch):
+    called = []
+    monkeypatch.setattr(audit, "write", lambda *args: called.append(args), raising=False)
+    write_table("audit", {"paper": "p"}, {"metric": "rouge_l"}, outputs(tmp_path, "audit"))
+    assert called == [({"paper": "p"}, {"metric": "rouge_l"}, outputs(tmp_path, "audit"))]
 
 
 def test_the_quoted_numbers_are_the_paper_s():

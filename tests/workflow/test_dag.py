@@ -108,7 +108,7 @@ def test_a_mistake_in_the_config_gives_one_line(project, text, message):
     [
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
-        ["snakefmt", "--check", "Snakefile", "workflow/rules"],
+        ["snakefmt", "--check", "Snakefile", "workflow"],
         ["mypy"],
         ["snakemake", "--workflow-profile", "profiles/local", "--lint"],
     ],

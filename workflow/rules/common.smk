@@ -6,9 +6,6 @@ import shutil
 import sys
 from pathlib import Path
 
-SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
-sys.path.insert(0, str(SCRIPTS))
-
 from codetune.base.errors import StudyError
 from codetune.base.plain import to_plain
 from codetune.study import layout

@@ -25,7 +25,7 @@ rule rocrate:
         runtime=10,
         gpu=0,
     params:
-        project=workflow.basedir,
+        project=str(PROJECT),
         config=config,
         engine=__version__,
         code=code("rocrate.py"),

@@ -7,13 +7,15 @@ TRAINED = {"records": each(layout.RECORD, STUDY.training_runs), "comparisons": C
 FIGURES = {
     "figure1": (
         "Figure 1: what training used",
-        "What each training used: time, tokens per second without evaluations, and peak memory. Each bar is one run.",
+        "What training used: hours, tokens per second, and peak memory of each tuned model. Waiting for a GPU is not "
+        "counted.",
         TRAINED,
     ),
     "figure2": (
         "Figure 2: score against steps",
-        "The headline metric of each kept checkpoint against training steps, on a fixed subset of the validation "
-        "split. Step 0 is the untuned model. Bands are 95 % intervals over the samples. The test split is not used.",
+        "The score of each kept checkpoint, by the metric that the config names (`evaluation.metric`), against training "
+        "steps, on a fixed subset of the validation split. Step 0 is the untuned model. Bands are 95 % intervals over "
+        "the samples. The test split is not used.",
         TRAINED | {"curves": each(layout.CURVE, STUDY.training_runs)},
     ),
     "losses": (
@@ -24,14 +26,15 @@ FIGURES = {
     ),
     "cost": (
         "Score against cost",
-        "The headline metric on the test samples against what the training used: time, memory, and energy where it was "
-        "measured.",
+        "The score on the test samples, by the metric that the config names (`evaluation.metric`), against what the "
+        "training used: time, memory, and energy where it was measured. Each test set has a row of panels.",
         TRAINED,
     ),
     "forest": (
         "Gains with intervals",
-        "Gain of each tuned model over its untuned self in the headline metric, with its 95 % interval. Markers are "
-        "hollow where the interval contains zero.",
+        "Gain of each tuned model over its untuned self, or over another baseline of its method, with its 95 % interval "
+        "from a paired bootstrap over the test samples. Markers are hollow where the interval contains zero. Each test "
+        "set, and each baseline, has a panel.",
         TRAINED,
     ),
 }

@@ -3,11 +3,7 @@
 from codetune.base.jobs import job
 
 with job(snakemake):
-    from codetune.report.browser import write_browser
+    from codetune.report.browser import BrowserInputs, write_browser
 
-    write_browser(
-        **dict(snakemake.input.items()),
-        runs=snakemake.params.runs,
-        models=snakemake.params.models,
-        target=snakemake.output[0],
-    )
+    inputs = BrowserInputs(**dict(snakemake.input.items()))
+    write_browser(inputs, snakemake.wildcards.test, snakemake.params.metric, snakemake.output[0])

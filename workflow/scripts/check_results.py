@@ -1,4 +1,6 @@
-"""Derives Table 2 anew from the predictions and compares: see `make check-results`.
+"""Derives scores, comparisons and Table 2 anew from the predictions and compares: see `make check-results`.
+
+Usage: python workflow/scripts/check_results.py config/config.yaml [overlay ...]
 
 To be run with PYTHONHASHSEED=0, as the workflow runs its jobs: codebleu depends on it.
 """
@@ -8,11 +10,17 @@ from pathlib import Path
 
 from codetune.base.errors import StudyError
 from codetune.report.checking import check_results
+from snakemake.common.configfile import load_configfile
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import update_config
 
+config = {}
 try:
-    compared, problems = check_results(Path(sys.argv[1]))
-except StudyError as error:
+    for path in sys.argv[1:]:
+        update_config(config, load_configfile(path))
+    findings = check_results(Path(config.get("results", "results")), config)
+except (StudyError, WorkflowError) as error:
     sys.exit(f"error: {error}")
-if problems:
-    sys.exit("\n".join(["error: Table 2 does not follow from the predictions:", *problems]))
-print(f"{compared} numbers of Table 2 derived anew from the predictions: all equal")
+if findings.problems:
+    sys.exit("\n".join(["error: the results do not follow from the predictions:", *findings.problems]))
+print(f"{findings.compared} numbers derived anew from the predictions: all equal")

@@ -3,8 +3,23 @@
 from codetune.base.jobs import job
 
 with job(snakemake):
-    from codetune.study.record import write_run_record
+    from codetune.base.plain import from_plain
+    from codetune.study.method import Method
+    from codetune.study.model import Model
+    from codetune.study.record import RecordInputs, write_record
+    from codetune.study.runs import Run
 
-    files = dict(snakemake.input.items())
-    training = files.pop("training", None) or None
-    write_run_record(dict(snakemake.wildcards.items()), snakemake.params.config, files, training, snakemake.output[0])
+    inputs, params = dict(snakemake.input.items()), snakemake.params
+    kinds = ("generation", "summary", "predictions", "scores")
+    write_record(
+        from_plain(params.run, Run, "params.run"),
+        from_plain(params.model, Model, "params.model"),
+        from_plain(params.method, Method, "params.method"),
+        RecordInputs(
+            splits=dict(zip(params.splits, inputs["splits"], strict=True)),
+            training=inputs.get("training") or None,
+            files={"training_log": inputs["training_log"]} if inputs.get("training_log") else {},
+            tests={test: {kind: inputs[kind][place] for kind in kinds} for place, test in enumerate(params.tests)},
+        ),
+        snakemake.output[0],
+    )

@@ -4,8 +4,7 @@ from codetune.base.jobs import job
 
 with job(snakemake):
     from codetune.evaluation.significance import measure_significance
+    from codetune.study.record import read_records
 
-    params = snakemake.params
-    measure_significance(
-        params.runs, snakemake.input, params.untuned, params.resamples, params.seed, snakemake.output[0]
-    )
+    records, params = read_records(snakemake.input.records), snakemake.params
+    measure_significance(records, snakemake.wildcards.test, params.resamples, params.seed, snakemake.output[0])

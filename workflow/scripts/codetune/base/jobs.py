@@ -50,9 +50,10 @@ def environment_of_jobs(time_limited: bool) -> dict[str, str]:
 def job(snakemake: Any) -> Iterator[None]:
     """Runs the block as one job of the workflow, the only one that writes its outputs.
 
-    All output goes to the job's log, line by line. The thread pools of the numeric libraries get the rule's threads,
-    the job gets the rule's GPUs, and no library may use the network unless the rule downloads (`params.network`). A
-    `StudyError`, an error of the disk or a signal ends the process with one line instead of a traceback.
+    All output goes to the job's log, line by line, or to the terminal if the job has no log. The thread pools of the
+    numeric libraries get the rule's threads, the job gets the rule's GPUs, and no library may use the network unless
+    the rule downloads (`params.network`). A `StudyError`, an error of the disk or a signal ends the process with one
+    line instead of a traceback.
 
     Args:
         snakemake: The object that Snakemake puts into scripts, or anything with the same `log`, `output`, `threads`,
@@ -62,6 +63,7 @@ def job(snakemake: Any) -> Iterator[None]:
         SystemExit: The block failed (status 1) or a signal stopped it (128 + the signal's number).
     """
     console = os.dup(2)
+    log = snakemake.log[0] if snakemake.log else None
     stop_on_signals()
     workflow = int(os.environ.get(WORKFLOW_PID, 0))
     if workflow:
@@ -70,10 +72,12 @@ def job(snakemake: Any) -> Iterator[None]:
 
     def say(line: str) -> None:
         print(line, flush=True)
-        os.write(console, f"{snakemake.log[0]}: {line}\n".encode())
+        if log:
+            os.write(console, f"{log}: {line}\n".encode())
 
     try:
-        _write_output_to(snakemake.log[0])
+        if log:
+            _write_output_to(log)
         downloads = snakemake.params.get("network", False)
         _set_environment(snakemake.threads, offline=not downloads)
         # Another project may be downloading the same checkpoint; waiting for it is better than failing.
@@ -92,7 +96,7 @@ def job(snakemake: Any) -> Iterator[None]:
         _end(str(error), 1, console)
     except OSError as error:
         # All files that codetune writes are named in their errors, so an error without a name comes from a full log.
-        place = error.filename or (snakemake.log[0] if error.errno == errno.ENOSPC else None)
+        place = error.filename or (log if error.errno == errno.ENOSPC else None)
         _end(f"{error.strerror or error}" + (f": {place}" if place else ""), 1, console)
     except Stopped as stop:
         put_back_if_preempted()

@@ -3,8 +3,6 @@
 from dataclasses import asdict
 from typing import Any, TypeVar
 
-import msgspec
-
 from codetune.base.errors import StudyError
 
 T = TypeVar("T")
@@ -21,6 +19,8 @@ def from_plain(value: Any, kind: type[T], origin: str) -> T:
     Raises:
         StudyError: A field is missing or has the wrong type.
     """
+    import msgspec  # the environments of jobs have it, but a dry run may lack it
+
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:

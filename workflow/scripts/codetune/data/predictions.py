@@ -1,6 +1,26 @@
-"""What a model wrote for a prompt."""
+"""What a model wrote for a prompt, and the files that hold it."""
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+
+from codetune.base.files import Row, read_jsonl, write_jsonl
+from codetune.base.plain import from_plain, to_plain
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One completion of a prompt.
+
+    Attributes:
+        text: The code: up to the template's end marker, without outer white space.
+        tokens: Number of tokens generated, the end token included.
+        truncated: Whether the limit on new tokens cut it off before it ended.
+    """
+
+    text: str
+    tokens: int
+    truncated: bool
 
 
 @dataclass(frozen=True)
@@ -9,12 +29,66 @@ class Prediction:
 
     Attributes:
         id: Number of the prompt's record in the data set.
-        text: The code: up to the template's end marker, without outer white space.
-        tokens: Number of tokens generated, the end token included.
-        truncated: Whether the limit on new tokens cut it off before it ended.
+        candidates: Its completions, the likeliest first; greedy decoding gives one.
     """
 
     id: int
-    text: str
-    tokens: int
-    truncated: bool
+    candidates: list[Candidate]
+
+    @property
+    def first(self) -> Candidate:
+        """The completion that is scored."""
+        return self.candidates[0]
+
+
+@dataclass(frozen=True)
+class _Step:
+    """Where in a training the checkpoint stands that wrote a prediction; 0 for the untuned model."""
+
+    step: int
+
+
+def write_predictions(path: str | Path, predictions: Iterable[Prediction]) -> None:
+    """Writes predictions as JSON lines, in their order."""
+    write_jsonl(path, map(to_plain, predictions))
+
+
+def read_predictions(path: str | Path) -> list[Prediction]:
+    """Reads predictions in their order.
+
+    Raises:
+        StudyError: The file does not hold predictions.
+    """
+    return predictions_of(read_jsonl(path), path)
+
+
+def predictions_of(rows: Iterable[Row], path: str | Path) -> list[Prediction]:
+    """Builds predictions from the rows of a file.
+
+    Raises:
+        StudyError: A row is not a prediction.
+    """
+    return [from_plain(row, Prediction, str(path)) for row in rows]
+
+
+def write_curve_predictions(path: str | Path, predictions: Mapping[int, Iterable[Prediction]]) -> None:
+    """Writes the predictions of some checkpoints, by step, as JSON lines."""
+
+    def rows() -> Iterator[Row]:
+        for step, of_step in predictions.items():
+            yield from ({"step": step, **to_plain(prediction)} for prediction in of_step)
+
+    write_jsonl(path, rows())
+
+
+def read_curve_predictions(path: str | Path) -> dict[int, list[Prediction]]:
+    """Reads the predictions of some checkpoints, by step.
+
+    Raises:
+        StudyError: The file does not hold predictions of checkpoints.
+    """
+    rows = read_jsonl(path)
+    found: dict[int, list[Prediction]] = {}
+    for row, prediction in zip(rows, predictions_of(rows, path), strict=True):
+        found.setdefault(from_plain(row, _Step, str(path)).step, []).append(prediction)
+    return found

@@ -14,7 +14,7 @@ def draw_resamples(generator: np.random.Generator, samples: int, resamples: int)
     return generator.multinomial(samples, np.full(samples, 1 / samples), size=resamples).astype(np.float64)
 
 
-def interval(values: Array) -> list[float]:
+def percentile_interval(values: Array) -> list[float]:
     """The percentile interval at `LEVEL`; resamples in which a score is not defined do not count."""
     tail = 100 * (1 - LEVEL) / 2
     low, high = np.nanpercentile(values, [tail, 100 - tail])

@@ -1,42 +1,144 @@
-"""What significance.json says of one metric."""
+"""What the bootstrap says of one test set: every score with its interval, and every gain over a baseline."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from codetune.base.files import Row, read_json
+from codetune.base.errors import StudyError
+from codetune.base.files import read_json
+from codetune.base.plain import from_plain
+from codetune.study.runs import System
 
-Key = tuple[str, str, str]  # dataset, model, method
+
+@dataclass(frozen=True)
+class MetricFacts:
+    """What a reader of a score has to know of its metric.
+
+    Attributes:
+        label: For tables and figures.
+        signature: What else a reader has to know to get the same numbers.
+        highest: The best score, which tells the scale.
+    """
+
+    label: str
+    signature: str
+    highest: float
+
+
+@dataclass(frozen=True)
+class Score:
+    """The score of a system by one metric.
+
+    Attributes:
+        data: Name of its training data; `none` where there are none.
+        model: Name of its model.
+        method: Name of its method.
+        metric: Name of the metric.
+        score: Mean over seeds.
+        interval: Its lower and upper end.
+        seeds: The score of each seed.
+        deviation: Standard deviation over seeds; None for a single one.
+    """
+
+    data: str
+    model: str
+    method: str
+    metric: str
+    score: float
+    interval: list[float]
+    seeds: list[float]
+    deviation: float | None
+
+    @property
+    def system(self) -> System:
+        """The system that has this score."""
+        return System(self.data, self.model, self.method)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The gain of a system over one of its method's baselines by one metric.
+
+    Attributes:
+        data: Name of its training data; `none` where there are none.
+        model: Name of its model, which is the baseline's too.
+        method: Name of its method.
+        baseline: Name of the baseline's method.
+        metric: Name of the metric.
+        gain: Its score less the baseline's.
+        interval: The gain's lower and upper end.
+        p: Two-sided p-value of no difference.
+        p_holm: The same, corrected over all comparisons by this metric on this test set.
+    """
+
+    data: str
+    model: str
+    method: str
+    baseline: str
+    metric: str
+    gain: float
+    interval: list[float]
+    p: float
+    p_holm: float
+
+    @property
+    def system(self) -> System:
+        """The system that is compared with the baseline."""
+        return System(self.data, self.model, self.method)
+
+    @property
+    def verdict(self) -> str:
+        """What the interval of the gain says."""
+        low, high = self.interval
+        return "better" if low > 0 else "worse" if high < 0 else "no difference"
 
 
 @dataclass(frozen=True)
 class Comparisons:
-    """One metric's entries of significance.json.
+    """comparisons/<test>.json.
 
     Attributes:
-        metric: Its label, signature and highest score.
-        scores: Score, interval and deviation over seeds of each (dataset, model, method).
-        gains: Gain over the untuned model, with interval and p-values, of each tuned one.
+        test: Name of the test set.
         resamples: Number of bootstrap resamples.
+        seed: Of the resamples.
+        level: Of the intervals.
+        metrics: Every metric by its name.
+        scores: Of each system by each metric.
+        comparisons: Of each system with each of its method's baselines by each metric.
     """
 
-    metric: Row
-    scores: dict[Key, Row]
-    gains: dict[Key, Row]
+    test: str
     resamples: int
+    seed: int
+    level: float
+    metrics: dict[str, MetricFacts]
+    scores: list[Score]
+    comparisons: list[Comparison]
 
-    def gain_in_words(self, key: Key) -> str | None:
-        """What the interval of a gain says; None where there is no gain."""
-        if key not in self.gains:
-            return None
-        low, high = self.gains[key]["interval"]
-        return "better" if low > 0 else "worse" if high < 0 else "no difference"
+    def score_of(self, system: System, metric: str) -> Score:
+        """The score of a system.
+
+        Raises:
+            StudyError: The system was not evaluated when these comparisons were made.
+        """
+        for score in self.scores:
+            if score.system == system and score.metric == metric:
+                return score
+        raise StudyError(
+            f"comparisons of {self.test}: no {metric} of {', '.join(system)}. Delete the file and run again."
+        )
+
+    def comparison_of(self, system: System, metric: str) -> Comparison | None:
+        """The gain over the first baseline of the system's method; None where no baseline was evaluated."""
+        for comparison in self.comparisons:
+            if comparison.system == system and comparison.metric == metric:
+                return comparison
+        return None
 
 
-def read_comparisons(path: str | Path, metric: str) -> Comparisons:
-    """Reads what significance.json says of one metric."""
-    found = read_json(path)
+def read_comparisons(path: str | Path) -> Comparisons:
+    """Reads what the bootstrap says of one test set.
 
-    def by_run(entries: list[Row]) -> dict[Key, Row]:
-        return {(e["dataset"], e["model"], e["method"]): e for e in entries if e["metric"] == metric}
-
-    return Comparisons(found["metrics"][metric], by_run(found["scores"]), by_run(found["gains"]), found["resamples"])
+    Raises:
+        StudyError: The file is not of this form.
+    """
+    return from_plain(read_json(path), Comparisons, str(path))

@@ -7,7 +7,7 @@ import numpy as np
 
 from codetune.data.predictions import Prediction
 from codetune.data.samples import SUBSET_SEED
-from codetune.evaluation.bootstrap import draw_resamples, interval
+from codetune.evaluation.bootstrap import draw_resamples, percentile_interval
 from codetune.evaluation.rouge import rouge_l
 
 RESAMPLES = 10_000
@@ -20,6 +20,6 @@ def curve_point(step: int, predictions: list[Prediction], references: dict[int, 
     return {
         "step": step,
         "rouge_l": statistics.fmean(scores.tolist()),
-        "interval": interval(weights @ scores / len(scores)),
+        "interval": percentile_interval(weights @ scores / len(scores)),
         "truncated": sum(p.truncated for p in predictions) / len(predictions),
     }

@@ -1,19 +1,19 @@
-"""How sure the scores are: paired bootstrap over test samples, and p-values corrected for the number of models."""
+"""How sure the scores are: paired bootstrap over test samples, and p-values corrected for the number of comparisons."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from codetune.base.errors import StudyError
-from codetune.base.files import read_jsonl, write_json
-from codetune.evaluation.bootstrap import LEVEL, Array, draw_resamples, interval
+from codetune.base.files import Row, read_jsonl, write_json
+from codetune.base.plain import to_plain
+from codetune.evaluation.bootstrap import LEVEL, Array, draw_resamples, percentile_interval
+from codetune.evaluation.comparisons import Comparison, Comparisons, MetricFacts, Score
 from codetune.evaluation.registry import metrics
 from codetune.evaluation.score import statistics_of
-
-Key = tuple[str, str, str]  # dataset, model, method
-
+from codetune.study.record import Record, by_system
+from codetune.study.runs import NONE, System
 
 CHUNK = 500  # resamples at once, to bound memory
 
@@ -32,85 +32,92 @@ class Resampled:
     seeds: list[float]
     resamples: Array
 
-    def interval(self) -> list[float]:
-        """The percentile interval at `LEVEL`."""
-        return interval(self.resamples)
 
+def measure_significance(records: Iterable[Record], test: str, resamples: int, seed: int, target: str) -> None:
+    """Writes the score of every system by every metric, and its gain over each baseline of its method.
 
-def measure_significance(
-    runs: list[dict[str, Any]], scores: Sequence[str], untuned: Sequence[str], resamples: int, seed: int, target: str
-) -> None:
-    """Writes every metric's score of every (dataset, model, method) with its interval, and every gain over the untuned.
-
-    All runs on one data set share the resamples, so that differences are paired.
+    All runs share the resamples, so that differences are paired.
 
     Args:
-        runs: The study's runs.
-        scores: Path of the scores of each run.
-        untuned: Names of the methods without training.
+        records: Records of all runs that are evaluated on the test set.
+        test: Name of the test set.
         resamples: Number of bootstrap resamples.
         seed: Of the resamples.
-        target: JSON to write: `scores` and `gains`, one entry a (dataset, model, method, metric), and `metrics`.
+        target: JSON to write, in the form of `Comparisons`.
 
     Raises:
-        StudyError: The runs on one data set were not scored on the same samples.
+        StudyError: The runs were not scored on the same samples.
     """
-    groups: dict[Key, list[str]] = {}
-    for run, path in zip(runs, scores, strict=True):
-        groups.setdefault((run["dataset"], run["model"], run["method"]), []).append(path)
-    results: dict[str, list[dict[str, Any]]] = {"scores": [], "gains": []}
-    for dataset in dict.fromkeys(key[0] for key in groups):
-        members = {key: [read_jsonl(path) for path in paths] for key, paths in groups.items() if key[0] == dataset}
-        _check_same_samples(members, groups)
-        for name, found in resample(members, resamples, seed).items():
-            results["scores"] += [_describe_score(key, name, one) for key, one in found.items()]
-            results["gains"] += _gains(found, name, untuned)
-    described = {
-        name: {"label": metric.label, "signature": metric.signature, "highest": metric.highest}
-        for name, metric in metrics().items()
-    }
-    write_json(target, {"resamples": resamples, "seed": seed, "level": LEVEL, "metrics": described, **results})
+    systems = by_system(records)
+    pairs = [(system, baseline) for system in systems for baseline in _baselines_of(system, systems)]
+    found = resample(_read_scores(systems, test), resamples, seed)
+    comparisons = Comparisons(
+        test=test,
+        resamples=resamples,
+        seed=seed,
+        level=LEVEL,
+        metrics={name: MetricFacts(one.label, one.signature, one.highest) for name, one in metrics().items()},
+        scores=[_score(system, name, one) for name, of in found.items() for system, one in of.items()],
+        comparisons=[one for name, of in found.items() for one in _compare(pairs, name, of)],
+    )
+    write_json(target, to_plain(comparisons))
 
 
-def _check_same_samples(members: dict[Key, list[list[dict[str, Any]]]], paths: dict[Key, list[str]]) -> None:
+def _baselines_of(system: System, systems: Mapping[System, list[Record]]) -> list[System]:
+    """The systems that a gain is measured over: of the same model, without training data or with the same."""
+    return [
+        other
+        for name in systems[system][0].method.baselines
+        for other in systems
+        if (other.model, other.method) == (system.model, name) and other.data in (NONE, system.data)
+    ]
+
+
+def _read_scores(systems: Mapping[System, list[Record]], test: str) -> dict[System, list[list[Row]]]:
+    """The scored samples of each seed of each system."""
     expected: list[int] | None = None
-    for key, seeds in members.items():
-        for path, rows in zip(paths[key], seeds, strict=True):
+    found: dict[System, list[list[Row]]] = {}
+    for system, records in systems.items():
+        for record in records:
+            path = record.path_of("scores", test)
+            rows = read_jsonl(path)
             ids = [row["id"] for row in rows]
             expected = expected or ids
             if ids != expected:
                 raise StudyError(f"{path}: not scored on the samples of the other runs. Delete it and run again.")
+            found.setdefault(system, []).append(rows)
+    return found
 
 
 def resample(
-    members: dict[Key, list[list[dict[str, Any]]]], resamples: int, seed: int
-) -> dict[str, dict[Key, Resampled]]:
+    members: Mapping[System, list[list[Row]]], resamples: int, seed: int
+) -> dict[str, dict[System, Resampled]]:
     """Bootstrap of every metric over the test samples, with the same resamples for all.
 
     Args:
-        members: For each key the scored samples of each seed, all of the same samples.
+        members: For each system the scored samples of each seed, all of the same samples.
         resamples: How many.
         seed: Of the resamples.
 
     Returns:
-        For each metric and key the score and its resamples.
+        For each metric and system the score and its resamples.
     """
     tables = {
-        (name, key): [statistics_of(rows, name) for rows in seeds]
+        (name, system): [statistics_of(rows, name) for rows in seeds]
         for name in metrics()
-        for key, seeds in members.items()
+        for system, seeds in members.items()
     }
     samples = len(next(iter(tables.values()))[0])
     generator = np.random.default_rng(seed)
-    parts: dict[tuple[str, Key], list[Array]] = {key: [] for key in tables}
+    parts: dict[tuple[str, System], list[Array]] = {key: [] for key in tables}
     for start in range(0, resamples, CHUNK):
         weights = draw_resamples(generator, samples, min(CHUNK, resamples - start))
-        for (name, key), seeds in tables.items():
-            parts[name, key].append(np.mean([metrics()[name].score(weights @ table) for table in seeds], axis=0))
-    found: dict[str, dict[Key, Resampled]] = {name: {} for name in metrics()}
-    for (name, key), seeds in tables.items():
+        for (name, system), seeds in tables.items():
+            parts[name, system].append(np.mean([metrics()[name].score(weights @ table) for table in seeds], axis=0))
+    found: dict[str, dict[System, Resampled]] = {name: {} for name in metrics()}
+    for (name, system), seeds in tables.items():
         own = [float(metrics()[name].score(table.sum(axis=0, keepdims=True))[0]) for table in seeds]
-        found[name][key] = Resampled(float(np.mean(own)), own, np.concatenate(parts[name, key]))
+        found[name][system] = Resampled(float(np.mean(own)), own, np.concatenate(parts[name, system]))
     return found
 
 
@@ -131,31 +138,32 @@ def holm(values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _describe_score(key: Key, name: str, found: Resampled) -> dict[str, Any]:
-    return {
-        **dict(zip(("dataset", "model", "method"), key, strict=True)),
-        "metric": name,
-        "score": found.score,
-        "interval": found.interval(),
-        "seeds": found.seeds,
-        "deviation": float(np.std(found.seeds, ddof=1)) if len(found.seeds) > 1 else None,
-    }
+def _score(system: System, metric: str, found: Resampled) -> Score:
+    return Score(
+        *system,
+        metric=metric,
+        score=found.score,
+        interval=percentile_interval(found.resamples),
+        seeds=found.seeds,
+        deviation=float(np.std(found.seeds, ddof=1)) if len(found.seeds) > 1 else None,
+    )
 
 
-def _gains(found: dict[Key, Resampled], name: str, untuned: Sequence[str]) -> list[dict[str, Any]]:
-    """Tuned less untuned, for each tuned model that has an untuned self; corrected over these."""
-    bases = {key[:2]: one for key, one in found.items() if key[2] in untuned}
-    tuned = {key: one for key, one in found.items() if key[2] not in untuned and key[:2] in bases}
-    gains = {key: one.resamples - bases[key[:2]].resamples for key, one in tuned.items()}
-    values = [p_value(differences) for differences in gains.values()]
+def _compare(
+    pairs: Sequence[tuple[System, System]], metric: str, found: Mapping[System, Resampled]
+) -> list[Comparison]:
+    """The gain of each system over its baseline, for all pairs of system and baseline; corrected over these."""
+    gains = [found[system].resamples - found[baseline].resamples for system, baseline in pairs]
+    values = [p_value(differences) for differences in gains]
     return [
-        {
-            **dict(zip(("dataset", "model", "method"), key, strict=True)),
-            "metric": name,
-            "gain": tuned[key].score - bases[key[:2]].score,
-            "interval": interval(differences),
-            "p": p,
-            "p_holm": corrected,
-        }
-        for (key, differences), p, corrected in zip(gains.items(), values, holm(values), strict=True)
+        Comparison(
+            *system,
+            baseline=baseline.method,
+            metric=metric,
+            gain=found[system].score - found[baseline].score,
+            interval=percentile_interval(differences),
+            p=p,
+            p_holm=corrected,
+        )
+        for (system, baseline), differences, p, corrected in zip(pairs, gains, values, holm(values), strict=True)
     ]

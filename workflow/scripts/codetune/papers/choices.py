@@ -1,62 +1,99 @@
 """Data, and what the paper leaves open."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from codetune.base.files import read_json
-from codetune.papers.evidence import Study
+from codetune.papers.evidence import Evidence, ModelEvidence, paths_of
 from codetune.papers.printed import rounds_to
-from codetune.papers.verdicts import PAPER, Verdict, if_comparable, verdict_on
+from codetune.papers.verdicts import PAPER, Claim, Verdict
 
 
-def check_data(study: Study) -> list[Verdict]:
-    if not study.card:
+@dataclass(frozen=True)
+class Choice:
+    """What this study does where the paper leaves something open.
+
+    Attributes:
+        what: The open question in words.
+        place: Where the paper would answer it.
+        done: What is done here.
+        files: What says so.
+    """
+
+    what: str
+    place: str
+    done: str
+    files: Sequence[str]
+
+
+NOT_RUN = Choice(
+    what="CodeBERT, Code2seq: how they are given an instruction",
+    place="section 4.3",
+    done="not run: one has no decoder, one reads syntax trees",
+    files=PAPER,
+)
+
+
+def check_data(evidence: Evidence) -> list[Verdict]:
+    """The number of records of the data set."""
+    if not evidence.card:
         return []
-    records, printed = read_json(study.card)["records"], study.paper["dataset"]["records"]
-    agrees = if_comparable(study.genuine_data, rounds_to(printed, records))
+    records, printed = read_json(evidence.card)["records"], evidence.paper["dataset"]["records"]
     return [
-        verdict_on("Records of the data set", "section 3.2", printed, f"{records:,}", agrees, "counted", [study.card])
+        Claim("Records of the data set", "section 3.2", printed).against(
+            f"{records:,}",
+            agrees=rounds_to(printed, records),
+            decides=evidence.genuine_data,
+            how="counted",
+            files=[evidence.card],
+        )
     ]
 
 
-def list_unstated(study: Study) -> list[Verdict]:
+def list_unstated(evidence: Evidence) -> list[Verdict]:
     """What the paper leaves open, with what this study does instead."""
-    choices, findings = _choices(study), []
-    for key, stated in study.paper["unstated"].items():
-        if key in choices:
-            claim, place, shown, files = choices[key]
-            findings.append(verdict_on(claim, place, stated, shown, None, "this study's own choice", files))
-    return findings
+    choices = {"quoted_models_prompt": NOT_RUN}
+    if evidence.models:
+        choices |= _choices_of_data(evidence) | _choices_of_runs(list(evidence.models.values()))
+    return [
+        Claim(choices[key].what, choices[key].place, stated).against(
+            choices[key].done, agrees=None, how="this study's own choice", files=choices[key].files
+        )
+        for key, stated in evidence.paper["unstated"].items()
+        if key in choices
+    ]
 
 
-def _choices(study: Study) -> dict[str, tuple[str, str, str, Sequence[str]]]:
-    """This study's choices: claim, where the paper would say it, choice, files; by key of the paper's `unstated`."""
-    models = list(study.models.values())
-    nowhere = "CodeBERT, Code2seq: how they are given an instruction"
-    choices: dict[str, tuple[str, str, str, Sequence[str]]] = {
-        "quoted_models_prompt": (nowhere, "section 4.3", "not run: one has no decoder, one reads syntax trees", PAPER)
+def _choices_of_data(evidence: Evidence) -> dict[str, Choice]:
+    """How the data are divided and packed, by key of the paper's `unstated`."""
+    card, files = read_json(evidence.card), [evidence.card]
+    shares = " / ".join(str(card["split"]["shares"][part]) for part in ("train", "validation", "test"))
+    samples = f"{card['parts']['test']['samples']:,}"
+    choices = {
+        "split": Choice("Shares of training, validation, test", "section 3.2", shares, files),
+        "test_samples": Choice("Number of test samples", "section 4", samples, files),
     }
-    if not models:
-        return choices
-    card, stats = read_json(study.card), [model.stats for model in models]
-    generations = [path for model in models for paths in model.generations.values() for path in paths]
-    generation = read_json(generations[0])
-    split = " / ".join(str(card["split"]["shares"][part]) for part in ("train", "validation", "test"))
-    most = max(len(paths) for model in models for paths in model.summaries.values())
-    new = generation["settings"]["max_new_tokens"]
-    precision = f"{generation['quantization']['type']}, computed in {generation['quantization']['compute_dtype']}"
-    length = read_json(stats[0])["max_length"]
-    sources = dict.fromkeys(read_json(path)["checkpoint"].get("repo", "a local folder") for path in generations)
-    return choices | {
-        "split": ("Shares of training, validation, test", "section 3.2", split, [study.card]),
-        "test_samples": ("Number of test samples", "section 4", f"{card['parts']['test']['samples']:,}", [study.card]),
-        "packing": ("Length and packing of training sequences", "section 3.5", f"packed, {length:,} tokens", stats),
-        "decoding": ("Decoding of the predictions", "section 4", f"greedy, at most {new} new tokens", generations),
-        "evaluation_precision": (
-            "Precision at evaluation, of untuned models too",
-            "section 3.3.3",
-            precision,
-            generations,
+    stats = [model.tokens for model in evidence.models.values() if model.tokens]
+    if stats:
+        length = f"packed, {read_json(stats[0])['max_length']:,} tokens"
+        choices["packing"] = Choice("Length and packing of training sequences", "section 3.5", length, stats)
+    return choices
+
+
+def _choices_of_runs(models: list[ModelEvidence]) -> dict[str, Choice]:
+    """How predictions are made, and of which models; by key of the paper's `unstated`."""
+    records = [record for model in models for method in model.records for record in model.records[method]]
+    generations = [record.tests[models[0].test].generation for record in records]
+    first, files = generations[0], paths_of(records)
+    new = first.decoding.max_new_tokens
+    precision = f"{first.quantization.type}, computed in {first.quantization.compute_dtype}"
+    most = max(len(seeds) for model in models for seeds in model.records.values())
+    sources = dict.fromkeys(generation.checkpoint.repo or "a local folder" for generation in generations)
+    return {
+        "decoding": Choice("Decoding of the predictions", "section 4", f"greedy, at most {new} new tokens", files),
+        "evaluation_precision": Choice(
+            "Precision at evaluation, of untuned models too", "section 3.3.3", precision, files
         ),
-        "seeds": ("Seeds, and the spread over them", "section 3.5, Table 2", f"{most} seed(s) a model", generations),
-        "base_checkpoints": ("Which checkpoints the untuned rows are", "Table 2", ", ".join(sources), generations),
+        "seeds": Choice("Seeds, and the spread over them", "section 3.5, Table 2", f"{most} seed(s) a model", files),
+        "base_checkpoints": Choice("Which checkpoints the untuned rows are", "Table 2", ", ".join(sources), files),
     }

@@ -2,54 +2,77 @@
 
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from codetune.base.files import Row
-from codetune.study.summaries import read_score
+from codetune.papers.declared import PAPER_METRIC
+from codetune.study.layout import RECORD
+from codetune.study.model import Source
+from codetune.study.record import Record
+from codetune.study.runs import NONE
 
-BASE, TUNED = "base", "qlora"  # the methods that the paper compares
+BASE, TUNED = "base", "qlora"  # the paper's two methods, by the names that config/paper.yaml gives them
 
 
 @dataclass(frozen=True)
-class Model:
+class Files:
+    """What the audit reads beside the records: paths.
+
+    Attributes:
+        configs: config.json by model.
+        tokens: Statistics of the training tokens, by data set and model.
+        prompts: Statistics of the prompts, by test set and model.
+        cards: The data card by data set.
+    """
+
+    configs: Mapping[str, str]
+    tokens: Mapping[tuple[str, str], str]
+    prompts: Mapping[tuple[str, str], str]
+    cards: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ModelEvidence:
     """One of the paper's models, as this study has it.
 
     Attributes:
         label: Its name in this study.
         genuine: The config names the very repository that the paper names. A local folder may hold anything.
+        test: The test set that its scores are of.
         config: Path of its config.json.
-        stats: Path of its token statistics.
-        summaries: Paths of the summaries of scores, one a seed, by method.
-        generations: Paths of the records of generation, in the same way.
-        trainings: Paths of the training records, one a seed.
+        tokens: Path of the statistics of its training tokens; empty where it is not trained.
+        prompts: Path of the statistics of its test prompts.
+        records: The records of its runs, one per seed, by method.
     """
 
     label: str
     genuine: bool
+    test: str
     config: str
-    stats: str
-    summaries: dict[str, list[str]] = field(default_factory=dict)
-    generations: dict[str, list[str]] = field(default_factory=dict)
-    trainings: list[str] = field(default_factory=list)
+    tokens: str
+    prompts: str
+    records: dict[str, list[Record]] = field(default_factory=dict)
 
-    def score(self, method: str) -> float:
+    def runs_of(self, *methods: str) -> list[Record]:
+        """The records of these methods; empty unless all of them were run."""
+        if not set(methods) <= set(self.records):
+            return []
+        return [record for method in methods for record in self.records[method]]
+
+    def score_of(self, method: str) -> float:
         """Mean ROUGE-L over the seeds."""
-        return statistics.fmean(map(read_score, self.summaries[method]))
+        return statistics.fmean(_rouge_l(record, self.test) for record in self.records[method])
 
     def gain(self) -> float:
         """Gain of the tuned over the untuned model, in percent of it; infinite over nothing."""
-        base, tuned = self.score(BASE), self.score(TUNED)
+        base, tuned = self.score_of(BASE), self.score_of(TUNED)
         return 100 * (tuned / base - 1) if base else math.inf
-
-    def scored(self, *methods: str) -> list[str]:
-        """The summaries of the methods; empty unless all of them were run."""
-        return [path for m in methods for path in self.summaries[m]] if set(methods) <= set(self.summaries) else []
 
 
 @dataclass(frozen=True)
-class Study:
+class Evidence:
     """What the paper declares, and what this study has of it.
 
     Attributes:
@@ -60,7 +83,7 @@ class Study:
     """
 
     paper: Row
-    models: dict[str, Model]
+    models: dict[str, ModelEvidence]
     card: str
     genuine_data: bool
 
@@ -68,46 +91,56 @@ class Study:
         """Whether scores and token counts of these models are about the paper's models and data at all."""
         return self.genuine_data and all(name in self.models and self.models[name].genuine for name in names)
 
-    def rows(self, table: str, method: str | None = None) -> list[tuple[Row, Model]]:
+    def rows(self, table: str, method: str | None = None) -> list[tuple[Row, ModelEvidence]]:
         """The rows of one of the paper's tables whose model was run here."""
         rows = [row for row in self.paper[table] if row.get("model") in self.models and row.get("method") == method]
         return [(row, self.models[row["model"]]) for row in rows]
 
+    @property
+    def trained(self) -> dict[str, ModelEvidence]:
+        """The models of the paper's Table 1 that have training tokens here, in its order."""
+        return {row["model"]: model for row, model in self.rows("table1") if model.tokens}
 
-def read_study(
-    runs: list[Row], models: dict[str, Row], datasets: dict[str, Row], files: Mapping[str, list[str]], paper: Row
-) -> Study:
-    """Sorts a study's files by the paper's models.
+
+def gather_evidence(records: Iterable[Record], files: Files, datasets: Mapping[str, Source], paper: Row) -> Evidence:
+    """Sorts what a study found by the paper's models.
 
     Args:
-        runs: All runs of the study.
-        models: The config's `models`.
-        datasets: The config's `datasets`.
-        files: Paths by kind: `configs` (folders), `stats`, `cards`, `summaries`, `generations`, one a run;
-            `trainings`, one a tuned run.
+        records: Of all runs of the study.
+        files: What else is read.
+        datasets: Where each data set comes from.
         paper: What the paper declares.
     """
     name = paper["dataset"]["name"]
-    trainings = iter(files["trainings"])
-    found: dict[str, Model] = {}
-    card = ""
-    for position, run in enumerate(runs):
-        training = next(trainings) if run["tuned"] else None
-        if run["dataset"] != name or run["model"] not in paper["models"]:
+    found: dict[str, ModelEvidence] = {}
+    for record in records:
+        key = record.run.model
+        if key not in paper["models"] or name not in record.tests or record.run.data not in (name, NONE):
             continue
-        key, entry = run["model"], models[run["model"]]
-        genuine = _comes_from(entry, paper["models"][key]["repo"])
-        config = str(Path(files["configs"][position]) / "config.json")
-        model = found.setdefault(key, Model(entry["label"], genuine, config, files["stats"][position]))
-        model.summaries.setdefault(run["method"], []).append(files["summaries"][position])
-        model.generations.setdefault(run["method"], []).append(files["generations"][position])
-        if training and run["method"] == TUNED:
-            model.trainings.append(training)
-        card = files["cards"][position]
-    genuine_data = _comes_from(datasets.get(name, {}), paper["dataset"]["repo"])
-    return Study(paper, {key: found[key] for key in paper["models"] if key in found}, card, genuine_data)
+        if key not in found:
+            found[key] = ModelEvidence(
+                label=record.model.label,
+                genuine=record.model.source.is_repository(paper["models"][key]["repo"]),
+                test=name,
+                config=files.configs[key],
+                tokens=files.tokens.get((name, key), ""),
+                prompts=files.prompts[name, key],
+            )
+        found[key].records.setdefault(record.run.method, []).append(record)
+    return Evidence(
+        paper=paper,
+        models={key: found[key] for key in paper["models"] if key in found},
+        card=files.cards[name] if found else "",
+        genuine_data=name in datasets and datasets[name].is_repository(paper["dataset"]["repo"]),
+    )
 
 
-def _comes_from(entry: Row, repo: str) -> bool:
-    """Whether a config entry is fetched from that repository: a local path goes before it."""
-    return "path" not in entry and entry.get("repo") == repo
+def paths_of(records: Iterable[Record]) -> list[str]:
+    """Paths of the records themselves: the files that a score comes from."""
+    return [str(Path(record.folder) / Path(RECORD).name) for record in records]
+
+
+def _rouge_l(record: Record, test: str) -> float:
+    """The run's mean ROUGE-L F1, in [0, 1] (the paper's equation 4)."""
+    score = record.tests[test].summary.scores[PAPER_METRIC]
+    return math.nan if score is None else score

@@ -2,18 +2,57 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from codetune.base.files import atomic, write_text
-from codetune.papers.evidence import Study
+from codetune.base.files import atomic, read_json, write_text
+from codetune.base.plain import from_plain
+from codetune.papers.claims import audit
+from codetune.papers.declared import read_paper
+from codetune.papers.evidence import Evidence, Files, gather_evidence
+from codetune.study.model import Source
+from codetune.study.record import read_records
 
 
-def write_audit(table: pd.DataFrame, study: Study, outputs: Mapping[str, str]) -> None:
+def write(inputs: Mapping[str, Any], params: Mapping[str, Any], outputs: Mapping[str, str]) -> None:
+    """Checks the paper's claims and writes what became of each.
+
+    Args:
+        inputs: `records` of all runs; `configs`, the folders with each model's config.json; `stats`, the statistics
+            of training tokens; `prompt_stats`, those of test prompts; `cards`, the data cards; `paper`.
+        params: What the lists are of: `models`, `tokens` (data set and model), `prompts` (test set and model); and
+            `datasets`, the source of each data set by name.
+        outputs: The files to write: `csv`, `md` and `tex`.
+    """
+    files = Files(
+        configs={
+            model: str(Path(folder) / "config.json")
+            for model, folder in zip(params["models"], inputs["configs"], strict=True)
+        },
+        tokens={
+            (entry["dataset"], entry["model"]): path
+            for entry, path in zip(params["tokens"], inputs["stats"], strict=True)
+        },
+        prompts={
+            (entry["test"], entry["model"]): path
+            for entry, path in zip(params["prompts"], inputs["prompt_stats"], strict=True)
+        },
+        cards={read_json(path)["dataset"]: path for path in inputs["cards"]},
+    )
+    datasets = {
+        name: from_plain(plain, Source, f"params: datasets.{name}") for name, plain in params["datasets"].items()
+    }
+    evidence = gather_evidence(read_records(inputs["records"]), files, datasets, read_paper(inputs["paper"]))
+    write_audit(audit(evidence), evidence, outputs)
+
+
+def write_audit(table: pd.DataFrame, evidence: Evidence, outputs: Mapping[str, str]) -> None:
     """Writes the audit as CSV, as Markdown with a table for each subject, and as one long LaTeX table."""
     with atomic(outputs["csv"]) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n")
-    note = _what_was_run(study)
+    note = _what_was_run(evidence)
     shown = _for_readers(table)
     parts = [
         f"## {subject}\n\n" + rows.drop(columns="Subject").to_markdown(index=False, disable_numparse=True)
@@ -44,12 +83,13 @@ def _breakable(text: str) -> str:
     return text.replace("/", r"/\allowbreak{}")
 
 
-def _what_was_run(study: Study) -> str:
-    others = [model.label for model in study.models.values() if not model.genuine]
-    text = f"Models run: {', '.join(model.label for model in study.models.values()) or 'none of the paper'}."
+def _what_was_run(evidence: Evidence) -> str:
+    models = evidence.models.values()
+    others = [model.label for model in models if not model.genuine]
+    text = f"Models run: {', '.join(model.label for model in models) or 'none of the paper'}."
     if others:
         text += f" Not known to be the paper's checkpoints, so that they decide no claim: {', '.join(others)}."
-    if not study.genuine_data:
+    if not evidence.genuine_data:
         text += " The data set is not known to be the paper's, so that no score or token count decides a claim."
     return (
         f"{text} A value agrees if it rounds to what the paper prints. Where a claim can be read in two ways (rank, "

@@ -1,50 +1,76 @@
 """One metric's scores by language and by length of the reference."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
-from codetune.base.files import Row, read_json
-from codetune.report.cells import digits_of, format_number, group_by_system, varying_columns
-from codetune.report.writing import write_table
+from codetune.base.files import Row
+from codetune.report.cells import digits_of, format_number, varying_columns
+from codetune.report.rows import EvaluatedSystem
+from codetune.report.writing import write_forms
+from codetune.study.facts import ScoredPart, Summary
+from codetune.study.runs import NONE
 
 
-def breakdown_table(runs: list[Row], models: dict[str, Row], summaries: Sequence[str], metric: str) -> pd.DataFrame:
-    """One metric's score by language and by length of the reference, mean over seeds; one row a class and run."""
-    rows = []
-    for key, paths in group_by_system(runs, summaries).items():
-        read = [read_json(path) for path in paths]
-        for kind in ("by_language", "by_length"):
-            for name, part in read[0][kind].items():
-                found = [summary[kind][name]["scores"][metric] for summary in read]
-                rows.append(
-                    {
-                        "dataset": key[0],
-                        "model": models[key[1]]["label"],
-                        "method": key[2],
-                        "of": kind.removeprefix("by_"),
-                        "class": name,
-                        "samples": part["samples"],
-                        "score": None if None in found else statistics.fmean(found),
-                    }
-                )
-    return pd.DataFrame(rows)
+def breakdown_table(evaluated: Sequence[EvaluatedSystem], metric: str) -> pd.DataFrame:
+    """One metric's score by language and by length of the reference, mean over seeds; one row per class and system."""
+    return pd.DataFrame([row for one in evaluated for row in _rows(one, metric)])
 
 
-def write_breakdown(table: pd.DataFrame, metric: str, outputs: dict[str, str]) -> None:
-    """Writes the breakdown: one row a class and one column a run for readers."""
-    digits = digits_of(1.0 if table["score"].max() <= 1 else 100.0)
+def _rows(evaluated: EvaluatedSystem, metric: str) -> Iterator[Row]:
+    seeds = [_kinds(summary) for summary in evaluated.summaries]
+    for kind, parts in seeds[0].items():
+        for name, part in parts.items():
+            scores = [of_seed[kind][name].scores[metric] for of_seed in seeds]
+            known = [score for score in scores if score is not None]
+            yield {
+                "data": evaluated.system.data,
+                "test": evaluated.test,
+                "model": evaluated.model.label,
+                "method": evaluated.system.method,
+                "of": kind,
+                "class": name,
+                "samples": part.samples,
+                "score": statistics.fmean(known) if len(known) == len(scores) else None,
+            }
+
+
+def _kinds(summary: Summary) -> dict[str, dict[str, ScoredPart]]:
+    return {"language": summary.by_language, "length": summary.by_length}
+
+
+def write_breakdown(
+    table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], metric: str, outputs: Mapping[str, str]
+) -> None:
+    """Writes the breakdown: one row per class and one column per system for readers.
+
+    Args:
+        table: As `breakdown_table` makes it.
+        evaluated: What it was made from.
+        metric: Name of the metric.
+        outputs: Path for each of csv, md, tex.
+    """
+    facts = evaluated[0].comparisons.metrics[metric]
+    digits = digits_of(facts.highest)
+    several = bool(varying_columns(table, "data"))
     shown = table.assign(
-        Model=table["model"] + " (" + table["method"] + ")",
-        score=table["score"].map(lambda v: format_number(v, digits)),
-    )
-    shown = shown.rename(columns={"of": "By", "class": "Class", "samples": "Samples"})
+        Model=[_title(row, several) for _, row in table.iterrows()],
+        score=table["score"].map(lambda value: format_number(value, digits)),
+    ).rename(columns={"of": "By", "class": "Class", "samples": "Samples"})
     wide = shown.pivot_table(
-        index=["dataset", "By", "Class", "Samples"], columns="Model", values="score", aggfunc="first", sort=False
+        index=["test", "By", "Class", "Samples"], columns="Model", values="score", aggfunc="first", sort=False
     ).reset_index()
-    wide = pd.concat([pd.DataFrame(varying_columns(wide, "dataset")), wide.drop(columns="dataset")], axis="columns")
+    wide = pd.concat([pd.DataFrame(varying_columns(wide, "test")), wide.drop(columns="test")], axis="columns")
     note = (
-        f"{metric} by language (guessed from the request, else from the reference) and by characters of the reference."
+        f"{facts.label} by language (guessed from the request, else from the reference) and by characters of the "
+        "reference."
     )
-    write_table(table, wide, "Breakdown", note, outputs)
+    write_forms(table, wide, "Breakdown", note, outputs)
+
+
+def _title(row: "pd.Series[Any]", several: bool) -> str:
+    """Name of a system; with its training data where there are several."""
+    data = f", {row['data']}" if several and row["data"] != NONE else ""
+    return f"{row['model']} ({row['method']}{data})"

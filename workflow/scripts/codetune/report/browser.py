@@ -1,45 +1,54 @@
-"""A page to read a study's samples in: prompt, reference, and each model's outputs beside each other."""
+"""A page to read a test set's samples in: prompt, reference, and each model's outputs beside each other."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from codetune.base.errors import StudyError
 from codetune.base.files import read_jsonl, write_text
 from codetune.data.languages import guess_language
+from codetune.data.predictions import read_predictions
 from codetune.data.samples import read_samples
+from codetune.evaluation.metric import Metric
+from codetune.evaluation.registry import metrics
+from codetune.report.cells import digits_of
 from codetune.report.pages import with_policy
+from codetune.study.record import Record, by_system, read_records
 
-METRICS = {"rouge_l": "ROUGE-L", "code_rouge_l": "Code ROUGE-L"}  # by their names in the scores
+ALWAYS_SHOWN = ("rouge_l", "code_rouge_l")  # beside the study's own metric
 
 
-def write_browser(
-    samples: str,
-    runs: list[dict[str, Any]],
-    predictions: Sequence[str],
-    scores: Sequence[str],
-    models: dict[str, dict[str, Any]],
-    template: str,
-    target: str,
-) -> None:
+@dataclass(frozen=True)
+class BrowserInputs:
+    """The files of a page.
+
+    Attributes:
+        samples: The samples of the test set, JSON lines.
+        records: Records of the runs that are evaluated on it; of several seeds the first is shown.
+        template: The page without its data.
+    """
+
+    samples: str
+    records: Sequence[str]
+    template: str
+
+
+def write_browser(inputs: BrowserInputs, test: str, metric: str, target: str) -> None:
     """Writes one page that holds all samples and outputs and loads nothing.
 
     Args:
-        samples: The test split, JSON lines.
-        runs: The runs on that data set; of several seeds the first is shown.
-        predictions: Path of each run's predictions.
-        scores: Path of each run's scores.
-        models: The config's `models`.
-        template: The page without its data.
+        inputs: What it is made of.
+        test: Name of the test set.
+        metric: The study's metric, by which samples are sorted unless another is chosen.
         target: The page to write.
 
     Raises:
         StudyError: Predictions or scores are not of the samples.
     """
-    asked = read_samples(samples)
-    ids = [sample.id for sample in asked]
-    rows = [
+    asked = read_samples(inputs.samples)
+    samples = [
         {
             "id": sample.id,
             "instruction": sample.instruction,
@@ -49,34 +58,60 @@ def write_browser(
         }
         for sample in asked
     ]
-    shown: dict[str, dict[str, Any]] = {}
-    for run, predicted, scored in zip(runs, predictions, scores, strict=True):
-        entry = shown.setdefault(run["model"], {"label": models[run["model"]]["label"], "runs": {}})
-        if run["method"] not in entry["runs"]:
-            entry["runs"][run["method"]] = _outputs(run, predicted, scored, ids)
+    records = read_records(inputs.records)
+    shown = {name: metrics()[name] for name in dict.fromkeys([metric, *ALWAYS_SHOWN])}
     data = {
-        "dataset": runs[0]["dataset"],
-        "metrics": METRICS,
-        "seeds": len({run["seed"] for run in runs}) > 1,
-        "samples": rows,
-        "models": [entry | {"runs": list(entry["runs"].values())} for entry in shown.values()],
+        "test": test,
+        "metrics": {name: {"label": one.label, "highest": one.highest} for name, one in shown.items()},
+        "seeds": len({record.run.seed for record in records if record.run.trains}) > 1,
+        "samples": samples,
+        "models": _models(records, test, shown, [sample.id for sample in asked]),
     }
-    write_text(target, fill_page(Path(template).read_text(encoding="utf-8"), data))
+    write_text(target, fill_page(Path(inputs.template).read_text(encoding="utf-8"), data))
 
 
-def _outputs(run: dict[str, Any], predictions: str, scores: str, ids: list[int]) -> dict[str, Any]:
-    """What one run wrote and how it was scored, in the order of the samples."""
-    written, scored = read_jsonl(predictions), read_jsonl(scores)
-    for path, rows in ((predictions, written), (scores, scored)):
-        if [row["id"] for row in rows] != ids:
-            raise StudyError(f"{path}: not the samples of the test split. Delete it and run again.")
+def _models(records: list[Record], test: str, shown: Mapping[str, Metric], ids: list[int]) -> list[dict[str, Any]]:
+    """The outputs of each model, by its systems: of several seeds the first."""
+    several = len({record.run.data for record in records if record.run.trains}) > 1
+    models: dict[str, dict[str, Any]] = {}
+    for system, (first, *_) in by_system(records).items():
+        entry = models.setdefault(system.model, {"label": first.model.label, "runs": []})
+        trained_on = f", trained on {system.data}" if several and first.run.trains else ""
+        entry["runs"].append(
+            {
+                "method": system.method + trained_on,
+                "tuned": first.run.trains,
+                **_outputs(first.path_of("predictions", test), ids),
+                "scores": _scores(first.path_of("scores", test), shown, ids),
+            }
+        )
+    return list(models.values())
+
+
+def _outputs(path: Path, ids: list[int]) -> dict[str, Any]:
+    """What one run wrote, in the order of the samples."""
+    predictions = read_predictions(path)
+    _check_samples(path, [prediction.id for prediction in predictions], ids)
     return {
-        "method": run["method"],
-        "tuned": run["tuned"],
-        "texts": [row["text"] for row in written],
-        "truncated": [place for place, row in enumerate(written) if row["truncated"]],
-        "scores": {name: [round(row[name], 4) for row in scored] for name in METRICS},  # each in [0, 1]
+        "texts": [prediction.first.text for prediction in predictions],
+        "truncated": [place for place, prediction in enumerate(predictions) if prediction.first.truncated],
     }
+
+
+def _scores(path: Path, shown: Mapping[str, Metric], ids: list[int]) -> dict[str, list[float | None]]:
+    """The score of each sample by each metric; None where it does not apply."""
+    rows = read_jsonl(path)
+    _check_samples(path, [row["id"] for row in rows], ids)
+    return {name: [_rounded(row[name], digits_of(one.highest)) for row in rows] for name, one in shown.items()}
+
+
+def _rounded(score: float | None, digits: int) -> float | None:
+    return None if score is None else round(score, digits)
+
+
+def _check_samples(path: Path, found: list[int], ids: list[int]) -> None:
+    if found != ids:
+        raise StudyError(f"{path}: not the samples of the test set. Delete it and run again.")
 
 
 def fill_page(template: str, data: dict[str, Any]) -> str:

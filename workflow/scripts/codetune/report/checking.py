@@ -1,104 +1,195 @@
-"""Table 2 derived anew from the predictions and compared with what is there."""
+"""A finished study derived anew from its predictions and compared with what is there."""
 
 import csv
 import math
 import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from codetune.base.errors import StudyError
-from codetune.base.files import read_json, read_jsonl
+from codetune.base.files import read_json, read_jsonl, sha256_of_file
+from codetune.base.plain import from_plain
+from codetune.data.predictions import read_predictions
 from codetune.data.samples import read_samples
+from codetune.evaluation.comparisons import Comparison, Comparisons, Score, read_comparisons
 from codetune.evaluation.score import score_predictions
 from codetune.evaluation.significance import measure_significance
+from codetune.study.config import load_study
+from codetune.study.facts import Summary
+from codetune.study.layout import COMPARISONS, RECORD, SPLIT, TABLE, TEST, fill
+from codetune.study.record import Record, read_record
+from codetune.study.runs import Evaluation
+from codetune.study.study import Study
 
 TOLERANCE = 1e-12  # a CSV holds every digit; sums may be taken in another order elsewhere
 
+Numbers = Mapping[str, float | None]
+Key = tuple[str, ...]  # data, test, label, method and metric of a row of Table 2
+Table = dict[Key, dict[str, str]]
 
-def check_results(results: Path) -> tuple[int, list[str]]:
-    """Scores all predictions anew and compares every score, interval, gain and p-value of Table 2.
+
+@dataclass
+class Findings:
+    """What a check has found so far.
+
+    Attributes:
+        compared: How many numbers were compared.
+        problems: A line for each thing that differs.
+    """
+
+    compared: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def compare(self, place: str, said: Numbers, found: Numbers) -> None:
+        """Compares numbers by name."""
+        self.compared += sum(value is not None for value in found.values())
+        self.problems += [
+            f"{name}: {place} says {said.get(name)}, the predictions {found.get(name)}"
+            for name in dict.fromkeys([*said, *found])
+            if not _same(said.get(name), found.get(name))
+        ]
+
+
+def check_results(results: Path, config: dict[str, Any]) -> Findings:
+    """Scores the predictions of all runs anew and compares scores, comparisons and Table 2 with them.
 
     Args:
         results: The study's folder of results.
-
-    Returns:
-        Number of values compared, and a line for each that differs.
+        config: The configuration as used: it says which runs there have to be.
 
     Raises:
         StudyError: There is no finished study.
     """
-    table = results / "tables" / "table2.csv"
-    if not table.exists():
-        raise StudyError(f"{table}: not there. Finish the study first.")
-    with table.open(encoding="utf-8") as stream:
-        rows = [row for row in csv.DictReader(stream) if row["source"] == "this study"]
-    if not rows:
-        raise StudyError(f"{table}: holds no row of this study")
-    runs = [_run(Path(path), bool(row["trainable"])) for row in rows for path in row["predictions"].split()]
+    study, metric = load_study(config), config["evaluation"]["metric"]
+    path = results / f"{TABLE.format(table='table2')}.csv"
+    table = _read_table2(path)
+    findings, expected = Findings(), set[Key]()
     with tempfile.TemporaryDirectory() as folder:
-        problems = [problem for run in runs for problem in _score(results, run, Path(folder))]
-        earlier = read_json(results / "tables" / "significance.json")
-        untuned = {run["method"] for run in runs if not run["tuned"]}
-        target = Path(folder) / "significance.json"
-        scores = [run["scores"] for run in runs]
-        measure_significance(runs, scores, list(untuned), earlier["resamples"], earlier["seed"], str(target))
-        found = read_json(target)
-    pairs = [pair for row in rows for pair in _pairs(row, found)]
-    problems += [
-        f"{name}: Table 2 says {said}, the predictions {now}" for name, said, now in pairs if not _same(said, now)
+        for test in study.tests:
+            said = read_comparisons(_present(results / COMPARISONS.format(test=test)))
+            records = [_score_anew(results, one, Path(folder), findings) for one in study.of_test(test)]
+            target = str(Path(folder) / "comparisons.json")
+            measure_significance(records, test, said.resamples, said.seed, target)
+            found = read_comparisons(target)
+            findings.compare(f"comparisons/{test}.json", _all_numbers(said), _all_numbers(found))
+            expected |= _check_rows(table, found, metric, study, findings)
+    findings.problems += [
+        f"{path}: has a row of {', '.join(key)}, which the config does not have" for key in table if key not in expected
     ]
-    return len(pairs), problems
+    return findings
 
 
-def _run(predictions: Path, tuned: bool) -> dict[str, Any]:
-    """What a path of predictions says of its run: runs/<dataset>/<model>/<method>/seed<n>/predictions.jsonl."""
-    if not predictions.exists():
-        raise StudyError(f"{predictions}: not there (seen from {Path.cwd()}), but Table 2 is derived from it")
-    dataset, model, method, seed = predictions.parts[-5:-1]
-    seed = seed.removeprefix("seed")
-    return {"dataset": dataset, "model": model, "method": method, "seed": seed, "tuned": tuned, "path": predictions}
+def _present(path: Path) -> Path:
+    if not path.exists():
+        raise StudyError(f"{path}: not there (seen from {Path.cwd()}). Finish the study first.")
+    return path
 
 
-def _score(results: Path, run: dict[str, Any], folder: Path) -> list[str]:
-    """Scores a run anew, remembers where, and says whether its scores were others, or ROUGE-L not the package's."""
-    run["scores"] = str(folder / "-".join((run["dataset"], run["model"], run["method"], run["seed"])))
-    data = results / "data" / run["dataset"]
-    references, card = str(data / "test.jsonl"), str(data / "card.json")
-    score_predictions(references, card, str(run["path"]), run["scores"], run["scores"] + ".summary")
-    said = run["path"].with_name("scores.jsonl")
-    found = read_jsonl(run["scores"])
-    problems = []
-    if not said.exists() or read_jsonl(said) != found:
-        problems.append(f"{said}: not the scores of {run['path'].name}")
-    if [row["rouge_l"] for row in found] != _by_the_package(references, str(run["path"])):
-        problems.append(f"{said}: ROUGE-L is not what the package rouge-score gives")
-    return problems
+def _read_run(results: Path, evaluation: Evaluation) -> Record:
+    """The record of a run that was evaluated on this test set."""
+    path = _present(results / fill(RECORD, evaluation))
+    record = read_record(path)
+    if evaluation.test not in record.tests:
+        raise StudyError(f"{path}: not evaluated on {evaluation.test}. Finish the study first.")
+    return record
 
 
-def _by_the_package(references: str, predictions: str) -> list[float]:
+def _score_anew(results: Path, evaluation: Evaluation, folder: Path, findings: Findings) -> Record:
+    """Scores a run on a test set into a folder of its own, and notes what differs; gives a record with these scores."""
+    record, test = _read_run(results, evaluation), evaluation.test
+    predictions = _present(record.path_of("predictions", test))
+    anew = replace(record, folder=str((folder / fill(RECORD, evaluation)).parent))
+    scores = anew.path_of("scores", test)
+    summary = str(scores.with_name("summary.json"))
+    references, split = str(results / TEST.format(test=test)), str(results / SPLIT.format(dataset=test))
+    score_predictions(references, split, str(predictions), str(scores), summary)
+    if read_jsonl(_present(record.path_of("scores", test))) != read_jsonl(scores):
+        findings.problems.append(f"{record.path_of('scores', test)}: not the scores of {predictions.name}")
+    if [row["rouge_l"] for row in read_jsonl(scores)] != _by_the_package(references, predictions):
+        findings.problems.append(f"{predictions}: ROUGE-L is not what the package rouge-score gives")
+    for name, file in record.tests[test].files.items():
+        if sha256_of_file(record.path_of(name, test)) != file.sha256:
+            findings.problems.append(f"{record.path_of(name, test)}: changed since record.json was written")
+    found = from_plain(read_json(summary), Summary, summary)
+    name = f"{results / fill(RECORD, evaluation)}, {test}"
+    findings.compare("the record", _named(name, record.tests[test].summary.scores), _named(name, found.scores))
+    return anew
+
+
+def _by_the_package(references: str, predictions: Path) -> list[float]:
     """ROUGE-L of each prediction by the package `rouge-score` as it is; the workflow has a faster way of its own."""
     from rouge_score.rouge_scorer import RougeScorer
 
     wanted = {sample.id: sample.output for sample in read_samples(references)}
     scorer = RougeScorer(["rougeL"])
-    return [scorer.score(wanted[row["id"]], row["text"])["rougeL"].fmeasure for row in read_jsonl(predictions)]
+    return [
+        scorer.score(wanted[prediction.id], prediction.first.text)["rougeL"].fmeasure
+        for prediction in read_predictions(predictions)
+    ]
 
 
-def _pairs(row: dict[str, str], found: dict[str, Any]) -> list[tuple[str, str, float]]:
-    """Name, what Table 2 says, and what was found, of each number in a row."""
-    dataset, model, method, _ = Path(row["predictions"].split()[0]).parts[-5:-1]
-
-    def entry(kind: str) -> dict[str, Any]:
-        wanted = {"dataset": dataset, "model": model, "method": method, "metric": row["metric"]}
-        return next((e for e in found[kind] if wanted.items() <= e.items()), {})
-
-    score, gain = entry("scores"), entry("gains")
-    values = {"score": score["score"], "score_low": score["interval"][0], "score_high": score["interval"][1]}
-    if gain:
-        values |= {"gain": gain["gain"], "gain_low": gain["interval"][0], "gain_high": gain["interval"][1]}
-        values["p_holm"] = gain["p_holm"]
-    return [(f"{row['model']}, {method}, {name}", row[name], value) for name, value in values.items()]
+def _read_table2(path: Path) -> Table:
+    """The rows of Table 2 that are this study's."""
+    with _present(path).open(encoding="utf-8") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["source"] == "this study"]
+    return {tuple(row[name] for name in ("data", "test", "model", "method", "metric")): row for row in rows}
 
 
-def _same(said: str, now: float) -> bool:
-    return bool(said) and math.isclose(float(said), now, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+def _check_rows(table: Table, found: Comparisons, metric: str, study: Study, findings: Findings) -> set[Key]:
+    """Compares the rows of one test set; gives the keys of all rows that it has to have."""
+    expected = set[Key]()
+    for score in found.scores:
+        if score.metric != metric:
+            continue
+        key = (score.data, found.test, study.models[score.model].label, score.method, metric)
+        expected.add(key)
+        if key not in table:
+            findings.problems.append(f"Table 2: has no row of {', '.join(key)}")
+            continue
+        gain = found.comparison_of(score.system, metric)
+        numbers = _numbers_of_score(score) | _numbers_of_gain(gain)
+        said = {column: _read_number(table[key][column]) for column in numbers}
+        name = ", ".join(key[:-1])
+        findings.compare("Table 2", _named(name, said), _named(name, numbers))
+    return expected
+
+
+def _numbers_of_score(score: Score) -> dict[str, float | None]:
+    low, high = score.interval
+    return {"score": score.score, "score_low": low, "score_high": high, "deviation": score.deviation}
+
+
+def _numbers_of_gain(found: Comparison | None) -> dict[str, float | None]:
+    if found is None:
+        return dict.fromkeys(("gain", "gain_low", "gain_high", "p_holm"))
+    low, high = found.interval
+    return {"gain": found.gain, "gain_low": low, "gain_high": high, "p_holm": found.p_holm}
+
+
+def _all_numbers(found: Comparisons) -> dict[str, float | None]:
+    """Every number of a file of comparisons, by a name that says what it is of."""
+    numbers: dict[str, float | None] = {}
+    for score in found.scores:
+        numbers |= _named(", ".join((*score.system, score.metric)), _numbers_of_score(score))
+    for one in found.comparisons:
+        name = ", ".join((*one.system, f"over {one.baseline}", one.metric))
+        numbers |= _named(name, {**_numbers_of_gain(one), "p": one.p})
+    return numbers
+
+
+def _named(name: str, numbers: Numbers) -> dict[str, float | None]:
+    return {f"{name}, {column}": value for column, value in numbers.items()}
+
+
+def _read_number(text: str) -> float | None:
+    return float(text) if text else None
+
+
+def _same(said: float | None, found: float | None) -> bool:
+    """Whether two numbers are the same; none, and one that is not defined, are alike."""
+    undefined = [value is None or math.isnan(value) for value in (said, found)]
+    if said is None or found is None or any(undefined):
+        return all(undefined)
+    return math.isclose(said, found, rel_tol=TOLERANCE, abs_tol=TOLERANCE)

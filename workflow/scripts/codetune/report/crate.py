@@ -5,15 +5,18 @@ Follows RO-Crate 1.1, Workflow RO-Crate 1.0 and Workflow Run Crate 0.5 (w3id.org
 
 import mimetypes
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from codetune.base.files import atomic, read_json, sha256_of_file, write_json
-from codetune.report.provenance import versions
+from codetune.base.files import atomic, sha256_of_file, write_json
+from codetune.report.provenance import checkpoints_of, versions_of
+from codetune.study import layout
+from codetune.study.model import Source
+from codetune.study.record import Record, read_records
 
 Entity = dict[str, Any]
 
@@ -34,15 +37,20 @@ PROFILES = {
 ENGINE = "https://w3id.org/workflowhub/workflow-ro-crate#snakemake"
 
 
-# What of the project makes up the workflow, and what of the results is described; token sets, checkpoints and logs
-# follow from the rest, or are large.
 PROJECT = ("Snakefile", "README.md", "CITATION.cff", "requirements.lock", "config", "envs", "profiles", "workflow")
 
 
 USED = "config-used.yaml"
 
 
-RESULTS = ("tables/*", "figures/*", "data/*/*", "report/**/*", "runs/*/*/*/*/*", "runs/*/*/*/*/adapter/*")
+# The results that are described. Token sets, checkpoints and logs follow from the rest, or are large.
+RESULTS = (
+    *(layout.TRAIN, layout.VALIDATION, layout.TEST, layout.SPLIT, layout.CARD, layout.CARD_TEXT),
+    *(layout.RECORD, layout.TRAINING, layout.TRAINING_LOG, layout.CURVE, layout.CURVE_PREDICTIONS),
+    *(f"{layout.TUNED}/{{file}}", f"{layout.PUBLISHED}/{{file}}"),
+    *(layout.PREDICTIONS, layout.GENERATION, layout.SCORES, layout.SUMMARY),
+    *(layout.COMPARISONS, layout.TABLE, layout.FIGURE, layout.BROWSER, layout.PROVENANCE, layout.PAGE),
+)
 
 
 FORMATS = {
@@ -68,15 +76,14 @@ def write_crate(project: str | Path, config: Entity, engine: str, copy: str | Pa
         copy_workflow(Path(project), config, folder)
     citation = yaml.safe_load((Path(project) / "CITATION.cff").read_text(encoding="utf-8"))
     workflow = [_file(path, root) for path in sorted(copy.rglob("*")) if path.is_file()]
-    paths = sorted(
-        {path for pattern in RESULTS for path in root.glob(pattern) if path.is_file() and path.name[0] != "."}
-    )
+    paths = _files(root, *RESULTS)
     results = [_file(path, root) for path in paths]
     ended = datetime.fromtimestamp(max(path.stat().st_mtime for path in paths), UTC)
     authors = [_author(number, entry) for number, entry in enumerate(citation["authors"], start=1)]
     references = [_reference(number, entry) for number, entry in enumerate(citation["references"], start=1)]
-    packages = _packages(root)
-    sources = [*_datasets(config), *_checkpoints(root)]
+    records = read_records(_files(root, layout.RECORD))
+    packages = _packages(records)
+    sources = [*_datasets(config), *_checkpoints(records)]
     main = next(entity for entity in workflow if entity["@id"] == f"{copy.name}/Snakefile")
     main |= _main(citation, authors, packages)
     used = next(entity for entity in workflow if entity["@id"] == f"{copy.name}/{USED}")
@@ -169,6 +176,12 @@ def _engine(version: str) -> Entity:
     return {"@id": ENGINE, "@type": "ComputerLanguage", "name": "Snakemake", "version": version}
 
 
+def _files(root: Path, *patterns: str) -> list[Path]:
+    """The files of these patterns of the layout, without hidden ones."""
+    found = {path for pattern in patterns for path in root.glob(layout.glob_of(pattern))}
+    return sorted(path for path in found if path.is_file() and not path.name.startswith("."))
+
+
 def _file(path: Path, root: Path) -> Entity:
     """A file with its size in bytes and its hash."""
     form = FORMATS.get(path.suffix) or mimetypes.guess_type(path.name)[0]
@@ -196,33 +209,33 @@ def _reference(number: int, entry: Entity) -> Entity:
 
 
 def _datasets(config: Entity) -> Iterator[Entity]:
-    """The data sets as published; of a local file only the name is told."""
+    """The data sets as published."""
     for name, entry in config["datasets"].items():
-        yield _source(f"#dataset-{name}", name, entry, entry.get("sha256"))
+        source = Source(entry.get("path"), entry.get("repo"), entry.get("revision"))
+        known = {"sha256": entry.get("sha256"), "creditText": entry.get("license")}
+        yield _source(f"#dataset-{name}", name, source, known)
 
 
-def _checkpoints(root: Path) -> list[Entity]:
-    """The checkpoints, by the records of the runs."""
-    found: dict[str, Entity] = {}
-    for path in sorted(root.glob("runs/*/*/*/*/generation.json")):
-        model, entry = path.relative_to(root).parts[2], read_json(path)["checkpoint"]
-        found[model] = _source(f"#checkpoint-{model}", model, entry, entry["sha256"])
-    return list(found.values())
+def _checkpoints(records: list[Record]) -> list[Entity]:
+    """The checkpoints that the runs started from."""
+    return [
+        _source(f"#checkpoint-{model}", model, Source(one.path, one.repo, one.revision), {"sha256": one.sha256})
+        for model, one in checkpoints_of(records).items()
+    ]
 
 
-def _source(identity: str, name: str, entry: Entity, sha256: str | None) -> Entity:
-    origin = entry["repo"] if "repo" in entry else Path(entry["path"]).name
-    optional = {"version": entry.get("revision"), "sha256": sha256, "creditText": entry.get("license")}
-    known = {key: value for key, value in optional.items() if value}
-    return {"@id": identity, "@type": "CreativeWork", "name": name, "alternateName": origin, **known}
+def _source(identity: str, name: str, source: Source, known: Mapping[str, str | None]) -> Entity:
+    """Where something was published; of a local path only the last name is told."""
+    origin = Path(source.path).name if source.path else source.name
+    properties = {key: value for key, value in {"version": source.revision, **known}.items() if value}
+    return {"@id": identity, "@type": "CreativeWork", "name": name, "alternateName": origin, **properties}
 
 
-def _packages(root: Path) -> list[Entity]:
+def _packages(records: list[Record]) -> list[Entity]:
     """The libraries that the runs were computed with."""
-    paths = [path for name in ("generation", "training") for path in sorted(root.glob(f"runs/*/*/*/*/{name}.json"))]
     return [
         {"@id": f"#package-{name}", "@type": "SoftwareApplication", "name": name, "softwareVersion": version}
-        for name, version in versions([read_json(path) for path in paths])
+        for name, version in versions_of(records).items()
     ]
 
 

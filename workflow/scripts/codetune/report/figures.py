@@ -1,114 +1,155 @@
-"""The paper's figures and two more, readable in grey and at column width."""
+"""Rule figure: the paper's figures and three more, readable in grey and at column width."""
 
 import statistics
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
-from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from codetune.base.files import Row, read_json, read_jsonl
+from codetune.evaluation.comparisons import Comparison, Comparisons, read_comparisons
+from codetune.report.rows import evaluated_systems, gains_are_by_tuning
 from codetune.report.style import (
     POINT,
     RING,
     STYLE,
+    Look,
     draw_legend,
     draw_line,
+    keep_on_page,
     legend_entries,
     looks_of,
     names_of,
     save_figure,
     short_number,
 )
-from codetune.study.summaries import read_score
+from codetune.study.facts import TrainingCost
+from codetune.study.record import Record, read_records
+from codetune.study.runs import System
 
-mpl.use("Agg")
+
+@dataclass(frozen=True)
+class Shown:
+    """What figures are drawn from.
+
+    Attributes:
+        records: Of the tuned runs.
+        comparisons: What the bootstrap says of each test set; none for a figure without scores.
+        metric: Name of the metric that figures with scores show.
+    """
+
+    records: Sequence[Record]
+    comparisons: Sequence[Comparisons]
+    metric: str
+
+    @property
+    def label(self) -> str:
+        """The metric's label."""
+        return self.comparisons[0].metrics[self.metric].label
+
+    @property
+    def costs(self) -> list[TrainingCost]:
+        """What each training used."""
+        return [record.training.cost for record in self.records if record.training is not None]
 
 
-def draw_figure1(runs: list[Row], models: dict[str, Row], records: list[str], outputs: Mapping[str, str]) -> None:
-    """What training used: time, speed and memory of each tuned run (the paper's Figure 1).
+class CurvePoint(NamedTuple):
+    """The score after some steps, with its interval."""
+
+    step: int
+    score: float
+    low: float
+    high: float
+
+
+def draw_figure(name: str, inputs: Mapping[str, Any], metric: str, outputs: Mapping[str, str]) -> None:
+    """Draws one of the figures.
 
     Args:
-        runs: The tuned runs.
-        models: The config's `models`.
-        records: Path of each run's training record.
+        name: One of `FIGURES`.
+        inputs: `records`, of which the tuned runs are shown; for figures with scores `comparisons`, one per test set.
+        metric: Name of the metric that they show.
         outputs: Path for each of png, svg, pdf.
     """
-    costs = [read_json(path)["cost"] for path in records]
-    names = names_of(runs, models, "seed")
-    looks = looks_of(runs, models)
-    speed = ("tokens per second", [cost["tokens_per_second"] for cost in costs])
-    panels = [_times(costs), speed, _memories(costs)]
+    comparisons = [read_comparisons(path) for path in inputs.get("comparisons", [])]
+    tuned = [record for record in read_records(inputs["records"]) if record.run.trains]
+    shown = Shown(tuned, comparisons, metric)
     with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(1, 3, figsize=(7.0, 0.7 + 0.28 * len(runs)), sharey=True)
-        for axis, (label, values) in zip(axes, panels, strict=True):
-            bars = axis.barh(names, values, height=0.65, color=[look["color"] for look in looks])
-            axis.bar_label(bars, [short_number(value) for value in values], padding=2, fontsize=7)
-            axis.set_xlabel(label)
-            axis.set_xlim(0, 1.22 * max(values))
-            axis.grid(axis="y", visible=False)
-        axes[0].invert_yaxis()
-        save_figure(figure, outputs)
+        save_figure(FIGURES[name](shown), outputs)
 
 
-def draw_figure2(runs: list[Row], models: dict[str, Row], curves: list[str], outputs: Mapping[str, str]) -> None:
-    """ROUGE-L of the fine-tuned models against training steps (the paper's Figure 2).
+def draw_figure1(shown: Shown) -> Figure:
+    """What training used: time, speed and memory of each tuned run (the paper's Figure 1)."""
+    names, looks = names_of(shown.records, seeds=True), looks_of(shown.records)
+    speed = ("tokens per second", [cost.tokens_per_second for cost in shown.costs])
+    panels = [_times(shown.costs), speed, _memories(shown.costs)]
+    figure = Figure(figsize=(7.0, 0.7 + 0.28 * len(names)))
+    axes = figure.subplots(1, 3, sharey=True)
+    for axis, (label, values) in zip(axes, panels, strict=True):
+        bars = axis.barh(names, values, height=0.65, color=[look["color"] for look in looks])
+        axis.bar_label(bars, [short_number(value) for value in values], padding=2, fontsize=7)
+        axis.set_xlabel(label)
+        axis.set_xlim(0, 1.22 * max(values))
+        axis.grid(axis="y", visible=False)
+    axes[0].invert_yaxis()
+    return figure
+
+
+def draw_figure2(shown: Shown) -> Figure:
+    """The score of the fine-tuned models against training steps (the paper's Figure 2).
 
     Step 0 is the untuned model. The bands are 95 % intervals over the samples; all curves are of the same samples, so
     that two curves may differ though their bands overlap.
-
-    Args:
-        runs: The tuned runs.
-        models: The config's `models`.
-        curves: Path of each run's curve.
-        outputs: Path for each of png, svg, pdf.
     """
-    with mpl.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(3.5, 3.1))
-        for look, path in zip(looks_of(runs, models), curves, strict=True):
-            points = read_json(path)["points"]
-            draw_line(axis, [(point["step"], point["rouge_l"]) for point in points], look)
-            low, high = zip(*(point["interval"] for point in points), strict=True)
-            axis.fill_between(
-                [point["step"] for point in points], low, high, color=look["color"], alpha=0.12, linewidth=0
-            )
-        axis.set_xlabel("training steps")
-        axis.set_ylabel("ROUGE-L (validation subset)")
-        axis.set_xlim(left=0)
-        draw_legend(figure, legend_entries(runs, models))
-        save_figure(figure, outputs)
+    figure = Figure(figsize=(3.5, 3.1))
+    axis = figure.subplots()
+    for record, look in zip(shown.records, looks_of(shown.records), strict=True):
+        points = read_curve(record.curve, shown.metric)
+        if points:
+            draw_line(axis, [(point.step, point.score) for point in points], look)
+            steps, _, low, high = zip(*points, strict=True)
+            axis.fill_between(steps, low, high, color=look["color"], alpha=0.12, linewidth=0)
+    axis.set_xlabel("training steps")
+    axis.set_ylabel(f"{shown.label} (validation subset)")
+    axis.set_xlim(left=0)
+    draw_legend(figure, legend_entries(shown.records))
+    return figure
 
 
-def draw_losses(runs: list[Row], models: dict[str, Row], logs: list[str], outputs: Mapping[str, str]) -> None:
+def read_curve(path: Path, metric: str) -> list[CurvePoint]:
+    """Points of a run's curve by one metric, without those where it applies to no sample."""
+    found = [(point["step"], point["scores"][metric]) for point in read_json(path)["points"]]
+    return [CurvePoint(step, one["score"], *one["interval"]) for step, one in found if one["score"] is not None]
+
+
+def draw_losses(shown: Shown) -> Figure:
     """Training and validation loss of the tuned runs against training steps.
 
     The training loss is the mean over the steps since the last evaluation. A ring marks the lowest validation loss,
     where the adapter is kept. Losses are per token: those of models with different tokenizers do not compare.
-
-    Args:
-        runs: The tuned runs.
-        models: The config's `models`.
-        logs: Path of each run's training log.
-        outputs: Path for each of png, svg, pdf.
     """
-    with mpl.rc_context(STYLE):
-        figure, (above, below) = plt.subplots(2, 1, figsize=(3.5, 4.4), sharex=True)
-        for look, path in zip(looks_of(runs, models), logs, strict=True):
-            log = read_jsonl(path)
-            validation = [(row["step"], row["eval_loss"]) for row in log if "eval_loss" in row]
-            draw_line(above, mean_losses(log), look)
-            draw_line(below, validation, look)
-            best = min((point for point in validation if point[0] > 0), key=lambda point: point[1])
-            below.plot(*best, **RING | {"color": look["color"]}, clip_on=False)
-        above.set_ylabel("training loss\n(nats per token)")
-        below.set_ylabel("validation loss\n(nats per token)")
-        below.set_xlabel("training steps")
-        below.set_xlim(left=0)
-        draw_legend(figure, legend_entries(runs, models) | {"lowest: adapter kept": RING})
-        save_figure(figure, outputs)
+    figure = Figure(figsize=(3.5, 4.4))
+    above, below = figure.subplots(2, 1, sharex=True)
+    for record, look in zip(shown.records, looks_of(shown.records), strict=True):
+        log = read_jsonl(record.path_of("training_log"))
+        validation = [(row["step"], row["eval_loss"]) for row in log if "eval_loss" in row]
+        draw_line(above, mean_losses(log), look)
+        draw_line(below, validation, look)
+        best = min((point for point in validation if point[0] > 0), key=lambda point: point[1])
+        below.plot(*best, **RING | {"color": look["color"]}, clip_on=False)
+    above.set_ylabel("training loss\n(nats per token)")
+    below.set_ylabel("validation loss\n(nats per token)")
+    below.set_xlabel("training steps")
+    below.set_xlim(left=0)
+    draw_legend(figure, legend_entries(shown.records) | {"lowest: adapter kept": RING})
+    return figure
 
 
-def mean_losses(log: list[Row]) -> list[tuple[int, float]]:
+def mean_losses(log: Sequence[Row]) -> list[tuple[int, float]]:
     """Training losses of a log, averaged over the steps from one evaluation to the next.
 
     Args:
@@ -128,83 +169,104 @@ def mean_losses(log: list[Row]) -> list[tuple[int, float]]:
     return points
 
 
-def draw_cost(
-    runs: list[Row], models: dict[str, Row], records: list[str], summaries: list[str], outputs: Mapping[str, str]
-) -> None:
-    """ROUGE-L on the test samples against what the training took: time, memory, and energy where it was measured.
-
-    Args:
-        runs: The tuned runs.
-        models: The config's `models`.
-        records: Path of each run's training record.
-        summaries: Path of each run's summary of scores.
-        outputs: Path for each of png, svg, pdf.
-    """
-    costs = [read_json(path)["cost"] for path in records]
-    scores = [read_score(path) for path in summaries]
-    panels: list[tuple[str, list[float | None]]] = [_times(costs), _memories(costs)]
-    energies = [cost["energy_joules"] / 3.6e6 if "energy_joules" in cost else None for cost in costs]
+def draw_cost(shown: Shown) -> Figure:
+    """The score on the test samples against what the training took: time, memory, and energy where it was measured."""
+    panels: list[tuple[str, list[float] | list[float | None]]] = [_times(shown.costs), _memories(shown.costs)]
+    energies = [None if cost.energy_joules is None else cost.energy_joules / 3.6e6 for cost in shown.costs]
     if any(energy is not None for energy in energies):
         panels.append(("energy (kWh)", energies))
-    with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(1, len(panels), figsize=(0.5 + 2.1 * len(panels), 2.7), sharey=True)
-        for axis, (label, values) in zip(axes, panels, strict=True):
-            for look, value, score in zip(looks_of(runs, models), values, scores, strict=True):
-                if value is not None:
-                    axis.plot(value, score, **look | POINT)
-            axis.set_xlabel(label)
-            axis.set_xlim(0, 1.1 * max(value for value in values if value is not None))
-            axis.margins(y=0.12)
-        axes[0].set_ylabel("ROUGE-L (test samples)")
-        draw_legend(figure, {name: look | POINT for name, look in legend_entries(runs, models).items()})
-        save_figure(figure, outputs)
+    tests = [comparisons.test for comparisons in shown.comparisons]
+    figure = Figure(figsize=(0.5 + 2.1 * len(panels), 0.7 + 2.0 * len(tests)))
+    axes = figure.subplots(len(tests), len(panels), sharex="col", sharey="row", squeeze=False)
+    for row, test in zip(axes, tests, strict=True):
+        for axis, (_, values) in zip(row, panels, strict=True):
+            _draw_points(axis, shown, test, values)
+        row[0].set_ylabel(f"{shown.label} ({test if len(tests) > 1 else 'test samples'})")
+    for axis, (label, values) in zip(axes[-1], panels, strict=True):
+        axis.set_xlabel(label)
+        axis.set_xlim(0, 1.1 * max(value for value in values if value is not None))
+    draw_legend(figure, {name: look | POINT for name, look in legend_entries(shown.records).items()})
+    return figure
 
 
-def draw_forest(
-    runs: list[Row], models: dict[str, Row], significance: str, metric: str, outputs: Mapping[str, str]
-) -> None:
-    """Gain of each tuned model over its untuned self, with its 95 % interval; hollow where that holds zero.
-
-    Args:
-        runs: The tuned runs.
-        models: The config's `models`.
-        significance: Path of the gains and intervals.
-        metric: Name of the metric.
-        outputs: Path for each of png, svg, pdf.
-    """
-    found = read_json(significance)
-    gains = {(e["dataset"], e["model"], e["method"]): e for e in found["gains"] if e["metric"] == metric}
-    named = {(run["dataset"], run["model"], run["method"]): (name, look)
-             for run, name, look in zip(runs, names_of(runs, models), looks_of(runs, models), strict=True)}  # fmt: skip
-    rows = [(*named[key], gain) for key, gain in gains.items() if key in named]
-    with mpl.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(3.5, 0.8 + 0.28 * max(len(rows), 1)))
-        for place, (_, look, gain) in enumerate(rows):
-            low, high = gain["interval"]
-            axis.plot([low, high], [place, place], color=look["color"], linewidth=1.6)
-            face = "white" if low <= 0 <= high else look["color"]
-            axis.plot(
-                gain["gain"], place, marker=look["marker"], markersize=5.5, color=look["color"], markerfacecolor=face
-            )
-        axis.axvline(0, color="#555555", linewidth=0.8)
-        axis.set_yticks(range(len(rows)), [name for name, _, _ in rows])
-        axis.set_ylim(len(rows) - 0.5, -0.5)
-        axis.grid(axis="y", visible=False)
-        axis.set_xlabel(f"gain in {found['metrics'][metric]['label']} by tuning")
-        save_figure(figure, outputs)
+def _draw_points(axis: Axes, shown: Shown, test: str, values: Sequence[float | None]) -> None:
+    """The score of each run on one test set against one value of its training."""
+    for record, look, value in zip(shown.records, looks_of(shown.records), values, strict=True):
+        score = record.tests[test].summary.scores[shown.metric] if test in record.tests else None
+        if value is not None and score is not None:
+            axis.plot(value, score, **look | POINT)
+    axis.margins(y=0.12)
 
 
-def _times(costs: list[Row]) -> tuple[str, list[Any]]:
+def draw_forest(shown: Shown) -> Figure:
+    """Gains with their 95 % intervals, hollow where that holds zero; a panel per test set and baseline."""
+    systems = [record.run.system for record in shown.records]
+    names = dict(zip(systems, names_of(shown.records), strict=True))
+    looks = dict(zip(systems, looks_of(shown.records), strict=True))
+    panels = _gains_by_panel(shown)
+    heights = [max(len(gains), 1) for gains in panels.values()]
+    figure = Figure(figsize=(3.5, 0.8 + 0.28 * sum(heights) + 0.25 * (len(panels) - 1)))
+    axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+    for axis, (title, gains) in zip(axes, panels.items(), strict=True):
+        _draw_gains(axis, gains, looks)
+        axis.set_yticks(range(len(gains)), [names[gain.system] for gain in gains])
+        axis.set_title(title, loc="left", fontsize=8)
+    by_tuning = gains_are_by_tuning(evaluated_systems(shown.records, shown.comparisons))
+    axes[-1].set_xlabel(f"gain in {shown.label} {'by tuning' if by_tuning else 'over the baseline'}")
+    keep_on_page(figure, axes[-1])
+    return figure
+
+
+def _gains_by_panel(shown: Shown) -> dict[str, list[Comparison]]:
+    """The gains of each panel, by its title: test set and baseline where there are several."""
+    systems = {record.run.system for record in shown.records}
+    gains = [
+        (of_test.test, gain)
+        for of_test in shown.comparisons
+        for gain in of_test.comparisons
+        if gain.metric == shown.metric and gain.system in systems
+    ]
+    tests, baselines = {test for test, _ in gains}, {gain.baseline for _, gain in gains}
+    panels: dict[str, list[Comparison]] = {}
+    for test, gain in gains:
+        parts = [(test, tests), (f"over {gain.baseline}", baselines)]
+        title = ", ".join(part for part, kinds in parts if len(kinds) > 1)
+        panels.setdefault(title, []).append(gain)
+    return panels or {"": []}
+
+
+def _draw_gains(axis: Axes, gains: Sequence[Comparison], looks: Mapping[System, Look]) -> None:
+    for place, gain in enumerate(gains):
+        low, high = gain.interval
+        color, marker = looks[gain.system]["color"], looks[gain.system]["marker"]
+        face = "white" if low <= 0 <= high else color
+        axis.plot([low, high], [place, place], color=color, linewidth=1.6)
+        axis.plot(gain.gain, place, marker=marker, markersize=5.5, color=color, markerfacecolor=face)
+    axis.axvline(0, color="#555555", linewidth=0.8)
+    axis.set_ylim(max(len(gains), 1) - 0.5, -0.5)
+    axis.grid(axis="y", visible=False)
+
+
+def _times(costs: Sequence[TrainingCost]) -> tuple[str, list[float]]:
     """Label and values of the training time."""
-    unit, divisor = ("hours", 3600) if max(cost["seconds"] for cost in costs) >= 3600 else ("minutes", 60)
+    unit, divisor = ("hours", 3600) if max(cost.seconds for cost in costs) >= 3600 else ("minutes", 60)
     what = f"GPU {unit}" if _memory_of(costs) == "GPU" else unit
-    return f"training time ({what})", [cost["seconds"] / divisor for cost in costs]
+    return f"training time ({what})", [cost.seconds / divisor for cost in costs]
 
 
-def _memories(costs: list[Row]) -> tuple[str, list[Any]]:
+def _memories(costs: Sequence[TrainingCost]) -> tuple[str, list[float]]:
     """Label and values of the peak memory."""
-    return f"peak {_memory_of(costs)} memory (GiB)", [cost["peak_memory"]["bytes"] / 2**30 for cost in costs]
+    return f"peak {_memory_of(costs)} memory (GiB)", [cost.peak_memory.bytes / 2**30 for cost in costs]
 
 
-def _memory_of(costs: list[Row]) -> str:
-    return "/".join(sorted({cost["peak_memory"]["of"] for cost in costs}))
+def _memory_of(costs: Sequence[TrainingCost]) -> str:
+    return "/".join(sorted({cost.peak_memory.of for cost in costs}))
+
+
+FIGURES: Mapping[str, Callable[[Shown], Figure]] = {
+    "figure1": draw_figure1,
+    "figure2": draw_figure2,
+    "losses": draw_losses,
+    "cost": draw_cost,
+    "forest": draw_forest,
+}

@@ -1,63 +1,68 @@
-"""All metrics of all runs."""
+"""All metrics of all systems."""
 
-from collections.abc import Sequence
-from itertools import product
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from codetune.base.files import Row, read_json
-from codetune.evaluation.comparisons import read_comparisons
-from codetune.report.cells import digits_of, format_number, group_by_system, varying_columns
-from codetune.report.writing import write_table
+from codetune.base.files import Row
+from codetune.report.cells import digits_of, format_number, varying_columns
+from codetune.report.rows import EvaluatedSystem, gains_are_by_tuning
+from codetune.report.writing import write_forms
 
 
-def metrics_table(runs: list[Row], models: dict[str, Row], summaries: Sequence[str], significance: str) -> pd.DataFrame:
-    """Every metric of every (dataset, model, method), one row each, with interval, gain and signature."""
+def metrics_table(evaluated: Sequence[EvaluatedSystem]) -> pd.DataFrame:
+    """Every metric of every system on every test set, one row each, with interval, gain and signature."""
+    return pd.DataFrame([_row(one, metric) for one in evaluated for metric in one.comparisons.metrics])
+
+
+def _row(evaluated: EvaluatedSystem, metric: str) -> Row:
+    facts, score = evaluated.comparisons.metrics[metric], evaluated.score(metric)
+    comparison = evaluated.comparison(metric)
+    return {
+        "data": evaluated.system.data,
+        "test": evaluated.test,
+        "model": evaluated.model.label,
+        "method": evaluated.system.method,
+        "metric": metric,
+        "label": facts.label,
+        "score": score.score,
+        "score_low": score.interval[0],
+        "score_high": score.interval[1],
+        "gain": comparison.gain if comparison else None,
+        "gain_low": comparison.interval[0] if comparison else None,
+        "gain_high": comparison.interval[1] if comparison else None,
+        "p_holm": comparison.p_holm if comparison else None,
+        "verdict": comparison.verdict if comparison else None,
+        "signature": facts.signature,
+    }
+
+
+def write_metrics(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], outputs: Mapping[str, str]) -> None:
+    """Writes the table of all metrics: one row per system and one column per metric for readers.
+
+    Args:
+        table: As `metrics_table` makes it.
+        evaluated: What it was made from.
+        outputs: Path for each of csv, md, tex.
+    """
+    facts = evaluated[0].comparisons.metrics
     rows = []
-    names = list(read_json(significance)["metrics"])
-    findings = {name: read_comparisons(significance, name) for name in names}
-    for key, name in product(group_by_system(runs, summaries), names):
-        found, gain = findings[name].scores[key], findings[name].gains.get(key, {})
-        low, high = gain.get("interval", (None, None))
-        rows.append(
-            {
-                "dataset": key[0],
-                "model": models[key[1]]["label"],
-                "method": key[2],
-                "metric": name,
-                "label": findings[name].metric["label"],
-                "score": found["score"],
-                "score_low": found["interval"][0],
-                "score_high": found["interval"][1],
-                "gain": gain.get("gain"),
-                "gain_low": low,
-                "gain_high": high,
-                "p_holm": gain.get("p_holm"),
-                "verdict": findings[name].gain_in_words(key),
-                "signature": findings[name].metric["signature"],
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def write_metrics(table: pd.DataFrame, outputs: dict[str, str]) -> None:
-    """Writes the table of all metrics: one row a run and one column a metric for readers."""
-    labels = dict(zip(table["label"], table["signature"], strict=True))
-    highest = {label: 1.0 if (table.loc[table["label"] == label, "score"].max() <= 1) else 100.0 for label in labels}
-    rows = []
-    for key, group in table.groupby(["dataset", "model", "method"], sort=False):
-        cells = {row["label"]: _with_mark(row, digits_of(highest[str(row["label"])])) for _, row in group.iterrows()}
-        rows.append({"dataset": key[0], "Model": f"{key[1]} ({key[2]})", **cells})
+    for (data, test, model, method), group in table.groupby(["data", "test", "model", "method"], sort=False):
+        cells = {row["label"]: _with_mark(row, digits_of(facts[row["metric"]].highest)) for _, row in group.iterrows()}
+        rows.append({"data": data, "test": test, "Model": f"{model} ({method})", **cells})
     shown = pd.DataFrame(rows)
-    shown = pd.concat([pd.DataFrame(varying_columns(shown, "dataset")), shown.drop(columns="dataset")], axis="columns")
+    names = pd.DataFrame(varying_columns(shown, "data", "test"))
+    shown = pd.concat([names, shown.drop(columns=["data", "test"])], axis="columns")
+    by_tuning = gains_are_by_tuning(evaluated)
+    marked = "tuned models" if by_tuning else "systems"
+    baseline = "the untuned one" if by_tuning else "the first baseline of their method"
     note = (
-        "+ and - mark tuned models whose gain over the untuned one has an interval above or below zero. Intervals, "
-        "gains and p-values are in the CSV. Signatures: "
-        + "; ".join(f"{label} [{text}]" for label, text in labels.items())
-        + "."
+        f"+ and - mark {marked} whose gain over {baseline} has an interval above or below zero. Intervals, gains and "
+        "p-values are in the CSV. Signatures: "
+        f"{'; '.join(f'{one.label} [{one.signature}]' for one in facts.values())}."
     )
-    write_table(table, shown, "All metrics", note, outputs)
+    write_forms(table, shown, "All metrics", note, outputs)
 
 
 def _with_mark(row: "pd.Series[Any]", digits: int) -> str | None:

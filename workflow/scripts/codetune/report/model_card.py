@@ -1,46 +1,86 @@
-"""The model card that goes with an adapter."""
+"""What a run tuned, in one folder with its model card: as the hub takes it."""
 
 from pathlib import Path
-from typing import Any
 
 import yaml
 
+from codetune.base.errors import StudyError
+from codetune.base.files import atomic, link_or_copy
+from codetune.evaluation.registry import metrics
+from codetune.report.cells import digits_of, format_number
+from codetune.study.facts import TrainingFacts
+from codetune.study.record import Record
 
-def model_card(model: dict[str, Any], settings: dict[str, Any], record: dict[str, Any]) -> str:
-    """The README.md of an adapter folder, with the metadata that the hub reads.
+CARD = "README.md"
+
+
+def publish(record: Record, metric: str, tuned: str, target: str) -> None:
+    """Puts the files that a training left into a folder of their own, as second names, and the model card beside them.
 
     Args:
-        model: The config's entry of the model.
-        settings: `lora`, `quantization`, `training` and `max_length`.
-        record: The run's record.
+        record: Of the run.
+        metric: The study's metric, whose scores the card names.
+        tuned: Folder of what was tuned.
+        target: Folder to write.
+
+    Raises:
+        StudyError: The run is not a training.
     """
-    base = model["path"] if "path" in model else model["repo"]
-    lora, result = settings["lora"], record["result"]
+    if record.training is None:
+        raise StudyError(f"{record.folder}: {', '.join(record.run.system)} is not trained; there is nothing to publish")
+    with atomic(target) as folder:
+        folder.mkdir()
+        for path in sorted(Path(tuned).iterdir()):
+            if path.is_file() and not path.name.startswith(".") and path.name != CARD:
+                link_or_copy(path, folder)
+        (folder / CARD).write_text(model_card(record, record.training, metric), encoding="utf-8")
+
+
+def model_card(record: Record, training: TrainingFacts, metric: str) -> str:
+    """The README.md of an adapter's folder, with the metadata that the hub reads."""
+    plan, result = training.plan, training.result
+    source, lora, settings = plan.source, plan.lora, plan.settings
     metadata = {
         "library_name": "peft",
         "pipeline_tag": "text-generation",
         "tags": ["qlora", "code-generation"],
-        **({"base_model": base} if "repo" in model else {}),
+        **({"base_model": source.name} if source.repo and not source.path else {}),
     }
     return f"""---
 {yaml.safe_dump(metadata, sort_keys=False).strip()}
 ---
 
-# {Path(base).name}: QLoRA adapter for code generation
+# {Path(source.name).name}: QLoRA adapter for code generation
 
-Adapter for `{base}`{f" at revision `{model['revision']}`" if "revision" in model else ""}, fine-tuned on
-instruction-code pairs with the base quantised to 4 bits ({settings["quantization"]["type"]}). Keep the adapter beside
+Adapter for `{source.name}`{f" at revision `{source.revision}`" if source.revision else ""}, fine-tuned on
+instruction-code pairs with the base quantised to 4 bits ({plan.quantization.type}). Keep the adapter beside
 the 4-bit weights it was trained on; merging it into other weights changes its outputs.
 
 | | |
 |---|---|
-| LoRA | r = {lora["r"]}, alpha = {lora["alpha"]}, dropout = {lora["dropout"]} |
-| on | {", ".join(lora["target_modules"])} |
-| trainable parameters | {record["parameters"]["trainable"]:,} |
-| effective batch | {model["batch_size"]} sequences of {settings["max_length"]} tokens |
-| steps | {result["best_step"]} (best of {result["steps"]}) |
-| validation loss | {result["best_validation_loss"]:.4f} nats per token |
-| seed | {record["seed"]} |
+| LoRA | r = {lora.r}, alpha = {lora.alpha:g}, dropout = {lora.dropout} |
+| on | {", ".join(lora.target_modules)} |
+| trainable parameters | {training.trainable_parameters:,} |
+| effective batch | {settings.batch_size} sequences of {settings.max_length} tokens |
+| steps | {result.best_step} (best of {result.steps}) |
+| validation loss | {result.best_validation_loss:.4f} nats per token |
+| seed | {plan.seed} |
+
+{_test_scores(record, metric)}
 
 The licences of the base model and of the training data apply.
 """
+
+
+def _test_scores(record: Record, metric: str) -> str:
+    """The score on each test set, and what else a reader has to know to get the same numbers."""
+    label, digits = metrics()[metric].label, digits_of(metrics()[metric].highest)
+    summaries = {test: tested.summary for test, tested in record.tests.items()}
+    rows = [
+        f"| {test} | {summary.samples:,} | {format_number(summary.scores[metric], digits) or '-'} |"
+        for test, summary in summaries.items()
+    ]
+    signatures = dict.fromkeys(summary.signatures[metric] for summary in summaries.values())
+    return "\n".join(
+        [f"| Test set | samples | {label} |", "|---|---:|---:|", *rows, "", f"{label} [{'; '.join(signatures)}]."]
+    )

@@ -6,69 +6,76 @@ from typing import Any
 import yaml
 from tabulate import tabulate
 
-from codetune.base.files import Row, read_json, write_text
+from codetune.base.files import write_text
+from codetune.base.identity import CheckpointIdentity
+from codetune.base.machine import Environment
+from codetune.study.record import Record
+
+RUNS = ["trained on", "model", "method", "seed", "training minutes:", "generation minutes:", "GPU or processor"]
+CHECKPOINTS = ["model", "source", "revision", "SHA-256 over its files' hashes"]
 
 
-def write_provenance(runs: list[Row], generations: list[str], trainings: list[str], config: Row, target: str) -> None:
+def write_provenance(records: Sequence[Record], config: Mapping[str, Any], target: str) -> None:
     """Writes checkpoints, times, machines, versions and the whole configuration as Markdown.
 
     Args:
-        runs: All runs of the study.
-        generations: Path of each run's record of generation.
-        trainings: Path of the training record of each tuned run, in the order of the runs.
+        records: Of all runs of the study.
         config: The configuration as used.
         target: The Markdown to write.
     """
-    generated = [read_json(path) for path in generations]
-    remaining = iter([read_json(path) for path in trainings])
-    trained = [next(remaining) if run["tuned"] else None for run in runs]
     sections = [
         "# Provenance: what the runs were computed from and with",
-        "From the records `training.json` and `generation.json` beside each run's predictions.",
+        "From each run's `record.json`. Generation is that of all its test sets, and the machine that of generation.",
         "## Runs",
-        _table(
-            "dataset, model, method, seed, training minutes:, generation minutes:, GPU or processor".split(", "),
-            _runs(runs, generated, trained),
-        ),
+        _table(RUNS, [_run(record) for record in records]),
         "## Checkpoints",
-        _table(["model", "source", "revision", "SHA-256 over its files' hashes"], _checkpoints(runs, generated)),
+        _table(CHECKPOINTS, [_checkpoint(name, found) for name, found in checkpoints_of(records).items()]),
         "## Versions",
-        _table(["package", "version"], versions([*generated, *filter(None, trained)])),
+        _table(["package", "version"], [[name, version] for name, version in versions_of(records).items()]),
         "## Configuration",
-        f"```yaml\n{yaml.safe_dump(config, sort_keys=False, allow_unicode=True)}```",
+        f"```yaml\n{yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)}```",
     ]
     write_text(target, "\n\n".join(sections) + "\n")
 
 
-def _runs(runs: list[Row], generated: list[Row], trained: Sequence[Row | None]) -> list[list[Any]]:
-    """Times in minutes; the machine is that of the generation."""
-    return [
-        [
-            *(run[key] for key in ("dataset", "model", "method", "seed")),
-            f"{training['cost']['seconds'] / 60:.1f}" if training else "-",
-            f"{generation['seconds'] / 60:.1f}",
-            ", ".join(generation["environment"]["gpus"]) or generation["environment"]["processor"],
-        ]
-        for run, generation, training in zip(runs, generated, trained, strict=True)
-    ]
+def checkpoints_of(records: Iterable[Record]) -> dict[str, CheckpointIdentity]:
+    """The checkpoint of each model, by its name."""
+    return {record.run.model: tested.generation.checkpoint for record in records for tested in record.tests.values()}
 
 
-def _checkpoints(runs: list[Row], generated: list[Row]) -> list[list[str]]:
-    found = {run["model"]: record["checkpoint"] for run, record in zip(runs, generated, strict=True)}
-    return [
-        [model, entry.get("repo", entry.get("path", "-")), entry.get("revision", "-"), f"`{entry['sha256']}`"]
-        for model, entry in found.items()
-    ]
-
-
-def versions(records: Iterable[Row]) -> list[list[str]]:
-    """Each package with its version; with all of them, should the runs differ."""
+def versions_of(records: Iterable[Record]) -> dict[str, str]:
+    """The version of Python and of each package; all of them, should the runs differ."""
     found: dict[str, set[str]] = {}
     for record in records:
-        environment: Mapping[str, Any] = record["environment"]
-        for name, version in {"Python": environment["python"], **environment["packages"]}.items():
-            found.setdefault(name, set()).add(version)
-    return [[name, ", ".join(sorted(versions))] for name, versions in found.items()]
+        for environment in _environments_of(record):
+            for name, version in {"Python": environment.python, **environment.packages}.items():
+                found.setdefault(name, set()).add(version)
+    return {name: ", ".join(sorted(versions)) for name, versions in found.items()}
+
+
+def _environments_of(record: Record) -> list[Environment]:
+    generations = [tested.generation.environment for tested in record.tests.values()]
+    return [*generations, *([record.training.environment] if record.training else [])]
+
+
+def _run(record: Record) -> list[Any]:
+    """Times in minutes; the machines are those of generation."""
+    run, training = record.run, record.training
+    generations = [tested.generation for tested in record.tests.values()]
+    machines = [", ".join(one.environment.gpus) or one.environment.processor for one in generations]
+    return [
+        run.data if run.trains else "-",
+        run.model,
+        run.method,
+        run.seed,
+        f"{training.cost.seconds / 60:.1f}" if training else "-",
+        f"{sum(generation.seconds for generation in generations) / 60:.1f}",
+        "; ".join(dict.fromkeys(machines)),
+    ]
+
+
+def _checkpoint(model: str, found: CheckpointIdentity) -> list[str]:
+    return [model, found.origin, found.revision or "-", f"`{found.sha256}`"]
 
 
 def _table(head: list[str], rows: list[list[Any]]) -> str:

@@ -1,27 +1,35 @@
 """How the figures look: readable in grey and at column width."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from codetune.base.files import Row, atomic
+from codetune.base.files import atomic
+from codetune.study.record import Record
+from codetune.study.runs import NONE
+
+Look = dict[str, Any]  # keyword arguments of a matplotlib line
 
 # Okabe and Ito's colours, which stay apart for colour-blind readers; in grey, markers, fillings and line styles do.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 
-
 MARKERS = ("o", "s", "^", "D", "v", "P")
-
 
 LINES = ("-", "--", ":", "-.")
 
+FILLS: tuple[Look, ...] = (  # of markers
+    {},
+    {"markerfacecolor": "white"},
+    {"fillstyle": "left", "markerfacecoloralt": "white"},
+    {"fillstyle": "bottom", "markerfacecoloralt": "white"},
+)
 
-STYLE: Any = {
+STYLE: dict[Any, Any] = {
     "font.size": 8,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -37,67 +45,81 @@ STYLE: Any = {
     "pdf.fonttype": 42,
 }
 
+RING: Look = {"marker": "o", "markersize": 8, "fillstyle": "none", "color": "#555555", "linestyle": ""}
 
-RING: Row = {"marker": "o", "markersize": 8, "fillstyle": "none", "color": "#555555", "linestyle": ""}
-
-
-POINT: Row = {"markersize": 5.5, "linestyle": ""}
+POINT: Look = {"markersize": 5.5, "linestyle": ""}
 
 
-def draw_line(axis: Axes, points: list[tuple[int, float]], look: Row) -> None:
+def draw_line(axis: Axes, points: Sequence[tuple[int, float]], look: Look) -> None:
     """A curve with a dozen markers at most: more hide each other."""
     steps, values = zip(*points, strict=True)
     axis.plot(steps, values, markevery=max(1, len(points) // 12), clip_on=False, **look)
 
 
-def legend_entries(runs: list[Row], models: dict[str, Row]) -> dict[str, Row]:
+def legend_entries(records: Sequence[Record]) -> dict[str, Look]:
     """The look of each name; seeds share theirs."""
-    return dict(zip(names_of(runs, models), looks_of(runs, models), strict=True))
+    return dict(zip(names_of(records), looks_of(records), strict=True))
 
 
-def draw_legend(figure: Figure, entries: dict[str, Row]) -> None:
-    """The legend, below the panels, in as many columns as the page has room for."""
+def draw_legend(figure: Figure, entries: Mapping[str, Look]) -> None:
+    """The legend, below the panels, in as many columns as the page has room for; a long one makes the figure taller."""
     handles = [Line2D([], [], label=name, **look) for name, look in entries.items()]
     spacing = {"fontsize": 7, "handlelength": 2.8, "columnspacing": 1.0}
     for columns in (3, 2, 1):
         legend = figure.legend(handles=handles, loc="outside lower center", ncols=columns, **spacing)
         if legend.get_window_extent().width <= figure.bbox.width or columns == 1:
+            more_rows = max(0, math.ceil(len(handles) / columns) - 3)
+            figure.set_figheight(figure.get_figheight() + 0.15 * more_rows)
             return
         legend.remove()
 
 
-def names_of(runs: list[Row], models: dict[str, Row], *more: str) -> list[str]:
-    """The models' labels, with data set and method where they tell runs apart, and `more` keys that do."""
-    others = [key for key in ("dataset", "method", *more) if len({run[key] for run in runs}) > 1]
-    return [", ".join([models[run["model"]]["label"], *(str(run[key]) for key in others)]) for run in runs]
+def keep_on_page(figure: Figure, axis: Axes) -> None:
+    """Lets the label of a panel that is narrower than it end where the panel does, not at the edge of the page."""
+    figure.draw_without_rendering()
+    label = axis.xaxis.label
+    if label.get_window_extent().x1 > figure.bbox.x1:
+        axis.set_xlabel(label.get_text(), loc="right")
 
 
-def looks_of(runs: list[Row], models: dict[str, Row]) -> list[Row]:
+def names_of(records: Sequence[Record], seeds: bool = False) -> list[str]:
+    """The labels of the runs' models, with training data and method where they tell runs apart.
+
+    Args:
+        records: Of the runs.
+        seeds: Whether seeds are told apart, too.
+    """
+    several = len({record.run.data for record in records} - {NONE}) > 1
+    methods = len({record.run.method for record in records}) > 1
+    seeds = seeds and len({record.run.seed for record in records}) > 1
+    names = []
+    for record in records:
+        run = record.run
+        parts = [(run.data, several and run.trains), (run.method, methods), (f"seed {run.seed}", seeds)]
+        names.append(", ".join([record.model.label, *(part for part, shown in parts if shown)]))
+    return names
+
+
+def looks_of(records: Sequence[Record]) -> list[Look]:
     """Colour and marker by family; filling and line style by the place within it, which is that of its sizes.
 
     Runs that differ in nothing but the seed look the same.
     """
     families: dict[str, list[str]] = {}
     looks = []
-    for run, name in zip(runs, names_of(runs, models), strict=True):
-        family = models[run["model"]]["family"]
-        members = families.setdefault(family, [])
+    for record, name in zip(records, names_of(records), strict=True):
+        members = families.setdefault(record.model.family, [])
         if name not in members:
             members.append(name)
-        position, place = list(families).index(family), members.index(name)
+        position, place = list(families).index(record.model.family), members.index(name)
         color = COLORS[position % len(COLORS)]
-        looks.append(
-            {
-                "color": color,
-                "marker": MARKERS[position % len(MARKERS)],
-                "markerfacecolor": "white" if place % 2 else color,
-                "linestyle": LINES[place % len(LINES)],
-            }
-        )
+        look = {"color": color, "marker": MARKERS[position % len(MARKERS)], "markerfacecolor": color}
+        looks.append(look | {"linestyle": LINES[place % len(LINES)]} | FILLS[place % len(FILLS)])
     return looks
 
 
 def short_number(value: float) -> str:
+    """A number as it stands at the end of a bar."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
@@ -107,4 +129,3 @@ def save_figure(figure: Figure, outputs: Mapping[str, str]) -> None:
     for kind, path in outputs.items():
         with atomic(Path(path)) as temporary:
             figure.savefig(temporary, format=kind, dpi=300, metadata=undated[kind])
-    plt.close(figure)

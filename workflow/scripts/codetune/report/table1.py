@@ -1,65 +1,96 @@
 """Table 1: training settings, declared and computed."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from codetune.base.files import Row, read_json
+from codetune.base.plain import from_plain
 from codetune.models.shapes import lora_parameters
 from codetune.prompts.packing import steps_per_epoch
 from codetune.report.cells import format_millions, in_paper_order, varying_columns
-from codetune.report.writing import write_table
+from codetune.report.writing import write_forms
+from codetune.study.runs import System
+from codetune.study.training import TrainingPlan
 
 
-def table1(
-    runs: list[Row], models: dict[str, Row], methods: dict[str, Row], stats: list[str], configs: list[str], paper: Row
-) -> pd.DataFrame:
+@dataclass(frozen=True)
+class PlannedSystem:
+    """A system to train, with the settings of its training.
+
+    Attributes:
+        system: The system.
+        label: Of its model.
+        plan: The settings; those of all its seeds but for the seed.
+    """
+
+    system: System
+    label: str
+    plan: TrainingPlan
+
+
+def read_plans(entries: Sequence[Row]) -> list[PlannedSystem]:
+    """Reads the rule's `plans`.
+
+    Args:
+        entries: Each with `system` (data, model, method), `label` and `plan`, all plain.
+    """
+    return [
+        PlannedSystem(
+            System(**entry["system"]), entry["label"], from_plain(entry["plan"], TrainingPlan, "plans of table 1")
+        )
+        for entry in entries
+    ]
+
+
+def table1(plans: Sequence[PlannedSystem], stats: Sequence[str], configs: Sequence[str], paper: Row) -> pd.DataFrame:
     """Training settings: declared by the paper, and computed from architectures and token counts (its Table 1).
 
     Args:
-        runs: The tuned runs, one a (dataset, model, method).
-        models: The config's `models`.
-        methods: The config's `methods`.
-        stats: Path of the token statistics of each run.
-        configs: Folder with the config.json of each run's checkpoint.
+        plans: The systems to train.
+        stats: Path of the token statistics of each system.
+        configs: Folder with the config.json of each system's checkpoint.
         paper: What the paper declares.
 
     Returns:
-        One row a run; parameters as plain numbers.
+        One row per system; parameters as plain numbers.
     """
     declared = {row["model"]: row for row in paper["table1"]}
-    rows = []
-    for run, stat_path, folder in zip(runs, stats, configs, strict=True):
-        model, lora = models[run["model"]], methods[run["method"]]["lora"]
-        train = read_json(stat_path)["parts"]["train"]
-        config = read_json(Path(folder) / "config.json")
-        quoted = declared.get(run["model"], {})
-        epochs, batch = model["epochs"], model["batch_size"]
-        rows.append(
-            {
-                "dataset": run["dataset"],
-                "model": model["label"],
-                "method": run["method"],
-                "paper_params": quoted.get("params"),
-                "batch_size": batch,
-                "epochs": epochs,
-                "rank": lora["r"],
-                "paper_trainable": quoted.get("trainable"),
-                **{f"trainable_r{r}": lora_parameters(config, r, lora["target_modules"]) for r in paper["ranks"]},
-                "paper_steps": quoted.get("steps"),
-                "steps_packed": epochs * steps_per_epoch(train["packed_sequences"], batch),
-                "steps_unpacked": epochs * steps_per_epoch(train["samples"], batch),
-            }
-        )
-    return in_paper_order(rows, [(row["model"],) for row in paper["table1"]], [(run["model"],) for run in runs])
+    rows = [
+        _row(planned, read_json(path)["parts"]["train"], read_json(Path(folder) / "config.json"), declared, paper)
+        for planned, path, folder in zip(plans, stats, configs, strict=True)
+    ]
+    return pd.DataFrame(in_paper_order(rows, [planned.system.model for planned in plans], list(declared)))
 
 
-def write_table1(table: pd.DataFrame, outputs: dict[str, str]) -> None:
+def _row(planned: PlannedSystem, tokens: Row, config: Row, declared: Mapping[str, Row], paper: Row) -> Row:
+    """One row; `tokens` counts the training samples, `config` is the checkpoint's."""
+    quoted = declared.get(planned.system.model, {})
+    lora, settings = planned.plan.lora, planned.plan.settings
+    return {
+        "data": planned.system.data,
+        "model": planned.label,
+        "method": planned.system.method,
+        "paper_params": quoted.get("params"),
+        "batch_size": settings.batch_size,
+        "epochs": settings.epochs,
+        "rank": lora.r,
+        "paper_trainable": quoted.get("trainable"),
+        **{f"trainable_r{r}": lora_parameters(config, r, lora.target_modules) for r in paper["ranks"]},
+        "paper_steps": quoted.get("steps"),
+        "steps_packed": settings.epochs * steps_per_epoch(tokens["packed_sequences"], settings.batch_size),
+        "steps_unpacked": settings.epochs * steps_per_epoch(tokens["samples"], settings.batch_size),
+    }
+
+
+def write_table1(table: pd.DataFrame, outputs: Mapping[str, str]) -> None:
     """Writes Table 1 as CSV with plain numbers, and as Markdown and LaTeX for readers."""
     ranks = [str(name).removeprefix("trainable_r") for name in table if str(name).startswith("trainable_r")]
     shown = pd.DataFrame(
         {
-            **varying_columns(table, "dataset", "method"),
+            **varying_columns(table, "data", "method"),
             "Model": table["model"],
             "Params (paper)": table["paper_params"],
             "Batch": table["batch_size"],
@@ -76,4 +107,4 @@ def write_table1(table: pd.DataFrame, outputs: dict[str, str]) -> None:
         "configured projections; steps are those of all epochs, from the token counts, with samples packed into "
         "training sequences or not."
     )
-    write_table(table, shown, "Training hyperparameters", note, outputs)
+    write_forms(table, shown, "Training hyperparameters", note, outputs)

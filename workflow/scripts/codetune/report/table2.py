@@ -2,13 +2,13 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import pandas as pd
 
-from codetune.base.files import Row, read_json
-from codetune.evaluation.comparisons import read_comparisons
+from codetune.base.files import Row
+from codetune.evaluation.comparisons import Comparison
 from codetune.papers.declared import PAPER_METRIC
 from codetune.report.cells import (
     digits_of,
@@ -16,135 +16,188 @@ from codetune.report.cells import (
     format_millions,
     format_number,
     format_p,
-    group_by_system,
     in_paper_order,
     varying_columns,
 )
-from codetune.report.writing import write_table
+from codetune.report.rows import EvaluatedSystem, gains_are_by_tuning
+from codetune.report.writing import write_forms
+
+HERE = "this study"
+QUOTED = "quoted by the paper"
+WHOLE = dict.fromkeys(("trainable", "steps", "seeds", "samples", "leaked"), "Int64")  # numbers without decimals
 
 
-def table2(
-    runs: list[Row],
-    models: dict[str, Row],
-    summaries: Sequence[str],
-    significance: str,
-    metric: str,
-    records: dict[str, str],
-    paper: Row,
-) -> pd.DataFrame:
-    """The score of all runs beside the paper's, in its order (its Table 2).
+@dataclass(frozen=True, kw_only=True)
+class Table2Row:
+    """A row of the CSV. Without a test set it is one that the paper quotes.
+
+    Attributes:
+        data: Name of the training data; `none` where there are none.
+        test: Name of the test set.
+        model: Label of the model.
+        method: Name of the method.
+        source: Where the score comes from.
+        paper_params: The model's parameters, as the paper has them.
+        trainable: Trainable parameters.
+        steps: Optimizer steps of the kept checkpoint, mean over seeds.
+        seeds: How many.
+        samples: Number of test samples.
+        metric: Name of the metric.
+        score: Mean over seeds.
+        score_low: Lower end of its interval.
+        score_high: Upper end of its interval.
+        deviation: Standard deviation over seeds.
+        paper_score: The paper's score.
+        gain: Difference to the first baseline of the method.
+        gain_low: Lower end of its interval.
+        gain_high: Upper end of its interval.
+        gain_percent: The gain relative to the baseline.
+        p_holm: Corrected p-value of the gain.
+        verdict: What its interval says.
+        paper_gain: The paper's own gain over that baseline.
+        truncated: Share of predictions that the limit on new tokens cut off.
+        empty: Share of predictions without text.
+        length_ratio: Characters of all predictions over those of all references.
+        leaked: Test samples with a near-duplicate in train or validation.
+        score_without_leaked: Score of all other test samples.
+        predictions: Where the score comes from: a path per seed.
+    """
+
+    data: str | None = None
+    test: str | None = None
+    model: str
+    method: str | None = None
+    source: str
+    paper_params: str | None
+    trainable: int | None = None
+    steps: int | None = None
+    seeds: int | None = None
+    samples: int | None = None
+    metric: str | None = None
+    score: float | None = None
+    score_low: float | None = None
+    score_high: float | None = None
+    deviation: float | None = None
+    paper_score: float | None
+    gain: float | None = None
+    gain_low: float | None = None
+    gain_high: float | None = None
+    gain_percent: float | None = None
+    p_holm: float | None = None
+    verdict: str | None = None
+    paper_gain: float | None = None
+    truncated: float | None = None
+    empty: float | None = None
+    length_ratio: float | None = None
+    leaked: int | None = None
+    score_without_leaked: float | None = None
+    predictions: str | None = None
+
+
+def table2(evaluated: Sequence[EvaluatedSystem], metric: str, paper: Row) -> pd.DataFrame:
+    """The score of all systems beside the paper's (its Table 2).
 
     Args:
-        runs: All runs of the study.
-        models: The config's `models`.
-        summaries: Path of each run's summary of scores.
-        significance: Path of the intervals and p-values.
+        evaluated: The systems on each test set.
         metric: Name of the metric.
-        records: Path of the training record of each tuned run, by the path of its summary.
         paper: What the paper declares.
 
     Returns:
-        Rows that the paper quotes, then one row a (dataset, model, method); the score is the mean over seeds, with its
-        95 % interval and the standard deviation over seeds. `gain` is the difference to the untuned model on the same
-        data, `gain_percent` the same relative to it. `predictions` says where the score comes from. The paper's
-        columns are filled for its own metric, ROUGE-L.
+        Rows of `Table2Row`: those that the paper quotes, then test set by test set one per system, in the paper's
+        order. The paper's columns and rows are filled for its own metric, ROUGE-L.
     """
-    findings = read_comparisons(significance, metric)
     declared = {(row["model"], row["method"]): row for row in paper["table2"] if "model" in row}
-    groups = group_by_system(runs, summaries)
-    rows = []
-    for key, paths in groups.items():
-        dataset, model, method = key
-        quoted = declared.get((model, method), {})
-        found, gain = findings.scores[key], findings.gains.get(key, {})
-        read = [read_json(path) for path in paths]
-        low, high = gain.get("interval", (None, None))
-        row = {
-            "dataset": dataset,
-            "model": models[model]["label"],
-            "method": method,
-            "source": "this study",
-            "paper_params": quoted.get("params"),
-            "trainable": None,
-            "steps": None,
-            "seeds": len(paths),
-            "samples": read[0]["samples"],
-            "metric": metric,
-            "score": found["score"],
-            "score_low": found["interval"][0],
-            "score_high": found["interval"][1],
-            "deviation": found["deviation"],
-            "paper_score": quoted.get("rouge_l") if metric == PAPER_METRIC else None,
-            "gain": gain.get("gain"),
-            "gain_low": low,
-            "gain_high": high,
-            "gain_percent": _percent(gain.get("gain"), found["score"]),
-            "p_holm": gain.get("p_holm"),
-            "verdict": findings.gain_in_words(key),
-            "paper_gain": _paper_gain(declared, model, method) if metric == PAPER_METRIC else None,
-            "truncated": statistics.fmean(summary["truncated"] for summary in read),
-            "empty": statistics.fmean(summary["empty"] for summary in read),
-            "length_ratio": statistics.fmean(summary["length_ratio"] for summary in read),
-            "leaked": read[0]["leaked"],
-            "score_without_leaked": _mean_of([summary["scores_without_leaked"] for summary in read], metric),
-            "predictions": " ".join(str(Path(path).with_name("predictions.jsonl")) for path in paths),
-        }
-        rows.append(row | _training(paths, records))
-    order = [(row["model"], row["method"]) for row in paper["table2"] if "model" in row]
-    ours = in_paper_order(rows, order, [key[1:] for key in groups])
-    if metric != PAPER_METRIC:
-        return ours
-    theirs = pd.DataFrame([_quoted(row) for row in paper["table2"] if "model" not in row])
-    whole = dict.fromkeys(("trainable", "steps", "seeds", "samples", "leaked"), "Int64")
-    return pd.concat([theirs.reindex(columns=ours.columns).astype(object), ours], ignore_index=True).astype(whole)
+    ours: list[Table2Row] = []
+    for test in dict.fromkeys(one.test for one in evaluated):
+        of_test = [one for one in evaluated if one.test == test]
+        rows = [_row(one, metric, declared) for one in of_test]
+        ours += in_paper_order(rows, [(one.system.model, one.system.method) for one in of_test], list(declared))
+    quoted = [_quoted(row) for row in paper["table2"] if "model" not in row] if metric == PAPER_METRIC else []
+    return pd.DataFrame([asdict(row) for row in (*quoted, *ours)]).astype(WHOLE)
 
 
-def _mean_of(scores: list[dict[str, float | None] | None], metric: str) -> float | None:
+def _quoted(row: Row) -> Table2Row:
+    return Table2Row(model=row["label"], source=QUOTED, paper_params=row["params"], paper_score=row["rouge_l"])
+
+
+def _row(evaluated: EvaluatedSystem, metric: str, declared: Mapping[tuple[str, str], Row]) -> Table2Row:
+    system, summaries = evaluated.system, evaluated.summaries
+    score, comparison = evaluated.score(metric), evaluated.comparison(metric)
+    quoted = declared.get((system.model, system.method), {})
+    trainings = [record.training for record in evaluated.records if record.training is not None]
+    return Table2Row(
+        data=system.data,
+        test=evaluated.test,
+        model=evaluated.model.label,
+        method=system.method,
+        source=HERE,
+        paper_params=quoted.get("params"),
+        trainable=trainings[0].trainable_parameters if trainings else None,
+        steps=round(statistics.fmean(one.result.best_step for one in trainings)) if trainings else None,
+        seeds=len(evaluated.records),
+        samples=summaries[0].samples,
+        metric=metric,
+        score=score.score,
+        score_low=score.interval[0],
+        score_high=score.interval[1],
+        deviation=score.deviation,
+        paper_score=quoted.get("rouge_l") if metric == PAPER_METRIC else None,
+        gain=comparison.gain if comparison else None,
+        gain_low=comparison.interval[0] if comparison else None,
+        gain_high=comparison.interval[1] if comparison else None,
+        gain_percent=_percent(comparison.gain, score.score) if comparison else None,
+        p_holm=comparison.p_holm if comparison else None,
+        verdict=comparison.verdict if comparison else None,
+        paper_gain=_paper_gain(evaluated, comparison, declared) if metric == PAPER_METRIC else None,
+        truncated=statistics.fmean(summary.truncated for summary in summaries),
+        empty=statistics.fmean(summary.empty for summary in summaries),
+        length_ratio=statistics.fmean(summary.length_ratio for summary in summaries),
+        leaked=summaries[0].leaked,
+        score_without_leaked=_mean_of([summary.scores_without_leaked for summary in summaries], metric),
+        predictions=" ".join(str(record.path_of("predictions", evaluated.test)) for record in evaluated.records),
+    )
+
+
+def _mean_of(scores: Sequence[Mapping[str, float | None] | None], metric: str) -> float | None:
     """Mean over seeds of one metric; None where it is not defined for one of them."""
     found = [one[metric] for one in scores if one is not None]
     known = [value for value in found if value is not None]
     return statistics.fmean(known) if len(known) == len(scores) else None
 
 
-def _training(paths: list[str], records: dict[str, str]) -> Row:
-    """Trainable parameters, and steps to the best checkpoint, mean over seeds; nothing for untuned models."""
-    trained = [read_json(records[path]) for path in paths if path in records]
-    if not trained:
-        return {}
-    return {
-        "trainable": trained[0]["parameters"]["trainable"],
-        "steps": round(statistics.fmean(record["result"]["best_step"] for record in trained)),
-    }
-
-
-def _percent(gain: float | None, score: float) -> float | None:
+def _percent(gain: float, score: float) -> float | None:
     """A gain relative to the score that it started from, in percent."""
-    return None if gain is None or score == gain else 100 * gain / (score - gain)
+    return None if score == gain else 100 * gain / (score - gain)
 
 
-def _quoted(row: Row) -> Row:
-    return {
-        "model": row["label"],
-        "source": "quoted by the paper",
-        "paper_params": row["params"],
-        "paper_score": row["rouge_l"],
-    }
-
-
-def _paper_gain(declared: Mapping[tuple[str, str], Row], model: str, method: str) -> float | None:
-    """The paper's own difference between tuned and untuned."""
-    if method == "base" or (model, method) not in declared or (model, "base") not in declared:
+def _paper_gain(
+    evaluated: EvaluatedSystem, comparison: Comparison | None, declared: Mapping[tuple[str, str], Row]
+) -> float | None:
+    """The paper's own difference between a system and its baseline."""
+    model, method = evaluated.system.model, evaluated.system.method
+    baselines = [comparison.baseline] if comparison else evaluated.records[0].method.baselines
+    pair = [(model, method), *((model, baseline) for baseline in baselines[:1])]
+    if len(pair) == 1 or any(one not in declared for one in pair):
         return None
-    return round(float(declared[model, method]["rouge_l"] - declared[model, "base"]["rouge_l"]), 4)
+    return round(float(declared[pair[0]]["rouge_l"] - declared[pair[1]]["rouge_l"]), 4)
 
 
-def write_table2(table: pd.DataFrame, significance: str, metric: str, outputs: dict[str, str]) -> None:
-    """Writes Table 2 as CSV with plain numbers, and as Markdown and LaTeX for readers."""
-    findings = read_comparisons(significance, metric)
-    label, digits = findings.metric["label"], digits_of(findings.metric["highest"])
+def write_table2(
+    table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], metric: str, outputs: Mapping[str, str]
+) -> None:
+    """Writes Table 2 as CSV with plain numbers, and as Markdown and LaTeX for readers.
+
+    Args:
+        table: As `table2` makes it.
+        evaluated: What it was made from.
+        metric: Name of the metric.
+        outputs: Path for each of csv, md, tex.
+    """
+    label = evaluated[0].comparisons.metrics[metric].label
+    digits = digits_of(evaluated[0].comparisons.metrics[metric].highest)
     shown = pd.DataFrame(
         {
-            **varying_columns(table, "dataset"),
+            **varying_columns(table, "data", "test"),
             "Model": [_title(row) for _, row in table.iterrows()],
             "Params (paper)": table["paper_params"],
             "Trainable": table["trainable"].map(format_millions),
@@ -162,30 +215,36 @@ def write_table2(table: pd.DataFrame, significance: str, metric: str, outputs: d
         }
     )
     shown = shown.dropna(axis="columns", how="all")
-    samples = sorted({int(value) for value in table["samples"].dropna()})
-    note = (
-        f"{label} [{findings.metric['signature']}] over {' / '.join(map(str, samples))} test samples. Intervals: "
-        f"paired bootstrap over test samples, {findings.resamples} resamples; p-values: two-sided, with Holm's "
-        "correction over the tuned models. Verdict: no difference where the interval of the gain holds zero. A value "
-        "after ± is the standard deviation over seeds. Columns marked (paper) and rows marked (quoted) are the "
-        "paper's. Gain: difference to the untuned model, and relative to it. Steps: of the best checkpoint. Where each "
-        "score comes from: the column predictions of the CSV."
+    write_forms(table, shown, f"Model comparison on {label}", _note(evaluated, metric), outputs)
+
+
+def _note(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
+    comparisons = evaluated[0].comparisons
+    facts = comparisons.metrics[metric]
+    samples = sorted({summary.samples for one in evaluated for summary in one.summaries})
+    by_tuning = gains_are_by_tuning(evaluated)
+    return (
+        f"{facts.label} [{facts.signature}] over {' / '.join(map(str, samples))} test samples. Intervals: paired "
+        f"bootstrap over test samples, {comparisons.resamples} resamples; p-values: two-sided, with Holm's correction "
+        f"over {'the tuned models' if by_tuning else 'all comparisons'}. Verdict: no difference where the interval of "
+        "the gain holds zero. A value after ± is the standard deviation over seeds. Columns marked (paper) and rows "
+        "marked (quoted) are the paper's. Gain: difference to "
+        f"{'the untuned model' if by_tuning else 'the first baseline of the method'}, and relative to it. Steps: of "
+        "the best checkpoint. Where each score comes from: the column predictions of the CSV."
     )
-    write_table(table, shown, f"Model comparison on {label}", note, outputs)
 
 
 def _without_leaked(table: pd.DataFrame, label: str, digits: int) -> dict[str, list[str | None]]:
     """The column of scores without test samples that have a near-duplicate in training, if there are such samples."""
-    count = int(table["leaked"].fillna(0).max())
-    if count == 0:
+    counts = sorted({int(count) for count in table["leaked"].dropna()} - {0})
+    if not counts:
         return {}
-    return {
-        f"{label} without {count} leaked": [format_number(value, digits) for value in table["score_without_leaked"]]
-    }
+    name = f"{label} without {' / '.join(map(str, counts))} leaked"
+    return {name: [format_number(value, digits) for value in table["score_without_leaked"]]}
 
 
 def _title(row: "pd.Series[Any]") -> str:
-    if row["source"] != "this study":
+    if row["source"] != HERE:
         return f"{row['model']} (quoted)"
     return f"{row['model']} ({row['method']})"
 

@@ -1,18 +1,28 @@
 """Tables as CSV, Markdown and LaTeX."""
 
-from typing import Any
+from collections.abc import Mapping
 
 import pandas as pd
 
 from codetune.base.files import atomic, write_text
 
+LEFT = ("Model", "Data", "Test", "Method")  # columns of names; all others are aligned to the right
 
-def write_table(table: pd.DataFrame, shown: pd.DataFrame, title: str, note: str, outputs: dict[str, str]) -> None:
-    """Writes all three forms; empty cells are dashes for readers and empty in the CSV."""
+
+def write_forms(table: pd.DataFrame, shown: pd.DataFrame, title: str, note: str, outputs: Mapping[str, str]) -> None:
+    """Writes all three forms; empty cells are dashes for readers and empty in the CSV.
+
+    Args:
+        table: What the CSV gets.
+        shown: What readers get.
+        title: Of the table.
+        note: Below the table.
+        outputs: Path for each of csv, md, tex.
+    """
     with atomic(outputs["csv"]) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n")
     shown = shown.astype(object).where(shown.notna(), "-")
-    align = ["left" if name in ("Model", "Dataset", "Method") else "right" for name in shown]
+    align = ["left" if name in LEFT else "right" for name in shown]
     body = shown.to_markdown(index=False, colalign=align, disable_numparse=True)
     write_text(outputs["md"], f"# {title}\n\n{body}\n\n{note}\n")
     latex = (
@@ -28,7 +38,7 @@ def write_table(table: pd.DataFrame, shown: pd.DataFrame, title: str, note: str,
     write_text(outputs["tex"], latex)
 
 
-def _escape(value: Any) -> str:
+def _escape(value: object) -> str:
     text = str(value)
     for character in "&%$#_":
         text = text.replace(character, f"\\{character}")

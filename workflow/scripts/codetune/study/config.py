@@ -5,7 +5,6 @@ from itertools import product
 from typing import Any
 
 from codetune.base.errors import StudyError
-from codetune.base.plain import from_plain
 from codetune.study.dataset import Dataset, Split
 from codetune.study.decoding import Decoding
 from codetune.study.folders import check_folders, check_sources
@@ -40,10 +39,10 @@ def load_study(config: Entry) -> Study:
         models={name: _build_model(name, entry) for name, entry in config["models"].items()},
         methods=methods,
         datasets={name: _build_dataset(name, entry) for name, entry in config["datasets"].items()},
-        quantization=from_plain(config["quantization"], Quantization, "config: quantization"),
+        quantization=Quantization(**config["quantization"]),
         template=config["tokenization"]["template"],
         training={**config["training"], "max_length": config["tokenization"]["max_length"]},
-        decoding=from_plain(config["generation"], Decoding, "config: generation"),
+        decoding=Decoding(**config["generation"]),
     )
     for run in study.training_runs:
         _check_training(run, config["models"][run.model], study)
@@ -84,12 +83,12 @@ def _build_method(name: str, entry: Entry, others: Mapping[str, Entry]) -> Metho
     untuned = [other for other, its in others.items() if "lora" not in its]
     if "lora" not in entry:
         return Method(name, "untuned", None)
-    lora = from_plain(entry["lora"], Lora, f"config: methods.{name}.lora")
+    lora = Lora(**entry["lora"])
     return Method(name, "peft", lora, entry.get("training", {}), entry.get("baselines", untuned))
 
 
 def _build_dataset(name: str, entry: Entry) -> Dataset:
-    split = from_plain(entry["split"], Split, f"config: datasets.{name}.split")
+    split = Split(**entry["split"])
     facts = {key: entry.get(key) for key in ("file", "records", "sha256", "license")}
     return Dataset(name=name, source=_build_source(entry), split=split, **facts)
 

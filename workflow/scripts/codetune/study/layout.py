@@ -3,6 +3,8 @@
 Each constant is a path within the folder of results or of resources, with wildcards in braces.
 """
 
+import re
+
 from codetune.study.runs import Evaluation, Run
 
 # Resources: downloads.
@@ -61,3 +63,8 @@ def fill(pattern: str, what: Run | Evaluation) -> str:
     run = what.run if isinstance(what, Evaluation) else what
     test = {"test": what.test} if isinstance(what, Evaluation) else {}
     return pattern.format(**vars(run), dataset=run.data, **test)
+
+
+def glob_of(pattern: str) -> str:
+    """Returns the glob that matches all files for which a pattern stands."""
+    return re.sub(r"\{\w+\}", "*", pattern)

@@ -10,6 +10,7 @@ from pathlib import Path
 from codetune.base.errors import StudyError
 from codetune.base.files import read_json, sha256_of_file, write_json
 from codetune.base.plain import from_plain, to_plain
+from codetune.study import layout
 from codetune.study.facts import GenerationFacts, SplitFacts, Summary, TrainingFacts
 from codetune.study.method import Method
 from codetune.study.model import Model
@@ -59,7 +60,7 @@ class Record:
         method: The config's entry of its method.
         data_sha256: SHA-256 of `train` and `validation`; empty for a run without training data.
         training: Facts of the training, with all settings in `plan`; None for a run without training data.
-        files: The files `training_log` and `curve` of a training, where they exist.
+        files: The file `training_log` of a training; empty for a run without training data.
         tests: Results on each test set, by its name.
         folder: Folder of the record; not part of the document.
     """
@@ -84,6 +85,11 @@ class Record:
         files = self.files if test is None else self.tests[test].files
         return Path(self.folder) / files[name].path
 
+    @property
+    def curve(self) -> Path:
+        """Path of the training curve; no table needs it, so that the record does not wait for it."""
+        return Path(self.folder) / Path(layout.CURVE).name
+
 
 @dataclass(frozen=True)
 class RecordInputs:
@@ -92,7 +98,7 @@ class RecordInputs:
     Attributes:
         splits: Path of split.json of the training data and of each test set, by name of the data set.
         training: Path of training.json; None for a run without training data.
-        files: Paths of `training_log` and `curve` of a training, where they exist.
+        files: Path of the `training_log` of a training; empty for a run without training data.
         tests: For each test set the paths of `generation`, `summary`, `predictions` and `scores`.
     """
 

@@ -73,9 +73,6 @@ class Study:
 
         Args:
             run: A run that uses training data.
-
-        Raises:
-            StudyError: A training setting is missing or has the wrong type.
         """
         model, method = self.models[run.model], self.methods[run.method]
         assert model.memory is not None and method.lora is not None  # as `load_study` has checked

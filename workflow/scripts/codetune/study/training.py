@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from codetune.base.plain import from_plain
 from codetune.study.method import Lora, Quantization
 from codetune.study.model import Memory, Source
 
@@ -64,9 +63,5 @@ def resolve_settings(*levels: Mapping[str, Any]) -> TrainingSettings:
 
     Args:
         levels: The settings of the study, then of the model, then of the method.
-
-    Raises:
-        StudyError: A setting is missing or has the wrong type.
     """
-    merged = {key: value for level in levels for key, value in level.items()}
-    return from_plain(merged, TrainingSettings, "config: training")
+    return TrainingSettings(**{key: value for level in levels for key, value in level.items()})

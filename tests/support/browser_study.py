@@ -1,0 +1,39 @@
+"""Files of a study as the sample browser reads them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from codetune.base.files import write_jsonl
+from codetune.data.predictions import Candidate, Prediction, write_predictions
+from codetune.report.browser import BrowserInputs
+from fake_records import fake_model, fake_record, write_fake
+
+TEMPLATE = str(Path(__file__).parents[2] / "workflow/report/samples.html")
+LABELS = {"a": "Model A", "b": "Model <b>"}
+
+
+def run(model, method, seed=0, data="d"):
+    """The record of a run, tested on `d`."""
+    return fake_record(fake_model(model, label=LABELS[model]), method, data, seed, test="d")
+
+
+def make_study(folder, texts, runs, scores=None):
+    """Files of a study whose runs all wrote `texts`; gives write_browser's arguments."""
+    count = len(texts)
+    samples = [
+        {"id": 10 * i, "instruction": f"Task {i} in Python", "input": "", "output": f"x = {i}"} for i in range(count)
+    ]
+    write_jsonl(folder / "test.jsonl", samples)
+    predictions = [Prediction(10 * i, [Candidate(text, 3, i == 1)]) for i, text in enumerate(texts)]
+    for number, record in enumerate(runs):
+        record = replace(record, folder=str(Path(write_fake(record, folder)).parent))
+        write_predictions(record.path_of("predictions", "d"), predictions)
+        values = scores[number] if scores else [0.1 * record.run.seed] * count
+        rows = [{"id": 10 * i, "rouge_l": f1, "code_rouge_l": f1, "bleu": f1} for i, f1 in enumerate(values)]
+        write_jsonl(record.path_of("scores", "d"), rows)
+    return {
+        "inputs": BrowserInputs(str(folder / "test.jsonl"), [write_fake(record, folder) for record in runs], TEMPLATE),
+        "test": "d",
+        "metric": "rouge_l",
+        "target": str(folder / "page.html"),
+    }

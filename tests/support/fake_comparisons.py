@@ -1,0 +1,95 @@
+"""Comparisons of runs that never ran: their scores, with intervals that are made up."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from codetune.base.files import write_json
+from codetune.base.plain import to_plain
+from codetune.evaluation.comparisons import Comparison, Comparisons, MetricFacts, Score
+from codetune.study.record import Record, by_system
+from codetune.study.runs import NONE, System
+from fake_records import DATA
+
+METRICS = {
+    "rouge_l": MetricFacts("ROUGE-L", "f1", 1.0),
+    "bleu": MetricFacts("BLEU", "sacrebleu", 100.0),
+}
+
+
+def fake_comparisons(
+    records: Sequence[Record], test: str = DATA, metrics: Mapping[str, MetricFacts] | None = None, **changes: Any
+) -> Comparisons:
+    """Comparisons of records with their own scores; every interval reaches a tenth of the scale to both sides.
+
+    Args:
+        records: The runs; those without the test set are left out.
+        test: Name of the test set.
+        metrics: Facts of metrics; those of `METRICS` that the runs have unless told otherwise.
+        changes: Fields to replace.
+    """
+    systems = by_system(record for record in records if test in record.tests)
+    own = {name for seeds in systems.values() for name in seeds[0].tests[test].summary.scores}
+    metrics = metrics or {name: facts for name, facts in METRICS.items() if name in own}
+    scores = {
+        (system, name): [record.tests[test].summary.scores[name] for record in seeds]
+        for name in metrics
+        for system, seeds in systems.items()
+    }
+    comparisons = Comparisons(
+        test=test,
+        resamples=100,
+        seed=0,
+        level=0.95,
+        metrics=dict(metrics),
+        scores=[
+            Score(
+                *system,
+                metric=name,
+                score=statistics.fmean(seeds),
+                interval=_around(statistics.fmean(seeds), metrics[name]),
+                seeds=seeds,
+                deviation=statistics.stdev(seeds) if len(seeds) > 1 else None,
+            )
+            for (system, name), seeds in scores.items()
+        ],
+        comparisons=[
+            _compare(system, baseline, name, metrics[name], scores)
+            for system, name in scores
+            for baseline in _baselines(system, systems)
+        ],
+    )
+    return replace(comparisons, **changes)
+
+
+def write_fake_comparisons(comparisons: Comparisons, folder: str | Path) -> str:
+    """Writes the file and returns its path."""
+    path = Path(folder, "comparisons", f"{comparisons.test}.json")
+    write_json(path, to_plain(comparisons))
+    return str(path)
+
+
+def _around(value: float, facts: MetricFacts) -> list[float]:
+    return [value - 0.1 * facts.highest, value + 0.1 * facts.highest]
+
+
+def _baselines(system: System, systems: Mapping[System, Sequence[Record]]) -> list[System]:
+    names = systems[system][0].method.baselines
+    found = [System(data, system.model, name) for name in names for data in (NONE, system.data)]
+    return [one for one in found if one in systems]
+
+
+def _compare(
+    system: System,
+    baseline: System,
+    metric: str,
+    facts: MetricFacts,
+    scores: Mapping[tuple[System, str], Sequence[float]],
+) -> Comparison:
+    gain = statistics.fmean(scores[system, metric]) - statistics.fmean(scores[baseline, metric])
+    interval = _around(gain, facts)
+    return Comparison(
+        *system, baseline=baseline.method, metric=metric, gain=gain, interval=interval, p=0.02, p_holm=0.04
+    )

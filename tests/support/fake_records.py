@@ -1,0 +1,208 @@
+"""Records of runs that never ran, for tests of what reads records."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from codetune.base.files import write_json
+from codetune.base.identity import CheckpointIdentity
+from codetune.base.machine import Environment, PeakMemory
+from codetune.base.plain import to_plain
+from codetune.study.decoding import Decoding
+from codetune.study.facts import (
+    GenerationFacts,
+    PackedData,
+    ScoredPart,
+    Summary,
+    TrainingCost,
+    TrainingFacts,
+    TrainingResult,
+)
+from codetune.study.layout import PREDICTIONS, RECORD, SCORES, TRAINING_LOG, fill
+from codetune.study.method import Lora, Method, Quantization
+from codetune.study.model import Memory, Model, Source
+from codetune.study.record import VERSION, HashedFile, Record, Tested
+from codetune.study.runs import NONE, Evaluation, Run
+from codetune.study.training import TrainingPlan, TrainingSettings
+
+DATA = "alpaca"
+SHA256 = "0" * 64
+PROJECTIONS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+QUANTIZATION = Quantization(type="nf4", double=True, compute_dtype="bfloat16")
+CHECKPOINT = CheckpointIdentity(SHA256, repo="someone/something", revision="0" * 40)
+ENVIRONMENT = Environment(
+    python="3.11.0", packages={"torch": "2.0"}, platform="Linux", processor="a CPU", cores=2, gpus=["a GPU"]
+)
+
+
+def fake_model(name: str, **changes: Any) -> Model:
+    """A model of the family that its name begins with, labelled by its name."""
+    model = Model(
+        name=name,
+        label=name.capitalize(),
+        family=name.partition("-")[0],
+        source=Source(repo=CHECKPOINT.repo, revision=CHECKPOINT.revision),
+        parameters=1.0,
+        template=None,
+        memory=Memory(micro_batch=4),
+        training={"batch_size": 8, "epochs": 2},
+    )
+    return replace(model, **changes)
+
+
+def fake_method(name: str, **changes: Any) -> Method:
+    """An untuned method if its name is `base`, else LoRA, with `base` as its baseline."""
+    if name == "base":
+        return replace(Method(name, "untuned", None), **changes)
+    lora = Lora(r=8, alpha=16, dropout=0.05, target_modules=PROJECTIONS)
+    return replace(Method(name, "peft", lora, baselines=["base"]), **changes)
+
+
+def fake_plan(model: Model, method: Method, seed: int = 0, **settings: Any) -> TrainingPlan:
+    """The plan of a training."""
+    values = {
+        "learning_rate": 2e-4,
+        "schedule": "cosine",
+        "warmup_steps": 10,
+        "weight_decay": 0.0,
+        "max_grad_norm": 1.0,
+        "evaluations_per_epoch": 1,
+        "patience": 3,
+        "max_length": 512,
+    }
+    found = TrainingSettings(**values | model.training | method.training | settings)
+    return TrainingPlan(model.source, model.memory, method.lora, QUANTIZATION, found, seed)
+
+
+def fake_training(plan: TrainingPlan, best_step: int = 100, **cost: Any) -> TrainingFacts:
+    """What a training was; `cost` changes what it used."""
+    used = {
+        "seconds": 3600.0,
+        "evaluation_seconds": 60.0,
+        "tokens_per_second": 3000.0,
+        "micro_batch": 4,
+        "peak_memory": PeakMemory("GPU", 10 * 2**30),
+    }
+    return TrainingFacts(
+        plan=plan,
+        checkpoint=CHECKPOINT,
+        inputs_sha256={"train": SHA256, "validation": SHA256},
+        trainable_parameters=1000,
+        attention="flash",
+        deterministic=True,
+        data=PackedData(packed_sequences=400, tokens=200_000, packing_fill=0.98),
+        result=TrainingResult(
+            steps=best_step + 50,
+            planned_steps=500,
+            best_step=best_step,
+            best_validation_loss=0.9,
+            stopped_early=True,
+            checkpoints=[50, best_step],
+        ),
+        cost=TrainingCost(**used | cost),
+        environment=ENVIRONMENT,
+    )
+
+
+def fake_generation(**changes: Any) -> GenerationFacts:
+    """What predictions were computed from and with."""
+    facts = GenerationFacts(
+        decoding=Decoding(max_new_tokens=256, batch_size=32, cache_gb=4.0),
+        quantization=QUANTIZATION,
+        checkpoint=CHECKPOINT,
+        inputs_sha256={"prompts": SHA256},
+        prompts=10,
+        tokens=900,
+        attention="flash",
+        weights="4-bit",
+        truncated=1,
+        most_prompts_at_once=32,
+        seconds=60.0,
+        peak_memory=PeakMemory("GPU", 5 * 2**30),
+        environment=ENVIRONMENT,
+    )
+    return replace(facts, **changes)
+
+
+def fake_summary(scores: Mapping[str, float | None], **changes: Any) -> Summary:
+    """Scores of ten test samples, the same in each language and length, and one hundredth less without leaked ones."""
+    parts = {"Python": ScoredPart(6, dict(scores)), "SQL": ScoredPart(4, dict(scores))}
+    summary = Summary(
+        samples=10,
+        scores=dict(scores),
+        signatures=dict.fromkeys(scores, "a signature"),
+        truncated=0.1,
+        empty=0.0,
+        length_ratio=1.0,
+        leaked=0,
+        scores_without_leaked={name: None if score is None else 0.99 * score for name, score in scores.items()},
+        by_language=parts,
+        by_length={"up to 50": ScoredPart(10, dict(scores))},
+    )
+    return replace(summary, **changes)
+
+
+def fake_record(
+    model: str | Model,
+    method: str | Method,
+    data: str = DATA,
+    seed: int = 0,
+    test: str = DATA,
+    scores: Mapping[str, float | None] | None = None,
+    **changes: Any,
+) -> Record:
+    """The record of a run on one test set.
+
+    Args:
+        model: The model, or the name of a fake one.
+        method: The method, or the name of a fake one: `base` is untuned.
+        data: Training data of a method that trains; the others have none.
+        seed: Of the run.
+        test: Name of the test set; `with_test` adds more.
+        scores: By each metric; ROUGE-L of 0.5 unless told otherwise.
+        changes: Fields of the record to replace.
+    """
+    model = fake_model(model) if isinstance(model, str) else model
+    method = fake_method(method) if isinstance(method, str) else method
+    run = Run(data if method.trains else NONE, model.name, method.name, seed)
+    files = {"training_log": _file(TRAINING_LOG, run)} if run.trains else {}
+    record = Record(
+        version=VERSION,
+        run=run,
+        model=model,
+        method=method,
+        data_sha256={"train": SHA256, "validation": SHA256} if run.trains else {},
+        training=fake_training(fake_plan(model, method, seed)) if run.trains else None,
+        files=files,
+        tests={},
+        folder=str(Path("results", fill(RECORD, run)).parent),
+    )
+    return replace(with_test(record, test, scores or {"rouge_l": 0.5}), **changes)
+
+
+def with_test(record: Record, test: str, scores: Mapping[str, float | None], **changes: Any) -> Record:
+    """The same run on one test set more; `changes` are those of its summary."""
+    evaluation = Evaluation(record.run, test)
+    tested = Tested(
+        generation=fake_generation(),
+        summary=fake_summary(scores, **changes),
+        samples_sha256=SHA256,
+        files={"predictions": _file(PREDICTIONS, evaluation), "scores": _file(SCORES, evaluation)},
+    )
+    return replace(record, tests={**record.tests, test: tested})
+
+
+def _file(pattern: str, what: Run | Evaluation) -> HashedFile:
+    run = what.run if isinstance(what, Evaluation) else what
+    path = Path(fill(pattern, what)).relative_to(Path(fill(RECORD, run)).parent)
+    return HashedFile(path.as_posix(), SHA256)
+
+
+def write_fake(record: Record, folder: str | Path) -> str:
+    """Writes record.json where it lies in a folder of results, without the run's other files, and returns its path."""
+    path = Path(folder, fill(RECORD, record.run))
+    document = to_plain(record)
+    del document["folder"]
+    write_json(path, document)
+    return str(path)

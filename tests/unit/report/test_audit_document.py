@@ -1,0 +1,72 @@
+"""The audit as a document: made from a study's files, in three forms."""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+from codetune.base.plain import to_plain
+from codetune.papers.claims import audit
+from codetune.papers.evidence import paths_of
+from codetune.papers.verdicts import DISAGREES
+from codetune.report.audit import write, write_audit
+from codetune.study.model import Source
+from fake_records import fake_record
+from paper_study import DATASETS, ROOT, a_study, make_evidence, verdicts
+
+
+def test_the_audit_of_a_study_s_files_is_the_audit_of_its_evidence(tmp_path):
+    evidence = a_study(tmp_path)
+    models, name = evidence.models, "codealpaca-20k"
+    trained = [key for key, model in models.items() if model.tokens]
+    inputs = {
+        "records": paths_of(r for model in models.values() for method in model.records for r in model.records[method]),
+        "configs": [str(Path(model.config).parent) for model in models.values()],
+        "stats": [models[key].tokens for key in trained],
+        "prompt_stats": [model.prompts for model in models.values()],
+        "cards": [evidence.card],
+        "paper": str(ROOT / "config/paper.yaml"),
+    }
+    params = {
+        "models": list(models),
+        "tokens": [{"dataset": name, "model": key} for key in trained],
+        "prompts": [{"test": name, "model": key} for key in models],
+        "datasets": {"unused": to_plain(Source(path="x")), name: to_plain(Source(**DATASETS[name]))},
+    }
+    targets = {kind: str(tmp_path / f"audit.{kind}") for kind in ("csv", "md", "tex")}
+    write(inputs, params, targets)
+    with open(targets["csv"]) as stream:
+        found = [(row["claim"], row["verdict"], row["files"]) for row in csv.DictReader(stream)]
+    table = audit(evidence)
+    assert found == list(zip(table["claim"], table["verdict"], table["files"], strict=True))
+
+
+def test_the_audit_is_written_in_three_forms(tmp_path):
+    study = a_study(tmp_path, genuine=False)
+    study.models["qwen2.5-3b"] = replace(study.models["qwen2.5-3b"], label="My_model 100%")
+    targets = {kind: str(tmp_path / f"audit.{kind}") for kind in ("csv", "md", "tex")}
+    table = audit(study)
+    write_audit(table, study, targets)
+    with open(targets["csv"]) as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["claim"] for row in rows] == list(table["claim"])
+    assert set(rows[0]) == {"subject", "claim", "place", "paper", "computed", "verdict", "how", "files"}
+    text = Path(targets["md"]).read_text()
+    assert text.count("\n## ") == table["subject"].nunique()
+    assert "decide no claim: Llama-3.2-1B, Llama-3.2-3B" in text
+    latex = Path(targets["tex"]).read_text()
+    assert "\\begin{longtable}" in latex
+    assert latex.count(" \\\\\n") >= len(rows)
+    assert " 54 \\% " in latex
+    assert latex.count("{") == latex.count("}")
+    assert "My_model" not in latex
+    assert "Gemma-2-2B, Qwen2.5-1.5B, My\\_model 100\\%, Phi-3 Mini 4K" in latex
+
+
+def test_a_study_without_the_paper_s_models_still_checks_the_paper_against_itself(tmp_path):
+    study = make_evidence(tmp_path, [fake_record("mine", "base", test="mine")], datasets={"mine": {}})
+    table = audit(study)
+    assert set(table["files"]) == {"config/paper.yaml"}
+    assert verdicts(study)["Gain of Qwen2.5-3B over its untuned self", "abstract"] == DISAGREES
+    targets = {kind: str(tmp_path / f"audit.{kind}") for kind in ("csv", "md", "tex")}
+    write_audit(table, study, targets)
+    assert "Models run: none of the paper" in (tmp_path / "audit.md").read_text()

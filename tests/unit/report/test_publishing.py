@@ -1,0 +1,88 @@
+"""What the hub gets: the files of a training, and a card that says what they are and how they score."""
+
+from dataclasses import replace
+
+import pytest
+import yaml
+from codetune.base.errors import StudyError
+from codetune.evaluation.registry import metrics
+from codetune.report.model_card import publish
+from codetune.study.model import Source
+from fake_records import fake_record, with_test
+
+
+@pytest.fixture
+def tuned(tmp_path):
+    """What a training leaves."""
+    folder = tmp_path / "tuned"
+    folder.mkdir()
+    for name in ("adapter_config.json", "adapter_model.safetensors", ".snakemake_timestamp"):
+        (folder / name).write_text(name)
+    return folder
+
+
+def a_record(**sources):
+    """The record of a run that was tested on `d`."""
+    record = fake_record("a", "qlora", "d", test="d", scores={"rouge_l": 0.41234, "bleu": 12.344})
+    source = Source(**sources) if sources else record.training.plan.source
+    return replace(record, training=replace(record.training, plan=replace(record.training.plan, source=source)))
+
+
+def card_of(tmp_path, tuned, record, metric="rouge_l"):
+    publish(record, metric, str(tuned), str(tmp_path / "published"))
+    return (tmp_path / "published/README.md").read_text()
+
+
+def test_the_files_of_a_training_are_published_as_they_are(tmp_path, tuned):
+    (tuned / "README.md").write_text("PEFT's own")
+    card_of(tmp_path, tuned, a_record())
+    published = tmp_path / "published"
+    names = ["README.md", "adapter_config.json", "adapter_model.safetensors"]
+    assert sorted(path.name for path in published.iterdir()) == names
+    for name in names[1:]:
+        assert (published / name).read_bytes() == (tuned / name).read_bytes()
+    assert (tuned / "README.md").read_text() == "PEFT's own"
+
+
+def test_the_card_s_metadata_name_the_base_on_the_hub_and_no_local_one(tmp_path, tuned):
+    card = card_of(tmp_path, tuned, a_record(repo="x/base", revision="f00"))
+    metadata = yaml.safe_load(card.split("---")[1])
+    assert metadata["base_model"] == "x/base"
+    assert metadata["library_name"] == "peft"
+    assert "# base: QLoRA adapter" in card
+    assert "Adapter for `x/base` at revision `f00`," in card
+    card = card_of(tmp_path, tuned, a_record(path="some/folder/mine"))
+    assert "base_model" not in yaml.safe_load(card.split("---")[1])
+    assert "# mine: QLoRA adapter" in card
+
+
+def test_the_card_states_the_training(tmp_path, tuned):
+    card = card_of(tmp_path, tuned, a_record())
+    for line in (
+        "| LoRA | r = 8, alpha = 16, dropout = 0.05 |",
+        "| trainable parameters | 1,000 |",
+        "| effective batch | 8 sequences of 512 tokens |",
+        "| steps | 100 (best of 150) |",
+        "| validation loss | 0.9000 nats per token |",
+        "| seed | 0 |",
+    ):
+        assert line in card.splitlines()
+
+
+def test_the_card_states_the_study_s_metric_on_every_test_set(tmp_path, tuned):
+    record = with_test(a_record(), "e", {"rouge_l": None, "bleu": 7.0}, samples=1234)
+    lines = card_of(tmp_path, tuned, record).splitlines()
+    label = metrics()["rouge_l"].label
+    assert f"| Test set | samples | {label} |" in lines
+    assert "| d | 10 | 0.4123 |" in lines
+    assert "| e | 1,234 | - |" in lines
+    assert f"{label} [a signature]." in lines
+    lines = card_of(tmp_path, tuned, record, "bleu").splitlines()
+    assert "| Test set | samples | BLEU |" in lines
+    assert "| d | 10 | 12.34 |" in lines
+
+
+def test_an_untuned_model_is_not_published(tmp_path, tuned):
+    with pytest.raises(StudyError, match="none, a, base is not trained; there is nothing to publish"):
+        publish(fake_record("a", "base"), "rouge_l", str(tuned), str(tmp_path / "published"))
+    assert not (tmp_path / "published").exists()

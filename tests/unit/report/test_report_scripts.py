@@ -1,0 +1,138 @@
+"""The scripts of the rules that write and read records: what a rule names arrives where it belongs."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from browser_study import make_study, run
+from codetune.base.files import write_json, write_jsonl
+from codetune.base.plain import to_plain
+from codetune.study.facts import DuplicateRequests, NearDuplicates, SplitFacts
+from codetune.study.layout import GENERATION, PREDICTIONS, RECORD, SCORES, SUMMARY, TRAINING, TRAINING_LOG, fill
+from codetune.study.record import read_record
+from codetune.study.runs import Evaluation
+from fake_records import fake_record, with_test, write_fake
+
+ROOT = Path(__file__).parents[3]
+JOB = """
+import json, runpy, sys
+from types import SimpleNamespace
+from snakemake.iocontainers import InputFiles, Log, OutputFiles, Params, Wildcards
+
+script, given = sys.argv[1], json.loads(sys.argv[2])
+snakemake = SimpleNamespace(
+    input=InputFiles(fromdict=given["input"]),
+    output=OutputFiles([given["output"]]),
+    params=Params(fromdict=given["params"]),
+    wildcards=Wildcards(fromdict=given["wildcards"]),
+    resources={},
+    log=Log([given["log"]]),
+    threads=1,
+    config={"results": "results", "resources": "resources"},
+)
+runpy.run_path(script, {"snakemake": snakemake}, "__main__")
+"""
+
+
+@pytest.fixture
+def run_script(tmp_path):
+    """Runs a script as a rule with these inputs, params and output."""
+
+    def done(name, inputs, params, output, **wildcards):
+        log = tmp_path / "log.txt"
+        given = {
+            "input": inputs,
+            "params": params,
+            "output": str(output),
+            "wildcards": wildcards,
+            "log": str(log),
+        }
+        scripts = ROOT / "workflow/scripts"
+        command = [sys.executable, "-c", JOB, str(scripts / f"{name}.py"), json.dumps(given)]
+        ended = subprocess.run(
+            command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(scripts)}, capture_output=True, text=True
+        )
+        assert ended.returncode == 0, ended.stderr
+
+    return done
+
+
+def write_facts(results, record):
+    """The files that a record of this content gathers; gives the inputs of the rule, without splits."""
+    kinds = {"generation": GENERATION, "summary": SUMMARY, "predictions": PREDICTIONS, "scores": SCORES}
+    inputs = {kind: [] for kind in kinds}
+    for test, tested in record.tests.items():
+        for kind, pattern in kinds.items():
+            path = str(results / fill(pattern, Evaluation(record.run, test)))
+            if kind in ("generation", "summary"):
+                write_json(path, to_plain(getattr(tested, kind)))
+            else:
+                write_jsonl(path, [{"id": 0, "of": test}])
+            inputs[kind].append(path)
+    if not record.run.trains:
+        return inputs | {"training": [], "training_log": []}
+    training, log = (str(results / fill(pattern, record.run)) for pattern in (TRAINING, TRAINING_LOG))
+    write_json(training, to_plain(record.training))
+    write_jsonl(log, [{"step": 1}])
+    return inputs | {"training": training, "training_log": log}
+
+
+def write_split(folder, name):
+    near = NearDuplicates(0.8, 0, [], "together", [])
+    hashes = {part: f"{part} of {name}" for part in ("train", "validation", "test")}
+    facts = SplitFacts(name, 10, "9" * 64, {}, DuplicateRequests(0, 0, "kept"), near, {}, 0, hashes)
+    write_json(folder / f"{name}.json", to_plain(facts))
+    return str(folder / f"{name}.json")
+
+
+@pytest.mark.parametrize("method", ["base", "qlora"])
+def test_a_record_gathers_the_files_of_its_run(tmp_path, run_script, method):
+    record = with_test(fake_record("m", method, "d", test="d"), "e", {"rouge_l": 0.7})
+    results = tmp_path / "results"
+    names = ["d", "e"]
+    inputs = write_facts(results, record) | {"splits": [write_split(tmp_path, name) for name in names]}
+    params = {kind: to_plain(getattr(record, kind)) for kind in ("run", "model", "method")}
+    target = results / fill(RECORD, record.run)
+    run_script("record", inputs, params | {"splits": names, "tests": names}, target)
+    found = read_record(target)
+    assert (found.run, found.model, found.method) == (record.run, record.model, record.method)
+    assert found.training == record.training
+    assert list(found.files) == ([] if method == "base" else ["training_log"])
+    parts = {} if method == "base" else {"train": "train of d", "validation": "validation of d"}
+    assert found.data_sha256 == parts
+    for name, score in (("d", 0.5), ("e", 0.7)):
+        assert found.tests[name].summary.scores == {"rouge_l": score}
+        assert found.tests[name].samples_sha256 == f"test of {name}"
+        assert found.path_of("scores", name).read_text() == f'{{"id": 0, "of": "{name}"}}\n'
+
+
+def test_a_run_is_published_with_its_card(tmp_path, run_script):
+    record = fake_record("m", "qlora", "d", test="d", scores={"bleu": 12.3})
+    tuned = tmp_path / "tuned"
+    tuned.mkdir()
+    (tuned / "adapter_model.safetensors").write_text("weights")
+    inputs = {"record": write_fake(record, tmp_path), "tuned": str(tuned)}
+    run_script("publish", inputs, {"metric": "bleu"}, tmp_path / "published")
+    assert (tmp_path / "published/adapter_model.safetensors").read_text() == "weights"
+    assert "| d | 10 | 12.30 |" in (tmp_path / "published/README.md").read_text()
+
+
+def test_the_browser_is_made_from_records(tmp_path, run_script):
+    made = make_study(tmp_path, ["x"], [run("a", "base"), run("a", "qlora")])["inputs"]
+    inputs = {"samples": made.samples, "records": list(made.records), "template": made.template}
+    run_script("browser", inputs, {"metric": "bleu"}, tmp_path / "page.html", test="d")
+    assert '"metrics":{"bleu":{"label":"BLEU"' in (tmp_path / "page.html").read_text()
+
+
+def test_provenance_is_made_from_records_and_the_config(tmp_path, run_script):
+    record = fake_record("m", "base", test="d")
+    elsewhere = replace(record, run=replace(record.run, model="n"))
+    inputs = {"records": [write_fake(one, tmp_path) for one in (record, elsewhere)]}
+    run_script("provenance", inputs, {"config": {"key": {"nested": 1}}}, tmp_path / "provenance.md")
+    text = (tmp_path / "provenance.md").read_text()
+    assert "key:\n  nested: 1" in text
+    assert text.count("| someone/something |") == 2

@@ -1,0 +1,65 @@
+"""The rows of tables and figures: every system on every test set."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from codetune.evaluation.comparisons import Comparison, Comparisons, Score
+from codetune.study.facts import Summary
+from codetune.study.model import Model
+from codetune.study.record import Record, by_system
+from codetune.study.runs import NONE, System
+
+
+@dataclass(frozen=True)
+class EvaluatedSystem:
+    """A system on a test set.
+
+    Attributes:
+        system: The system.
+        records: Of its runs, one per seed.
+        comparisons: What the bootstrap says of the test set.
+    """
+
+    system: System
+    records: list[Record]
+    comparisons: Comparisons
+
+    @property
+    def test(self) -> str:
+        """Name of the test set."""
+        return self.comparisons.test
+
+    @property
+    def model(self) -> Model:
+        """The system's model."""
+        return self.records[0].model
+
+    @property
+    def summaries(self) -> list[Summary]:
+        """The scores of each seed."""
+        return [record.tests[self.test].summary for record in self.records]
+
+    def score(self, metric: str) -> Score:
+        """Its score over all seeds."""
+        return self.comparisons.score_of(self.system, metric)
+
+    def comparison(self, metric: str) -> Comparison | None:
+        """Its gain over the first baseline of its method."""
+        return self.comparisons.comparison_of(self.system, metric)
+
+
+def evaluated_systems(records: Sequence[Record], comparisons: Iterable[Comparisons]) -> list[EvaluatedSystem]:
+    """Test set by test set the systems that were evaluated on it, in the order of the records."""
+    return [
+        EvaluatedSystem(system, seeds, of_test)
+        for of_test in comparisons
+        for system, seeds in by_system(record for record in records if of_test.test in record.tests).items()
+    ]
+
+
+def gains_are_by_tuning(evaluated: Iterable[EvaluatedSystem]) -> bool:
+    """Whether every gain is one over the untuned model: there is one baseline, and it sees no data."""
+    systems = list(evaluated)
+    tuned = {one.system.method for one in systems if one.system.data != NONE}
+    baselines = {comparison.baseline for one in systems for comparison in one.comparisons.comparisons}
+    return len(baselines) <= 1 and not tuned & baselines

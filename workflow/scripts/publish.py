@@ -1,0 +1,10 @@
+"""Rule publish."""
+
+from codetune.base.jobs import job
+
+with job(snakemake):
+    from codetune.report.model_card import publish
+    from codetune.study.record import read_record
+
+    inputs = snakemake.input
+    publish(read_record(inputs.record), snakemake.params.metric, inputs.tuned, snakemake.output[0])
