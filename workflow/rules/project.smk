@@ -1,5 +1,5 @@
-# Finds the project's folder, which holds its sources and its own configuration. Data, results and paths in the config are
-# relative to Snakemake's working directory instead.
+# Finds the project's folder, which holds its sources and its own configuration. Data, results and paths in the config
+# are relative to Snakemake's working directory instead.
 
 import os
 import shutil
