@@ -33,7 +33,7 @@ from torch.utils._pytree import tree_leaves
 from transformers import AttentionInterface, AutoConfig, AutoModelForCausalLM
 
 from codetune.models.shapes import cache_bytes, parameters  # isort: skip  (common puts the library on the path)
-from codetune.models.attention import Packed, flash  # isort: skip
+from codetune.models.attention import Packed, attend_varlen  # isort: skip
 from codetune.models.caches import growing_cache  # isort: skip
 from codetune.generation.decoding import next_tokens, prefill  # isort: skip
 from codetune.generation.generate import RESERVE  # isort: skip
@@ -50,7 +50,7 @@ CONTEXT = 0.6e9  # bytes of CUDA, its libraries' code and their workspaces: assu
 SLACK = 0.10  # of what is not weights, lost between the blocks of torch's allocator: assumed
 SHORT = 128  # tokens of most samples; CodeAlpaca-20k's have 98 on average
 ON_GPU = "packed_on_gpu"
-AttentionInterface.register(ON_GPU, flash)
+AttentionInterface.register(ON_GPU, attend_varlen)
 
 
 class Live(TorchDispatchMode):  # type: ignore[misc]
@@ -350,8 +350,8 @@ def last_step(model: Any, rows: int, tokens: int, live: Live) -> int:
     size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     cache = growing_cache(config.num_hidden_layers)
     for layer in cache.layers:
-        layer._make_room(torch.zeros(2, rows, heads, tokens - 1, size, dtype=torch.bfloat16))
-        layer._show(tokens - 1)
+        layer._set_buffer(torch.zeros(2, rows, heads, tokens - 1, size, dtype=torch.bfloat16))
+        layer._set_length(tokens - 1)
     mask = torch.ones(rows, tokens, dtype=torch.long)
     last = torch.zeros(rows, 1, dtype=torch.long)
     next_tokens(model, last, mask, last + tokens - 1, cache)

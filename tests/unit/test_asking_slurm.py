@@ -150,12 +150,12 @@ def test_a_runtime_that_no_partition_allows_is_refused(cluster, tmp_path):
 
 
 def test_a_partition_that_is_none_is_refused(cluster, tmp_path):
-    with pytest.raises(StudyError, match="no partition 'gpus', but cpu, gpu, long, free"):
+    with pytest.raises(StudyError, match="no partition 'gpus'; it has cpu, gpu, long, free"):
         start(tmp_path, [Request("finetune", 1, ("gpus",), 60, None)])
 
 
 def test_preemption_without_requeue_is_said(cluster, tmp_path):
-    assert "Snakemake waits for ever for a preempted one" in start(tmp_path, requeues=False)[0]
+    assert "Snakemake waits forever for a preempted job" in start(tmp_path, requeues=False)[0]
     assert start(tmp_path, [TOKENIZE], requeues=False) == []
 
 
@@ -165,13 +165,13 @@ def test_more_jobs_than_a_qos_allows_are_refused(cluster, tmp_path):
     with pytest.raises(StudyError) as refusal:
         start(tmp_path, capped)
     assert str(refusal.value) == (
-        "QOS 'capped' allows 4 jobs in SLURM's queue, 1 are there, and 5 would be sent at once: give '--jobs 3' or say "
-        "so in the profile."
+        "QOS 'capped' allows 4 jobs in SLURM's queue, 1 are there, and 5 would be submitted at once: give '--jobs 3' "
+        "or set it in the profile."
     )
     assert start(tmp_path, capped, jobs=3) == []
     assert start(tmp_path, [Request("finetune", 3, ("gpu",), 60, "capped")]) == []
     cluster.answers(squeue=queued("9_[0-3%2]", "PENDING", "/elsewhere", "other", qos="capped"))
-    with pytest.raises(StudyError, match="4 are there, and 3 would be sent at once: wait for some to end"):
+    with pytest.raises(StudyError, match="4 are there, and 3 would be submitted at once: wait for some to end"):
         start(tmp_path, capped, jobs=3)
 
 
@@ -205,7 +205,7 @@ def test_a_cluster_that_forgets_jobs_soon_is_named(cluster, tmp_path):
 
 def test_asking_sacct_is_said_to_miss_what_is_cancelled(cluster, tmp_path):
     [told] = start(tmp_path, asks="sacct")
-    assert told.startswith("Snakemake asks sacct for the state of jobs, and does not notice there when a job is cancel")
+    assert told.startswith("Snakemake asks sacct for the state of jobs and does not notice when a job is cancelled")
 
 
 def test_jobs_that_were_being_sent_when_snakemake_ended_are_cancelled(cluster, tmp_path):
@@ -340,7 +340,7 @@ def test_a_refused_submission_waits_for_room(cluster):
     said = []
     wait_for_room(refused, said.append)
     assert said == [
-        "SLURM takes no more jobs of yours now (QOSMaxSubmitJobPerUserLimit): waiting until one of 2 in the queue "
+        "SLURM accepts no more of your jobs now (QOSMaxSubmitJobPerUserLimit): waiting until one of 2 in the queue "
         "has ended"
     ]
     assert len(cluster.calls()) == 4

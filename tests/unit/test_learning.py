@@ -15,7 +15,7 @@ from codetune.generation.batches import generate, make_batches
 from codetune.generation.decoding import decode, greedy_config, prefill_groups
 from codetune.generation.generate import RESERVE, load_for_decoding, prompt_limit
 from codetune.methods.adapters import load_adapter
-from codetune.models.attention import EACH, FLASH, Packed, each, flash, packed_kernels
+from codetune.models.attention import EACH, FLASH, Packed, attend_each, attend_varlen, packed_kernels
 from codetune.models.device import set_determinism
 from codetune.models.loading import Checkpoint, load_base
 from codetune.models.quantization import linear_4bit
@@ -126,7 +126,7 @@ def test_a_kernel_that_fails_or_leaks_gives_way_to_the_next(checkpoints, monkeyp
     samples = tokens_for(checkpoints / "llama-3.2-1b")
 
     def leaking(module, query, key, value, mask, packed, **options):
-        return each(module, query, key, value, mask, Packed([sum(packed.lengths)], "cpu"), **options)
+        return attend_each(module, query, key, value, mask, Packed([sum(packed.lengths)], "cpu"), **options)
 
     def missing(*_, **__):
         raise RuntimeError("no kernel for this device\nmore")
@@ -177,10 +177,10 @@ def test_the_flash_kernel_gets_what_torch_s_documentation_asks_for(monkeypatch):
 
     monkeypatch.setattr(varlen, "varlen_attn", definition)
     layer = SimpleNamespace(head_dim=8)
-    expected, _ = each(layer, query, key, value, None, packed, scaling=0.3)
+    expected, _ = attend_each(layer, query, key, value, None, packed, scaling=0.3)
     for window in (None, 6, 4):
-        found, _ = flash(layer, query, key, value, None, packed, scaling=0.3, sliding_window=window)
-        expected, _ = each(layer, query, key, value, None, packed, scaling=0.3, sliding_window=window)
+        found, _ = attend_varlen(layer, query, key, value, None, packed, scaling=0.3, sliding_window=window)
+        expected, _ = attend_each(layer, query, key, value, None, packed, scaling=0.3, sliding_window=window)
         assert found.shape == (1, 12, 4, 8)
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 

@@ -246,7 +246,7 @@ def test_a_smaller_micro_batch_gives_the_same_gradients(checkpoints, tmp_path, c
     assert set(seen[2:]) == {1}  # the limit holds from then on
     assert trainer.limit.rows == 1
     text = capsys.readouterr().out
-    assert "out of memory with 4 sequences at once: going on with 2 (CUDA out of memory)" in text
+    assert "out of memory with 4 sequences at once: continuing with 2 (CUDA out of memory)" in text
 
 
 def test_gradients_of_a_part_that_had_been_added_are_taken_back(checkpoints, tmp_path):
@@ -302,7 +302,7 @@ def test_generation_goes_on_with_fewer_prompts_at_once(checkpoints, tmp_path, ca
     assert generate(model, tokenizer, prompts, DECODING, limit, tmp_path / "b") == expected
     assert limit.rows == 2
     assert max(seen[2:]) == 2
-    assert "out of memory with 8 prompts at once: going on with 4" in capsys.readouterr().out
+    assert "out of memory with 8 prompts at once: continuing with 4" in capsys.readouterr().out
 
 
 # --- Generation ------------------------------------------------------------------------------------------------------
@@ -459,7 +459,7 @@ def test_a_signal_ends_a_job_with_one_line(tmp_path, number, mode):
     process.send_signal(number)
     assert process.wait(10) == 128 + number
     text = (tmp_path / "job.log").read_text()
-    assert text.endswith(f"error: stopped by {number.name}. The same command goes on from what is saved.\n")
+    assert text.endswith(f"error: stopped by {number.name}. The same command resumes from what is saved.\n")
     assert ("saved after" in text) == (mode == "deferred")
     assert "Traceback" not in text
 

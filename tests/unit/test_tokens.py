@@ -35,7 +35,7 @@ def test_the_paper_s_template(checkpoints):
 
 @pytest.mark.parametrize("name", ["paper", "chat"])
 def test_a_tokenizer_that_cannot_serve_a_template_is_an_error(name):
-    with pytest.raises(StudyError, match="end token|chat template"):
+    with pytest.raises(StudyError, match="EOS token|chat template"):
         _ = Template(name, NoTokenizer()).ending
 
 

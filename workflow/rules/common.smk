@@ -1,4 +1,4 @@
-# The checked study, and the few functions that rules share.
+# Checks the config, makes the study, and defines what rules share.
 
 import os
 import re
@@ -20,13 +20,13 @@ try:
 except StudyError as error:
     sys.exit(f"error: {error}")
 
-# A plan needs no conda. A run does, and Snakemake says so where there is none.
+# A dry run needs no conda. A real run does, and Snakemake says so if it is missing.
 if workflow.output_settings.dryrun and shutil.which("conda") is None:
     workflow.deployment_settings.deployment_method = frozenset()
 
 
 def one_of(names):
-    """A wildcard's constraint: one of these names."""
+    """Returns the pattern that constrains a wildcard to these names."""
     return "|".join(map(re.escape, names))
 
 
@@ -40,27 +40,27 @@ wildcard_constraints:
     seed=r"\d+",
 
 
-# Where files lie is in workflow/scripts/codetune/study/layout.py. <results>, <resources>, <logs> and <benchmarks> stand
-# for folders that the Snakefile names once (`pathvars`).
+# All paths are defined in workflow/scripts/codetune/study/layout.py. <results>, <resources>, <logs> and <benchmarks>
+# are path variables of Snakemake, which the Snakefile sets under `pathvars`.
 
 
 def in_results(pattern):
-    """A pattern of the layout, within the folder of results."""
+    """Returns a path of the layout within the folder of results."""
     return f"<results>/{pattern}"
 
 
 def in_resources(pattern):
-    """A pattern of the layout, within the folder of resources."""
+    """Returns a path of the layout within the folder of resources."""
     return f"<resources>/{pattern}"
 
 
 def each(pattern, things):
-    """The pattern within the results, filled in for each run or evaluation."""
+    """Returns a path within the results for each run or evaluation, by filling in the pattern."""
     return [in_results(layout.fill(pattern, thing)) for thing in things]
 
 
 def for_run(pattern):
-    """The pattern within the results, filled in for the run that a job's wildcards name: its data, its template."""
+    """Returns an input function that fills in a pattern within the results with a run's data, model and template."""
 
     def filled(wildcards):
         template = STUDY.template_of(wildcards.model)
@@ -70,44 +70,44 @@ def for_run(pattern):
 
 
 def run_of(wildcards):
-    """The run that a job's wildcards name."""
+    """Returns the run that a job's wildcards name."""
     return Run(wildcards.data, wildcards.model, wildcards.method, int(wildcards.seed))
 
 
 def trains(wildcards):
-    """Whether the run that a job's wildcards name sees training data."""
+    """Whether the run that a job's wildcards name uses training data."""
     return run_of(wildcards).trains
 
 
 def unfinished(stage):
-    """Where a job of a run keeps what it has done so far. Path variables do not reach params, hence the config's own."""
+    """Returns the folder for a job's unfinished work, by the config, since path variables do not work in params."""
     return f"{config['results']}/{layout.UNFINISHED}".replace("{stage}", stage)
 
 
 def code(script):
-    """Hash of a script and the library modules it uses: a rule reruns when their code changes, not when they are touched.
+    """Returns the fingerprint of a script, so that its rule reruns when what the script does has changed.
 
-    Downloads have none: their content is pinned by commit and hash, whatever fetches it.
+    Rules that download have no fingerprint, because commit and hash pin their content, whatever fetches it.
     """
     return fingerprint(SCRIPTS / script)
 
 
-# Priorities, highest first: jobs that GPU jobs wait for; light rules (0, the default); GPU jobs by stage, the largest
-# model first: a long job left for the end would run alone.
+# Priorities, highest first: jobs that GPU jobs wait for; light rules (0, the default); GPU jobs by stage. Within a
+# stage the largest model comes first, because a long job left for the end would run alone.
 
 
 def before_gpu_jobs(wildcards):
-    """Priority of what a model's GPU jobs wait for: the models to train come before those that are only compared."""
+    """Returns the priority of a job that GPU jobs wait for: first models to train, then those only compared with."""
     tuned = wildcards.model in [run.model for run in STUDY.training_runs]
     return (2000 if tuned else 1000) + STUDY.models[wildcards.model].parameters
 
 
 def gpu_jobs(stage):
-    """Priority of a stage's GPU jobs, the largest model's first; below 0, since no light rule should wait for them."""
+    """Returns a function for the priority of a stage's GPU jobs: largest model first, and all after the light rules."""
     return lambda wildcards: stage + STUDY.models[wildcards.model].parameters
 
 
-# One checkpoint at a time, unless told otherwise. All at once the smallest would be there first, its training would take
-# the GPU, and the longest training would start last.
+# Checkpoints are downloaded one at a time unless the user sets another limit. If all were downloaded at once, the
+# smallest would arrive first, its training would take the GPU, and the longest training would start last.
 if "downloads" not in workflow.global_resources:
     workflow.register_resource("downloads", 1)

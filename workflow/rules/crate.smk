@@ -1,6 +1,6 @@
 # Needs: a finished study.
-# Gives: <results>/ro-crate-metadata.json  the results described for machines: the folder is then an RO-Crate
-#        <results>/workflow/               the workflow that made them
+# Gives: <results>/ro-crate-metadata.json  machine-readable description, which makes the folder an RO-Crate
+#        <results>/workflow/               the workflow that produced them
 
 from snakemake import __version__
 
@@ -16,7 +16,7 @@ rule rocrate:
         "<logs>/rocrate.log",
     benchmark:
         "<benchmarks>/rocrate.tsv"
-    localrule: True  # seconds: less than a queue takes
+    localrule: True  # takes seconds, less than waiting in a queue
     conda:
         "../../envs/analysis.yaml"
     threads: 1

@@ -1,19 +1,19 @@
 # Needs: the hub, or a local file (`path` in the config).
 # Gives: <resources>/data/{dataset}.jsonl                        the records as published, checked
 #        <results>/data/{dataset}/{train,validation,test}.jsonl  the samples
-#        <results>/data/{dataset}/split.json                     how they were cleaned and divided
-#        <results>/data/{dataset}/card.md, card.json             what is in them
+#        <results>/data/{dataset}/split.json                     how they were cleaned and split
+#        <results>/data/{dataset}/card.md, card.json             what they contain
 
 
 rule download_dataset:
-    """Fetches a data set at its pinned revision and checks its records against the declared count and SHA-256."""
+    """Downloads a data set at its pinned revision, and checks its records against the declared number and SHA-256."""
     output:
         in_resources(layout.RECORDS),
     log:
         "<logs>/download_dataset/{dataset}.log",
     benchmark:
         "<benchmarks>/download_dataset/{dataset}.tsv"
-    priority: 3000  # all wait for it
+    priority: 3000  # all other jobs wait for it
     localrule: True
     conda:
         "../../envs/download.yaml"
@@ -30,7 +30,7 @@ rule download_dataset:
 
 
 rule split:
-    """Cleans a data set and divides it by seed into train, validation and test."""
+    """Cleans a data set, and splits it by seed into train, validation and test."""
     input:
         in_resources(layout.RECORDS),
     output:
@@ -43,7 +43,7 @@ rule split:
     benchmark:
         "<benchmarks>/split/{dataset}.tsv"
     priority: 3000
-    localrule: True  # seconds: less than a queue takes
+    localrule: True  # takes seconds, less than waiting in a queue
     conda:
         "../../envs/analysis.yaml"
     threads: 1
@@ -59,7 +59,7 @@ rule split:
 
 
 rule card:
-    """Describes a data set in a data card: languages, lengths, duplicates. Nothing that trains waits for it."""
+    """Describes a data set in a data card: languages, lengths, duplicates. No training depends on it."""
     input:
         train=in_results(layout.TRAIN),
         validation=in_results(layout.VALIDATION),
@@ -72,7 +72,7 @@ rule card:
         "<logs>/card/{dataset}.log",
     benchmark:
         "<benchmarks>/card/{dataset}.tsv"
-    localrule: True  # seconds: less than a queue takes
+    localrule: True  # takes seconds, less than waiting in a queue
     conda:
         "../../envs/analysis.yaml"
     threads: 1

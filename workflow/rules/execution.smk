@@ -1,11 +1,11 @@
-# How jobs are looked after while they run, on any machine: nothing here computes.
+# Looks after running jobs, on any machine: signals, logs, locks and SLURM's queue. Nothing here computes a result.
 
 import logging
 import signal
 from collections import defaultdict
 from contextlib import suppress
 
-from codetune.base import slurm
+from codetune.base import slurm, slurm_queue
 from codetune.base.errors import StudyError
 from codetune.base.jobs import environment_of_jobs, keep_log
 from codetune.base.locks import lock_of, processes_of, wait_for_writers
@@ -19,12 +19,12 @@ os.environ.update(environment_of_jobs(time_limited=workflow.remote_exec))
 
 
 def on_slurm():
-    """Whether this process sends jobs to SLURM."""
+    """Whether this process submits jobs to SLURM."""
     return workflow.executor_plugin is not None and workflow.executor_plugin.name == "slurm"
 
 
 def announce_end(number):
-    """What happens after a signal: Snakemake itself says only that it will end."""
+    """Tells the user what happens after a signal; Snakemake itself says only that it will end."""
     if not on_slurm():
         logger.warning("Running jobs save their work and end.")
     elif number == signal.SIGINT:
@@ -33,40 +33,42 @@ def announce_end(number):
             "please do not kill it."
         )
     else:
-        logger.warning("Jobs on the cluster go on: Snakemake waits for them and sends no more. Ctrl-C cancels them.")
+        logger.warning(
+            "Jobs on the cluster keep running: Snakemake waits for them and submits no more. Ctrl-C cancels them."
+        )
 
 
 pass_on_signals(lambda: processes_of(os.getpid(), ROOTS), announce_end)
 
 
 class Attempts(logging.Handler):
-    """Keeps the log of a job's last attempt, which Snakemake would delete, and says why SLURM ended a job."""
+    """Keeps the log of a job's last attempt, which Snakemake would delete, and explains why SLURM ended a job."""
 
     def emit(self, record):
         event = getattr(record, "event", None)
         if event is LogEvent.JOB_INFO and not (workflow.dryrun or workflow.touch):
             for log in record.log:
-                with suppress(OSError):  # which the job itself will meet and name
+                with suppress(OSError):  # the job itself will meet the same error and report it
                     keep_log(log)
         elif event is LogEvent.JOB_ERROR and on_slurm():
             message = record.rule_msg or ""
             if reason := slurm.explain_failure(message, record.log):
                 logger.error(reason)
-            slurm.wait_for_room(message, logger.warning)
+            slurm_queue.wait_for_room(message, logger.warning)
 
 
 logger.addHandler(Attempts())
 
 
 def check_slurm(jobs):
-    """Looks at the queue and at what the jobs ask for, one job of each rule."""
+    """Checks SLURM's queue, and what the jobs ask for, by one job per rule."""
     settings = workflow.executor_settings
     sent = defaultdict(list)
     for job in jobs:
         if not job.is_local:
             sent[job.rule.name].append(job.resources)
     requests = [
-        slurm.Request(
+        slurm_queue.Request(
             name,
             len(resources),
             partitions=tuple(re.findall(r"[^,\s]+", str(resources[0].get("slurm_partition", "")))),
@@ -75,10 +77,10 @@ def check_slurm(jobs):
         )
         for name, resources in sent.items()
     ]
-    sending = slurm.Sending(
+    sending = slurm_queue.Sending(
         workflow.nodes, settings.requeue, settings.status_command, settings.init_seconds_before_status_checks
     )
-    slurm.check_start(Path.cwd(), requests, sending, logger.warning)
+    slurm_queue.check_start(Path.cwd(), requests, sending, logger.warning)
 
 
 onstart:
@@ -87,7 +89,7 @@ onstart:
         try:
             if on_slurm():
                 check_slurm(jobs)
-            # What another project downloads is waited for when it is needed.
+            # A job that downloads waits by itself if another project is downloading the same files.
             outputs = [job.output[0] for job in jobs if not job.params.get("network")]
             wait_for_writers({lock_of(output, ROOTS): output for output in outputs}, logger.warning)
         except StudyError as error:
@@ -97,6 +99,6 @@ onstart:
 onerror:
     if workflow.is_main_process and on_slurm():
         try:
-            slurm.cancel_left(Path.cwd(), logger.warning)
+            slurm_queue.cancel_left(Path.cwd(), logger.warning)
         except StudyError as error:
             logger.error(str(error))

@@ -1,9 +1,9 @@
-# Needs: the records and comparisons of the runs, and for figure 2 their curves. Neither a GPU nor torch.
+# Needs: the records and comparisons of the runs, and for figure 2 their curves. Needs neither a GPU nor torch.
 # Gives: <results>/figures/{figure1,figure2,losses,cost,forest}.{png,svg,pdf}
 
 TRAINED = {"records": each(layout.RECORD, STUDY.training_runs), "comparisons": COMPARISONS}
 
-# Each figure: its name in the report, its caption, what it is drawn from.
+# For each figure its name in the report, its caption, and its inputs.
 FIGURES = {
     "figure1": (
         "Figure 1: what training used",
@@ -13,28 +13,28 @@ FIGURES = {
     ),
     "figure2": (
         "Figure 2: score against steps",
-        "The score of each kept checkpoint, by the metric that the config names (`evaluation.metric`), against training "
-        "steps, on a fixed part of the validation split; "
-        "step 0 is the untuned model. Bands are 95 % intervals over its samples. The test split has no part in it.",
+        "The score of each kept checkpoint, by the metric that the config names (`evaluation.metric`), against "
+        "training steps, on a fixed subset of the validation split. Step 0 is the untuned model. Bands are 95 % intervals over "
+        "the samples. The test split is not used.",
         TRAINED | {"curves": each(layout.CURVE, STUDY.training_runs)},
     ),
     "losses": (
         "Losses",
-        "Training and validation loss against training steps. A ring marks the lowest validation loss, where the "
-        "adapter is kept. Losses are per token: those of models with different tokenizers do not compare.",
+        "Training and validation loss against training steps. A ring marks the lowest validation loss, whose adapter "
+        "is the result. Losses are per token: they cannot be compared between models with different tokenizers.",
         TRAINED,
     ),
     "cost": (
         "Score against cost",
         "The score on the test samples, by the metric that the config names (`evaluation.metric`), against what the "
-        "training took: time, memory, and energy where it was measured. Each test set has a row of panels.",
+        "training used: time, memory, and energy where it was measured. Each test set has a row of panels.",
         TRAINED,
     ),
     "forest": (
         "Gains with intervals",
-        "Gain of each tuned model over its untuned self, or over another baseline of its method, with its 95 % interval "
-        "from a paired bootstrap over the test samples; hollow where the interval holds zero. Each test set, and each "
-        "baseline, has a panel.",
+        "Gain of each tuned model over its untuned self, or over another baseline of its method, with its 95 % "
+        "interval from a paired bootstrap over the test samples. Markers are hollow where the interval contains zero. Each test "
+        "set, and each baseline, has a panel.",
         TRAINED,
     ),
 }
@@ -59,7 +59,7 @@ rule figure:
         "<benchmarks>/figure/{figure}.tsv"
     wildcard_constraints:
         figure=one_of(FIGURES),
-    localrule: True  # seconds: less than a queue takes
+    localrule: True  # takes seconds, less than waiting in a queue
     conda:
         "../../envs/analysis.yaml"
     threads: 1

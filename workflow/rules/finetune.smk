@@ -2,11 +2,11 @@
 # Gives: <results>/runs/{data}/{model}/{method}/seed{seed}/
 #          tuned/                   the best adapter
 #          checkpoints/             the adapter of each evaluation
-#          training_log.jsonl       losses
-#          training.json            the facts of the training
+#          training_log.jsonl       losses against steps
+#          training.json            facts of the training
 #          curve/predictions.jsonl  completions of each checkpoint
 #          curve.json               their scores against steps
-# Keeps: .../unfinished/            what a killed job has done so far; no output, since Snakemake removes those
+# Keeps: .../unfinished/            what a killed job has done so far; not an output, because Snakemake removes those
 
 
 rule finetune:
@@ -42,7 +42,7 @@ rule finetune:
 
 
 rule curve:
-    """Completes a fixed subset of the validation prompts with each kept checkpoint, the base loaded once."""
+    """Completes a fixed subset of the validation prompts with each kept checkpoint; the base model is loaded once."""
     input:
         tokens=for_run(layout.VALIDATION_TOKENS),
         checkpoint=in_resources(layout.CHECKPOINT),
@@ -82,7 +82,7 @@ rule score_curve:
         f"<logs>/score_curve/{layout.RUN}.log",
     benchmark:
         f"<benchmarks>/score_curve/{layout.RUN}.tsv"
-    localrule: True  # a minute: less than a queue takes
+    localrule: True  # takes a minute, less than waiting in a queue
     conda:
         "../../envs/analysis.yaml"
     threads: 1

@@ -1,10 +1,10 @@
-# Needs: the prompts of a test set, the checkpoint, what a training run has tuned, a GPU of 24 GB at full size.
+# Needs: the prompts of a test set, the checkpoint, the adapter of a tuned run, a GPU of 24 GB at full size.
 # Gives: <results>/runs/{data}/{model}/{method}/seed{seed}/tests/{test}/predictions.jsonl  one prediction per test sample
-#                                                                       generation.json    how they were made
+#                                                                       generation.json    facts of the generation
 
 
 rule generate:
-    """Completes all test prompts by greedy decoding, with the same settings for untuned and tuned models."""
+    """Completes all prompts of a test set by greedy decoding, with the same settings for untuned and tuned models."""
     input:
         prompts=for_run(layout.PROMPTS),
         checkpoint=in_resources(layout.CHECKPOINT),

@@ -1,11 +1,11 @@
 # Needs: the hub, or a local checkpoint folder (`path` in the config).
-# Gives: <resources>/tokenizers/{model}/  configuration and tokenizer: all that table 1 and tokenising need
+# Gives: <resources>/tokenizers/{model}/  configuration and tokenizer, all that table 1 and tokenising need
 #        <resources>/models/{model}/      the same with the weights
-# Both hold a manifest.json with each file's size and SHA-256.
+# Both folders contain a manifest.json with the size and SHA-256 of each file.
 
 
 rule download_tokenizer:
-    """Fetches a checkpoint's configuration and tokenizer files, some megabytes, at its pinned revision."""
+    """Downloads a checkpoint's configuration and tokenizer files, a few megabytes, at its pinned revision."""
     output:
         directory(in_resources(layout.TOKENIZER)),
     log:
@@ -30,7 +30,7 @@ rule download_tokenizer:
 
 
 rule download_model:
-    """Fetches a whole checkpoint, 2.5 to 7.6 GB of safetensors, at its pinned revision."""
+    """Downloads a whole checkpoint, 2.5 to 7.6 GB of safetensors, at its pinned revision."""
     output:
         directory(in_resources(layout.CHECKPOINT)),
     log:

@@ -1,5 +1,5 @@
-# Where the project lies: its code and its own configuration. Data, results and paths in the config belong to the folder
-# that Snakemake works in.
+# Finds the project's folder, which holds its sources and its own configuration. Data, results and paths in the config
+# are relative to Snakemake's working directory instead.
 
 import os
 import shutil
@@ -8,16 +8,16 @@ from pathlib import Path
 
 
 def find_project():
-    """The project's folder; for a module from a repository, a copy of the project in Snakemake's cache of sources.
+    """Returns the project's folder; for a module from a repository, a copy of the project in Snakemake's source cache.
 
-    Of such a module Snakemake fetches rules and scripts one by one, and nothing beside them. All other files, the library
-    that scripts import among them, have to be asked for by name.
+    Snakemake fetches the rules and scripts of such a module one by one, and nothing else. All other files, also those
+    of the package codetune, have to be requested by name.
     """
     rules = workflow.current_basedir
-    if isinstance(rules, os.PathLike):  # a folder, and not a place in a repository
+    if isinstance(rules, os.PathLike):  # a local folder, not a repository
         return Path(rules).parents[1]
     files = workflow.source_path("../files.txt")
-    folder, _, branch = files.rpartition("workflow/files.txt")  # files of a local repository are called name@branch
+    folder, _, branch = files.rpartition("workflow/files.txt")  # names of files in a local repository end in @branch
     project = Path(folder + branch)
     for name in Path(files).read_text().split():
         source = workflow.source_path(f"../../{name}")
@@ -29,4 +29,4 @@ def find_project():
 
 PROJECT = find_project()
 SCRIPTS = PROJECT / "workflow" / "scripts"
-sys.path.insert(0, str(SCRIPTS))  # Snakemake hands it on to the scripts
+sys.path.insert(0, str(SCRIPTS))  # Snakemake passes the path on to the scripts

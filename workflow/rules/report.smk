@@ -1,15 +1,15 @@
-# Needs: what the study wrote; for the report itself, `snakemake --report <results>/report.html`.
+# Needs: the results of the study. The report itself is made by `snakemake --report <results>/report.html`.
 # Gives: <results>/report/samples/{test}.html  the sample browser
 #        <results>/report/provenance.md        checkpoints, machines, versions, configuration
 #        <results>/report/pages/*.html         tables, data cards and provenance as pages
 
 
 def document_of(table):
-    """The Markdown of a table."""
+    """Returns the path of a table in Markdown."""
     return in_results(f"{layout.TABLE}.md".format(table=table))
 
 
-# Pages of the report: category, label, document. A document that another rule writes becomes one by a line here.
+# For each page of the report its category, its label, and its document. A line here makes a page of any document.
 DOCUMENTS = {
     "table1": ("Tables", "Table 1: training settings", document_of("table1")),
     "table2": ("Tables", "Table 2: model comparison", document_of("table2")),
@@ -27,7 +27,7 @@ PAGES = [in_results(layout.PAGE.format(page=name)) for name in DOCUMENTS]
 
 
 rule browser:
-    """Puts all samples and outputs of a test set on one page, to sort, filter and compare. Needs no torch."""
+    """Puts all samples of a test set and all outputs on one page, to sort, filter and compare. Needs no torch."""
     input:
         samples=in_results(layout.TEST),
         records=lambda wildcards: each(layout.RECORD, STUDY.of_test(wildcards.test)),
@@ -43,7 +43,7 @@ rule browser:
         "<logs>/browser/{test}.log",
     benchmark:
         "<benchmarks>/browser/{test}.tsv"
-    localrule: True  # seconds: less than a queue takes
+    localrule: True  # takes seconds, less than waiting in a queue
     conda:
         "../../envs/analysis.yaml"
     threads: 1
@@ -59,7 +59,7 @@ rule browser:
 
 
 rule provenance:
-    """Gathers what the runs were computed from and with: checkpoints, machines, versions, configuration."""
+    """Lists what the runs were computed from and with: checkpoints, machines, versions, configuration."""
     input:
         records=each(layout.RECORD, STUDY.runs),
     output:
@@ -68,7 +68,7 @@ rule provenance:
         "<logs>/provenance.log",
     benchmark:
         "<benchmarks>/provenance.tsv"
-    localrule: True  # seconds: less than a queue takes
+    localrule: True  # takes seconds, less than waiting in a queue
     conda:
         "../../envs/analysis.yaml"
     threads: 1
@@ -101,7 +101,7 @@ rule page:
         "<benchmarks>/page/{page}.tsv"
     wildcard_constraints:
         page=one_of(DOCUMENTS),
-    localrule: True  # seconds: less than a queue takes
+    localrule: True  # takes seconds, less than waiting in a queue
     conda:
         "../../envs/analysis.yaml"
     threads: 1

@@ -1,8 +1,8 @@
 # Needs: the test samples, a run's predictions.
 # Gives: <results>/runs/{data}/{model}/{method}/seed{seed}/tests/{test}/scores.jsonl  one row per test sample
-#                                                                       summary.json  of all, by language, by length
-#        <results>/runs/{data}/{model}/{method}/seed{seed}/record.json                all that is known of the run
-#                                                          published/                 what it tuned, with a model card
+#                                                                       summary.json  all, by language, by length
+#        <results>/runs/{data}/{model}/{method}/seed{seed}/record.json                all that is known about the run
+#                                                          published/                 the adapter with a model card
 #        <results>/comparisons/{test}.json                                            intervals and p-values of all runs
 
 
@@ -19,7 +19,7 @@ rule score:
         f"<logs>/score/{layout.EVALUATION}.log",
     benchmark:
         f"<benchmarks>/score/{layout.EVALUATION}.tsv"
-    localrule: True  # seconds: less than a queue takes
+    localrule: True  # takes seconds, less than waiting in a queue
     conda:
         "../../envs/analysis.yaml"
     threads: 1
@@ -34,23 +34,23 @@ rule score:
 
 
 def tests_of(wildcards):
-    """Names of the test sets that a run is evaluated on."""
+    """Returns the names of the test sets on which a run is evaluated."""
     return [evaluation.test for evaluation in STUDY.of_run(run_of(wildcards))]
 
 
 def on_each_test(pattern):
-    """The pattern, filled in for each test set that a run is evaluated on."""
+    """Returns an input function: the paths that a pattern has for the test sets on which a run is evaluated."""
     return lambda wildcards: each(pattern, STUDY.of_run(run_of(wildcards)))
 
 
 def splits_of(wildcards):
-    """Names of the data sets of a run: that it is trained on, and that it is tested on."""
+    """Returns the names of the data sets on which a run is trained and evaluated, each once."""
     trained_on = [wildcards.data] if trains(wildcards) else []
     return list(dict.fromkeys(trained_on + tests_of(wildcards)))
 
 
 rule record:
-    """Gathers all that is known of one run: settings, revisions, hashes, versions, machine, cost and scores."""
+    """Gathers all that is known about one run: settings, revisions, hashes, versions, machine, cost and scores."""
     input:
         splits=lambda wildcards: [in_results(layout.SPLIT.format(dataset=name)) for name in splits_of(wildcards)],
         generation=on_each_test(layout.GENERATION),
@@ -65,7 +65,7 @@ rule record:
         f"<logs>/record/{layout.RUN}.log",
     benchmark:
         f"<benchmarks>/record/{layout.RUN}.tsv"
-    localrule: True  # seconds: less than a queue takes
+    localrule: True  # takes seconds, less than waiting in a queue
     conda:
         "../../envs/analysis.yaml"
     threads: 1
@@ -85,7 +85,7 @@ rule record:
 
 
 rule publish:
-    """Puts what a run tuned into one folder with its model card, as the hub takes it."""
+    """Puts a run's adapter and its model card into one folder, ready for upload to the hub."""
     input:
         record=in_results(layout.RECORD),
         tuned=in_results(layout.TUNED),
@@ -95,7 +95,7 @@ rule publish:
         f"<logs>/publish/{layout.RUN}.log",
     benchmark:
         f"<benchmarks>/publish/{layout.RUN}.tsv"
-    localrule: True  # seconds: less than a queue takes
+    localrule: True  # takes seconds, less than waiting in a queue
     conda:
         "../../envs/analysis.yaml"
     threads: 1
@@ -111,7 +111,7 @@ rule publish:
 
 
 rule significance:
-    """Bootstraps every score and every gain over the test samples: 95 % intervals, p-values with Holm's correction."""
+    """Bootstraps each score and gain over the test samples: 95 % intervals, and p-values with Holm's correction."""
     input:
         records=lambda wildcards: each(layout.RECORD, STUDY.of_test(wildcards.test)),
     output:

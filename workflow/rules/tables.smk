@@ -1,20 +1,20 @@
-# Needs: the records and comparisons of all runs; for table 1 and the audit token statistics and configurations; what the
-#        paper declares.
+# Needs: the records and comparisons of all runs, and what the paper declares; for table 1 and the audit also token
+#        statistics and configurations.
 # Gives: <results>/tables/{table1,table2,metrics,breakdown,audit}.{csv,md,tex}
 
 COMPARISONS = [in_results(layout.COMPARISONS.format(test=test)) for test in STUDY.tests]
 PAPER = workflow.source_path("../../config/paper.yaml")
-SYSTEMS = {run.system: run for run in STUDY.training_runs}  # one run for each row of table 1
+SYSTEMS = {run.system: run for run in STUDY.training_runs}  # one run per row of table 1
 
 
 def tokens_of(runs):
-    """Data set, model and template of each token set of some runs, each once."""
+    """Returns data set, model and template of the token sets of some runs, each once."""
     found = [{"dataset": run.data, "model": run.model, "template": STUDY.template_of(run.model)} for run in runs]
     return [dict(entry) for entry in dict.fromkeys(tuple(entry.items()) for entry in found)]
 
 
 def prompts_of(evaluations):
-    """Test set, model and template of the prompts of some evaluations, each once."""
+    """Returns test set, model and template of the prompts of some evaluations, each once."""
     found = [(evaluation.test, evaluation.run.model) for evaluation in evaluations]
     return [
         {"test": test, "model": model, "template": STUDY.template_of(model)} for test, model in dict.fromkeys(found)
@@ -22,7 +22,7 @@ def prompts_of(evaluations):
 
 
 def filled(pattern, entries):
-    """The pattern within the results, filled in with each entry."""
+    """Returns the paths that a pattern within the results has for several entries."""
     return [in_results(pattern.format(**entry)) for entry in entries]
 
 
@@ -31,7 +31,7 @@ TOKENS = tokens_of(STUDY.training_runs)
 PROMPTS = prompts_of(STUDY.evaluations)
 SCORED = {"records": each(layout.RECORD, STUDY.runs), "comparisons": COMPARISONS, "paper": PAPER}
 
-# What each table is made of. Table 1 needs no weights and no training.
+# Inputs of each table. Table 1 needs neither weights nor a training.
 TABLES = {
     "table1": {
         "stats": filled(layout.TOKEN_STATS, [tokens_of([run])[0] for run in SYSTEMS.values()]),
@@ -52,7 +52,7 @@ TABLES = {
 
 
 rule table:
-    """Writes one table as CSV, Markdown and LaTeX: settings, scores beside the paper's, the audit of its claims."""
+    """Writes one table as CSV, Markdown and LaTeX: settings, scores beside the paper's, or the audit of its claims."""
     input:
         unpack(lambda wildcards: TABLES[wildcards.table]),
     output:
@@ -65,7 +65,7 @@ rule table:
         "<benchmarks>/table/{table}.tsv"
     wildcard_constraints:
         table=one_of(TABLES),
-    localrule: True  # seconds: less than a queue takes
+    localrule: True  # takes seconds, less than waiting in a queue
     conda:
         "../../envs/analysis.yaml"
     threads: 1

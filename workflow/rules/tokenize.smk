@@ -1,8 +1,8 @@
 # Needs: the split, the model's tokenizer.
-# Gives: <results>/tokens/{dataset}/{model}/{template}/{train,validation}.arrow  token sets, all that a training reads
+# Gives: <results>/tokens/{dataset}/{model}/{template}/{train,validation}.arrow  token sets for training
 #                                                      stats.json                lengths, truncation, packing, an example
 #        <results>/prompts/{test}/{model}/{template}/none/seed0/prompts.arrow    the prompts of a test set
-#                                                               stats.json       their lengths
+#                                                               stats.json       lengths
 
 
 rule tokenize:
@@ -22,7 +22,7 @@ rule tokenize:
     priority: before_gpu_jobs
     conda:
         "../../envs/tokenize.yaml"
-    threads: 1  # a job of 2 would wait for two free cores, and hold up the training behind it
+    threads: 1  # a job with 2 threads would wait for two free cores, and the training after it would wait, too
     resources:
         mem_mb=3000,
         runtime=20,

@@ -1,4 +1,4 @@
-"""The ground floor: errors, files, the hub, jobs.
+"""The ground floor: errors, files, downloads, locks and the surroundings of a job.
 
-It knows no study and computes no result, so that no change here reruns anything.
+These modules know no study and compute no result, so a change here reruns nothing.
 """

@@ -1,7 +1,7 @@
-"""GPUs for one job: claimed before torch is imported, given back when the process ends.
+"""GPUs for one job: claimed before torch is imported, released when the process ends.
 
 Snakemake limits how many GPU jobs run at once but assigns no devices. Here each job takes an exclusive file lock per
-device. The kernel drops the locks when the process dies, however it dies, so nothing leaks.
+device. The kernel drops the locks of a process that dies, whatever killed it, so no device stays claimed.
 """
 
 import os
@@ -18,21 +18,21 @@ from codetune.base.errors import StudyError
 from codetune.base.locks import try_lock
 from codetune.base.slurm import assigned_gpus, job_id
 
-POLL_SECONDS = 1.0
+POLL_SECONDS = 1.0  # between two attempts to claim devices
 
 
 @contextmanager
 def claim_gpus(count: int, lock_folder: Path | None = None) -> Iterator[list[str]]:
-    """Claims `count` GPUs, waiting until so many are free, and names them in CUDA_VISIBLE_DEVICES.
+    """Waits until `count` GPUs are free, claims them, and lists them in CUDA_VISIBLE_DEVICES.
 
-    The pool is CUDA_VISIBLE_DEVICES if set, else what SLURM gave the job, else what `nvidia-smi` lists. All devices are
-    taken together or none, so that jobs waiting for several cannot block one another. With a `count` of 0 all GPUs are
-    hidden: the job runs on the CPU. Inside a SLURM job the locks are that job's own, since SLURM may number the devices
-    of each job from 0.
+    The pool is CUDA_VISIBLE_DEVICES if set, else the devices that SLURM assigned to the job, else those that
+    `nvidia-smi` lists. A job claims all its devices together or none, so jobs that wait for several cannot block one
+    another. With a `count` of 0 all GPUs are hidden and the job runs on the CPU. The names of locks taken inside a
+    SLURM job contain the job's id, because SLURM may number the devices of every job from 0.
 
     Args:
         count: Number of GPUs.
-        lock_folder: Where the locks lie; the default is shared by all users of the machine.
+        lock_folder: Folder of the locks; the default is shared by all users of the machine.
 
     Yields:
         The names of the claimed devices (UUIDs or indices).
@@ -49,9 +49,9 @@ def claim_gpus(count: int, lock_folder: Path | None = None) -> Iterator[list[str
         found = f"{len(pool)} found ({', '.join(pool)})" if pool else "none found"
         raise StudyError(
             f"this job asks for {count} GPU(s), {found}. Run with '--resources gpu=0' to use the CPU, or set "
-            "CUDA_VISIBLE_DEVICES to the devices it may use."
+            "CUDA_VISIBLE_DEVICES to the devices that it may use."
         )
-    locks = _take(pool, count, lock_folder or default_lock_folder())
+    locks = _lock_devices(pool, count, lock_folder or default_lock_folder())
     devices = sorted(locks)
     os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
     try:
@@ -60,16 +60,17 @@ def claim_gpus(count: int, lock_folder: Path | None = None) -> Iterator[list[str
         for lock in locks.values():
             os.close(lock)
         if job_id():
-            _remove_unused(lock_folder or default_lock_folder())
+            _remove_unused_locks(lock_folder or default_lock_folder())
 
 
 def device_pool() -> list[str]:
-    """The devices a job may use, by UUID where `nvidia-smi` knows it, so that each has one name for all jobs.
+    """Returns the devices that a job may use, by UUID where `nvidia-smi` knows it: a UUID is the same for all jobs.
 
-    Where the cluster sets no CUDA_VISIBLE_DEVICES (`Flags=no_gpu_env`), SLURM's own variables count the node's devices.
-    If `nvidia-smi` lists no more of them than the job has, the others are hidden, and it lists just the job's.
+    Where a cluster does not set CUDA_VISIBLE_DEVICES (`Flags=no_gpu_env`), SLURM's own variables give the indices of
+    the job's devices on the node. If `nvidia-smi` lists exactly as many devices as the job has, the node's other
+    devices are hidden from it, and its list is the job's.
     """
-    listed = _nvidia_smi()
+    listed = _list_gpus()
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
         visible = assigned_gpus()
@@ -82,7 +83,7 @@ def device_pool() -> list[str]:
 
 
 def default_lock_folder() -> Path:
-    """One folder for all users of the machine: they share its GPUs."""
+    """Returns the folder of the locks, made if missing; all users of the machine share it, as they share its GPUs."""
     folder = Path(tempfile.gettempdir()) / "codetune-gpu-locks"
     if not folder.exists():
         folder.mkdir(exist_ok=True)
@@ -90,8 +91,8 @@ def default_lock_folder() -> Path:
     return folder
 
 
-def _nvidia_smi() -> dict[str, str]:
-    """Index to UUID of each GPU; empty where there is no driver."""
+def _list_gpus() -> dict[str, str]:
+    """Maps the index of each GPU to its UUID, by `nvidia-smi`; empty where there is no driver."""
     if shutil.which("nvidia-smi") is None:
         return {}
     query = ["nvidia-smi", "--query-gpu=index,uuid", "--format=csv,noheader"]
@@ -102,14 +103,14 @@ def _nvidia_smi() -> dict[str, str]:
     return {index.strip(): uuid.strip() for index, uuid in rows}
 
 
-def _take(pool: list[str], count: int, folder: Path) -> dict[str, int]:
-    """Polls until `count` devices of the pool are locked by this process; returns their lock descriptors."""
+def _lock_devices(pool: list[str], count: int, folder: Path) -> dict[str, int]:
+    """Polls until this process holds the locks of `count` devices; returns their file descriptors by device."""
     owner = f"slurm-{os.environ['SLURM_JOB_ID']}-" if "SLURM_JOB_ID" in os.environ else ""
     waiting = False
     while True:
         locks: dict[str, int] = {}
         for device in pool:
-            lock = _try_lock(folder / f"{owner}{device}".replace("/", "_"))
+            lock = _try_shared_lock(folder / f"{owner}{device}".replace("/", "_"))
             if lock is not None:
                 locks[device] = lock
             if len(locks) == count:
@@ -117,13 +118,13 @@ def _take(pool: list[str], count: int, folder: Path) -> dict[str, int]:
         for lock in locks.values():
             os.close(lock)
         if not waiting:
-            print(f"waiting for {count} of {len(pool)} GPU(s) to be free", flush=True)
+            print(f"waiting for {count} of {len(pool)} GPU(s) to become free", flush=True)
             waiting = True
         time.sleep(POLL_SECONDS * (0.5 + random.random()))
 
 
-def _try_lock(path: Path) -> int | None:
-    """A lock on the file, or None if another process holds it; all users may open what one of them has made."""
+def _try_shared_lock(path: Path) -> int | None:
+    """Locks a file that all users may open; returns its descriptor, or None if another process holds the lock."""
     lock = try_lock(path)
     if lock is not None:
         with suppress(PermissionError):
@@ -131,8 +132,8 @@ def _try_lock(path: Path) -> int | None:
     return lock
 
 
-def _remove_unused(folder: Path) -> None:
-    """Removes the lock files of SLURM jobs that have ended: their names are never used again."""
+def _remove_unused_locks(folder: Path) -> None:
+    """Removes the lock files of SLURM jobs that have ended, whose names are never used again."""
     for path in folder.glob("slurm-*"):
         with suppress(OSError):
             lock = try_lock(path)

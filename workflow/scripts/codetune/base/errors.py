@@ -2,7 +2,7 @@
 
 
 class StudyError(Exception):
-    """Something the user can mend. The message says what was found, where, and what to do.
+    """An error that the user can fix. Its message says what was found, where, and what to do.
 
-    Scripts print it as one line without a traceback and exit with status 1.
+    Scripts print the message as one line, without a traceback, and exit with status 1.
     """

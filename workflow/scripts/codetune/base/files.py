@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and the formats that pass between rules."""
+"""Atomic writes, and the file formats that pass between rules: JSON and JSON lines."""
 
 import errno
 import hashlib
@@ -12,16 +12,19 @@ from typing import Any
 
 from codetune.base.errors import StudyError
 
+Row = dict[str, Any]  # one JSON object of a file of JSON lines
+
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """Yields a temporary sibling of `path`, renamed to it on success and removed on failure.
+    """Yields a temporary name beside `path`, which is renamed to `path` on success and removed on failure.
 
-    Whatever the block makes at the temporary name, a file or a folder, replaces `path`, and is on the disk before it
-    does. What a killed process left under the temporary name is removed by the next one.
+    The block writes a file or a folder under the temporary name. Its content is flushed to disk before it replaces
+    `path`. If a killed process left something under the temporary name, the next one removes it.
 
     Raises:
-        OSError: The disk is full, whatever the library that wrote made of it; or nothing can be written there.
+        OSError: The disk is full (also where a library reported that as an error of its own), or the folder cannot be
+            written.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +38,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
         _sync_one(path.parent)
     except Exception as error:
-        explained = _explained(error, path)
+        explained = _explain_disk_error(error, path)
         if explained is error:
             raise
         raise explained from error
@@ -43,8 +46,11 @@ def atomic(path: str | Path) -> Iterator[Path]:
         remove(temporary)
 
 
-def _explained(error: Exception, path: Path) -> Exception:
-    """The error, with its place; libraries have errors of their own for a full disk."""
+def _explain_disk_error(error: Exception, path: Path) -> Exception:
+    """Returns an OSError that names the path if the error comes from the disk, else the error itself.
+
+    Libraries report a full disk by errors of their own: by the system's message within theirs, or by none at all.
+    """
     if isinstance(error, OSError) and error.errno is not None:
         return error if error.filename else OSError(error.errno, os.strerror(error.errno), str(path))
     for number in (errno.ENOSPC, errno.EDQUOT):
@@ -56,7 +62,7 @@ def _explained(error: Exception, path: Path) -> Exception:
 
 
 def sync(path: Path) -> None:
-    """Waits until a file, or all files of a folder, have reached the disk: a power cut can no longer empty them."""
+    """Flushes a file, or all files of a folder, to disk, so that a power cut can no longer empty them."""
     for folder, _, names in os.walk(path):
         for name in names:
             _sync_one(Path(folder) / name)
@@ -74,7 +80,7 @@ def _sync_one(path: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Removes a file, a link or a folder tree; nothing happens if there is none."""
+    """Removes a file, a link or a folder tree; does nothing if there is none."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -82,7 +88,7 @@ def remove(path: Path) -> None:
 
 
 def link_or_copy(source: Path, folder: Path) -> None:
-    """Puts a file into a folder, as a second name of the same bytes where the file system can do that."""
+    """Puts a file into a folder: as a hard link where the file system allows that, else as a copy."""
     try:
         os.link(source, folder / source.name)
     except OSError:
@@ -90,13 +96,13 @@ def link_or_copy(source: Path, folder: Path) -> None:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Writes UTF-8 text with Unix line ends, atomically."""
+    """Writes UTF-8 text with Unix line endings, atomically."""
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Writes indented JSON with keys in the order given, atomically."""
+    """Writes indented JSON, atomically; keys keep their order."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
@@ -104,7 +110,7 @@ def read_json(path: str | Path) -> Any:
     """Reads a JSON file.
 
     Raises:
-        StudyError: The file is not JSON.
+        StudyError: The file does not hold JSON.
     """
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
@@ -112,15 +118,15 @@ def read_json(path: str | Path) -> Any:
         raise StudyError(f"{path}: not a JSON file ({error}). Delete it and run again.") from None
 
 
-def write_jsonl(path: str | Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Writes one JSON object a line, atomically."""
+def write_jsonl(path: str | Path, rows: Iterable[Row]) -> None:
+    """Writes one JSON object per line, atomically."""
     with atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
         for row in rows:
             stream.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
-    """Reads one JSON object a line.
+def read_jsonl(path: str | Path) -> list[Row]:
+    """Reads one JSON object per line.
 
     Raises:
         StudyError: A line is not JSON.
@@ -137,11 +143,11 @@ def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
     return rows
 
 
-def append_jsonl(path: str | Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Adds rows to a file of JSON lines and waits until they have reached the disk.
+def append_jsonl(path: str | Path, rows: Iterable[Row]) -> None:
+    """Appends rows to a file of JSON lines and flushes them to disk.
 
     Raises:
-        OSError: The disk is full, say.
+        OSError: The file cannot be written, because the disk is full for example.
     """
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     try:
@@ -153,10 +159,10 @@ def append_jsonl(path: str | Path, rows: Iterable[dict[str, Any]]) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-def recover_jsonl(path: str | Path) -> list[dict[str, Any]]:
-    """Reads the rows that `append_jsonl` added, up to the first that is not whole, and cuts the file there."""
+def recover_jsonl(path: str | Path) -> list[Row]:
+    """Reads the rows that `append_jsonl` wrote up to the first incomplete one, and truncates the file there."""
     path = Path(path)
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     if not path.exists():
         return rows
     whole = 0
@@ -175,15 +181,12 @@ def recover_jsonl(path: str | Path) -> list[dict[str, Any]]:
 
 
 def sha256_of_file(path: str | Path) -> str:
-    """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    """Returns the SHA-256 of a file's bytes, as 64 hexadecimal digits."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def sha256_of_json(value: Any) -> str:
-    """SHA-256 of a value's canonical JSON: sorted keys, no spaces, UTF-8."""
+    """Returns the SHA-256 of a value's canonical JSON: sorted keys, no spaces, UTF-8."""
     text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-Row = dict[str, Any]

@@ -1,4 +1,4 @@
-"""Who holds a lock: which process on which machine, and whether it still lives."""
+"""Who holds a lock: which process on which machine, and whether that process is still alive."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from codetune.base.slurm import is_listed, job_id
 
-SILENCE = 90.0  # seconds without one after which a holder on another machine counts as dead
+SILENCE = 90.0  # seconds without a heartbeat after which a holder on another machine counts as dead
 
 
 @dataclass(frozen=True)
@@ -18,12 +18,12 @@ class Holder:
     """The process that holds a lock.
 
     Attributes:
-        host: Name of its machine.
-        machine: Where its number counts: the boot of its machine and, in containers, their numbering of processes.
-        pid: Its number.
-        started: When it started, in the kernel's clock ticks since boot: numbers are used again.
-        job: Its SLURM job, if any.
-        workflow: Number of the workflow's process, which started it; 0 if there is none.
+        host: Host name of its machine.
+        machine: Where its process id is valid: the machine's boot id and the PID namespace (containers have their own).
+        pid: Its process id.
+        started: When it started, in the kernel's clock ticks since boot; it tells apart processes that reuse an id.
+        job: Id of its SLURM job, if any.
+        workflow: Id of the workflow's process, which started it; 0 if there is none.
         since: Local time at which it took the lock.
     """
 
@@ -36,17 +36,22 @@ class Holder:
     since: str
 
     def __str__(self) -> str:
+        """Names the process, its machine and its job, for messages."""
         job = f" (SLURM job {self.job})" if self.job else ""
         return f"process {self.pid} on {self.host}{job} since {self.since}"
 
     def here(self) -> bool:
-        """Whether it runs, or ran, on this machine since its last boot."""
+        """Whether the process runs, or ran, on this machine since its last boot."""
         return self.machine == _machine()
 
     def answers(self, path: Path) -> bool:
-        """Whether the process is alive, as far as can be known from here.
+        """Whether the process is alive, as far as this machine can tell.
 
-        On this machine the kernel knows; in another SLURM job SLURM does; else a sign of life has to be recent.
+        For a process on this machine the kernel tells; for one in another SLURM job, SLURM does. Any other counts as
+        alive while its heartbeat is recent.
+
+        Args:
+            path: The lock's file, which the holder touches as its heartbeat.
         """
         if self.here():
             return is_running(self.pid, self.started)
@@ -61,7 +66,7 @@ class Holder:
 
 
 def holder_of(path: Path) -> Holder | None:
-    """Who is named in a lock's file; None if there is no file, or nobody is named in it yet."""
+    """Returns the holder that a lock's file names; None if there is no file, or it names none yet."""
     try:
         return Holder(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -69,6 +74,11 @@ def holder_of(path: Path) -> Holder | None:
 
 
 def this_process(workflow: int) -> Holder:
+    """Describes this process as a holder.
+
+    Args:
+        workflow: Id of the workflow's process; 0 if there is none.
+    """
     return Holder(
         host=socket.gethostname(),
         machine=_machine(),
@@ -81,6 +91,7 @@ def this_process(workflow: int) -> Holder:
 
 
 def _machine() -> str:
+    """Identifies the boot of this machine and the PID namespace; elsewhere than on Linux, by its host name."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
@@ -89,13 +100,13 @@ def _machine() -> str:
 
 
 def _now(folder: Path) -> float:
-    """The time by the clock of a folder's file system, which may be another machine's."""
+    """Returns the time by the clock of a folder's file system, which may be another machine's."""
     with tempfile.TemporaryFile(dir=folder) as probe:
         return os.fstat(probe.fileno()).st_mtime
 
 
 def _start_of(pid: int) -> int | None:
-    """When a process of this machine started, in clock ticks since boot; None if there is none, or it is a zombie."""
+    """Returns when a process of this machine started, in clock ticks since boot; None if it is gone or a zombie."""
     try:
         state, *_, start = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[:20]
     except OSError:
@@ -104,14 +115,14 @@ def _start_of(pid: int) -> int | None:
 
 
 def is_running(pid: int, started: int | None = None) -> bool:
-    """Whether a process of this machine runs: any of that number, or the one that started then."""
+    """Whether a process of this machine runs: any with that id, or only the one that started at `started`."""
     start = _start_of(pid)
     if start is not None:
         return started in (None, start)
     try:
         os.kill(pid, 0)
     except PermissionError:
-        return True  # another user's, on a machine that hides these
+        return True  # another user's process, on a machine that hides those in /proc
     except ProcessLookupError:
         return False
-    return not Path("/proc/self/stat").exists()  # a zombie, where there is a /proc to tell
+    return not Path("/proc/self/stat").exists()  # where there is a /proc, the process is a zombie

@@ -1,4 +1,4 @@
-"""What the hub, the network and the disk answer, in one line that says what to do."""
+"""Errors of the hub, the network and the disk, each explained in one line that says what to do."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,12 +7,18 @@ from pathlib import Path
 
 from codetune.base.errors import StudyError
 
-PASSING = (408, 429, 500, 502, 503, 504)  # answers that another try may change
+PASSING = (408, 429, 500, 502, 503, 504)  # HTTP status codes that a retry may clear
 
 
 @dataclass(frozen=True)
 class Repository:
-    """A repository of the hub at one commit; `kind` is model or dataset."""
+    """A repository of the hub at one commit.
+
+    Attributes:
+        name: Owner and name, as in `owner/name`.
+        revision: The commit.
+        kind: `model` or `dataset`.
+    """
 
     name: str
     revision: str
@@ -20,6 +26,7 @@ class Repository:
 
 
 def may_pass(error: Exception) -> bool:
+    """Whether a retry may succeed after this error of the hub or the network."""
     from huggingface_hub import errors
 
     if isinstance(error, errors.HfHubHTTPError):
@@ -28,7 +35,7 @@ def may_pass(error: Exception) -> bool:
 
 
 def asked_wait(error: Exception) -> float:
-    """Seconds that the hub asks to wait: in `Retry-After`, or till its window of counted requests ends."""
+    """Returns the seconds that the hub asks to wait: by `Retry-After`, or until its rate-limit window ends; else 0."""
     from huggingface_hub import errors
     from huggingface_hub.utils import parse_ratelimit_headers
 
@@ -42,7 +49,7 @@ def asked_wait(error: Exception) -> float:
 
 
 def reason_of(error: Exception) -> str:
-    """What went wrong, without the token, and without the address: a redirected one is a key to the file."""
+    """Says what went wrong, without the token, and without the URL: a redirected one grants access to the file."""
     from huggingface_hub import errors, get_token
 
     if not isinstance(error, errors.HfHubHTTPError):
@@ -54,7 +61,15 @@ def reason_of(error: Exception) -> str:
 
 @contextmanager
 def hub_errors_explained(repo: Repository, path: Path | None) -> Iterator[None]:
-    """Turns the errors of the hub, the network and the disk into one line that says what to do."""
+    """Turns errors of the hub, the network and the disk into a `StudyError` of one line that says what to do.
+
+    Args:
+        repo: The repository, for messages.
+        path: The file that is written, for errors of the disk that name none.
+
+    Raises:
+        StudyError: In place of each such error.
+    """
     from huggingface_hub import errors, get_token
 
     try:
@@ -84,11 +99,11 @@ def hub_errors_explained(repo: Repository, path: Path | None) -> Iterator[None]:
     except OSError as error:
         place = error.filename or path
         raise StudyError(
-            f"{repo.name}: {place}: {error.strerror}. Mend that and run again; what has arrived is kept."
+            f"{repo.name}: {place}: {error.strerror}. Fix that and run again; what has arrived is kept."
         ) from None
     except errors.HFValidationError as error:
         raise StudyError(f"{repo.name}: {reason_of(error)}. Check 'repo' in the config.") from None
     except ValueError as error:
         raise StudyError(
-            f"{repo.name}: the answer is not the hub's ({reason_of(error)}). Is a proxy in between?"
+            f"{repo.name}: the answer is not the hub's ({reason_of(error)}). Is there a proxy in between?"
         ) from None

@@ -1,4 +1,4 @@
-"""Hashes that tell whether two jobs start from the same files."""
+"""Hashes that tell whether two jobs started from the same files."""
 
 import hashlib
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from codetune.base.files import read_json, sha256_of_file
 
 @dataclass(frozen=True)
 class CheckpointIdentity:
-    """A checkpoint as it was used.
+    """A checkpoint as a job used it.
 
     Attributes:
-        sha256: One hash over the hashes of its files.
+        sha256: Hash over the names and hashes of its files.
         path: The local folder that it came from, if any.
         repo: The repository of the hub that it came from, if any.
-        revision: Its commit there.
+        revision: The commit in that repository.
     """
 
     sha256: str
@@ -30,7 +30,7 @@ class CheckpointIdentity:
 
 
 def checkpoint_identity(folder: str | Path) -> CheckpointIdentity:
-    """Where a checkpoint came from, and one hash over the hashes of its files."""
+    """Reads from a checkpoint's manifest where it came from, and computes one hash over all its files."""
     manifest = read_json(Path(folder) / "manifest.json")
     files = manifest.pop("files")
     lines = "".join(f"{name} {files[name]['sha256']}\n" for name in sorted(files))
@@ -38,5 +38,5 @@ def checkpoint_identity(folder: str | Path) -> CheckpointIdentity:
 
 
 def file_hashes(**paths: str | Path) -> dict[str, str]:
-    """SHA-256 of each named file."""
+    """Returns the SHA-256 of each file, under the name it is given by."""
     return {name: sha256_of_file(path) for name, path in paths.items()}

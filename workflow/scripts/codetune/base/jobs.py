@@ -1,4 +1,4 @@
-"""What every script does around its one library call: log, errors, threads and GPUs."""
+"""What every script does around its one call of codetune: log, lock, errors, threads and GPUs."""
 
 import errno
 import logging
@@ -20,30 +20,24 @@ from codetune.base.locks import PATIENCE, lock_of, one_writer
 from codetune.base.signals import Stopped, end_with, stop_on_signals
 from codetune.base.slurm import put_back_if_preempted
 
-WORKFLOW_PID = "CODETUNE_WORKFLOW_PID"  # set by the workflow: the process that a job must not outlive
+# Environment variables that the workflow sets for its jobs.
+WORKFLOW_PID = "CODETUNE_WORKFLOW_PID"  # id of the workflow's process, which a job must not outlive
+TIME_LIMITED = "CODETUNE_TIME_LIMITED"  # not empty where a batch system ends a job after its `runtime`
 
-
-TIME_LIMITED = "CODETUNE_TIME_LIMITED"  # set by the workflow where a batch system ends a job after its `runtime`
-
-
-TIME_TO_SAVE = 120  # seconds before that at which a job stops by itself
-
-
-KEPT_LOGS = 5  # of earlier attempts at a job
-
-
-DONE = "done"  # how the last line of a job's log begins if the job succeeded
+TIME_TO_SAVE = 120  # a job stops by itself this many seconds before its time limit
+KEPT_LOGS = 5  # logs of earlier attempts that are kept per job
+DONE = "done"  # start of the last line in the log of a job that succeeded
 
 
 def environment_of_jobs(time_limited: bool) -> dict[str, str]:
-    """What the workflow, whose process calls this, puts into the environment of its jobs.
+    """Returns the environment variables that the workflow, whose process calls this, sets for its jobs.
 
-    A job ends when the workflow's process does, even when that is killed: otherwise it would meet its successor of the
-    next try. And codebleu's data flow depends on the order of sets of names, which Python else draws anew in each
-    process.
+    A job ends when the workflow's process does, even if that is killed. Otherwise the next attempt would start a
+    second job on the same files. PYTHONHASHSEED is fixed because CodeBLEU's data-flow score depends on the iteration
+    order of sets.
 
     Args:
-        time_limited: Whether a batch system ends them after their `runtime`.
+        time_limited: Whether a batch system ends the jobs after their `runtime`.
     """
     return {
         WORKFLOW_PID: str(os.getpid()),
@@ -56,14 +50,17 @@ def environment_of_jobs(time_limited: bool) -> dict[str, str]:
 def job(snakemake: Any) -> Iterator[None]:
     """Runs the block as one job of the workflow, the only one that writes its outputs.
 
-    All output goes to the job's log, line by line, or to the terminal where the job has no log. The thread pools of the
-    numeric libraries get the rule's threads, the job gets the rule's GPUs, and no library may reach a network unless
-    the rule is one that downloads (`params.network`). A `StudyError` ends the process with one line instead of a
-    traceback, and so does a signal.
+    All output goes to the job's log, line by line, or to the terminal if the job has no log. The thread pools of the
+    numeric libraries get the rule's threads, the job gets the rule's GPUs, and no library may use the network unless
+    the rule downloads (`params.network`). A `StudyError`, an error of the disk or a signal ends the process with one
+    line instead of a traceback.
 
     Args:
         snakemake: The object that Snakemake puts into scripts, or anything with the same `log`, `output`, `threads`,
             `resources` (`gpu`; `runtime` in minutes), `params` and `config` (`results`, `resources`).
+
+    Raises:
+        SystemExit: The block failed (status 1) or a signal stopped it (128 + the signal's number).
     """
     console = os.dup(2)
     log = snakemake.log[0] if snakemake.log else None
@@ -83,7 +80,7 @@ def job(snakemake: Any) -> Iterator[None]:
             _write_output_to(log)
         downloads = snakemake.params.get("network", False)
         _set_environment(snakemake.threads, offline=not downloads)
-        # Another project may be downloading the same checkpoint: to wait for that is better than to fail.
+        # Another project may be downloading the same checkpoint; waiting for it is better than failing.
         patience = None if downloads else PATIENCE
         roots = [snakemake.config[name] for name in ("results", "resources")]
         lock = lock_of(snakemake.output[0], roots)
@@ -98,19 +95,19 @@ def job(snakemake: Any) -> Iterator[None]:
     except StudyError as error:
         _end(str(error), 1, console)
     except OSError as error:
-        # Whatever the library writes has a name: without one it is the log that had no room.
+        # All files that codetune writes are named in their errors, so an error without a name comes from a full log.
         place = error.filename or (log if error.errno == errno.ENOSPC else None)
         _end(f"{error.strerror or error}" + (f": {place}" if place else ""), 1, console)
     except Stopped as stop:
         put_back_if_preempted()
-        _end(f"stopped by {stop}. The same command goes on from what is saved.", 128 + stop.number, console)
+        _end(f"stopped by {stop}. The same command resumes from what is saved.", 128 + stop.number, console)
 
 
 def _stop_before(limit: float) -> None:
-    """Stops this process in time before the batch system does, which leaves it seconds.
+    """Stops this process some time before the batch system would, which leaves a process only seconds to save.
 
     Args:
-        limit: The job's time limit, in seconds; shorter ones than twice the time to save are left to that system.
+        limit: The job's time limit in seconds. Limits below twice `TIME_TO_SAVE` are left to the batch system.
     """
 
     def stop() -> None:
@@ -133,9 +130,9 @@ def _end(message: str, status: int, console: int) -> NoReturn:
 
 
 def _write_output_to(path: str) -> None:
-    """Sends this process's standard output and error, those of C code too, to a log file of its own.
+    """Sends this process's standard output and error, also of C code, to a new log file.
 
-    A log of that name, which another process may still write, is not touched.
+    An earlier log of that name is moved aside, not truncated, since another process may still be writing to it.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     keep_log(path)
@@ -149,15 +146,18 @@ def _write_output_to(path: str) -> None:
 
 
 def keep_log(path: str | Path) -> None:
-    """Makes room for the log of a new attempt: that of the last becomes `.1`, the one before `.2`, and so on.
+    """Moves the log of the last attempt aside: it becomes `.1`, the one before becomes `.2`, and so on.
 
-    Snakemake deletes a log before a job starts, and shows what lies there as the job's when a job never started. After
-    an attempt that succeeded, a new story begins: its log and those of the attempts before it are removed.
+    Snakemake deletes a log before its job starts; and if a job never starts, it shows whatever lies there as the job's
+    log. If the last attempt succeeded, its log and those of the attempts before it are removed instead.
+
+    Args:
+        path: The log that the new attempt will write.
     """
     path = Path(path)
     if not path.exists():
         return
-    if path.stat().st_size == 0:  # of an attempt that never started
+    if path.stat().st_size == 0:  # left by an attempt that never started
         path.unlink()
         return
     older = [path.with_name(f"{path.name}.{number}") for number in range(1, KEPT_LOGS + 1)]
@@ -177,10 +177,10 @@ def _last_line(path: Path) -> str:
 
 
 def _set_environment(threads: int, offline: bool) -> None:
-    """Has to run before torch, transformers or tokenizers are imported: they read these once."""
+    """Sets what torch, transformers and tokenizers read once, at import; to be called before they are imported."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"):
         os.environ[name] = str(threads)
-    # Deprecations inside the pinned libraries are nothing the reader of a log can act on.
+    # The reader of a log can do nothing about deprecations inside the pinned libraries.
     warnings.filterwarnings("ignore", category=FutureWarning)
     for library in ("bitsandbytes", "transformers"):
         logging.getLogger(library).setLevel(logging.ERROR)
@@ -190,5 +190,5 @@ def _set_environment(threads: int, offline: bool) -> None:
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
     if offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
-    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # what torch's deterministic mode asks for on a GPU
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # torch's deterministic mode requires it on GPUs
     os.environ["PYTORCH_ALLOC_CONF"] = "expandable_segments:True"

@@ -1,8 +1,8 @@
-"""File locks: one writer per output, who is named, and one job per device.
+"""File locks: one writer per output, which the lock names, and one job per GPU.
 
-A lock is a file of its own, no rule's output or log, since Snakemake deletes those before a job starts. The kernel
-drops the lock when its process dies, however it dies. The file also names its holder and is touched at regular
-intervals, for file systems on which locks do not reach other nodes, or do not work at all.
+A lock is a separate file, never a rule's output or log, because Snakemake deletes those before a job starts. The kernel
+drops the lock of a process that dies, whatever killed it. The file also names its holder, which touches it at regular
+intervals as a heartbeat: on some file systems locks do not reach other nodes, or do not work at all.
 """
 
 import errno
@@ -20,30 +20,24 @@ from codetune.base.errors import StudyError
 from codetune.base.holders import Holder, holder_of, is_running, this_process
 
 FOLDER = ".locks"
+BEAT = 5.0  # seconds between two heartbeats of a holder
+PATIENCE = 120.0  # seconds that a process gets to save its work and end
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}  # errors of file systems without locks
 
-
-BEAT = 5.0  # seconds between two signs of life of a holder
-
-
-PATIENCE = 120.0  # seconds that a process is given to save its work and end; more than any cluster's grace here
-
-
-NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}  # what a file system without locks answers
-
-
-Say = Callable[[str], None]
+Say = Callable[[str], None]  # shows one line to the user
 
 
 def lock_of(output: str | Path, roots: list[str]) -> Path:
-    """The lock of the job that writes an output: in the hidden folder of whichever root folder holds it.
+    """Returns the path of the lock of the job that writes an output: in a hidden folder of the root that holds it.
 
-    It belongs to the place and not to the project: two projects that share a folder of checkpoints meet there.
+    The lock lies with the output, not with the project, so that two projects that share a folder of checkpoints use
+    the same lock.
 
     Args:
         output: The job's first output.
         roots: The folders under which all outputs lie.
     """
-    target = Path(output).parent.resolve() / Path(output).name  # it may be a link itself, or not be there
+    target = Path(output).parent.resolve() / Path(output).name  # the output itself may be a link, or missing
     inside = [root for root in (Path(root).resolve() for root in roots) if target.is_relative_to(root)]
     root = max(inside, key=lambda root: len(root.parts), default=target.parent)
     name = str(target.relative_to(root)).replace("/", "--")
@@ -57,12 +51,13 @@ def one_writer(path: Path, what: str, workflow: int, say: Say, patience: float |
     Args:
         path: The lock's file.
         what: What is written under the lock, for messages.
-        workflow: Number of the process that started this one, or 0.
-        say: Tells people that this process waits, or that the file system has no locks.
-        patience: Seconds to wait for an earlier holder to end; None waits as long as it takes.
+        workflow: Id of the workflow's process, which started this one; 0 if there is none.
+        say: Shows the user that this process waits, or that the file system has no locks.
+        patience: Seconds to wait for an earlier holder to end; None waits without limit.
 
     Raises:
-        StudyError: The lock is held and its holder is alive.
+        StudyError: The lock is still held after `patience` seconds and its holder is alive.
+        OSError: The lock's file cannot be written.
     """
     lock = _Lock(path, this_process(workflow), say)
     lock.wait(what, patience)
@@ -72,18 +67,18 @@ def one_writer(path: Path, what: str, workflow: int, say: Say, patience: float |
         yield
     finally:
         over.set()
-        lock.give_back()
+        lock.release()
 
 
 class _Lock:
-    """A lock of this process.
+    """A lock that this process takes or holds.
 
     Attributes:
-        path: Its file.
+        path: The lock's file.
         me: This process, as the file names it.
-        say: Tells people what they should know.
-        handle: The file's descriptor, while the lock is held.
-        guard: Keeps the signs of life and the giving back apart.
+        say: Shows the user one line.
+        handle: The file's descriptor while the lock is held, else None.
+        guard: Keeps the heartbeat thread from running while the lock is released.
     """
 
     def __init__(self, path: Path, me: Holder, say: Say) -> None:
@@ -94,8 +89,12 @@ class _Lock:
     def wait(self, what: str, patience: float | None) -> None:
         """Takes the lock as soon as it is free.
 
+        Args:
+            what: What is written under the lock, for messages.
+            patience: Seconds to wait; None waits without limit.
+
         Raises:
-            StudyError: It is not free within `patience` seconds.
+            StudyError: The lock is not free within `patience` seconds.
         """
         began = time.monotonic()
         pause = 0.1
@@ -114,14 +113,14 @@ class _Lock:
             pause = min(2 * pause, 5.0)
 
     def take(self) -> bool:
-        """Takes the lock and writes this process's name into it, if nobody else has it."""
+        """Tries to take the lock and to name this process in its file; returns whether that succeeded."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         handle, locked = self._open()
         if handle is None:
             return False
         try:
             earlier = holder_of(self.path)
-            # Where locks work, a free one proves that no holder on this machine lives. They may end at the machine.
+            # A free lock proves that no holder on this machine is alive, but locks may not reach other machines.
             free = not earlier or (locked and earlier.here()) or not earlier.answers(self.path)
             held = free and self._sign(handle, locked)
         except BaseException:
@@ -134,7 +133,11 @@ class _Lock:
         return held
 
     def _open(self) -> tuple[int | None, bool]:
-        """The file's descriptor, None if it is locked by another; and whether the file system has locks at all."""
+        """Opens and locks the file.
+
+        Returns:
+            The file's descriptor, None if another process holds the lock; and whether the file system has locks.
+        """
         try:
             return try_lock(self.path), True
         except OSError as error:
@@ -143,7 +146,10 @@ class _Lock:
             return os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666), False
 
     def _sign(self, handle: int, locked: bool) -> bool:
-        """Writes this process's name into the file; without locks, of two that do so at once the later one holds it."""
+        """Names this process in the file, and returns whether it holds the lock.
+
+        Without locks, two processes may write their names at the same time. The later name counts.
+        """
         try:
             os.ftruncate(handle, 0)
             os.pwrite(handle, json.dumps(asdict(self.me)).encode(), 0)
@@ -151,14 +157,17 @@ class _Lock:
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(self.path)) from error
         if not locked:
-            self.say(f"{self.path.parent}: the file system has no locks (flock), names in these files stand for them")
+            self.say(f"{self.path.parent}: the file system has no locks (flock); names in these files replace them")
             time.sleep(1.0)
         return locked or holder_of(self.path) == self.me
 
     def beat(self, over: threading.Event) -> None:
-        """Gives signs of life, and makes the file again if somebody has removed it.
+        """Touches the file at regular intervals, and makes it again if somebody has removed it.
 
-        Ends this process at once if another has taken its place meanwhile, so that there is one writer.
+        If another process has taken the lock over, ends this process at once, so that only one writes.
+
+        Args:
+            over: Set when the lock is released.
         """
         while not over.wait(BEAT):
             with self.guard, suppress(OSError):
@@ -168,20 +177,21 @@ class _Lock:
                 if now == self.me:
                     os.utime(self.handle or self.path)
                 elif now:
-                    print(f"error: {self.path}: taken over by {now}, so that this process ends", flush=True)
+                    print(f"error: {self.path}: taken over by {now}; this process ends", flush=True)
                     os._exit(1)
                 elif not self.path.exists():
                     self._take_again()
 
     def _take_again(self) -> None:
+        """Takes the lock on a new file; keeps the old, removed one if another process was faster."""
         removed, self.handle = self.handle, None
         if not self.take():
             self.handle = removed
         elif removed is not None:
             os.close(removed)
 
-    def give_back(self) -> None:
-        """Removes the file, unless it is another's by now, and gives the lock back."""
+    def release(self) -> None:
+        """Removes the file, unless it names another process by now, and releases the lock."""
         with self.guard:
             if holder_of(self.path) == self.me:
                 self.path.unlink(missing_ok=True)
@@ -190,17 +200,17 @@ class _Lock:
 
 
 def wait_for_writers(outputs: dict[Path, str], say: Say) -> None:
-    """Looks, before anything starts, for living processes that write what is to be written.
+    """Waits, before any job starts, for processes that still write the outputs of this workflow.
 
-    Those whose workflow was killed notice that, save and end: they are waited for. Others are a second study in the
-    same place.
+    A process whose workflow was killed notices that, saves its work and ends, so this function waits for it. Any other
+    belongs to a second study in the same folders.
 
     Args:
-        outputs: What is written under each lock.
-        say: Tells people who is waited for.
+        outputs: Maps the path of each lock to the output written under it.
+        say: Shows the user which process is waited for.
 
     Raises:
-        StudyError: A process that writes one of the outputs is not about to end.
+        StudyError: A process writes one of the outputs and is not about to end.
     """
     deadline = time.monotonic() + PATIENCE
     for path, what in outputs.items():
@@ -216,7 +226,12 @@ def wait_for_writers(outputs: dict[Path, str], say: Say) -> None:
 
 
 def processes_of(workflow: int, roots: list[str]) -> set[int]:
-    """Numbers of the processes on this machine that a workflow has started and that hold a lock."""
+    """Returns the ids of the processes on this machine that a workflow has started and that hold a lock.
+
+    Args:
+        workflow: Id of the workflow's process.
+        roots: The folders under which all outputs lie.
+    """
     holders = [holder_of(path) for root in roots for path in (Path(root) / FOLDER).glob("*.lock")]
     return {
         holder.pid
@@ -226,10 +241,10 @@ def processes_of(workflow: int, roots: list[str]) -> set[int]:
 
 
 def try_lock(path: Path) -> int | None:
-    """Opens a file, made if there is none, and locks it.
+    """Opens a file, creating it if there is none, and locks it.
 
     Returns:
-        The file's descriptor, whose closing gives the lock back; None if another process holds the lock.
+        The file's descriptor; closing it releases the lock. None if another process holds the lock.
 
     Raises:
         OSError: The file system has no locks (`NO_LOCKS`), or the file cannot be opened.
@@ -238,7 +253,7 @@ def try_lock(path: Path) -> int | None:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_at(path, handle):
+            if _still_names(path, handle):
                 return handle
         except BlockingIOError:
             os.close(handle)
@@ -246,11 +261,11 @@ def try_lock(path: Path) -> int | None:
         except BaseException:
             os.close(handle)
             raise
-        os.close(handle)  # whoever held it has removed the file in between
+        os.close(handle)  # the earlier holder has removed the file in the meantime
 
 
-def _is_at(path: Path, handle: int) -> bool:
-    """Whether an open file is still the one of that name."""
+def _still_names(path: Path, handle: int) -> bool:
+    """Whether a path still names the file that was opened by it."""
     try:
         return os.path.samestat(path.stat(), os.fstat(handle))
     except FileNotFoundError:
@@ -258,6 +273,7 @@ def _is_at(path: Path, handle: int) -> bool:
 
 
 def _refusal(what: str, holder: Holder | None) -> StudyError:
+    """Makes the error for an output that a living process writes; it says how to end that process."""
     end = f"scancel {holder.job}" if holder and holder.job else f"kill {holder.pid}" if holder else "end that process"
     where = f" on {holder.host}" if holder and not holder.job else ""
     return StudyError(

@@ -1,4 +1,4 @@
-"""The machine and the versions that a job ran with, and what it used of them."""
+"""The machine and package versions that a job ran with, and the memory and energy that it used."""
 
 import importlib.metadata
 import os
@@ -14,15 +14,15 @@ PACKAGES = ("torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate"
 
 @dataclass(frozen=True)
 class Environment:
-    """Versions and machine.
+    """The machine that a job ran on, and the versions it ran with.
 
     Attributes:
         python: Version of Python.
-        packages: Versions of the libraries that compute.
-        platform: Operating system.
+        packages: Version of each installed package of `PACKAGES`.
+        platform: Name of the operating system.
         processor: Name of the processor.
-        cores: Number of its cores.
-        gpus: Names of the GPUs that the job had.
+        cores: Number of logical cores; None if unknown.
+        gpus: Names of the job's GPUs.
     """
 
     python: str
@@ -35,14 +35,19 @@ class Environment:
 
 @dataclass(frozen=True)
 class PeakMemory:
-    """The most memory that was in use: `of` a GPU or of the process, in bytes."""
+    """The most memory that was in use at one time.
+
+    Attributes:
+        of: Whose memory: `GPU` or `process`.
+        bytes: The peak in bytes.
+    """
 
     of: str
     bytes: int
 
 
 def environment() -> Environment:
-    """Versions of Python and the libraries, and the machine."""
+    """Describes the machine and the installed versions."""
     versions = {}
     for package in PACKAGES:
         try:
@@ -60,7 +65,7 @@ def environment() -> Environment:
 
 
 def peak_memory() -> PeakMemory:
-    """The most memory that was in use: the GPU's where there is one, else the process's resident memory."""
+    """Returns the peak of torch's reserved GPU memory where there is a GPU, else of the process's resident memory."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         return PeakMemory("GPU", torch.cuda.max_memory_reserved())
@@ -68,7 +73,7 @@ def peak_memory() -> PeakMemory:
 
 
 def gpu_joules() -> float | None:
-    """Energy that this process's GPU has used since its driver was loaded; None where NVML does not count it."""
+    """Returns the joules that this job's GPU has used since its driver was loaded; None where NVML has no count."""
     import pynvml
 
     name = os.environ.get("CUDA_VISIBLE_DEVICES", "")

@@ -1,4 +1,4 @@
-"""From the plain values of JSON and YAML to dataclasses and back."""
+"""Conversion between dataclasses and the plain values of JSON and YAML: dictionaries, lists, text and numbers."""
 
 from dataclasses import asdict
 from typing import Any, TypeVar
@@ -9,17 +9,17 @@ T = TypeVar("T")
 
 
 def from_plain(value: Any, kind: type[T], origin: str) -> T:
-    """Builds a dataclass, with all dataclasses in it, from dictionaries and lists.
+    """Builds a dataclass, and the dataclasses in its fields, from plain values.
 
     Args:
-        value: Dictionaries, lists, text, numbers.
+        value: The plain value.
         kind: The dataclass.
-        origin: Where the value comes from, for the message.
+        origin: Where the value comes from, for the message: a file, or a place in the config.
 
     Raises:
-        StudyError: A field is missing or has another type.
+        StudyError: A field is missing or has the wrong type.
     """
-    import msgspec  # which the environments of jobs have, not every environment that plans them
+    import msgspec  # the environments of jobs have it, but a dry run may lack it
 
     try:
         return msgspec.convert(value, kind)
@@ -28,6 +28,6 @@ def from_plain(value: Any, kind: type[T], origin: str) -> T:
 
 
 def to_plain(value: Any) -> dict[str, Any]:
-    """A dataclass as dictionaries and lists, for JSON and for the params of a rule."""
+    """Turns a dataclass into dictionaries and lists, for JSON and for the params of a rule."""
     plain: dict[str, Any] = asdict(value)
     return plain

@@ -1,4 +1,4 @@
-"""What happens when a process is asked to end: at once in most places, after saving where work would be lost."""
+"""Signals: how a process ends when asked to. It ends at once, or, where work would be lost, after saving."""
 
 import os
 import select
@@ -13,9 +13,12 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Stopped(BaseException):
-    """The process was asked to end: SIGTERM (a time limit, scancel, a shutdown) or SIGINT (Ctrl-C).
+    """The process was asked to end: by SIGTERM (a time limit, scancel, a shutdown) or SIGINT (Ctrl-C).
 
-    Not an Exception, so that no library takes it for an error that it may handle.
+    This is not an Exception, so that no library handles it as an error.
+
+    Attributes:
+        number: The signal's number.
     """
 
     def __init__(self, number: int) -> None:
@@ -24,16 +27,16 @@ class Stopped(BaseException):
 
 
 def stop_on_signals() -> None:
-    """Turns SIGTERM and SIGINT into `Stopped`, so that whatever cleans up on exceptions does so here too.
+    """Turns SIGTERM and SIGINT into `Stopped`, so that code which cleans up after exceptions also runs on a signal.
 
     Only the first signal counts. Ctrl-C reaches a job twice, from the terminal and from the workflow, and the second
-    must not disturb what the first has begun.
+    signal must not interrupt what the first has started.
     """
     for number in SIGNALS:
-        signal.signal(number, _stop)
+        signal.signal(number, _raise_stopped)
 
 
-def _stop(number: int, _frame: Any) -> NoReturn:
+def _raise_stopped(number: int, _frame: Any) -> NoReturn:
     _ignore_signals()
     raise Stopped(number)
 
@@ -45,10 +48,10 @@ def _ignore_signals() -> None:
 
 @contextmanager
 def signals_deferred() -> Iterator[Callable[[], None]]:
-    """Within the block a signal is only noted.
+    """Within the block, signals are only noted.
 
     Yields:
-        A function that raises `Stopped` if a signal has come; to be called where it is safe to stop.
+        A function that raises `Stopped` if a signal has arrived; to be called where it is safe to stop.
     """
     noted: list[int] = []
     earlier = {number: signal.signal(number, lambda number, _frame: noted.append(number)) for number in SIGNALS}
@@ -67,9 +70,13 @@ def signals_deferred() -> Iterator[Callable[[], None]]:
 
 
 def end_with(process: int) -> None:
-    """Sends this process SIGTERM when another ends: a job must not outlive a killed workflow and meet its successor.
+    """Sends this process SIGTERM when another process ends.
 
-    Does nothing where the system has no process handles, which are Linux's.
+    With it a job does not outlive a killed workflow, whose successor would start the same job again. Does nothing on
+    systems other than Linux, which have no process file descriptors.
+
+    Args:
+        process: Id of the other process.
     """
     try:
         handle = os.pidfd_open(process)
@@ -84,16 +91,16 @@ def end_with(process: int) -> None:
 
 
 def pass_on_signals(jobs: Callable[[], set[int]], announce: Callable[[int], None]) -> None:
-    """Sends SIGTERM to the jobs of this process when it gets SIGTERM or SIGINT itself.
+    """Sends SIGTERM to the jobs of this process when it receives SIGTERM or SIGINT itself.
 
-    Snakemake passes nothing on: asked to end, it waits for its jobs, which would not hear of it. On clusters that track
-    processes by cgroup, and wherever Snakemake's process alone is signalled, this is how a job learns that it has to
-    save its work. What the process itself does at a signal stays as it is. To be called in the main thread.
+    Snakemake passes no signal on: when asked to end, it waits for its jobs, which do not learn of the signal. On
+    clusters that track processes by cgroup, and wherever only Snakemake's own process is signalled, this function is
+    what tells a job to save its work. The process's own signal handlers stay in place. To be called in the main thread.
 
     Args:
-        jobs: Gives the numbers of the processes that are jobs of this one; asked again until this process ends, since a
-            job may just be starting.
-        announce: Called with the signal's number, to tell people what happens now.
+        jobs: Returns the ids of the processes that are jobs of this one. It is called again and again until this
+            process ends, since a job may just be starting.
+        announce: Called with the signal's number, to tell the user what happens next.
     """
     reader, writer = os.pipe()
     os.set_blocking(writer, False)

@@ -1,6 +1,6 @@
-"""All that the workflow knows of SLURM: what a job asks about itself, and what is looked at before and after jobs.
+"""SLURM from inside a job: its id, its GPUs, preemption, and why a job failed. `slurm_queue` looks at the queue.
 
-Tried with SLURM 22.05 and snakemake-executor-plugin-slurm 2.8.0; docs/slurm.md says what was found.
+Tested with SLURM 22.05 and snakemake-executor-plugin-slurm 2.8.0; docs/slurm.md lists what the tests found.
 """
 
 import os
@@ -9,24 +9,23 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-SNAKEMAKES = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")  # how the plugin's job names end
+SNAKEMAKES = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")  # the end of the names of Snakemake's jobs
 
-
-Say = Callable[[str], None]
+Say = Callable[[str], None]  # shows one line to the user
 
 
 def job_id() -> str | None:
-    """The number of the SLURM job that this process runs in."""
+    """Returns the id of the SLURM job that this process runs in; None outside SLURM."""
     return os.environ.get("SLURM_JOB_ID")
 
 
 def assigned_gpus() -> str | None:
-    """The node's GPUs that SLURM gave this step or job, by their numbers on the node, as `0,1`."""
+    """Returns the GPUs that SLURM assigned to this step or job, by their indices on the node, as in `0,1`."""
     return os.environ.get("SLURM_STEP_GPUS") or os.environ.get("SLURM_JOB_GPUS")
 
 
 def is_listed(job: str) -> bool | None:
-    """Whether a job waits, runs or is completing; None if SLURM cannot be asked."""
+    """Whether a job is pending, running or completing; None if SLURM does not answer."""
     answer = run_command("squeue", "--noheader", "--jobs", job, "--format", "%T")
     if answer is None or (answer.returncode != 0 and "Invalid job id" not in answer.stderr):
         return None
@@ -34,19 +33,19 @@ def is_listed(job: str) -> bool | None:
 
 
 def put_back_if_preempted() -> None:
-    """Puts this job back into SLURM's queue if that is what preemption leaves to do, so that it is not lost.
+    """Puts this job back into SLURM's queue if it was preempted and would otherwise be lost.
 
-    A job that ends by itself within the time of grace is FAILED and uses up a retry, and the plugin waits for ever for
-    one that a partition with PreemptMode=CANCEL has ended. Nothing is done for a job that somebody cancelled, which
-    would come back, that reached its time limit, or that SLURM starts again by itself.
+    A job that ends by itself within the grace time counts as FAILED and uses up a retry, and Snakemake's SLURM plugin
+    waits forever for a job that a partition with PreemptMode=CANCEL has ended. Nothing is done for a job that somebody
+    cancelled, that reached its time limit, or that SLURM requeues by itself.
     """
     job = job_id()
     if job is None:
         return
     facts = fields_of(ask_slurm("scontrol", "show", "job", "--oneliner", job) or "")
     preempted = facts.get("PreemptTime", "None")
-    # In the time of grace the job counts as running. One that has been ended for good ended when it was preempted; of
-    # one that SLURM starts again that time is forgotten at once.
+    # Within the grace time the job counts as running. A job that was ended for good has the same time for its end and
+    # its preemption. For a job that SLURM requeues by itself, the time of the preemption is cleared at once.
     in_grace = facts.get("JobState") == "RUNNING" and preempted not in ("None", "Unknown")
     ended = facts.get("JobState") == "COMPLETING" and preempted == facts.get("EndTime")
     if (in_grace or ended) and ask_slurm("scontrol", "requeue", job) is not None:
@@ -54,19 +53,19 @@ def put_back_if_preempted() -> None:
 
 
 def explain_failure(message: str, logs: list[str]) -> str | None:
-    """Why a job failed, where SLURM knows and Snakemake does not say.
+    """Says why a job failed, where SLURM knows and Snakemake does not say.
 
     Args:
-        message: What the plugin says of it.
-        logs: The job's logs, the SLURM job's own last.
+        message: The plugin's message about the failure.
+        logs: The job's logs; the last one is SLURM's.
 
     Returns:
-        One line, or None.
+        One line, or None if SLURM knows nothing more.
     """
     found = re.search(r"SLURM-job '(\w+)'", message)
     if not found or not logs:
         return None
-    job, text = found[1], _text_of(Path(logs[-1]))
+    job, text = found[1], _read_log(Path(logs[-1]))
     of_memory = "oom-kill" in text or "OUT_OF_MEMORY" in message
     no_folder = re.search(r"couldn't chdir to '([^']+)'", text)
     if text and not of_memory and not no_folder:
@@ -75,20 +74,21 @@ def explain_failure(message: str, logs: list[str]) -> str | None:
     if of_memory:
         return (
             f"SLURM job {job} ran out of memory: {facts.get('MinMemoryNode', 'what it asked for')} did not suffice. "
-            "Raise 'mem_mb' of its rule under 'set-resources' in profiles/slurm/config.yaml: a retry asks for no more."
+            "Raise 'mem_mb' of its rule under 'set-resources' in profiles/slurm/config.yaml; a retry asks for the same."
         )
     if no_folder or facts.get("Reason") == "JobLaunchFailure":
         node = facts.get("BatchHost") or facts.get("NodeList", "?")
         folder = no_folder[1] if no_folder else Path.cwd()
         return (
             f"SLURM job {job} could not start on node {node}, which does not see {folder}. All nodes have to see the "
-            f"project folder. To leave this one out, say 'slurm_extra: \"--exclude={node}\"' under 'default-resources' "
+            f"project folder. To exclude this node, set 'slurm_extra: \"--exclude={node}\"' under 'default-resources' "
             "in profiles/slurm/config.yaml."
         )
     return None
 
 
-def _text_of(log: Path) -> str:
+def _read_log(log: Path) -> str:
+    """Returns the text of a log; empty if it cannot be read."""
     try:
         return log.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -96,17 +96,18 @@ def _text_of(log: Path) -> str:
 
 
 def fields_of(line: str) -> dict[str, str]:
-    """What `scontrol --oneliner` prints: words of the form Name=value."""
+    """Parses a line of `scontrol --oneliner`, which consists of words of the form Name=value."""
     return dict(re.findall(r"(\w+)=(\S*)", line))
 
 
 def ask_slurm(*command: str) -> str | None:
-    """What a command prints; None if it fails or is not there."""
+    """Returns what a command of SLURM prints; None if the command fails, is missing or takes over a minute."""
     answer = run_command(*command)
     return answer.stdout.strip() if answer and answer.returncode == 0 else None
 
 
 def run_command(*command: str) -> subprocess.CompletedProcess[str] | None:
+    """Runs a command and captures its output; None if the command is missing or takes over a minute."""
     try:
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     except (OSError, subprocess.TimeoutExpired):

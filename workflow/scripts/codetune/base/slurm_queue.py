@@ -1,4 +1,4 @@
-"""SLURM's queue and limits, looked at before jobs are sent, and what is left in it."""
+"""SLURM's queue and limits: checked before jobs are submitted, and cleared when Snakemake ends."""
 
 import re
 import time
@@ -8,13 +8,9 @@ from pathlib import Path
 from codetune.base.errors import StudyError
 from codetune.base.slurm import SNAKEMAKES, Say, ask_slurm, fields_of, run_command
 
-POLL_SECONDS = 5.0
-
-
-COMPLETING_LIMIT = 600.0  # seconds that a completing job is waited for; KillWait is 30 unless a cluster says otherwise
-
-
-SUBMIT_LIMIT = re.compile(r"(QOS|Assoc)\w*SubmitJob\w*Limit")
+POLL_SECONDS = 5.0  # between two looks at the queue
+COMPLETING_LIMIT = 600.0  # seconds to wait for a completing job; SLURM's default KillWait is 30
+SUBMIT_LIMIT = re.compile(r"(QOS|Assoc)\w*SubmitJob\w*Limit")  # SLURM's reason for refusing a submission
 
 
 @dataclass(frozen=True)
@@ -22,12 +18,12 @@ class Queued:
     """A job in SLURM's queue.
 
     Attributes:
-        id: Its number; of tasks of an array that wait, `12_[3-9]`.
+        id: Its id; `12_[3-9]` stands for the pending tasks of an array.
         state: PENDING, RUNNING, COMPLETING and the like.
         qos: Its quality of service.
         folder: Its working folder.
-        name: Its name; Snakemake's end in the number of the workflow's run.
-        comment: What Snakemake says of it: rule and wildcards.
+        name: Its name; the names of Snakemake's jobs end in the id of the workflow's run.
+        comment: Snakemake's comment: rule and wildcards.
     """
 
     id: str
@@ -38,16 +34,17 @@ class Queued:
     comment: str
 
     def __str__(self) -> str:
+        """Names the job by id, rule, wildcards and state, for messages."""
         said = self.comment.removeprefix("rule_").replace("_wildcards_", "_").replace("_", " ").strip()
         what = self.name if said in ("", "(null)") else said
         return f"{self.id} ({what}, {self.state.lower()})"
 
     def number(self) -> str:
-        """What scancel takes: of tasks that wait, the whole array."""
+        """Returns the id that scancel takes; for pending tasks that of the whole array."""
         return re.sub(r"_\[.*", "", self.id)
 
     def count(self) -> int:
-        """How many jobs this stands for: `12_[3-9]` for seven."""
+        """Returns how many jobs this entry stands for: `12_[3-9]` for seven."""
         array = re.search(r"\[([\d,-]+)", self.id)
         if not array:
             return 1
@@ -57,13 +54,13 @@ class Queued:
 
 @dataclass(frozen=True)
 class Sending:
-    """How Snakemake sends jobs to SLURM and follows them.
+    """How Snakemake submits jobs to SLURM and follows them.
 
     Attributes:
-        jobs: How many at once.
-        requeues: Whether with `--requeue`.
-        asks: The command that tells it of their state, `squeue` or `sacct`.
-        interval: Seconds between two looks, at first.
+        jobs: Most jobs in the queue at once.
+        requeues: Whether jobs are submitted with `--requeue`.
+        asks: The command that Snakemake asks for the state of jobs, `squeue` or `sacct`.
+        interval: Seconds between two such questions, at first.
     """
 
     jobs: int
@@ -79,9 +76,9 @@ class Request:
     Attributes:
         rule: The rule's name.
         jobs: Number of its jobs.
-        partitions: Where they may run; empty for the cluster's default.
-        runtime: Minutes.
-        qos: Their quality of service, if one is named.
+        partitions: Partitions in which they may run; empty for the cluster's default.
+        runtime: Time limit in minutes.
+        qos: Their quality of service; None for the user's default.
     """
 
     rule: str
@@ -92,47 +89,79 @@ class Request:
 
 
 def check_start(folder: Path, requests: list[Request], sending: Sending, say: Say) -> None:
-    """Looks once, before anything is sent, for what would go wrong without a word.
+    """Checks, before any job is submitted, for problems that neither SLURM nor Snakemake would report.
 
     Args:
         folder: The project folder.
-        requests: What will be sent.
-        sending: How it will be sent.
-        say: Tells people what is found that does not forbid the start.
+        requests: What the jobs will ask for.
+        sending: How they will be submitted.
+        say: Shows the user problems that do not forbid the start.
 
     Raises:
-        StudyError: Jobs of this folder are in the queue, or something asked for can never be had.
+        StudyError: Jobs of this folder are in the queue, or SLURM can never grant what a rule asks for.
     """
-    queue = _free_of(folder, say)
+    queue = _wait_for_empty_queue(folder, say)
     _check_partitions(requests, sending.requeues, say)
     _check_limits(requests, sending.jobs, queue)
-    _check_what_is_seen(sending, say)
+    _check_job_states(sending, say)
 
 
 def cancel_left(folder: Path, say: Say) -> None:
-    """Cancels the jobs of a folder that Snakemake has left when it ended: those that it was just sending at Ctrl-C.
+    """Cancels the jobs of a folder that Snakemake left behind: those that it was just submitting at Ctrl-C.
 
     Args:
         folder: The project folder.
-        say: Tells people what is cancelled.
+        say: Shows the user which jobs are cancelled.
+
+    Raises:
+        StudyError: The queue cannot be read.
     """
-    left = [job for job in _of_folder(_queue(), folder) if job.state != "COMPLETING"]
+    left = [job for job in _jobs_of_folder(_read_queue(), folder) if job.state != "COMPLETING"]
     if left:
         say(f"cancelling {', '.join(map(str, left))}")
         ask_slurm("scancel", *(job.number() for job in left))
 
 
-def _free_of(folder: Path, say: Say) -> list[Queued]:
-    """The user's queue, once no job of this folder is in it.
+def wait_for_room(message: str, say: Say) -> None:
+    """Waits until a job of the user has ended, if a submission was refused for the limit on jobs in the queue.
 
-    Jobs that are completing are waited for. A job that is this very process's, as when Snakemake itself was sent to a
-    node, does not count: its name is not one that Snakemake gives.
+    Without the wait Snakemake would use up all retries within a second.
+
+    Args:
+        message: The plugin's message about the submission, with its command.
+        say: Shows the user what is waited for.
+    """
+    found = SUBMIT_LIMIT.search(message)
+    if not found:
+        return
+    qos = re.search(r"--qos[= ]'?([\w.-]+)", message)
+
+    def count_jobs() -> int:
+        return sum(job.count() for job in _read_queue() if qos is None or job.qos == qos[1])
+
+    try:
+        full = count_jobs()
+        say(f"SLURM accepts no more of your jobs now ({found[0]}): waiting until one of {full} in the queue has ended")
+        while full and count_jobs() >= full:
+            time.sleep(6 * POLL_SECONDS)
+    except StudyError as error:
+        say(str(error))
+
+
+def _wait_for_empty_queue(folder: Path, say: Say) -> list[Queued]:
+    """Returns the user's queue once it holds no job of this folder.
+
+    Waits for jobs that are completing. If Snakemake itself runs as a SLURM job, that job does not count: its name does
+    not end like those of the jobs that Snakemake submits.
+
+    Raises:
+        StudyError: Jobs of this folder are pending or running, or still completing after `COMPLETING_LIMIT` seconds.
     """
     deadline = time.monotonic() + COMPLETING_LIMIT
     told = False
     while True:
-        queue = _queue()
-        own = _of_folder(queue, folder)
+        queue = _read_queue()
+        own = _jobs_of_folder(queue, folder)
         if not own:
             return queue
         completing = all(job.state == "COMPLETING" for job in own)
@@ -149,25 +178,29 @@ def _free_of(folder: Path, say: Say) -> list[Queued]:
         time.sleep(POLL_SECONDS)
 
 
-def _of_folder(queue: list[Queued], folder: Path) -> list[Queued]:
-    """Those that Snakemake has sent from a folder, however that is called."""
+def _jobs_of_folder(queue: list[Queued], folder: Path) -> list[Queued]:
+    """Returns the jobs that Snakemake has submitted from a folder, by whichever of its paths."""
     return [job for job in queue if SNAKEMAKES.search(job.name) and Path(job.folder).resolve() == folder.resolve()]
 
 
-def _queue() -> list[Queued]:
-    """The user's jobs that wait, run or are completing."""
+def _read_queue() -> list[Queued]:
+    """Returns the user's jobs that are pending, running or completing.
+
+    Raises:
+        StudyError: squeue fails.
+    """
     answer = run_command("squeue", "--me", "--noheader", "--format", "%i|%T|%q|%Z|%j|%k")
     if answer is None or answer.returncode != 0:
         reason = answer.stderr.strip().splitlines()[-1:] if answer else []
         raise StudyError(
-            f"SLURM's queue cannot be read ({' '.join(reason) or 'no squeue found, or no answer from it'}). "
-            "Start on a node from which 'squeue --me' works."
+            f"SLURM's queue cannot be read ({' '.join(reason) or 'squeue is missing or does not answer'}). "
+            "Start on a node on which 'squeue --me' works."
         )
     return [Queued(*line.split("|", 5)) for line in answer.stdout.splitlines() if line.count("|") >= 5]
 
 
 def _check_partitions(requests: list[Request], requeues: bool, say: Say) -> None:
-    """Compares what is asked for with what the partitions allow."""
+    """Compares what the jobs ask for with what the partitions allow."""
     lines = (ask_slurm("scontrol", "show", "partition", "--oneliner") or "").splitlines()
     partitions = {fields["PartitionName"]: fields for fields in map(fields_of, lines) if "PartitionName" in fields}
     if not partitions:
@@ -178,45 +211,49 @@ def _check_partitions(requests: list[Request], requeues: bool, say: Say) -> None
         unknown = [name for name in names if name not in partitions]
         if unknown:
             raise StudyError(
-                f"rule {request.rule}: this cluster has no partition '{unknown[0]}', but {', '.join(partitions)}. "
-                "Say another 'slurm_partition' in profiles/slurm/config.yaml."
+                f"rule {request.rule}: this cluster has no partition '{unknown[0]}'; it has {', '.join(partitions)}. "
+                "Name another 'slurm_partition' in profiles/slurm/config.yaml."
             )
         limit = max((_minutes(partitions[name].get("MaxTime", "")) for name in names), default=float("inf"))
-        if request.runtime > limit and request.qos is None:  # some QOS go beyond the partition's limit
+        if request.runtime > limit and request.qos is None:  # some QOS allow more than the partition
             raise StudyError(
                 f"rule {request.rule} asks for {request.runtime:.0f} minutes, and partition {', '.join(names)} ends "
-                f"jobs after {limit:.0f}: SLURM would let it wait for ever. Say '{request.rule}: {{runtime: "
-                f"{limit:.0f}}}' under 'set-resources' in profiles/slurm/config.yaml; a training that its time limit "
-                "stops is sent again and goes on."
+                f"jobs after {limit:.0f}: SLURM would never start it. Set '{request.rule}: {{runtime: {limit:.0f}}}' "
+                "under 'set-resources' in profiles/slurm/config.yaml; a training that reaches its time limit is "
+                "submitted again and resumes."
             )
     used = {name for request in requests for name in request.partitions or default}
     for name in sorted(used):
         mode = partitions[name].get("PreemptMode", "OFF")
         if mode != "OFF" and not requeues:
             say(
-                f"partition {name} lets other jobs preempt these (PreemptMode={mode}), and they are not sent with "
-                "--requeue: Snakemake waits for ever for a preempted one. Say 'slurm-requeue: true' in the profile."
+                f"partition {name} lets other jobs preempt these (PreemptMode={mode}), and they are submitted without "
+                "--requeue: Snakemake waits forever for a preempted job. Set 'slurm-requeue: true' in the profile."
             )
 
 
 def _check_limits(requests: list[Request], jobs: int, queue: list[Queued]) -> None:
-    """Compares the number of jobs that are sent at once with what accounting lets a user have in the queue."""
+    """Compares the number of jobs that are submitted at once with the number that accounting allows in the queue."""
     default, limits = _submit_limits()
     for qos, limit in limits.items():
         chosen = [request for request in requests if qos in (None, request.qos or default)]
         there = sum(job.count() for job in queue if qos in (None, job.qos))
         sent = min(jobs, sum(request.jobs for request in chosen))
-        room = limit - there
-        if sent > room:
-            remedy = f"give '--jobs {room}' or say so in the profile" if room > 0 else "wait for some to end"
+        allowed = limit - there
+        if sent > allowed:
+            remedy = f"give '--jobs {allowed}' or set it in the profile" if allowed > 0 else "wait for some to end"
             raise StudyError(
                 f"{f'QOS {qos!r}' if qos else 'your account'} allows {limit} jobs in SLURM's queue, {there} are there, "
-                f"and {sent} would be sent at once: {remedy}."
+                f"and {sent} would be submitted at once: {remedy}."
             )
 
 
 def _submit_limits() -> tuple[str, dict[str | None, int]]:
-    """The user's default QOS, and the most jobs in the queue, by QOS and in all (None); none without accounting."""
+    """Asks for the user's default QOS and limits on the number of jobs in the queue.
+
+    Returns:
+        The default QOS; and the limit of each QOS, and under None that of all jobs together. Empty without accounting.
+    """
     user = ask_slurm("id", "-un") or ""
     own = (
         ask_slurm("sacctmgr", "-nP", "show", "assoc", f"user={user}", "format=DefaultQOS,MaxSubmitJobs") or ""
@@ -230,46 +267,20 @@ def _submit_limits() -> tuple[str, dict[str | None, int]]:
     return defaults.pop() if len(defaults) == 1 else "normal", limits
 
 
-def _check_what_is_seen(sending: Sending, say: Say) -> None:
-    """Says so where the plugin asks sacct, which it also does where squeue forgets finished jobs too soon."""
+def _check_job_states(sending: Sending, say: Say) -> None:
+    """Warns if the plugin asks sacct for states, which it also does where squeue forgets finished jobs too soon."""
     found = re.search(r"^MinJobAge\s*=\s*(\d+)", ask_slurm("scontrol", "show", "config") or "", re.MULTILINE)
     forgets = found is not None and int(found[1]) < 3 * sending.interval
     if forgets or sending.asks == "sacct":
         reason = f" (this cluster forgets finished jobs after {found[1]} s, MinJobAge)" if forgets and found else ""
         say(
-            f"Snakemake asks sacct for the state of jobs{reason}, and does not notice there when a job is cancelled. "
+            f"Snakemake asks sacct for the state of jobs{reason} and does not notice when a job is cancelled. "
             "After a scancel press Ctrl-C and give the same command again."
         )
 
 
-def wait_for_room(message: str, say: Say) -> None:
-    """After a submission that the user's limit of jobs in the queue refused: waits until one of them has ended.
-
-    Snakemake would use up all retries within a second.
-
-    Args:
-        message: What the plugin says of the submission, with its command.
-        say: Tells people what is waited for.
-    """
-    found = SUBMIT_LIMIT.search(message)
-    if not found:
-        return
-    qos = re.search(r"--qos[= ]'?([\w.-]+)", message)
-
-    def there() -> int:
-        return sum(job.count() for job in _queue() if qos is None or job.qos == qos[1])
-
-    try:
-        full = there()
-        say(f"SLURM takes no more jobs of yours now ({found[0]}): waiting until one of {full} in the queue has ended")
-        while full and there() >= full:
-            time.sleep(6 * POLL_SECONDS)
-    except StudyError as error:
-        say(str(error))
-
-
 def _minutes(limit: str) -> float:
-    """A time limit as SLURM prints it, `days-hours:minutes:seconds`, in minutes; without end if it says so."""
+    """Converts a time limit as SLURM prints it, `days-hours:minutes:seconds`, to minutes; UNLIMITED to infinity."""
     found = re.fullmatch(r"(?:(\d+)-)?(\d+):(\d+):(\d+)", limit)
     if not found:
         return float("inf")

@@ -1,4 +1,4 @@
-"""Work that outlives a killed job: kept beside the results until the job is done, and used for the same job only."""
+"""Work that outlives a killed job: kept beside the results until the job is done, and resumed by the same job only."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -9,22 +9,20 @@ from typing import Any
 from codetune.base.errors import StudyError
 from codetune.base.files import atomic, read_json, remove, sha256_of_file, write_json
 
-IDENTITY = "identity.json"
-
-
-SEAL = "seal.json"
+IDENTITY = "identity.json"  # in a folder of unfinished work: all that the work depends on
+SEAL = "seal.json"  # in a sealed folder: SHA-256 of each of its files
 
 
 @contextmanager
 def unfinished_work(folder: str | Path, identity: dict[str, Any]) -> Iterator[Path]:
-    """Opens the folder in which a job keeps what is done so far; it is removed when the block succeeds.
+    """Opens the folder in which a job keeps its unfinished work, and removes it when the block succeeds.
 
-    Snakemake removes the outputs of a job that did not end, so this folder is none of them.
+    Snakemake removes the outputs of a job that did not finish, so this folder is not one of its outputs.
 
     Args:
-        folder: The folder, which one job alone uses.
-        identity: All that the work depends on: settings, hashes of the data and of the code, versions. What an
-            earlier attempt left is used if this is the same, else discarded.
+        folder: The folder, which only one job uses.
+        identity: All that the work depends on: settings, hashes of the data, the fingerprint of the script, versions.
+            The work of an earlier attempt is kept if its identity is the same, and discarded otherwise.
 
     Yields:
         The folder.
@@ -47,7 +45,7 @@ def unfinished_work(folder: str | Path, identity: dict[str, Any]) -> Iterator[Pa
 
 
 def _differences(folder: Path, identity: dict[str, Any]) -> list[str]:
-    """Names of the parts of the identity that differ from what the folder was begun for."""
+    """Names the parts of the identity that differ from the one that the folder was made for."""
     try:
         found = read_json(folder / IDENTITY)
     except (OSError, StudyError):
@@ -56,7 +54,7 @@ def _differences(folder: Path, identity: dict[str, Any]) -> list[str]:
 
 
 def save_sealed(target: Path, write: Callable[[Path], None]) -> None:
-    """Makes the folder `target` whole or not at all, with a seal by which later damage is recognised.
+    """Makes a folder atomically, with a seal that reveals later damage: the hash of each file.
 
     Args:
         target: The folder to make.
@@ -69,7 +67,7 @@ def save_sealed(target: Path, write: Callable[[Path], None]) -> None:
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether a sealed folder holds just what was put there: a power cut can leave files empty or cut off."""
+    """Whether the files of a sealed folder are as they were written: a power cut can leave them empty or truncated."""
     try:
         seal = read_json(folder / SEAL)
         return bool(seal) and all(sha256_of_file(folder / name) == digest for name, digest in seal.items())
@@ -78,7 +76,7 @@ def is_whole(folder: Path) -> bool:
 
 
 def remove_except(paths: Iterable[Path], name: str) -> None:
-    """Removes all of these but the one of this name."""
+    """Removes all paths but the one whose last part is `name`."""
     for path in paths:
         if path.name != name:
             remove(path)

@@ -1,1 +1,1 @@
-"""Data sets: from published records to the samples of each part."""
+"""Data sets: from the records as published to the samples of each part."""

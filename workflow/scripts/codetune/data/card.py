@@ -1,4 +1,4 @@
-"""The data card: what is in a data set, and what was changed or dropped. Nothing that trains waits for it."""
+"""The data card: what a data set contains, and what was changed or dropped. No training depends on it."""
 
 import statistics
 from collections import Counter
@@ -11,17 +11,18 @@ from codetune.data.languages import guess_language
 from codetune.data.samples import PARTS, Sample, read_samples
 from codetune.study.facts import SplitFacts
 
+# What was done with near-duplicates, by the config's `near_duplicates`.
 NEAR = {"together": "kept on one side of the split", "anywhere": "left where the split put them"}
-LISTED = 20  # groups of near-duplicates in the card's text
+LISTED = 20  # most groups of near-duplicates that the card's text lists
 
 
 def write_card(facts: str, parts: Mapping[str, str], targets: Mapping[str, str]) -> None:
     """Writes the card as JSON, and as Markdown for readers.
 
     Args:
-        facts: The facts of the split.
-        parts: Path of the samples of train, validation and test.
-        targets: Path for `json` and `text`.
+        facts: Path of the facts of the split.
+        parts: Paths of the samples of train, validation and test.
+        targets: Paths to write, `json` and `text`.
     """
     samples = {part: read_samples(parts[part]) for part in PARTS}
     card = data_card(from_plain(read_json(facts), SplitFacts, facts), samples)
@@ -30,7 +31,15 @@ def write_card(facts: str, parts: Mapping[str, str], targets: Mapping[str, str])
 
 
 def data_card(facts: SplitFacts, parts: Mapping[str, list[Sample]]) -> dict[str, Any]:
-    """What is in the data set: counts, lengths in characters, languages, and what was changed or dropped and why."""
+    """Describes a data set: counts, lengths in characters, languages, and what was changed or dropped and why.
+
+    Args:
+        facts: The facts of the split.
+        parts: The samples of each part.
+
+    Returns:
+        The content of card.json.
+    """
     plain = to_plain(facts)
     hashes, shares, seed = plain.pop("sha256"), plain.pop("shares"), plain.pop("seed")
     return {
@@ -46,13 +55,13 @@ def _describe_part(samples: list[Sample], sha256: str) -> dict[str, Any]:
         "samples": len(samples),
         "sha256": sha256,
         "without_input": sum(not sample.input for sample in samples),
-        "characters_of_request": _lengths([len(sample.request) for sample in samples]),
-        "characters_of_output": _lengths([len(sample.output) for sample in samples]),
+        "characters_of_request": _describe_lengths([len(sample.request) for sample in samples]),
+        "characters_of_output": _describe_lengths([len(sample.output) for sample in samples]),
         "languages": dict(sorted(languages.items(), key=lambda item: (-item[1], item[0]))),
     }
 
 
-def _lengths(values: list[int]) -> dict[str, float]:
+def _describe_lengths(values: list[int]) -> dict[str, float]:
     ordered = sorted(values)
     return {
         "mean": round(statistics.fmean(ordered), 1),
@@ -63,7 +72,7 @@ def _lengths(values: list[int]) -> dict[str, float]:
 
 
 def render_card(card: dict[str, Any]) -> str:
-    """The data card as Markdown."""
+    """Renders the data card as Markdown."""
     parts = card["parts"]
     lines = [
         f"# Data card: {card['dataset']}",

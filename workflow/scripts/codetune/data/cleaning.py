@@ -1,27 +1,30 @@
-"""From published records to samples: what is dropped or changed, and why."""
+"""From the records as published to samples: what is dropped or changed, and why."""
 
 import re
 
 from codetune.data.reading import FIELDS
 from codetune.data.samples import Sample
 
-# "noinput" spelled out: alone, or in brackets at the end of an input. 25 records of CodeAlpaca-20k have it.
-# The look-behind keeps a megabyte of "<" from being searched anew at each of them.
+# "noinput" written out: alone, or in brackets at the end of an input. 25 records of CodeAlpaca-20k have it.
+# Without the look-behind the search would restart at every character of a long run of "<".
 NO_INPUT = re.compile(r"\A\W*no[ -]?inputn?\W*\Z|(?<![<\[])[<\[]+ *no[ -]?inputn?[>\] ]*\Z", re.IGNORECASE)
 
-
+# Control characters other than tab and line ends, and halves of surrogate pairs.
 NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def clean(records: list[dict[str, str]]) -> tuple[list[Sample], dict[str, list[int]]]:
-    """Turns records into samples: a spelled-out "noinput" becomes no input; some records are dropped.
+    """Turns records into samples: a written-out "noinput" becomes an empty input, and some records are dropped.
 
-    Without an output there is nothing to learn or to score. Control characters (all but tab and line ends) and halves
-    of surrogate pairs are no source code but the trace of a damaged file. Halves have no UTF-8, which the tokenizer
-    needs; a model would learn the others, and ROUGE would not see them.
+    A record without an output offers nothing to learn or to score. Control characters (other than tab and line ends)
+    and halves of surrogate pairs are not source code but traces of a damaged file. Halves cannot be encoded as UTF-8,
+    which the tokenizer needs. A model would learn control characters, and ROUGE would ignore them.
+
+    Args:
+        records: The records as published, in their order.
 
     Returns:
-        The samples, and for each reason the numbers of the records it touched.
+        The samples, and for each reason the numbers of the records that were changed or dropped.
     """
     samples = []
     no_output, no_text = "dropped: empty output", "dropped: control characters or half a surrogate pair"

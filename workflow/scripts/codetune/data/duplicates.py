@@ -3,28 +3,24 @@
 import re
 from collections.abc import Iterable, Sequence
 
-THRESHOLD = 0.7  # Jaccard similarity of the sets of token triples from which two texts are near-duplicates
-
-
-PERMUTATIONS = 128  # of MinHash, which only proposes pairs: their similarity is then computed exactly
-
-
-SEED = 1
-
-
+THRESHOLD = 0.7  # least Jaccard similarity of the sets of token triples of near-duplicates
+PERMUTATIONS = 128  # hash functions of MinHash, which only proposes pairs; their similarity is then computed exactly
+SEED = 1  # of MinHash
 TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
 def near_duplicates(texts: Sequence[str]) -> list[list[int]]:
-    """Groups of near-duplicates.
+    """Groups texts with their near-duplicates.
+
+    Groups are connected components: two texts of one group need not be similar themselves if a chain of near-duplicates
+    connects them.
 
     Returns:
-        The indices of each group of two or more, ascending, in the order of their first members. Two texts of a group
-        need not be alike themselves if others between them are.
+        For each group of two or more texts their indices, ascending; groups are in the order of their first members.
     """
     from datasketch import MinHash, MinHashLSH
 
-    shingles = [_shingles(text) for text in texts]
+    shingles = [_shingles_of(text) for text in texts]
     hashes = list(MinHash.bulk(shingles, num_perm=PERMUTATIONS, seed=SEED))
     index = MinHashLSH(threshold=THRESHOLD, num_perm=PERMUTATIONS)
     pairs = []
@@ -35,7 +31,15 @@ def near_duplicates(texts: Sequence[str]) -> list[list[int]]:
 
 
 def components(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
-    """The connected components of a graph of `count` nodes, each ascending, in the order of their first members."""
+    """Finds the connected components of a graph.
+
+    Args:
+        count: Number of nodes.
+        pairs: The edges, as pairs of nodes.
+
+    Returns:
+        The nodes of each component, ascending; components are in the order of their first members.
+    """
     parent = list(range(count))
 
     def root(node: int) -> int:
@@ -52,7 +56,8 @@ def components(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
     return list(groups.values())
 
 
-def _shingles(text: str) -> set[bytes]:
+def _shingles_of(text: str) -> set[bytes]:
+    """Returns the set of a text's token triples; all its tokens if there are fewer than three."""
     tokens = TOKEN.findall(text.lower())
     return {" ".join(tokens[start : start + 3]).encode() for start in range(max(1, len(tokens) - 2))}
 

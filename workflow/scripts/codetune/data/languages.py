@@ -1,10 +1,10 @@
-"""A guess at a sample's programming language, for the data card."""
+"""A guess at a sample's programming language, for the data card and for breakdowns of scores."""
 
 import re
 
-# What the instruction names decides; the output's look is asked only where it names nothing. First match wins.
-# No pattern may look past the end of a line for an indent or a condition, nor past a brace for a style: each would then
-# start anew at every line and read to the end, minutes for a sample of a megabyte.
+# The language that the request names decides; the output is looked at only if the request names none. The first match
+# wins. Patterns for an indent or a condition must not match across lines, nor those for a style across braces: their
+# search would restart at every line and read to the end, which takes minutes for a sample of a megabyte.
 _NAMED = [
     ("TypeScript", r"typescript"),
     ("JavaScript", r"javascript|\bjs\b|node\.?js|jquery|react"),
@@ -25,7 +25,6 @@ _NAMED = [
     ("C", r"\bin c\b|\bc program\b"),
 ]
 
-
 _LOOKS = [
     ("Python", r"^[^\S\n]*(def \w+\(|import \w+|from \w+ import|print\()|^[^\S\n]*(if|for|while) [^{(\n]*:[^\S\n]*$"),
     ("SQL", r"(?i)^[^\S\n]*(select|insert into|update|create table|delete from|alter table)\b"),
@@ -41,15 +40,12 @@ _LOOKS = [
     ("Ruby", r"^[^\S\n]*def \w+[^\S\n]*$|\bputs\b"),
 ]
 
-
 _NAMED_PATTERNS = [(name, re.compile(pattern, re.IGNORECASE)) for name, pattern in _NAMED]
-
-
 _LOOK_PATTERNS = [(name, re.compile(pattern, re.MULTILINE)) for name, pattern in _LOOKS]
 
 
 def guess_language(prompt: str, output: str) -> str:
-    """The language that the prompt names, else the one the output looks like, else `other`."""
+    """Returns the language that the prompt names, else the one that the output looks like, else `other`."""
     for patterns, text in ((_NAMED_PATTERNS, prompt), (_LOOK_PATTERNS, output)):
         for name, pattern in patterns:
             if pattern.search(text):

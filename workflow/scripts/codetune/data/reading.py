@@ -1,4 +1,4 @@
-"""Records of a data set as published: read, checked and hashed."""
+"""The records of a data set as published: read, checked and hashed."""
 
 import json
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from codetune.study.dataset import Dataset
 
 FIELDS = ("instruction", "input", "output")
 
-
+# How error messages name the type of a field's value.
 JSON_NAMES = {
     type(None): "null",
     bool: "a boolean",
@@ -23,81 +23,26 @@ JSON_NAMES = {
 }
 
 
-def read_records(path: str | Path) -> list[dict[str, str]]:
-    """Reads records in CodeAlpaca's format: a JSON array, or one JSON object a line.
-
-    Raises:
-        StudyError: The file is not such JSON, or a record lacks a field or holds something other than text.
-    """
-    records = _parse(path, _read_text(path))
-    if not records:
-        raise StudyError(f"{path}: holds no records")
-    for number, record in enumerate(records):
-        if not isinstance(record, dict):
-            raise StudyError(f"{path}, record {number}: not a JSON object")
-        for field in FIELDS:
-            if not isinstance(record.get(field), str):
-                found = f"holds {JSON_NAMES[type(record[field])]}" if field in record else "is missing"
-                raise StudyError(f"{path}, record {number}: the field '{field}' {found}; text is needed")
-    return [{field: record[field] for field in FIELDS} for record in records]
-
-
-def _read_text(path: str | Path) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8-sig")  # some editors begin a file with a byte order mark
-    except UnicodeDecodeError as error:
-        raise StudyError(f"{path}: not UTF-8 text (byte {error.start}). Save it as UTF-8.") from None
-    except OSError as error:
-        raise StudyError(f"{path}: {error.strerror}") from None
-
-
-def _parse(path: str | Path, text: str) -> list[Any]:
-    is_array = text.lstrip().startswith("[")
-    pieces = [(1, text)] if is_array else [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
-    values = []
-    for number, piece in pieces:
-        try:
-            values.append(json.loads(piece, object_pairs_hook=_with_duplicates))
-        except (ValueError, RecursionError) as error:
-            reason, line = str(error), number
-            if isinstance(error, json.JSONDecodeError):
-                reason, line = f"{error.msg} (column {error.colno})", number + error.lineno - 1
-            raise StudyError(
-                f"{path}, line {line}: {reason}. The file has to be a JSON array, or JSON lines with one object a line."
-            ) from None
-    return values[0] if is_array else values
-
-
-def _with_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A field that an object names twice holds a tuple, which no JSON does: which of the values is meant is unknown."""
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        found[key] = (found[key], value) if key in found else value
-    return found
-
-
-def sha256_of_records(records: Iterable[dict[str, str]]) -> str:
-    """SHA-256 over the canonical records: what they say and their order, however the file is laid out."""
-    return sha256_of_json([[record[field] for field in FIELDS] for record in records])
-
-
 def import_dataset(source: str | Path, dataset: Dataset, target: str | Path) -> None:
-    """Checks a data set against its declared size and content and writes it as JSON lines.
+    """Checks a data set against its declared number of records and hash, and writes it as JSON lines.
 
-    The lines are ASCII, all else is escaped: a record with half a surrogate pair has no UTF-8, but has to come as far
-    as the cleaning, which counts it.
+    The lines are ASCII, with all other characters escaped: half a surrogate pair cannot be encoded as UTF-8, but a
+    record that contains one has to reach the cleaning, which counts it.
 
     Args:
-        source: A file that `read_records` reads.
-        dataset: The data set, with the number and the hash of its records where they are declared.
-        target: Where to write.
+        source: The data set's file, in a format that `read_records` reads.
+        dataset: The data set, with the number and hash of its records where they are declared.
+        target: The file to write.
 
     Raises:
-        StudyError: The content differs from what is declared.
+        StudyError: The file is not readable, or its records are not those that the config declares.
     """
     found = read_records(source)
     if dataset.records not in (None, len(found)):
-        raise StudyError(f"{source}: {len(found)} records, but the config declares {dataset.records}")
+        raise StudyError(
+            f"{source}: {len(found)} records, but the config declares {dataset.records}. Get the pinned revision, or "
+            "declare the new number if the change is meant."
+        )
     digest = sha256_of_records(found)
     if dataset.sha256 not in (None, digest):
         raise StudyError(
@@ -106,3 +51,67 @@ def import_dataset(source: str | Path, dataset: Dataset, target: str | Path) -> 
         )
     write_text(target, "".join(json.dumps(record) + "\n" for record in found))
     print(f"{len(found)} records, SHA-256 {digest}")
+
+
+def read_records(path: str | Path) -> list[dict[str, str]]:
+    """Reads records in CodeAlpaca's format: a JSON array, or one JSON object per line.
+
+    Returns:
+        The three fields of each record; all others are ignored.
+
+    Raises:
+        StudyError: The file cannot be read or is not such JSON, or a field of a record is missing or not text.
+    """
+    records = _parse_json(path, _read_text(path))
+    if not records:
+        raise StudyError(f"{path}: holds no records. Check that it is the right file.")
+    for number, record in enumerate(records):
+        if not isinstance(record, dict):
+            raise StudyError(
+                f"{path}, record {number}: not a JSON object. Each record needs the fields {', '.join(FIELDS)}."
+            )
+        for field in FIELDS:
+            if not isinstance(record.get(field), str):
+                found = f"holds {JSON_NAMES[type(record[field])]}" if field in record else "is missing"
+                raise StudyError(f"{path}, record {number}: the field '{field}' {found}; text is needed")
+    return [{field: record[field] for field in FIELDS} for record in records]
+
+
+def sha256_of_records(records: Iterable[dict[str, str]]) -> str:
+    """Returns the SHA-256 of the records' fields in their order, which does not depend on the file's layout."""
+    return sha256_of_json([[record[field] for field in FIELDS] for record in records])
+
+
+def _read_text(path: str | Path) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")  # some editors start a file with a byte order mark
+    except UnicodeDecodeError as error:
+        raise StudyError(f"{path}: not UTF-8 text (byte {error.start}). Save it as UTF-8.") from None
+    except OSError as error:
+        raise StudyError(f"{path}: {error.strerror}") from None
+
+
+def _parse_json(path: str | Path, text: str) -> list[Any]:
+    """Parses a JSON array, or one JSON value per line."""
+    is_array = text.lstrip().startswith("[")
+    pieces = [(1, text)] if is_array else [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
+    values = []
+    for number, piece in pieces:
+        try:
+            values.append(json.loads(piece, object_pairs_hook=_keep_duplicates))
+        except (ValueError, RecursionError) as error:
+            reason, line = str(error), number
+            if isinstance(error, json.JSONDecodeError):
+                reason, line = f"{error.msg} (column {error.colno})", number + error.lineno - 1
+            raise StudyError(
+                f"{path}, line {line}: {reason}. The file has to be a JSON array, or JSON lines: one object per line."
+            ) from None
+    return values[0] if is_array else values
+
+
+def _keep_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Turns a field that occurs twice into a tuple of both values, so that the check of field types refuses it."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        found[key] = (found[key], value) if key in found else value
+    return found

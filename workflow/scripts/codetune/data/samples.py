@@ -1,4 +1,4 @@
-"""Samples of an instruction data set."""
+"""The samples of an instruction data set."""
 
 import random
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from pathlib import Path
 from codetune.base.files import read_jsonl
 
 PARTS = ("train", "validation", "test")
-SUBSET_SEED = 0  # one subset for all models, checkpoints and seeds
+SUBSET_SEED = 0  # fixed, so that all models, checkpoints and training seeds are measured on the same subset
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Sample:
     """One instruction with its reference code.
 
     Attributes:
-        id: 0-based number of the record in the data set as published.
+        id: Number of its record in the data set as published, counted from 0.
         instruction: The task.
         input: What the task is applied to; often empty.
         output: The reference completion.
@@ -29,12 +29,16 @@ class Sample:
 
     @property
     def request(self) -> str:
-        """What the user asks: x in the paper's section 3.2."""
+        """The instruction and the input, if any, on a line of its own: x in the paper's section 3.2."""
         return f"{self.instruction}\n{self.input}" if self.input else self.instruction
 
 
 def by_request(samples: Iterable[Sample]) -> dict[str, list[Sample]]:
-    """Groups of samples that ask the same: their requests are equal up to case and white space."""
+    """Groups samples whose requests are equal up to case and white space.
+
+    Returns:
+        The samples of each group, by their request in lower case with single spaces.
+    """
     groups: dict[str, list[Sample]] = {}
     for sample in samples:
         groups.setdefault(" ".join(sample.request.casefold().split()), []).append(sample)
@@ -42,10 +46,18 @@ def by_request(samples: Iterable[Sample]) -> dict[str, list[Sample]]:
 
 
 def read_samples(path: str | Path) -> list[Sample]:
-    """Reads one part of a split."""
+    """Reads the samples of one part of a split, in their order."""
     return [Sample(**row) for row in read_jsonl(path)]
 
 
 def choose_subset(ids: list[int], count: int) -> set[int]:
-    """A seeded choice of samples; all of them where there are fewer."""
+    """Chooses `count` samples at random with a fixed seed; all if there are fewer.
+
+    Args:
+        ids: Ids of all samples.
+        count: Size of the subset.
+
+    Returns:
+        The ids of the chosen samples.
+    """
     return set(random.Random(SUBSET_SEED).sample(sorted(ids), min(count, len(ids))))

@@ -13,16 +13,16 @@ from codetune.study.dataset import Dataset
 
 @contextmanager
 def dataset_file(dataset: Dataset, target: str | Path) -> Iterator[Path]:
-    """Yields the data set's file: the local one if a path is given, else the pinned file of the hub.
+    """Yields the path of the data set's file: the local file if the config gives a path, else a pinned download.
 
     A downloaded file is removed when the block has succeeded.
 
     Args:
         dataset: The data set.
-        target: The rule's output; the download lies in a folder beside it.
+        target: The rule's output; the download goes to a folder beside it.
 
     Raises:
-        StudyError: The file cannot be had; the message says what to do.
+        StudyError: The repository has no such file, or the download fails.
     """
     source, name = dataset.source, dataset.file or ""
     if source.path is not None:

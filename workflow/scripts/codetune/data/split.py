@@ -1,4 +1,4 @@
-"""The split of a data set into train, validation and test."""
+"""The split of a data set into training, validation and test part."""
 
 import random
 from collections.abc import Mapping
@@ -17,13 +17,13 @@ from codetune.study.facts import DuplicateRequests, NearDuplicates, SplitFacts, 
 
 
 def split_dataset(source: str | Path, name: str, settings: Split, targets: Mapping[str, str]) -> None:
-    """Cleans and splits a data set and writes its parts and the facts of the split.
+    """Cleans and splits a data set, and writes its parts and the facts of the split.
 
     Args:
-        source: Records as JSON lines.
+        source: Path of the records as published, as JSON lines.
         name: Name of the data set.
-        settings: The config's `split`.
-        targets: Path for each of train, validation, test (JSON lines), and `facts` (JSON).
+        settings: Shares, seed and treatment of near-duplicates.
+        targets: Paths to write: `train`, `validation` and `test` (JSON lines), and `facts` (JSON).
 
     Raises:
         StudyError: A part would be empty.
@@ -37,7 +37,7 @@ def split_dataset(source: str | Path, name: str, settings: Split, targets: Mappi
             requests = len(by_request(samples))
             raise StudyError(
                 f"{source}: the split leaves no sample for {part}; {len(samples)} samples with {requests} different "
-                "requests are too few"
+                "requests are too few. Use more data, or change the shares in the config's 'split'."
             )
     for part, members in parts.items():
         write_jsonl(targets[part], map(asdict, members))
@@ -46,8 +46,10 @@ def split_dataset(source: str | Path, name: str, settings: Split, targets: Mappi
         records=len(records),
         records_sha256=sha256_of_records(records),
         touched={reason: Touched(len(numbers), numbers) for reason, numbers in touched.items()},
-        duplicate_requests=_duplicate_requests(samples),
-        near_duplicates=_near_duplicates(parts, [[samples[index].id for index in group] for group in near], settings),
+        duplicate_requests=_describe_duplicate_requests(samples),
+        near_duplicates=_describe_near_duplicates(
+            parts, [[samples[index].id for index in group] for group in near], settings
+        ),
         shares={"train": settings.train, "validation": settings.validation, "test": settings.test},
         seed=settings.seed,
         sha256={part: sha256_of_json([asdict(sample) for sample in members]) for part, members in parts.items()},
@@ -56,33 +58,20 @@ def split_dataset(source: str | Path, name: str, settings: Split, targets: Mappi
     print(", ".join(f"{part}: {len(members)}" for part, members in parts.items()))
 
 
-def _duplicate_requests(samples: list[Sample]) -> DuplicateRequests:
-    sizes = [len(group) for group in by_request(samples).values() if len(group) > 1]
-    return DuplicateRequests(sum(sizes), len(sizes), "kept on one side of the split")
-
-
-def _near_duplicates(parts: Mapping[str, list[Sample]], groups: list[list[int]], settings: Split) -> NearDuplicates:
-    part_of = {sample.id: part for part, members in parts.items() for sample in members}
-    leaked = [
-        member
-        for group in groups
-        for member in group
-        if part_of[member] == "test" and {part_of[other] for other in group} != {"test"}
-    ]
-    return NearDuplicates(THRESHOLD, sum(map(len, groups)), groups, settings.near_duplicates, sorted(leaked))
-
-
 def split(samples: list[Sample], settings: Split, near: list[list[int]]) -> dict[str, list[Sample]]:
-    """Seeded split into train, validation and test; samples that ask the same stay on one side.
+    """Splits samples by seed into train, validation and test; samples with the same request stay in one part.
 
-    Two samples ask the same if their requests are equal up to case and white space. Groups of such samples are
-    shuffled and dealt out until each part has its share. Then near-duplicates follow the first of their group, unless
-    they may lie `anywhere`. Each part keeps the data set's order.
+    Requests are the same if they are equal up to case and white space. The groups of samples with the same request are
+    shuffled and assigned to the parts in turn until each has its share. Then each near-duplicate moves to the part of
+    the first sample of its group, unless the config allows near-duplicates `anywhere`.
 
     Args:
         samples: The samples.
-        settings: The config's `split`.
+        settings: Shares, seed and treatment of near-duplicates.
         near: Groups of near-duplicates, as indices of the samples.
+
+    Returns:
+        The samples of each part, in the data set's order.
     """
     requests = by_request(samples)
     order = list(requests.values())
@@ -103,8 +92,26 @@ def split(samples: list[Sample], settings: Split, near: list[list[int]]) -> dict
 def _samples_together(
     samples: list[Sample], requests: dict[str, list[Sample]], near: list[list[int]]
 ) -> list[list[int]]:
-    """Groups of sample ids that must stay in one part: same request, or near-duplicates."""
+    """Groups the ids of samples that must stay in one part: those with the same request, and near-duplicates."""
     place = {sample.id: index for index, sample in enumerate(samples)}
     groups = [*near, *([place[sample.id] for sample in group] for group in requests.values())]
     pairs = [(group[0], other) for group in groups for other in group[1:]]
     return [[samples[index].id for index in group] for group in components(len(samples), pairs)]
+
+
+def _describe_duplicate_requests(samples: list[Sample]) -> DuplicateRequests:
+    sizes = [len(group) for group in by_request(samples).values() if len(group) > 1]
+    return DuplicateRequests(sum(sizes), len(sizes), "kept on one side of the split")
+
+
+def _describe_near_duplicates(
+    parts: Mapping[str, list[Sample]], groups: list[list[int]], settings: Split
+) -> NearDuplicates:
+    part_of = {sample.id: part for part, members in parts.items() for sample in members}
+    leaked = [
+        member
+        for group in groups
+        for member in group
+        if part_of[member] == "test" and {part_of[other] for other in group} != {"test"}
+    ]
+    return NearDuplicates(THRESHOLD, sum(map(len, groups)), groups, settings.near_duplicates, sorted(leaked))

@@ -1,10 +1,10 @@
-"""Whether a text is a program of its language, by the tree-sitter grammars."""
+"""Syntax checks of predictions, by tree-sitter grammars."""
 
 import importlib
 from functools import cache
 from typing import Any
 
-# What `guess_language` calls a language, and the package of its grammar.
+# Packages of the grammars, by the names that `guess_language` gives to languages.
 GRAMMARS = {
     "Python": "tree_sitter_python",
     "JavaScript": "tree_sitter_javascript",
@@ -16,22 +16,22 @@ GRAMMARS = {
 
 
 def parses(language: str, text: str) -> bool | None:
-    """Whether a text parses without an error.
+    """Whether a text parses without a syntax error.
 
     Args:
-        language: As `guess_language` names it.
-        text: The text; an empty one does not count as a program.
+        language: The language, as `guess_language` names it.
+        text: The text; an empty one counts as an error.
 
     Returns:
-        None where there is no grammar for the language.
+        True or False; None if there is no grammar for the language.
     """
     if language not in GRAMMARS:
         return None
-    return bool(text.strip()) and not _parser(language).parse(text.encode()).root_node.has_error
+    return bool(text.strip()) and not _load_parser(language).parse(text.encode()).root_node.has_error
 
 
 @cache
-def _parser(language: str) -> Any:
+def _load_parser(language: str) -> Any:
     from tree_sitter import Language, Parser
 
     return Parser(Language(importlib.import_module(GRAMMARS[language]).language()))

@@ -12,7 +12,7 @@ from codetune.evaluation.rouge import DEFINITION, code_rouge_l
 
 @cache
 def metrics() -> dict[str, Metric]:
-    """Every metric by its name in the config and in files. The first is the paper's."""
+    """Returns all metrics by their names in the config and in files; the first is the paper's."""
     from sacrebleu.metrics import BLEU, CHRF
 
     standard = f"tokens:letters and digits|case:lower|stemmer:no|version:{DEFINITION}"
@@ -20,7 +20,7 @@ def metrics() -> dict[str, Metric]:
     parsers = ", ".join(f"{language} {version(package.replace('_', '-'))}" for language, package in GRAMMARS.items())
     bleu, chrf = BLEU(), CHRF()
     for metric in (bleu, chrf):
-        metric.corpus_score(["a"], [["a"]])  # its signature is whole once something has been scored
+        metric.corpus_score(["a"], [["a"]])  # sacrebleu completes a signature at the first score
     return {
         "rouge_l": rouge_metric("ROUGE-L", "f1", cached_rouge_l, f"F1|{standard}"),
         "rouge_l_precision": rouge_metric("ROUGE-L precision", "precision", cached_rouge_l, f"precision|{standard}"),

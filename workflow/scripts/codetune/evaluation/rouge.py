@@ -1,4 +1,4 @@
-"""ROUGE-L: by the definition of the `rouge-score` package, and over tokens of code."""
+"""ROUGE-L: as the `rouge-score` package defines it, and over tokens of source code."""
 
 import re
 import string
@@ -7,21 +7,24 @@ from typing import NamedTuple
 
 from rapidfuzz.distance import LCSseq
 
-DEFINITION = "rouge-score 0.1.2"  # whose floats these are; the tests compare with the package
+DEFINITION = "rouge-score 0.1.2"  # the package whose floats these are; tests compare with it
 
-
+# Translation table that keeps the bytes of tokens and turns all others into spaces.
 _TOKEN = (string.ascii_lowercase + string.digits).encode()
-
-
 _OTHERS_TO_SPACES = bytes(byte if byte in _TOKEN else ord(" ") for byte in range(256))
 
-
-# Names and numbers whole, every other character by itself; case counts, white space does not.
+# Tokens of source code: names and numbers are whole tokens, as is every other character that is not white space.
 _CODE_TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
 class RougeL(NamedTuple):
-    """Precision, recall and F1 of the longest common subsequence (the paper's equation 4), each in [0, 1]."""
+    """ROUGE-L (the paper's equation 4): each value is in [0, 1].
+
+    Attributes:
+        precision: Length of the longest common subsequence over the number of the prediction's tokens.
+        recall: The same length over the number of the reference's tokens.
+        f1: Harmonic mean of both.
+    """
 
     precision: float
     recall: float
@@ -29,25 +32,25 @@ class RougeL(NamedTuple):
 
 
 def rouge_l(reference: str, prediction: str) -> RougeL:
-    """ROUGE-L of one prediction: the same floats as `rouge_score.rouge_scorer.RougeScorer(["rougeL"])`."""
+    """Computes ROUGE-L of one prediction: the same floats as `rouge_score.rouge_scorer.RougeScorer(["rougeL"])`."""
     return _compare(words(reference), words(prediction))
 
 
 def words(text: str) -> list[bytes]:
-    """The tokens of `rouge_score.tokenize`: lower-cased runs of ASCII letters and digits.
+    """Splits a text into the tokens of `rouge_score.tokenize`: runs of lower-case ASCII letters and digits.
 
-    There a regular expression turns all else into spaces, a second splits at them, a third looks at each token. Here
-    one table does: after `lower`, each character that is not ASCII becomes one "?", which no token holds, and what the
-    table does not turn into a space is a token's. `lower` comes first in both, since it makes ASCII of two characters
-    that are none (the Kelvin sign and the dotted capital I).
+    rouge-score uses three regular expressions: one turns all other characters into spaces, one splits the text at
+    spaces, and one checks each token. Here one table replaces them. Encoding turns each character outside ASCII into
+    "?", and the table turns every byte that cannot be part of a token into a space. Both lower the case first, because
+    that turns two characters outside ASCII into ASCII letters (the Kelvin sign and the dotted capital I).
     """
     return text.lower().encode("ascii", "replace").translate(_OTHERS_TO_SPACES).split()
 
 
 def code_rouge_l(reference: str, prediction: str) -> RougeL:
-    """ROUGE-L over tokens of code: `x = a + b` and `x = a - b` differ, as do `Name` and `name`.
+    """Computes ROUGE-L over tokens of source code, so that `x = a + b` and `x = a - b` differ, as do `Name` and `name`.
 
-    rouge-score drops all but letters and digits and lowers their case, so that it takes such pairs for equal.
+    rouge-score takes such pairs for equal, because it drops all but letters and digits and lowers their case.
     """
     return _compare(_CODE_TOKEN.findall(reference), _CODE_TOKEN.findall(prediction))
 

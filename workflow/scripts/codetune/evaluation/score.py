@@ -1,4 +1,4 @@
-"""The scores of one run's predictions: of each sample, of all, and by language and length."""
+"""Scores of one run's predictions: per sample, over all samples, and by language and length."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -15,23 +15,25 @@ from codetune.evaluation.bootstrap import Array
 from codetune.evaluation.registry import metrics
 from codetune.study.facts import ScoredPart, SplitFacts, Summary
 
-LENGTHS = (("up to 50", 50), ("51 to 150", 150), ("151 to 400", 400), ("over 400", None))  # characters of the reference
+# Classes of references by length: name, and most characters.
+LENGTHS = (("up to 50", 50), ("51 to 150", 150), ("151 to 400", 400), ("over 400", None))
 
 
 def score_predictions(references: str, split: str, predictions: str, scores: str, summary: str) -> None:
-    """Scores each prediction against its reference by every metric; writes one row per sample and a summary.
+    """Scores each prediction against its reference by every metric; writes one row per sample, and a summary.
 
     Args:
-        references: The samples, JSON lines.
-        split: The facts of the split, which name the test samples with a near-duplicate in another part.
-        predictions: The predictions, JSON lines.
-        scores: JSON lines to write: id, language, length of the reference, each metric's score of the sample alone
-            (null where it does not apply), and `statistics`, from which scores of sets of samples follow.
-        summary: JSON to write: scores of all samples, of those without a near-duplicate in another part, and by
-            language and length of the reference.
+        references: Path of the test samples, JSON lines.
+        split: Path of the facts of the split, which name the test samples with a near-duplicate in another part.
+        predictions: Path of the predictions, JSON lines.
+        scores: Path to write, JSON lines: id, language, length of the reference in characters, the sample's own score
+            by each metric (null where the metric does not apply), and `statistics`, from which the scores of sets of
+            samples are computed.
+        summary: Path to write, JSON: scores over all samples, over those without a near-duplicate in another part, and
+            by language and length of the reference.
 
     Raises:
-        StudyError: Predictions and references are not of the same samples.
+        StudyError: Predictions and references do not belong to the same samples.
     """
     samples = {sample.id: sample for sample in read_samples(references)}
     completed = read_predictions(predictions)
@@ -51,14 +53,14 @@ def score_predictions(references: str, split: str, predictions: str, scores: str
         length_ratio=sum(map(len, texts)) / sum(len(sample.output) for sample in samples.values()),
         leaked=len(scored) - len(clean),
         scores_without_leaked=scores_of(clean) if clean else None,
-        by_language=_breakdown(scored, (row["language"] for row in scored)),
-        by_length=_breakdown(scored, (length_class(row["length"]) for row in scored)),
+        by_language=_score_groups(scored, (row["language"] for row in scored)),
+        by_length=_score_groups(scored, (length_class(row["length"]) for row in scored)),
     )
     write_json(summary, to_plain(found))
 
 
 def score_each(samples: list[Sample], texts: list[str]) -> list[dict[str, Any]]:
-    """The scores and statistics of each sample by all metrics; one row per sample."""
+    """Returns one row per sample: its scores and statistics by all metrics."""
     languages = [guess_language(sample.request, sample.output) for sample in samples]
     statistics = [
         {name: metric.measure(*measured) for name, metric in metrics().items()}
@@ -68,17 +70,17 @@ def score_each(samples: list[Sample], texts: list[str]) -> list[dict[str, Any]]:
     return [
         {
             "id": sample.id,
-            "language": languages[place],
+            "language": languages[index],
             "length": len(sample.output),
-            **{name: _score_or_none(scores[place]) for name, scores in alone.items()},
-            "statistics": statistics[place],
+            **{name: _score_or_none(scores[index]) for name, scores in alone.items()},
+            "statistics": statistics[index],
         }
-        for place, sample in enumerate(samples)
+        for index, sample in enumerate(samples)
     ]
 
 
 def scores_of(scored: list[dict[str, Any]]) -> dict[str, float | None]:
-    """Score of a set of scored samples by each metric; None where it applies to none of them."""
+    """Computes the score of a set of scored samples by each metric; None where a metric applies to none of them."""
     return {
         name: _score_or_none(metric.score(statistics_of(scored, name).sum(axis=0, keepdims=True))[0])
         for name, metric in metrics().items()
@@ -86,16 +88,17 @@ def scores_of(scored: list[dict[str, Any]]) -> dict[str, float | None]:
 
 
 def statistics_of(scored: list[dict[str, Any]], name: str) -> Array:
-    """Statistics of one metric; shape (samples, statistics)."""
+    """Returns the statistics of one metric, of shape (samples, statistics)."""
     return np.array([row["statistics"][name] for row in scored])
 
 
 def length_class(length: int) -> str:
-    """The class of a reference of so many characters."""
+    """Returns the name of the length class of a reference with `length` characters."""
     return next(name for name, highest in LENGTHS if highest is None or length <= highest)
 
 
-def _breakdown(scored: list[dict[str, Any]], keys: Iterable[str]) -> dict[str, ScoredPart]:
+def _score_groups(scored: list[dict[str, Any]], keys: Iterable[str]) -> dict[str, ScoredPart]:
+    """Scores the groups of samples that share a key, the largest group first."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for row, key in zip(scored, keys, strict=True):
         groups.setdefault(key, []).append(row)

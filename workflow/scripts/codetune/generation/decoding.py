@@ -69,7 +69,7 @@ def decode(model: Any, prompts: list[list[int]], options: GenerationConfig) -> l
                 width -= start
                 index = torch.tensor(going, device=device())
                 for layer in cache.layers:
-                    layer.select(index, start)
+                    layer.keep_rows(index, start)
                 tokens, mask = tokens[index], mask[index, start:]
             positions = mask.sum(1, keepdim=True)
             mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
@@ -91,7 +91,7 @@ def prefill(model: Any, prompts: list[list[int]], pad: int) -> tuple[torch.Tenso
         part = growing_cache(layers)
         tokens[group] = next_tokens(model, ids, seen, (seen.cumsum(1) - 1).clamp(min=0), part)
         for whole, layer in zip(cache.layers, part.layers, strict=True):
-            whole.place(layer, group, len(prompts), width)
+            whole.copy_rows(layer, group, len(prompts), width)
     return tokens, mask, cache
 
 

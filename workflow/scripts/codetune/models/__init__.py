@@ -1,1 +1,1 @@
-"""Base models: their checkpoints, tokenizers, sizes, quantisation, attention and memory."""
+"""Base models: checkpoints, tokenizers, sizes, quantisation, attention and memory."""

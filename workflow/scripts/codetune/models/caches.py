@@ -1,62 +1,85 @@
-"""Keys and values of a batch that is being decoded."""
+"""The key-value cache of a batch that is being decoded."""
 
 from typing import Any
 
 import torch
 from transformers.cache_utils import Cache, DynamicLayer
 
-ROOM = 64  # tokens for which room is made at a time
+GROWTH = 64  # tokens by which a cache's capacity grows at a time
 
 
 class GrowingLayer(DynamicLayer):  # type: ignore[misc]
-    """Keys and values of one layer, with room for tokens to come; the library's own copies all for each new token.
+    """The keys and values of one layer, with spare capacity for new tokens.
 
-    Layers with a sliding window keep all tokens too: the mask drops what lies behind the window.
+    transformers' own DynamicLayer copies the whole cache for each new token. Layers with a sliding window keep all
+    tokens here, too; the mask hides those before the window.
 
     Attributes:
-        room: Keys and values; shape (2, rows, key-value heads, tokens there is room for, size of a head).
+        is_initialized: Whether the buffer is allocated.
+        buffer: Keys and values; shape (2, rows, key-value heads, capacity in tokens, head size).
     """
 
     is_initialized: bool
-    room: torch.Tensor
+    buffer: torch.Tensor
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Adds the keys and values of new tokens; returns all."""
+        """Appends the keys and values of new tokens.
+
+        Args:
+            key_states: Shape (rows, key-value heads, new tokens, head size).
+            value_states: Shape as `key_states`.
+
+        Returns:
+            The keys and the values of all tokens, each of shape (rows, key-value heads, tokens, head size).
+        """
         rows, heads, new, size = key_states.shape
         old = self.get_seq_length()
         if not self.is_initialized:
-            self._make_room(key_states.new_empty(2, rows, heads, new + ROOM, size))
-        if old + new > self.room.shape[3]:
-            self.room = torch.cat([self.room, self.room.new_empty(2, rows, heads, new + ROOM, size)], dim=3)
-        self.room[0, :, :, old : old + new] = key_states
-        self.room[1, :, :, old : old + new] = value_states
-        self._show(old + new)
+            self._set_buffer(key_states.new_empty(2, rows, heads, new + GROWTH, size))
+        if old + new > self.buffer.shape[3]:
+            self.buffer = torch.cat([self.buffer, self.buffer.new_empty(2, rows, heads, new + GROWTH, size)], dim=3)
+        self.buffer[0, :, :, old : old + new] = key_states
+        self.buffer[1, :, :, old : old + new] = value_states
+        self._set_length(old + new)
         return self.keys, self.values
 
-    def place(self, other: "GrowingLayer", rows: list[int], count: int, width: int) -> None:
-        """Takes the keys and values of some of `count` rows, which are to end at token `width`."""
-        room = other.room[:, :, :, : other.get_seq_length()]
+    def copy_rows(self, other: "GrowingLayer", rows: list[int], count: int, width: int) -> None:
+        """Copies the cache of some rows into a batch, right-aligned.
+
+        Args:
+            other: The cache to copy.
+            rows: The row of the batch for each row of `other`.
+            count: Number of rows of the batch.
+            width: Number of tokens of the batch; each copied row ends there.
+        """
+        copied = other.buffer[:, :, :, : other.get_seq_length()]
         if not self.is_initialized:
-            self._make_room(room.new_zeros(2, count, room.shape[2], width + ROOM, room.shape[4]))
-            self._show(width)
-        self.room[:, rows, :, width - room.shape[3] : width] = room
+            self._set_buffer(copied.new_zeros(2, count, copied.shape[2], width + GROWTH, copied.shape[4]))
+            self._set_length(width)
+        self.buffer[:, rows, :, width - copied.shape[3] : width] = copied
 
-    def select(self, rows: torch.Tensor, start: int) -> None:
-        """Keeps these rows alone, from a token on."""
+    def keep_rows(self, rows: torch.Tensor, start: int) -> None:
+        """Drops all rows but these, and all tokens before `start`.
+
+        Args:
+            rows: Indices of the rows to keep.
+            start: First token to keep.
+        """
         tokens = self.get_seq_length() - start
-        self.room = self.room[:, rows, :, start:]
-        self._show(tokens)
+        self.buffer = self.buffer[:, rows, :, start:]
+        self._set_length(tokens)
 
-    def _make_room(self, room: torch.Tensor) -> None:
-        self.room, self.dtype, self.device = room, room.dtype, room.device
+    def _set_buffer(self, buffer: torch.Tensor) -> None:
+        self.buffer, self.dtype, self.device = buffer, buffer.dtype, buffer.device
         self.is_initialized = True
 
-    def _show(self, tokens: int) -> None:
-        self.keys, self.values = self.room[:, :, :, :tokens]
+    def _set_length(self, tokens: int) -> None:
+        """Lets `keys` and `values` show the first tokens of the buffer."""
+        self.keys, self.values = self.buffer[:, :, :, :tokens]
 
 
 def growing_cache(layers: int) -> Any:
-    """An empty cache for a decoder of so many layers."""
+    """Makes an empty cache for a decoder with that number of layers."""
     return Cache(layers=[GrowingLayer() for _ in range(layers)])

@@ -1,4 +1,4 @@
-"""A checkpoint's folder: fetched or linked, checked, with a manifest of its files."""
+"""A checkpoint's folder: downloaded or linked, checked, with a manifest of its files."""
 
 from fnmatch import fnmatch
 from pathlib import Path
@@ -9,6 +9,7 @@ from codetune.base.hub import download_files, list_files, partial_folder
 from codetune.base.hub_errors import Repository
 from codetune.study.model import Source
 
+# Patterns of the files that are taken: none that can hold code or pickled objects.
 TOKENIZER_FILES = (
     "config.json",
     "generation_config.json",
@@ -21,39 +22,32 @@ TOKENIZER_FILES = (
     "merges.txt",
     "chat_template.jinja",
 )
-
-
 INDEX = "model.safetensors.index.json"
-
-
 WEIGHT_FILES = ("model*.safetensors", INDEX)
 
-
 MANIFEST = "manifest.json"
-
-
-POINTER = b"version https://git-lfs"  # how a file begins that a git clone without LFS left in place of the weights
+POINTER = b"version https://git-lfs"  # start of the file that a git clone without LFS has in place of the weights
 
 
 def fetch_model(source: Source, target: str | Path, weights: bool) -> None:
-    """Puts a checkpoint's files into the folder `target`, with a manifest of sizes and SHA-256 sums.
+    """Puts a checkpoint's files into a folder, with a manifest of their sizes and SHA-256 hashes.
 
-    Files of a local `path` are linked, not copied. Only tokenizer and configuration files and, with `weights`, those
-    in the safetensors format are taken; nothing that can hold code or pickled objects.
+    Files of a local checkpoint are linked, not copied. Only configuration and tokenizer files are taken and, with
+    `weights`, weights in the safetensors format; no file that can hold code or pickled objects.
 
     Args:
-        source: Where it comes from.
+        source: Where the checkpoint comes from.
         target: The folder to make.
-        weights: Whether to take the weights too.
+        weights: Whether to take the weights, too.
 
     Raises:
-        StudyError: The checkpoint cannot be had, or lacks files; the message says what to do.
+        StudyError: The checkpoint lacks files, or the download fails.
     """
     target = Path(target)
     patterns = TOKENIZER_FILES + (WEIGHT_FILES if weights else ())
     if source.path is not None:
         with atomic(target) as folder:
-            _link(Path(source.path).resolve(), folder, patterns)
+            _link_files(Path(source.path).resolve(), folder, patterns)
             names = [file.name for file in folder.iterdir()]
             _check_complete(names, weights, source.path)
             _check_weights(folder, source.path)
@@ -67,7 +61,7 @@ def fetch_model(source: Source, target: str | Path, weights: bool) -> None:
     _check_weights(folder, repo.name)
     _write_manifest(folder, {"repo": repo.name, "revision": repo.revision}, sums)
     sync(folder)
-    # One renaming: whenever the process is killed, the files are in one place or the other.
+    # A rename is atomic: if the process is killed, the files are in either one place or the other.
     remove(target)
     folder.rename(target)
     remove(folder.parent)
@@ -77,7 +71,7 @@ def _matches(name: str, patterns: tuple[str, ...]) -> bool:
     return "/" not in name and any(fnmatch(name, pattern) for pattern in patterns)
 
 
-def _link(source: Path, folder: Path, patterns: tuple[str, ...]) -> None:
+def _link_files(source: Path, folder: Path, patterns: tuple[str, ...]) -> None:
     folder.mkdir()
     for file in source.iterdir():
         if _matches(file.name, patterns):
@@ -85,20 +79,30 @@ def _link(source: Path, folder: Path, patterns: tuple[str, ...]) -> None:
 
 
 def _check_complete(names: list[str], weights: bool, origin: str) -> None:
+    """Checks that a configuration, a tokenizer and, if wanted, weights are among the files."""
     if "config.json" not in names:
-        raise StudyError(f"{origin}: there is no config.json; this is not a checkpoint in the transformers format")
+        raise StudyError(
+            f"{origin}: there is no config.json; this is not a checkpoint in the transformers format. Name another one "
+            "in the config."
+        )
     if not {"tokenizer.json", "tokenizer.model", "vocab.json"} & set(names):
-        raise StudyError(f"{origin}: there is no tokenizer (tokenizer.json, tokenizer.model or vocab.json)")
+        raise StudyError(
+            f"{origin}: there is no tokenizer (tokenizer.json, tokenizer.model or vocab.json). Add the model's "
+            "tokenizer, or name another checkpoint in the config."
+        )
     if weights and not any(name.endswith(".safetensors") for name in names):
-        raise StudyError(f"{origin}: there are no weights in the safetensors format; other formats are not loaded")
+        raise StudyError(
+            f"{origin}: there are no weights in the safetensors format, and other formats are not loaded. Convert "
+            "them, or name another checkpoint in the config."
+        )
 
 
 def _check_weights(folder: Path, origin: str) -> None:
-    """No part of the weights is missing, and none is a mere pointer to them."""
+    """Checks that no file of the weights is missing, and that none is only a Git LFS pointer."""
     if (folder / INDEX).exists():
         for name in sorted(set(read_json(folder / INDEX)["weight_map"].values())):
             if not (folder / name).exists():
-                raise StudyError(f"{origin}: {INDEX} names {name}, which is not there. Get the checkpoint anew.")
+                raise StudyError(f"{origin}: {INDEX} names {name}, which is not there. Get the checkpoint again.")
     for path in sorted(folder.glob("*.safetensors")):
         with path.open("rb") as stream:
             if stream.read(len(POINTER)) == POINTER:

@@ -1,4 +1,4 @@
-"""Base models as their checkpoints are loaded."""
+"""Loading of base models from their checkpoints."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +34,7 @@ def load_base(folder: str | Path, quantization: Quantization) -> PreTrainedModel
     """Loads a checkpoint with its linear layers quantised to 4 bits (QLoRA; the paper's section 3.3.3).
 
     Embeddings, norms and the output layer stay in the compute type. transformers chooses the attention: sdpa, or eager
-    for models whose scores are capped (Gemma-2).
+    for models with soft-capped scores (Gemma 2).
 
     Args:
         folder: Checkpoint folder; only safetensors and no code of its own are loaded from it.
@@ -44,7 +44,7 @@ def load_base(folder: str | Path, quantization: Quantization) -> PreTrainedModel
         The frozen model, in evaluation mode, on this process's device.
 
     Raises:
-        StudyError: The checkpoint cannot be loaded.
+        StudyError: The checkpoint cannot be loaded, or does not fit into the GPU's memory.
     """
     dtype = getattr(torch, quantization.compute_dtype)
     recipe = BitsAndBytesConfig(
@@ -65,7 +65,11 @@ def load_base(folder: str | Path, quantization: Quantization) -> PreTrainedModel
             trust_remote_code=False,
         )
     except (OSError, ValueError) as error:
-        raise StudyError(f"{folder}: the checkpoint cannot be loaded ({str(error).splitlines()[0]})") from error
+        reason = str(error).splitlines()[0]
+        raise StudyError(
+            f"{folder}: the checkpoint cannot be loaded ({reason}). Delete that folder to fetch it again, or name "
+            "another checkpoint in the config."
+        ) from error
     except torch.OutOfMemoryError as error:
         problem = str(error).split(". ")[0]
         raise StudyError(

@@ -1,4 +1,4 @@
-"""Batches that shrink when the GPU's memory runs out."""
+"""Batches that are divided when the GPU runs out of memory."""
 
 import gc
 from collections.abc import Callable
@@ -14,12 +14,12 @@ Result = TypeVar("Result")
 
 @dataclass
 class RowLimit:
-    """How many rows of a batch are computed at once. Halved for good whenever memory runs out.
+    """The number of rows of a batch that are computed at once, halved for good whenever memory runs out.
 
     Attributes:
-        rows: The limit; it only falls.
-        what: What a row is, for the log: "sequences", "prompts".
-        remedy: What to change if even one row is too much.
+        rows: The limit, which never rises.
+        what: What the rows are, for messages: "sequences", "prompts".
+        remedy: What to change if even one row does not fit, for the error message.
     """
 
     rows: int
@@ -27,32 +27,32 @@ class RowLimit:
     remedy: str
 
     def map(self, compute: Callable[[slice], Result], count: int, undo: Callable[[], None]) -> list[Result]:
-        """Computes `count` rows in parts.
+        """Computes `count` rows in parts of at most `rows`; starts again with smaller parts if memory runs out.
 
         Args:
             compute: Computes the rows of a slice.
             count: Number of rows.
-            undo: Takes back what `compute` has done to anything but its result; called before the rows are tried again.
+            undo: Reverts the side effects of `compute`; called before the rows are computed again.
 
         Returns:
             The result of each part.
 
         Raises:
-            StudyError: One row alone does not fit.
+            StudyError: One row alone does not fit into memory.
         """
         while True:
             try:
                 return [compute(slice(start, start + self.rows)) for start in range(0, count, self.rows)]
             except torch.OutOfMemoryError as error:
                 problem = str(error).split(". ")[0]
-            # Here, outside the handler, nothing holds the tensors of the failed attempt any more.
+            # Outside the handler nothing refers to the tensors of the failed attempt any more, so they can be freed.
             undo()
-            self._halve(min(self.rows, count), problem)
+            self._halve_limit(min(self.rows, count), problem)
 
-    def _halve(self, rows: int, problem: str) -> None:
+    def _halve_limit(self, rows: int, problem: str) -> None:
         if rows == 1:
             raise StudyError(f"one of the {self.what} alone does not fit into memory ({problem}). {self.remedy}")
         gc.collect()
         torch.cuda.empty_cache()
         self.rows = rows // 2
-        print(f"out of memory with {rows} {self.what} at once: going on with {self.rows} ({problem})", flush=True)
+        print(f"out of memory with {rows} {self.what} at once: continuing with {self.rows} ({problem})", flush=True)

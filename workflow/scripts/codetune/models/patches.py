@@ -1,4 +1,4 @@
-"""Patches of libraries, each called by the job that needs it; a test fails when one is no longer needed."""
+"""Patches of libraries, each called by the job that needs it. A test fails when one is no longer needed."""
 
 import sys
 from collections.abc import Iterator
@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 
 def compute_labelled_logits_only() -> None:
-    """Makes TRL 1.16.0 compute logits at the labelled positions only, where there is no GPU too.
+    """Makes TRL 1.16.0 compute logits at labelled positions only, also where there is no GPU.
 
-    Elsewhere TRL computes all of them, to keep shapes static for compiling backends. A CPU does not compile, so it
-    takes the GPU's path.
+    On GPUs TRL does so anyway. Elsewhere it computes all logits, to keep shapes static for compiling backends. A CPU
+    does not compile, so it takes the GPU's path.
     """
     import trl.trainer.utils
 
@@ -18,9 +18,9 @@ def compute_labelled_logits_only() -> None:
 
 @contextmanager
 def without_torch() -> Iterator[None]:
-    """Keeps transformers 5.23.0 from importing torch, which takes longer than tokenising does.
+    """Keeps transformers 5.23.0 from importing torch within the block: the import takes longer than tokenising.
 
-    transformers imports torch wherever it finds it. A process that has imported torch already keeps it.
+    transformers imports torch wherever it is installed. In a process that has already imported torch, nothing changes.
     """
     if "torch" in sys.modules:
         yield

@@ -1,4 +1,4 @@
-"""Weights in 4 bits, and back."""
+"""4-bit weights: which they are, and how to dequantise them."""
 
 from typing import Any
 
@@ -9,17 +9,18 @@ from codetune.models.device import free_memory
 
 
 def dequantize(model: PreTrainedModel, reserve: int) -> bool:
-    """Turns the 4-bit weights into the same numbers in the compute type, if that leaves memory enough.
+    """Replaces the 4-bit weights by their dequantised values in the compute type, if there is enough memory.
 
-    Every multiplication with a 4-bit weight makes these numbers anew, which for one token a sequence takes longer than
-    the multiplication. So this changes no result beyond the rounding of another kernel.
+    Every multiplication with a 4-bit weight dequantises it first, which takes longer than the multiplication itself
+    where each sequence has one token. The values are the same, so results differ by the rounding of another kernel at
+    most.
 
     Args:
-        model: As loaded, without an adapter.
-        reserve: Bytes of the device's memory to be left.
+        model: The model as loaded, without an adapter.
+        reserve: Bytes of the device's memory that have to stay free.
 
     Returns:
-        Whether it was done.
+        Whether the weights were replaced.
     """
     weights = sum(module.in_features * module.out_features for module in linear_4bit(model))
     if weights * model.dtype.itemsize > free_memory() - reserve:
@@ -29,7 +30,7 @@ def dequantize(model: PreTrainedModel, reserve: int) -> bool:
 
 
 def linear_4bit(model: torch.nn.Module) -> list[Any]:
-    """The layers whose weights are in 4 bits."""
+    """Returns the linear layers whose weights are held in 4 bits."""
     from bitsandbytes.nn import Linear4bit
 
     return [module for module in model.modules() if isinstance(module, Linear4bit)]
@@ -38,9 +39,9 @@ def linear_4bit(model: torch.nn.Module) -> list[Any]:
 def keep_weights_unpacked(model: torch.nn.Module) -> None:
     """Stops bitsandbytes from repacking 4-bit weights for inference on CPUs with AVX512-BF16.
 
-    Its first forward pass in evaluation mode repacks the weight, and later training steps would back-propagate through
-    the repacked one: the gradients are wrong from then on (bitsandbytes 0.50.2). Without it the results do not depend
-    on the CPU's instruction set either.
+    The first forward pass in evaluation mode repacks a weight. Later training steps back-propagate through the repacked
+    weight, and their gradients are wrong (bitsandbytes 0.50.2). Without repacking, results do not depend on the CPU's
+    instruction set either.
     """
     for module in linear_4bit(model):
         module.support_avx512bf16_for_cpu = False

@@ -1,15 +1,16 @@
-"""Sizes worked out from a checkpoint's config.json; no weights are loaded."""
+"""Sizes computed from a checkpoint's config.json, without loading weights."""
 
 from typing import Any
 
 
 def lora_parameters(config: dict[str, Any], rank: int, target_modules: list[str]) -> int:
-    """Number of trainable parameters of LoRA on a decoder's projections.
+    """Counts the trainable parameters of LoRA on a decoder's projections.
 
-    A projection of k inputs and d outputs gets A (r x k) and B (d x r), so r (k + d) parameters (paper, equation 2).
+    A projection with k inputs and d outputs gets A (r x k) and B (d x r), which have r (k + d) parameters (the paper's
+    equation 2).
 
     Args:
-        config: A config.json of the Llama, Gemma or Qwen2 kind.
+        config: The content of a config.json of the Llama, Gemma or Qwen2 family.
         rank: r.
         target_modules: Names among q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj.
     """
@@ -18,7 +19,7 @@ def lora_parameters(config: dict[str, Any], rank: int, target_modules: list[str]
 
 
 def projection_shapes(config: dict[str, Any]) -> dict[str, tuple[int, int]]:
-    """Inputs and outputs of each linear projection of one decoder layer."""
+    """Returns the numbers of inputs and outputs of each linear projection in one decoder layer, by name."""
     hidden, inner = config["hidden_size"], config["intermediate_size"]
     heads = config["num_attention_heads"]
     head = config.get("head_dim") or hidden // heads
@@ -35,13 +36,13 @@ def projection_shapes(config: dict[str, Any]) -> dict[str, tuple[int, int]]:
 
 
 def parameters(config: dict[str, Any]) -> dict[str, int]:
-    """Number of parameters of a decoder's embedding and of its layers.
+    """Counts the parameters of a decoder's `embedding` and of its `layers`.
 
-    Counts matrices only: norms and biases are less than one in a thousand.
+    Only matrices are counted: norms and biases make up less than one parameter in a thousand.
 
     Args:
-        config: A config.json of the Llama, Gemma or Qwen2 kind. Embedding and output are one matrix unless it says
-            otherwise.
+        config: The content of a config.json of the Llama, Gemma or Qwen2 family. Embedding and output layer share one
+            matrix unless it says otherwise.
     """
     matrices = 2 if config.get("tie_word_embeddings") is False else 1
     layer = sum(inputs * outputs for inputs, outputs in projection_shapes(config).values())
@@ -52,11 +53,11 @@ def parameters(config: dict[str, Any]) -> dict[str, int]:
 
 
 def cache_bytes(config: dict[str, Any], itemsize: int) -> int:
-    """Bytes of keys and values that a decoder keeps of each token.
+    """Returns the bytes of keys and values that a decoder caches per token.
 
     Args:
-        config: A config.json of the Llama, Gemma, Qwen2 or Phi-3 kind.
-        itemsize: Bytes of a number.
+        config: The content of a config.json of the Llama, Gemma, Qwen2 or Phi-3 family.
+        itemsize: Bytes per number.
     """
     heads = config.get("num_key_value_heads") or config["num_attention_heads"]
     head = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]

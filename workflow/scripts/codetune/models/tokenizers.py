@@ -8,7 +8,7 @@ from codetune.models.patches import without_torch
 
 
 def load_tokenizer(folder: str | Path) -> Any:
-    """Loads a checkpoint's tokenizer, from local files only.
+    """Loads a checkpoint's tokenizer from local files.
 
     Raises:
         StudyError: The files are not a tokenizer that transformers can load.
@@ -19,4 +19,8 @@ def load_tokenizer(folder: str | Path) -> Any:
         try:
             return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         except (OSError, ValueError, KeyError) as error:
-            raise StudyError(f"{folder}: the tokenizer cannot be loaded ({str(error).splitlines()[0]})") from None
+            reason = str(error).splitlines()[0]
+            raise StudyError(
+                f"{folder}: the tokenizer cannot be loaded ({reason}). Delete that folder to fetch it again, or name "
+                "another checkpoint in the config."
+            ) from None

@@ -1,1 +1,1 @@
-"""From samples to prompts and token sets."""
+"""Prompts: from samples to text, and from text to token sets."""

@@ -1,4 +1,4 @@
-"""The prompts of a test set, as one model takes them. No torch."""
+"""The prompts of a test set as token ids of one model. Needs no torch."""
 
 from collections.abc import Mapping
 
@@ -11,15 +11,18 @@ from codetune.prompts.tokensets import write_tokens
 
 
 def tokenize_prompts(samples: str, tokenizer_folder: str, template: str, targets: Mapping[str, str]) -> None:
-    """Tokenises the prompts of a test set for one model and writes a token set and statistics.
+    """Tokenises the prompts of a test set for one model, and writes a token set and statistics.
 
-    Nothing is truncated. The references are tokenised too: by their lengths prompts are batched.
+    Nothing is truncated. The references are tokenised, too, because generation batches prompts by their lengths.
 
     Args:
         samples: Path of the test samples.
-        tokenizer_folder: The model's tokenizer files.
-        template: `paper` or `chat`.
-        targets: Path of the token set, `prompts`, and of `stats`.
+        tokenizer_folder: Folder of the model's tokenizer files.
+        template: Name of the template, `paper` or `chat`.
+        targets: Paths to write: the token set, `prompts`, and the statistics, `stats`.
+
+    Raises:
+        StudyError: The tokenizer cannot be loaded, or the template cannot be used with it.
     """
     tokenizer = load_tokenizer(tokenizer_folder)
     serialisation = Template(template, tokenizer)

@@ -1,4 +1,4 @@
-"""From samples to token ids. No torch."""
+"""From samples to token ids. Needs no torch."""
 
 import os
 from collections.abc import Mapping
@@ -20,17 +20,18 @@ TRAINING_PARTS = ("train", "validation")
 def tokenize_training_data(
     parts: Mapping[str, str], tokenizer_folder: str, template: str, max_length: int, targets: Mapping[str, str]
 ) -> None:
-    """Tokenises what a training reads, for one model, and writes token sets and statistics.
+    """Tokenises the training and validation samples for one model, and writes token sets and statistics.
 
     Args:
-        parts: Path of the samples of train and validation.
-        tokenizer_folder: The model's tokenizer files.
-        template: `paper` or `chat`.
-        max_length: Longest sample, in tokens.
-        targets: Path of the token set of each part, and of `stats`.
+        parts: Paths of the samples, `train` and `validation`.
+        tokenizer_folder: Folder of the model's tokenizer files.
+        template: Name of the template, `paper` or `chat`.
+        max_length: Most tokens per sample; longer samples are truncated or dropped.
+        targets: Paths to write: the token set of each part, and the statistics, `stats`.
 
     Raises:
-        StudyError: No sample of a part is shorter than `max_length`.
+        StudyError: The tokenizer cannot be loaded, the template cannot be used with it, or a part has no prompt that
+            is shorter than `max_length`.
     """
     tokenizer = load_tokenizer(tokenizer_folder)
     serialisation = Template(template, tokenizer)
@@ -39,7 +40,10 @@ def tokenize_training_data(
         samples = read_samples(parts[part])
         kept, cut = truncate(encode(samples, tokenizer, serialisation), max_length)
         if not kept:
-            raise StudyError(f"{parts[part]}: no sample is shorter than max_length = {max_length} tokens")
+            raise StudyError(
+                f"{parts[part]}: no sample is shorter than max_length = {max_length} tokens. Raise "
+                "tokenization.max_length in the config."
+            )
         write_tokens(targets[part], kept)
         stats["parts"][part] = {
             **describe_tokens(kept),
@@ -58,12 +62,15 @@ def tokenize_training_data(
 
 
 def describe_template(template: Template, tokenizer: Any) -> dict[str, Any]:
-    """What tells one template and vocabulary from another."""
+    """Returns what identifies a template and a vocabulary: name, SHA-256 and size."""
     return {"template": template.name, "template_sha256": template.sha256, "vocabulary": len(tokenizer)}
 
 
 def encode(samples: list[Sample], tokenizer: Any, template: Template) -> list[TokenSample]:
-    """Tokenises samples, prompt and completion apart, so that generation sees the very tokens that training saw."""
+    """Tokenises samples: prompt and completion separately, so that generation sees exactly the tokens of training.
+
+    Each completion ends in the EOS token.
+    """
     prompts = [template.prompt(sample) for sample in samples]
     prompt_ids = _ids(prompts, tokenizer, True) if template.adds_special_tokens else _chat_ids(prompts, tokenizer)
     completion_ids = _ids([template.completion(sample) for sample in samples], tokenizer)
@@ -76,12 +83,45 @@ def encode(samples: list[Sample], tokenizer: Any, template: Template) -> list[To
     ]
 
 
-def _chat_ids(prompts: list[str], tokenizer: Any) -> list[list[int]]:
-    """Token ids of prompts that begin and end alike: what they share is tokenised once.
+def truncate(samples: list[TokenSample], max_length: int) -> tuple[list[TokenSample], dict[str, int]]:
+    """Truncates completions at the maximum length, and drops samples whose prompt alone reaches it.
 
-    Chat templates put much around a request; Llama's puts more there than most requests hold. A tokenizer splits a text
-    at its special tokens before all else, so that the three parts between two of them can be tokenised apart. Where it
-    yet treats the start of a text in a way of its own, prompts are tokenised whole.
+    A truncated completion has no EOS token: the model must not learn to stop there.
+
+    Returns:
+        The samples that remain, and how many were truncated and how many were dropped.
+    """
+    kept = [
+        sample
+        if len(sample) <= max_length
+        else TokenSample(sample.id, sample.prompt, sample.completion[: max_length - len(sample.prompt)])
+        for sample in samples
+        if len(sample.prompt) < max_length
+    ]
+    cut = sum(len(sample) > max_length and len(sample.prompt) < max_length for sample in samples)
+    return kept, {"truncated": cut, "dropped": len(samples) - len(kept)}
+
+
+def describe_tokens(samples: list[TokenSample]) -> dict[str, Any]:
+    """Counts samples and tokens, and describes the samples' lengths in tokens."""
+    lengths = np.array([len(sample) for sample in samples])
+    return {
+        "samples": len(samples),
+        "tokens": int(lengths.sum()),
+        "tokens_of_completions": int(sum(len(sample.completion) for sample in samples)),
+        "mean": round(float(lengths.mean()), 1),
+        **{f"p{q}": int(np.percentile(lengths, q, method="lower")) for q in (50, 95, 99)},
+        "longest": int(lengths.max()),
+    }
+
+
+def _chat_ids(prompts: list[str], tokenizer: Any) -> list[list[int]]:
+    """Tokenises prompts that have the same start and end, which are tokenised only once.
+
+    Chat templates put much text around a request; Llama's is longer than most requests. A tokenizer splits text at
+    special tokens before anything else, so start, request and end can be tokenised separately if special tokens divide
+    them. Some tokenizers still treat the start of a text differently. Two prompts are compared to find out, and if they
+    differ, all prompts are tokenised as a whole.
     """
     special = [
         token.content
@@ -101,15 +141,17 @@ def _chat_ids(prompts: list[str], tokenizer: Any) -> list[list[int]]:
 
 
 def _common_start(texts: list[str]) -> str:
+    """Returns the longest start that all texts share."""
     return os.path.commonprefix([min(texts), max(texts)]) if texts else ""  # noqa: RUF071  # texts, no paths
 
 
 def _ids(texts: list[str], tokenizer: Any, add_special_tokens: bool = False) -> list[list[int]]:
-    """Token ids of each text, by the Rust tokenizer itself.
+    """Returns the token ids of each text, by the tokenizer's Rust backend.
 
-    The tokenizer's own call gives the same ids, and spends half as long again on masks and Python's copies of them.
+    Calling the transformers tokenizer gives the same ids, but takes half as long again for masks and their copies in
+    Python.
     """
-    if not tokenizer.is_fast:  # one that is written in Python
+    if not tokenizer.is_fast:  # written in Python, without a backend
         ids: list[list[int]] = tokenizer(texts, add_special_tokens=add_special_tokens)["input_ids"]
         return ids
     backend = tokenizer.backend_tokenizer
@@ -118,40 +160,8 @@ def _ids(texts: list[str], tokenizer: Any, add_special_tokens: bool = False) -> 
     return [encoding.ids for encoding in backend.encode_batch_fast(texts, add_special_tokens=add_special_tokens)]
 
 
-def truncate(samples: list[TokenSample], max_length: int) -> tuple[list[TokenSample], dict[str, int]]:
-    """Cuts completions at the maximum length and drops samples whose prompt leaves no room for one.
-
-    A cut completion loses its end token: the model must not learn to stop there.
-
-    Returns:
-        The samples that remain, and how many were cut and dropped.
-    """
-    kept = [
-        sample
-        if len(sample) <= max_length
-        else TokenSample(sample.id, sample.prompt, sample.completion[: max_length - len(sample.prompt)])
-        for sample in samples
-        if len(sample.prompt) < max_length
-    ]
-    cut = sum(len(sample) > max_length and len(sample.prompt) < max_length for sample in samples)
-    return kept, {"truncated": cut, "dropped": len(samples) - len(kept)}
-
-
-def describe_tokens(samples: list[TokenSample]) -> dict[str, Any]:
-    """How many samples and tokens there are, and how long they are."""
-    lengths = np.array([len(sample) for sample in samples])
-    return {
-        "samples": len(samples),
-        "tokens": int(lengths.sum()),
-        "tokens_of_completions": int(sum(len(sample.completion) for sample in samples)),
-        "mean": round(float(lengths.mean()), 1),
-        **{f"p{q}": int(np.percentile(lengths, q, method="lower")) for q in (50, 95, 99)},
-        "longest": int(lengths.max()),
-    }
-
-
 def _describe_packing(samples: list[TokenSample], capacity: int) -> dict[str, Any]:
-    """Number of sequences of `capacity` tokens that the samples fill, and the share of their room that holds tokens."""
+    """Counts the packed sequences of `capacity` tokens, and the share of their capacity that holds tokens."""
     lengths = [len(sample) for sample in samples]
     sequences = len(pack(lengths, capacity))
     return {"packed_sequences": sequences, "packing_fill": round(sum(lengths) / (sequences * capacity), 4)}

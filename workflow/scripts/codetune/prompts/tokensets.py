@@ -1,4 +1,4 @@
-"""Token sets: samples as token ids, and the files that hold them. No torch."""
+"""Token sets: samples as token ids, and the files that hold them. Needs no torch."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +18,9 @@ class TokenSample:
     """One sample as token ids.
 
     Attributes:
-        id: Number of the record in the data set.
-        prompt: Ids of all that stands before the completion, the begin token included.
-        completion: Ids of the completion with the end token, unless cut at the maximum length.
+        id: The sample's id.
+        prompt: Ids of all tokens before the completion, the BOS token included.
+        completion: Ids of the completion; the EOS token is the last, unless the completion was truncated.
     """
 
     id: int
@@ -28,12 +28,12 @@ class TokenSample:
     completion: list[int]
 
     def __len__(self) -> int:
-        """Number of tokens of prompt and completion."""
+        """Counts the tokens of prompt and completion."""
         return len(self.prompt) + len(self.completion)
 
 
 def write_tokens(path: str | Path, samples: list[TokenSample]) -> None:
-    """Writes a token set as an Arrow stream, which `datasets` and pyarrow map into memory as it is."""
+    """Writes a token set as an Arrow stream, a format that `datasets` and pyarrow can map into memory."""
     table = pa.table(
         {
             "id": [sample.id for sample in samples],
@@ -50,7 +50,7 @@ def read_tokens(path: str | Path) -> list[TokenSample]:
     """Reads a token set.
 
     Raises:
-        StudyError: The file is not one.
+        StudyError: The file is not a token set.
     """
     try:
         with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as stream:

@@ -1,4 +1,4 @@
-"""The nouns of a study, its record, and where its files lie.
+"""The nouns of a study, the record of a run, and where files lie.
 
-Nothing here computes a result, so that no change here reruns anything.
+These modules compute no result, so a change here reruns nothing.
 """

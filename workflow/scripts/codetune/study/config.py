@@ -1,4 +1,4 @@
-"""From the configuration to the study: checked in one place, and turned into the nouns that drive every rule."""
+"""From the configuration to the study: checks it, and builds the nouns that all rules are made from."""
 
 from collections.abc import Mapping
 from itertools import product
@@ -15,30 +15,30 @@ from codetune.study.runs import NONE, Evaluation, Run
 from codetune.study.schema import check_schema
 from codetune.study.study import Study
 
-Entry = dict[str, Any]
-SOURCE_KEYS = ("path", "repo", "revision")
-NEEDED_TO_TUNE = ("batch_size", "epochs", "micro_batch")
+NEEDED_TO_TUNE = ("batch_size", "epochs", "micro_batch")  # keys that each model needs if a run fine-tunes it
+
+Entry = dict[str, Any]  # a part of the configuration
 
 
 def load_study(config: Entry) -> Study:
-    """Checks the configuration and makes the study of it, in the order of the config.
+    """Checks a configuration and builds the study from it; everything keeps the order of the config.
 
     Args:
-        config: The merged configuration, as in config/config.yaml.
+        config: The merged configuration, with the keys of config/config.yaml.
 
     Raises:
-        StudyError: Something in the configuration is wrong; one line says what, where, and what is allowed.
+        StudyError: The configuration is wrong; the message says in one line what, where, and what is allowed.
     """
     check_schema(config)
     check_folders(config["results"], config["resources"])
     check_sources(config)
     _check_names(config)
-    methods = {name: _method(name, entry, config["methods"]) for name, entry in config["methods"].items()}
+    methods = {name: _build_method(name, entry, config["methods"]) for name, entry in config["methods"].items()}
     study = Study(
-        evaluations=_evaluations(config["runs"], methods),
-        models={name: _model(name, entry) for name, entry in config["models"].items()},
+        evaluations=_build_evaluations(config["runs"], methods),
+        models={name: _build_model(name, entry) for name, entry in config["models"].items()},
         methods=methods,
-        datasets={name: _dataset(name, entry) for name, entry in config["datasets"].items()},
+        datasets={name: _build_dataset(name, entry) for name, entry in config["datasets"].items()},
         quantization=Quantization(**config["quantization"]),
         template=config["tokenization"]["template"],
         training={**config["training"], "max_length": config["tokenization"]["max_length"]},
@@ -49,29 +49,29 @@ def load_study(config: Entry) -> Study:
     return study
 
 
-def _evaluations(entries: list[Entry], methods: Mapping[str, Method]) -> list[Evaluation]:
-    """Each run on its data set's test part; an untuned model is one run, whatever it is compared with."""
+def _build_evaluations(entries: list[Entry], methods: Mapping[str, Method]) -> list[Evaluation]:
+    """Pairs each run with its data set's test part. An untuned model is one run, whatever it is compared with."""
     found = []
     for entry in entries:
         for dataset, model, method in product(entry["datasets"], entry["models"], entry["methods"]):
             trains = methods[method].trains
-            # Nothing is random in an untuned model's greedy decoding: one seed stands for all.
+            # An untuned model's greedy decoding involves no randomness, so one seed suffices.
             seeds = entry["seeds"] if trains else [0]
             found += [Evaluation(Run(dataset if trains else NONE, model, method, seed), dataset) for seed in seeds]
     if len(set(found)) < len(found):
         twice = next(evaluation for evaluation in found if found.count(evaluation) > 1)
         name = f"{twice.test}, {twice.run.model}, {twice.run.method}, seed {twice.run.seed}"
-        raise StudyError(f"config: runs: {name} stands twice")
+        raise StudyError(f"config: runs: {name} is named twice. Remove one of the two.")
     return found
 
 
-def _model(name: str, entry: Entry) -> Model:
+def _build_model(name: str, entry: Entry) -> Model:
     memory = {key: entry[key] for key in ("micro_batch", "gradient_checkpointing") if key in entry}
     return Model(
         name=name,
         label=entry["label"],
         family=entry["family"],
-        source=_source(entry),
+        source=_build_source(entry),
         parameters=entry["parameters"],
         template=entry.get("template"),
         memory=Memory(**memory) if "micro_batch" in memory else None,
@@ -79,7 +79,7 @@ def _model(name: str, entry: Entry) -> Model:
     )
 
 
-def _method(name: str, entry: Entry, others: Mapping[str, Entry]) -> Method:
+def _build_method(name: str, entry: Entry, others: Mapping[str, Entry]) -> Method:
     untuned = [other for other, its in others.items() if "lora" not in its]
     if "lora" not in entry:
         return Method(name, "untuned", None)
@@ -87,19 +87,19 @@ def _method(name: str, entry: Entry, others: Mapping[str, Entry]) -> Method:
     return Method(name, "peft", lora, entry.get("training", {}), entry.get("baselines", untuned))
 
 
-def _dataset(name: str, entry: Entry) -> Dataset:
+def _build_dataset(name: str, entry: Entry) -> Dataset:
     split = Split(**entry["split"])
     facts = {key: entry.get(key) for key in ("file", "records", "sha256", "license")}
-    return Dataset(name=name, source=_source(entry), split=split, **facts)
+    return Dataset(name=name, source=_build_source(entry), split=split, **facts)
 
 
-def _source(entry: Entry) -> Source:
+def _build_source(entry: Entry) -> Source:
     keys = ("path",) if "path" in entry else ("repo", "revision")
     return Source(**{key: entry[key] for key in keys})
 
 
 def _check_names(config: Entry) -> None:
-    """Every name that is referred to is there, and no two things have one name."""
+    """Checks that every name referred to exists, and that no two things share a name."""
     for number, entry in enumerate(config["runs"]):
         for kind in ("datasets", "models", "methods"):
             for name in entry[kind]:
@@ -110,22 +110,30 @@ def _check_names(config: Entry) -> None:
             if name not in config["methods"]:
                 raise unknown_name(f"methods.{method}.baselines", name, config["methods"])
     if NONE in config["datasets"]:
-        raise StudyError(f"config: datasets: '{NONE}' stands for no training data; give the data set another name")
+        raise StudyError(f"config: datasets: '{NONE}' means no training data; give the data set another name")
     _check_labels(config["models"])
 
 
-def _check_labels(models: dict[str, Any]) -> None:
+def _check_labels(models: Entry) -> None:
+    """Checks that each model has a label of its own."""
     named: dict[str, str] = {}
     for name, model in models.items():
         other = named.setdefault(model["label"], name)
         if other != name:
             raise StudyError(
                 f'config: models.{name}.label: models.{other} is called "{model["label"]}" too; tables and figures '
-                "could not tell them apart"
+                "could not tell them apart. Give one of them another label."
             )
 
 
 def _check_training(run: Run, entry: Entry, study: Study) -> None:
+    """Checks that a run has all training settings, and that its batches divide into micro-batches.
+
+    Args:
+        run: A run that trains.
+        entry: The config's entry of its model.
+        study: The study.
+    """
     method = study.methods[run.method]
     for key in NEEDED_TO_TUNE:
         if key not in {**entry, **study.models[run.model].training, **method.training}:
@@ -134,5 +142,5 @@ def _check_training(run: Run, entry: Entry, study: Study) -> None:
     if plan.settings.batch_size % plan.memory.micro_batch:
         raise StudyError(
             f"config: models.{run.model}: batch_size {plan.settings.batch_size} is not a multiple of micro_batch "
-            f"{plan.memory.micro_batch}"
+            f"{plan.memory.micro_batch}. Change one of the two."
         )

@@ -1,4 +1,4 @@
-"""The noun Dataset: where training data come from and how they are split."""
+"""The noun Dataset: where data come from and how they are split."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,14 @@ from codetune.study.model import Source
 
 @dataclass(frozen=True)
 class Split:
-    """How a data set is divided.
+    """How a data set is split.
 
     Attributes:
-        train: Share of the samples that are trained on; the three shares sum to 1.
+        train: Share of the samples for training; the three shares sum to 1.
         validation: Share for early stopping and the training curve.
-        test: Share that is evaluated on.
-        seed: Of the shuffle.
-        near_duplicates: `together`: near-duplicates stay on one side; `anywhere`: they are only reported.
+        test: Share for the evaluation.
+        seed: Seed of the shuffle.
+        near_duplicates: `together`: near-duplicates stay in one part; `anywhere`: they are only reported.
     """
 
     train: float
@@ -31,11 +31,11 @@ class Dataset:
     Attributes:
         name: Its name in the config and in paths.
         source: Where its file comes from.
-        file: The file's name in the repository.
-        records: Declared number of records; None where it is not checked.
-        sha256: Declared hash of the canonical records; None where it is not checked.
-        license: As its publisher names it.
-        split: How it is divided.
+        file: Name of the file in the repository; None for a local file.
+        records: Declared number of records as published; None if it is not checked.
+        sha256: Declared SHA-256 of these records; None if it is not checked.
+        license: Name of its licence, as published.
+        split: How it is split.
     """
 
     name: str

@@ -1,16 +1,16 @@
-"""How completions are decoded."""
+"""The noun Decoding: how completions are decoded."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """Greedy decoding, the config's `generation`.
+    """Settings of greedy decoding: the config's `generation`.
 
     Attributes:
-        max_new_tokens: Tokens after which a completion is truncated.
-        batch_size: Prompts that are decoded at once, at most.
-        cache_gb: Gigabytes for the keys and values of a batch.
+        max_new_tokens: Most new tokens per completion; a longer one is truncated.
+        batch_size: Most prompts per batch.
+        cache_gb: Most gigabytes for the key-value cache of a batch.
     """
 
     max_new_tokens: int

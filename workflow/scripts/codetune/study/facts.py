@@ -1,4 +1,4 @@
-"""What the jobs that compute write beside their results; the record of a run gathers it."""
+"""Facts that computing jobs write beside their results, and that the record of a run gathers."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,12 @@ from codetune.study.training import TrainingPlan
 
 @dataclass(frozen=True)
 class Touched:
-    """Records that the cleaning dropped or changed for one reason: how many, and their numbers."""
+    """Records of a data set that the cleaning changed or dropped for one reason.
+
+    Attributes:
+        count: How many.
+        records: Their numbers in the data set as published, counted from 0.
+    """
 
     count: int
     records: list[int]
@@ -19,7 +24,13 @@ class Touched:
 
 @dataclass(frozen=True)
 class DuplicateRequests:
-    """Samples that ask the same: how many, in how many groups, and what was done with them."""
+    """Samples whose requests are equal up to case and white space.
+
+    Attributes:
+        samples: Number of samples that share their request with others.
+        groups: Number of different requests among them.
+        handling: What was done with them.
+    """
 
     samples: int
     groups: int
@@ -28,12 +39,12 @@ class DuplicateRequests:
 
 @dataclass(frozen=True)
 class NearDuplicates:
-    """Samples that share most of their tokens.
+    """Samples that share most of their token triples.
 
     Attributes:
-        threshold: Jaccard similarity from which two samples are near-duplicates.
-        samples: How many samples have one.
-        groups: Their ids, group by group.
+        threshold: Least Jaccard similarity of two near-duplicates.
+        samples: Number of samples that have a near-duplicate.
+        groups: Ids of the samples in each group.
         handling: `together` or `anywhere`, as the config says.
         leaked: Ids of the test samples with a near-duplicate in train or validation.
     """
@@ -47,18 +58,18 @@ class NearDuplicates:
 
 @dataclass(frozen=True)
 class SplitFacts:
-    """split.json: how a data set was cleaned and divided.
+    """split.json: how a data set was cleaned and split.
 
     Attributes:
-        dataset: Its name.
+        dataset: Name of the data set.
         records: Number of records as published.
-        records_sha256: Hash of the canonical records.
-        touched: What the cleaning dropped or changed, by reason.
-        duplicate_requests: Samples that ask the same.
+        records_sha256: SHA-256 of these records.
+        touched: Records that the cleaning changed or dropped, by reason.
+        duplicate_requests: Samples with the same request.
         near_duplicates: Samples that are nearly the same.
         shares: Share of each part, as the config says.
-        seed: Of the shuffle.
-        sha256: Hash of the samples of each part.
+        seed: Seed of the shuffle.
+        sha256: SHA-256 of the samples of each part.
     """
 
     dataset: str
@@ -74,7 +85,13 @@ class SplitFacts:
 
 @dataclass(frozen=True)
 class PackedData:
-    """The training data as packed: sequences, tokens, and the share of the sequences' room that holds tokens."""
+    """The training data after packing.
+
+    Attributes:
+        packed_sequences: Number of training sequences.
+        tokens: Number of tokens in them.
+        packing_fill: Share of the sequences' capacity that holds tokens.
+    """
 
     packed_sequences: int
     tokens: int
@@ -86,12 +103,12 @@ class TrainingResult:
     """How a training ended.
 
     Attributes:
-        steps: Optimizer steps that were done.
-        planned_steps: Steps of all epochs.
-        best_step: The step whose checkpoint is kept.
-        best_validation_loss: There, in nats per token.
-        stopped_early: Whether the patience ended it.
-        checkpoints: The steps after which a checkpoint was kept.
+        steps: Number of optimizer steps that were done.
+        planned_steps: Number of optimizer steps in all epochs.
+        best_step: Step with the lowest validation loss, whose adapter is the result.
+        best_validation_loss: Validation loss at that step, in nats per token.
+        stopped_early: Whether early stopping ended the training.
+        checkpoints: Steps after which a checkpoint was kept.
     """
 
     steps: int
@@ -104,15 +121,15 @@ class TrainingResult:
 
 @dataclass(frozen=True)
 class TrainingCost:
-    """What a training used, over all attempts.
+    """What a training cost, over all attempts.
 
     Attributes:
-        seconds: Evaluations included.
-        evaluation_seconds: Evaluations alone.
-        tokens_per_second: While training.
-        micro_batch: Packed sequences that were computed at once in the end.
+        seconds: Duration, with evaluations.
+        evaluation_seconds: Duration of the evaluations alone.
+        tokens_per_second: Throughput without evaluations.
+        micro_batch: Packed sequences per forward pass at the end, after any reduction for lack of memory.
         peak_memory: The most memory in use.
-        energy_joules: Of the GPU; None where it is not measured.
+        energy_joules: Energy that the GPU used; None if it was not measured.
     """
 
     seconds: float
@@ -129,14 +146,14 @@ class TrainingFacts:
 
     Attributes:
         plan: All settings.
-        checkpoint: The base model.
-        inputs_sha256: Hashes of the token sets.
-        trainable_parameters: Their number; they are held in float32.
+        checkpoint: The base model's checkpoint.
+        inputs_sha256: SHA-256 of each token set.
+        trainable_parameters: Number of trainable parameters, which are held in float32.
         attention: Name of the attention kernel.
-        deterministic: Whether every kernel of a step is.
+        deterministic: Whether every kernel of a training step is deterministic.
         data: The packed training data.
-        result: How it ended.
-        cost: What it used.
+        result: How the training ended.
+        cost: What the training cost.
         environment: Machine and versions.
     """
 
@@ -158,16 +175,16 @@ class GenerationFacts:
 
     Attributes:
         decoding: Settings of the decoding.
-        quantization: Of the frozen weights.
-        checkpoint: The base model.
-        inputs_sha256: Hashes of the prompts and of the adapter.
-        prompts: How many.
-        tokens: Tokens generated.
+        quantization: Quantisation of the frozen weights.
+        checkpoint: The base model's checkpoint.
+        inputs_sha256: SHA-256 of the prompts, and of the adapter if there is one.
+        prompts: Number of prompts.
+        tokens: Number of generated tokens.
         attention: Name of the attention kernel.
-        weights: In what the weights were held while decoding.
-        truncated: Number of completions that the limit on new tokens cut off.
-        most_prompts_at_once: How many prompts were decoded at once in the end.
-        seconds: Time of decoding, over all attempts.
+        weights: The format in which weights were held while decoding.
+        truncated: Number of completions that reached the limit on new tokens.
+        most_prompts_at_once: Most prompts per batch at the end, after any reduction for lack of memory.
+        seconds: Duration of decoding, over all attempts.
         peak_memory: The most memory in use.
         environment: Machine and versions.
     """
@@ -189,7 +206,12 @@ class GenerationFacts:
 
 @dataclass(frozen=True)
 class ScoredPart:
-    """Some of the test samples: how many, and their score by each metric, None where it applies to none of them."""
+    """Scores of some of the test samples.
+
+    Attributes:
+        samples: Number of samples.
+        scores: Score by each metric; None where the metric applies to none of the samples.
+    """
 
     samples: int
     scores: dict[str, float | None]
@@ -201,15 +223,15 @@ class Summary:
 
     Attributes:
         samples: Number of test samples.
-        scores: By each metric, None where it applies to no sample.
-        signatures: Of each metric: what else a reader has to know to get the same numbers.
-        truncated: Share of the predictions that the limit on new tokens cut off.
+        scores: Score by each metric; None where the metric applies to no sample.
+        signatures: Signature of each metric: all that is needed, beside its name, to compute the same numbers.
+        truncated: Share of the predictions that reached the limit on new tokens.
         empty: Share of the predictions without text.
-        length_ratio: Characters of all predictions over those of all references.
-        leaked: Test samples with a near-duplicate in train or validation.
-        scores_without_leaked: Scores of all other samples; None where there are no others.
-        by_language: The same by language.
-        by_length: The same by length of the reference.
+        length_ratio: Characters of all predictions over characters of all references.
+        leaked: Number of test samples with a near-duplicate in train or validation.
+        scores_without_leaked: Scores of the other samples; None if there are no others.
+        by_language: Scores by programming language.
+        by_length: Scores by length of the reference.
     """
 
     samples: int

@@ -1,26 +1,31 @@
-"""A hash of a script and of the library modules it uses, so that reruns follow what code does, not when it changed."""
+"""Fingerprints: a hash of a script and of the codetune modules that it uses.
+
+With them a rule reruns when what its script does has changed, not when a file was touched.
+"""
 
 import ast
 import hashlib
 from functools import cache
 from pathlib import Path
 
-# Raised by hand when a change outside the fingerprints does change results on purpose: everything is computed again.
+# To be raised by hand when a change outside the fingerprints changes results on purpose; everything reruns.
 RESULTS_VERSION = 1
 
-
-# Rooms that compute nothing: a changed word in them must not train a model again.
+# Rooms that compute no result, so that changes in them must not retrain a model.
 OUTSIDE = ("base", "study")
 
 
 def fingerprint(script: Path) -> str:
-    """SHA-256 over a script and all library modules that it imports, directly or through others.
+    """Computes the SHA-256 of a script and of all codetune modules that it imports, directly or through others.
 
-    Comments, layout, docstrings, and the words of errors and of `print` do not count, and neither do the rooms that
-    compute nothing.
+    Comments, formatting, docstrings, error messages and calls of `print` do not enter the hash, and neither do the
+    rooms that compute no result.
+
+    Args:
+        script: A script in the folder that holds the package codetune.
 
     Raises:
-        ValueError: An import of the library is not one that can be followed.
+        ValueError: An import of codetune cannot be followed.
     """
     digest = hashlib.sha256(f"{RESULTS_VERSION}\n".encode())
     for path in closure(script):
@@ -29,7 +34,7 @@ def fingerprint(script: Path) -> str:
 
 
 def closure(script: Path) -> list[Path]:
-    """A script and the library modules whose code counts for it, sorted by their paths."""
+    """Returns the files that enter a script's fingerprint: the script and the modules it imports, sorted by path."""
     found: set[Path] = set()
     waiting = {script}
     while waiting:
@@ -41,25 +46,25 @@ def closure(script: Path) -> list[Path]:
 
 @cache
 def _imports(path: Path, scripts: Path) -> frozenset[Path]:
-    """The library's modules that one file imports, inside functions too."""
+    """Returns the codetune modules that one file imports, also inside functions."""
     found = set()
     for node in ast.walk(_parse(path)):
         if isinstance(node, ast.ImportFrom):
             if node.level:
                 raise ValueError(f"{path}, line {node.lineno}: a relative import, which fingerprints cannot follow")
-            if _of_library(node.module):
+            if _is_codetune(node.module):
                 found |= {_file_of(scripts, path, f"{node.module}.{alias.name}") for alias in node.names}
         elif isinstance(node, ast.Import):
-            found |= {_file_of(scripts, path, alias.name) for alias in node.names if _of_library(alias.name)}
+            found |= {_file_of(scripts, path, alias.name) for alias in node.names if _is_codetune(alias.name)}
     return frozenset(file for file in found if file.relative_to(scripts).parts[1] not in OUTSIDE)
 
 
-def _of_library(name: str | None) -> bool:
+def _is_codetune(name: str | None) -> bool:
     return name is not None and name.split(".")[0] == "codetune"
 
 
 def _file_of(scripts: Path, path: Path, name: str) -> Path:
-    """The file of a module, or of a name in one."""
+    """Returns the file of a module, or of the module that holds a name."""
     whole = scripts.joinpath(*name.split("."))
     for module in (whole, whole.parent):
         if module.with_suffix(".py").exists():
@@ -69,25 +74,25 @@ def _file_of(scripts: Path, path: Path, name: str) -> Path:
 
 @cache
 def _content(path: Path) -> str:
-    """What of a file enters the hash; kept, since most modules stand behind many scripts."""
-    return ast.dump(_Bare().visit(_parse(path)))
+    """Returns what of a file enters the hash; cached, because many scripts use the same modules."""
+    return ast.dump(_WithoutProse().visit(_parse(path)))
 
 
 def _parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-class _Bare(ast.NodeTransformer):
-    """Takes out what people read and no result depends on."""
+class _WithoutProse(ast.NodeTransformer):
+    """Drops what people read and no result depends on."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-        """Drops docstrings, and what is printed."""
+        """Drops docstrings and calls of `print`."""
         value = node.value
-        words = isinstance(value, ast.Constant) and isinstance(value.value, str)
-        return None if words or _calls(value, "print") else self.generic_visit(node)
+        docstring = isinstance(value, ast.Constant) and isinstance(value.value, str)
+        return None if docstring or _calls(value, "print") else self.generic_visit(node)
 
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
-        """Drops what an error says."""
+        """Drops the message of a `StudyError`."""
         if _calls(node.exc, "StudyError"):
             return ast.Raise(ast.Name("StudyError", ast.Load()), None)
         return self.generic_visit(node)

@@ -1,4 +1,4 @@
-"""Checks of the files and folders that a config names."""
+"""Checks of the files and folders that the config names."""
 
 import math
 import os
@@ -10,10 +10,14 @@ from codetune.base.errors import StudyError
 
 
 def check_folders(results: str, resources: str) -> None:
-    """Results and resources are, or can become, two folders.
+    """Checks that results and resources are, or can become, two different folders.
+
+    Args:
+        results: The config's `results`.
+        resources: The config's `resources`.
 
     Raises:
-        StudyError: They are files, or the same folder.
+        StudyError: A file is in the way, or both are the same folder.
     """
     for key, folder in (("results", results), ("resources", resources)):
         for path in (Path(folder), *Path(folder).parents):
@@ -21,16 +25,19 @@ def check_folders(results: str, resources: str) -> None:
                 raise StudyError(f"config: {key}: {path} is a file, but has to be a folder")
     if Path(results).resolve() == Path(resources).resolve():
         raise StudyError(
-            f"config: results and resources are the same folder, {results}; what is deleted to compute anew would "
-            "have to be downloaded again"
+            f"config: results and resources are the same folder, {results}: deleting results would delete downloads, "
+            "too. Name two folders."
         )
 
 
 def check_sources(config: dict[str, Any]) -> None:
-    """Data sets and models come from a readable path or a pinned revision, and shares sum to 1.
+    """Checks that each data set and model has a readable path or a pinned revision, and that shares sum to 1.
+
+    Args:
+        config: The configuration, already checked against its schema.
 
     Raises:
-        StudyError: One does not; the message says which.
+        StudyError: A data set or a model fails the check; the message names it.
     """
     for name, dataset in config["datasets"].items():
         _check_source(f"datasets.{name}", dataset, ("repo", "revision", "file"), Path.is_file)
@@ -46,16 +53,19 @@ def check_sources(config: dict[str, Any]) -> None:
 def _check_source(
     where: str, entry: dict[str, Any], hub_keys: tuple[str, ...], is_kind: Callable[[Path], bool]
 ) -> None:
-    """An entry names a local path, which must be there and readable, or all that a pinned download needs."""
+    """Checks that an entry has a readable local path, or all keys that a pinned download needs."""
     if "path" in entry:
         path = Path(entry["path"])
         if not path.exists():
-            raise StudyError(f"config: {where}.path: there is no {path} (seen from {Path.cwd()})")
+            raise StudyError(
+                f"config: {where}.path: there is no {path} (seen from {Path.cwd()}). Give the path of a file or folder "
+                "that exists."
+            )
         if not is_kind(path):
             found, needed = ("folder", "file") if path.is_dir() else ("file", "folder")
             raise StudyError(f"config: {where}.path: {path} is a {found}, but has to be a {needed}")
         if not os.access(path, os.R_OK):
-            raise StudyError(f"config: {where}.path: {path} may not be read (see its permissions)")
+            raise StudyError(f"config: {where}.path: {path} may not be read. Change its permissions.")
         return
     for key in hub_keys:
         if key not in entry:
@@ -63,14 +73,17 @@ def _check_source(
 
 
 def check_old_results(results: str) -> None:
-    """Nothing of an earlier layout lies in the folder of results: its tables would be written over.
+    """Checks that the folder of results holds no study in an earlier layout, whose tables would be overwritten.
+
+    Args:
+        results: The config's `results`.
 
     Raises:
-        StudyError: There are runs as releases before 0.2 laid them.
+        StudyError: There are runs in the layout of releases before 0.2.
     """
     old = next(Path(results).glob("runs/*/*/*/seed*/predictions.jsonl"), None)
     if old is not None:
         raise StudyError(
-            f"{results} holds a study as releases before 0.2 laid it out ({old}). Nothing of it is used or deleted: "
-            f"move it away (mv {results} {results}-0.1), or let 'results' in the config name another folder"
+            f"{results} holds a study in the layout of releases before 0.2 ({old}), which this release does not read. "
+            f"Move it away (mv {results} {results}-0.1), or let 'results' in the config name another folder."
         )

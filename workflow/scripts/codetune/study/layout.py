@@ -1,13 +1,13 @@
-"""Where files lie: the only module that knows. Rules, checks and the crate ask it.
+"""The paths of all files, defined only here. Rules, checks and the crate take them from this module.
 
-Each constant is a path within the folder of results, or of resources, with wildcards in braces.
+Each constant is a path within the folder of results or of resources, with wildcards in braces.
 """
 
 import re
 
 from codetune.study.runs import Evaluation, Run
 
-# Resources: what is downloaded.
+# Resources: downloads.
 RECORDS = "data/{dataset}.jsonl"
 TOKENIZER = "tokenizers/{model}"
 CHECKPOINT = "models/{model}"
@@ -20,10 +20,11 @@ SPLIT = "data/{dataset}/split.json"
 CARD = "data/{dataset}/card.json"
 CARD_TEXT = "data/{dataset}/card.md"
 
-# A test set: so far the test part of the data set of the same name.
+# A test set: the test part of the data set of the same name.
 TEST = "data/{test}/test.jsonl"
 
-# The same as token ids. The prompts' last two levels are those of the examples in them: none so far.
+# Samples and prompts as token ids. The last two folders of prompts are for examples in the prompts, of which there are
+# none.
 TOKENS = "tokens/{dataset}/{model}/{template}"
 TRAIN_TOKENS = f"{TOKENS}/train.arrow"
 VALIDATION_TOKENS = f"{TOKENS}/validation.arrow"
@@ -31,7 +32,7 @@ TOKEN_STATS = f"{TOKENS}/stats.json"
 PROMPTS = "prompts/{test}/{model}/{template}/none/seed0/prompts.arrow"
 PROMPT_STATS = "prompts/{test}/{model}/{template}/none/seed0/stats.json"
 
-# A run, and its evaluation on a test set.
+# A run, and its evaluation on each test set.
 RUN = "{data}/{model}/{method}/seed{seed}"
 TUNED = f"runs/{RUN}/tuned"
 CHECKPOINTS = f"runs/{RUN}/checkpoints"
@@ -58,12 +59,12 @@ PAGE = "report/pages/{page}.html"
 
 
 def fill(pattern: str, what: Run | Evaluation) -> str:
-    """A path with the wildcards of a run or an evaluation filled in."""
+    """Fills the wildcards of a path in with the values of a run or an evaluation."""
     run = what.run if isinstance(what, Evaluation) else what
     test = {"test": what.test} if isinstance(what, Evaluation) else {}
     return pattern.format(**vars(run), dataset=run.data, **test)
 
 
 def glob_of(pattern: str) -> str:
-    """The glob of all files that a pattern can stand for."""
+    """Returns the glob that matches all files for which a pattern stands."""
     return re.sub(r"\{\w+\}", "*", pattern)

@@ -8,12 +8,12 @@ Kind = Literal["untuned", "peft"]
 
 @dataclass(frozen=True)
 class Quantization:
-    """How frozen weights are held (QLoRA: Dettmers et al. 2023, section 3; the paper's section 3.3.3).
+    """How frozen weights are quantised (QLoRA: Dettmers et al. 2023, section 3; the paper's section 3.3.3).
 
     Attributes:
-        type: Levels of the 4-bit weights: nf4 or fp4.
-        double: Whether the quantisation constants are quantised, too.
-        compute_dtype: Type of the arithmetic: bfloat16 or float32.
+        type: 4-bit data type of the weights: nf4 or fp4.
+        double: Whether the quantisation constants are quantised, too (double quantisation).
+        compute_dtype: Type in which matrices are multiplied: bfloat16 or float32.
     """
 
     type: str
@@ -23,12 +23,12 @@ class Quantization:
 
 @dataclass(frozen=True)
 class Lora:
-    """LoRA's settings (Hu et al. 2022; the paper's section 3.5).
+    """Settings of LoRA (Hu et al. 2022; the paper's section 3.5).
 
     Attributes:
-        r: Rank.
-        alpha: The update is scaled by alpha / r.
-        dropout: Probability that an input of the adapter is dropped in training.
+        r: Rank of the update.
+        alpha: Scale of the update: it is multiplied by alpha / r.
+        dropout: Probability with which an input of the adapter is dropped in training.
         target_modules: Names of the projections that get an adapter.
     """
 
@@ -44,10 +44,10 @@ class Method:
 
     Attributes:
         name: Its name in the config and in paths.
-        kind: `untuned`: the checkpoint as published; `peft`: an adapter is trained.
-        lora: The adapter; None for an untuned model.
-        training: Training settings that differ from the study's and the model's.
-        baselines: Methods that this one's gains are measured over; the first is Table 2's.
+        kind: `untuned`: the checkpoint as published; `peft`: with a trained adapter.
+        lora: Settings of the adapter; None for an untuned model.
+        training: Training settings that override the study's and the model's.
+        baselines: Methods over which the gain of this one is measured; Table 2 shows the gain over the first.
     """
 
     name: str
@@ -58,5 +58,5 @@ class Method:
 
     @property
     def trains(self) -> bool:
-        """Whether it sees training data."""
+        """Whether the method uses training data."""
         return self.kind != "untuned"

@@ -1,4 +1,4 @@
-"""What is wrong with a config, in one line."""
+"""Mistakes in a config, explained in one line."""
 
 import difflib
 import json
@@ -13,7 +13,11 @@ NUMBER = re.compile(r"[+-]?[0-9]*\.?[0-9]+([eE][+-]?[0-9]{1,2})?")
 
 
 def explain_mistake(error: Any) -> str:
-    """What is wrong with one value, and what is allowed instead."""
+    """Says what is wrong with one value, and what is allowed instead.
+
+    Args:
+        error: A `ValidationError` of jsonschema.
+    """
     found = json.dumps(error.instance, ensure_ascii=False, default=str)
     found = found if len(found) <= 60 else found[:57] + "..."
     match error.validator:
@@ -34,13 +38,13 @@ def explain_mistake(error: Any) -> str:
         case "minItems" | "minLength" | "minProperties":
             return f"{found} is empty"
         case "uniqueItems":
-            return f"{found} names the same twice"
+            return f"{found} lists the same entry twice"
         case _:
             return str(error.message)
 
 
 def _hint(value: Any, needed: str) -> str:
-    """How to write what YAML took for something else: 2e-4, without a point, is text to it, and 1234 no name."""
+    """Says how to write a value that YAML reads as another type: 2e-4 (without a point) as text, 1234 as a number."""
     if needed in ("number", "integer") and isinstance(value, str) and NUMBER.fullmatch(value):
         return f"; write {Decimal(value):f} without quotes"
     if needed == "string" and isinstance(value, bool | int | float | date):
@@ -49,12 +53,24 @@ def _hint(value: Any, needed: str) -> str:
 
 
 def unknown_name(where: str, name: str, allowed: Any) -> StudyError:
+    """Makes the error for an unknown name, with the most similar known one, or else with all known names.
+
+    Args:
+        where: Place of the name in the config, with dots.
+        name: The name.
+        allowed: The known names.
+    """
     close = difflib.get_close_matches(str(name), [str(known) for known in allowed], n=1)
     hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(allowed)}"
     return StudyError(f"config: {where + ': ' if where else ''}'{name}' is unknown; {hint}")
 
 
 def dotted_path(path: Any) -> str:
+    """Writes a place in the config with dots and brackets, as in `runs[0].models`.
+
+    Args:
+        path: Keys and indices, from the top level down.
+    """
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)

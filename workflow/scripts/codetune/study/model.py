@@ -1,4 +1,4 @@
-"""The noun Model: a checkpoint that the study tunes or evaluates."""
+"""The noun Model: a checkpoint that the study fine-tunes or evaluates."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,9 +9,9 @@ class Source:
     """Where files come from: a local path, or the hub at a pinned commit.
 
     Attributes:
-        path: Local file or folder; it goes before the hub.
+        path: Local file or folder; if given, nothing is downloaded.
         repo: Repository of the hub.
-        revision: Its commit, 40 hexadecimal digits.
+        revision: Commit in that repository, 40 hexadecimal digits.
     """
 
     path: str | None = None
@@ -24,17 +24,17 @@ class Source:
         return self.path or self.repo or "unknown"
 
     def is_repository(self, repo: str) -> bool:
-        """Whether the files are fetched from that repository; a local path may hold anything."""
+        """Whether the files come from that repository; false for a local path, which may hold anything."""
         return self.path is None and self.repo == repo
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What of a training fits on one GPU of 24 GB.
+    """Settings with which a training fits on one GPU of 24 GB.
 
     Attributes:
-        micro_batch: Packed sequences that are computed at once.
-        gradient_checkpointing: Whether activations are computed again in the backward pass instead of kept.
+        micro_batch: Packed sequences per forward pass.
+        gradient_checkpointing: Whether activations are recomputed in the backward pass instead of kept.
     """
 
     micro_batch: int
@@ -48,12 +48,12 @@ class Model:
     Attributes:
         name: Its name in the config, in paths and on the command line.
         label: Its name in tables and figures.
-        family: Models of one family share a colour.
+        family: Name of its family; models of one family share a colour in figures.
         source: Where the checkpoint comes from.
-        parameters: In billions.
+        parameters: Number of parameters in billions.
         template: Its own template; None for the study's.
-        memory: What fits on a GPU; None for a model that is not tuned.
-        training: Training settings that differ from the study's.
+        memory: Settings with which its training fits on a GPU; None for a model that is not fine-tuned.
+        training: Training settings that override the study's.
     """
 
     name: str

@@ -1,4 +1,7 @@
-"""The record of one run: all that is known of it, in one document. Tables, figures and pages read nothing else."""
+"""The record of one run: all that is known about it, in one document.
+
+Tables, figures and pages read records and the files that these name, and no other file of a run.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -13,16 +16,16 @@ from codetune.study.method import Method
 from codetune.study.model import Model
 from codetune.study.runs import Run, System
 
-VERSION = 1  # of the form of record.json
+VERSION = 1  # of the format of record.json
 
 
 @dataclass(frozen=True)
 class HashedFile:
-    """A file of the run.
+    """A file of a run.
 
     Attributes:
-        path: Seen from the folder of the record.
-        sha256: Hash of its bytes.
+        path: Its path, relative to the folder of the record.
+        sha256: SHA-256 of its bytes.
     """
 
     path: str
@@ -31,13 +34,13 @@ class HashedFile:
 
 @dataclass(frozen=True)
 class Tested:
-    """The run on one test set.
+    """Results of a run on one test set.
 
     Attributes:
         generation: What the predictions were computed from and with.
-        summary: Their scores.
-        samples_sha256: Hash of the test samples.
-        files: `predictions` and `scores`.
+        summary: Scores of the predictions.
+        samples_sha256: SHA-256 of the test samples.
+        files: The files `predictions` and `scores`.
     """
 
     generation: GenerationFacts
@@ -48,18 +51,18 @@ class Tested:
 
 @dataclass(frozen=True)
 class Record:
-    """record.json.
+    """record.json: all that is known about one run.
 
     Attributes:
-        version: Of the form of this document.
+        version: Version of the document's format.
         run: Which run it is.
-        model: The config's entry of the model.
-        method: The config's entry of the method.
-        data_sha256: Hashes of the training data's parts; empty for a run that sees none.
-        training: What the training was; None for a run that sees no data. All settings are in its `plan`.
-        files: The `training_log` of a training.
-        tests: The run on each test set.
-        folder: Where the record lies; not part of the document.
+        model: The config's entry of its model.
+        method: The config's entry of its method.
+        data_sha256: SHA-256 of `train` and `validation`; empty for a run without training data.
+        training: Facts of the training, with all settings in `plan`; None for a run without training data.
+        files: The file `training_log` of a training; empty for a run without training data.
+        tests: Results on each test set, by its name.
+        folder: Folder of the record; not part of the document.
     """
 
     version: int
@@ -73,7 +76,12 @@ class Record:
     folder: str = ""
 
     def path_of(self, name: str, test: str | None = None) -> Path:
-        """Path of one of the run's files, or of its files on a test set."""
+        """Returns the path of one of the run's files.
+
+        Args:
+            name: Name of the file, as in `files`.
+            test: The test set, for `predictions` and `scores`; None for the files of the training.
+        """
         files = self.files if test is None else self.tests[test].files
         return Path(self.folder) / files[name].path
 
@@ -88,10 +96,10 @@ class RecordInputs:
     """The files that a record gathers.
 
     Attributes:
-        splits: split.json of the training data and of each test set, by name.
-        training: training.json; None for a run that sees no data.
-        files: The `training_log` of a training.
-        tests: For each test set its `generation`, `summary`, `predictions` and `scores`.
+        splits: Path of split.json of the training data and of each test set, by name of the data set.
+        training: Path of training.json; None for a run without training data.
+        files: Path of the `training_log` of a training; empty for a run without training data.
+        tests: For each test set the paths of `generation`, `summary`, `predictions` and `scores`.
     """
 
     splits: Mapping[str, str]
@@ -101,10 +109,17 @@ class RecordInputs:
 
 
 def write_record(run: Run, model: Model, method: Method, inputs: RecordInputs, target: str) -> None:
-    """Gathers all that is known of one run: from what, with what, on what, and what came out.
+    """Gathers all that is known about one run into its record.
+
+    Args:
+        run: The run.
+        model: The config's entry of its model.
+        method: The config's entry of its method.
+        inputs: The files to gather.
+        target: The file to write.
 
     Raises:
-        StudyError: One of the files is not what its kind holds.
+        StudyError: An input does not hold what its name says.
     """
     folder = Path(target).parent
     splits = {name: from_plain(read_json(path), SplitFacts, path) for name, path in inputs.splits.items()}
@@ -113,7 +128,7 @@ def write_record(run: Run, model: Model, method: Method, inputs: RecordInputs, t
             generation=from_plain(read_json(files["generation"]), GenerationFacts, files["generation"]),
             summary=from_plain(read_json(files["summary"]), Summary, files["summary"]),
             samples_sha256=splits[test].sha256["test"],
-            files={name: _hashed(files[name], folder) for name in ("predictions", "scores")},
+            files={name: _hash_file(files[name], folder) for name in ("predictions", "scores")},
         )
         for test, files in inputs.tests.items()
     }
@@ -125,7 +140,7 @@ def write_record(run: Run, model: Model, method: Method, inputs: RecordInputs, t
         method=method,
         data_sha256={part: splits[run.data].sha256[part] for part in ("train", "validation")} if run.trains else {},
         training=from_plain(read_json(training), TrainingFacts, training) if training else None,
-        files={name: _hashed(path, folder) for name, path in inputs.files.items()},
+        files={name: _hash_file(path, folder) for name, path in inputs.files.items()},
         tests=tests,
     )
     document = to_plain(record)
@@ -133,31 +148,33 @@ def write_record(run: Run, model: Model, method: Method, inputs: RecordInputs, t
     write_json(target, document)
 
 
-def _hashed(path: str, folder: Path) -> HashedFile:
-    return HashedFile(Path(path).relative_to(folder).as_posix(), sha256_of_file(path))
-
-
 def read_record(path: str | Path) -> Record:
     """Reads the record of a run.
 
     Raises:
-        StudyError: It is not a record, or one of another release.
+        StudyError: The file is not a record, or one of another version.
     """
     document = read_json(path)
     found = document.get("version") if isinstance(document, dict) else None
     if found != VERSION:
-        raise StudyError(f"{path}: a record of version {found}, but {VERSION} is read here. Delete it and run again.")
+        raise StudyError(
+            f"{path}: a record of version {found}, but this release reads version {VERSION}. Delete it and run again."
+        )
     return replace(from_plain(document, Record, str(path)), folder=str(Path(path).parent))
 
 
 def read_records(paths: Iterable[str | Path]) -> list[Record]:
-    """Reads the records of some runs, in their order."""
+    """Reads the records of several runs, in the order of the paths."""
     return [read_record(path) for path in paths]
 
 
 def by_system(records: Iterable[Record]) -> dict[System, list[Record]]:
-    """The records of each system, one per seed, in their order."""
+    """Groups records by system; each group has one record per seed, in the given order."""
     found: dict[System, list[Record]] = {}
     for record in records:
         found.setdefault(record.run.system, []).append(record)
     return found
+
+
+def _hash_file(path: str, folder: Path) -> HashedFile:
+    return HashedFile(Path(path).relative_to(folder).as_posix(), sha256_of_file(path))

@@ -1,16 +1,16 @@
-"""What a study computes: runs, and the test sets that each is evaluated on."""
+"""The nouns System, Run and Evaluation: what a study computes."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
-NONE = "none"  # training data of a run that sees none
+NONE = "none"  # name that stands for no training data
 
 
 class System(NamedTuple):
-    """A row of a table. Its runs differ in the seed alone: they are its repetitions.
+    """Training data, model and method: a row of a table. Its runs differ only in their seeds and are its repetitions.
 
     Attributes:
-        data: Name of the training data; `none` where there are none.
+        data: Name of the training data; `none` if there are none.
         model: Name of the model.
         method: Name of the method.
     """
@@ -22,13 +22,13 @@ class System(NamedTuple):
 
 @dataclass(frozen=True)
 class Run:
-    """A model, as one method leaves it with one seed.
+    """One repetition of a system: a model after one method with one seed.
 
     Attributes:
-        data: Name of the training data; `none` for an untuned model, which stands for all of them.
+        data: Name of the training data; `none` for an untuned model.
         model: Name of the model.
         method: Name of the method.
-        seed: Of all random choices.
+        seed: Seed of all random choices.
     """
 
     data: str
@@ -43,7 +43,7 @@ class Run:
 
     @property
     def trains(self) -> bool:
-        """Whether the run sees training data."""
+        """Whether the run uses training data."""
         return self.data != NONE
 
 
@@ -53,7 +53,7 @@ class Evaluation:
 
     Attributes:
         run: The run.
-        test: Name of the test set; a data set's test part has the data set's name.
+        test: Name of the test set, which is that of the data set it is a part of.
     """
 
     run: Run

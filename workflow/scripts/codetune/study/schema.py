@@ -1,4 +1,4 @@
-"""The config's keys and values, each checked by itself."""
+"""The check of the config against its JSON schema."""
 
 import json
 import math
@@ -12,14 +12,14 @@ SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.json"
 
 
 def check_schema(config: dict[str, Any]) -> None:
-    """Checks every key and value by itself.
+    """Checks every key and value of the config against the JSON schema.
 
     Raises:
-        StudyError: The first thing that is wrong, with its place and what is allowed.
+        StudyError: A key or value is wrong; the message names its place and what is allowed.
     """
     import jsonschema
 
-    # JSON's 2.0 is an integer, and YAML's .nan and .inf are numbers; nothing can be counted or trained with them here.
+    # JSON Schema takes 2.0 for an integer, and YAML's .nan and .inf for numbers. None of these is of use in a config.
     types = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
         {
             "integer": lambda _, value: isinstance(value, int) and not isinstance(value, bool),
@@ -41,5 +41,5 @@ def check_schema(config: dict[str, Any]) -> None:
     where = where or "top level"
     if error.validator == "required":
         missing = next(key for key in error.validator_value if key not in error.instance)
-        raise StudyError(f"config: {where}: the key '{missing}' is missing")
+        raise StudyError(f"config: {where}: the key '{missing}' is missing; add it")
     raise StudyError(f"config: {where}: {explain_mistake(error)}")

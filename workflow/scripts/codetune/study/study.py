@@ -1,4 +1,4 @@
-"""The study: all nouns of a configuration, and what each job depends on."""
+"""The noun Study: all nouns of a configuration, and what each job depends on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ class Study:
     """A checked configuration.
 
     Attributes:
-        evaluations: Every run on every test set that it is evaluated on.
+        evaluations: Each pair of a run and a test set.
         models: The models by name.
         methods: The methods by name.
         datasets: The data sets by name.
-        quantization: Of the frozen weights of every run.
-        template: How samples are serialised where a model says nothing else.
+        quantization: Quantisation of the frozen weights in every run.
+        template: Name of the template for models without one of their own.
         training: The study's training settings.
-        decoding: How completions are decoded.
+        decoding: Settings of the decoding.
     """
 
     evaluations: list[Evaluation]
@@ -38,39 +38,43 @@ class Study:
 
     @property
     def runs(self) -> list[Run]:
-        """The runs, each once."""
+        """All runs, each once."""
         return list(dict.fromkeys(evaluation.run for evaluation in self.evaluations))
 
     @property
     def training_runs(self) -> list[Run]:
-        """The runs that see training data."""
+        """The runs that use training data."""
         return [run for run in self.runs if run.trains]
 
     @property
     def tests(self) -> list[str]:
-        """The test sets that a run is evaluated on."""
+        """Names of the test sets on which a run is evaluated."""
         return list(dict.fromkeys(evaluation.test for evaluation in self.evaluations))
 
     @property
     def used_datasets(self) -> list[str]:
-        """The data sets that a run is trained or evaluated on."""
+        """Names of the data sets on which a run is trained or evaluated."""
         return list(dict.fromkeys([*(run.data for run in self.training_runs), *self.tests]))
 
     def of_test(self, test: str) -> list[Evaluation]:
-        """The evaluations on one test set."""
+        """Returns the evaluations on one test set."""
         return [evaluation for evaluation in self.evaluations if evaluation.test == test]
 
     def of_run(self, run: Run) -> list[Evaluation]:
-        """The evaluations of one run."""
+        """Returns the evaluations of one run."""
         return [evaluation for evaluation in self.evaluations if evaluation.run == run]
 
     def template_of(self, model: str) -> str:
-        """The model's own choice of template, else the study's."""
+        """Returns the name of a model's template: its own, or else the study's."""
         return self.models[model].template or self.template
 
     def for_training(self, run: Run) -> TrainingPlan:
-        """What a training depends on."""
+        """Returns all settings on which a run's training depends.
+
+        Args:
+            run: A run that uses training data.
+        """
         model, method = self.models[run.model], self.methods[run.method]
-        assert model.memory is not None and method.lora is not None  # which the check of the config has seen to
+        assert model.memory is not None and method.lora is not None  # as `load_study` has checked
         settings = resolve_settings(self.training, model.training, method.training)
         return TrainingPlan(model.source, model.memory, method.lora, self.quantization, settings, run.seed)

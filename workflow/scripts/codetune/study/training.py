@@ -1,4 +1,4 @@
-"""How a model is trained: the settings, resolved once, and all that a training depends on."""
+"""The noun TrainingPlan: all settings on which a training depends, each resolved once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from codetune.study.model import Memory, Source
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """The optimisation of one run.
+    """Settings of one run's optimisation.
 
     Attributes:
-        learning_rate: Its highest value.
-        schedule: Of the learning rate: cosine, linear or constant.
-        warmup_steps: Steps in which the learning rate rises.
-        weight_decay: Of AdamW.
-        max_grad_norm: Gradients are clipped to this norm.
-        evaluations_per_epoch: Validations per epoch; each keeps a checkpoint.
-        patience: Evaluations without a lower validation loss before training stops.
+        learning_rate: Highest learning rate.
+        schedule: Schedule of the learning rate: cosine, linear or constant.
+        warmup_steps: Steps in which the learning rate rises to its highest value.
+        weight_decay: Weight decay of AdamW.
+        max_grad_norm: Norm to which gradients are clipped.
+        evaluations_per_epoch: Validations per epoch, after each of which a checkpoint is kept.
+        patience: Validations without a lower loss after which training stops.
         batch_size: Packed sequences per optimizer step.
-        epochs: Passes over the training samples, at most.
-        max_length: Tokens of a sample, and of a packed sequence.
+        epochs: Most passes over the training samples.
+        max_length: Most tokens per sample, and per packed sequence.
     """
 
     learning_rate: float
@@ -39,15 +39,15 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """All of the config that a training depends on: a change of anything else leaves the model as it is.
+    """All of the config on which a training depends: no other change of the config retrains the model.
 
     Attributes:
-        source: Where the base model comes from.
-        memory: What fits on the GPU.
-        lora: The adapter.
-        quantization: Of the frozen weights.
-        settings: Of the optimisation.
-        seed: Of the adapter's initial weights, dropout and the order of the samples.
+        source: Where the base model's checkpoint comes from.
+        memory: Settings with which the training fits on a GPU.
+        lora: Settings of the adapter.
+        quantization: Quantisation of the frozen weights.
+        settings: Settings of the optimisation.
+        seed: Seed of the adapter's initial weights, of dropout and of the order of the samples.
     """
 
     source: Source
@@ -59,5 +59,9 @@ class TrainingPlan:
 
 
 def resolve_settings(*levels: Mapping[str, Any]) -> TrainingSettings:
-    """Merges training settings; a later level goes before an earlier one: study < model < method."""
+    """Merges training settings; later levels override earlier ones.
+
+    Args:
+        levels: The settings of the study, then of the model, then of the method.
+    """
     return TrainingSettings(**{key: value for level in levels for key, value in level.items()})
