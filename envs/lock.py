@@ -15,9 +15,9 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parent.parent
 ENVIRONMENTS = {
     "download": "Downloads from the hub.",
-    "tokenize": "Tokenising: no torch.",
+    "tokenize": "Splitting and tokenising: no torch.",
     "train": "Fine-tuning and generation.",
-    "analysis": "Splitting, scoring, tables and figures: no torch.",
+    "analysis": "Scoring, tables and figures: no torch.",
 }
 PYTHON, PIP = "3.11.14", "25.3"
 LEFT_OUT = ("nvidia-", "cuda-", "triton")

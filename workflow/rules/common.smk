@@ -79,6 +79,14 @@ def trains(wildcards):
     return run_of(wildcards).trains
 
 
+def declared(noun):
+    """What a config declares of a noun, for the params of a job: a field that is not there cannot rerun it."""
+    plain = noun if isinstance(noun, dict) else to_plain(noun)
+    return {
+        key: declared(value) if isinstance(value, dict) else value for key, value in plain.items() if value is not None
+    }
+
+
 def unfinished(stage):
     """Returns the folder for a job's unfinished work, by the config, since path variables do not work in params."""
     return f"{config['results']}/{layout.UNFINISHED}".replace("{stage}", stage)

@@ -23,7 +23,7 @@ rule download_dataset:
         runtime=10,
         gpu=0,
     params:
-        dataset=lambda wildcards: to_plain(STUDY.datasets[wildcards.dataset]) | {"license": None},
+        published=lambda wildcards: declared(STUDY.datasets[wildcards.dataset].published),
         network=True,
     script:
         "../scripts/download_dataset.py"
@@ -45,7 +45,7 @@ rule split:
     priority: 3000
     localrule: True  # takes seconds, less than waiting in a queue
     conda:
-        "../../envs/analysis.yaml"
+        "../../envs/tokenize.yaml"
     threads: 1
     resources:
         mem_mb=1000,

@@ -22,7 +22,7 @@ rule download_tokenizer:
         runtime=30,
         gpu=0,
     params:
-        source=lambda wildcards: to_plain(STUDY.models[wildcards.model].source),
+        source=lambda wildcards: declared(STUDY.models[wildcards.model].source),
         weights=False,
         network=True,
     script:
@@ -48,7 +48,7 @@ rule download_model:
         gpu=0,
         downloads=1,
     params:
-        source=lambda wildcards: to_plain(STUDY.models[wildcards.model].source),
+        source=lambda wildcards: declared(STUDY.models[wildcards.model].source),
         weights=True,
         network=True,
     script:

@@ -86,7 +86,7 @@ rule table:
         models=MODELS,
         tokens=TOKENS,
         prompts=PROMPTS,
-        datasets={name: to_plain(dataset.source) for name, dataset in STUDY.datasets.items()},
+        datasets={name: declared(dataset.published.source) for name, dataset in STUDY.datasets.items()},
         code=code("table.py"),
     script:
         "../scripts/table.py"

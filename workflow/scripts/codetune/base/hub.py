@@ -23,7 +23,6 @@ from codetune.base.hub_errors import Repository, asked_wait, hub_errors_explaine
 
 WAITS = (1.0, 4.0, 16.0, 64.0)  # seconds before each retry
 LONGEST_WAIT = 300.0  # most seconds before a retry if the hub asks for a wait; its rate limit has windows of 5 minutes
-
 Result = TypeVar("Result")
 
 

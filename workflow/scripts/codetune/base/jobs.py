@@ -23,7 +23,6 @@ from codetune.base.slurm import put_back_if_preempted
 # Environment variables that the workflow sets for its jobs.
 WORKFLOW_PID = "CODETUNE_WORKFLOW_PID"  # id of the workflow's process, which a job must not outlive
 TIME_LIMITED = "CODETUNE_TIME_LIMITED"  # not empty where a batch system ends a job after its `runtime`
-
 TIME_TO_SAVE = 120  # a job stops by itself this many seconds before its time limit
 KEPT_LOGS = 5  # logs of earlier attempts that are kept per job
 DONE = "done"  # start of the last line in the log of a job that succeeded

@@ -23,7 +23,6 @@ FOLDER = ".locks"
 BEAT = 5.0  # seconds between two heartbeats of a holder
 PATIENCE = 120.0  # seconds that a process gets to save its work and end
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}  # errors of file systems without locks
-
 Say = Callable[[str], None]  # shows one line to the user
 
 

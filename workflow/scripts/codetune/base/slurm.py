@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 SNAKEMAKES = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")  # the end of the names of Snakemake's jobs
-
 Say = Callable[[str], None]  # shows one line to the user
 
 

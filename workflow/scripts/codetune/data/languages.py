@@ -24,7 +24,6 @@ _NAMED = [
     ("R", r"\bin r\b|\br program\b"),
     ("C", r"\bin c\b|\bc program\b"),
 ]
-
 _LOOKS = [
     ("Python", r"^[^\S\n]*(def \w+\(|import \w+|from \w+ import|print\()|^[^\S\n]*(if|for|while) [^{(\n]*:[^\S\n]*$"),
     ("SQL", r"(?i)^[^\S\n]*(select|insert into|update|create table|delete from|alter table)\b"),
@@ -39,7 +38,6 @@ _LOOKS = [
     ("Shell", r"^#!/bin/|^[^\S\n]*(echo|grep|ls|sed|awk|find) "),
     ("Ruby", r"^[^\S\n]*def \w+[^\S\n]*$|\bputs\b"),
 ]
-
 _NAMED_PATTERNS = [(name, re.compile(pattern, re.IGNORECASE)) for name, pattern in _NAMED]
 _LOOK_PATTERNS = [(name, re.compile(pattern, re.MULTILINE)) for name, pattern in _LOOKS]
 

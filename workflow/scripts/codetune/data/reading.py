@@ -7,7 +7,7 @@ from typing import Any
 
 from codetune.base.errors import StudyError
 from codetune.base.files import sha256_of_json, write_text
-from codetune.study.dataset import Dataset
+from codetune.study.dataset import Published
 
 FIELDS = ("instruction", "input", "output")
 
@@ -23,7 +23,7 @@ JSON_NAMES = {
 }
 
 
-def import_dataset(source: str | Path, dataset: Dataset, target: str | Path) -> None:
+def import_dataset(source: str | Path, published: Published, target: str | Path) -> None:
     """Checks a data set against its declared number of records and hash, and writes it as JSON lines.
 
     The lines are ASCII, with all other characters escaped: half a surrogate pair cannot be encoded as UTF-8, but a
@@ -31,22 +31,22 @@ def import_dataset(source: str | Path, dataset: Dataset, target: str | Path) -> 
 
     Args:
         source: The data set's file, in a format that `read_records` reads.
-        dataset: The data set, with the number and hash of its records where they are declared.
+        published: The data set, with the number and hash of its records where they are declared.
         target: The file to write.
 
     Raises:
         StudyError: The file is not readable, or its records are not those that the config declares.
     """
     found = read_records(source)
-    if dataset.records not in (None, len(found)):
+    if published.records not in (None, len(found)):
         raise StudyError(
-            f"{source}: {len(found)} records, but the config declares {dataset.records}. Get the pinned revision, or "
+            f"{source}: {len(found)} records, but the config declares {published.records}. Get the pinned revision, or "
             "declare the new number if the change is meant."
         )
     digest = sha256_of_records(found)
-    if dataset.sha256 not in (None, digest):
+    if published.sha256 not in (None, digest):
         raise StudyError(
-            f"{source}: the records' SHA-256 is {digest}, but the config declares {dataset.sha256}. Get the pinned "
+            f"{source}: the records' SHA-256 is {digest}, but the config declares {published.sha256}. Get the pinned "
             "revision, or declare the new value if the change is meant."
         )
     write_text(target, "".join(json.dumps(record) + "\n" for record in found))

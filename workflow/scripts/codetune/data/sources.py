@@ -8,23 +8,23 @@ from codetune.base.errors import StudyError
 from codetune.base.files import remove
 from codetune.base.hub import download_files, list_files, partial_folder
 from codetune.base.hub_errors import Repository
-from codetune.study.dataset import Dataset
+from codetune.study.dataset import Published
 
 
 @contextmanager
-def dataset_file(dataset: Dataset, target: str | Path) -> Iterator[Path]:
+def dataset_file(published: Published, target: str | Path) -> Iterator[Path]:
     """Yields the path of the data set's file: the local file if the config gives a path, else a pinned download.
 
     A downloaded file is removed when the block has succeeded.
 
     Args:
-        dataset: The data set.
+        published: The data set as published.
         target: The rule's output; the download goes to a folder beside it.
 
     Raises:
         StudyError: The repository has no such file, or the download fails.
     """
-    source, name = dataset.source, dataset.file or ""
+    source, name = published.source, published.file or ""
     if source.path is not None:
         yield Path(source.path)
         return

@@ -4,8 +4,6 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
-
-
 LEVEL = 0.95
 
 

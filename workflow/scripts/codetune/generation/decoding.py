@@ -9,8 +9,6 @@ from codetune.models.caches import growing_cache
 from codetune.models.device import device
 
 PROMPT_TOKENS = 32768  # that are read at once at most, which bounds the memory it takes
-
-
 LEAVING = 0.125  # share of a batch that must have ended before it is made smaller, which copies keys and values
 
 

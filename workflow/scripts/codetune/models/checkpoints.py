@@ -24,7 +24,6 @@ TOKENIZER_FILES = (
 )
 INDEX = "model.safetensors.index.json"
 WEIGHT_FILES = ("model*.safetensors", INDEX)
-
 MANIFEST = "manifest.json"
 POINTER = b"version https://git-lfs"  # start of the file that a git clone without LFS has in place of the weights
 

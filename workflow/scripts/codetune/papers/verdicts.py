@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 AGREES, DISAGREES, NOT_STATED, NOT_CHECKABLE = "agrees", "disagrees", "not stated", "not checkable here"
-
-
 PAPER = ("config/paper.yaml",)
 
 

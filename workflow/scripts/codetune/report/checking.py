@@ -24,7 +24,6 @@ from codetune.study.runs import Evaluation
 from codetune.study.study import Study
 
 TOLERANCE = 1e-12  # a CSV holds every digit; sums may be taken in another order elsewhere
-
 Numbers = Mapping[str, float | None]
 Key = tuple[str, ...]  # data, test, label, method and metric of a row of Table 2
 Table = dict[Key, dict[str, str]]

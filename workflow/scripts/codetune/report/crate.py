@@ -19,29 +19,16 @@ from codetune.study.model import Source
 from codetune.study.record import Record, read_records
 
 Entity = dict[str, Any]
-
-
 CONTEXT = ["https://w3id.org/ro/crate/1.1/context", "https://w3id.org/ro/terms/workflow-run/context"]
-
-
 SPECIFICATION = "https://w3id.org/ro/crate/1.1"
-
-
 PROFILES = {
     "https://w3id.org/ro/wfrun/process/0.5": "Process Run Crate",
     "https://w3id.org/ro/wfrun/workflow/0.5": "Workflow Run Crate",
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": "Workflow RO-Crate",
 }
-
-
 ENGINE = "https://w3id.org/workflowhub/workflow-ro-crate#snakemake"
-
-
 PROJECT = ("Snakefile", "README.md", "CITATION.cff", "requirements.lock", "config", "envs", "profiles", "workflow")
-
-
 USED = "config-used.yaml"
-
 
 # The results that are described. Token sets, checkpoints and logs follow from the rest, or are large.
 RESULTS = (
@@ -51,8 +38,6 @@ RESULTS = (
     *(layout.PREDICTIONS, layout.GENERATION, layout.SCORES, layout.SUMMARY),
     *(layout.COMPARISONS, layout.TABLE, layout.FIGURE, layout.BROWSER, layout.PROVENANCE, layout.PAGE),
 )
-
-
 FORMATS = {
     ".jsonl": "application/jsonl",
     ".md": "text/markdown",

@@ -17,18 +17,14 @@ Look = dict[str, Any]  # keyword arguments of a matplotlib line
 
 # Okabe and Ito's colours, which stay apart for colour-blind readers; in grey, markers, fillings and line styles do.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-
 MARKERS = ("o", "s", "^", "D", "v", "P")
-
 LINES = ("-", "--", ":", "-.")
-
 FILLS: tuple[Look, ...] = (  # of markers
     {},
     {"markerfacecolor": "white"},
     {"fillstyle": "left", "markerfacecoloralt": "white"},
     {"fillstyle": "bottom", "markerfacecoloralt": "white"},
 )
-
 STYLE: dict[Any, Any] = {
     "font.size": 8,
     "axes.spines.top": False,
@@ -44,9 +40,7 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "codetune",
     "pdf.fonttype": 42,
 }
-
 RING: Look = {"marker": "o", "markersize": 8, "fillstyle": "none", "color": "#555555", "linestyle": ""}
-
 POINT: Look = {"markersize": 5.5, "linestyle": ""}
 
 

@@ -5,7 +5,7 @@ from itertools import product
 from typing import Any
 
 from codetune.base.errors import StudyError
-from codetune.study.dataset import Dataset, Split
+from codetune.study.dataset import Dataset, Published, Split
 from codetune.study.decoding import Decoding
 from codetune.study.folders import check_folders, check_sources
 from codetune.study.method import Lora, Method, Quantization
@@ -16,7 +16,6 @@ from codetune.study.schema import check_schema
 from codetune.study.study import Study
 
 NEEDED_TO_TUNE = ("batch_size", "epochs", "micro_batch")  # keys that each model needs if a run fine-tunes it
-
 Entry = dict[str, Any]  # a part of the configuration
 
 
@@ -88,9 +87,8 @@ def _build_method(name: str, entry: Entry, others: Mapping[str, Entry]) -> Metho
 
 
 def _build_dataset(name: str, entry: Entry) -> Dataset:
-    split = Split(**entry["split"])
-    facts = {key: entry.get(key) for key in ("file", "records", "sha256", "license")}
-    return Dataset(name=name, source=_build_source(entry), split=split, **facts)
+    published = Published(_build_source(entry), entry.get("file"), entry.get("records"), entry.get("sha256"))
+    return Dataset(name, published, Split(**entry["split"]))
 
 
 def _build_source(entry: Entry) -> Source:

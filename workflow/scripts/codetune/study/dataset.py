@@ -25,23 +25,32 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Published:
+    """A data set as published: all that its download depends on.
+
+    Attributes:
+        source: Where its file comes from.
+        file: Name of the file in the repository; None for a local file.
+        records: Declared number of records; None if it is not checked.
+        sha256: Declared SHA-256 of these records; None if it is not checked.
+    """
+
+    source: Source
+    file: str | None = None
+    records: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
 class Dataset:
     """An entry of the config's `datasets`.
 
     Attributes:
         name: Its name in the config and in paths.
-        source: Where its file comes from.
-        file: Name of the file in the repository; None for a local file.
-        records: Declared number of records as published; None if it is not checked.
-        sha256: Declared SHA-256 of these records; None if it is not checked.
-        license: Name of its licence, as published.
+        published: The data set as published.
         split: How it is split.
     """
 
     name: str
-    source: Source
-    file: str | None
-    records: int | None
-    sha256: str | None
-    license: str | None
+    published: Published
     split: Split

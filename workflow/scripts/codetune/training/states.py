@@ -13,7 +13,6 @@ from codetune.methods.adapters import ADAPTER
 from codetune.training.history import evaluated_steps
 
 TRAINER_STATE = "trainer_state.json"  # as the library names the file with its step and its history
-
 Generators = tuple[torch.Tensor, torch.Tensor | None]
 Write = Callable[[Path], None]
 
