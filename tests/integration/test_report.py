@@ -5,10 +5,10 @@ import shutil
 import subprocess
 
 import pytest
+from browser_study import make_study, run
 from codetune.report.browser import write_browser
 from conftest import ROOT
 from small_study import BIN, LOCAL, snakemake
-from test_browser import make_study, run
 from webdriver import browser, missing
 
 NASTY = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"

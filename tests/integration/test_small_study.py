@@ -178,7 +178,7 @@ def test_a_finished_study_has_nothing_to_do_and_a_touch_changes_nothing(study):
 
 
 def test_a_changed_module_reruns_what_uses_it(study, tmp_path):
-    module = study / "workflow/scripts/codetune/metrics.py"
+    module = study / "workflow/scripts/codetune/evaluation/registry.py"
     before = module.read_text()
     module.write_text(before + "\nCHANGED = True\n")
     try:

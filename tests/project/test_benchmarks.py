@@ -3,14 +3,14 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from common import Row, reached
+from conftest import ROOT
 from subjects import QUANTIZATION, SHARES, draw_samples
 from table import table
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+BENCHMARKS = ROOT / "benchmarks"
 SMALLER = {
     "vocab_size": 64,
     "hidden_size": 32,

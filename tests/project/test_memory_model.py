@@ -11,8 +11,8 @@ from codetune.models.loading import load_base
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.tokensets import TokenSample
 from codetune.training.build import make_trainer
-from test_learning import LORA as WITHOUT_DROPOUT
-from test_learning import TRAINING
+from miniatures import LORA as WITHOUT_DROPOUT
+from miniatures import TRAINING
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 NF4 = {"type": "nf4", "double": True, "compute_dtype": "bfloat16"}

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from codetune.base import slurm
+from codetune.base import slurm_queue
 from codetune.base.errors import StudyError
 from codetune.base.slurm import explain_failure, is_listed, put_back_if_preempted
 from codetune.base.slurm_queue import Request, Sending, cancel_left, check_start, wait_for_room
@@ -29,7 +29,7 @@ def cluster(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     for name in ("SLURM_JOB_ID", "SLURM_RESTART_COUNT"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(slurm, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(slurm_queue, "POLL_SECONDS", 0.01)
     answers = {
         "squeue": "",
         "scontrol show partition": PARTITIONS,
@@ -117,7 +117,7 @@ def test_jobs_that_are_completing_are_waited_for(cluster, tmp_path):
 
 
 def test_jobs_that_never_complete_refuse_the_start_in_the_end(cluster, tmp_path, monkeypatch):
-    monkeypatch.setattr(slurm, "COMPLETING_LIMIT", 0.1)
+    monkeypatch.setattr(slurm_queue, "COMPLETING_LIMIT", 0.1)
     cluster.answers(squeue=queued("17", "COMPLETING", tmp_path))
     with pytest.raises(StudyError, match="scancel 17"):
         start(tmp_path)
@@ -230,7 +230,7 @@ def test_jobs_that_were_being_sent_when_snakemake_ended_are_cancelled(cluster, t
     [("01:00:00", 60), ("7-00:00:30", 10080.5), ("UNLIMITED", float("inf")), ("1-02:03:00", 1563)],
 )
 def test_time_limits_are_read_as_slurm_prints_them(text, minutes):
-    assert slurm._minutes(text) == minutes
+    assert slurm_queue._minutes(text) == minutes
 
 
 # --- A job that is asked to end --------------------------------------------------------------------------------------

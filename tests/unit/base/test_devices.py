@@ -19,7 +19,7 @@ from conftest import ROOT
 def environment(monkeypatch):
     for name in ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID", "SLURM_STEP_GPUS", "SLURM_JOB_GPUS"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("codetune.devices.POLL_SECONDS", 0.05)
+    monkeypatch.setattr("codetune.base.devices.POLL_SECONDS", 0.05)
 
 
 @pytest.fixture
@@ -105,10 +105,10 @@ def test_all_users_may_open_a_lock_that_one_of_them_has_made(tmp_path, monkeypat
 HOLD = """
     import json, os, sys, time
     from pathlib import Path
-    import codetune.devices
-    codetune.devices.POLL_SECONDS = 0.05
+    from codetune.base import devices as gpus
+    gpus.POLL_SECONDS = 0.05
     count, locks, note, seconds = int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), float(sys.argv[4])
-    with codetune.devices.claim_gpus(count, locks) as devices:
+    with gpus.claim_gpus(count, locks) as devices:
         temporary = note.with_suffix(".tmp")
         temporary.write_text(json.dumps([devices, os.environ["CUDA_VISIBLE_DEVICES"], time.time()]))
         temporary.rename(note)

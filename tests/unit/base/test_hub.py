@@ -1,4 +1,4 @@
-"""Downloads, from a stand-in for the hub that runs here and fails as it is told, and checkpoints from local folders."""
+"""Downloads, from a stand-in for the hub that runs here and fails as it is told."""
 
 import hashlib
 import json
@@ -12,8 +12,6 @@ from types import SimpleNamespace
 
 import hubserver
 import pytest
-from codetune.base.errors import StudyError
-from codetune.models.checkpoints import fetch_model
 from conftest import ROOT
 from hubserver import DATA, MODEL, OTHER_REVISION, REVISION, WEIGHTS, Hub, refuse
 
@@ -25,14 +23,16 @@ CODE = """
 import json, sys, time
 from codetune.base import hub
 from codetune.base.errors import StudyError
+from codetune.data.sources import dataset_file
+from codetune.models.checkpoints import fetch_model
 hub.WAITS, hub.LONGEST_WAIT = (0.01, 0.02, 0.03), 0.04
 entry, target = json.loads(sys.argv[1]), sys.argv[2]
 try:
     if "file" in entry:
-        with hub.dataset_file(entry, target) as file:
+        with dataset_file(entry, target) as file:
             print("read:", file.read_text())
     else:
-        hub.fetch_model(entry, target, weights=sys.argv[3] == "weights")
+        fetch_model(entry, target, weights=sys.argv[3] == "weights")
 except StudyError as error:
     print("error:", error)
 """
@@ -366,46 +366,3 @@ def test_a_data_set_survives_a_fault_that_passes(hub, tmp_path):
     done = fetch(hub, DATA_ENTRY, tmp_path / "data.jsonl")
     assert "read:" in done.log
     assert [request.range for request in hub.asked_for("/resolve/")] == [None, "bytes=10-", "bytes=10-"]
-
-
-def test_a_local_checkpoint_is_linked_and_listed(checkpoints, tmp_path):
-    fetch_model({"path": str(checkpoints / "llama-3.2-1b")}, tmp_path / "model", weights=True)
-    assert (tmp_path / "model" / "model.safetensors").is_symlink()
-    manifest = json.loads((tmp_path / "model" / "manifest.json").read_text())
-    weights = (checkpoints / "llama-3.2-1b" / "model.safetensors").read_bytes()
-    assert manifest["files"]["model.safetensors"]["sha256"] == hashlib.sha256(weights).hexdigest()
-
-
-INDEX = '{"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}'
-
-
-@pytest.mark.parametrize(
-    ("files", "message"),
-    [
-        ({"tokenizer.json": "{}", "model.safetensors": ""}, "there is no config.json"),
-        ({"config.json": "{}", "model.safetensors": ""}, "there is no tokenizer"),
-        (
-            {"config.json": "{}", "tokenizer.json": "{}", "pytorch_model.bin": ""},
-            "no weights in the safetensors format",
-        ),
-        (
-            {"config.json": "{}", "vocab.json": "{}", "model.safetensors.index.json": INDEX, "model-1.safetensors": ""},
-            "names model-2.safetensors, which is not there",
-        ),
-        (
-            {
-                "config.json": "{}",
-                "tokenizer.json": "{}",
-                "model.safetensors": "version https://git-lfs.github.com/spec/v1",
-            },
-            "model.safetensors is a Git LFS pointer to the weights",
-        ),
-    ],
-)
-def test_an_incomplete_checkpoint_is_an_error(tmp_path, files, message):
-    (tmp_path / "source").mkdir()
-    for name, text in files.items():
-        (tmp_path / "source" / name).write_text(text)
-    with pytest.raises(StudyError, match=message):
-        fetch_model({"path": str(tmp_path / "source")}, tmp_path / "model", weights=True)
-    assert not (tmp_path / "model").exists()

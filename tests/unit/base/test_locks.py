@@ -12,17 +12,15 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from codetune.base import locks
 from codetune.base.errors import StudyError
-from codetune.base.holders import holder_of
+from codetune.base.holders import SILENCE, holder_of
 from codetune.base.locks import FOLDER, lock_of, one_writer, processes_of, try_lock, wait_for_writers
 from conftest import ROOT
 
 HOLD = """
     import errno, fcntl, os, sys, time
     from pathlib import Path
-    from codetune.base import locks
-    lock, mark, seconds, mode = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), sys.argv[4]
+        lock, mark, seconds, mode = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), sys.argv[4]
     locks.BEAT = 0.1
     if mode == "no locks":
         def flock(handle, how):
@@ -202,7 +200,7 @@ def test_a_process_elsewhere_that_gave_a_sign_of_life_is_not_disturbed(lock):
 
 
 def test_a_process_elsewhere_that_gave_none_for_long_is_dead(lock):
-    left_by_another_machine(lock, age=2 * locks.SILENCE)
+    left_by_another_machine(lock, age=2 * SILENCE)
     assert taken(lock) == []
 
 
@@ -223,7 +221,7 @@ def slurm(tmp_path, monkeypatch):
 
 def test_slurm_knows_of_a_process_in_one_of_its_jobs(lock, slurm):
     slurm.write_text("17\n")
-    left_by_another_machine(lock, age=2 * locks.SILENCE, job="17")  # suspended, say
+    left_by_another_machine(lock, age=2 * SILENCE, job="17")  # suspended, say
     with pytest.raises(StudyError, match=r"\(SLURM job 17\) since .*\(scancel 17\)"):
         taken(lock)
     slurm.write_text("")
@@ -234,7 +232,7 @@ def test_slurm_knows_of_a_process_in_one_of_its_jobs(lock, slurm):
 def test_a_job_that_slurm_started_again_elsewhere_does_not_wait_for_itself(lock, slurm, monkeypatch):
     slurm.write_text("17\n")
     monkeypatch.setenv("SLURM_JOB_ID", "17")
-    left_by_another_machine(lock, age=2 * locks.SILENCE, job="17")
+    left_by_another_machine(lock, age=2 * SILENCE, job="17")
     assert taken(lock) == []
 
 

@@ -17,7 +17,7 @@ from codetune.papers.steps import implied_sequences
 from codetune.papers.verdicts import AGREES, DISAGREES, NOT_CHECKABLE, NOT_STATED, verdict
 from codetune.report.audit import write_audit
 from conftest import ROOT
-from test_architectures import PUBLISHED, REAL_CONFIGS
+from paper_models import PUBLISHED, REAL_CONFIGS
 
 PAPER = read_paper(ROOT / "config/paper.yaml")
 NAMES = {

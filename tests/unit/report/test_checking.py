@@ -101,7 +101,7 @@ def test_missing_predictions_and_missing_studies_are_errors(results, tmp_path):
 
 def test_a_rouge_l_that_is_not_the_package_s_does_not_pass(results, monkeypatch):
     """Scores and check would agree if both had the same wrong ROUGE-L: the package decides."""
-    monkeypatch.setattr("codetune.checking._by_the_package", lambda *_: [0.5] * 12)
+    monkeypatch.setattr("codetune.report.checking._by_the_package", lambda *_: [0.5] * 12)
     _, problems = check_results(results)
     assert len(problems) == 6
     assert all("ROUGE-L is not what the package rouge-score gives" in problem for problem in problems)

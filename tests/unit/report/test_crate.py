@@ -121,7 +121,12 @@ def test_the_run_names_what_went_in(graph):
 def test_the_copy_of_the_workflow_is_whole(crate):
     copy = crate / "workflow"
     assert yaml.safe_load((copy / "config-used.yaml").read_text()) == CONFIG
-    for name in ("Snakefile", "workflow/rules/report.smk", "workflow/scripts/codetune/crate.py", "config/paper.yaml"):
+    for name in (
+        "Snakefile",
+        "workflow/rules/report.smk",
+        "workflow/scripts/codetune/report/crate.py",
+        "config/paper.yaml",
+    ):
         assert (copy / name).read_bytes() == (ROOT / name).read_bytes()
     assert not [path for path in copy.rglob("*") if path.name == "__pycache__" or path.suffix == ".pyc"]
 

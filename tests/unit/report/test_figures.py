@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from codetune.report import figures
 from codetune.report.figures import draw_cost, draw_figure1, draw_figure2, draw_forest, draw_losses, mean_losses
+from codetune.report.style import looks_of
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
@@ -94,7 +95,7 @@ FIGURES = ["figure1", "figure2", "losses", "cost", "forest"]
 def drawn(monkeypatch, files):
     """Draws a figure and gives it back instead of writing it."""
     kept = []
-    monkeypatch.setattr(figures, "_save", lambda figure, outputs: kept.append(figure))
+    monkeypatch.setattr(figures, "save_figure", lambda figure, outputs: kept.append(figure))
 
     def one(name, runs=RUNS):
         draw(name, files, {}, runs)
@@ -151,7 +152,7 @@ def test_the_legend_names_every_model_once_and_hides_no_panel(drawn, name):
 
 
 def test_families_and_sizes_stay_apart_in_colour_and_in_grey():
-    looks = dict(zip(MODELS, figures._looks(RUNS, MODELS), strict=True))
+    looks = dict(zip(MODELS, looks_of(RUNS, MODELS), strict=True))
     small, large, gemma, qwen = (looks[key] for key in ("llama-3.2-1b", "llama-3.2-3b", "gemma-2-2b", "qwen2.5-1.5b"))
     assert small["color"] == large["color"]
     assert small["marker"] == large["marker"]
@@ -164,7 +165,7 @@ def test_families_and_sizes_stay_apart_in_colour_and_in_grey():
 
 def test_seeds_share_a_look_and_methods_do_not():
     runs = [a_run("gemma-2-2b", 0), a_run("gemma-2-2b", 1), a_run("gemma-2-2b", 0, "lora")]
-    first, second, other = figures._looks(runs, MODELS)
+    first, second, other = looks_of(runs, MODELS)
     assert first == second
     assert first != other
 

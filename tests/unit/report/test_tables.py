@@ -10,7 +10,7 @@ from codetune.papers.declared import read_paper
 from codetune.report.table1 import table1, write_table1
 from codetune.report.table2 import table2, write_table2
 from conftest import ROOT
-from test_architectures import PROJECTIONS, PUBLISHED
+from paper_models import PROJECTIONS, PUBLISHED
 
 PAPER = read_paper(ROOT / "config/paper.yaml")
 MODELS = {
