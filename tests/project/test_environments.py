@@ -1,44 +1,13 @@
-"""The conda environments agree with the lock file, and the library's layers with what each may load."""
+"""The conda environments agree with the lock file."""
 
-import ast
 import re
-import subprocess
 import sys
 
 import pytest
 import yaml
 from conftest import ROOT
 
-LIBRARY = ROOT / "workflow" / "scripts" / "codetune"
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
-LAYERS = [
-    {"audit", "tables", "figures", "checking", "browser", "crate"},
-    {"curves", "significance"},
-    {"training", "generation"},
-    {"metrics"},
-    {"rouge", "parsing", "bootstrap"},
-    {"models", "memory", "attention", "caches"},
-    {"tokens"},
-    {"prompts"},
-    {"samples", "hub", "study", "cards"},
-    {
-        "languages",
-        "architectures",
-        "records",
-        "jobs",
-        "fingerprints",
-        "unfinished",
-        "duplicates",
-        "pages",
-        "provenance",
-    },
-    {"summaries"},
-    {"devices"},
-    {"locks"},
-    {"files", "slurm"},
-    {"errors", "signals"},
-]
-WITH_TORCH = {"models", "memory", "attention", "caches", "training", "generation", "curves"}
 
 
 def lock():
@@ -51,7 +20,7 @@ def pins(path):
     return dict(pin.split("==") for pin in dependencies[-1]["pip"]), dependencies[:-1]
 
 
-def test_there_is_one_environment_a_kind_of_work():
+def test_there_is_one_environment_per_kind_of_work():
     assert [path.stem for path in ENVIRONMENTS] == ["analysis", "download", "tokenize", "train"]
 
 
@@ -93,42 +62,3 @@ def test_environments_and_lock_are_up_to_date():
     wanted = groups()
     for path in ENVIRONMENTS:
         assert closure(wanted[path.stem]) == pins(path)[0]
-
-
-def imports(name):
-    """The library's modules and the foreign packages that a module imports."""
-    ours, foreign = set(), set()
-    for node in ast.walk(ast.parse((LIBRARY / f"{name}.py").read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module == "codetune":
-            ours |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module.startswith("codetune."):
-            ours.add(node.module.split(".")[1])
-        elif isinstance(node, ast.ImportFrom):
-            foreign.add(node.module.split(".")[0])
-        elif isinstance(node, ast.Import):
-            foreign |= {alias.name.split(".")[0] for alias in node.names}
-    return ours, foreign
-
-
-def test_every_module_has_its_layer_and_imports_downwards():
-    depth = {name: level for level, layer in enumerate(LAYERS) for name in layer}
-    modules = {path.stem for path in LIBRARY.glob("*.py")} - {"__init__"}
-    assert modules == set(depth)
-    upwards = {(name, other) for name in modules for other in imports(name)[0] if depth[other] <= depth[name]}
-    assert not upwards
-
-
-def test_the_library_knows_nothing_of_snakemake():
-    assert not [path.stem for path in LIBRARY.glob("*.py") if "snakemake" in imports(path.stem)[1]]
-
-
-def test_only_models_training_and_generation_import_torch():
-    assert {path.stem for path in LIBRARY.glob("*.py") if "torch" in imports(path.stem)[1]} <= WITH_TORCH
-
-
-@pytest.mark.parametrize(
-    "module", ["metrics", "significance", "audit", "tables", "figures", "samples", "hub", "tokens"]
-)
-def test_other_modules_load_without_torch(module):
-    code = f"import sys; import codetune.{module}; assert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=LIBRARY.parent)

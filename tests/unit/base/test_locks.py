@@ -20,7 +20,8 @@ from conftest import ROOT
 HOLD = """
     import errno, fcntl, os, sys, time
     from pathlib import Path
-        lock, mark, seconds, mode = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), sys.argv[4]
+    from codetune.base import locks
+    lock, mark, seconds, mode = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), sys.argv[4]
     locks.BEAT = 0.1
     if mode == "no locks":
         def flock(handle, how):

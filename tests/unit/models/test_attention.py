@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from codetune.models.attention import EACH, FLASH, Packed, each, flash, packed_kernels
+from codetune.models.attention import EACH, FLASH, Packed, each, flash, packed_kernels, register_packed_attention
 from codetune.models.loading import load_base
 from miniatures import FP32
 
@@ -12,6 +12,7 @@ from miniatures import FP32
 @pytest.mark.parametrize("kernel", packed_kernels(torch.bfloat16, "cuda:0"))
 def test_transformers_takes_our_kernels_by_their_names(checkpoints, kernel):
     """It looks for a kernel of its own where a name holds "flash"."""
+    register_packed_attention()
     model = load_base(checkpoints / "llama-3.2-1b", FP32)
     model.set_attn_implementation(kernel)
     assert model.config._attn_implementation == kernel
