@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -66,6 +67,21 @@ def run_and_stop(trainer, call, monkeypatch):
     return False
 
 
+@pytest.fixture(scope="module")
+def stopped(checkpoints, tmp_path_factory):
+    """Puts into a folder what a training left that was stopped at the given look; trained once for each look."""
+    made = {}
+
+    def put(call, folder):
+        if call not in made:
+            made[call] = tmp_path_factory.mktemp("stopped")
+            with pytest.MonkeyPatch.context() as patch:
+                assert run_and_stop(new_trainer(checkpoints, made[call]), call, patch)
+        shutil.copytree(made[call], folder, dirs_exist_ok=True)
+
+    return put
+
+
 def test_the_undisturbed_training_is_long_enough_to_be_disturbed(undisturbed):
     adapters, log, best = undisturbed
     assert len(adapters) >= 4
@@ -74,33 +90,45 @@ def test_the_undisturbed_training_is_long_enough_to_be_disturbed(undisturbed):
 
 
 @pytest.mark.parametrize("call", [1, 3, 4, 8, 9, 18, 31])
-def test_a_training_stopped_anywhere_goes_on_to_the_same_bytes(checkpoints, tmp_path, undisturbed, monkeypatch, call):
+def test_a_training_stopped_anywhere_goes_on_to_the_same_bytes(
+    checkpoints, tmp_path, undisturbed, stopped, monkeypatch, call
+):
     """Between micro-batches, before the first step and in the middle of evaluations, and again in the next attempt."""
-    assert run_and_stop(new_trainer(checkpoints, tmp_path), call, monkeypatch)
+    stopped(call, tmp_path)
     run_and_stop(new_trainer(checkpoints, tmp_path), 5, monkeypatch)
     trainer = new_trainer(checkpoints, tmp_path)
     assert not run_and_stop(trainer, 10**6, monkeypatch)
     assert outcome(trainer, tmp_path) == undisturbed
 
 
+OFTEN = {"evaluations_per_epoch": 3}
+
+
+@pytest.fixture(scope="module")
+def evaluated_often(checkpoints, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("often")
+    trainer = new_trainer(checkpoints, folder, **OFTEN)
+    trainer.run()
+    return outcome(trainer, folder)
+
+
 @pytest.mark.parametrize("call", [6, 9, 10])
-def test_a_stop_in_an_evaluation_within_an_epoch_is_made_up_for(checkpoints, tmp_path, monkeypatch, call):
+def test_a_stop_in_an_evaluation_within_an_epoch_is_made_up_for(
+    checkpoints, tmp_path, evaluated_often, monkeypatch, call
+):
     """The library takes up the random numbers where it is within an epoch, after that evaluation has been done."""
-    often = {"evaluations_per_epoch": 3}
-    whole = new_trainer(checkpoints, tmp_path / "whole", **often)
-    whole.run()
-    assert run_and_stop(new_trainer(checkpoints, tmp_path / "cut", **often), call, monkeypatch)
-    trainer = new_trainer(checkpoints, tmp_path / "cut", **often)
+    assert run_and_stop(new_trainer(checkpoints, tmp_path, **OFTEN), call, monkeypatch)
+    trainer = new_trainer(checkpoints, tmp_path, **OFTEN)
     run_and_stop(trainer, 10**6, monkeypatch)
-    assert outcome(trainer, tmp_path / "cut") == outcome(whole, tmp_path / "whole")
+    assert outcome(trainer, tmp_path) == evaluated_often
 
 
-def test_the_places_of_the_stops_are_of_all_kinds(checkpoints, tmp_path, monkeypatch):
+def test_the_places_of_the_stops_are_of_all_kinds(stopped, tmp_path):
     """Holds the test above to what it says: some stops lie in evaluations that are due, some in steps."""
     pending = set()
     for call in (3, 4, 8, 9):
         folder = tmp_path / str(call)
-        run_and_stop(new_trainer(checkpoints, folder), call, monkeypatch)
+        stopped(call, folder)
         for state in folder.glob("work/state-*"):
             facts = json.loads((state / "trainer_state.json").read_text())
             due = facts["global_step"] % 3 == 0
@@ -119,19 +147,23 @@ def damaged(path, how):
 
 @pytest.mark.parametrize("how", ["cut off", "empty", "missing"])
 @pytest.mark.parametrize("name", ["optimizer.pt", "adapter_model.safetensors", "trainer_state.json", SEAL])
-def test_a_damaged_state_is_not_used(checkpoints, tmp_path, undisturbed, monkeypatch, capsys, name, how):
-    run_and_stop(new_trainer(checkpoints, tmp_path), 20, monkeypatch)
+def test_a_damaged_state_is_not_used(checkpoints, tmp_path, stopped, monkeypatch, capsys, name, how):
+    stopped(20, tmp_path)
     (state,) = tmp_path.glob("work/state-*")
     damaged(state / name, how)
     trainer = new_trainer(checkpoints, tmp_path)
-    run_and_stop(trainer, 10**6, monkeypatch)
+    assert run_and_stop(trainer, 1, monkeypatch)
     assert f"{state.name} is damaged: not used" in capsys.readouterr().out
-    assert outcome(trainer, tmp_path) == undisturbed
+    assert trainer.saved is None
+    assert trainer.state.global_step == 0
 
 
-def test_a_state_is_not_used_if_an_adapter_kept_before_it_is_damaged(checkpoints, tmp_path, undisturbed, monkeypatch):
-    run_and_stop(new_trainer(checkpoints, tmp_path), 20, monkeypatch)
-    damaged(next(tmp_path.glob("work/step-*")) / "adapter_model.safetensors", "cut off")
+@pytest.mark.parametrize("place", ["work/state-*/optimizer.pt", "work/step-*/adapter_model.safetensors"])
+def test_a_training_begins_anew_if_its_state_or_an_adapter_kept_before_is_damaged(
+    checkpoints, tmp_path, undisturbed, stopped, monkeypatch, place
+):
+    stopped(20, tmp_path)
+    damaged(next(tmp_path.glob(place)), "cut off")
     trainer = new_trainer(checkpoints, tmp_path)
     run_and_stop(trainer, 10**6, monkeypatch)
     assert outcome(trainer, tmp_path) == undisturbed
@@ -160,11 +192,11 @@ def test_a_finished_training_is_not_trained_on(checkpoints, tmp_path, undisturbe
 def test_time_and_energy_add_up_over_attempts(checkpoints, tmp_path, monkeypatch):
     counter = iter(range(0, 10**6, 100))
     monkeypatch.setattr("codetune.training.trainer.gpu_joules", lambda: float(next(counter)))
-    assert run_and_stop(new_trainer(checkpoints, tmp_path), 20, monkeypatch)
+    assert run_and_stop(new_trainer(checkpoints, tmp_path), 8, monkeypatch)
     (state,) = tmp_path.glob("work/state-*")
     before = json.loads((state / "progress.json").read_text())["spent"]
     trainer = new_trainer(checkpoints, tmp_path)
-    run_and_stop(trainer, 10**6, monkeypatch)
+    run_and_stop(trainer, 8, monkeypatch)
     spent = trainer.spent()
     assert 0 < before["joules"] < spent["joules"]
     assert spent["seconds"] > before["seconds"]
@@ -189,10 +221,10 @@ def test_early_stopping_survives_a_stop(checkpoints, tmp_path, monkeypatch):
 def test_the_limit_that_was_found_holds_in_the_next_attempt(checkpoints, tmp_path, monkeypatch):
     trainer = new_trainer(checkpoints, tmp_path)
     out_of_memory_beyond(trainer.model, 1)
-    assert run_and_stop(trainer, 20, monkeypatch)
+    assert run_and_stop(trainer, 8, monkeypatch)
     trainer = new_trainer(checkpoints, tmp_path)
     seen = out_of_memory_beyond(trainer.model, 1)
-    run_and_stop(trainer, 10**6, monkeypatch)
+    run_and_stop(trainer, 8, monkeypatch)
     assert set(seen) == {1}
 
 
@@ -235,9 +267,9 @@ def change_the_state_meanwhile(trainer, monkeypatch):
         (change_the_state_meanwhile, "it has changed since it was checked"),
     ],
 )
-def test_what_is_not_taken_up_as_it_was_saved_is_not_used(checkpoints, tmp_path, monkeypatch, fault, message):
+def test_what_is_not_taken_up_as_it_was_saved_is_not_used(checkpoints, tmp_path, stopped, monkeypatch, fault, message):
     """A second process in the same folder once left weights without the optimizer that belongs to them."""
-    run_and_stop(new_trainer(checkpoints, tmp_path), 11, monkeypatch)
+    stopped(11, tmp_path)
     (state,) = tmp_path.glob("work/state-*")
     assert read_json(state / "trainer_state.json")["global_step"] == 3
     trainer = new_trainer(checkpoints, tmp_path)
