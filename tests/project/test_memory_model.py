@@ -18,7 +18,6 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 NF4 = {"type": "nf4", "double": True, "compute_dtype": "bfloat16"}
 LORA = {**WITHOUT_DROPOUT, "dropout": 0.05}
 LENGTHS = [40, 30, 26]
-torch.set_num_threads(1)
 
 
 def config_of(folder):

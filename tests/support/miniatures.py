@@ -37,8 +37,6 @@ TRAINING = {
 }
 GENERATION = {"max_new_tokens": 12, "batch_size": 8, "cache_gb": 1}
 
-torch.set_num_threads(1)
-
 
 def tokens_for(checkpoint, count=12):
     tokenizer = load_tokenizer(checkpoint)
