@@ -111,8 +111,6 @@ def strike(workflow: subprocess.Popen[str], chance: random.Random) -> tuple[str,
 
 
 KINDS_WITHOUT_A_JOB = ("power cut", "workflow killed", "Ctrl-C", "workflow stopped")
-
-
 KINDS = (*KINDS_WITHOUT_A_JOB, "job killed", "job stopped")
 
 

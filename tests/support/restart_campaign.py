@@ -71,8 +71,6 @@ def folder_of(process: psutil.Process) -> str | None:
 
 
 RESTARTS = {"killed": signal.SIGKILL, "terminal closed": signal.SIGHUP}
-
-
 Again = Callable[[Path, random.Random], "subprocess.Popen[str]"]
 
 

@@ -4,8 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
-import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -15,25 +13,7 @@ import pytest
 from codetune.base.errors import StudyError
 from codetune.base.holders import SILENCE, holder_of
 from codetune.base.locks import FOLDER, lock_of, one_writer, processes_of, try_lock, wait_for_writers
-from conftest import ROOT
-
-HOLD = """
-    import errno, fcntl, os, sys, time
-    from pathlib import Path
-    from codetune.base import locks
-    lock, mark, seconds, mode = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), sys.argv[4]
-    locks.BEAT = 0.1
-    if mode == "no locks":
-        def flock(handle, how):
-            raise OSError(errno.ENOLCK, "No locks available")
-        fcntl.flock = flock
-    workflow = int(os.environ.get("WORKFLOW", 0))
-    with locks.one_writer(lock, "results/adapter", workflow, lambda line: print(line, flush=True), patience=1.0):
-        began = time.time()
-        mark.touch()
-        time.sleep(seconds)
-        print("inside", began, time.time(), flush=True)
-"""
+from lock_holders import lock_holders
 
 
 @pytest.fixture
@@ -44,29 +24,8 @@ def lock(tmp_path):
 
 @pytest.fixture
 def hold(lock, tmp_path):
-    """Starts a process that holds the lock for some seconds, or tries to."""
-    started = []
-
-    def start(seconds=30.0, mode="", wait=True, **environment):
-        mark = tmp_path / f"mark{len(started)}"
-        process = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(HOLD), str(lock), str(mark), str(seconds), mode],
-            env={**os.environ, "PYTHONPATH": str(ROOT / "workflow/scripts"), **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        started.append(process)
-        deadline = time.monotonic() + 30
-        while wait and not mark.exists():
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.02)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
+    with lock_holders(lock, tmp_path) as start:
+        yield start
 
 
 def heard(lines):
