@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-import torch  # noqa: F401  # before any tokenizer: a process that first loads one without torch stays without it
+import torch  # before any tokenizer: a process that first loads one without torch stays without it
 
 ROOT = Path(__file__).parent.parent
 # Real data sets, tokenizers and model configurations lie outside the project. Tests that use them skip without them.
@@ -12,6 +12,9 @@ REAL = Path(os.environ.get("CODETUNE_REAL_DATA", ROOT.parent / "shared" / "data"
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "true"
+# One thread per process: on models this small several wait for one another longer than they compute.
+os.environ["OMP_NUM_THREADS"] = "1"
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

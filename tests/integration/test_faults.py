@@ -5,7 +5,8 @@ import sys
 import time
 
 import pytest
-from faults import Writers, campaign, restart_campaign, restart_here
+from fault_campaign import campaign
+from restart_campaign import Writers, restart_campaign, restart_here
 
 JOB = """
 import time

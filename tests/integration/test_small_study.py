@@ -179,7 +179,7 @@ def test_a_finished_study_has_nothing_to_do_and_a_touch_changes_nothing(study):
 
 
 def test_a_changed_module_reruns_what_uses_it(study, tmp_path):
-    module = study / "workflow/scripts/codetune/metrics.py"
+    module = study / "workflow/scripts/codetune/evaluation/registry.py"
     before = module.read_text()
     module.write_text(before + "\nCHANGED = True\n")
     try:
@@ -262,6 +262,17 @@ def test_the_same_command_twice_gives_the_same_bytes(study, tmp_path, checkpoint
     assert digests(again) == first
 
 
+ADAPTER = f"results/{RUN}/qlora/seed0/adapter"
+
+
+def trained(hashes):
+    """Of a study's hashes those of what the first model's training makes: adapters and log."""
+    made = {name: value for name, value in hashes.items() if name.startswith(f"results/{RUN}/qlora/seed0/")}
+    made = {name: value for name, value in made.items() if name.endswith((".safetensors", "training_log.jsonl"))}
+    assert len(made) > 2
+    return made
+
+
 def wait_until(condition, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
@@ -272,7 +283,7 @@ def wait_until(condition, seconds=60):
 @pytest.mark.parametrize("killed", ["job", "workflow", "workflow stopped", "workflow interrupted"])
 def test_a_training_stopped_in_the_middle_saves_itself_and_goes_on(study, tmp_path, killed):
     """SIGTERM to the job, as at a time limit; SIGKILL to the workflow, which the job must not outlive; and SIGTERM or
-    SIGINT to the workflow's process alone, which passes them on."""
+    SIGINT to the workflow's process alone, which passes them on. What follows from the training is made once."""
     again = shutil.copytree(study, tmp_path / "again", symlinks=True)
     folder = again / "results" / RUN / "qlora/seed0"
     expected = digests(again)
@@ -308,10 +319,11 @@ def test_a_training_stopped_in_the_middle_saves_itself_and_goes_on(study, tmp_pa
         locked = snakemake(*LOCAL, "--cores", "2", cwd=again)
         assert "--unlock" in locked.stdout + locked.stderr
         assert snakemake(*LOCAL, "--cores", "2", "--unlock", cwd=again).returncode == 0
-    done = snakemake(*LOCAL, "--cores", "2", cwd=again)
+    everything = killed == "workflow"
+    done = snakemake(*LOCAL, "--cores", "2", *([] if everything else [ADAPTER]), cwd=again)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"^going on after step \d+ of ", log.read_text(), re.MULTILINE)
-    assert digests(again) == expected
+    assert digests(again).items() >= (expected if everything else trained(expected)).items()
     assert not (folder / "unfinished").exists()
 
 
@@ -322,16 +334,16 @@ def test_a_second_start_beside_a_living_one_is_refused(study, tmp_path):
     shutil.rmtree(again / "results" / RUN / "qlora/seed0")
     log = again / "results/logs/finetune/codealpaca-20k/llama-3.2-1b/qlora/seed0.log"
     log.unlink()
-    command = [BIN / "snakemake", *LOCAL, "--cores", "1", "--nolock"]
+    command = [BIN / "snakemake", *LOCAL, "--cores", "1", "--nolock", ADAPTER]
     with subprocess.Popen(command, cwd=again, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
         wait_until(lambda: log.exists() and "step 1/" in log.read_text())
-        second = snakemake(*LOCAL, "--cores", "1", "--nolock", cwd=again)
+        second = snakemake(*LOCAL, "--cores", "1", "--nolock", ADAPTER, cwd=again)
         assert second.returncode == 1
         refusal = rf"^error: results/{RUN}/qlora/seed0/adapter is being written by process \d+ on .* \(kill \d+ on "
         assert re.search(refusal, second.stderr, re.MULTILINE)
         assert "Traceback" not in second.stderr
         assert first.wait(120) == 0
-    assert digests(again) == expected
+    assert digests(again).items() >= trained(expected).items()
 
 
 def test_a_plan_and_a_touch_leave_logs_alone(study, tmp_path):

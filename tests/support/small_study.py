@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 sys.path += [str(ROOT / name) for name in ("workflow/scripts", "demo")]  # for those who are not run by pytest
 LOCAL = ("--workflow-profile", "profiles/local", "--configfile", "small.yaml")

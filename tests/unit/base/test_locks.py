@@ -4,37 +4,16 @@ import json
 import os
 import signal
 import subprocess
-import sys
-import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from codetune.base import locks
 from codetune.base.errors import StudyError
-from codetune.base.holders import holder_of
+from codetune.base.holders import SILENCE, holder_of
 from codetune.base.locks import FOLDER, lock_of, one_writer, processes_of, try_lock, wait_for_writers
-from conftest import ROOT
-
-HOLD = """
-    import errno, fcntl, os, sys, time
-    from pathlib import Path
-    from codetune.base import locks
-    lock, mark, seconds, mode = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), sys.argv[4]
-    locks.BEAT = 0.1
-    if mode == "no locks":
-        def flock(handle, how):
-            raise OSError(errno.ENOLCK, "No locks available")
-        fcntl.flock = flock
-    workflow = int(os.environ.get("WORKFLOW", 0))
-    with locks.one_writer(lock, "results/adapter", workflow, lambda line: print(line, flush=True), patience=1.0):
-        began = time.time()
-        mark.touch()
-        time.sleep(seconds)
-        print("inside", began, time.time(), flush=True)
-"""
+from lock_holders import lock_holders
 
 
 @pytest.fixture
@@ -45,29 +24,8 @@ def lock(tmp_path):
 
 @pytest.fixture
 def hold(lock, tmp_path):
-    """Starts a process that holds the lock for some seconds, or tries to."""
-    started = []
-
-    def start(seconds=30.0, mode="", wait=True, **environment):
-        mark = tmp_path / f"mark{len(started)}"
-        process = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(HOLD), str(lock), str(mark), str(seconds), mode],
-            env={**os.environ, "PYTHONPATH": str(ROOT / "workflow/scripts"), **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        started.append(process)
-        deadline = time.monotonic() + 30
-        while wait and not mark.exists():
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.02)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
+    with lock_holders(lock, tmp_path) as start:
+        yield start
 
 
 def heard(lines):
@@ -202,7 +160,7 @@ def test_a_process_elsewhere_that_gave_a_sign_of_life_is_not_disturbed(lock):
 
 
 def test_a_process_elsewhere_that_gave_none_for_long_is_dead(lock):
-    left_by_another_machine(lock, age=2 * locks.SILENCE)
+    left_by_another_machine(lock, age=2 * SILENCE)
     assert taken(lock) == []
 
 
@@ -223,7 +181,7 @@ def slurm(tmp_path, monkeypatch):
 
 def test_slurm_knows_of_a_process_in_one_of_its_jobs(lock, slurm):
     slurm.write_text("17\n")
-    left_by_another_machine(lock, age=2 * locks.SILENCE, job="17")  # suspended, say
+    left_by_another_machine(lock, age=2 * SILENCE, job="17")  # suspended, say
     with pytest.raises(StudyError, match=r"\(SLURM job 17\) since .*\(scancel 17\)"):
         taken(lock)
     slurm.write_text("")
@@ -234,7 +192,7 @@ def test_slurm_knows_of_a_process_in_one_of_its_jobs(lock, slurm):
 def test_a_job_that_slurm_started_again_elsewhere_does_not_wait_for_itself(lock, slurm, monkeypatch):
     slurm.write_text("17\n")
     monkeypatch.setenv("SLURM_JOB_ID", "17")
-    left_by_another_machine(lock, age=2 * locks.SILENCE, job="17")
+    left_by_another_machine(lock, age=2 * SILENCE, job="17")
     assert taken(lock) == []
 
 

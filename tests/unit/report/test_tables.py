@@ -22,7 +22,7 @@ from codetune.study.runs import System
 from conftest import ROOT
 from fake_comparisons import METRICS, fake_comparisons, write_fake_comparisons
 from fake_records import fake_method, fake_model, fake_plan, fake_record, fake_training, with_test, write_fake
-from test_architectures import PUBLISHED
+from paper_models import PUBLISHED
 
 PAPER = read_paper(ROOT / "config/paper.yaml")
 LLAMA = fake_model("llama-3.2-1b", label="Llama-3.2-1B", training={"batch_size": 160, "epochs": 50})

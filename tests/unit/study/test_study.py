@@ -11,8 +11,7 @@ import pytest
 import yaml
 from codetune.base.errors import StudyError
 from codetune.study.config import load_runs
-
-ROOT = Path(__file__).parents[2]
+from conftest import ROOT
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ def test_a_batch_that_did_not_fit_is_not_taken_for_whole(disk, tmp_path):
         f"mount -t tmpfs -o size=1m tmpfs {disk}",
         "files.append_jsonl(target, [{'a': 1}]) or files.append_jsonl(target, [{'x': 'y' * 4_000_000}])",
         tmp_path / "log",
-        then=f"{sys.executable} -c 'from codetune.files import *; print(json.dumps(recover_jsonl(\"target\")))'",
+        then=f"{sys.executable} -c 'from codetune.base.files import *; print(json.dumps(recover_jsonl(\"target\")))'",
     )
     assert json.loads(done.stdout) == [{"a": 1}]
 

@@ -10,7 +10,7 @@ from codetune.data.cleaning import clean
 from codetune.data.reading import read_records
 from codetune.data.samples import Sample
 from codetune.models.tokenizers import load_tokenizer
-from codetune.prompts.packing import pack
+from codetune.prompts.packing import pack, steps_per_epoch
 from codetune.prompts.templates import FIXED_DATE, Template, clean_completion
 from codetune.prompts.tokenizing import _ids, encode, tokenize_dataset, truncate
 from codetune.prompts.tokensets import TokenSample, read_tokens, write_tokens
@@ -130,7 +130,9 @@ def test_what_prompts_share_is_cut_off_unless_the_tokenizer_marks_the_start_of_a
     if marks:
         tokenizer.backend_tokenizer.pre_tokenizer = Metaspace("\u0120", prepend_scheme="first")
     template, tokenised = Template("chat", tokenizer), []
-    monkeypatch.setattr("codetune.tokens._ids", lambda texts, *args: tokenised.extend(texts) or _ids(texts, *args))
+    monkeypatch.setattr(
+        "codetune.prompts.tokenizing._ids", lambda texts, *args: tokenised.extend(texts) or _ids(texts, *args)
+    )
     found = [sample.prompt for sample in encode(ODD, tokenizer, template)]
     prompts = [template.prompt(sample) for sample in ODD]
     assert set(prompts) <= set(tokenised) if marks else "Sort \n\n" in tokenised
@@ -253,7 +255,12 @@ def test_a_split_longer_than_the_limit_throughout_is_an_error(tmp_path, checkpoi
 
 def test_tokenising_loads_no_torch(checkpoints):
     code = (
-        "import sys; from codetune.tokens import load_tokenizer; "
+        "import sys; from codetune.models.tokenizers import load_tokenizer; "
         f"load_tokenizer({str(checkpoints / 'llama-3.2-1b')!r})('x'); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT / "workflow/scripts")
+
+
+def test_steps_round_up():
+    assert steps_per_epoch(2400, 160) == 15
+    assert steps_per_epoch(2401, 160) == 16

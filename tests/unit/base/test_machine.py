@@ -2,7 +2,7 @@
 
 import pynvml
 import pytest
-from codetune.base import machine as records
+from codetune.base.machine import gpu_joules
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def nvml(monkeypatch):
 )
 def test_the_energy_is_that_of_the_job_s_own_gpu(nvml, monkeypatch, visible, joules):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert records.gpu_joules() == joules
+    assert gpu_joules() == joules
 
 
 def test_without_nvml_no_energy_is_said(monkeypatch):
@@ -35,4 +35,4 @@ def test_without_nvml_no_energy_is_said(monkeypatch):
 
     monkeypatch.setattr(pynvml, "nvmlInit", fails)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    assert records.gpu_joules() is None
+    assert gpu_joules() is None

@@ -3,7 +3,8 @@
 import hashlib
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
@@ -196,3 +197,14 @@ def login_page(handler):
 def echo_the_token(handler):
     """A fault whose message holds the request's own headers."""
     refuse(503, message=f"bad header {handler.headers['Authorization']}")(handler)
+
+
+@contextmanager
+def running_hub() -> Iterator[Hub]:
+    """A hub that answers until the block ends."""
+    server = Hub()
+    try:
+        yield server
+    finally:
+        server.go_on.set()
+        server.shutdown()

@@ -1,88 +1,26 @@
-"""What the workflow asks of SLURM, with stand-ins for its commands that print what SLURM 22.05 printed."""
+"""What is asked of SLURM before jobs are sent, with stand-ins for its commands."""
 
-import json
-import os
 from pathlib import Path
 
 import pytest
-from codetune.base import slurm
+from codetune.base import slurm_queue
 from codetune.base.errors import StudyError
-from codetune.base.slurm import explain_failure, is_listed, put_back_if_preempted
 from codetune.base.slurm_queue import Request, Sending, cancel_left, check_start, wait_for_room
+from slurm_answers import RUN, make_cluster, queued
 
-RUN = "codetune_39f43b42-545c-4834-80e1-d2999bf847b9"
-PARTITIONS = """\
-PartitionName=cpu Default=YES MaxTime=01:00:00 PreemptMode=OFF GraceTime=0
-PartitionName=gpu Default=NO MaxTime=08:00:00 PreemptMode=REQUEUE GraceTime=30
-PartitionName=long Default=NO MaxTime=7-00:00:00 PreemptMode=OFF GraceTime=0
-PartitionName=free Default=NO MaxTime=UNLIMITED PreemptMode=OFF GraceTime=0
-"""
 FINETUNE = Request("finetune", 5, ("gpu",), 480, None)
 TOKENIZE = Request("tokenize", 6, (), 20, None)
 
 
 @pytest.fixture
 def cluster(tmp_path, monkeypatch):
-    """Commands that print what a test tells them to, and note what they were asked."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    for name in ("SLURM_JOB_ID", "SLURM_RESTART_COUNT"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(slurm, "POLL_SECONDS", 0.01)
-    answers = {
-        "squeue": "",
-        "scontrol show partition": PARTITIONS,
-        "scontrol show config": "MinJobAge               = 300 sec\n",
-        "sacctmgr -nP show assoc": "|\n",
-        "sacctmgr -nP show qos": "normal|\ncapped|4\n",
-    }
-
-    class Cluster:
-        asked = tmp_path / "asked"
-
-        def answers(self, **changes):
-            answers.update({name.replace("_", " "): text for name, text in changes.items()})
-            (tmp_path / "answers.json").write_text(json.dumps(answers))
-
-        def calls(self):
-            return self.asked.read_text().splitlines() if self.asked.exists() else []
-
-    script = f"""#!/usr/bin/python3
-import json, sys
-from pathlib import Path
-call = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
-open("{tmp_path}/asked", "a").write(call + "\\n")
-answers = json.load(open("{tmp_path}/answers.json"))
-found = [text for start, text in answers.items() if call.startswith(start)]
-if not found or found[0] is None:
-    sys.exit("slurm: error: no answer")
-if isinstance(found[0], list):
-    text = found[0].pop(0) if len(found[0]) > 1 else found[0][0]
-    json.dump(answers, open("{tmp_path}/answers.json", "w"))
-    print(text, end="")
-else:
-    print(found[0], end="")
-"""
-    for name in ("squeue", "scontrol", "sacctmgr", "scancel"):
-        (folder / name).write_text(script)
-        (folder / name).chmod(0o755)
-    made = Cluster()
-    made.answers()
-    return made
+    return make_cluster(tmp_path, monkeypatch)
 
 
 def start(folder, requests=(FINETUNE, TOKENIZE), jobs=50, requeues=True, asks="squeue", interval=40):
     said = []
     check_start(Path(folder), list(requests), Sending(jobs, requeues, asks, interval), said.append)
     return said
-
-
-def queued(number, state, folder, name=RUN, qos="normal", comment="rule_finetune_wildcards_data_gemma_qlora_0"):
-    return f"{number}|{state}|{qos}|{folder}|{name}|{comment}\n"
-
-
-# --- The start -------------------------------------------------------------------------------------------------------
 
 
 def test_a_start_with_nothing_in_the_way_says_nothing_and_looks_at_the_queue_once(cluster, tmp_path):
@@ -117,7 +55,7 @@ def test_jobs_that_are_completing_are_waited_for(cluster, tmp_path):
 
 
 def test_jobs_that_never_complete_refuse_the_start_in_the_end(cluster, tmp_path, monkeypatch):
-    monkeypatch.setattr(slurm, "COMPLETING_LIMIT", 0.1)
+    monkeypatch.setattr(slurm_queue, "COMPLETING_LIMIT", 0.1)
     cluster.answers(squeue=queued("17", "COMPLETING", tmp_path))
     with pytest.raises(StudyError, match="scancel 17"):
         start(tmp_path)
@@ -230,103 +168,7 @@ def test_jobs_that_were_being_sent_when_snakemake_ended_are_cancelled(cluster, t
     [("01:00:00", 60), ("7-00:00:30", 10080.5), ("UNLIMITED", float("inf")), ("1-02:03:00", 1563)],
 )
 def test_time_limits_are_read_as_slurm_prints_them(text, minutes):
-    assert slurm._minutes(text) == minutes
-
-
-# --- A job that is asked to end --------------------------------------------------------------------------------------
-
-AT = "2026-11-26T06:06:29"
-LATER = "2026-11-26T06:06:59"
-ENDS = {  # what `scontrol show job` printed inside a job at SIGTERM, and whether the job has to put itself back
-    "preempted, in the time of grace": (
-        f"JobState=RUNNING Reason=None Requeue=1 Restarts=0 EndTime={LATER} PreemptEligibleTime={AT} PreemptTime={AT}",
-        True,
-    ),
-    "preempted again": (
-        f"JobState=RUNNING Reason=None Requeue=1 Restarts=1 EndTime={LATER} PreemptEligibleTime={AT} PreemptTime={AT}",
-        True,
-    ),
-    "ended by PreemptMode=CANCEL": (
-        f"JobState=COMPLETING Reason=None Requeue=1 Restarts=0 EndTime={AT} PreemptEligibleTime={AT} PreemptTime={AT}",
-        True,
-    ),
-    "requeued by SLURM": (f"JobState=COMPLETING Reason=None Requeue=1 Restarts=1 EndTime={AT}", False),
-    "cancelled": (
-        f"JobState=COMPLETING Reason=None Requeue=1 Restarts=0 EndTime={AT} PreemptEligibleTime={AT} PreemptTime=None",
-        False,
-    ),
-    "cancelled in the time of grace": (
-        f"JobState=COMPLETING Reason=None Requeue=1 Restarts=0 EndTime={LATER} PreemptTime={AT}",
-        False,
-    ),
-    "at its time limit": (f"JobState=COMPLETING Reason=TimeLimit Requeue=1 EndTime={AT} PreemptTime=None", False),
-    "signalled by somebody": (f"JobState=RUNNING Reason=None Requeue=1 EndTime={LATER} PreemptTime=None", False),
-    "of which nothing can be known": (None, False),
-}
-
-
-@pytest.mark.parametrize("case", ENDS)
-def test_a_job_puts_itself_back_just_where_it_would_be_lost(cluster, monkeypatch, capsys, case):
-    facts, back = ENDS[case]
-    monkeypatch.setenv("SLURM_JOB_ID", "12")
-    cluster.answers(**{"scontrol_show_job_--oneliner_12": facts, "scontrol_requeue": ""})
-    put_back_if_preempted()
-    assert ("scontrol requeue 12" in cluster.calls()) == back
-    assert ("SLURM job 12 is back in the queue" in capsys.readouterr().out) == back
-
-
-def test_a_job_that_may_not_be_requeued_just_ends(cluster, monkeypatch, capsys):
-    monkeypatch.setenv("SLURM_JOB_ID", "12")
-    facts = ENDS["preempted, in the time of grace"][0].replace("Requeue=1", "Requeue=0")
-    cluster.answers(**{"scontrol_show_job": facts, "scontrol_requeue": None})
-    put_back_if_preempted()
-    assert capsys.readouterr().out == ""
-
-
-def test_outside_slurm_nothing_is_asked(cluster):
-    put_back_if_preempted()
-    assert cluster.calls() == []
-
-
-@pytest.mark.parametrize(("answer", "listed"), [("RUNNING\n", True), ("", False), (None, None)])
-def test_whether_a_job_is_listed(cluster, answer, listed):
-    cluster.answers(squeue=answer)
-    assert is_listed("12") is listed
-
-
-# --- After a failure -------------------------------------------------------------------------------------------------
-
-FAILED = "SLURM-job '12' failed, SLURM status is: 'FAILED'. "
-
-
-def test_a_job_killed_for_memory_is_named(cluster, tmp_path):
-    log = tmp_path / "12.log"
-    log.write_text(
-        "slurmstepd-c1: error: Detected 1 oom-kill event(s) in StepId=12.0. Some of your processes may have been "
-        "killed by the cgroup out-of-memory handler.\n"
-    )
-    cluster.answers(scontrol_show_job="JobId=12 JobState=FAILED Reason=NonZeroExitCode MinMemoryNode=200M")
-    reason = explain_failure(FAILED, ["results/logs/finetune/x.log", str(log)])
-    assert reason.startswith("SLURM job 12 ran out of memory: 200M did not suffice. Raise 'mem_mb'")
-
-
-def test_a_node_that_does_not_see_the_folder_is_named(cluster, tmp_path):
-    cluster.answers(scontrol_show_job="JobId=12 JobState=FAILED Reason=JobLaunchFailure NodeList=g1 BatchHost=g1")
-    reason = explain_failure(FAILED, ["x.log", str(tmp_path / "none.log")])
-    assert f"could not start on node g1, which does not see {Path.cwd()}" in reason
-    assert '"--exclude=g1"' in reason
-    log = tmp_path / "12.log"
-    log.write_text("slurmstepd-g1: error: couldn't chdir to '/a/b': No such file or directory: going to /tmp instead\n")
-    assert "does not see /a/b" in explain_failure(FAILED, ["x.log", str(log)])
-
-
-def test_other_failures_are_left_to_their_logs(cluster, tmp_path):
-    log = tmp_path / "12.log"
-    log.write_text("error: the training diverged\n")
-    assert explain_failure(FAILED, ["x.log", str(log)]) is None
-    assert explain_failure("", ["x.log"]) is None
-    assert explain_failure(FAILED, []) is None
-    assert cluster.calls() == []
+    assert slurm_queue._minutes(text) == minutes
 
 
 def test_a_refused_submission_waits_for_room(cluster):

@@ -13,12 +13,11 @@ from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.tokensets import TokenSample
 from codetune.study.decoding import Decoding
 from codetune.training.build import TrainingTokens, make_trainer
-from test_learning import BF16, PLAN
+from miniatures import BF16, PLAN
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 LORA = replace(PLAN.lora, dropout=0.05)
 LENGTHS = [40, 30, 26]
-torch.set_num_threads(1)
 
 
 def config_of(folder):

@@ -1,0 +1,91 @@
+"""The benchmarks of training and generation as for a GPU, tried on a CPU with the architectures made small."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from common import Row, reached
+from conftest import ROOT
+from subjects import SHARES, draw_samples, quantization
+from table import table
+
+BENCHMARKS = ROOT / "benchmarks"
+SMALLER = {
+    "vocab_size": 64,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+}
+
+
+@pytest.fixture(scope="module")
+def shrunk(tmp_path_factory):
+    """All architectures with their own kinds and settings, in small."""
+    whole = json.loads((BENCHMARKS / "architectures.json").read_text())
+    path = tmp_path_factory.mktemp("shrunk") / "architectures.json"
+    small = {name: {**facts, "config": {**facts["config"], **SMALLER}} for name, facts in whole.items()}
+    path.write_text(json.dumps(small))
+    return path
+
+
+ONE_AFTER_ANOTHER = """
+import runpy, sys
+script, folder, *arguments = sys.argv[1:]
+for model in arguments.pop(0).split():
+    sys.argv = [script, "--model", model, "--out", f"{folder}/{model}.json", "--rounds", "1", *arguments]
+    runpy.run_path(script, run_name="__main__")
+"""
+
+
+def rows_of(script, models, folder, *arguments):
+    """The rows that a benchmark gives for each model, all measured by one process, which loads the libraries once."""
+    command = [sys.executable, "-c", ONE_AFTER_ANOTHER, BENCHMARKS / script, folder, " ".join(models), *arguments]
+    done = subprocess.run(list(map(str, command)), cwd=BENCHMARKS, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {model: json.loads((folder / f"{model}.json").read_text())["rows"] for model in models}
+
+
+def test_training_is_measured_at_full_size(shrunk, tmp_path):
+    models = ["qwen2.5-3b", "gemma-2-2b"]
+    found = rows_of("training.py", models, tmp_path, "--architectures", shrunk, "--samples", 20)
+    for model, (defaults, fastest, padding) in found.items():
+        assert defaults["part"] == f"fine-tuning, {model}, cpu"
+        assert defaults["against"] == "TRL's defaults"
+        assert fastest["against"].startswith("TRL, ")
+        assert defaults["result"] > 0
+        assert padding["result"] == 100
+
+
+def test_generation_is_measured_at_full_size_with_identical_tokens(shrunk, tmp_path):
+    models = ["llama-3.2-1b", "gemma-2-2b", "qwen2.5-3b", "phi-3-mini"]
+    found = rows_of("generation.py", models, tmp_path, "--architectures", shrunk, "--prompts", 20)
+    for model, (row,) in found.items():
+        assert row["part"] == f"generation, {model}, cpu"
+        assert row["detail"].endswith("identical tokens")
+        assert row["result"] > 0
+
+
+def test_samples_are_as_long_as_codealpaca_s():
+    samples = draw_samples(4000, 1000)
+    assert sum(map(len, samples)) / len(samples) == pytest.approx(97.8, rel=0.03)
+    assert max(map(len, samples)) <= 1024
+    assert sorted(SHARES) == SHARES
+    assert quantization().type == "nf4"
+
+
+def test_the_table_says_what_was_reached():
+    rows = [
+        Row("a", "b", ">= 2.0 x", 2.0, "d"),
+        Row("a", "b", "< 4 s", 4.0, "d"),
+        Row("a", "b", ">= 6.0 x", None, "no GPU"),
+    ]
+    assert [reached(row) for row in rows] == [True, False, None]
+    assert [line.split(" | ")[3:5] for line in table(rows).splitlines()[2:]] == [
+        ["2 x", "yes"],
+        ["4 s", "**no**"],
+        ["not run", "-"],
+    ]

@@ -1,0 +1,89 @@
+"""Miniature models for the tests: their samples, trainers and completions."""
+
+import math
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from codetune.data.samples import Sample
+from codetune.generation.batches import generate
+from codetune.generation.generate import prompt_limit
+from codetune.models.device import set_determinism
+from codetune.models.loading import load_base
+from codetune.models.tokenizers import load_tokenizer
+from codetune.prompts.templates import Template
+from codetune.prompts.tokenizing import encode
+from codetune.study.decoding import Decoding
+from codetune.study.method import Lora, Quantization
+from codetune.study.model import Memory, Source
+from codetune.study.training import TrainingPlan, TrainingSettings
+from codetune.training.batches import collate, pack_samples, select_sequences
+from codetune.training.build import TrainingTokens, make_trainer
+from make_samples import make_records
+
+FP32 = Quantization("nf4", double=True, compute_dtype="float32")
+BF16 = replace(FP32, compute_dtype="bfloat16")
+FAMILIES = ("llama-3.2-1b", "qwen2.5-1.5b", "gemma-2-2b")
+MODEL = "llama-3.2-1b"
+PROJECTIONS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+PLAN = TrainingPlan(
+    source=Source(path="somewhere"),
+    memory=Memory(micro_batch=2),
+    lora=Lora(r=4, alpha=8, dropout=0.0, target_modules=PROJECTIONS),
+    quantization=FP32,
+    settings=TrainingSettings(
+        learning_rate=1e-3,
+        schedule="cosine",
+        warmup_steps=0,
+        weight_decay=0.0,
+        max_grad_norm=1.0,
+        evaluations_per_epoch=1,
+        patience=2,
+        batch_size=4,
+        epochs=1,
+        max_length=128,
+    ),
+    seed=0,
+)
+DECODING = Decoding(max_new_tokens=12, batch_size=8, cache_gb=1)
+FOUR_AT_ONCE = replace(PLAN, memory=replace(PLAN.memory, micro_batch=4))
+
+
+def tokens_for(checkpoint, count=12):
+    tokenizer = load_tokenizer(checkpoint)
+    samples = [Sample(number, **record) for number, record in enumerate(make_records(count, seed=5))]
+    return encode(samples, tokenizer, Template("paper", tokenizer))
+
+
+def trainer_for(checkpoint, folder, samples, plan=PLAN):
+    set_determinism(plan.seed)
+    tokens = TrainingTokens(samples, samples[:5], completion_bytes=1000)
+    base = load_base(checkpoint, plan.quantization)
+    return make_trainer(base, load_tokenizer(checkpoint), tokens, folder / "work", plan)
+
+
+def complete(model, tokenizer, prompts, decoding=DECODING):
+    with tempfile.TemporaryDirectory() as folder:
+        return generate(model, tokenizer, prompts, decoding, prompt_limit(decoding), Path(folder) / "kept.jsonl")
+
+
+def batch_of(samples, capacity=128):
+    """All samples, packed, as the model takes them."""
+    return select_sequences(collate(list(pack_samples(samples, capacity))), slice(0, None))
+
+
+def out_of_memory_beyond(model, rows, count_of=lambda inputs: math.ceil(inputs["input_ids"].shape[1] / 128)):
+    """Makes the model fail as CUDA does when it gets more rows of up to 128 tokens than this."""
+    calls = []
+    forward = model.forward
+
+    def limited(*arguments, **inputs):
+        count = count_of(inputs)
+        calls.append(count)
+        if count > rows:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has ...")
+        return forward(*arguments, **inputs)
+
+    model.forward = limited
+    return calls

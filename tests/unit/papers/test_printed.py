@@ -1,0 +1,39 @@
+"""Numbers as the paper prints them, and the levels of NF4."""
+
+import math
+
+import pytest
+from codetune.papers.levels import nf4_levels
+from codetune.papers.printed import parse_printed, rounds_to
+
+
+@pytest.mark.parametrize(
+    ("printed", "inside", "outside"),
+    [
+        ("11.3M", 11.26e6, 11.24e6),
+        ("7M", 7.49e6, 7.51e6),
+        ("4K", 3500, 3499),
+        (750, 750, 751),
+        (0.54, 0.5351, 0.5349),
+        (54, 53.6, 53.4),
+        ("-4", -4.4, -4.6),
+        ("20K", 20022, 20600),
+    ],
+)
+def test_a_value_agrees_if_it_rounds_to_what_is_printed(printed, inside, outside):
+    assert rounds_to(printed, inside)
+    assert not rounds_to(printed, outside)
+    assert not rounds_to(printed, math.inf)
+
+
+def test_what_is_no_printed_number_is_refused():
+    assert parse_printed("3.21B") == (pytest.approx(3.21e9), pytest.approx(5e6))
+    with pytest.raises(ValueError, match="not a printed number: 3,2"):
+        parse_printed("3,2")
+
+
+def test_nf4_s_levels_are_bitsandbytes():
+    from bitsandbytes.functional import get_4bit_type
+
+    expected = get_4bit_type("nf4", device="cpu").tolist()
+    assert nf4_levels() == pytest.approx(expected, abs=1e-6)

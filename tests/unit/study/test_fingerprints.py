@@ -1,0 +1,242 @@
+"""Fingerprints follow what code computes, through packages, and not what it says."""
+
+import itertools
+import shutil
+from pathlib import Path
+
+import pytest
+from codetune.study import fingerprints
+from codetune.study.fingerprints import closure, fingerprint
+from conftest import ROOT
+
+SCRIPTS = ROOT / "workflow" / "scripts"
+
+# A script and a library in small; each file's place is below the folder of scripts.
+SMALL = {
+    "x.py": "from codetune.base.jobs import job\n\nwith job():\n    from codetune.tools.saw import cut\n    cut()\n",
+    "codetune/__init__.py": '"""The library."""\n',
+    "codetune/base/__init__.py": '"""The ground floor."""\n',
+    "codetune/base/errors.py": "class StudyError(Exception):\n    pass\n",
+    "codetune/base/jobs.py": "def job():\n    return open('log')\n",
+    "codetune/study/__init__.py": '"""The nouns."""\n',
+    "codetune/study/runs.py": "RUNS = 1\n",
+    "codetune/tools/__init__.py": '"""Tools."""\n',
+    "codetune/tools/saw.py": '''"""A saw."""
+from codetune.base.errors import StudyError
+from codetune.study.runs import RUNS
+from codetune.wood.oak import DENSITY
+
+
+def cut(depth=1):
+    """Cuts."""
+    # with care
+    if depth > DENSITY:
+        raise StudyError(f"too deep: {depth}")
+    print(f"cutting {depth}")
+    return depth * RUNS
+''',
+    "codetune/wood/__init__.py": '"""Wood."""\n',
+    "codetune/wood/oak.py": "DENSITY = 0.7\n",
+    "codetune/wood/pine.py": "DENSITY = 0.4\n",
+}
+
+# What the scripts of the GPU jobs and of the first job of all reach in the library. A module that appears here without
+# need makes its every change rerun that job; a list that is suddenly short means that imports are no longer followed.
+REACHED = {
+    "finetune.py": """
+        methods/adapters models/attention models/device models/loading models/memory models/patches models/quantization
+        models/tokenizers prompts/packing prompts/tokensets report/model_card training/attention training/batches
+        training/build training/finetune training/history training/progress training/states training/trainer
+    """,
+    "generate.py": """
+        data/predictions data/samples generation/batches generation/decoding generation/generate methods/adapters
+        models/caches models/device models/loading models/memory models/patches models/quantization models/shapes
+        models/tokenizers prompts/templates prompts/tokensets
+    """,
+    "split.py": """
+        data/card data/cleaning data/duplicates data/languages data/reading data/samples data/split
+    """,
+}
+
+# An edit of the library, and the scripts whose fingerprints it changes: what runs again.
+FIGURES = "figure1 figure2 figure_cost figure_forest figure_losses"
+EDITS = {
+    "a message of a job": ("base/jobs.py", "stopped by {stop}", "ended by {stop}", ""),
+    "the waits of a download": ("base/hub.py", "WAITS = (1.0, ", "WAITS = (2.0, ", ""),
+    "a mistake in the config": ("study/mistakes.py", "did you mean", "do you mean", ""),
+    "a docstring of training": ("training/trainer.py", '"""What was saved last', '"""The last that was saved', ""),
+    "code of training": ("training/trainer.py", "deterministic = True", "deterministic = False", "finetune"),
+    "a word of the model card": ("report/model_card.py", "Keep the adapter", "Leave the adapter", "finetune"),
+    "a figure's label": ("report/figures.py", '"tokens per second"', '"tokens/s"', FIGURES),
+    "a metric": ("evaluation/codebleu.py", "return 0.0", "return 0.1", "check_results score significance"),
+    "the metric of the curve": ("evaluation/rouge.py", "f1", "f_1", "check_results curve score significance"),
+    "a patch": ("models/patches.py", "_use_triton", "_triton", "curve finetune generate tokenize_samples"),
+}
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Writes the small library, changed as told, to a folder of its own; gives the script."""
+    numbers = itertools.count()
+
+    def make(changes=None):
+        folder = tmp_path / str(next(numbers))
+        for name, text in (SMALL | (changes or {})).items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text)
+        return folder / "x.py"
+
+    return make
+
+
+def edit(name, old, new):
+    """The change of one file of the small library."""
+    assert old in SMALL[name]
+    return {name: SMALL[name].replace(old, new)}
+
+
+def reached(script):
+    """The library's modules in a script's closure, as `room/module`."""
+    library = script.parent / "codetune"
+    return {path.relative_to(library).with_suffix("").as_posix() for path in closure(script) if path != script}
+
+
+def importing(statement):
+    """The small library's script with another import."""
+    return {"x.py": f"def main():\n    {statement}\n"}
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("from codetune.wood.oak import DENSITY", {"wood/oak"}),
+        ("from codetune.wood import oak, pine", {"wood/oak", "wood/pine"}),
+        ("from codetune.wood import oak as tree", {"wood/oak"}),
+        ("from codetune.wood.oak import *", {"wood/oak"}),
+        ("import codetune.wood.oak", {"wood/oak"}),
+        ("import codetune.wood.oak as tree, codetune.wood.pine", {"wood/oak", "wood/pine"}),
+        ("import codetune.tools.saw", {"tools/saw", "wood/oak"}),
+        ("import os.path, codetunes", set()),
+        ("from codetune.base import jobs", set()),
+        ("import codetune.study.runs", set()),
+    ],
+)
+def test_imports_are_followed_however_they_are_written(made, statement, expected):
+    script = made(importing(statement))
+    assert reached(script) == expected
+    assert script in closure(script)
+
+
+def test_imports_are_followed_from_module_to_module_and_each_counts_once(made):
+    circle = {"codetune/wood/oak.py": "from codetune.tools import saw\nDENSITY = 0.7\n"}
+    assert reached(made(circle)) == {"tools/saw", "wood/oak"}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import codetune",
+        "import codetune.wood",
+        "from codetune import wood",
+        "from codetune.wood import birch",
+        "from codetune.wood import *",
+        "import codetune.wood.birch",
+        "from codetune.birch.wood import DENSITY",
+    ],
+)
+def test_an_import_that_leads_to_no_module_is_an_error(made, statement):
+    script = made(importing(statement))
+    with pytest.raises(ValueError, match=rf"{script}: imports codetune.* neither a module of the library nor in one"):
+        fingerprint(script)
+
+
+@pytest.mark.parametrize("statement", ["from . import oak", "from .oak import DENSITY", "from ..wood import oak"])
+def test_a_relative_import_is_an_error(made, statement):
+    script = made({"codetune/wood/oak.py": f"DENSITY = 0.7\n{statement}\n"})
+    with pytest.raises(ValueError, match="oak.py, line 2: a relative import"):
+        fingerprint(script)
+
+
+SAW = "codetune/tools/saw.py"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        edit(SAW, '"""A saw."""', '"""A fretsaw."""'),
+        edit(SAW, '"""Cuts."""', '"""Cuts wood."""'),
+        edit(SAW, '    """Cuts."""\n', ""),
+        edit(SAW, "# with care", "# without care"),
+        edit(SAW, "depth > DENSITY", "(depth >\n            DENSITY)"),
+        edit(SAW, 'f"too deep: {depth}"', '"deeper than the wood is thick"'),
+        edit(SAW, 'f"cutting {depth}"', '"cutting", depth, flush=True'),
+        edit(SAW, '    print(f"cutting {depth}")\n', ""),
+        edit("codetune/base/jobs.py", "open('log')", "open('another')"),
+        edit("codetune/base/errors.py", "pass", "number = 1"),
+        edit("codetune/study/runs.py", "RUNS = 1", "RUNS = 2"),
+        edit("codetune/wood/pine.py", "0.4", "0.5"),
+        edit("codetune/wood/__init__.py", "Wood", "Trees"),
+        {"codetune/wood/birch.py": "DENSITY = 0.6\n"},
+        {"y.py": "from codetune.wood.pine import DENSITY\n"},
+    ],
+    ids=lambda change: " ".join(change) if isinstance(change, dict) else None,
+)
+def test_what_changes_no_result_changes_no_fingerprint(made, change):
+    assert fingerprint(made(change)) == fingerprint(made())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        edit("x.py", "cut()", "cut(2)"),
+        edit(SAW, "depth=1", "depth=2"),
+        edit(SAW, "depth > DENSITY", "depth >= DENSITY"),
+        edit(SAW, "raise StudyError", "raise ValueError"),
+        edit(SAW, "return depth", "return -depth"),
+        edit(SAW, "def cut", "NAME = 'saw'\n\n\ndef cut"),
+        edit("codetune/wood/oak.py", "0.7", "0.8"),
+        {
+            "codetune/wood/birch.py": "D = 1\n",
+            **edit("codetune/wood/oak.py", "D", "from codetune.wood import birch\nD"),
+        },
+    ],
+    ids=lambda change: " ".join(change) if isinstance(change, dict) else None,
+)
+def test_changed_code_changes_the_fingerprint(made, change):
+    assert fingerprint(made(change)) != fingerprint(made())
+
+
+def test_the_words_of_other_errors_count(made):
+    """Such an error may be caught, and what it says looked at."""
+    one, other = ({"codetune/wood/oak.py": f"DENSITY = 1\nraise ValueError('{word}')\n"} for word in ("a", "b"))
+    assert fingerprint(made(one)) != fingerprint(made(other))
+
+
+def test_a_raised_version_of_the_results_changes_every_fingerprint(made, monkeypatch):
+    script = made()
+    before = fingerprint(script)
+    monkeypatch.setattr(fingerprints, "RESULTS_VERSION", fingerprints.RESULTS_VERSION + 1)
+    assert fingerprint(script) != before
+
+
+@pytest.mark.parametrize("script", REACHED)
+def test_the_scripts_reach_these_modules_of_the_library(script):
+    assert reached(SCRIPTS / script) == set(REACHED[script].split())
+
+
+def test_every_script_has_a_fingerprint_of_its_own():
+    prints = {path.name: fingerprint(path) for path in SCRIPTS.glob("*.py")}
+    assert len(set(prints.values())) == len(prints)
+    assert all(len(value) == 64 for value in prints.values())
+
+
+@pytest.mark.parametrize(("name", "old", "new", "expected"), EDITS.values(), ids=EDITS)
+def test_an_edit_of_the_library_changes_the_fingerprints_of_these_scripts(tmp_path, name, old, new, expected):
+    folder = Path(shutil.copytree(SCRIPTS, tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__")))
+    edited = folder / "codetune" / name
+    text = edited.read_text()
+    assert old in text, "the file has changed: choose another edit of this kind"
+    edited.write_text(text.replace(old, new))
+    changed = {path.stem for path in SCRIPTS.glob("*.py") if fingerprint(path) != fingerprint(folder / path.name)}
+    assert changed == set(expected.split())

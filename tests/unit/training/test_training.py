@@ -1,0 +1,193 @@
+"""Training on miniature models: gradients, losses, fp32 adapters, determinism, memory."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from codetune.models.attention import Packed
+from codetune.prompts.tokensets import TokenSample
+from codetune.study.model import Memory
+from codetune.training.batches import IGNORED
+from codetune.training.history import log_row
+from miniatures import (
+    FAMILIES,
+    FOUR_AT_ONCE,
+    FP32,
+    MODEL,
+    PLAN,
+    batch_of,
+    complete,
+    out_of_memory_beyond,
+    tokens_for,
+    trainer_for,
+)
+
+
+def test_labels_count_completions_only():
+    samples = [TokenSample(0, [5, 6], [7, 8]), TokenSample(1, [9], [10])]
+    batch = batch_of(samples, 8)
+    assert batch["input_ids"][0].tolist() == [5, 6, 7, 8, 9, 10]
+    assert batch["packed"].lengths == [4, 2]
+    assert batch["labels"][0].tolist() == [IGNORED, IGNORED, 7, 8, IGNORED, 10]
+    assert batch["position_ids"][0].tolist() == [0, 1, 2, 3, 0, 1]
+
+
+def test_adapters_train_in_fp32_and_the_base_stays_frozen(checkpoints, tmp_path):
+    trainer = trainer_for(checkpoints / "llama-3.2-1b", tmp_path, tokens_for(checkpoints / "llama-3.2-1b"))
+    trainable = {name: p for name, p in trainer.model.named_parameters() if p.requires_grad}
+    assert trainable
+    assert all("lora_" in name and p.dtype == torch.float32 for name, p in trainable.items())
+    assert type(trainer.optimizer).__name__ == "NoneType"  # made by train(), from the fp32 parameters
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_full_study_s_bfloat16_trains_and_generates_too(checkpoints, tmp_path, name):
+    """The paper's compute type, here on a CPU: adapters stay in fp32, losses agree with fp32 up to rounding."""
+    samples = tokens_for(checkpoints / name, 16)
+    losses = {}
+    for dtype in ("float32", "bfloat16"):
+        plan = replace(PLAN, quantization=replace(FP32, compute_dtype=dtype))
+        trainer = trainer_for(checkpoints / name, tmp_path / dtype, samples, plan)
+        trainer.run()
+        assert all(p.dtype == torch.float32 for p in trainer.model.parameters() if p.requires_grad)
+        losses[dtype] = trainer.evaluate()["eval_loss"]
+        trainer.model.set_attn_implementation("eager")
+        complete(trainer.model.eval(), trainer.processing_class, samples[:3])
+    assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.02)
+
+
+@pytest.mark.parametrize("possible", [True, False])
+def test_training_demands_deterministic_kernels_where_it_can(checkpoints, tmp_path, monkeypatch, possible):
+    """torch's attention on a GPU is deterministic only then. The trial leaves no trace in log, gradients or seeds."""
+    samples = tokens_for(checkpoints / "llama-3.2-1b", 8)
+    trainer = trainer_for(checkpoints / "llama-3.2-1b", tmp_path, samples)
+    compute, calls = trainer.compute_loss, []
+
+    def compute_loss(*arguments, **options):
+        calls.append(torch.is_deterministic_algorithms_warn_only_enabled())
+        if not possible and not calls[-1]:
+            raise RuntimeError("put_ does not have a deterministic implementation, but you set ...")
+        return compute(*arguments, **options)
+
+    monkeypatch.setattr(trainer, "compute_loss", compute_loss)
+    trainer.run()
+    assert trainer.deterministic is possible
+    assert calls[0] is False
+    assert set(calls[1:]) == {not possible}
+    plain = trainer_for(checkpoints / "llama-3.2-1b", tmp_path / "plain", samples)
+    monkeypatch.setattr(plain, "try_a_step", lambda: None)
+    plain.run()
+    assert [log_row(row) for row in trainer.state.log_history] == [log_row(row) for row in plain.state.log_history]
+
+
+def test_gradient_checkpointing_changes_memory_alone(checkpoints, tmp_path):
+    samples = tokens_for(checkpoints / "llama-3.2-1b", 8)
+    losses = []
+    for number, recompute in enumerate((False, True)):
+        plan = replace(PLAN, memory=Memory(micro_batch=2, gradient_checkpointing=recompute))
+        trainer = trainer_for(checkpoints / "llama-3.2-1b", tmp_path / str(number), samples, plan)
+        assert trainer.args.gradient_checkpointing is recompute
+        trainer.run()
+        losses.append(trainer.evaluate()["eval_loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
+def test_the_validation_loss_is_per_token(checkpoints, tmp_path):
+    """Against a plain loop over single samples; the trainer's own mean over batches would differ."""
+    samples = tokens_for(checkpoints / "llama-3.2-1b")
+    trainer = trainer_for(checkpoints / "llama-3.2-1b", tmp_path, samples)
+    total, tokens = 0.0, 0
+    trainer.model.eval()
+    with torch.no_grad():
+        for sample in samples[:5]:
+            ids = torch.tensor([sample.prompt + sample.completion])
+            logits = trainer.model(input_ids=ids, use_cache=False, packed=Packed([len(sample)], "cpu")).logits
+            log_probs = logits[0].log_softmax(-1)
+            for position, token in enumerate(sample.completion, start=len(sample.prompt)):
+                total -= log_probs[position - 1, token].item()
+                tokens += 1
+    metrics = trainer.evaluate()
+    assert metrics["eval_loss"] == pytest.approx(total / tokens, rel=1e-5)
+    assert metrics["eval_bits_per_byte"] == pytest.approx(total / math.log(2) / 1000, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_gradients_equal_those_of_padded_batches(checkpoints, tmp_path, name):
+    """Packed samples with our attention against a padded batch with the library's own: what users would run."""
+    samples = tokens_for(checkpoints / name, 6)
+    trainer = trainer_for(checkpoints / name, tmp_path, samples)
+    for parameter in trainer.model.parameters():
+        if parameter.requires_grad:
+            torch.nn.init.normal_(parameter, std=0.02, generator=torch.Generator().manual_seed(1))
+    tokens = sum(len(sample.completion) for sample in samples)
+
+    def gradients(batch):
+        trainer.model.zero_grad()
+        trainer.model.train()
+        trainer.compute_loss(trainer.model, batch, num_items_in_batch=tokens).backward()
+        return [p.grad.clone() for p in trainer.model.parameters() if p.requires_grad]
+
+    packed = gradients(batch_of(samples, 256))
+    trainer.model.set_attn_implementation("eager" if name == "gemma-2-2b" else "sdpa")
+    width = max(map(len, samples))
+    padded = gradients(
+        {
+            "input_ids": torch.tensor([s.prompt + s.completion + [0] * (width - len(s)) for s in samples]),
+            "labels": torch.tensor(
+                [[IGNORED] * len(s.prompt) + s.completion + [IGNORED] * (width - len(s)) for s in samples]
+            ),
+            "attention_mask": torch.tensor([[1] * len(s) + [0] * (width - len(s)) for s in samples]),
+        }
+    )
+    assert len({len(sample) for sample in samples}) > 1
+    for one, other in zip(packed, padded, strict=True):
+        torch.testing.assert_close(one, other, atol=2e-6, rtol=1e-3)
+
+
+def gradients(trainer, batches):
+    trainer.model.zero_grad()
+    items = sum((batch["labels"][:, 1:] != -100).sum() for batch in batches)
+    losses = [trainer.training_step(trainer.model, batch, items).item() for batch in batches]
+    return losses, [p.grad.clone() for p in trainer.model.parameters() if p.requires_grad]
+
+
+def test_a_smaller_micro_batch_gives_the_same_gradients(checkpoints, tmp_path, capsys):
+    samples = tokens_for(checkpoints / MODEL, 24)
+    trainer = trainer_for(checkpoints / MODEL, tmp_path, samples, FOUR_AT_ONCE)
+    rows = list(trainer.train_dataset)
+    batches = [trainer.data_collator(rows[start : start + 4]) for start in (0, 4)]
+    assert [len(batch["seq_lengths"]) for batch in batches] == [4, 4]
+    losses, expected = gradients(trainer, batches)
+    seen = out_of_memory_beyond(trainer.model, 1)
+    found_losses, found = gradients(trainer, batches)
+    assert found_losses == pytest.approx(losses, rel=1e-5)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-7)
+    assert seen[:2] == [4, 2]
+    assert set(seen[2:]) == {1}  # the limit holds from then on
+    assert trainer.limit.rows == 1
+    text = capsys.readouterr().out
+    assert "out of memory with 4 sequences at once: continuing with 2 (CUDA out of memory)" in text
+
+
+def test_gradients_of_a_part_that_had_been_added_are_taken_back(checkpoints, tmp_path):
+    """Memory may run out in the second part of a micro-batch, when the first has been added already."""
+    trainer = trainer_for(checkpoints / MODEL, tmp_path, tokens_for(checkpoints / MODEL, 24), FOUR_AT_ONCE)
+    rows = list(trainer.train_dataset)
+    batches = [trainer.data_collator(rows[start : start + 4]) for start in (0, 4)]
+    _, expected = gradients(trainer, batches)
+    trainer.limit.rows = 2
+    forward, calls = trainer.model.forward, []
+
+    def fails_once(*arguments, **inputs):
+        calls.append(math.ceil(inputs["input_ids"].shape[1] / 128))
+        if len(calls) == 4:  # the second part of the second micro-batch
+            raise torch.OutOfMemoryError("CUDA out of memory. ")
+        return forward(*arguments, **inputs)
+
+    trainer.model.forward = fails_once
+    _, found = gradients(trainer, batches)
+    assert calls == [2, 2, 2, 2, 1, 1, 1, 1]
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-7)
