@@ -16,7 +16,11 @@ import yaml
 from conftest import ROOT
 from small_study import BIN, LOCAL, MODELS, digests, make_project, plan, snakemake
 
-RUN = "runs/codealpaca-20k/llama-3.2-1b"
+DATA = "codealpaca-20k"
+TUNED = f"runs/{DATA}/llama-3.2-1b/qlora/seed0"
+UNTUNED = "runs/none/llama-3.2-1b/base/seed0"
+TESTED = f"tests/{DATA}"  # within a run
+TUNED_LOG = f"results/logs/finetune/{DATA}/llama-3.2-1b/qlora/seed0.log"
 
 
 def test_everything_asked_for_is_there(study):
@@ -24,7 +28,7 @@ def test_everything_asked_for_is_there(study):
     for name in ("table1", "table2", "metrics", "breakdown", "audit"):
         for kind in ("csv", "md", "tex"):
             assert (results / "tables" / f"{name}.{kind}").stat().st_size > 100
-    for name in ("figure1", "figure2", "losses", "cost"):
+    for name in ("figure1", "figure2", "losses", "cost", "forest"):
         for kind in ("png", "svg", "pdf"):
             assert (results / "figures" / f"{name}.{kind}").stat().st_size > 1000
     with open(results / "tables" / "table2.csv") as stream:
@@ -36,15 +40,15 @@ def test_everything_asked_for_is_there(study):
 FORMATS = {
     "sample": "results/data/codealpaca-20k/test.jsonl",
     "split": "results/data/codealpaca-20k/split.json",
-    "token_stats": "results/tokens/codealpaca-20k/gemma-2-2b/stats.json",
-    "prediction": f"results/{RUN}/qlora/seed0/predictions.jsonl",
-    "generation": f"results/{RUN}/base/seed0/generation.json",
-    "score": f"results/{RUN}/qlora/seed0/scores.jsonl",
-    "summary": f"results/{RUN}/qlora/seed0/summary.json",
-    "training_log": f"results/{RUN}/qlora/seed0/training_log.jsonl",
-    "training": f"results/{RUN}/qlora/seed0/training.json",
-    "curve": f"results/{RUN}/qlora/seed0/curve.json",
-    "record": f"results/{RUN}/qlora/seed0/record.json",
+    "token_stats": f"results/tokens/{DATA}/gemma-2-2b/paper/stats.json",
+    "prediction": f"results/{TUNED}/{TESTED}/predictions.jsonl",
+    "generation": f"results/{UNTUNED}/{TESTED}/generation.json",
+    "score": f"results/{TUNED}/{TESTED}/scores.jsonl",
+    "summary": f"results/{TUNED}/{TESTED}/summary.json",
+    "training_log": f"results/{TUNED}/training_log.jsonl",
+    "training": f"results/{TUNED}/training.json",
+    "curve": f"results/{TUNED}/curve.json",
+    "record": f"results/{TUNED}/record.json",
 }
 
 
@@ -66,16 +70,16 @@ def test_table2_follows_from_the_predictions(study):
     from codetune.evaluation.rouge import rouge_l
 
     references = {s.id: s.output for s in read_samples(study / "results/data/codealpaca-20k/test.jsonl")}
-    predictions = [json.loads(line) for line in open(study / "results" / RUN / "qlora/seed0/predictions.jsonl")]
+    predictions = [json.loads(line) for line in open(study / "results" / TUNED / TESTED / "predictions.jsonl")]
     assert [p["id"] for p in predictions] == list(references)
-    mean = sum(rouge_l(references[p["id"]], p["text"]).f1 for p in predictions) / len(predictions)
+    mean = sum(rouge_l(references[p["id"]], p["candidates"][0]["text"]).f1 for p in predictions) / len(predictions)
     with open(study / "results/tables/table2.csv") as stream:
         rows = {(row["model"], row["method"]): row for row in csv.DictReader(stream)}
     assert float(rows["Llama-3.2-1B", "qlora"]["score"]) == pytest.approx(mean)
 
 
 def test_training_lowers_the_validation_loss_and_keeps_the_best(study):
-    folder = study / "results" / RUN / "qlora/seed0"
+    folder = study / "results" / TUNED
     log = [json.loads(line) for line in open(folder / "training_log.jsonl")]
     losses = {row["step"]: row["eval_loss"] for row in log if "eval_loss" in row}
     record = json.loads((folder / "training.json").read_text())
@@ -83,15 +87,15 @@ def test_training_lowers_the_validation_loss_and_keeps_the_best(study):
     assert losses[best] == min(losses[step] for step in losses if step > 0) == record["result"]["best_validation_loss"]
     assert losses[best] < losses[0]
     kept = folder / "checkpoints" / f"step-{best:06d}" / "adapter_model.safetensors"
-    assert kept.read_bytes() == (folder / "adapter" / "adapter_model.safetensors").read_bytes()
+    assert kept.read_bytes() == (folder / "tuned" / "adapter_model.safetensors").read_bytes()
     assert not (folder / "unfinished").exists()
-    log = (study / "results/logs/finetune/codealpaca-20k/llama-3.2-1b/qlora/seed0.log").read_text()
-    assert "kept in results/runs/codealpaca-20k/llama-3.2-1b/qlora/seed0/unfinished/finetune" in log
+    log = (study / TUNED_LOG).read_text()
+    assert f"kept in results/{TUNED}/unfinished/finetune" in log
     assert not list(study.glob("<*"))
 
 
 def test_the_curve_has_the_untuned_model_and_every_checkpoint(study):
-    folder = study / "results" / RUN / "qlora/seed0"
+    folder = study / "results" / TUNED
     steps = [point["step"] for point in json.loads((folder / "curve.json").read_text())["points"]]
     record = json.loads((folder / "training.json").read_text())
     assert steps == [0, *record["result"]["checkpoints"]]
@@ -107,29 +111,31 @@ def test_a_curve_s_point_is_what_its_checkpoint_generates(study, checkpoints, tm
     from codetune.models.loading import load_base
     from codetune.models.tokenizers import load_tokenizer
     from codetune.prompts.tokensets import read_tokens
+    from codetune.study.decoding import Decoding
+    from codetune.study.method import Quantization
 
-    folder = study / "results" / RUN / "qlora/seed0"
+    folder = study / "results" / TUNED
     curve = json.loads((folder / "curve.json").read_text())
     last = curve["points"][-1]
-    base = load_base(checkpoints / MODELS[0], {"type": "nf4", "double": True, "compute_dtype": "float32"})
+    base = load_base(checkpoints / MODELS[0], Quantization("nf4", double=True, compute_dtype="float32"))
     model = load_adapter(base, folder / "checkpoints" / f"step-{last['step']:06d}")
-    prompts = read_tokens(study / "results/tokens/codealpaca-20k" / MODELS[0] / "validation.arrow")
+    prompts = read_tokens(study / f"results/tokens/{DATA}" / MODELS[0] / "paper/validation.arrow")
     ids = choose_subset([prompt.id for prompt in prompts], 8)
     assert sorted(ids) == curve["samples"]
-    settings = {"max_new_tokens": 24, "batch_size": 64, "cache_gb": 1}
+    decoding = Decoding(max_new_tokens=24, batch_size=64, cache_gb=1)
     chosen = [prompt for prompt in prompts if prompt.id in ids]
     tokenizer = load_tokenizer(checkpoints / MODELS[0])
-    predictions = generate(model, tokenizer, chosen, settings, prompt_limit(settings), tmp_path / "kept")
+    predictions = generate(model, tokenizer, chosen, decoding, prompt_limit(decoding), tmp_path / "kept")
     references = {s.id: s.output for s in read_samples(study / "results/data/codealpaca-20k/validation.jsonl")}
-    mean = sum(rouge_l(references[p.id], p.text).f1 for p in predictions) / len(predictions)
-    assert last["rouge_l"] == pytest.approx(mean)
+    mean = sum(rouge_l(references[p.id], p.first.text).f1 for p in predictions) / len(predictions)
+    assert last["scores"]["rouge_l"]["score"] == pytest.approx(mean)
 
 
 def test_the_adapter_is_one_that_peft_takes_as_it_is(study, checkpoints):
     from peft import PeftConfig, PeftModel
     from transformers import AutoModelForCausalLM
 
-    folder = study / "results" / RUN / "qlora/seed0/adapter"
+    folder = study / "results" / TUNED / "published"
     assert sorted(path.name for path in folder.iterdir() if path.name[0] != ".") == [
         "README.md",
         "adapter_config.json",
@@ -147,29 +153,35 @@ def test_the_adapter_is_one_that_peft_takes_as_it_is(study, checkpoints):
 
 
 def test_records_name_what_went_in(study):
-    record = json.loads((study / "results" / RUN / "qlora/seed0/training.json").read_text())
-    tokens = study / "results/tokens/codealpaca-20k/llama-3.2-1b/train.arrow"
+    record = json.loads((study / "results" / TUNED / "training.json").read_text())
+    tokens = study / f"results/tokens/{DATA}/llama-3.2-1b/paper/train.arrow"
     assert record["inputs_sha256"]["train"] == hashlib.sha256(tokens.read_bytes()).hexdigest()
-    assert record["parameters"]["dtype"] == "float32"
     assert record["environment"]["packages"]["torch"].startswith("2.13.0")
-    generation = json.loads((study / "results" / RUN / "qlora/seed0/generation.json").read_text())
-    base = json.loads((study / "results" / RUN / "base/seed0/generation.json").read_text())
-    assert generation["settings"] == base["settings"]
+    generation = json.loads((study / "results" / TUNED / TESTED / "generation.json").read_text())
+    base = json.loads((study / "results" / UNTUNED / TESTED / "generation.json").read_text())
+    assert generation["decoding"] == base["decoding"]
     assert generation["checkpoint"] == base["checkpoint"]
     assert "adapter" in generation["inputs_sha256"]
 
 
 def test_a_run_s_record_holds_what_the_others_say_and_the_hashes_of_all(study):
-    for method in ("base", "qlora"):
-        folder = study / "results" / RUN / method / "seed0"
+    for run, trains in ((UNTUNED, False), (TUNED, True)):
+        folder = study / "results" / run
         record = json.loads((folder / "record.json").read_text())
-        assert record["run"] == {"dataset": "codealpaca-20k", "model": MODELS[0], "method": method, "seed": "0"}
-        assert record["generation"] == json.loads((folder / "generation.json").read_text())
-        assert record["result"] == json.loads((folder / "summary.json").read_text())
-        assert (record["training"] is None) == (method == "base")
-        assert len(record["files"]) == (5 if method == "base" else 6)
-        for file in record["files"].values():
-            assert file["sha256"] == hashlib.sha256((study / file["path"]).read_bytes()).hexdigest()
+        _, data, model, method, _ = Path(run).parts
+        assert record["version"] == 1
+        assert record["run"] == {"data": data, "model": model, "method": method, "seed": 0}
+        assert record["model"]["label"] == "Llama-3.2-1B"
+        training = json.loads((folder / "training.json").read_text()) if trains else None
+        assert record["training"] == training
+        assert set(record["files"]) == ({"training_log"} if trains else set())
+        assert set(record["tests"]) == {DATA}
+        tested = record["tests"][DATA]
+        assert tested["generation"] == json.loads((folder / TESTED / "generation.json").read_text())
+        assert tested["summary"] == json.loads((folder / TESTED / "summary.json").read_text())
+        assert set(tested["files"]) == {"predictions", "scores"}
+        for file in [*record["files"].values(), *tested["files"].values()]:
+            assert file["sha256"] == hashlib.sha256((folder / file["path"]).read_bytes()).hexdigest()
 
 
 def test_a_finished_study_has_nothing_to_do_and_a_touch_changes_nothing(study):
@@ -187,8 +199,9 @@ def test_a_changed_module_reruns_what_uses_it(study, tmp_path):
     finally:
         module.write_text(before)
     assert jobs["score"] == 6
-    assert jobs["significance"] == jobs["table2"] == jobs["metrics"] == 1
-    assert not jobs.keys() & {"finetune", "generate", "curve", "tokenize", "split", "table1", "figure1", "figure2"}
+    assert jobs["score_curve"] == 2
+    assert jobs["significance"] == 1
+    assert not jobs.keys() & {"finetune", "generate", "curve", "tokenize", "prompt", "split", "card"}
 
 
 def test_an_edited_model_entry_reruns_its_branch_alone(study):
@@ -200,8 +213,8 @@ def test_an_edited_model_entry_reruns_its_branch_alone(study):
     text = done.stdout + done.stderr
     jobs = plan(*edited, cwd=study)
     assert (jobs["finetune"], jobs["curve"], jobs["generate"], jobs["score"]) == (1, 1, 1, 1)
-    assert not jobs.keys() & {"tokenize", "split", "download_model", "download_tokenizer"}
-    assert "output: results/runs/codealpaca-20k/llama-3.2-1b" not in text
+    assert not jobs.keys() & {"tokenize", "prompt", "split", "download_model", "download_tokenizer"}
+    assert f"output: results/{TUNED}" not in text
 
 
 def test_a_new_label_redraws_and_trains_nothing(study):
@@ -209,19 +222,20 @@ def test_a_new_label_redraws_and_trains_nothing(study):
     config["models"]["gemma-2-2b"] |= {"label": "Gemma", "license": "another", "parameters": 9.9}
     (study / "edited.yaml").write_text(yaml.safe_dump(config))
     jobs = plan("--workflow-profile", "profiles/local", "--configfile", "edited.yaml", cwd=study)
-    assert not jobs.keys() & {"finetune", "generate", "curve", "score", "tokenize"}
-    assert jobs["table2"] == 1
+    assert not jobs.keys() & {"finetune", "generate", "curve", "score", "score_curve", "tokenize", "prompt"}
+    assert jobs["record"] == 2
+    assert jobs["table"] == jobs["figure"] == 5
 
 
 def test_scores_tables_and_figures_are_made_again_without_torch_or_gpu(study, tmp_path):
     """All but GPU jobs and what is before them: their processes cannot import torch, and the bytes stay."""
     (tmp_path / "torch.py").write_text("raise ImportError('torch is not to be loaded')")
-    light = ("score", "provenance", "table1", "figure1", "figure2", "losses")  # the others follow from these
+    light = ("score", "score_curve", "card", "provenance", "table", "figure")  # the others follow from these
     before = {**digests(study), **figures_of(study)}
     done = snakemake(*LOCAL, "--cores", "2", "--forcerun", *light, cwd=study, PYTHONPATH=str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
     made = set(re.findall(r"^(?:local)?rule (\w+):", done.stdout + done.stderr, re.MULTILINE))
-    others = {"significance", "record", "table2", "metrics", "audit", "cost", "forest", "browser", "page"}
+    others = {"significance", "record", "publish", "browser", "page"}
     assert made - {"all"} == others.union(light)
     assert {**digests(study), **figures_of(study)} == before
 
@@ -243,7 +257,7 @@ def test_the_cost_model_is_compared_with_what_the_jobs_took(study, tmp_path):
         rule, *wildcards = row["job"].split()
         recorded = next(
             csv.DictReader(
-                (study / f"results/benchmarks/{rule}/{{}}/{{}}/{{}}/seed{{}}.tsv".format(*wildcards)).open(),
+                next(study.glob(f"results/benchmarks/{rule}/**/{{}}/{{}}/seed{{}}*".format(*wildcards[1:4]))).open(),
                 delimiter="\t",
             )
         )
@@ -262,12 +276,12 @@ def test_the_same_command_twice_gives_the_same_bytes(study, tmp_path, checkpoint
     assert digests(again) == first
 
 
-ADAPTER = f"results/{RUN}/qlora/seed0/adapter"
+ADAPTER = f"results/{TUNED}/tuned"
 
 
 def trained(hashes):
     """Of a study's hashes those of what the first model's training makes: adapters and log."""
-    made = {name: value for name, value in hashes.items() if name.startswith(f"results/{RUN}/qlora/seed0/")}
+    made = {name: value for name, value in hashes.items() if name.startswith(f"results/{TUNED}/")}
     made = {name: value for name, value in made.items() if name.endswith((".safetensors", "training_log.jsonl"))}
     assert len(made) > 2
     return made
@@ -285,10 +299,10 @@ def test_a_training_stopped_in_the_middle_saves_itself_and_goes_on(study, tmp_pa
     """SIGTERM to the job, as at a time limit; SIGKILL to the workflow, which the job must not outlive; and SIGTERM or
     SIGINT to the workflow's process alone, which passes them on. What follows from the training is made once."""
     again = shutil.copytree(study, tmp_path / "again", symlinks=True)
-    folder = again / "results" / RUN / "qlora/seed0"
+    folder = again / "results" / TUNED
     expected = digests(again)
     shutil.rmtree(folder)
-    log = again / "results/logs/finetune/codealpaca-20k/llama-3.2-1b/qlora/seed0.log"
+    log = again / TUNED_LOG
     log.unlink()
     command = [BIN / "snakemake", *LOCAL, "--cores", "1"]
     console = tmp_path / "console.txt"
@@ -312,7 +326,7 @@ def test_a_training_stopped_in_the_middle_saves_itself_and_goes_on(study, tmp_pa
     assert time.monotonic() - start < 30
     assert re.search(r"SIGTERM: saved after step \d+ of ", log.read_text())
     assert workflow.wait(60) != 0
-    assert not (folder / "adapter").exists()
+    assert not (folder / "tuned").exists()
     passed_on = killed in ("workflow stopped", "workflow interrupted")
     assert ("Running jobs save their work and end." in console.read_text()) == passed_on
     if killed == "workflow":
@@ -331,15 +345,15 @@ def test_a_second_start_beside_a_living_one_is_refused(study, tmp_path):
     """--nolock stands for a user who has removed Snakemake's own lock."""
     again = shutil.copytree(study, tmp_path / "again", symlinks=True)
     expected = digests(again)
-    shutil.rmtree(again / "results" / RUN / "qlora/seed0")
-    log = again / "results/logs/finetune/codealpaca-20k/llama-3.2-1b/qlora/seed0.log"
+    shutil.rmtree(again / "results" / TUNED)
+    log = again / TUNED_LOG
     log.unlink()
     command = [BIN / "snakemake", *LOCAL, "--cores", "1", "--nolock", ADAPTER]
     with subprocess.Popen(command, cwd=again, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
         wait_until(lambda: log.exists() and "step 1/" in log.read_text())
         second = snakemake(*LOCAL, "--cores", "1", "--nolock", ADAPTER, cwd=again)
         assert second.returncode == 1
-        refusal = rf"^error: results/{RUN}/qlora/seed0/adapter is being written by process \d+ on .* \(kill \d+ on "
+        refusal = rf"^error: results/{TUNED}/tuned is being written by process \d+ on .* \(kill \d+ on "
         assert re.search(refusal, second.stderr, re.MULTILINE)
         assert "Traceback" not in second.stderr
         assert first.wait(120) == 0
@@ -395,7 +409,7 @@ def test_a_failing_job_says_why_on_the_console_and_leaves_no_output(study):
         "--forcerun",
         "generate",
         "--",
-        f"results/{RUN}/base/seed0/predictions.jsonl",
+        f"results/{UNTUNED}/{TESTED}/predictions.jsonl",
         cwd=study,
         CUDA_VISIBLE_DEVICES="",
     )
@@ -403,5 +417,5 @@ def test_a_failing_job_says_why_on_the_console_and_leaves_no_output(study):
     assert done.returncode != 0
     assert "error: this job asks for 1 GPU(s), none found. Run with '--resources gpu=0' to use the CPU" in text
     assert "Traceback" not in text
-    assert "results/logs/generate/codealpaca-20k/llama-3.2-1b/base/seed0.log" in text
-    assert not Path(study / "results" / RUN / "base/seed0/predictions.jsonl").exists()
+    assert f"results/logs/generate/none/llama-3.2-1b/base/seed0/{TESTED}.log" in text
+    assert not Path(study / "results" / UNTUNED / TESTED / "predictions.jsonl").exists()

@@ -44,14 +44,14 @@ wildcard_constraints:
 # are path variables of Snakemake, which the Snakefile sets under `pathvars`.
 
 
-def in_results(pattern):
-    """Returns a path of the layout within the folder of results."""
-    return f"<results>/{pattern}"
+def in_results(pattern, **values):
+    """Returns a path of the layout within the folder of results, its wildcards filled in where values are given."""
+    return f"<results>/{pattern.format(**values) if values else pattern}"
 
 
-def in_resources(pattern):
-    """Returns a path of the layout within the folder of resources."""
-    return f"<resources>/{pattern}"
+def in_resources(pattern, **values):
+    """Returns a path of the layout within the folder of resources, in the same way."""
+    return f"<resources>/{pattern.format(**values) if values else pattern}"
 
 
 def each(pattern, things):
@@ -64,7 +64,7 @@ def for_run(pattern):
 
     def filled(wildcards):
         template = STUDY.template_of(wildcards.model)
-        return in_results(pattern.format(**dict(wildcards.items()), dataset=wildcards.data, template=template))
+        return in_results(pattern, **dict(wildcards.items()), dataset=wildcards.data, template=template)
 
     return filled
 
@@ -79,8 +79,24 @@ def trains(wildcards):
     return run_of(wildcards).trains
 
 
+def tests_of(wildcards):
+    """Returns the names of the test sets on which a run is evaluated."""
+    return [evaluation.test for evaluation in STUDY.of_run(run_of(wildcards))]
+
+
+def on_each_test(pattern):
+    """Returns an input function that fills in a pattern for each test set on which a run is evaluated."""
+    return lambda wildcards: each(pattern, STUDY.of_run(run_of(wildcards)))
+
+
+def splits_of(wildcards):
+    """Returns the names of the data sets of a run: the one it is trained on, and those it is tested on."""
+    trained_on = [wildcards.data] if trains(wildcards) else []
+    return list(dict.fromkeys(trained_on + tests_of(wildcards)))
+
+
 def declared(noun):
-    """What a config declares of a noun, for the params of a job: a field that is not there cannot rerun it."""
+    """Returns what the config declares of a noun, for params: a field that is not set cannot rerun the job."""
     plain = noun if isinstance(noun, dict) else to_plain(noun)
     return {
         key: declared(value) if isinstance(value, dict) else value for key, value in plain.items() if value is not None

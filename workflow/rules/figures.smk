@@ -45,14 +45,14 @@ rule figure:
     input:
         unpack(lambda wildcards: FIGURES[wildcards.figure][2]),
     output:
-        png=in_results(f"{layout.FIGURE}.png"),
+        png=in_results(layout.FIGURE_PNG),
         svg=report(
-            in_results(f"{layout.FIGURE}.svg"),
+            in_results(layout.FIGURE_SVG),
             category="Figures",
             labels=lambda wildcards: {"figure": FIGURES[wildcards.figure][0]},
             caption="../report/figure.rst",
         ),
-        pdf=in_results(f"{layout.FIGURE}.pdf"),
+        pdf=in_results(layout.FIGURE_PDF),
     log:
         "<logs>/figure/{figure}.log",
     benchmark:

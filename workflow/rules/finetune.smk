@@ -74,7 +74,7 @@ rule curve:
 rule score_curve:
     """Scores the completions of each checkpoint by every metric (Figure 2). Needs no torch."""
     input:
-        samples=lambda wildcards: in_results(layout.VALIDATION.format(dataset=wildcards.data)),
+        samples=for_run(layout.VALIDATION),
         predictions=in_results(layout.CURVE_PREDICTIONS),
     output:
         in_results(layout.CURVE),

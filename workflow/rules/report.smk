@@ -3,27 +3,21 @@
 #        <results>/report/provenance.md        checkpoints, machines, versions, configuration
 #        <results>/report/pages/*.html         tables, data cards and provenance as pages
 
-
-def document_of(table):
-    """Returns the path of a table in Markdown."""
-    return in_results(f"{layout.TABLE}.md".format(table=table))
-
-
 # For each page of the report its category, its label, and its document. A line here makes a page of any document.
 DOCUMENTS = {
-    "table1": ("Tables", "Table 1: training settings", document_of("table1")),
-    "table2": ("Tables", "Table 2: model comparison", document_of("table2")),
-    "metrics": ("Tables", "All metrics of all runs", document_of("metrics")),
-    "breakdown": ("Tables", "By language and length", document_of("breakdown")),
-    "audit": ("Audit", "The paper's claims, one by one", document_of("audit")),
+    "table1": ("Tables", "Table 1: training settings", in_results(layout.TABLE_MD, table="table1")),
+    "table2": ("Tables", "Table 2: model comparison", in_results(layout.TABLE_MD, table="table2")),
+    "metrics": ("Tables", "All metrics of all runs", in_results(layout.TABLE_MD, table="metrics")),
+    "breakdown": ("Tables", "By language and length", in_results(layout.TABLE_MD, table="breakdown")),
+    "audit": ("Audit", "The paper's claims, one by one", in_results(layout.TABLE_MD, table="audit")),
     **{
-        f"card-{name}": ("Data", f"Data card: {name}", in_results(layout.CARD_TEXT.format(dataset=name)))
+        f"card-{name}": ("Data", f"Data card: {name}", in_results(layout.CARD_TEXT, dataset=name))
         for name in STUDY.used_datasets
     },
     "provenance": ("Provenance", "Checkpoints, versions, machines, configuration", in_results(layout.PROVENANCE)),
 }
-SAMPLES = [in_results(layout.BROWSER.format(test=test)) for test in STUDY.tests]
-PAGES = [in_results(layout.PAGE.format(page=name)) for name in DOCUMENTS]
+SAMPLES = [in_results(layout.BROWSER, test=test) for test in STUDY.tests]
+PAGES = [in_results(layout.PAGE, page=name) for name in DOCUMENTS]
 
 
 rule browser:

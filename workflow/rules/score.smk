@@ -10,7 +10,7 @@ rule score:
     """Scores each prediction against its reference by every metric, ROUGE-L (equation 4) first. Needs no torch."""
     input:
         references=in_results(layout.TEST),
-        split=lambda wildcards: in_results(layout.SPLIT.format(dataset=wildcards.test)),
+        split=lambda wildcards: in_results(layout.SPLIT, dataset=wildcards.test),
         predictions=in_results(layout.PREDICTIONS),
     output:
         scores=in_results(layout.SCORES),
@@ -33,26 +33,10 @@ rule score:
         "../scripts/score.py"
 
 
-def tests_of(wildcards):
-    """Returns the names of the test sets on which a run is evaluated."""
-    return [evaluation.test for evaluation in STUDY.of_run(run_of(wildcards))]
-
-
-def on_each_test(pattern):
-    """Returns an input function: the paths that a pattern has for the test sets on which a run is evaluated."""
-    return lambda wildcards: each(pattern, STUDY.of_run(run_of(wildcards)))
-
-
-def splits_of(wildcards):
-    """Returns the names of the data sets on which a run is trained and evaluated, each once."""
-    trained_on = [wildcards.data] if trains(wildcards) else []
-    return list(dict.fromkeys(trained_on + tests_of(wildcards)))
-
-
 rule record:
     """Gathers all that is known about one run: settings, revisions, hashes, versions, machine, cost and scores."""
     input:
-        splits=lambda wildcards: [in_results(layout.SPLIT.format(dataset=name)) for name in splits_of(wildcards)],
+        splits=lambda wildcards: [in_results(layout.SPLIT, dataset=name) for name in splits_of(wildcards)],
         generation=on_each_test(layout.GENERATION),
         summary=on_each_test(layout.SUMMARY),
         predictions=on_each_test(layout.PREDICTIONS),

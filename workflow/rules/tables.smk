@@ -2,40 +2,17 @@
 #        statistics and configurations.
 # Gives: <results>/tables/{table1,table2,metrics,breakdown,audit}.{csv,md,tex}
 
-COMPARISONS = [in_results(layout.COMPARISONS.format(test=test)) for test in STUDY.tests]
-PAPER = workflow.source_path("../../config/paper.yaml")
-SYSTEMS = {run.system: run for run in STUDY.training_runs}  # one run per row of table 1
-
-
-def tokens_of(runs):
-    """Returns data set, model and template of the token sets of some runs, each once."""
-    found = [{"dataset": run.data, "model": run.model, "template": STUDY.template_of(run.model)} for run in runs]
-    return [dict(entry) for entry in dict.fromkeys(tuple(entry.items()) for entry in found)]
-
-
-def prompts_of(evaluations):
-    """Returns test set, model and template of the prompts of some evaluations, each once."""
-    found = [(evaluation.test, evaluation.run.model) for evaluation in evaluations]
-    return [
-        {"test": test, "model": model, "template": STUDY.template_of(model)} for test, model in dict.fromkeys(found)
-    ]
-
-
-def filled(pattern, entries):
-    """Returns the paths that a pattern within the results has for several entries."""
-    return [in_results(pattern.format(**entry)) for entry in entries]
-
-
 MODELS = list(dict.fromkeys(run.model for run in STUDY.runs))
-TOKENS = tokens_of(STUDY.training_runs)
-PROMPTS = prompts_of(STUDY.evaluations)
+PLANNED = {run.system: run for run in STUDY.training_runs}.values()  # one run per row of table 1
+COMPARISONS = [in_results(layout.COMPARISONS, test=test) for test in STUDY.tests]
+PAPER = workflow.source_path("../../config/paper.yaml")
 SCORED = {"records": each(layout.RECORD, STUDY.runs), "comparisons": COMPARISONS, "paper": PAPER}
 
 # Inputs of each table. Table 1 needs neither weights nor a training.
 TABLES = {
     "table1": {
-        "stats": filled(layout.TOKEN_STATS, [tokens_of([run])[0] for run in SYSTEMS.values()]),
-        "configs": [in_resources(layout.TOKENIZER.format(model=run.model)) for run in SYSTEMS.values()],
+        "stats": [in_results(layout.TOKEN_STATS, **STUDY.token_set_of(run)) for run in PLANNED],
+        "configs": [in_resources(layout.TOKENIZER, model=run.model) for run in PLANNED],
         "paper": PAPER,
     },
     "table2": SCORED,
@@ -43,10 +20,10 @@ TABLES = {
     "breakdown": SCORED,
     "audit": SCORED
     | {
-        "configs": [in_resources(layout.TOKENIZER.format(model=model)) for model in MODELS],
-        "stats": filled(layout.TOKEN_STATS, TOKENS),
-        "prompt_stats": filled(layout.PROMPT_STATS, PROMPTS),
-        "cards": [in_results(layout.CARD.format(dataset=name)) for name in STUDY.used_datasets],
+        "configs": [in_resources(layout.TOKENIZER, model=model) for model in MODELS],
+        "stats": [in_results(layout.TOKEN_STATS, **entry) for entry in STUDY.token_sets],
+        "prompt_stats": [in_results(layout.PROMPT_STATS, **entry) for entry in STUDY.prompt_sets],
+        "cards": [in_results(layout.CARD, dataset=name) for name in STUDY.used_datasets],
     },
 }
 
@@ -56,9 +33,9 @@ rule table:
     input:
         unpack(lambda wildcards: TABLES[wildcards.table]),
     output:
-        csv=in_results(f"{layout.TABLE}.csv"),
-        md=in_results(f"{layout.TABLE}.md"),
-        tex=in_results(f"{layout.TABLE}.tex"),
+        csv=in_results(layout.TABLE_CSV),
+        md=in_results(layout.TABLE_MD),
+        tex=in_results(layout.TABLE_TEX),
     log:
         "<logs>/table/{table}.log",
     benchmark:
@@ -81,11 +58,11 @@ rule table:
                 "label": STUDY.models[run.model].label,
                 "plan": to_plain(STUDY.for_training(run)),
             }
-            for run in SYSTEMS.values()
+            for run in PLANNED
         ],
         models=MODELS,
-        tokens=TOKENS,
-        prompts=PROMPTS,
+        tokens=STUDY.token_sets,
+        prompts=STUDY.prompt_sets,
         datasets={name: declared(dataset.published.source) for name, dataset in STUDY.datasets.items()},
         code=code("table.py"),
     script:

@@ -18,7 +18,7 @@ from codetune.evaluation.score import score_predictions
 from codetune.evaluation.significance import measure_significance
 from codetune.study.config import load_study
 from codetune.study.facts import Summary
-from codetune.study.layout import COMPARISONS, RECORD, SPLIT, TABLE, TEST, fill
+from codetune.study.layout import COMPARISONS, RECORD, SPLIT, TABLE_CSV, TEST, fill
 from codetune.study.record import Record, read_record
 from codetune.study.runs import Evaluation
 from codetune.study.study import Study
@@ -62,7 +62,7 @@ def check_results(results: Path, config: dict[str, Any]) -> Findings:
         StudyError: There is no finished study.
     """
     study, metric = load_study(config), config["evaluation"]["metric"]
-    path = results / f"{TABLE.format(table='table2')}.csv"
+    path = results / TABLE_CSV.format(table="table2")
     table = _read_table2(path)
     findings, expected = Findings(), set[Key]()
     with tempfile.TemporaryDirectory() as folder:

@@ -27,7 +27,10 @@ PROFILES = {
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": "Workflow RO-Crate",
 }
 ENGINE = "https://w3id.org/workflowhub/workflow-ro-crate#snakemake"
-PROJECT = ("Snakefile", "README.md", "CITATION.cff", "requirements.lock", "config", "envs", "profiles", "workflow")
+PROJECT = (
+    *("Snakefile", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff", "requirements.lock"),
+    *("config", "docs", "envs", "profiles", "workflow"),
+)
 USED = "config-used.yaml"
 
 # The results that are described. Token sets, checkpoints and logs follow from the rest, or are large.
@@ -36,7 +39,9 @@ RESULTS = (
     *(layout.RECORD, layout.TRAINING, layout.TRAINING_LOG, layout.CURVE, layout.CURVE_PREDICTIONS),
     *(f"{layout.TUNED}/{{file}}", f"{layout.PUBLISHED}/{{file}}"),
     *(layout.PREDICTIONS, layout.GENERATION, layout.SCORES, layout.SUMMARY),
-    *(layout.COMPARISONS, layout.TABLE, layout.FIGURE, layout.BROWSER, layout.PROVENANCE, layout.PAGE),
+    *(layout.TABLE_CSV, layout.TABLE_MD, layout.TABLE_TEX),
+    *(layout.FIGURE_PNG, layout.FIGURE_SVG, layout.FIGURE_PDF),
+    *(layout.COMPARISONS, layout.BROWSER, layout.PROVENANCE, layout.PAGE),
 )
 FORMATS = {
     ".jsonl": "application/jsonl",

@@ -51,8 +51,8 @@ SUMMARY = f"runs/{EVALUATION}/summary.json"
 
 # The study.
 COMPARISONS = "comparisons/{test}.json"
-TABLE = "tables/{table}"
-FIGURE = "figures/{figure}"
+TABLE_CSV, TABLE_MD, TABLE_TEX = (f"tables/{{table}}.{form}" for form in ("csv", "md", "tex"))
+FIGURE_PNG, FIGURE_SVG, FIGURE_PDF = (f"figures/{{figure}}.{form}" for form in ("png", "svg", "pdf"))
 BROWSER = "report/samples/{test}.html"
 PROVENANCE = "report/provenance.md"
 PAGE = "report/pages/{page}.html"

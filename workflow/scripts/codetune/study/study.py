@@ -64,6 +64,22 @@ class Study:
         """Returns the evaluations of one run."""
         return [evaluation for evaluation in self.evaluations if evaluation.run == run]
 
+    @property
+    def token_sets(self) -> list[dict[str, str]]:
+        """Data set, model and template of each token set that a run is trained on."""
+        found = [self.token_set_of(run) for run in self.training_runs]
+        return [entry for place, entry in enumerate(found) if entry not in found[:place]]
+
+    @property
+    def prompt_sets(self) -> list[dict[str, str]]:
+        """Test set, model and template of each set of prompts that a run is evaluated on."""
+        found = dict.fromkeys((evaluation.test, evaluation.run.model) for evaluation in self.evaluations)
+        return [{"test": test, "model": model, "template": self.template_of(model)} for test, model in found]
+
+    def token_set_of(self, run: Run) -> dict[str, str]:
+        """Data set, model and template of the token set that a run is trained on."""
+        return {"dataset": run.data, "model": run.model, "template": self.template_of(run.model)}
+
     def template_of(self, model: str) -> str:
         """Returns the name of a model's template: its own, or else the study's."""
         return self.models[model].template or self.template
