@@ -1,4 +1,4 @@
-"""Downloads from the stand-in for the hub, each in a process of its own, and what they must leave."""
+"""Downloads from the stand-in for the hub, each in its own process, and what they must leave."""
 
 import hashlib
 import json
@@ -7,34 +7,40 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+from codetune.base.plain import to_plain
+from codetune.study.dataset import Published
+from codetune.study.model import Source
 from hubserver import REVISION, WEIGHTS
 from small_study import ROOT
 
 TOKEN = "hf_secret"
-ENTRY = {"repo": "org/model", "revision": REVISION}
-DATA_ENTRY = {"repo": "org/data", "revision": REVISION, "file": "data/train.json"}
+CHECKPOINT = Source(repo="org/model", revision=REVISION)
+DATASET = Published(Source(repo="org/data", revision=REVISION), "data/train.json")
 ALWAYS = 10**6
 CODE = """
 import json, sys, time
 from codetune.base import hub
 from codetune.base.errors import StudyError
+from codetune.base.plain import from_plain
 from codetune.data.sources import dataset_file
 from codetune.models.checkpoints import fetch_model
+from codetune.study.dataset import Published
+from codetune.study.model import Source
 hub.WAITS, hub.LONGEST_WAIT = (0.01, 0.02, 0.03), 0.04
-entry, target = json.loads(sys.argv[1]), sys.argv[2]
+wanted, target = json.loads(sys.argv[1]), sys.argv[2]
 try:
-    if "file" in entry:
-        with dataset_file(entry, target) as file:
+    if "file" in wanted:
+        with dataset_file(from_plain(wanted, Published, "test"), target) as file:
             print("read:", file.read_text())
     else:
-        fetch_model(entry, target, weights=sys.argv[3] == "weights")
+        fetch_model(from_plain(wanted, Source, "test"), target, weights=sys.argv[3] == "weights")
 except StudyError as error:
     print("error:", error)
 """
 
 
-def start(address, entry, target, what="weights", **settings):
-    """Starts a download in a process of its own: the hub library reads its settings once."""
+def start(address, wanted, target, what="weights", **settings):
+    """Starts a download of a Source or a Published in its own process: the hub library reads its settings once."""
     settings = {
         "HF_ENDPOINT": address,
         "HF_TOKEN": TOKEN,
@@ -44,7 +50,7 @@ def start(address, entry, target, what="weights", **settings):
     }
     settings |= {"PYTHONPATH": str(ROOT / "workflow/scripts"), "HF_HOME": str(target.parent / "hf")}
     return subprocess.Popen(
-        [sys.executable, "-c", CODE, json.dumps(entry), str(target), what],
+        [sys.executable, "-c", CODE, json.dumps(to_plain(wanted)), str(target), what],
         env={**os.environ, **settings},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -52,22 +58,22 @@ def start(address, entry, target, what="weights", **settings):
     )
 
 
-def fetch(hub, entry, target, what="weights", **settings):
-    """Runs a download to its end. Gives its log, its error line, and the lines on further tries."""
+def fetch(hub, wanted, target, what="weights", **settings):
+    """Runs a download to its end. Returns its log, its error line, and the lines on retries."""
     address = hub if isinstance(hub, str) else hub.address
-    log, _ = start(address, entry, target, what, **settings).communicate(timeout=60)
+    log, _ = start(address, wanted, target, what, **settings).communicate(timeout=60)
     assert "hf_s" not in log, "the token must not appear"
     assert "Traceback" not in log, log
     lines = log.splitlines()
     errors = [line for line in lines if line.startswith("error: ")]
     assert len(errors) <= 1
     assert not errors or errors == lines[-1:], "an error is one line, and the last"
-    assert target.exists() == (not errors) or "file" in entry
+    assert target.exists() == (not errors) or isinstance(wanted, Published)
     return SimpleNamespace(log=log, error="".join(errors), tries=[line for line in lines if "next try in" in line])
 
 
 def assert_whole(target, revision=REVISION):
-    """The target holds one revision's files, as declared, and no rest of a download lies beside it."""
+    """Asserts that the target holds one revision's files, as declared, and that no partial download is left."""
     weights = WEIGHTS if revision == REVISION else WEIGHTS[::-1]
     assert (target / "model.safetensors").read_bytes() == weights
     assert sorted(path.name for path in target.iterdir()) == [

@@ -6,11 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import hubserver
 import pytest
+from codetune.base.plain import to_plain
 from conftest import ROOT
-from downloads import CODE, DATA_ENTRY, ENTRY, TOKEN, assert_whole, fetch, start
+from downloads import CHECKPOINT, CODE, DATASET, TOKEN, assert_whole, fetch, start
 from hubserver import DATA, MODEL, OTHER_REVISION, REVISION, WEIGHTS, refuse, running_hub
 
 
@@ -21,7 +23,7 @@ def hub():
 
 
 def test_a_pinned_checkpoint_arrives_checked_and_without_code_or_pickles(hub, tmp_path):
-    fetch(hub, ENTRY, tmp_path / "model")
+    fetch(hub, CHECKPOINT, tmp_path / "model")
     assert_whole(tmp_path / "model")
     assert not any(name in r.path for r in hub.requests for name in ("pytorch_model.bin", "evil", "models/model."))
     assert all(request.authorization == f"Bearer {TOKEN}" for request in hub.requests)
@@ -29,7 +31,7 @@ def test_a_pinned_checkpoint_arrives_checked_and_without_code_or_pickles(hub, tm
 
 
 def test_the_tokenizer_comes_without_the_weights(hub, tmp_path):
-    fetch(hub, ENTRY, tmp_path / "tokenizer", "tokenizer")
+    fetch(hub, CHECKPOINT, tmp_path / "tokenizer", "tokenizer")
     names = sorted(path.name for path in (tmp_path / "tokenizer").iterdir())
     assert names == ["config.json", "manifest.json", "tokenizer.json"]
     assert not hub.asked_for("safetensors")
@@ -38,7 +40,7 @@ def test_the_tokenizer_comes_without_the_weights(hub, tmp_path):
 def test_a_redirect_takes_the_range_along_and_leaves_the_token(hub, tmp_path):
     hub.cdn = hub.address.replace("127.0.0.1", "localhost")
     hub.fault("/cdn/", hubserver.cut(1_000_000))
-    fetch(hub, ENTRY, tmp_path / "model")
+    fetch(hub, CHECKPOINT, tmp_path / "model")
     assert_whole(tmp_path / "model")
     sent = [request for request in hub.asked_for("/cdn/") if request.host.startswith("localhost")]
     assert [request.range for request in sent] == [None, "bytes=1000000-"]
@@ -50,7 +52,7 @@ def test_a_redirect_takes_the_range_along_and_leaves_the_token(hub, tmp_path):
 )
 def test_a_download_goes_on_at_the_byte_where_it_stopped(hub, tmp_path, fault):
     hub.fault("model.safetensors", fault, 5)  # more often than the tries: each gains
-    done = fetch(hub, ENTRY, tmp_path / "model")
+    done = fetch(hub, CHECKPOINT, tmp_path / "model")
     assert_whole(tmp_path / "model")
     assert len(done.tries) == 5
     asked = hub.asked_for("model.safetensors")
@@ -61,16 +63,16 @@ def test_a_download_goes_on_at_the_byte_where_it_stopped(hub, tmp_path, fault):
 def test_a_server_without_ranges_sends_the_file_again(hub, tmp_path):
     hub.fault("model.safetensors", hubserver.cut(500_000))
     hub.fault("model.safetensors", hubserver.ignore_range)
-    fetch(hub, ENTRY, tmp_path / "model")
+    fetch(hub, CHECKPOINT, tmp_path / "model")
     assert_whole(tmp_path / "model")
     assert len(hub.asked_for("model.safetensors")) == 2
 
 
-def kill_in_the_middle(hub, entry, target):
+def kill_in_the_middle(hub, source, target):
     """Kills a download when a third of the weights has arrived. Returns the number of bytes that it left."""
     hub.fault("model.safetensors", hubserver.hold(1_000_000))
-    process = start(hub.address, entry, target)
-    part = target.with_name("model.partial") / entry["revision"] / "model.safetensors"
+    process = start(hub.address, source, target)
+    part = target.with_name("model.partial") / source.revision / "model.safetensors"
     deadline = time.monotonic() + 60
     while not (part.exists() and part.stat().st_size > 900_000):
         assert process.poll() is None, process.communicate()
@@ -84,9 +86,9 @@ def kill_in_the_middle(hub, entry, target):
 
 
 def test_a_killed_download_goes_on_in_the_next_process(hub, tmp_path):
-    left = kill_in_the_middle(hub, ENTRY, tmp_path / "model")
+    left = kill_in_the_middle(hub, CHECKPOINT, tmp_path / "model")
     hub.requests.clear()
-    log = fetch(hub, ENTRY, tmp_path / "model").log
+    log = fetch(hub, CHECKPOINT, tmp_path / "model").log
     assert_whole(tmp_path / "model")
     assert f"model.safetensors: {left:,} of {len(WEIGHTS):,} bytes are here from before" in log
     (asked,) = hub.asked_for("model.safetensors")
@@ -96,9 +98,9 @@ def test_a_killed_download_goes_on_in_the_next_process(hub, tmp_path):
 
 
 def test_another_revision_takes_nothing_from_an_unfinished_one(hub, tmp_path):
-    kill_in_the_middle(hub, ENTRY, tmp_path / "model")
+    kill_in_the_middle(hub, CHECKPOINT, tmp_path / "model")
     hub.requests.clear()
-    fetch(hub, {**ENTRY, "revision": OTHER_REVISION}, tmp_path / "model")
+    fetch(hub, replace(CHECKPOINT, revision=OTHER_REVISION), tmp_path / "model")
     assert_whole(tmp_path / "model", OTHER_REVISION)
     assert [request.range for request in hub.asked_for("model.safetensors")] == [None]
 
@@ -107,12 +109,12 @@ def test_an_attempt_that_ended_before_the_last_step_loses_nothing(hub, tmp_path)
     code = CODE.replace("\ntry:", "\nfrom pathlib import Path\nPath.rename = lambda *_: sys.exit('killed')\ntry:")
     environment = {**os.environ, "HF_ENDPOINT": hub.address, "HF_HUB_OFFLINE": "0"}
     environment["PYTHONPATH"] = str(ROOT / "workflow/scripts")
-    arguments = [sys.executable, "-c", code, json.dumps(ENTRY), str(tmp_path / "model"), "weights"]
+    arguments = [sys.executable, "-c", code, json.dumps(to_plain(CHECKPOINT)), str(tmp_path / "model"), "weights"]
     done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=60)
     assert "killed" in done.stderr
     assert not (tmp_path / "model").exists()
     hub.requests.clear()
-    fetch(hub, ENTRY, tmp_path / "model")
+    fetch(hub, CHECKPOINT, tmp_path / "model")
     assert_whole(tmp_path / "model")
     assert not hub.asked_for("/resolve/")
 
@@ -127,15 +129,15 @@ def test_an_attempt_that_ended_before_the_last_step_loses_nothing(hub, tmp_path)
 )
 def test_damaged_files_are_not_used_and_fetched_anew(hub, tmp_path, name, body):
     hub.files["org/model", REVISION][name] = body
-    assert f"{name} arrived damaged" in fetch(hub, ENTRY, tmp_path / "model").error
+    assert f"{name} arrived damaged" in fetch(hub, CHECKPOINT, tmp_path / "model").error
     hub.files["org/model", REVISION][name] = MODEL[name]
-    fetch(hub, ENTRY, tmp_path / "model")
+    fetch(hub, CHECKPOINT, tmp_path / "model")
     assert_whole(tmp_path / "model")
 
 
 def test_a_file_shorter_than_declared_is_an_error(hub, tmp_path):
     hub.files["org/model", REVISION]["tokenizer.json"] = b"{}"
-    error = fetch(hub, ENTRY, tmp_path / "model").error
+    error = fetch(hub, CHECKPOINT, tmp_path / "model").error
     assert "tokenizer.json ended after 2 of 18 bytes" in error
 
 
@@ -143,33 +145,33 @@ def test_a_full_disk_is_named_and_costs_nothing_that_arrived(hub, tmp_path):
     part = tmp_path / "model.partial" / REVISION / "model.safetensors"
     part.parent.mkdir(parents=True)
     part.symlink_to("/dev/full")
-    done = fetch(hub, ENTRY, tmp_path / "model")
+    done = fetch(hub, CHECKPOINT, tmp_path / "model")
     assert f"org/model: {part}: No space left on device" in done.error
     assert not done.tries
     part.unlink()
     hub.requests.clear()
-    fetch(hub, ENTRY, tmp_path / "model")
+    fetch(hub, CHECKPOINT, tmp_path / "model")
     assert_whole(tmp_path / "model")
     assert not hub.asked_for("config.json")
 
 
 def test_what_cannot_fit_is_not_begun(hub, tmp_path):
     hub.declared["org/model", REVISION]["model.safetensors"]["size"] = 10**18
-    error = fetch(hub, ENTRY, tmp_path / "model").error
+    error = fetch(hub, CHECKPOINT, tmp_path / "model").error
     assert "1000000000.0 GB are to be downloaded, but" in error
     assert "let 'resources' in the config name a folder on a larger disk" in error
     assert not hub.asked_for("/resolve/")
 
 
 def test_a_data_set_file_arrives_and_leaves_no_copy(hub, tmp_path):
-    done = fetch(hub, DATA_ENTRY, tmp_path / "data.jsonl")
+    done = fetch(hub, DATASET, tmp_path / "data.jsonl")
     assert f"read: {DATA['data/train.json'].decode()}" in done.log
     assert not (tmp_path / "data.jsonl.partial").exists()
 
 
 def test_a_damaged_data_set_file_is_not_read(hub, tmp_path):
     hub.files["org/data", REVISION]["data/train.json"] = DATA["data/train.json"].replace(b"a", b"c")
-    done = fetch(hub, DATA_ENTRY, tmp_path / "data.jsonl")
+    done = fetch(hub, DATASET, tmp_path / "data.jsonl")
     assert "data/train.json arrived damaged" in done.error
     assert "read:" not in done.log
 
@@ -177,6 +179,6 @@ def test_a_damaged_data_set_file_is_not_read(hub, tmp_path):
 def test_a_data_set_survives_a_fault_that_passes(hub, tmp_path):
     hub.fault("/resolve/", hubserver.cut(10))
     hub.fault("/resolve/", refuse(503))
-    done = fetch(hub, DATA_ENTRY, tmp_path / "data.jsonl")
+    done = fetch(hub, DATASET, tmp_path / "data.jsonl")
     assert "read:" in done.log
     assert [request.range for request in hub.asked_for("/resolve/")] == [None, "bytes=10-", "bytes=10-"]

@@ -6,10 +6,11 @@ import json
 import pytest
 from codetune.base.errors import StudyError
 from codetune.models.checkpoints import fetch_model
+from codetune.study.model import Source
 
 
 def test_a_local_checkpoint_is_linked_and_listed(checkpoints, tmp_path):
-    fetch_model({"path": str(checkpoints / "llama-3.2-1b")}, tmp_path / "model", weights=True)
+    fetch_model(Source(path=str(checkpoints / "llama-3.2-1b")), tmp_path / "model", weights=True)
     assert (tmp_path / "model" / "model.safetensors").is_symlink()
     manifest = json.loads((tmp_path / "model" / "manifest.json").read_text())
     weights = (checkpoints / "llama-3.2-1b" / "model.safetensors").read_bytes()
@@ -47,5 +48,5 @@ def test_an_incomplete_checkpoint_is_an_error(tmp_path, files, message):
     for name, text in files.items():
         (tmp_path / "source" / name).write_text(text)
     with pytest.raises(StudyError, match=message):
-        fetch_model({"path": str(tmp_path / "source")}, tmp_path / "model", weights=True)
+        fetch_model(Source(path=str(tmp_path / "source")), tmp_path / "model", weights=True)
     assert not (tmp_path / "model").exists()
