@@ -22,9 +22,9 @@ from codetune.study.config import load_study
 from codetune.study.facts import DuplicateRequests, NearDuplicates, SplitFacts
 from codetune.study.layout import GENERATION, PREDICTIONS, RECORD, SCORES, SUMMARY, TRAINING, fill
 from codetune.study.record import RecordInputs, read_records, write_record
+from conftest import ROOT
 from fake_records import fake_record
 
-ROOT = Path(__file__).parents[2]
 OUTPUTS = [f"def f{i}(x):\n    return x + {i}" for i in range(12)]
 REVISION = "f" * 40
 

@@ -69,7 +69,7 @@ def untuned(place):
 def written(folder, record, place):
     path = write_fake(record, folder)
     (read,) = read_records([path])
-    read.path_of("curve").write_text(json.dumps(a_curve(place)))
+    read.curve.write_text(json.dumps(a_curve(place)))
     read.path_of("training_log").write_text("".join(json.dumps(row) + "\n" for row in a_log(place)))
     return path
 
@@ -223,7 +223,7 @@ def test_figure2_draws_the_curves_of_the_headline_metric(tuned, comparisons, met
 
 
 def test_a_long_curve_has_a_dozen_markers(tuned, comparisons):
-    tuned[0].path_of("curve").write_text(json.dumps(a_curve(0, range(51))))
+    tuned[0].curve.write_text(json.dumps(a_curve(0, range(51))))
     (axis,) = drawn("figure2", tuned, comparisons).axes
     assert 10 <= len(range(0, 51, axis.lines[0].get_markevery())) <= 13
     assert axis.lines[1].get_markevery() == 1

@@ -64,5 +64,5 @@ def test_anything_else_is_not(record, place, value):
 
 def test_a_schema_says_what_each_field_is():
     run = json.loads(GENERATED["record.schema.json"])["$defs"]["Run"]
-    assert run["description"] == "A model, as one method leaves it with one seed."
-    assert run["properties"]["seed"] == {"description": "Of all random choices.", "type": "integer"}
+    assert run["description"] == "One repetition of a system: a model after one method with one seed."
+    assert run["properties"]["seed"] == {"description": "Seed of all random choices.", "type": "integer"}
