@@ -9,9 +9,16 @@ import yaml
 from codetune.base.errors import StudyError
 from codetune.data.cleaning import clean
 from codetune.data.reading import import_dataset, read_records, sha256_of_records
+from codetune.study.dataset import Published
+from codetune.study.model import Source
 from conftest import ROOT
 
 RECORD = {"instruction": "Add a and b", "input": "", "output": "a + b"}
+
+
+def declared(path, records=None, sha256=None):
+    """A local data set with the number and hash of its records as a config declares them."""
+    return Published(Source(str(path)), None, records, sha256)
 
 
 def write(path, text):
@@ -82,7 +89,7 @@ BAD = {
 def test_bad_data_are_named_by_line_or_record(tmp_path, text, message):
     (tmp_path / "bad.json").write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(StudyError) as error:
-        import_dataset(tmp_path / "bad.json", tmp_path / "out.jsonl", None, None)
+        import_dataset(tmp_path / "bad.json", declared(tmp_path / "bad.json"), tmp_path / "out.jsonl")
     assert str(error.value).startswith(f"{tmp_path}/bad.json")
     assert message in str(error.value)
     assert "\n" not in str(error.value)
@@ -109,31 +116,33 @@ SAME = {
 @pytest.mark.parametrize("content", SAME.values(), ids=SAME)
 def test_the_layout_of_a_file_does_not_change_its_records(tmp_path, content):
     (tmp_path / "data.json").write_bytes(content)
-    import_dataset(tmp_path / "data.json", tmp_path / "out.jsonl", 2, sha256_of_records([RECORD, RECORD]))
+    published = declared(tmp_path / "data.json", 2, sha256_of_records([RECORD, RECORD]))
+    import_dataset(tmp_path / "data.json", published, tmp_path / "out.jsonl")
     assert read_records(tmp_path / "out.jsonl") == [RECORD, RECORD]
 
 
 @pytest.mark.parametrize("text", ["tab\tline\r\n", "\U0001f600", "\u2028", "\ufeff", "e\u0301", "\u00a0"], ids=ascii)
 def test_other_text_is_kept_as_it_is(tmp_path, text):
     source = write(tmp_path / "data.json", json.dumps([{**RECORD, "output": "x" + text + "y"}]))
-    import_dataset(source, tmp_path / "data.jsonl", 1, None)
+    import_dataset(source, declared(source, 1), tmp_path / "data.jsonl")
     samples, _ = clean(read_records(tmp_path / "data.jsonl"))
     assert [sample.output for sample in samples] == ["x" + text + "y"]
 
 
 def test_an_import_checks_count_and_content(tmp_path):
     source = write(tmp_path / "data.json", json.dumps([RECORD]))
-    import_dataset(source, tmp_path / "out.jsonl", 1, sha256_of_records([RECORD]))
+    import_dataset(source, declared(source, 1, sha256_of_records([RECORD])), tmp_path / "out.jsonl")
     assert json.loads((tmp_path / "out.jsonl").read_text()) == RECORD
     with pytest.raises(StudyError, match="1 records, but the config declares 2"):
-        import_dataset(source, tmp_path / "no.jsonl", 2, None)
+        import_dataset(source, declared(source, 2), tmp_path / "no.jsonl")
     with pytest.raises(StudyError, match="SHA-256 is"):
-        import_dataset(source, tmp_path / "no.jsonl", 1, "0" * 64)
+        import_dataset(source, declared(source, 1, "0" * 64), tmp_path / "no.jsonl")
     assert not (tmp_path / "no.jsonl").exists()
 
 
 def test_the_demo_s_data_have_the_declared_content(tmp_path):
     subprocess.run([sys.executable, ROOT / "demo/make_samples.py", tmp_path / "samples.json"], check=True, timeout=60)
     entry = yaml.safe_load((ROOT / "config/demo.yaml").read_text())["datasets"]["codealpaca-20k"]
-    import_dataset(tmp_path / "samples.json", tmp_path / "out.jsonl", entry["records"], entry["sha256"])
+    published = declared(tmp_path / "samples.json", entry["records"], entry["sha256"])
+    import_dataset(tmp_path / "samples.json", published, tmp_path / "out.jsonl")
     assert len(read_records(tmp_path / "out.jsonl")) == 1240

@@ -1,35 +1,40 @@
-"""Cleaning and splitting samples, near-duplicates, and the data card."""
+"""Splitting samples, near-duplicates, and the facts of the split."""
 
 import json
-import os
-import subprocess
-import sys
+from dataclasses import asdict, replace
 
 import pytest
 import yaml
 from codetune.base.errors import StudyError
-from codetune.base.files import write_jsonl
+from codetune.base.files import read_json, sha256_of_json, write_jsonl
+from codetune.base.plain import from_plain
+from codetune.data import split as splitting
 from codetune.data.card import data_card
 from codetune.data.cleaning import clean
 from codetune.data.duplicates import near_duplicates
 from codetune.data.reading import import_dataset, read_records, sha256_of_records
-from codetune.data.samples import Sample, read_samples
+from codetune.data.samples import PARTS, Sample, read_samples
 from codetune.data.split import split, split_dataset
+from codetune.study.dataset import Published, Split
+from codetune.study.facts import SplitFacts, Touched
+from codetune.study.model import Source
 from conftest import ROOT
 
-SPLIT = {"train": 0.8, "validation": 0.1, "test": 0.1, "seed": 0, "near_duplicates": "together"}
+SPLIT = Split(0.8, 0.1, 0.1, seed=0, near_duplicates="together")
 RECORD = {"instruction": "Add a and b", "input": "", "output": "a + b"}
 
 
-def split_into(folder, source):
-    targets = {name: str(folder / f"{name}.out") for name in ("train", "validation", "test", "card", "card_text")}
-    split_dataset(source, SPLIT, targets, "generated")
-    return targets
+def split_file(folder, source, settings=SPLIT):
+    """Splits the records of a file. Returns the facts, and the samples of each part, as written."""
+    targets = {name: str(folder / f"{name}.out") for name in (*PARTS, "facts")}
+    split_dataset(source, "mine", settings, targets)
+    facts = from_plain(read_json(targets["facts"]), SplitFacts, "facts")
+    return facts, {part: read_samples(targets[part]) for part in PARTS}
 
 
-def split_records(folder, records):
+def split_records(folder, records, settings=SPLIT):
     write_jsonl(folder / "records.jsonl", records)
-    return split_into(folder, folder / "records.jsonl")
+    return split_file(folder, folder / "records.jsonl", settings)
 
 
 @pytest.mark.parametrize("text", ["a\0b", "\x1b[0m", "a\x0c", "\x7f", "\x9f", "\ud800", "x\udfff"], ids=ascii)
@@ -37,70 +42,12 @@ def split_records(folder, records):
 def test_what_is_no_text_is_dropped_and_counted(tmp_path, records, field, text):
     source = tmp_path / "data.json"
     source.write_text(json.dumps([RECORD, {**RECORD, field: text}, *records[:50]]), encoding="utf-8")
-    import_dataset(source, tmp_path / "data.jsonl", 52, sha256_of_records(read_records(source)))
-    targets = split_into(tmp_path, tmp_path / "data.jsonl")
-    card = json.loads((tmp_path / "card.out").read_text())
-    assert card["records_sha256"] == sha256_of_records(read_records(source))
-    assert card["touched"]["dropped: control characters or half a surrogate pair"] == {"count": 1, "records": [1]}
-    assert 1 not in [sample.id for part in ("train", "validation", "test") for sample in read_samples(targets[part])]
-
-
-MEGABYTES = """
-import json, sys
-from pathlib import Path
-from codetune.data.reading import import_dataset
-from codetune.data.split import split_dataset
-folder = Path(sys.argv[1])
-records = []
-for piece in ("<", "[ ", "\\n"):
-    records.append({"instruction": "do", "input": piece * (10**6 // len(piece)) + "x", "output": "b"})
-for piece in ("<", "\\n", " \\n", "for \\n", "\\n.a{", "\\na{b:", "def a\\n"):
-    records.append({"instruction": piece, "input": "", "output": "x" + piece * (10**6 // len(piece))})
-(folder / "data.json").write_text(json.dumps(records))
-import_dataset(folder / "data.json", folder / "data.jsonl", len(records), None)
-targets = {name: str(folder / name) for name in ("train", "validation", "test", "card", "card_text")}
-settings = {"train": 0.4, "validation": 0.3, "test": 0.3, "seed": 0, "near_duplicates": "anywhere"}
-split_dataset(folder / "data.jsonl", settings, targets, "large")
-"""
-
-
-def test_samples_of_a_megabyte_pass_in_reasonable_time(tmp_path):
-    """A pattern that starts anew at each character or line of such a text takes minutes; all of this takes seconds."""
-    subprocess.run(
-        [sys.executable, "-c", MEGABYTES, str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": str(ROOT / "workflow/scripts")},
-        check=True,
-        timeout=120,
-    )
-    parts = json.loads((tmp_path / "card").read_text())["parts"].values()
-    assert sum(part["samples"] for part in parts) == 10
-    assert max(part["characters_of_output"]["longest"] for part in parts) == 10**6 + 1
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("noinput", ""),
-        ("No input.", ""),
-        ("<noinput>", ""),
-        ("[noinput]", ""),
-        ("< noinput >", ""),
-        ("<no-input>", ""),
-        ("import turtle\n<noinput>", "import turtle"),
-        ("there is no input here", "there is no input here"),
-        ("x = 1", "x = 1"),
-    ],
-)
-def test_noinput_is_read_as_no_input(text, expected):
-    samples, touched = clean([{**RECORD, "input": text}])
-    assert samples[0].input == expected
-    assert bool(touched["changed: 'noinput' read as no input"]) == (text != expected)
-
-
-def test_empty_outputs_are_dropped_and_counted():
-    samples, touched = clean([RECORD, {**RECORD, "output": " \n"}, RECORD])
-    assert [sample.id for sample in samples] == [0, 2]
-    assert touched["dropped: empty output"] == [1]
+    published = Published(Source(str(source)), records=52, sha256=sha256_of_records(read_records(source)))
+    import_dataset(source, published, tmp_path / "data.jsonl")
+    facts, parts = split_file(tmp_path, tmp_path / "data.jsonl")
+    assert facts.records_sha256 == published.sha256
+    assert facts.touched["dropped: control characters or half a surrogate pair"] == Touched(1, [1])
+    assert 1 not in [sample.id for part in parts.values() for sample in part]
 
 
 def test_the_split_is_seeded_complete_and_in_order(records):
@@ -111,14 +58,14 @@ def test_the_split_is_seeded_complete_and_in_order(records):
     assert abs(len(parts["test"]) - 0.1 * len(samples)) <= 2
     assert all(part == sorted(part, key=lambda s: s.id) for part in parts.values())
     assert parts == split(samples, SPLIT, [])
-    assert parts != split(samples, {**SPLIT, "seed": 1}, [])
+    assert parts != split(samples, replace(SPLIT, seed=1), [])
 
 
-def test_samples_that_ask_the_same_stay_on_one_side():
+def test_samples_with_the_same_request_stay_in_one_part():
     samples = [Sample(i, f"Task {i // 3}" if i % 2 else f"task  {i // 3}".upper(), "", "x") for i in range(300)]
     for seed in range(5):
         sides = {}
-        for part, members in split(samples, {**SPLIT, "seed": seed}, []).items():
+        for part, members in split(samples, replace(SPLIT, seed=seed), []).items():
             for sample in members:
                 sides.setdefault(sample.id // 3, set()).add(part)
         assert all(len(parts) == 1 for parts in sides.values())
@@ -138,38 +85,44 @@ def test_near_duplicates_are_found_whatever_their_case_and_white_space():
     assert near_duplicates(["a b", "A  b"]) == [[0, 1]]
 
 
-def test_near_duplicates_and_those_that_ask_the_same_stay_together_or_are_named(records):
-    samples, touched = clean(records)
+def test_near_duplicates_and_equal_requests_stay_together_or_are_named(tmp_path, records, monkeypatch):
+    samples, _ = clean(records)
     near = [[0, 50, 100], [7, 8], [60, 61, 200]]
+    monkeypatch.setattr(splitting, "near_duplicates", lambda _: near)
     ids = [[samples[index].id for index in group] for group in near]
     for seed in range(5):
-        settings = {**SPLIT, "seed": seed}
-        parts = split(samples, settings, near)
+        settings = replace(SPLIT, seed=seed)
+        facts, parts = split_records(tmp_path, records, settings)
+        assert parts == split(samples, settings, near)
         part_of = {sample.id: part for part, members in parts.items() for sample in members}
         assert all(len({part_of[member] for member in group}) == 1 for group in ids)
         requests = {}
         for sample in samples:
             requests.setdefault(" ".join(sample.request.casefold().split()), set()).add(part_of[sample.id])
         assert all(len(found) == 1 for found in requests.values())
-        assert data_card("x", records, touched, parts, settings, ids)["near_duplicates"]["leaked"] == []
-        naive = {**settings, "near_duplicates": "anywhere"}
-        parts = split(samples, naive, near)
+        assert facts.near_duplicates.groups == ids
+        assert facts.near_duplicates.leaked == []
+        facts, parts = split_records(tmp_path, records, replace(settings, near_duplicates="anywhere"))
         test = {sample.id for sample in parts["test"]}
         expected = sorted(m for group in ids for m in group if m in test and not set(group) <= test)
-        assert data_card("x", records, touched, parts, naive, ids)["near_duplicates"]["leaked"] == expected
+        assert facts.near_duplicates.leaked == expected
 
 
-def test_the_data_card_counts_what_was_done(tmp_path, records):
-    targets = split_records(tmp_path, records)
-    card = json.loads((tmp_path / "card.out").read_text())
-    assert card["records"] == len(records)
-    assert card["touched"]["dropped: empty output"]["count"] == 4
-    assert card["touched"]["changed: 'noinput' read as no input"]["count"] == 10
-    assert card["duplicate_requests"]["groups"] > 0
-    assert sum(part["samples"] for part in card["parts"].values()) == len(records) - 4
-    assert {"Python", "SQL", "JavaScript", "HTML"} <= set(card["parts"]["train"]["languages"])
-    assert len(read_samples(targets["test"])) == card["parts"]["test"]["samples"]
-    assert "| train | 0.8 |" in (tmp_path / "card_text.out").read_text()
+def test_the_facts_identify_the_records_and_the_samples_of_each_part(tmp_path, records):
+    facts, parts = split_records(tmp_path, records)
+    assert (facts.dataset, facts.records) == ("mine", len(records))
+    assert facts.records_sha256 == sha256_of_records(records)
+    assert facts.shares == {"train": 0.8, "validation": 0.1, "test": 0.1}
+    assert facts.seed == 0
+    assert facts.sha256 == {name: sha256_of_json([asdict(s) for s in part]) for name, part in parts.items()}
+    assert {name: touched.count for name, touched in facts.touched.items()} == {
+        name: len(touched.records) for name, touched in facts.touched.items()
+    }
+    assert facts.touched["dropped: empty output"].count == len(records) - sum(map(len, parts.values())) == 4
+    found = [" ".join(sample.request.casefold().split()) for part in parts.values() for sample in part]
+    repeated = [request for request in found if found.count(request) > 1]
+    assert facts.duplicate_requests.samples == len(repeated) > 0
+    assert facts.duplicate_requests.groups == len(set(repeated))
 
 
 @pytest.mark.parametrize(
@@ -185,10 +138,11 @@ def test_a_split_of_too_few_samples_is_an_error(tmp_path, records, message):
     with pytest.raises(StudyError) as error:
         split_records(tmp_path, records)
     assert message in str(error.value)
+    assert "Use more data, or change the shares in the config's 'split'." in str(error.value)
     assert [path.name for path in tmp_path.iterdir()] == ["records.jsonl"]
 
 
-def test_the_real_data_set_has_the_declared_content(real):
+def test_the_real_data_set_has_the_declared_content(real, tmp_path, monkeypatch):
     entry = yaml.safe_load((ROOT / "config/config.yaml").read_text())["datasets"]["codealpaca-20k"]
     found = read_records(real / "codealpaca" / "code_alpaca_20k.json")
     assert len(found) == entry["records"] == 20022
@@ -199,24 +153,27 @@ def test_the_real_data_set_has_the_declared_content(real):
     assert touched["dropped: control characters or half a surrogate pair"] == []
     near = near_duplicates([f"{sample.request}\n{sample.output}" for sample in samples])
     assert (len(near), sum(map(len, near)), max(map(len, near))) == (15, 47, 10)
-    settings = {"train": 0.85, "validation": 0.05, "test": 0.1, "seed": 0}
-    naive = split(samples, {**settings, "near_duplicates": "anywhere"}, near)
+    monkeypatch.setattr(splitting, "near_duplicates", lambda _: near)  # found once, for two splits
+
+    settings = Split(0.85, 0.05, 0.1, seed=0, near_duplicates="anywhere")
+    facts, naive = split_records(tmp_path, found, settings)
     assert {name: len(part) for name, part in naive.items()} == {"train": 17014, "validation": 1000, "test": 2002}
-    groups = [[samples[index].id for index in group] for group in near]
-    card = data_card("codealpaca-20k", found, touched, naive, {**settings, "near_duplicates": "anywhere"}, groups)
-    assert {name: part["sha256"][:16] for name, part in card["parts"].items()} == {
+    assert {name: digest[:16] for name, digest in facts.sha256.items()} == {
         "train": "d11977a7a6ce14ab",
         "validation": "348c84608840c14c",
         "test": "a34c1e89fc16528f",
     }
-    assert len(card["near_duplicates"]["leaked"]) > 0
-    together = {**settings, "near_duplicates": "together"}
-    parts = split(samples, together, near)
-    assert data_card("codealpaca-20k", found, touched, parts, together, groups)["near_duplicates"]["leaked"] == []
-    assert sum(len(set(part) ^ set(naive[name])) for name, part in parts.items()) <= 2 * 47
-    assert card["duplicate_requests"]["groups"] == 0
+    assert len(facts.near_duplicates.leaked) > 0
+    assert facts.duplicate_requests.groups == 0
+    card = data_card(facts, naive)
+    assert {name: part["sha256"] for name, part in card["parts"].items()} == facts.sha256
     assert list(card["parts"]["train"]["languages"].items())[:3] == [
         ("Python", 6763),
         ("other", 3101),
         ("JavaScript", 1892),
     ]
+
+    facts, parts = split_records(tmp_path, found, replace(settings, near_duplicates="together"))
+    assert facts.near_duplicates.leaked == []
+    moved = sum(len({s.id for s in part} ^ {s.id for s in naive[name]}) for name, part in parts.items())
+    assert moved <= 2 * 47

@@ -1,0 +1,32 @@
+"""Cleaning: which records are dropped or changed, and how that is counted."""
+
+import pytest
+from codetune.data.cleaning import clean
+
+RECORD = {"instruction": "Add a and b", "input": "", "output": "a + b"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("noinput", ""),
+        ("No input.", ""),
+        ("<noinput>", ""),
+        ("[noinput]", ""),
+        ("< noinput >", ""),
+        ("<no-input>", ""),
+        ("import turtle\n<noinput>", "import turtle"),
+        ("there is no input here", "there is no input here"),
+        ("x = 1", "x = 1"),
+    ],
+)
+def test_noinput_is_read_as_no_input(text, expected):
+    samples, touched = clean([{**RECORD, "input": text}])
+    assert samples[0].input == expected
+    assert bool(touched["changed: 'noinput' read as no input"]) == (text != expected)
+
+
+def test_empty_outputs_are_dropped_and_counted():
+    samples, touched = clean([RECORD, {**RECORD, "output": " \n"}, RECORD])
+    assert [sample.id for sample in samples] == [0, 2]
+    assert touched["dropped: empty output"] == [1]
