@@ -17,7 +17,7 @@ PYTHON ?= $(shell command -v python3.11 || echo python3)
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --workflow-profile profiles/local --cores all
 DEMO := build/demo/.made
-PROJECT := Snakefile README.md CITATION.cff requirements.lock config envs profiles workflow
+PROJECT := Snakefile README.md LICENSE CHANGELOG.md CITATION.cff requirements.lock config docs envs profiles workflow
 READING := results/real-data/data/codealpaca-20k/train.jsonl
 
 .PHONY: env demo real-data test faults check-results bench bench-gpu lint format lock

@@ -15,7 +15,7 @@ from conftest import ROOT
 from small_study import hashlib_of, make_project, small_config, snakemake
 
 MODEL = "llama-3.2-1b"
-TOKENS, PAGE = "results/tokens/own/mini", "results/report/pages/card-own.html"
+TOKENS, PAGE = "results/tokens/own/mini/paper", "results/report/pages/card-own.html"
 # Cheap, and by rules of each kind: local ones, one that would go to a cluster, one with a template.
 MADE = (f"{TOKENS}/stats.json", f"{TOKENS}/train.arrow", PAGE)
 START = ("--configfile", "mine.yaml", "--cores", "1")
@@ -246,7 +246,7 @@ def test_a_debugger_stops_in_a_script_run_by_hand(home, elsewhere):
     ("target", "message"),
     [
         ("all", "error: all: rule all has no script"),
-        ("table2", "error: table2 is made from results/runs/own/mini/base/seed0/summary.json, which is not there"),
+        ("table2", "error: table2 is made from results/runs/none/mini/base/seed0/record.json, which is not there"),
         ("nothing.txt", "error: No rule to produce nothing.txt"),
     ],
 )
