@@ -1,190 +1,142 @@
-"""The configuration's checks: each mistake gives one line that names the place and the remedy."""
+"""From the configuration to the study: its runs, and what each depends on."""
 
 import copy
-import os
-import subprocess
-import sys
-from datetime import date
-from pathlib import Path
 
 import pytest
-import yaml
 from codetune.base.errors import StudyError
-from codetune.study.config import load_runs
-from conftest import ROOT
+from codetune.study.config import load_study
+from codetune.study.method import Lora, Quantization
+from codetune.study.model import Memory, Source
+from codetune.study.runs import Evaluation, Run
+from codetune.study.training import TrainingPlan, TrainingSettings
+from paper_config import edit, paper_config
 
 
 @pytest.fixture
 def config():
-    return yaml.safe_load((ROOT / "config/config.yaml").read_text())
-
-
-def edit(config, path, value):
-    config = copy.deepcopy(config)
-    entry = config
-    *parents, last = path
-    for key in parents:
-        entry = entry[key]
-    if value is ...:
-        del entry[last]
-    else:
-        entry[last] = value
-    return config
+    return paper_config()
 
 
 def test_the_paper_s_study_is_five_tuned_models_and_six_untuned(config):
-    runs = load_runs(config)
-    assert sum(run.tuned for run in runs) == 5
-    assert sum(not run.tuned for run in runs) == 6
-    assert len({run.model for run in runs}) == 6
+    study = load_study(config)
+    assert len(study.training_runs) == 5
+    assert len(study.runs) == 5 + 6
+    assert len({run.model for run in study.runs if not run.trains}) == 6
+    assert [evaluation.run for evaluation in study.evaluations] == study.runs
 
 
-CASES = [
-    (["trainin"], {}, "config: 'trainin' is unknown; did you mean 'training'?"),
-    (["training", "learning_rat"], 1e-4, "config: training: 'learning_rat' is unknown; did you mean 'learning_rate'?"),
-    (["training", "learning_rate"], "2e-4", '"2e-4" is not of type number; write 0.0002 without quotes'),
-    (["training", "learning_rate"], 0, "config: training.learning_rate: 0 is not above 0"),
-    (["training", "schedule"], "cosin", 'config: training.schedule: "cosin" is not one of cosine, linear, constant'),
-    (["training", "patience"], ..., "config: training: the key 'patience' is missing"),
-    (["models", "gemma-2-2b", "epoch"], 3, "config: models.gemma-2-2b: 'epoch' is unknown; did you mean 'epochs'?"),
-    (["models", "gemma-2-2b", "epochs"], 0, "config: models.gemma-2-2b.epochs: 0 is below 1"),
-    (["models", "gemma-2-2b", "parameters"], "2.6B", 'models.gemma-2-2b.parameters: "2.6B" is not of type number'),
-    (["models", "gemma-2-2b", "parameters"], 2.6e9, "models.gemma-2-2b.parameters: 2600000000.0 is above 999"),
-    (["models", "gemma-2-2b", "parameters"], ..., "config: models.gemma-2-2b: the key 'parameters' is missing"),
-    (["models", "gemma-2-2b", "micro_batch"], 3, "batch_size 128 is not a multiple of micro_batch 3"),
-    (["models", "gemma-2-2b", "micro_batch"], ..., "the key 'micro_batch' is missing, and a run fine-tunes this model"),
-    (["models", "gemma-2-2b", "revision"], "main", "a revision is pinned by its 40 hexadecimal digits"),
-    (["models", "gemma-2-2b", "revision"], ..., "models.gemma-2-2b: the key 'revision' is missing (or give a local"),
-    (["models", "gemma-2-2b", "path"], "no/such", "models.gemma-2-2b.path: there is no no/such"),
-    (["runs", 0, "models"], ["gema-2-2b"], "runs[0].models: 'gema-2-2b' is unknown; did you mean 'gemma-2-2b'?"),
-    (["runs", 0, "methods"], ["lora"], "runs[0].methods: 'lora' is unknown; did you mean 'qlora'?"),
-    (["runs", 0, "datasets"], ["conala"], "runs[0].datasets: 'conala' is unknown; known: codealpaca-20k"),
-    (["runs", 0, "seeds"], [], "config: runs[0].seeds: []"),
-    (["runs", 1, "models"], ["gemma-2-2b"], "runs: codealpaca-20k, gemma-2-2b, base, seed 0 is named twice"),
-    (["datasets", "codealpaca-20k", "split", "test"], 0.2, "train + validation + test is 1.1, but has to be 1"),
-    (["datasets", "codealpaca-20k", "split", "test"], 1.5, "split.test: 1.5 is not below 1"),
-    (["datasets", "codealpaca-20k", "sha256"], "abc", '"abc" is not a SHA-256 sum: 64 hexadecimal digits'),
-    (["datasets", "codealpaca-20k", "file"], ..., "datasets.codealpaca-20k: the key 'file' is missing"),
-    (["methods", "qlora", "lora", "r"], 0, "config: methods.qlora.lora.r: 0 is below 1"),
-    (["methods", "qlora", "lora", "dropout"], 1.0, "config: methods.qlora.lora.dropout: 1.0 is not below 1"),
-    (["methods", "qlora", "lora", "target_modules"], ["q_prj"], '"q_prj" is not one of q_proj'),
-    (["quantization", "type"], "int4", '"int4" is not one of nf4, fp4'),
-    (["tokenization", "max_length"], 8, "config: tokenization.max_length: 8 is below 16"),
-    (["results"], ..., "config: top level: the key 'results' is missing"),
-    # Nothing, or the wrong kind of thing.
-    (["models"], None, "config: models: null is not of type object"),
-    (["models"], "gemma-2-2b", 'config: models: "gemma-2-2b" is not of type object'),
-    (["models", "gemma-2-2b"], None, "config: models.gemma-2-2b: null is not of type object"),
-    (["methods"], {}, "config: methods: {} is empty"),
-    (["methods", "base"], None, "config: methods.base: null is not of type object"),
-    (["methods", "qlora", "lora"], None, "config: methods.qlora.lora: null is not of type object"),
-    (["runs"], None, "config: runs: null is not of type array"),
-    (["runs"], [], "config: runs: [] is empty"),
-    (["runs", 0], "all", 'config: runs[0]: "all" is not of type object'),
-    (["runs", 0, "models"], "gemma-2-2b", 'config: runs[0].models: "gemma-2-2b" is not of type array'),
-    (["runs", 0, "models"], ["a", "a"], 'config: runs[0].models: ["a", "a"] lists the same entry twice'),
-    (["runs", 0, "models"], [3], "config: runs[0].models[0]: 3 is not of type string; put it in quotes"),
-    ([3], {}, "config: '3' is unknown; known: results, resources"),
-    # Numbers.
-    (["runs", 0, "seeds"], 0, "config: runs[0].seeds: 0 is not of type array"),
-    (["runs", 0, "seeds"], [0, 0], "config: runs[0].seeds: [0, 0] lists the same entry twice"),
-    (["runs", 0, "seeds"], [-1], "config: runs[0].seeds[0]: -1 is below 0"),
-    (["runs", 0, "seeds"], [2**32], "config: runs[0].seeds[0]: 4294967296 is above 4294967295"),
-    (["runs", 0, "seeds"], [1.0], "config: runs[0].seeds[0]: 1.0 is not of type integer"),
-    (["runs", 0, "seeds"], [True], "config: runs[0].seeds[0]: true is not of type integer"),
-    (["models", "gemma-2-2b", "epochs"], 2.0, "config: models.gemma-2-2b.epochs: 2.0 is not of type integer"),
-    (["models", "gemma-2-2b", "epochs"], "3", '"3" is not of type integer; write 3 without quotes'),
-    (["training", "learning_rate"], "1e-05", "write 0.00001 without quotes"),
-    (["training", "learning_rate"], "fast", '"fast" is not of type number'),
-    (["training", "learning_rate"], float("nan"), "config: training.learning_rate: NaN is not of type number"),
-    (["training", "weight_decay"], float("inf"), "config: training.weight_decay: Infinity is not of type number"),
-    (["training", "learning_rate"], True, "config: training.learning_rate: true is not of type number"),
-    (["datasets", "codealpaca-20k", "split", "test"], float("nan"), "split.test: NaN is not of type number"),
-    (["threads", "training"], 0, "config: threads.training: 0 is below 1"),
-    (["generation", "max_new_tokens"], 0, "config: generation.max_new_tokens: 0 is below 1"),
-    (["generation", "cache_gb"], 0, "generation.cache_gb: 0"),
-    (["quantization", "double"], "yes", 'config: quantization.double: "yes" is not of type boolean'),
-    (["training", "schedule"], True, "config: training.schedule: true is not one of cosine, linear, constant"),
-    # Names and text.
-    (["models", "a/b"], {}, 'config: models: "a/b" is not a name: letters, digits'),
-    (["models", "a b"], {}, 'config: models: "a b" is not a name'),
-    (["models", ""], {}, 'config: models: "" is not a name'),
-    (["models", "a\n"], {}, 'config: models: "a\\n" is not a name'),
-    (["models", 3], {}, "config: models: 3 is not of type string; put it in quotes"),
-    (["datasets", ".."], {}, 'config: datasets: ".." is not a name'),
-    (["models", "gemma-2-2b", "label"], "", 'config: models.gemma-2-2b.label: "" is empty'),
-    (["models", "gemma-2-2b", "label"], "a\nb", 'label: "a\\nb" is not one line of text'),
-    (["models", "gemma-2-2b", "label"], date(2026, 1, 2), '"2026-01-02" is not of type string; put it in quotes'),
-    (["models", "gemma-2-2b", "label"], "Llama-3.2-1B", 'models.llama-3.2-1b is called "Llama-3.2-1B" too'),
-    (["models", "gemma-2-2b", "repo"], "gemma", '"gemma" is not a repository of the hub: owner/name'),
-    (["models", "gemma-2-2b", "repo"], "https://hub/a/b", '"https://hub/a/b" is not a repository of the hub'),
-    (["models", "gemma-2-2b", "revision"], "a" * 40 + "\n", "is not a commit"),
-    (["models", "gemma-2-2b", "revision"], 10**39, "is not of type string; put it in quotes"),
-    # Places.
-    (["results"], "", 'config: results: "" is empty'),
-    (["results"], None, "config: results: null is not of type string"),
-    (["results"], "{model}", 'config: results: "{model}" is not a folder: without braces'),
-    (["results"], "<results>", 'config: results: "<results>" is not a folder'),
-    (["results"], "results/", 'config: results: "results/" is not a folder'),
-    (["results"], "resources", "config: results and resources are the same folder, resources"),
-    (["results"], "a/../resources", "config: results and resources are the same folder, a/../resources"),
-    (["results"], __file__, f"config: results: {__file__} is a file, but has to be a folder"),
-    (["resources"], __file__ + "/below", f"config: resources: {__file__} is a file, but has to be a folder"),
-    (["models", "gemma-2-2b", "path"], "", 'config: models.gemma-2-2b.path: "" is empty'),
-    (["models", "gemma-2-2b", "path"], __file__, "test_study.py is a file, but has to be a folder"),
-    (["datasets", "codealpaca-20k", "path"], "/", "path: / is a folder, but has to be a file"),
-    (["datasets", "codealpaca-20k", "path"], "no.json", "codealpaca-20k.path: there is no no.json (seen from"),
-]
+def with_two_datasets(config, runs):
+    """The config with a second data set, `more`, and other runs."""
+    more = copy.deepcopy(config["datasets"]["codealpaca-20k"])
+    return edit(edit(config, ["datasets", "more"], more), ["runs"], runs)
+
+
+def runs_of(*datasets, models=("gemma-2-2b",), methods=("base", "qlora"), seeds=(0,)):
+    """An entry of the config's `runs`."""
+    return {"datasets": list(datasets), "models": list(models), "methods": list(methods), "seeds": list(seeds)}
+
+
+def test_seeds_multiply_the_tuned_runs_only(config):
+    study = load_study(edit(config, ["runs", 0, "seeds"], [0, 1, 2]))
+    assert len(study.training_runs) == 5 * 3
+    assert {run.seed for run in study.training_runs} == {0, 1, 2}
+    untuned = [run for run in study.runs if not run.trains]
+    assert len(untuned) == 6
+    assert {(run.data, run.seed) for run in untuned} == {("none", 0)}
+
+
+@pytest.mark.parametrize("entries", [[("codealpaca-20k", "more")], [("codealpaca-20k",), ("more",)]], ids=str)
+def test_an_untuned_model_is_one_run_on_all_data_sets_and_a_tuned_one_is_a_run_per_data_set(config, entries):
+    study = load_study(with_two_datasets(config, [runs_of(*datasets, seeds=[4, 5]) for datasets in entries]))
+    untuned = Run("none", "gemma-2-2b", "base", 0)
+    assert study.runs.count(untuned) == 1
+    assert study.of_run(untuned) == [Evaluation(untuned, "codealpaca-20k"), Evaluation(untuned, "more")]
+    assert {run for run in study.runs if run.trains} == {
+        Run(data, "gemma-2-2b", "qlora", seed) for data in ("codealpaca-20k", "more") for seed in (4, 5)
+    }
+    assert [evaluation.run.data for evaluation in study.of_test("more")] == ["none", "more", "more"]
+
+
+def test_the_study_s_data_sets_are_those_that_runs_name(config):
+    study = load_study(with_two_datasets(config, [runs_of("more")]))
+    assert study.tests == study.used_datasets == ["more"]
+    assert list(study.datasets) == ["codealpaca-20k", "more"]
+
+
+def test_an_evaluation_that_two_entries_name_is_an_error(config):
+    twice = with_two_datasets(config, [runs_of("more", seeds=[3]), runs_of("more", methods=["qlora"], seeds=[3])])
+    with pytest.raises(StudyError, match="runs: more, gemma-2-2b, qlora, seed 3 is named twice. Remove one"):
+        load_study(twice)
+
+
+def test_a_training_depends_on_these_settings(config):
+    study = load_study(edit(config, ["runs", 0, "seeds"], [7]))
+    run = Run("codealpaca-20k", "qwen2.5-1.5b", "qlora", 7)
+    assert run in study.training_runs
+    every = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+    assert study.for_training(run) == TrainingPlan(
+        source=Source(repo="Qwen/Qwen2.5-1.5B-Instruct", revision="989aa7980e4cf806f80c7fef2b1adb7bc71aa306"),
+        memory=Memory(micro_batch=4, gradient_checkpointing=False),
+        lora=Lora(r=8, alpha=16, dropout=0.05, target_modules=every),
+        quantization=Quantization("nf4", double=True, compute_dtype="bfloat16"),
+        settings=TrainingSettings(2.0e-4, "cosine", 0, 0.0, 1.0, 1, 5, batch_size=128, epochs=50, max_length=1024),
+        seed=7,
+    )
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "message"), CASES, ids=[".".join(map(str, c[0])) + f"={c[1]}" for c in CASES]
+    ("model", "method", "patience", "epochs"),
+    [
+        ({}, {}, 5, 50),
+        ({"patience": 6}, {}, 6, 50),
+        ({}, {"patience": 7, "epochs": 3}, 7, 3),
+        ({"patience": 6}, {"patience": 7}, 7, 50),
+    ],
 )
-def test_a_mistake_gives_one_clear_line(config, path, value, message):
-    with pytest.raises(StudyError) as error:
-        load_runs(edit(config, path, value))
-    assert message in str(error.value)
-    assert "\n" not in str(error.value)
+def test_a_method_s_training_settings_go_before_the_model_s_and_these_before_the_study_s(
+    config, model, method, patience, epochs
+):
+    changed = edit(config, ["models", "gemma-2-2b", "training"], model)
+    study = load_study(edit(changed, ["methods", "qlora", "training"], method))
+    plans = {run.model: study.for_training(run).settings for run in study.training_runs}
+    assert (plans["gemma-2-2b"].patience, plans["gemma-2-2b"].epochs) == (patience, epochs)
+    others = plans["llama-3.2-1b"]
+    assert (others.patience, others.epochs) == (method.get("patience", 5), method.get("epochs", 50))
+    assert plans["gemma-2-2b"].learning_rate == others.learning_rate == 2.0e-4
 
 
-def test_seeds_multiply_the_tuned_runs(config):
-    runs = load_runs(edit(config, ["runs", 0, "seeds"], [0, 1, 2]))
-    assert sum(run.tuned for run in runs) == 5 * 3
-    assert sum(not run.tuned for run in runs) == 6
+def test_what_a_method_sets_a_model_need_not(config):
+    config = edit(config, ["models", "gemma-2-2b", "epochs"], ...)
+    study = load_study(edit(config, ["methods", "qlora", "training"], {"epochs": 2}))
+    assert {study.for_training(run).settings.epochs for run in study.training_runs} == {2}
+
+
+def test_a_method_s_baselines_are_all_untuned_methods_unless_it_names_others(config):
+    config["methods"] |= {"chat": {}, "other": {"lora": config["methods"]["qlora"]["lora"]}}
+    study = load_study(config)
+    assert {name: method.baselines for name, method in study.methods.items()} == {
+        "base": [],
+        "qlora": ["base"],
+        "chat": [],
+        "other": ["base", "chat"],
+    }
+    assert [name for name, method in study.methods.items() if method.trains] == ["qlora", "other"]
+    named = load_study(edit(config, ["methods", "other", "baselines"], ["qlora", "base"]))
+    assert named.methods["other"].baselines == ["qlora", "base"]
+
+
+def test_a_model_s_own_template_goes_before_the_study_s(config):
+    study = load_study(edit(config, ["models", "gemma-2-2b", "template"], "chat"))
+    assert (study.template_of("gemma-2-2b"), study.template_of("llama-3.2-1b")) == ("chat", "paper")
 
 
 def test_a_local_path_replaces_the_hub(config, tmp_path):
     changed = edit(config, ["models", "gemma-2-2b", "path"], str(tmp_path))
-    assert len(load_runs(changed)) == 11
-
-
-@pytest.mark.parametrize("value", [None, [], "results", 3])
-def test_a_config_that_is_no_mapping_is_an_error(value):
-    with pytest.raises(StudyError, match="config: top level: .* is not of type object"):
-        load_runs(value)
+    study = load_study(changed)
+    assert study.models["gemma-2-2b"].source == Source(path=str(tmp_path))
+    assert len(study.runs) == 11
 
 
 @pytest.mark.parametrize("folder", ["/scratch/me/results", "../results", "my results", "results/deep/er", "."])
 def test_any_other_folder_will_do(config, folder):
-    assert len(load_runs(edit(config, ["results"], folder))) == 11
-
-
-def test_a_file_that_may_not_be_read_is_an_error(config, tmp_path, monkeypatch):
-    path = tmp_path / "data.json"
-    path.write_text("[]")
-    assert load_runs(edit(config, ["datasets", "codealpaca-20k", "path"], str(path)))
-    monkeypatch.setattr(os, "access", lambda *_: False)  # the administrator, who may run this, may read all
-    with pytest.raises(StudyError, match="data.json may not be read"):
-        load_runs(edit(config, ["datasets", "codealpaca-20k", "path"], str(path)))
-
-
-@pytest.mark.parametrize("name", ["split", "all"])
-def test_a_model_cannot_have_the_name_of_a_rule(config, tmp_path, name):
-    overlay = {"models": {name: {**config["models"]["phi-3-mini"], "label": "Other"}}}
-    overlay["runs"] = [{"datasets": ["codealpaca-20k"], "models": [name], "methods": ["base"], "seeds": [0]}]
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(overlay))
-    command = [Path(sys.executable).parent / "snakemake", "-n", "--cores", "1", "--directory", tmp_path]
-    command += ["--snakefile", ROOT / "Snakefile", "--configfile", ROOT / "config/config.yaml", tmp_path / "mine.yaml"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert f"error: config: models: '{name}' is the name of a rule already; give the model another" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert len(load_study(edit(config, ["results"], folder)).runs) == 11

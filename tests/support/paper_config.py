@@ -1,0 +1,24 @@
+"""The config of the paper's study, and changes of it."""
+
+import copy
+
+import yaml
+from small_study import ROOT
+
+
+def paper_config():
+    return yaml.safe_load((ROOT / "config/config.yaml").read_text())
+
+
+def edit(config, path, value):
+    """A copy of a config with another value at one place; an ellipsis removes what is there."""
+    config = copy.deepcopy(config)
+    entry = config
+    *parents, last = path
+    for key in parents:
+        entry = entry[key]
+    if value is ...:
+        del entry[last]
+    else:
+        entry[last] = value
+    return config

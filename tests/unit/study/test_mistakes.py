@@ -1,0 +1,167 @@
+"""Mistakes in the configuration: each gives one line that names the place and the remedy."""
+
+import os
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import pytest
+import yaml
+from codetune.base.errors import StudyError
+from codetune.study.config import load_study
+from conftest import ROOT
+from paper_config import edit, paper_config
+
+
+@pytest.fixture
+def config():
+    return paper_config()
+
+
+CASES = [
+    (["trainin"], {}, "config: 'trainin' is unknown; did you mean 'training'?"),
+    (["training", "learning_rat"], 1e-4, "config: training: 'learning_rat' is unknown; did you mean 'learning_rate'?"),
+    (["training", "learning_rate"], "2e-4", '"2e-4" is not of type number; write 0.0002 without quotes'),
+    (["training", "learning_rate"], 0, "config: training.learning_rate: 0 is not above 0"),
+    (["training", "schedule"], "cosin", 'config: training.schedule: "cosin" is not one of cosine, linear, constant'),
+    (["training", "patience"], ..., "config: training: the key 'patience' is missing"),
+    (["models", "gemma-2-2b", "epoch"], 3, "config: models.gemma-2-2b: 'epoch' is unknown; did you mean 'epochs'?"),
+    (["models", "gemma-2-2b", "epochs"], 0, "config: models.gemma-2-2b.epochs: 0 is below 1"),
+    (["models", "gemma-2-2b", "parameters"], "2.6B", 'models.gemma-2-2b.parameters: "2.6B" is not of type number'),
+    (["models", "gemma-2-2b", "parameters"], 2.6e9, "models.gemma-2-2b.parameters: 2600000000.0 is above 999"),
+    (["models", "gemma-2-2b", "parameters"], ..., "config: models.gemma-2-2b: the key 'parameters' is missing"),
+    (["models", "gemma-2-2b", "micro_batch"], 3, "batch_size 128 is not a multiple of micro_batch 3"),
+    (["models", "gemma-2-2b", "micro_batch"], ..., "the key 'micro_batch' is missing, and a run fine-tunes this model"),
+    (["models", "gemma-2-2b", "epochs"], ..., "models.gemma-2-2b: the key 'epochs' is missing, and a run fine-tunes"),
+    (["models", "gemma-2-2b", "training"], {"patience": 0}, "models.gemma-2-2b.training.patience: 0 is below 1"),
+    (["models", "gemma-2-2b", "revision"], "main", "a revision is pinned by its 40 hexadecimal digits"),
+    (["models", "gemma-2-2b", "revision"], ..., "models.gemma-2-2b: the key 'revision' is missing (or give a local"),
+    (["models", "gemma-2-2b", "path"], "no/such", "models.gemma-2-2b.path: there is no no/such"),
+    (["runs", 0, "models"], ["gema-2-2b"], "runs[0].models: 'gema-2-2b' is unknown; did you mean 'gemma-2-2b'?"),
+    (["runs", 0, "methods"], ["lora"], "runs[0].methods: 'lora' is unknown; did you mean 'qlora'?"),
+    (["runs", 0, "datasets"], ["conala"], "runs[0].datasets: 'conala' is unknown; known: codealpaca-20k"),
+    (["runs", 0, "seeds"], [], "config: runs[0].seeds: []"),
+    (["runs", 1, "models"], ["gemma-2-2b"], "runs: codealpaca-20k, gemma-2-2b, base, seed 0 is named twice"),
+    (["datasets", "codealpaca-20k", "split", "test"], 0.2, "train + validation + test is 1.1, but has to be 1"),
+    (["datasets", "codealpaca-20k", "split", "test"], 1.5, "split.test: 1.5 is not below 1"),
+    (["datasets", "codealpaca-20k", "sha256"], "abc", '"abc" is not a SHA-256 sum: 64 hexadecimal digits'),
+    (["datasets", "codealpaca-20k", "file"], ..., "datasets.codealpaca-20k: the key 'file' is missing"),
+    (["methods", "qlora", "lora", "r"], 0, "config: methods.qlora.lora.r: 0 is below 1"),
+    (["methods", "qlora", "lora", "dropout"], 1.0, "config: methods.qlora.lora.dropout: 1.0 is not below 1"),
+    (["methods", "qlora", "lora", "target_modules"], ["q_prj"], '"q_prj" is not one of q_proj'),
+    (["methods", "qlora", "baselines"], ["bas"], "qlora.baselines: 'bas' is unknown; did you mean 'base'?"),
+    (["methods", "qlora", "baselines"], [], "config: methods.qlora.baselines: [] is empty"),
+    (["methods", "qlora", "training"], {"max_length": 9}, "methods.qlora.training: 'max_length' is unknown"),
+    (["methods", "qlora", "training"], {"epochs": 0}, "config: methods.qlora.training.epochs: 0 is below 1"),
+    (["methods", "qlora", "training"], {"batch_size": 9}, "1b: batch_size 9 is not a multiple of micro_batch 5"),
+    (["quantization", "type"], "int4", '"int4" is not one of nf4, fp4'),
+    (["tokenization", "max_length"], 8, "config: tokenization.max_length: 8 is below 16"),
+    (["results"], ..., "config: top level: the key 'results' is missing"),
+    # Nothing, or the wrong kind of thing.
+    (["models"], None, "config: models: null is not of type object"),
+    (["models"], "gemma-2-2b", 'config: models: "gemma-2-2b" is not of type object'),
+    (["models", "gemma-2-2b"], None, "config: models.gemma-2-2b: null is not of type object"),
+    (["methods"], {}, "config: methods: {} is empty"),
+    (["methods", "base"], None, "config: methods.base: null is not of type object"),
+    (["methods", "qlora", "lora"], None, "config: methods.qlora.lora: null is not of type object"),
+    (["runs"], None, "config: runs: null is not of type array"),
+    (["runs"], [], "config: runs: [] is empty"),
+    (["runs", 0], "all", 'config: runs[0]: "all" is not of type object'),
+    (["runs", 0, "models"], "gemma-2-2b", 'config: runs[0].models: "gemma-2-2b" is not of type array'),
+    (["runs", 0, "models"], ["a", "a"], 'config: runs[0].models: ["a", "a"] lists the same entry twice'),
+    (["runs", 0, "models"], [3], "config: runs[0].models[0]: 3 is not of type string; put it in quotes"),
+    ([3], {}, "config: '3' is unknown; known: results, resources"),
+    # Numbers.
+    (["runs", 0, "seeds"], 0, "config: runs[0].seeds: 0 is not of type array"),
+    (["runs", 0, "seeds"], [0, 0], "config: runs[0].seeds: [0, 0] lists the same entry twice"),
+    (["runs", 0, "seeds"], [-1], "config: runs[0].seeds[0]: -1 is below 0"),
+    (["runs", 0, "seeds"], [2**32], "config: runs[0].seeds[0]: 4294967296 is above 4294967295"),
+    (["runs", 0, "seeds"], [1.0], "config: runs[0].seeds[0]: 1.0 is not of type integer"),
+    (["runs", 0, "seeds"], [True], "config: runs[0].seeds[0]: true is not of type integer"),
+    (["models", "gemma-2-2b", "epochs"], 2.0, "config: models.gemma-2-2b.epochs: 2.0 is not of type integer"),
+    (["models", "gemma-2-2b", "epochs"], "3", '"3" is not of type integer; write 3 without quotes'),
+    (["training", "learning_rate"], "1e-05", "write 0.00001 without quotes"),
+    (["training", "learning_rate"], "fast", '"fast" is not of type number'),
+    (["training", "learning_rate"], float("nan"), "config: training.learning_rate: NaN is not of type number"),
+    (["training", "weight_decay"], float("inf"), "config: training.weight_decay: Infinity is not of type number"),
+    (["training", "learning_rate"], True, "config: training.learning_rate: true is not of type number"),
+    (["datasets", "codealpaca-20k", "split", "test"], float("nan"), "split.test: NaN is not of type number"),
+    (["threads", "training"], 0, "config: threads.training: 0 is below 1"),
+    (["generation", "max_new_tokens"], 0, "config: generation.max_new_tokens: 0 is below 1"),
+    (["generation", "cache_gb"], 0, "generation.cache_gb: 0"),
+    (["quantization", "double"], "yes", 'config: quantization.double: "yes" is not of type boolean'),
+    (["training", "schedule"], True, "config: training.schedule: true is not one of cosine, linear, constant"),
+    # Names and text.
+    (["models", "a/b"], {}, 'config: models: "a/b" is not a name: letters, digits'),
+    (["models", "a b"], {}, 'config: models: "a b" is not a name'),
+    (["models", ""], {}, 'config: models: "" is not a name'),
+    (["models", "a\n"], {}, 'config: models: "a\\n" is not a name'),
+    (["models", 3], {}, "config: models: 3 is not of type string; put it in quotes"),
+    (["datasets", ".."], {}, 'config: datasets: ".." is not a name'),
+    (["models", "gemma-2-2b", "label"], "", 'config: models.gemma-2-2b.label: "" is empty'),
+    (["models", "gemma-2-2b", "label"], "a\nb", 'label: "a\\nb" is not one line of text'),
+    (["models", "gemma-2-2b", "label"], date(2026, 1, 2), '"2026-01-02" is not of type string; put it in quotes'),
+    (["models", "gemma-2-2b", "label"], "Llama-3.2-1B", 'models.llama-3.2-1b is called "Llama-3.2-1B" too'),
+    (["models", "gemma-2-2b", "repo"], "gemma", '"gemma" is not a repository of the hub: owner/name'),
+    (["models", "gemma-2-2b", "repo"], "https://hub/a/b", '"https://hub/a/b" is not a repository of the hub'),
+    (["models", "gemma-2-2b", "revision"], "a" * 40 + "\n", "is not a commit"),
+    (["models", "gemma-2-2b", "revision"], 10**39, "is not of type string; put it in quotes"),
+    # Places.
+    (["results"], "", 'config: results: "" is empty'),
+    (["results"], None, "config: results: null is not of type string"),
+    (["results"], "{model}", 'config: results: "{model}" is not a folder: without braces'),
+    (["results"], "<results>", 'config: results: "<results>" is not a folder'),
+    (["results"], "results/", 'config: results: "results/" is not a folder'),
+    (["results"], "resources", "config: results and resources are the same folder, resources"),
+    (["results"], "a/../resources", "config: results and resources are the same folder, a/../resources"),
+    (["results"], __file__, f"config: results: {__file__} is a file, but has to be a folder"),
+    (["resources"], __file__ + "/below", f"config: resources: {__file__} is a file, but has to be a folder"),
+    (["models", "gemma-2-2b", "path"], "", 'config: models.gemma-2-2b.path: "" is empty'),
+    (["models", "gemma-2-2b", "path"], __file__, "test_mistakes.py is a file, but has to be a folder"),
+    (["datasets", "codealpaca-20k", "path"], "/", "path: / is a folder, but has to be a file"),
+    (["datasets", "codealpaca-20k", "path"], "no.json", "codealpaca-20k.path: there is no no.json (seen from"),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"), CASES, ids=[".".join(map(str, c[0])) + f"={c[1]}" for c in CASES]
+)
+def test_a_mistake_gives_one_clear_line(config, path, value, message):
+    with pytest.raises(StudyError) as error:
+        load_study(edit(config, path, value))
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("value", [None, [], "results", 3])
+def test_a_config_that_is_no_mapping_is_an_error(value):
+    with pytest.raises(StudyError, match="config: top level: .* is not of type object"):
+        load_study(value)
+
+
+def test_no_data_set_may_be_called_none(config):
+    entry = config["datasets"]["codealpaca-20k"]
+    with pytest.raises(StudyError, match="^config: datasets: 'none' means no training data; give the data set another"):
+        load_study(edit(config, ["datasets", "none"], entry))
+
+
+def test_a_file_that_may_not_be_read_is_an_error(config, tmp_path, monkeypatch):
+    path = tmp_path / "data.json"
+    path.write_text("[]")
+    assert load_study(edit(config, ["datasets", "codealpaca-20k", "path"], str(path)))
+    monkeypatch.setattr(os, "access", lambda *_: False)  # the administrator, who may run this, may read all
+    with pytest.raises(StudyError, match="data.json may not be read"):
+        load_study(edit(config, ["datasets", "codealpaca-20k", "path"], str(path)))
+
+
+@pytest.mark.parametrize("name", ["split", "all"])
+def test_a_model_cannot_have_the_name_of_a_rule(config, tmp_path, name):
+    overlay = {"models": {name: {**config["models"]["phi-3-mini"], "label": "Other"}}}
+    overlay["runs"] = [{"datasets": ["codealpaca-20k"], "models": [name], "methods": ["base"], "seeds": [0]}]
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(overlay))
+    command = [Path(sys.executable).parent / "snakemake", "-n", "--cores", "1", "--directory", tmp_path]
+    command += ["--snakefile", ROOT / "Snakefile", "--configfile", ROOT / "config/config.yaml", tmp_path / "mine.yaml"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert f"error: config: models: '{name}' is the name of a rule already; give the model another" in done.stderr
+    assert "Traceback" not in done.stderr
