@@ -1,0 +1,148 @@
+"""Token sets: what a model's training data and prompts become, and the statistics of them."""
+
+import subprocess
+import sys
+from dataclasses import asdict
+
+import pytest
+from codetune.base.errors import StudyError
+from codetune.base.files import read_json, write_jsonl
+from codetune.data.samples import Sample
+from codetune.models.tokenizers import load_tokenizer
+from codetune.prompts.prompt import tokenize_prompts
+from codetune.prompts.templates import Template
+from codetune.prompts.tokenizing import encode, tokenize_training_data, truncate
+from codetune.prompts.tokensets import TokenSample, read_tokens, write_tokens
+from conftest import ROOT
+
+SAMPLE = Sample(7, "Add two numbers", "a, b", "def add(a, b):\n    return a + b")
+LONG = Sample(8, "Repeat", "", "word " * 100)
+
+
+def make_tokens(folder, checkpoint, samples, max_length=64, template="paper", **parts):
+    """Tokenises samples as training and as validation data. Returns the targets' paths."""
+    folder.mkdir()
+    for part in ("train", "validation"):
+        write_jsonl(folder / f"{part}.jsonl", map(asdict, samples))
+        parts[part] = str(folder / f"{part}.jsonl")
+    targets = {part: str(folder / f"{part}.arrow") for part in ("train", "validation")}
+    targets["stats"] = str(folder / "stats.json")
+    tokenize_training_data(parts, str(checkpoint), template, max_length, targets)
+    return targets
+
+
+def make_prompts(folder, checkpoint, samples, template="paper"):
+    """Tokenises samples as prompts. Returns the token set and the statistics."""
+    folder.mkdir()
+    write_jsonl(folder / "test.jsonl", map(asdict, samples))
+    targets = {"prompts": str(folder / "prompts.arrow"), "stats": str(folder / "stats.json")}
+    tokenize_prompts(str(folder / "test.jsonl"), str(checkpoint), template, targets)
+    return read_tokens(targets["prompts"]), read_json(targets["stats"])
+
+
+def test_truncation_shortens_completions_and_drops_samples_whose_prompt_fills_the_limit():
+    samples = [TokenSample(0, [1] * 5, [2] * 5), TokenSample(1, [1] * 5, [2] * 9), TokenSample(2, [1] * 12, [2])]
+    kept, facts = truncate(samples, 10)
+    assert kept == [samples[0], TokenSample(1, [1] * 5, [2] * 5)]
+    assert facts == {"truncated": 1, "dropped": 1}
+
+
+def test_token_sets_survive_the_file_and_their_bytes_are_stable(tmp_path):
+    samples = [TokenSample(3, [1, 2], [3]), TokenSample(9, [4], [5, 6, 7])]
+    for name in ("a.arrow", "b.arrow"):
+        write_tokens(tmp_path / name, samples)
+    assert read_tokens(tmp_path / "a.arrow") == samples
+    assert (tmp_path / "a.arrow").read_bytes() == (tmp_path / "b.arrow").read_bytes()
+    (tmp_path / "c.arrow").write_bytes(b"nothing of the kind")
+    with pytest.raises(StudyError, match="not a token set"):
+        read_tokens(tmp_path / "c.arrow")
+
+
+def test_statistics_of_training_data_count_what_the_token_sets_hold(tmp_path, checkpoints):
+    targets = make_tokens(tmp_path / "x", checkpoints / "llama-3.2-1b", [SAMPLE, LONG])
+    stats = read_json(targets["stats"])
+    assert stats["max_length"] == 64
+    assert list(stats["parts"]) == ["train", "validation"]
+    for part in ("train", "validation"):
+        tokens, facts = read_tokens(targets[part]), stats["parts"][part]
+        assert facts["samples"] == len(tokens) == 2
+        assert facts["tokens"] == sum(map(len, tokens))
+        assert facts["tokens_of_completions"] == sum(len(sample.completion) for sample in tokens)
+        assert (facts["truncated"], facts["dropped"]) == (1, 0)
+        assert facts["longest"] == 64
+        assert facts["packed_sequences"] == 2
+        assert facts["packing_fill"] == round(facts["tokens"] / 128, 4)
+        completions = [f" {sample.output} <|end|>" for sample in (SAMPLE, LONG)]
+        assert facts["bytes_of_completions"] == sum(len(text.encode()) for text in completions)
+    assert stats["example"]["text"].startswith("<|user|> Add two numbers\na, b <|end|> <|assistant|> def add")
+
+
+@pytest.mark.parametrize("template", ["paper", "chat"])
+def test_prompts_are_never_truncated_and_their_statistics_count_them(tmp_path, checkpoints, template):
+    checkpoint = checkpoints / "llama-3.2-1b"
+    tokenizer = load_tokenizer(checkpoint)
+    wide = Sample(9, "word " * 100, "", "x")
+    tokens, stats = make_prompts(tmp_path / "prompts", checkpoint, [SAMPLE, LONG, wide], template)
+    assert tokens == encode([SAMPLE, LONG, wide], tokenizer, Template(template, tokenizer))
+    assert all(sample.completion[-1] == tokenizer.eos_token_id for sample in tokens)
+    lengths = sorted(map(len, tokens))
+    assert lengths[1] > 64
+    assert stats == {
+        "template": template,
+        "template_sha256": Template(template, tokenizer).sha256,
+        "vocabulary": len(tokenizer),
+        "samples": 3,
+        "tokens": sum(lengths),
+        "tokens_of_completions": sum(len(sample.completion) for sample in tokens),
+        "mean": round(sum(lengths) / 3, 1),
+        "p50": lengths[1],
+        "p95": lengths[1],
+        "p99": lengths[1],
+        "longest": lengths[2],
+    }
+
+
+@pytest.mark.parametrize("template", ["paper", "chat"])
+def test_training_and_prompts_have_the_same_template_and_the_same_tokens(tmp_path, checkpoints, template):
+    """So generation continues exactly the tokens that training saw."""
+    checkpoint = checkpoints / "gemma-2-2b"
+    targets = make_tokens(tmp_path / "tokens", checkpoint, [SAMPLE], max_length=256, template=template)
+    prompts, of_prompts = make_prompts(tmp_path / "prompts", checkpoint, [SAMPLE], template)
+    assert prompts == read_tokens(targets["train"])
+    of_training = read_json(targets["stats"])
+    for key in ("template", "template_sha256", "vocabulary"):
+        assert of_training[key] == of_prompts[key]
+
+
+def test_token_sets_of_training_do_not_depend_on_the_test_samples(tmp_path, checkpoints):
+    checkpoint, written = checkpoints / "llama-3.2-1b", []
+    for number, test in enumerate(([SAMPLE], [LONG, SAMPLE], None)):
+        path = tmp_path / f"test{number}.jsonl"
+        if test is not None:
+            write_jsonl(path, map(asdict, test))
+        make_tokens(tmp_path / str(number), checkpoint, [SAMPLE, LONG], test=str(path))
+        written.append(
+            [(tmp_path / str(number) / name).read_bytes() for name in ("train.arrow", "validation.arrow", "stats.json")]
+        )
+    assert written[0] == written[1] == written[2]
+
+
+def test_data_longer_than_the_limit_throughout_are_an_error(tmp_path, checkpoints):
+    with pytest.raises(StudyError, match="no sample is shorter than max_length = 16 tokens. Raise tokenization.max_l"):
+        make_tokens(tmp_path / "x", checkpoints / "llama-3.2-1b", [Sample(0, "word " * 50, "", "x")], 16)
+
+
+def test_tokenising_loads_no_torch(checkpoints, tmp_path):
+    write_jsonl(tmp_path / "samples.jsonl", [asdict(SAMPLE)])
+    code = f"""
+import sys
+from codetune.prompts.prompt import tokenize_prompts
+from codetune.prompts.tokenizing import tokenize_training_data
+samples, tokenizer = {str(tmp_path / "samples.jsonl")!r}, {str(checkpoints / "llama-3.2-1b")!r}
+targets = {{name: {str(tmp_path)!r} + "/" + name for name in ("train", "validation", "prompts", "stats")}}
+tokenize_training_data({{"train": samples, "validation": samples}}, tokenizer, "paper", 64, targets)
+tokenize_prompts(samples, tokenizer, "paper", targets)
+assert "torch" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT / "workflow/scripts")
+    assert len(read_tokens(tmp_path / "prompts")) == 1
