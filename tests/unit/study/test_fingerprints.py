@@ -42,35 +42,52 @@ def cut(depth=1):
 
 # What the scripts of the GPU jobs and of the first job of all reach in the library. A module that appears here without
 # need makes its every change rerun that job; a list that is suddenly short means that imports are no longer followed.
+DECODING = """
+    data/predictions data/samples generation/batches generation/decoding generation/generate methods/adapters
+    models/caches models/device models/loading models/memory models/patches models/quantization models/shapes
+    models/tokenizers prompts/templates prompts/tokensets
+"""
 REACHED = {
     "finetune.py": """
         methods/adapters models/attention models/device models/loading models/memory models/patches models/quantization
-        models/tokenizers prompts/packing prompts/tokensets report/model_card training/attention training/batches
-        training/build training/finetune training/history training/progress training/states training/trainer
+        models/tokenizers prompts/packing prompts/tokensets training/attention training/batches training/build
+        training/cost training/finetune training/history training/progress training/states training/trainer
+        training/validation
     """,
-    "generate.py": """
-        data/predictions data/samples generation/batches generation/decoding generation/generate methods/adapters
-        models/caches models/device models/loading models/memory models/patches models/quantization models/shapes
-        models/tokenizers prompts/templates prompts/tokensets
-    """,
-    "split.py": """
-        data/card data/cleaning data/duplicates data/languages data/reading data/samples data/split
-    """,
+    "generate.py": DECODING,
+    "curve.py": DECODING + "generation/curve",
+    "split.py": "data/cleaning data/duplicates data/reading data/samples data/split",
 }
 
-# An edit of the library, and the scripts whose fingerprints it changes: what runs again.
-FIGURES = "figure1 figure2 figure_cost figure_forest figure_losses"
+# Scripts whose outputs adapters and predictions are made from, and what none of them may reach.
+TO_PREDICTIONS = ("split", "tokenize_samples", "prompt", "finetune", "generate", "curve")
+BEYOND_PREDICTIONS = ("evaluation/", "report/", "papers/", "data/card", "data/languages")
+
+# An edit of the scripts' folder, and the scripts whose fingerprints it changes: what runs again.
+SCORED = "browser check_results score score_curve significance"
+GENERATED, TOKENISED = "curve generate", "prompt tokenize_samples"
 EDITS = {
-    "a message of a job": ("base/jobs.py", "stopped by {stop}", "ended by {stop}", ""),
-    "the waits of a download": ("base/hub.py", "WAITS = (1.0, ", "WAITS = (2.0, ", ""),
-    "a mistake in the config": ("study/mistakes.py", "did you mean", "do you mean", ""),
-    "a docstring of training": ("training/trainer.py", '"""What was saved last', '"""The last that was saved', ""),
-    "code of training": ("training/trainer.py", "deterministic = True", "deterministic = False", "finetune"),
-    "a word of the model card": ("report/model_card.py", "Keep the adapter", "Leave the adapter", "finetune"),
-    "a figure's label": ("report/figures.py", '"tokens per second"', '"tokens/s"', FIGURES),
-    "a metric": ("evaluation/codebleu.py", "return 0.0", "return 0.1", "check_results score significance"),
-    "the metric of the curve": ("evaluation/rouge.py", "f1", "f_1", "check_results curve score significance"),
-    "a patch": ("models/patches.py", "_use_triton", "_triton", "curve finetune generate tokenize_samples"),
+    "a message of a job": ("codetune/base/jobs.py", "stopped by {stop}", "ended by {stop}", ""),
+    "the waits of a download": ("codetune/base/hub.py", "WAITS = (1.0, ", "WAITS = (2.0, ", ""),
+    "a mistake in the config": ("codetune/study/mistakes.py", "did you mean", "do you mean", ""),
+    "a path of the layout": ("codetune/study/layout.py", "comparisons/{test}.json", "{test}.json", ""),
+    "the script of records": ("record.py", 'files={"training_log"', 'files={"log"', "record"),
+    "a docstring of training": ("codetune/training/trainer.py", '"""Does what comes', '"""Does all that comes', ""),
+    "code of training": ("codetune/training/trainer.py", "deterministic = True", "deterministic = False", "finetune"),
+    "code of decoding": ("codetune/generation/batches.py", '"<|end|>" not in raw', "raw", GENERATED),
+    "code of splitting": ("codetune/data/split.py", "random.Random(settings.seed)", "random.Random(0)", "split"),
+    "a language": ("codetune/data/languages.py", '"Ruby", r"', '"Ruby", r"r', f"card {SCORED}"),
+    "a word of the data card": ("codetune/data/card.py", "# Data card", "# Card", "card"),
+    "a word of the model card": ("codetune/report/model_card.py", "Keep the adapter", "Leave the adapter", "publish"),
+    "a figure's label": ("codetune/report/figures.py", '"tokens per second"', '"tokens/s"', "figure"),
+    "a table's head": ("codetune/report/table2.py", "score_low=", "low=", "table"),
+    "an equation of the paper": ("codetune/papers/equations.py", "return", "return 1 +", "table"),
+    "a metric": ("codetune/evaluation/codebleu.py", "return 0.0", "return 0.1", f"publish {SCORED}"),
+    "ROUGE-L": ("codetune/evaluation/rouge.py", "f1 = 2 *", "f1 = 3 *", f"publish {SCORED}"),
+    "the score of a curve": ("codetune/evaluation/curve.py", "!= ids", "> ids", "score_curve"),
+    "a page": ("codetune/report/pages.py", "encoding=", "errors=", "browser page"),
+    "the text of a prompt": ("codetune/prompts/templates.py", '"<|user|> "', '"<|user|>"', f"{GENERATED} {TOKENISED}"),
+    "a patch": ("codetune/models/patches.py", "_use_triton", "_triton", f"finetune {GENERATED} {TOKENISED}"),
 }
 
 
@@ -225,6 +242,13 @@ def test_the_scripts_reach_these_modules_of_the_library(script):
     assert reached(SCRIPTS / script) == set(REACHED[script].split())
 
 
+@pytest.mark.parametrize("script", TO_PREDICTIONS)
+def test_what_comes_before_predictions_depends_on_nothing_that_comes_after(script):
+    modules = reached(SCRIPTS / f"{script}.py")
+    assert modules
+    assert [module for module in sorted(modules) if module.startswith(BEYOND_PREDICTIONS)] == []
+
+
 def test_every_script_has_a_fingerprint_of_its_own():
     prints = {path.name: fingerprint(path) for path in SCRIPTS.glob("*.py")}
     assert len(set(prints.values())) == len(prints)
@@ -234,7 +258,7 @@ def test_every_script_has_a_fingerprint_of_its_own():
 @pytest.mark.parametrize(("name", "old", "new", "expected"), EDITS.values(), ids=EDITS)
 def test_an_edit_of_the_library_changes_the_fingerprints_of_these_scripts(tmp_path, name, old, new, expected):
     folder = Path(shutil.copytree(SCRIPTS, tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__")))
-    edited = folder / "codetune" / name
+    edited = folder / name
     text = edited.read_text()
     assert old in text, "the file has changed: choose another edit of this kind"
     edited.write_text(text.replace(old, new))
