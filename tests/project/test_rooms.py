@@ -5,9 +5,11 @@ import re
 import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
+from importlib.metadata import packages_distributions
 
 import pytest
 from conftest import ROOT
+from packaging.utils import canonicalize_name
 
 WORKFLOW = ROOT / "workflow"
 LIBRARY = WORKFLOW / "scripts" / "codetune"
@@ -27,15 +29,6 @@ ROOMS = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 WITH_TORCH = {"models", "methods", "training", "generation"}
 WITHOUT_TORCH_IN_MODELS = {"shapes", "checkpoints", "tokenizers", "patches"}
 LONGEST_FILE, LONGEST_FUNCTION = 300, 50
-
-# What is still to be mended; nothing is to be added.
-UPWARDS = {("training/finetune", "report/model_card")}
-TOO_LONG = {
-    "generation/curve measure_curve",
-    "report/table2 table2",
-    "training/build make_trainer",
-    "training/finetune finetune",
-}
 
 
 def name_of(path):
@@ -84,7 +77,7 @@ def test_modules_import_from_lower_floors_and_from_their_own_room():
     assert {other for _, other in arrows} <= known
     rooms = {(one, other): (one.split("/")[0], other.split("/")[0]) for one, other in arrows}
     wrong = {arrow for arrow, (room, other) in rooms.items() if room != other and ROOMS[other] >= ROOMS[room]}
-    assert wrong == UPWARDS
+    assert wrong == set()
 
 
 def test_no_modules_import_one_another_in_a_circle():
@@ -113,6 +106,43 @@ def test_the_other_modules_load_without_torch():
     assert done.returncode == 0, done.stderr
 
 
+def packages_that_snakemake_does_not_bring():
+    """What is installed here for jobs and for developing, by the names that one imports."""
+    sys.path.insert(0, str(ROOT / "envs"))
+    from lock import closure, groups
+
+    brought = closure(groups()["workflow"])
+    return {
+        name
+        for name, owners in packages_distributions().items()
+        if name not in sys.stdlib_module_names and not {canonicalize_name(owner) for owner in owners} & brought.keys()
+    }
+
+
+def test_planning_needs_what_snakemake_brings_and_neither_numpy_nor_pandas():
+    """The imports of the rules, and what these do first: check the config, make the study, hash the scripts."""
+    rules = [path.read_text() for path in CODE if path.suffix != ".py"]
+    statements = sorted({line for text in rules for line in re.findall(r"^(?:from|import) codetune.*", text, re.M)})
+    assert "from codetune.study.config import load_study" in statements
+    assert "from codetune.study.fingerprints import fingerprint" in statements
+    without = packages_that_snakemake_does_not_bring() | {"numpy", "pandas"}
+    assert {"msgspec", "torch", "transformers"} <= without
+    code = [
+        "import sys, yaml",
+        "from pathlib import Path",
+        "sys.modules.update(dict.fromkeys(sys.argv[1:]))",  # None there makes an import fail
+        *statements,
+        f"study = load_study(yaml.safe_load(Path({str(ROOT / 'config/config.yaml')!r}).read_text()))",
+        "to_plain(study.for_training(study.training_runs[0]))",
+        "print(len({fingerprint(path) for path in Path.cwd().glob('*.py')}))",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(code), *sorted(without)], cwd=LIBRARY.parent, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) == len(list(LIBRARY.parent.glob("*.py")))
+
+
 def test_the_library_knows_nothing_of_snakemake():
     assert [name_of(path) for path in MODULES if "snakemake" in imports(path)[1]] == []
 
@@ -135,5 +165,5 @@ def test_no_function_of_the_workflow_is_longer_than_a_screen():
     for path in WORKFLOW.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno >= LONGEST_FUNCTION:
-                long.add(f"{name_of(path.relative_to(LIBRARY))} {node.name}")
-    assert long == TOO_LONG
+                long.add(f"{path.relative_to(WORKFLOW)}, line {node.lineno}: {node.name}")
+    assert long == set()
