@@ -3,75 +3,20 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
 import pytest
 from codetune.base.machine import PeakMemory
 from codetune.report.figures import FIGURES, Shown, draw_figure, mean_losses, read_curve
-from codetune.report.style import STYLE, looks_of, names_of
+from codetune.report.style import STYLE
 from codetune.study.record import read_records
 from conftest import ROOT
 from fake_comparisons import fake_comparisons, write_fake_comparisons
-from fake_records import fake_method, fake_model, fake_record, fake_training, with_test, write_fake
+from fake_records import fake_method, fake_model, fake_record, with_test, write_fake
+from fake_trainings import GEMMA, GIB, MODELS, a_curve, a_log, a_run, untuned, written
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
-
-MODELS = [
-    fake_model("llama-3.2-1b", label="Llama-3.2-1B, miniature", family="Llama"),
-    fake_model("llama-3.2-3b", label="Llama-3.2-3B, miniature", family="Llama"),
-    fake_model("gemma-2-2b", label="Gemma-2-2b-it, miniature", family="Gemma"),
-    fake_model("qwen2.5-1.5b", label="Qwen2.5-1.5B, miniature", family="Qwen"),
-    fake_model("qwen2.5-3b", label="Qwen2.5-3B, miniature", family="Qwen"),
-]
-GEMMA = MODELS[2]
-GIB = 2**30
-
-
-def a_log(place):
-    """Two epochs of three steps; the lowest validation loss but for step 0 is that of step 3."""
-    losses = [2.0, 1.5, 1.0, 0.9, 0.8, 0.7]
-    rows = [{"step": 0, "eval_loss": 0.1}]
-    for step, loss in enumerate(losses, start=1):
-        rows.append({"step": step, "loss": loss + place})
-        if step % 3 == 0:
-            rows.append({"step": step, "eval_loss": 1.2 + place + step / 100})
-    return rows
-
-
-def a_curve(place, steps=(0, 50, 100)):
-    """By ROUGE-L and by BLEU, on its scale; each with a band of a twentieth to both sides."""
-    points = []
-    for step in steps:
-        score = 0.3 + place / 10 + step / 1000
-        found = {name: {"score": highest * score, "interval": [highest * (score - 0.05), highest * (score + 0.05)]}
-                 for name, highest in (("rouge_l", 1), ("bleu", 100))}  # fmt: skip
-        points.append({"step": step, "truncated": 0.0, "scores": found})
-    return {"samples": [1, 2], "points": points}
-
-
-def a_run(place, seed=0, method="qlora", **cost):
-    """A tuned run with numbers of its own."""
-    score = 0.4 + place / 100
-    record = fake_record(MODELS[place], method, seed=seed, scores={"rouge_l": score, "bleu": 100 * score})
-    cost = {"seconds": 1800.0 * (place + 1), "tokens_per_second": 3000.0 + place} | cost
-    cost = {"peak_memory": PeakMemory("GPU", (place + 10) * GIB)} | cost
-    return replace(record, training=fake_training(record.training.plan, **cost))
-
-
-def untuned(place):
-    """The untuned model, so that gains go from -0.05 up in steps of 0.05."""
-    score = 0.45 - place / 25
-    return fake_record(MODELS[place], "base", scores={"rouge_l": score, "bleu": 100 * score})
-
-
-def written(folder, record, place):
-    path = write_fake(record, folder)
-    (read,) = read_records([path])
-    read.curve.write_text(json.dumps(a_curve(place)))
-    read.path_of("training_log").write_text("".join(json.dumps(row) + "\n" for row in a_log(place)))
-    return path
 
 
 @pytest.fixture
@@ -171,35 +116,6 @@ def test_the_legend_names_every_model_once_and_hides_no_panel(tmp_path, comparis
     names = [text.get_text() for text in legend.get_texts()]
     assert [text for text in names if "adapter" not in text] == [model.label for model in MODELS[:3]]
     assert not any(legend.get_window_extent().overlaps(axis.get_tightbbox()) for axis in figure.axes)
-
-
-def test_families_and_sizes_stay_apart_in_colour_and_in_grey():
-    looks = looks_of([a_run(place) for place in range(len(MODELS))])
-    small, large, gemma, qwen, _ = looks
-    assert small["color"] == large["color"]
-    assert small["marker"] == large["marker"]
-    assert len({one["color"] for one in (small, gemma, qwen)}) == 3
-    assert len({one["marker"] for one in (small, gemma, qwen)}) == 3
-    in_grey = {(look["marker"], look["markerfacecolor"] == "white") for look in looks}
-    assert len(in_grey) == len(looks)
-    assert small["linestyle"] != large["linestyle"]
-
-
-def test_seeds_share_a_look_and_methods_do_not():
-    first, second, other = looks_of([a_run(2, 0), a_run(2, 1), a_run(2, 0, "lora")])
-    assert first == second
-    assert first != other
-
-
-def test_names_have_what_tells_runs_apart_and_no_more():
-    label = GEMMA.label
-    assert names_of([fake_record(GEMMA, "qlora"), fake_record(GEMMA, "qlora", seed=1)]) == [label, label]
-    assert names_of([fake_record(GEMMA, "qlora", seed=seed) for seed in (0, 1)], seeds=True) == [
-        f"{label}, seed 0",
-        f"{label}, seed 1",
-    ]
-    assert names_of([fake_record(GEMMA, "base"), fake_record(GEMMA, "qlora")]) == [f"{label}, base", f"{label}, qlora"]
-    assert names_of([fake_record(GEMMA, "qlora", data=data) for data in ("a", "b")]) == [f"{label}, a", f"{label}, b"]
 
 
 def test_figure1_has_a_bar_for_each_run_and_each_cost(tuned):
@@ -350,8 +266,3 @@ def test_a_long_legend_makes_the_figure_taller_instead_of_the_panel_smaller(comp
         figure = drawn("cost", records, comparisons)
         heights.append(figure.axes[0].get_window_extent().height)
     assert heights[1] > 0.75 * heights[0]
-
-
-def test_four_runs_of_one_family_look_different_without_lines():
-    looks = looks_of([fake_record(GEMMA, method) for method in ("a", "b", "c", "d")])
-    assert len({(look["markerfacecolor"], look.get("fillstyle")) for look in looks}) == 4

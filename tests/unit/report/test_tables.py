@@ -1,39 +1,27 @@
-"""Tables: every number stands where it belongs."""
+"""Table 2, the metrics and the breakdown: every number stands where it belongs."""
 
 import csv
-import json
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
 import pytest
-from codetune.base.plain import to_plain
 from codetune.papers.declared import read_paper
 from codetune.report import audit
 from codetune.report.breakdown import breakdown_table, write_breakdown
 from codetune.report.metrics import metrics_table, write_metrics
 from codetune.report.rows import evaluated_systems
-from codetune.report.table1 import PlannedSystem, table1, write_table1
 from codetune.report.table2 import table2, write_table2
 from codetune.report.tables import write_table
 from codetune.study.facts import ScoredPart
-from codetune.study.runs import System
 from conftest import ROOT
 from fake_comparisons import METRICS, fake_comparisons, write_fake_comparisons
-from fake_records import fake_method, fake_model, fake_plan, fake_record, fake_training, with_test, write_fake
-from paper_models import PUBLISHED
+from fake_records import fake_method, fake_model, fake_record, fake_training, with_test, write_fake
 
 PAPER = read_paper(ROOT / "config/paper.yaml")
 LLAMA = fake_model("llama-3.2-1b", label="Llama-3.2-1B", training={"batch_size": 160, "epochs": 50})
 QWEN = fake_model("qwen2.5-3b", label="Qwen2.5-3B", training={"batch_size": 64, "epochs": 50})
 MINE = fake_model("mine", label="My_model 100%")
-
-
-def write(path, value):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value))
-    return str(path)
 
 
 def outputs(folder, name):
@@ -53,35 +41,6 @@ def rows_of(path):
 
 def columns_of(path):
     return rows_of(path)[0]
-
-
-@pytest.fixture
-def first(tmp_path):
-    plans, stats, configs = [], [], []
-    for model, shape in ((MINE, "Llama-3.2-1B"), (QWEN, "Qwen2.5-3B"), (LLAMA, "Llama-3.2-1B")):
-        folder = tmp_path / model.name
-        plan = fake_plan(model, fake_method("qlora"))
-        plans.append(PlannedSystem(System("d", model.name, "qlora"), model.label, plan))
-        configs.append(str(folder))
-        write(folder / "config.json", PUBLISHED[shape][0])
-        train = {"packed_sequences": 2400, "samples": 17014}
-        stats.append(write(folder / "stats.json", {"parts": {"train": train}}))
-    return table1(plans, stats, configs, PAPER)
-
-
-def test_table1_declares_and_computes(first, tmp_path):
-    assert list(first["model"]) == ["Llama-3.2-1B", "Qwen2.5-3B", "My_model 100%"]  # the paper's order, then ours
-    row = first.iloc[0]
-    assert (row["paper_trainable"], row["paper_steps"]) == ("11.3M", 750)
-    assert (row["trainable_r8"], row["trainable_r16"]) == (5636096, 11272192)
-    assert row["steps_packed"] == 750  # 50 epochs of 15 steps: what packing gives is what Table 1 says
-    assert row["steps_unpacked"] == 50 * 107
-    write_table1(first, outputs(tmp_path, "t"))
-    text = (tmp_path / "t.md").read_text()
-    assert "5.64 M" in text
-    assert "29.93 M" in text
-    assert "My\\_model 100\\%" in (tmp_path / "t.tex").read_text()
-    assert int(read(tmp_path / "t.csv")[0]["trainable_r8"]) == 5636096
 
 
 def trained(record, best_step):
@@ -290,20 +249,6 @@ def test_a_table_is_made_from_records_by_its_name(tmp_path, name):
         ("none", "alpaca", "base"),
         ("alpaca", "alpaca", "qlora"),
     }
-
-
-def test_table1_is_made_from_plans_by_its_name(tmp_path):
-    config = write(tmp_path / "llama" / "config.json", PUBLISHED["Llama-3.2-1B"][0])
-    inputs = {
-        "stats": [write(tmp_path / "stats.json", {"parts": {"train": {"packed_sequences": 2400, "samples": 17014}}})],
-        "configs": [str(Path(config).parent)],
-        "paper": str(ROOT / "config/paper.yaml"),
-    }
-    system = {"data": "alpaca", "model": LLAMA.name, "method": "qlora"}
-    entry = {"system": system, "label": LLAMA.label, "plan": to_plain(fake_plan(LLAMA, fake_method("qlora")))}
-    write_table("table1", inputs, {"plans": [entry]}, outputs(tmp_path, "table1"))
-    (row,) = read(tmp_path / "table1.csv")
-    assert (row["data"], row["model"], row["batch_size"], row["steps_packed"]) == ("alpaca", LLAMA.label, "160", "750")
 
 
 def test_the_audit_is_a_table_too(tmp_path, monkeypatch):
