@@ -50,7 +50,7 @@ def test_a_redirect_takes_the_range_along_and_leaves_the_token(hub, tmp_path):
 @pytest.mark.parametrize(
     "fault", [hubserver.cut(500_000), hubserver.claim_length(500_000)], ids=["cut", "false length"]
 )
-def test_a_download_goes_on_at_the_byte_where_it_stopped(hub, tmp_path, fault):
+def test_a_download_resumes_at_the_byte_where_it_stopped(hub, tmp_path, fault):
     hub.fault("model.safetensors", fault, 5)  # more often than the tries: each gains
     done = fetch(hub, CHECKPOINT, tmp_path / "model")
     assert_whole(tmp_path / "model")
@@ -85,7 +85,7 @@ def kill_in_the_middle(hub, source, target):
     return part.stat().st_size
 
 
-def test_a_killed_download_goes_on_in_the_next_process(hub, tmp_path):
+def test_a_killed_download_is_resumed_by_the_next_process(hub, tmp_path):
     left = kill_in_the_middle(hub, CHECKPOINT, tmp_path / "model")
     hub.requests.clear()
     log = fetch(hub, CHECKPOINT, tmp_path / "model").log
@@ -94,7 +94,7 @@ def test_a_killed_download_goes_on_in_the_next_process(hub, tmp_path):
     (asked,) = hub.asked_for("model.safetensors")
     assert asked.range == f"bytes={left}-"
     assert asked.sent == len(WEIGHTS) - left
-    assert len(hub.requests) == 2, "the files that were whole are not asked for again"
+    assert len(hub.requests) == 2, "files that were complete are not requested again"
 
 
 def test_another_revision_takes_nothing_from_an_unfinished_one(hub, tmp_path):
