@@ -227,7 +227,7 @@ def test_a_script_run_by_hand_makes_what_its_job_makes(home, elsewhere):
     logs = {path: path.read_bytes() for path in (elsewhere / "results/logs").rglob("*.log")}
     for path in paths:
         path.unlink()
-    for target in ("results/data/own/card.md", f"{TOKENS}/stats.json"):
+    for target in ("results/data/own/split.json", "results/data/own/card.md", f"{TOKENS}/stats.json"):
         done = by_hand(elsewhere, target)
         assert done.returncode == 0, done.stderr
         assert re.search(r"^done in [0-9.]+ s$", done.stdout, re.MULTILINE)
@@ -238,15 +238,18 @@ def test_a_script_run_by_hand_makes_what_its_job_makes(home, elsewhere):
 def test_a_debugger_stops_in_a_script_run_by_hand(home, elsewhere):
     shutil.copytree(home / "resources", elsewhere / "resources")
     commands = ("from codetune.data import split", "break split.split_dataset", "continue", "args", "quit")
-    done = by_hand(elsewhere, "results/data/own/card.md", commands=commands)
+    done = by_hand(elsewhere, "results/data/own/split.json", commands=commands)
     assert "source = 'resources/data/own.jsonl'" in done.stdout, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("all", "error: all: rule all has no script"),
-        ("table2", "error: table2 is made from results/runs/none/mini/base/seed0/record.json, which is not there"),
+        ("table2", "error: table2: rule table2 has no script: give the file that you want"),
+        (
+            "results/tables/table2.md",
+            "error: results/tables/table2.md is made from results/runs/none/mini/base/seed0/record.json, which is not there",
+        ),
         ("nothing.txt", "error: No rule to produce nothing.txt"),
     ],
 )

@@ -27,7 +27,7 @@ def find_job(target: str, configfiles: list[Path], gpus: int) -> tuple[Path, Sna
             sys.exit(f"error: {error}")
         (job,) = workflow._workflow.dag.targetjobs
         if not job.rule.script:
-            sys.exit(f"error: {target}: rule {job.rule.name} has no script")
+            sys.exit(f"error: {target}: rule {job.rule.name} has no script: give the file that you want")
         if missing := [path for path in job.input if not Path(path).exists()]:
             sys.exit(f"error: {target} is made from {missing[0]}, which is not there: let Snakemake make that first")
         values = (job.input, job.output, job.params, job.wildcards, job.threads, job.resources, job.log.__class__())
@@ -37,7 +37,7 @@ def find_job(target: str, configfiles: list[Path], gpus: int) -> tuple[Path, Sna
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("target", help="a file that a job makes, or the name of a rule without wildcards")
+    parser.add_argument("target", help="a file that a job makes")
     parser.add_argument("--configfile", nargs="+", type=Path, default=[])
     parser.add_argument("--gpus", type=int, default=0, help="how many to compute on")
     args = parser.parse_args()

@@ -8,6 +8,8 @@ from typing import Any
 
 from codetune.base.errors import StudyError
 
+OLD_RESULTS = ("runs/*/*/*/seed*/adapter", "runs/*/*/*/seed*/predictions.jsonl")  # of releases before 0.2
+
 
 def check_folders(results: str, resources: str) -> None:
     """Checks that results and resources are, or can become, two different folders.
@@ -81,7 +83,8 @@ def check_old_results(results: str) -> None:
     Raises:
         StudyError: There are runs in the layout of releases before 0.2.
     """
-    old = next(Path(results).glob("runs/*/*/*/seed*/predictions.jsonl"), None)
+    found = (path for pattern in OLD_RESULTS for path in Path(results).glob(pattern))
+    old = next(found, None)
     if old is not None:
         raise StudyError(
             f"{results} holds a study in the layout of releases before 0.2 ({old}), which this release does not read. "
