@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "demo")]
 
+ARCHITECTURES = ROOT / "benchmarks" / "architectures.json"
 GPU_BYTES = 24e9
 
 
@@ -108,6 +109,12 @@ def records_of(data: Path | None) -> tuple[list[dict[str, str]], str]:
     from make_samples import make_records
 
     return make_records(20022, seed=1), "generated data"
+
+
+def read_architectures(path: Path = ARCHITECTURES) -> dict[str, Any]:
+    """The models' shapes by name, with the tokens, batches and decode steps of CodeAlpaca-20k."""
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
 
 
 def full_study() -> "Study":

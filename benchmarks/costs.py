@@ -1,11 +1,10 @@
 """The cost model: how long each job of the full study would take."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from common import ROOT
+from common import read_architectures
 from schedule import Job
 
 # isort: split
@@ -13,7 +12,7 @@ from schedule import Job
 from codetune.models.shapes import parameters
 from codetune.study.study import Study
 
-ARCHITECTURES = json.loads((ROOT / "benchmarks" / "architectures.json").read_text(encoding="utf-8"))
+ARCHITECTURES = read_architectures()
 
 # What the cost model assumes of an RTX A5000 and its node; nothing of this was measured there.
 TRAINING = 35e12  # operations per second, in bf16: a third of what the device can do at most

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from common import Row, reached
 from subjects import SHARES, draw_samples, quantization
-from table import table
+from suite import table
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 SMALLER = {
