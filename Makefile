@@ -62,10 +62,10 @@ faults: env
 	$(BIN)/python tests/faults.py
 
 bench: env $(DEMO)
-	$(BIN)/python benchmarks/table.py --out build/benchmarks $(if $(DATA),--data $(DATA)) cpu
+	$(BIN)/python benchmarks/suite.py --out build/benchmarks $(if $(DATA),--data $(DATA)) cpu
 
 bench-gpu: env
-	$(BIN)/python benchmarks/table.py --out build/benchmarks gpu
+	$(BIN)/python benchmarks/suite.py --out build/benchmarks gpu
 
 lint: env
 	$(BIN)/ruff check .

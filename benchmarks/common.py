@@ -8,11 +8,15 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from codetune.study.study import Study
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "demo")]
 
+ARCHITECTURES = ROOT / "benchmarks" / "architectures.json"
 GPU_BYTES = 24e9
 
 
@@ -105,6 +109,20 @@ def records_of(data: Path | None) -> tuple[list[dict[str, str]], str]:
     from make_samples import make_records
 
     return make_records(20022, seed=1), "generated data"
+
+
+def read_architectures(path: Path = ARCHITECTURES) -> dict[str, Any]:
+    """The models' shapes by name, with the tokens, batches and decode steps of CodeAlpaca-20k."""
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def full_study() -> "Study":
+    """The study of config/config.yaml."""
+    import yaml
+    from codetune.study.config import load_study
+
+    return load_study(yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8")))
 
 
 def limit_gpu_memory() -> None:

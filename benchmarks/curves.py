@@ -2,10 +2,10 @@
 
 Usage: python benchmarks/curves.py --out FILE.json
 
-The demo's smallest model is trained by this workflow's trainer on packed sequences and by TRL's on padded batches of
-about as many samples, for as many epochs. Both adapters are measured on the same validation samples, one at a time, by
-the library's own attention. What is shown is the largest gap between the means of both over the epochs, in standard
-deviations of the difference of two trainings with other seeds.
+The demo's smallest model, which `make demo` builds, is trained by this workflow's trainer on packed sequences and by
+TRL's on padded batches of about as many samples, for as many epochs. Both adapters are measured on the same validation
+samples. What is shown is the largest gap, over the epochs, between the mean losses of both, in standard errors of their
+difference over the seeds.
 """
 
 import argparse
@@ -19,9 +19,11 @@ from typing import Any
 from common import ROOT, Row, write_result
 from subjects import LORA, SETTINGS, peer
 
-from codetune.study.method import Quantization  # isort: skip  (common puts the library on the path)
-from codetune.study.model import Memory, Source  # isort: skip
-from codetune.study.training import TrainingPlan  # isort: skip
+# isort: split
+
+from codetune.study.method import Quantization
+from codetune.study.model import Memory, Source
+from codetune.study.training import TrainingPlan
 
 MODEL = "llama-3.2-1b"
 SEEDS, EPOCHS = (0, 1, 2), 3
@@ -50,7 +52,7 @@ def main() -> None:
     gaps = [abs(a - b) for a, b in zip(means["packed"], means["padded"], strict=True)]
     worst = max(gap / noise for gap, noise in zip(gaps, spread, strict=True))
     shown = " and ".join(", ".join(f"{x:.3f}" for x in means[name]) for name in curves)
-    detail = f"validation loss after each epoch, packed and padded: {shown} nats a token; {len(SEEDS)} seeds"
+    detail = f"validation loss after each epoch, packed and padded: {shown} nats per token; {len(SEEDS)} seeds"
     row = Row("loss curves, packed and padded", "TRL, padded batches", "< 3 standard errors", worst, detail)
     write_result(options.out, [row], curves=curves, largest_gap=max(gaps))
 
@@ -95,7 +97,7 @@ def packed(train: list[Any], validation: list[Any], seed: int) -> list[float]:
 
 
 def padded(train: list[Any], validation: list[Any], seed: int) -> list[float]:
-    """The same of TRL's trainer, which pads; measured one sample at a time."""
+    """The same of TRL's trainer, which pads. The loss is measured one sample at a time."""
     from codetune.models.device import set_determinism
     from codetune.models.loading import load_base
     from codetune.models.tokenizers import load_tokenizer
@@ -130,7 +132,7 @@ def padded(train: list[Any], validation: list[Any], seed: int) -> list[float]:
 
 
 def loss(model: Any, samples: list[Any]) -> float:
-    """Mean negative log-likelihood of the completions, in nats a token."""
+    """Mean negative log-likelihood of the completions, in nats per token."""
     import torch
 
     training = model.training

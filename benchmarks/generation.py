@@ -1,11 +1,11 @@
-"""Greedy decoding against `model.generate`: tokens a second on the same 4-bit model, adapter, prompts and machine.
+"""Greedy decoding against `model.generate`: tokens per second on the same 4-bit model, adapter, prompts and machine.
 
 Usage: python benchmarks/generation.py --out FILE.json [--model small|NAME] [--architectures FILE] [--prompts N]
            [--rounds N]
 
 The peer decodes batches of 8 in the order of the data, on the 4-bit model with the adapter beside it. Weights and
-prompts are random. Models with random weights never end, so ends are drawn from a hash of each token and its position:
-a completion has 60 tokens on average, the same for both ways, and nobody can foresee its length. In fp32, on a CPU, the
+prompts are random. Models with random weights never end, so ends are drawn from a hash of each token and its position.
+A completion has 60 tokens on average, the same in both ways, and its length cannot be foreseen. In fp32, on a CPU, the
 benchmark ends with an error if one token differs.
 """
 
@@ -19,7 +19,9 @@ from typing import Any
 from common import Row, in_turn_prepared, limit_gpu_memory, memory_rows, ratio, write_result
 from subjects import ARCHITECTURES, LORA, build, draw_samples, make_tokenizer, quantization, sizes_of
 
-from codetune.study.decoding import Decoding  # isort: skip  (common puts the library on the path)
+# isort: split
+
+from codetune.study.decoding import Decoding
 
 MEAN, LIMIT = 60, 512  # tokens of a completion
 END = 2

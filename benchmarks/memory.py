@@ -2,237 +2,44 @@
 
 Usage: python benchmarks/memory.py --out FILE.json
 
-Each model is built at full size from tensors that have a shape, a type and a life, but no numbers, and the libraries'
-own code runs a training step, a pass over prompts and a decoding step on it. What is alive at each moment is added up.
+Each model is built at full size from tensors that have a shape, a type and a lifetime, but no numbers, and the
+libraries' own code runs a training step, a pass over prompts and a decoding step on it. What is alive at each moment is
+added up.
 """
 
 import argparse
-import json
-import math
-import re
-import weakref
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import torch
-import trl.kernels.chunked_logprob
-import trl.trainer.utils
-import yaml
-from bitsandbytes.functional import quantize_4bit
-from bitsandbytes.nn import Linear4bit
-from common import ROOT, Row, write_result
-from peft import get_peft_model
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
-from transformers import AttentionInterface, AutoConfig, AutoModelForCausalLM
+from common import Row, full_study, read_architectures, write_result
+from counting import Live, Saved
+from torch._subclasses.fake_tensor import FakeTensorMode
+from weightless import ON_GPU, as_on_gpu, build, without_numbers
 
-from codetune.models.shapes import cache_bytes, parameters  # isort: skip  (common puts the library on the path)
-from codetune.models.attention import Packed, attend_varlen  # isort: skip
-from codetune.models.caches import growing_cache  # isort: skip
-from codetune.generation.decoding import next_tokens, prefill  # isort: skip
-from codetune.generation.generate import RESERVE  # isort: skip
-from codetune.methods.adapters import lora_config  # isort: skip
-from codetune.base.plain import from_plain  # isort: skip
-from codetune.study.decoding import Decoding  # isort: skip
-from codetune.study.method import Lora  # isort: skip
+# isort: split
 
-ARCHITECTURES = json.loads((ROOT / "benchmarks" / "architectures.json").read_text())
+from codetune.generation.decoding import next_tokens, prefill
+from codetune.generation.generate import RESERVE
+from codetune.models.attention import Packed
+from codetune.models.caches import growing_cache
+from codetune.models.shapes import cache_bytes, parameters
+from codetune.study.decoding import Decoding
+from codetune.study.method import Lora
+from codetune.study.study import Study
+
+ARCHITECTURES = read_architectures()
 DEVICE = 24 * 2**30  # bytes that cards of "24 GB" have: most weights fit dequantised, which takes most memory
 GOAL = 22.0  # GB, of 1e9 bytes
 ALLOWED = 20.0  # GB that a proposed micro-batch takes at most
 CONTEXT = 0.6e9  # bytes of CUDA, its libraries' code and their workspaces: assumed
 SLACK = 0.10  # of what is not weights, lost between the blocks of torch's allocator: assumed
 SHORT = 128  # tokens of most samples; CodeAlpaca-20k's have 98 on average
-ON_GPU = "packed_on_gpu"
-AttentionInterface.register(ON_GPU, attend_varlen)
-
-
-class Live(TorchDispatchMode):  # type: ignore[misc]
-    """Adds up the bytes of all tensors that are alive, whoever holds them.
-
-    Attributes:
-        now: Bytes alive.
-        peak: The most that there were, with what kernels allocate inside.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = self.peak = 0
-        self.sizes: dict[int, int] = {}
-
-    def __torch_dispatch__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(result):
-            if isinstance(tensor, torch.Tensor):
-                self.add(tensor)
-        self.peak = max(self.peak, self.now + inside(str(func), args))
-        return result
-
-    def add(self, tensor: torch.Tensor) -> None:
-        """Counts a tensor's storage, if it is not counted yet, until it dies."""
-        storage = tensor.untyped_storage()
-        key = storage._cdata
-        if key not in self.sizes:
-            self.sizes[key] = storage.nbytes()
-            self.now += storage.nbytes()
-            self.peak = max(self.peak, self.now)
-            weakref.finalize(storage, self._remove, key)
-
-    def _remove(self, key: int) -> None:
-        self.now -= self.sizes.pop(key)
-
-
-def inside(operation: str, args: tuple[Any, ...]) -> int:
-    """Bytes that a kernel allocates for itself on a GPU, where they are many."""
-    if operation.startswith("bitsandbytes.gemm_4bit"):  # many rows: the weight is made anew in the compute type
-        return int(math.prod(args[2]) * args[0].element_size())
-    if operation.startswith("torch_attn._varlen_attn_backward"):  # fp32 sums for queries; keys and values of each head
-        query = args[1]
-        return int(query.numel() * (4 + 2 * query.element_size()))
-    return 0
-
-
-class Saved:
-    """Counts what autograd keeps for the backward pass: each storage once, parameters not at all.
-
-    Attributes:
-        by_place: Bytes by the module that was running, the tensor's shape and its type; all layers' together.
-    """
-
-    def __init__(self, model: torch.nn.Module) -> None:
-        self.by_place: Counter[tuple[str, tuple[int, ...], str]] = Counter()
-        self.seen = {p.untyped_storage()._cdata: p.untyped_storage() for p in model.parameters()}
-        self.running = [""]
-        for name, module in model.named_modules():
-            module.register_forward_pre_hook(lambda _module, _args, name=name: self.running.append(name))
-            module.register_forward_hook(self._left)
-
-    def _left(self, *_: Any) -> None:
-        self.running.pop()
-
-    @property
-    def total(self) -> int:
-        """Bytes of all."""
-        return sum(self.by_place.values())
-
-    def pack(self, tensor: torch.Tensor) -> torch.Tensor:
-        """What autograd calls with each tensor that it saves."""
-        storage = tensor.untyped_storage()
-        if storage._cdata not in self.seen:
-            self.seen[storage._cdata] = storage  # held, so that no other storage gets its number
-            where = re.sub(r".*\blayers\.\d+", "layer", self.running[-1])
-            self.by_place[where, tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")] += storage.nbytes()
-        return tensor
-
-    @contextmanager
-    def counting(self) -> Iterator[None]:
-        """Counts what is saved inside."""
-        with torch.autograd.graph.saved_tensors_hooks(self.pack, lambda tensor: tensor):
-            yield
-        self.seen.clear()
-
-
-@contextmanager
-def as_on_gpu() -> Iterator[None]:
-    """Replaces what takes other memory on a CPU than on a GPU by what takes the GPU's.
-
-    Dropout keeps a mask of one byte a number there; PEFT asks for the GPU's autocast alone, without which adapters
-    compute in fp32; the output layer's Triton kernels work in place. Where there are no numbers nobody knows which
-    positions have labels, so all positions are scored: more than really are.
-    """
-    enabled = torch.is_autocast_enabled
-
-    def dropout(values: torch.Tensor, p: float = 0.5, training: bool = True, *_: Any) -> torch.Tensor:
-        result: torch.Tensor = torch.native_dropout(values, p, training)[0]
-        return result
-
-    def in_place(*_: Any, **__: Any) -> None:
-        return None
-
-    kernels = trl.kernels.chunked_logprob
-    with (
-        mock.patch.object(torch.nn.functional, "dropout", dropout),
-        mock.patch.object(torch, "is_autocast_enabled", lambda kind="cpu": enabled(kind)),
-        mock.patch.object(trl.trainer.utils, "_use_triton", lambda _device: False),
-        mock.patch.multiple(kernels, _forward_tile=in_place, _backward_tile=in_place, _addmm_fp32=in_place),
-    ):
-        yield
-
-
-def build(config: dict[str, Any], attention: str, lora: Lora | None, in_4_bits: bool) -> Any:
-    """A model on the meta device, as codetune.training and codetune.generation leave it.
-
-    Args:
-        config: A config.json.
-        attention: Name of the attention.
-        lora: For an adapter in fp32; None for the untuned model.
-        in_4_bits: Whether the layers' weights are in 4 bits, or in bf16.
-    """
-    # The library makes a table at the first call, which cannot be made without numbers.
-    quantize_4bit(torch.zeros(64, 64), quant_type="nf4", compress_statistics=True)
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(
-            AutoConfig.for_model(**config), dtype=torch.bfloat16, attn_implementation=attention
-        )
-        model.requires_grad_(False)
-        if in_4_bits:
-            quantize(model)
-        trl.trainer.utils.add_fused_lm_head(model, outputs=("log_probs", "entropy", "is_top1"))
-        if lora is None:
-            return model
-        model = get_peft_model(model, lora_config(lora), low_cpu_mem_usage=True)
-        for parameter in model.parameters():
-            if parameter.requires_grad:
-                parameter.data = parameter.data.float()
-    return model
-
-
-def quantize(model: Any) -> None:
-    """Puts the layers' weights into 4 bits, as bitsandbytes does on loading; the output layer stays."""
-    for name, module in list(model.named_modules()):
-        if not isinstance(module, torch.nn.Linear) or module is model.get_output_embeddings():
-            continue
-        linear = Linear4bit(module.in_features, module.out_features, compute_dtype=torch.bfloat16, quant_type="nf4")
-        data, state = quantize_4bit(module.weight.data, quant_type="nf4", compress_statistics=True)
-        linear.weight = torch.nn.Parameter(data, requires_grad=False)
-        linear.weight.quant_state, linear.weight.quant_type = state, "nf4"
-        linear.weight.compress_statistics = True
-        linear.bias = module.bias
-        model.set_submodule(name, linear)
-    model.is_loaded_in_4bit = True
-
-
-def without_numbers(model: torch.nn.Module, mode: FakeTensorMode, live: Live) -> None:
-    """Turns a model on the meta device into one that a CPU seems to hold, and counts it."""
-    done: dict[int, tuple[Any, Any]] = {}  # the old ones too, so that no other object gets their ids
-
-    def convert(tensor: torch.Tensor) -> Any:
-        if id(tensor) in done:
-            return done[id(tensor)][1]
-        fake: Any = FakeTensor(mode, torch.empty_like(tensor.detach(), device="meta"), torch.device("cpu"))
-        live.add(fake)
-        if isinstance(tensor, torch.nn.Parameter):
-            fake = torch.nn.Parameter(fake, requires_grad=tensor.requires_grad)
-            if state := getattr(tensor, "quant_state", None):
-                fake.quant_state = state
-                for part in (state, state.state2):
-                    vars(part).update({k: convert(v) for k, v in vars(part).items() if isinstance(v, torch.Tensor)})
-        done[id(tensor)] = (tensor, fake)
-        return fake
-
-    for module in model.modules():
-        for tensors in (module._parameters, module._buffers):
-            tensors.update({name: convert(tensor) for name, tensor in tensors.items() if tensor is not None})
 
 
 @dataclass(frozen=True)
-class Memory:
+class JobMemory:
     """GPU memory of one job, in bytes.
 
     Attributes:
@@ -251,7 +58,9 @@ class Memory:
         return self.weights + (1 + SLACK) * (self.kept + self.rest) + CONTEXT
 
 
-def training(config: dict[str, Any], lora: Lora, lengths: list[int], attention: str = ON_GPU) -> tuple[Memory, Saved]:
+def training(
+    config: dict[str, Any], lora: Lora, lengths: list[int], attention: str = ON_GPU
+) -> tuple[JobMemory, Saved]:
     """Memory of the second and later micro-batches, when gradients and the optimizer's state are there.
 
     Args:
@@ -274,7 +83,7 @@ def training(config: dict[str, Any], lora: Lora, lengths: list[int], attention: 
         live.peak = live.now
         step(model, lengths, saved)
         del held
-    return Memory(weights, saved.total, live.peak - weights - saved.total), saved
+    return JobMemory(weights, saved.total, live.peak - weights - saved.total), saved
 
 
 def step(model: Any, lengths: list[int], saved: Saved) -> None:
@@ -293,7 +102,7 @@ def step(model: Any, lengths: list[int], saved: Saved) -> None:
     output.loss.backward()
 
 
-def generation(config: dict[str, Any], lora: Lora | None, decoding: Decoding, prompt: int) -> Memory:
+def generation(config: dict[str, Any], lora: Lora | None, decoding: Decoding, prompt: int) -> JobMemory:
     """Memory of decoding the largest batch of prompts of one length: of reading them or of the last step.
 
     Args:
@@ -315,9 +124,9 @@ def generation(config: dict[str, Any], lora: Lora | None, decoding: Decoding, pr
         without_numbers(model, mode, live)
         weights = live.now
         kept = read(model, rows, prompt, live)
-        steps = [Memory(weights, kept, live.peak - weights - kept)]
+        steps = [JobMemory(weights, kept, live.peak - weights - kept)]
         kept = last_step(model, rows, tokens, live)
-        steps.append(Memory(weights, kept, live.peak - weights - kept))
+        steps.append(JobMemory(weights, kept, live.peak - weights - kept))
     return max(steps, key=lambda memory: memory.sum)
 
 
@@ -371,49 +180,42 @@ def largest(sums: dict[int, float], batch_size: int) -> int:
     return max((n for n in divisors if small + (n - few) * slope <= ALLOWED * 1e9), default=1)
 
 
-def adapter(study: dict[str, Any]) -> Lora:
-    """The adapter of the study's method `qlora`."""
-    return from_plain(study["methods"]["qlora"]["lora"], Lora, "config: methods.qlora.lora")
-
-
-def training_table(study: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def training_table(study: Study) -> dict[str, dict[str, Any]]:
     """Training of each model that the study tunes, by name."""
-    lora, length = adapter(study), study["tokenization"]["max_length"]
     table = {}
-    for name, entry in study["models"].items():
-        if "micro_batch" not in entry:
-            continue
-        config, chosen = ARCHITECTURES[name]["config"], entry["micro_batch"]
-        memory, saved = training(config, lora, samples_of(chosen, length))
+    for run in study.training_runs:
+        plan = study.for_training(run)
+        chosen, length = plan.memory.micro_batch, plan.settings.max_length
+        memory, saved = training(ARCHITECTURES[run.model]["config"], plan.lora, samples_of(chosen, length))
         sums = {0: memory.weights + CONTEXT, chosen: memory.sum}
-        table[name] = {
+        table[run.model] = {
             "micro_batch": chosen,
             **in_gb(memory),
-            "largest_micro_batch": largest(sums, entry["batch_size"]),
-            "kept_mb_a_token": memory.kept / chosen / length / 1e6,
+            "largest_micro_batch": largest(sums, plan.settings.batch_size),
+            "kept_mb_per_token": memory.kept / chosen / length / 1e6,
             "kept_most": [
                 {"where": where, "shape": shape, "type": kind, "share": size / saved.total}
                 for (where, shape, kind), size in saved.by_place.most_common(12)
             ],
         }
-        report(name, table[name])
+        report(run.model, table[run.model])
     return table
 
 
-def generation_table(study: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def generation_table(study: Study) -> dict[str, dict[str, Any]]:
     """Generation of each model, by name: the worse of short prompts and long ones."""
+    adapters = {run.model: study.for_training(run).lora for run in study.training_runs}
     table = {}
-    decoding = from_plain(study["generation"], Decoding, "config: generation")
-    for name, entry in study["models"].items():
-        lora = adapter(study) if "micro_batch" in entry else None
-        prompts = (SHORT // 2, study["tokenization"]["max_length"])
-        sizes = [generation(ARCHITECTURES[name]["config"], lora, decoding, prompt) for prompt in prompts]
+    for name in study.models:
+        config, lora = ARCHITECTURES[name]["config"], adapters.get(name)
+        prompts = (SHORT // 2, study.training["max_length"])
+        sizes = [generation(config, lora, study.decoding, prompt) for prompt in prompts]
         table[name] = in_gb(max(sizes, key=lambda memory: memory.sum))
         report(name, table[name])
     return table
 
 
-def in_gb(memory: Memory) -> dict[str, float]:
+def in_gb(memory: JobMemory) -> dict[str, float]:
     """GB of each part, and of all."""
     rest = memory.sum - memory.weights - memory.kept
     return {key: value / 1e9 for key, value in {**asdict(memory), "rest": rest, "sum": memory.sum}.items()}
@@ -440,7 +242,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    study = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
+    study = full_study()
     tables = {"training": training_table(study), "generation": generation_table(study)}
     write_result(options.out, [row_of(part, table) for part, table in tables.items()], **tables)
 

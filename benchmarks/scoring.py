@@ -2,9 +2,9 @@
 
 Usage: python benchmarks/scoring.py --out FILE.json [--data FOLDER]
 
-With FOLDER/codealpaca/code_alpaca_20k.json the texts are real outputs, else the demo's, several to a text, since one is
-a quarter as long as a real one. Each is compared with that of another record. The benchmark ends with an error if one
-float differs.
+With FOLDER/codealpaca/code_alpaca_20k.json the texts are real outputs. Else each text consists of several of the demo's
+outputs, since one of these is a quarter as long as a real one. Each text is compared with that of another record. The
+benchmark ends with an error if one float differs.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from pathlib import Path
 from common import Row, in_turn, ratio, records_of, write_result
 
 PAIRS, ROUNDS = 2002, 15
-JOINED = 4  # outputs of the demo in a text
+JOINED = 4  # outputs of the demo per text
 
 
 def main() -> None:

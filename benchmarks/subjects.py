@@ -1,16 +1,16 @@
 """What training and generation are measured on: models with random weights, samples of CodeAlpaca's lengths."""
 
-import json
 import random
 from pathlib import Path
 from typing import Any
 
-from common import ROOT
+from common import ARCHITECTURES, read_architectures
 
-from codetune.study.method import Lora, Quantization  # isort: skip  (common puts the library on the path)
-from codetune.study.training import TrainingSettings  # isort: skip
+# isort: split
 
-ARCHITECTURES = ROOT / "benchmarks" / "architectures.json"
+from codetune.study.method import Lora, Quantization
+from codetune.study.training import TrainingSettings
+
 LORA = Lora(
     r=8,
     alpha=16,
@@ -54,7 +54,7 @@ def sizes_of(name: str, path: Path = ARCHITECTURES) -> dict[str, Any]:
     """The shape of a model: `small`, or one of the study's."""
     if name == "small":
         return SMALL
-    shape: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))[name]["config"]
+    shape: dict[str, Any] = read_architectures(path)[name]["config"]
     return shape
 
 

@@ -3,8 +3,8 @@
 Usage: python benchmarks/tokenising.py --out FILE.json [--data FOLDER]
 
 With FOLDER/codealpaca/code_alpaca_20k.json and FOLDER/tokenizers these are the real ones, else the demo's. The peer
-makes two calls a sample, one of the prompt and one of the whole conversation, as TRL's SFTTrainer does: where the
-completion begins follows from no single one. The benchmark ends with an error if one id differs.
+makes two calls per sample, one for the prompt and one for the whole conversation, as TRL's SFTTrainer does: a single
+call does not tell where the completion begins. The benchmark ends with an error if one id differs.
 """
 
 import argparse
@@ -20,14 +20,20 @@ from typing import Any
 import torch  # noqa: F401  # before any tokenizer: a process that first loads one without torch stays without it
 from common import ROOT, Row, in_turn, ratio, records_of, write_result
 
+# isort: split
+
+from codetune.base.files import write_jsonl
+
 THREADS = "2"
 REAL = ("llama-3.2", "gemma-2", "qwen2.5", "phi-3-mini-4k-instruct")
 COMPARED, ROUNDS = 4000, 3
-JOB = """
-import json, sys
-from codetune.prompts.tokenizing import tokenize_dataset
-tokenize_dataset(*json.loads(sys.argv[1]))
-"""
+# What rules tokenize and prompt do, each in a process of its own.
+JOBS = {
+    "tokenize": "from codetune.prompts.tokenizing import tokenize_training_data as do",
+    "prompt": "from codetune.prompts.prompt import tokenize_prompts as do",
+}
+RUN = "; import json, sys; do(*json.loads(sys.argv[1]))"
+MAX_LENGTH = 1024
 
 
 def main() -> None:
@@ -90,37 +96,42 @@ def against_a_loop(path: Path, samples: list[Any], origin: str) -> Row:
     ours, one, two = in_turn(ROUNDS, encoded, lambda: list(map(whole, some)), lambda: list(map(both, some)))
     detail = (
         f"{min(ours):.2f} s and {min(two):.2f} s for {len(some):,} samples, {origin}, {path.name}, {THREADS} threads; "
-        f"identical ids; {ratio(ours, one):.1f} x one call a sample, which tells nothing of where the completion begins"
+        f"identical ids; {ratio(ours, one):.1f} x one call per sample, which does not tell where the completion begins"
     )
-    peer = "a Python loop of apply_chat_template, two calls a sample as in TRL's SFTTrainer"
+    peer = "a Python loop of apply_chat_template, two calls per sample as in TRL's SFTTrainer"
     return Row(f"tokenising, {path.name}", peer, ">= 5.0 x", ratio(ours, two), detail)
 
 
 def whole_jobs(tokenizers: list[Path], samples: list[Any], origin: str, folder: Path) -> Row:
-    """Seconds of the slowest tokenizer's whole job: imports, reading, encoding, statistics, writing."""
-    from codetune.data.samples import PARTS
-
+    """Seconds of both jobs of the slowest tokenizer: imports, reading, encoding, statistics, writing."""
     count = len(samples) // 20
     shares = {"test": samples[: 2 * count], "validation": samples[2 * count : 3 * count], "train": samples[3 * count :]}
+    parts = {part: str(folder / f"{part}.jsonl") for part in shares}
     for part, own in shares.items():
-        lines = (json.dumps(vars(sample)) + "\n" for sample in own)
-        (folder / f"{part}.jsonl").write_text("".join(lines), encoding="utf-8")
-    parts = {part: str(folder / f"{part}.jsonl") for part in PARTS}
-    targets = {part: str(folder / f"{part}.arrow") for part in PARTS} | {"stats": str(folder / "stats.json")}
+        write_jsonl(parts[part], map(vars, own))
+    targets = {name: str(folder / f"{name}.arrow") for name in ("train", "validation", "prompts")}
+    targets["stats"] = str(folder / "stats.json")
     seconds: dict[str, float] = {}
     for path in tokenizers:
         for template in ("paper", "chat"):
-            arguments = json.dumps([parts, str(path), template, 1024, targets])
-            start = time.perf_counter()
-            subprocess.run(
-                [sys.executable, "-c", JOB, arguments],
-                env=os.environ | {"PYTHONPATH": str(ROOT / "workflow" / "scripts")},
-                check=True,
-                capture_output=True,
-            )
-            seconds[f"{path.name} {template}"] = time.perf_counter() - start
+            tokenize = timed("tokenize", parts, str(path), template, MAX_LENGTH, targets)
+            prompt = timed("prompt", parts["test"], str(path), template, targets)
+            seconds[f"{path.name} {template}"] = tokenize + prompt
     detail = f"the slowest of {', '.join(f'{name} {value:.1f} s' for name, value in seconds.items())}; {origin}"
-    return Row(f"tokenising {len(samples):,} samples, whole job", "-", "< 10 s", max(seconds.values()), detail)
+    part = f"tokenising {len(samples):,} samples for one model, jobs tokenize and prompt"
+    return Row(part, "-", "< 10 s", max(seconds.values()), detail)
+
+
+def timed(rule: str, *arguments: Any) -> float:
+    """Seconds of a rule's job."""
+    start = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-c", JOBS[rule] + RUN, json.dumps(arguments)],
+        env=os.environ | {"PYTHONPATH": str(ROOT / "workflow" / "scripts")},
+        check=True,
+        capture_output=True,
+    )
+    return time.perf_counter() - start
 
 
 if __name__ == "__main__":

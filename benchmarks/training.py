@@ -1,4 +1,4 @@
-"""Fine-tuning against TRL's SFTTrainer: useful tokens a second on the same model, samples, adapter and machine.
+"""Fine-tuning against TRL's SFTTrainer: useful tokens per second on the same model, samples, adapter and machine.
 
 Usage: python benchmarks/training.py --out FILE.json [--model small|NAME] [--architectures FILE] [--samples N]
            [--rounds N]
@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from common import Row, in_turn_prepared, limit_gpu_memory, memory_rows, ratio, write_result
+from common import Row, full_study, in_turn_prepared, limit_gpu_memory, memory_rows, ratio, write_result
 from subjects import (
     ARCHITECTURES,
     LORA,
@@ -30,11 +30,13 @@ from subjects import (
     sizes_of,
 )
 
-from codetune.study.model import Memory, Source  # isort: skip  (common puts the library on the path)
-from codetune.study.training import TrainingPlan  # isort: skip
+# isort: split
+
+from codetune.study.model import Memory, Source
+from codetune.study.training import TrainingPlan
 
 LENGTH = SETTINGS.max_length  # tokens of a packed sequence
-SAMPLES_A_SEQUENCE = 10.4  # CodeAlpaca's, in a packed sequence
+SAMPLES_PER_SEQUENCE = 10.4  # CodeAlpaca's, in a packed sequence
 # TRL's settings, each beside the defaults of TRL 1.16. Padding and checkpointing of activations are its defaults.
 PEERS: dict[str, dict[str, Any]] = {
     "TRL's defaults": {"per_device_train_batch_size": 8},
@@ -57,7 +59,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--model", default="small")
     parser.add_argument("--architectures", type=Path, default=ARCHITECTURES)
-    parser.add_argument("--samples", type=int, help="a round; by default what one optimizer step of the study takes")
+    parser.add_argument("--samples", type=int, help="per round; by default those of one optimizer step of the study")
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
     limit_gpu_memory()
@@ -66,7 +68,7 @@ def main() -> None:
 
     sizes, plan = sizes_of(options.model, options.architectures), _plan(options.model)
     sequences = plan.settings.batch_size
-    samples = draw_samples(options.samples or round(SAMPLES_A_SEQUENCE * sequences), sizes["vocab_size"])
+    samples = draw_samples(options.samples or round(SAMPLES_PER_SEQUENCE * sequences), sizes["vocab_size"])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         build(sizes, folder / "model")
@@ -94,21 +96,12 @@ def main() -> None:
 
 
 def _plan(model: str) -> TrainingPlan:
-    """One epoch of what the study trains the model with; for a small one, what suits a CPU."""
-    import yaml
-    from common import ROOT
-
-    entry: dict[str, Any] = {"batch_size": SETTINGS.batch_size, "micro_batch": 1}
-    if model != "small":
-        entry = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))["models"][model]
-    return TrainingPlan(
-        source=Source(path=model),
-        memory=Memory(entry["micro_batch"], entry.get("gradient_checkpointing", False)),
-        lora=LORA,
-        quantization=quantization(),
-        settings=replace(SETTINGS, batch_size=entry["batch_size"]),
-        seed=0,
-    )
+    """One epoch of what the study trains the model with; for the small model, settings that suit a CPU."""
+    if model == "small":
+        return TrainingPlan(Source(path=model), Memory(micro_batch=1), LORA, quantization(), SETTINGS, seed=0)
+    study = full_study()
+    plan = next(study.for_training(run) for run in study.training_runs if run.model == model)
+    return replace(plan, quantization=quantization(), settings=replace(plan.settings, epochs=1))
 
 
 def ours(folder: Path, plan: TrainingPlan, samples: list[Any]) -> Callable[[], Any]:
@@ -128,16 +121,16 @@ def ours(folder: Path, plan: TrainingPlan, samples: list[Any]) -> Callable[[], A
 
 
 def theirs(folder: Path, settings: dict[str, Any], sequences: int, samples: list[Any]) -> Callable[[], Any]:
-    """One epoch by TRL's trainer as a user calls it, on samples that are tokenised already."""
+    """One epoch by TRL's trainer as a user calls it, on samples as token ids."""
     from codetune.models.loading import load_base
 
-    in_a_step = sequences if settings.get("packing") else round(sequences * SAMPLES_A_SEQUENCE)
+    per_step = sequences if settings.get("packing") else round(sequences * SAMPLES_PER_SEQUENCE)
     trainer = peer(
         load_base(folder / "model", quantization()),
         make_tokenizer(),
         samples,
         output_dir=str(folder / "theirs"),
-        gradient_accumulation_steps=in_a_step // settings["per_device_train_batch_size"],
+        gradient_accumulation_steps=per_step // settings["per_device_train_batch_size"],
         num_train_epochs=1,
         max_length=LENGTH,
         learning_rate=SETTINGS.learning_rate,

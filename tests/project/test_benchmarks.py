@@ -8,7 +8,7 @@ import pytest
 from common import Row, reached
 from conftest import ROOT
 from subjects import SHARES, draw_samples, quantization
-from table import table
+from suite import table
 
 BENCHMARKS = ROOT / "benchmarks"
 SMALLER = {

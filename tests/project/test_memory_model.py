@@ -13,8 +13,10 @@ from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.tokensets import TokenSample
 from codetune.study.decoding import Decoding
 from codetune.training.build import TrainingTokens, make_trainer
+from counting import Live, Saved, inside
 from miniatures import BF16, PLAN
 from torch._subclasses.fake_tensor import FakeTensorMode
+from weightless import as_on_gpu
 
 LORA = replace(PLAN.lora, dropout=0.05)
 LENGTHS = [40, 30, 26]
@@ -27,7 +29,7 @@ def config_of(folder):
 
 
 def test_what_is_alive_is_counted_while_it_is():
-    with FakeTensorMode(), memory.Live() as live:
+    with FakeTensorMode(), Live() as live:
         first = torch.zeros(1000)
         view = first[:10]
         second = first + 1
@@ -44,16 +46,16 @@ def test_what_is_alive_is_counted_while_it_is():
 
 def test_what_kernels_allocate_inside_counts_at_the_peak_only():
     weight, bf16 = (11, 7), torch.zeros(2, 7, dtype=torch.bfloat16)
-    assert memory.inside("bitsandbytes.gemm_4bit.default", (bf16, None, weight)) == 2 * 11 * 7
+    assert inside("bitsandbytes.gemm_4bit.default", (bf16, None, weight)) == 2 * 11 * 7
     query = torch.zeros(5, 3, 8, dtype=torch.bfloat16)
-    assert memory.inside("torch_attn._varlen_attn_backward.default", (None, query)) == 8 * 5 * 3 * 8
-    assert memory.inside("aten.mm.default", (bf16, bf16)) == 0
+    assert inside("torch_attn._varlen_attn_backward.default", (None, query)) == 8 * 5 * 3 * 8
+    assert inside("aten.mm.default", (bf16, bf16)) == 0
 
 
 def test_what_autograd_saves_is_counted_once_and_without_parameters():
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(8, 16, bias=False), torch.nn.SiLU(), torch.nn.Linear(16, 4, bias=False))
-    saved = memory.Saved(model)
+    saved = Saved(model)
     with saved.counting():
         output = model(torch.ones(3, 8))
         (output * output).sum()
@@ -84,8 +86,8 @@ def test_models_without_numbers_keep_what_the_trainer_s_model_keeps(checkpoints,
     base = load_base(checkpoints / name, BF16)
     trainer = make_trainer(base, load_tokenizer(checkpoints / name), tokens, tmp_path, plan)
     assert trainer.model.config._attn_implementation == EACH
-    real = memory.Saved(trainer.model)
-    with memory.as_on_gpu():
+    real = Saved(trainer.model)
+    with as_on_gpu():
         memory.step(trainer.model.train(), LENGTHS, real)
 
     worked_out, saved = memory.training(config_of(checkpoints / name), LORA, LENGTHS, EACH)

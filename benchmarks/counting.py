@@ -1,0 +1,98 @@
+"""Counts bytes: of tensors that are alive, and of those that autograd keeps for the backward pass."""
+
+import math
+import re
+import weakref
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+
+class Live(TorchDispatchMode):  # type: ignore[misc]
+    """Adds up the bytes of all tensors that are alive, whoever holds them.
+
+    Attributes:
+        now: Bytes alive.
+        peak: The most that there were, with what kernels allocate inside.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self.sizes: dict[int, int] = {}
+
+    def __torch_dispatch__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, torch.Tensor):
+                self.add(tensor)
+        self.peak = max(self.peak, self.now + inside(str(func), args))
+        return result
+
+    def add(self, tensor: torch.Tensor) -> None:
+        """Counts a tensor's storage, if it is not counted yet, until it dies."""
+        storage = tensor.untyped_storage()
+        key = storage._cdata
+        if key not in self.sizes:
+            self.sizes[key] = storage.nbytes()
+            self.now += storage.nbytes()
+            self.peak = max(self.peak, self.now)
+            weakref.finalize(storage, self._remove, key)
+
+    def _remove(self, key: int) -> None:
+        self.now -= self.sizes.pop(key)
+
+
+def inside(operation: str, args: tuple[Any, ...]) -> int:
+    """Bytes that a kernel allocates for itself on a GPU, where they are many."""
+    if operation.startswith("bitsandbytes.gemm_4bit"):  # many rows: the weight is made anew in the compute type
+        return int(math.prod(args[2]) * args[0].element_size())
+    if operation.startswith("torch_attn._varlen_attn_backward"):  # fp32 sums for queries; keys and values of each head
+        query = args[1]
+        return int(query.numel() * (4 + 2 * query.element_size()))
+    return 0
+
+
+class Saved:
+    """Counts what autograd keeps for the backward pass: each storage once, parameters not at all.
+
+    Attributes:
+        by_place: Bytes by the module that was running, the tensor's shape and its type; all layers' together.
+    """
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self.by_place: Counter[tuple[str, tuple[int, ...], str]] = Counter()
+        self.seen = {p.untyped_storage()._cdata: p.untyped_storage() for p in model.parameters()}
+        self.running = [""]
+        for name, module in model.named_modules():
+            module.register_forward_pre_hook(lambda _module, _args, name=name: self.running.append(name))
+            module.register_forward_hook(self._left)
+
+    def _left(self, *_: Any) -> None:
+        self.running.pop()
+
+    @property
+    def total(self) -> int:
+        """Bytes of all."""
+        return sum(self.by_place.values())
+
+    def pack(self, tensor: torch.Tensor) -> torch.Tensor:
+        """What autograd calls with each tensor that it saves."""
+        storage = tensor.untyped_storage()
+        if storage._cdata not in self.seen:
+            self.seen[storage._cdata] = storage  # held, so that no other storage gets its number
+            where = re.sub(r".*\blayers\.\d+", "layer", self.running[-1])
+            self.by_place[where, tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")] += storage.nbytes()
+        return tensor
+
+    @contextmanager
+    def counting(self) -> Iterator[None]:
+        """Counts what is saved inside."""
+        with torch.autograd.graph.saved_tensors_hooks(self.pack, lambda tensor: tensor):
+            yield
+        self.seen.clear()

@@ -1,0 +1,160 @@
+"""Results of a finished study that no model computed: what figures read, with numbers that are made up.
+
+Records, logs and curves have the form and about the size of real ones.
+"""
+
+from pathlib import Path
+
+import common  # noqa: F401  # puts the library on the path
+
+# isort: split
+
+from codetune.base.files import write_json, write_jsonl
+from codetune.base.identity import CheckpointIdentity
+from codetune.base.machine import Environment, PeakMemory
+from codetune.base.plain import to_plain
+from codetune.evaluation.comparisons import Comparison, Comparisons, MetricFacts, Score
+from codetune.study import layout
+from codetune.study.curve import Curve, CurvePoint, CurveScore
+from codetune.study.facts import (
+    GenerationFacts,
+    PackedData,
+    Summary,
+    TrainingCost,
+    TrainingFacts,
+    TrainingResult,
+)
+from codetune.study.record import VERSION, HashedFile, Record, Tested
+from codetune.study.runs import Evaluation, Run
+from codetune.study.study import Study
+
+METRIC = "rouge_l"
+EVALUATIONS, STEPS = 50, 15  # evaluations per training, and optimizer steps between two of them
+SHA256 = "0" * 64
+CHECKPOINT = CheckpointIdentity(SHA256, path="made up")
+ENVIRONMENT = Environment("made up", {}, "made up", "made up", cores=None, gpus=[])
+MEMORY = PeakMemory("GPU", 18 * 10**9)
+
+
+def write_results(study: Study, folder: Path) -> None:
+    """Writes the record of each run, the log and the curve of each training, and the comparisons of each test set.
+
+    Args:
+        study: The study.
+        folder: The folder of its results.
+    """
+    for run in study.runs:
+        document = to_plain(record_of(study, run))
+        del document["folder"]  # not part of the file
+        write_json(folder / layout.fill(layout.RECORD, run), document)
+    for run in study.training_runs:
+        write_jsonl(folder / layout.fill(layout.TRAINING_LOG, run), training_log())
+        write_json(folder / layout.fill(layout.CURVE, run), to_plain(curve()))
+    for test in study.tests:
+        write_json(folder / layout.COMPARISONS.format(test=test), to_plain(comparisons_of(study, test)))
+
+
+def record_of(study: Study, run: Run) -> Record:
+    """The record of a run."""
+    files = {"training_log": _hashed(layout.TRAINING_LOG, run)} if run.trains else {}
+    return Record(
+        version=VERSION,
+        run=run,
+        model=study.models[run.model],
+        method=study.methods[run.method],
+        data_sha256={"train": SHA256, "validation": SHA256} if run.trains else {},
+        training=_training(study, run) if run.trains else None,
+        files=files,
+        tests={evaluation.test: _tested(study, evaluation) for evaluation in study.of_run(run)},
+    )
+
+
+def training_log() -> list[dict[str, float]]:
+    """The log of a training: a loss after each step, and the validation loss after each evaluation."""
+    rows: list[dict[str, float]] = [{"step": 0, "epoch": 0.0, "eval_loss": 1.5}]
+    for step in range(1, EVALUATIONS * STEPS + 1):
+        rows.append({"step": step, "epoch": step / STEPS, "loss": 1 / (1 + step / 100)})
+        if step % STEPS == 0:
+            rows.append({"step": step, "epoch": step / STEPS, "eval_loss": 0.9 + 1 / (1 + step)})
+    return rows
+
+
+def curve() -> Curve:
+    """The curve of a training: the untuned model and one checkpoint per evaluation."""
+    scores = {number: 0.3 + number / 500 for number in range(EVALUATIONS + 1)}
+    points = [
+        CurvePoint(STEPS * number, 0.0, {METRIC: CurveScore(score, _around(score))}) for number, score in scores.items()
+    ]
+    return Curve(list(range(200)), points)
+
+
+def comparisons_of(study: Study, test: str) -> Comparisons:
+    """The score of each system on a test set, and its gain over each baseline of its method."""
+    systems = list(dict.fromkeys(evaluation.run.system for evaluation in study.of_test(test)))
+    return Comparisons(
+        test=test,
+        resamples=10_000,
+        seed=0,
+        level=0.95,
+        metrics={METRIC: MetricFacts("ROUGE-L", "made up", 1.0)},
+        scores=[Score(*system, METRIC, 0.4, _around(0.4), [0.4], None) for system in systems],
+        comparisons=[
+            Comparison(*system, baseline, METRIC, 0.1, _around(0.1), 0.01, 0.05)
+            for system in systems
+            for baseline in study.methods[system.method].baselines
+        ],
+    )
+
+
+def _training(study: Study, run: Run) -> TrainingFacts:
+    plan, steps = study.for_training(run), EVALUATIONS * STEPS
+    return TrainingFacts(
+        plan=plan,
+        checkpoint=CHECKPOINT,
+        inputs_sha256={"train": SHA256, "validation": SHA256},
+        trainable_parameters=10**7,
+        attention="made up",
+        deterministic=True,
+        data=PackedData(packed_sequences=1600, tokens=1_600_000, packing_fill=0.98),
+        result=TrainingResult(steps, steps, steps, 0.9, stopped_early=False, checkpoints=[*range(STEPS, steps, STEPS)]),
+        cost=TrainingCost(36_000.0, 600.0, 3000.0, plan.memory.micro_batch, MEMORY, energy_joules=8e6),
+        environment=ENVIRONMENT,
+    )
+
+
+def _tested(study: Study, evaluation: Evaluation) -> Tested:
+    score = {METRIC: 0.4}
+    return Tested(
+        generation=GenerationFacts(
+            decoding=study.decoding,
+            quantization=study.quantization,
+            checkpoint=CHECKPOINT,
+            inputs_sha256={"prompts": SHA256},
+            prompts=2002,
+            tokens=120_000,
+            attention="made up",
+            weights="made up",
+            truncated=0,
+            most_prompts_at_once=study.decoding.batch_size,
+            seconds=600.0,
+            peak_memory=MEMORY,
+            environment=ENVIRONMENT,
+        ),
+        summary=Summary(2002, score, {METRIC: "made up"}, 0.0, 0.0, 1.0, 0, score, {}, {}),
+        samples_sha256=SHA256,
+        files={
+            "predictions": _hashed(layout.PREDICTIONS, evaluation),
+            "scores": _hashed(layout.SCORES, evaluation),
+        },
+    )
+
+
+def _hashed(pattern: str, what: Run | Evaluation) -> HashedFile:
+    """A file of a run, with its path relative to the record's folder."""
+    run = what.run if isinstance(what, Evaluation) else what
+    record = Path(layout.fill(layout.RECORD, run))
+    return HashedFile(Path(layout.fill(pattern, what)).relative_to(record.parent).as_posix(), SHA256)
+
+
+def _around(value: float) -> list[float]:
+    return [value - 0.05, value + 0.05]
