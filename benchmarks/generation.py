@@ -79,10 +79,10 @@ def ours(folder: Path, prompts: list[Any]) -> Callable[[], list[list[int]]]:
     """As the workflow decodes: sorted, sized by memory, weights dequantised where they fit."""
     from codetune.generation.batches import make_batches
     from codetune.generation.decoding import decode, greedy_config
-    from codetune.generation.generate import load_for_decoding
+    from codetune.generation.loading import load_for_decoding
     from codetune.methods.adapters import load_adapter
+    from codetune.models.caches import cache_bytes
     from codetune.models.loading import Checkpoint
-    from codetune.models.shapes import cache_bytes
 
     base = load_for_decoding(Checkpoint(str(folder / "model"), quantization()), DECODING)
     model = load_adapter(_with_ends(base), folder / "adapter")

@@ -21,10 +21,10 @@ from weightless import ON_GPU, as_on_gpu, build, without_numbers
 # isort: split
 
 from codetune.generation.decoding import next_tokens, prefill
-from codetune.generation.generate import RESERVE
+from codetune.generation.loading import RESERVE
 from codetune.models.attention import Packed
-from codetune.models.caches import growing_cache
-from codetune.models.shapes import cache_bytes, parameters
+from codetune.models.caches import cache_bytes, growing_cache
+from codetune.models.shapes import parameters
 from codetune.study.decoding import Decoding
 from codetune.study.method import Lora
 from codetune.study.study import Study

@@ -106,7 +106,7 @@ def test_a_curve_s_point_is_what_its_checkpoint_generates(study, checkpoints, tm
     from codetune.data.samples import choose_subset, read_samples
     from codetune.evaluation.rouge import rouge_l
     from codetune.generation.batches import generate
-    from codetune.generation.generate import prompt_limit
+    from codetune.generation.loading import prompt_limit
     from codetune.methods.adapters import load_adapter
     from codetune.models.loading import load_base
     from codetune.models.tokenizers import load_tokenizer

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from codetune.data.samples import Sample
 from codetune.generation.batches import generate
-from codetune.generation.generate import prompt_limit
+from codetune.generation.loading import prompt_limit
 from codetune.models.device import set_determinism
 from codetune.models.loading import load_base
 from codetune.models.tokenizers import load_tokenizer

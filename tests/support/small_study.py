@@ -64,7 +64,8 @@ def small_config(checkpoints, records_path, count):
 
 
 def hashlib_of(path):
-    from codetune.data.reading import read_records, sha256_of_records
+    from codetune.data.reading import read_records
+    from codetune.data.samples import sha256_of_records
 
     return sha256_of_records(read_records(path))
 

@@ -12,6 +12,7 @@ from codetune.study import layout
 from codetune.study.config import load_study
 from codetune.study.fingerprints import fingerprint
 from codetune.study.folders import check_old_results
+from codetune.study.record import VERSION
 from codetune.study.runs import NONE, Run
 
 try:

@@ -63,6 +63,7 @@ rule record:
         method=lambda wildcards: to_plain(STUDY.methods[wildcards.method]),
         splits=splits_of,
         tests=tests_of,
+        version=VERSION,
         code=code("record.py"),
     script:
         "../scripts/record.py"

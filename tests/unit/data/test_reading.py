@@ -8,7 +8,8 @@ import pytest
 import yaml
 from codetune.base.errors import StudyError
 from codetune.data.cleaning import clean
-from codetune.data.reading import import_dataset, read_records, sha256_of_records
+from codetune.data.reading import import_dataset, read_records
+from codetune.data.samples import sha256_of_records
 from codetune.study.dataset import Published
 from codetune.study.model import Source
 from conftest import ROOT

@@ -12,8 +12,8 @@ from codetune.data import split as splitting
 from codetune.data.card import data_card
 from codetune.data.cleaning import clean
 from codetune.data.duplicates import near_duplicates
-from codetune.data.reading import import_dataset, read_records, sha256_of_records
-from codetune.data.samples import PARTS, Sample, read_samples
+from codetune.data.reading import import_dataset, read_records
+from codetune.data.samples import PARTS, Sample, read_samples, sha256_of_records
 from codetune.data.split import split, split_dataset
 from codetune.study.dataset import Published, Split
 from codetune.study.facts import SplitFacts, Touched

@@ -7,7 +7,7 @@ import pytest
 import torch
 from codetune.generation.batches import generate, make_batches
 from codetune.generation.decoding import decode, greedy_config, prefill_groups
-from codetune.generation.generate import RESERVE, load_for_decoding, prompt_limit
+from codetune.generation.loading import RESERVE, load_for_decoding, prompt_limit
 from codetune.methods.adapters import load_adapter
 from codetune.models.loading import Checkpoint, load_base
 from codetune.models.quantization import linear_4bit

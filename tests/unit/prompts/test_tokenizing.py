@@ -5,7 +5,8 @@ from codetune.data.cleaning import clean
 from codetune.data.reading import read_records
 from codetune.data.samples import Sample
 from codetune.models.tokenizers import load_tokenizer
-from codetune.prompts.templates import FIXED_DATE, Template, clean_completion
+from codetune.prompts.completions import clean_completion
+from codetune.prompts.templates import FIXED_DATE, Template
 from codetune.prompts.tokenizing import _ids, encode
 
 SAMPLE = Sample(7, "Add two numbers", "a, b", "def add(a, b):\n    return a + b")

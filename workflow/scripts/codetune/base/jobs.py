@@ -74,7 +74,7 @@ def job(snakemake: Any) -> Iterator[None]:
         if log:
             os.write(console, f"{log}: {line}\n".encode())
 
-    try:
+    with _failures_in_one_line(log, console):
         if log:
             _write_output_to(log)
         downloads = snakemake.params.get("network", False)
@@ -91,6 +91,13 @@ def job(snakemake: Any) -> Iterator[None]:
                     print(f"GPUs of this job: {', '.join(devices)}", flush=True)
                 yield
             print(f"{DONE} in {time.monotonic() - start:.1f} s", flush=True)
+
+
+@contextmanager
+def _failures_in_one_line(log: str | None, console: int) -> Iterator[None]:
+    """Ends the process with one line and a status if the block fails by the user's fault, the disk's, or a signal."""
+    try:
+        yield
     except StudyError as error:
         _end(str(error), 1, console)
     except OSError as error:

@@ -2,8 +2,7 @@
 
 import re
 
-from codetune.data.reading import FIELDS
-from codetune.data.samples import Sample
+from codetune.data.samples import FIELDS, Sample
 
 # "noinput" written out: alone, or in brackets at the end of an input. 25 records of CodeAlpaca-20k have it.
 # Without the look-behind the search would restart at every character of a long run of "<".

@@ -1,15 +1,13 @@
 """The records of a data set as published: read, checked and hashed."""
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from codetune.base.errors import StudyError
-from codetune.base.files import sha256_of_json, write_text
+from codetune.base.files import write_text
+from codetune.data.samples import FIELDS, sha256_of_records
 from codetune.study.dataset import Published
-
-FIELDS = ("instruction", "input", "output")
 
 # How error messages name the type of a field's value.
 JSON_NAMES = {
@@ -75,11 +73,6 @@ def read_records(path: str | Path) -> list[dict[str, str]]:
                 found = f"holds {JSON_NAMES[type(record[field])]}" if field in record else "is missing"
                 raise StudyError(f"{path}, record {number}: the field '{field}' {found}; text is needed")
     return [{field: record[field] for field in FIELDS} for record in records]
-
-
-def sha256_of_records(records: Iterable[dict[str, str]]) -> str:
-    """Returns the SHA-256 of the records' fields in their order, which does not depend on the file's layout."""
-    return sha256_of_json([[record[field] for field in FIELDS] for record in records])
 
 
 def _read_text(path: str | Path) -> str:

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from codetune.base.files import read_jsonl
+from codetune.base.files import read_jsonl, sha256_of_json
 
+FIELDS = ("instruction", "input", "output")  # of a record as published
 PARTS = ("train", "validation", "test")
 SUBSET_SEED = 0  # fixed, so that all models, checkpoints and training seeds are measured on the same subset
 
@@ -61,3 +62,8 @@ def choose_subset(ids: list[int], count: int) -> set[int]:
         The ids of the chosen samples.
     """
     return set(random.Random(SUBSET_SEED).sample(sorted(ids), min(count, len(ids))))
+
+
+def sha256_of_records(records: Iterable[dict[str, str]]) -> str:
+    """Returns the SHA-256 of the records' fields in their order, which does not depend on the file's layout."""
+    return sha256_of_json([[record[field] for field in FIELDS] for record in records])

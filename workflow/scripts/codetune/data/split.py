@@ -10,8 +10,7 @@ from codetune.base.files import read_jsonl, sha256_of_json, write_json, write_js
 from codetune.base.plain import to_plain
 from codetune.data.cleaning import clean
 from codetune.data.duplicates import THRESHOLD, components, near_duplicates
-from codetune.data.reading import sha256_of_records
-from codetune.data.samples import PARTS, Sample, by_request
+from codetune.data.samples import PARTS, Sample, by_request, sha256_of_records
 from codetune.study.dataset import Split
 from codetune.study.facts import DuplicateRequests, NearDuplicates, SplitFacts, Touched
 

@@ -8,8 +8,9 @@ from codetune.base.plain import to_plain
 from codetune.data.predictions import Prediction, read_curve_predictions
 from codetune.data.samples import SUBSET_SEED, Sample, read_samples
 from codetune.evaluation.bootstrap import Array, draw_resamples, percentile_interval
+from codetune.evaluation.metric import statistics_of
 from codetune.evaluation.registry import metrics
-from codetune.evaluation.score import score_each, scores_of, statistics_of
+from codetune.evaluation.score import score_each, scores_of
 from codetune.study.curve import Curve, CurvePoint, CurveScore
 
 RESAMPLES = 10_000

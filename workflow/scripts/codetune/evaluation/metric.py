@@ -7,6 +7,7 @@ same way.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -64,3 +65,8 @@ def _mean_of(sums: Array) -> Array:
     counted = sums[:, 1]
     means: Array = np.divide(sums[:, 0], counted, out=np.full(len(sums), np.nan), where=counted > 0)
     return means
+
+
+def statistics_of(scored: list[dict[str, Any]], name: str) -> Array:
+    """Returns the statistics of one metric, of shape (samples, statistics)."""
+    return np.array([row["statistics"][name] for row in scored])

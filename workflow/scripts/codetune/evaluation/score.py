@@ -11,7 +11,7 @@ from codetune.base.plain import from_plain, to_plain
 from codetune.data.languages import guess_language
 from codetune.data.predictions import read_predictions
 from codetune.data.samples import Sample, read_samples
-from codetune.evaluation.bootstrap import Array
+from codetune.evaluation.metric import statistics_of
 from codetune.evaluation.registry import metrics
 from codetune.study.facts import ScoredPart, SplitFacts, Summary
 
@@ -85,11 +85,6 @@ def scores_of(scored: list[dict[str, Any]]) -> dict[str, float | None]:
         name: _score_or_none(metric.score(statistics_of(scored, name).sum(axis=0, keepdims=True))[0])
         for name, metric in metrics().items()
     }
-
-
-def statistics_of(scored: list[dict[str, Any]], name: str) -> Array:
-    """Returns the statistics of one metric, of shape (samples, statistics)."""
-    return np.array([row["statistics"][name] for row in scored])
 
 
 def length_class(length: int) -> str:

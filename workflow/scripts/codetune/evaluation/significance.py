@@ -10,8 +10,8 @@ from codetune.base.files import Row, read_jsonl, write_json
 from codetune.base.plain import to_plain
 from codetune.evaluation.bootstrap import LEVEL, Array, draw_resamples, percentile_interval
 from codetune.evaluation.comparisons import Comparison, Comparisons, MetricFacts, Score
+from codetune.evaluation.metric import statistics_of
 from codetune.evaluation.registry import metrics
-from codetune.evaluation.score import statistics_of
 from codetune.study.record import Record, by_system
 from codetune.study.runs import NONE, System
 

@@ -11,9 +11,9 @@ from codetune.base.files import append_jsonl, recover_jsonl
 from codetune.base.plain import to_plain
 from codetune.data.predictions import Candidate, Prediction, predictions_of
 from codetune.generation.decoding import decode, greedy_config
+from codetune.models.caches import cache_bytes
 from codetune.models.memory import RowLimit
-from codetune.models.shapes import cache_bytes
-from codetune.prompts.templates import clean_completion
+from codetune.prompts.completions import clean_completion
 from codetune.prompts.tokensets import TokenSample
 from codetune.study.decoding import Decoding
 

@@ -11,7 +11,7 @@ from codetune.base.unfinished import unfinished_work
 from codetune.data.predictions import Prediction, write_curve_predictions
 from codetune.data.samples import choose_subset
 from codetune.generation.batches import generate
-from codetune.generation.generate import load_for_decoding, prompt_limit
+from codetune.generation.loading import load_for_decoding, prompt_limit
 from codetune.methods.adapters import ADAPTER, load_adapter, replace_adapter
 from codetune.models.device import set_determinism
 from codetune.models.loading import Checkpoint

@@ -10,17 +10,15 @@ from codetune.base.plain import to_plain
 from codetune.base.unfinished import unfinished_work
 from codetune.data.predictions import write_predictions
 from codetune.generation.batches import generate
+from codetune.generation.loading import load_for_decoding, prompt_limit
 from codetune.methods.adapters import ADAPTER, load_adapter
 from codetune.models.device import set_determinism
 from codetune.models.loading import Checkpoint
-from codetune.models.memory import RowLimit
-from codetune.models.quantization import dequantize, linear_4bit
+from codetune.models.quantization import linear_4bit
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.tokensets import read_tokens
 from codetune.study.decoding import Decoding
 from codetune.study.facts import GenerationFacts
-
-RESERVE = 6_000_000_000  # bytes for prefill and for the libraries, where it is decided whether weights fit dequantised
 
 
 @dataclass(frozen=True)
@@ -94,28 +92,20 @@ def generate_predictions(
             inputs_sha256=hashes,
             prompts=len(predictions),
             tokens=sum(candidate.tokens for candidate in written),
-            attention=model.config._attn_implementation,
-            weights="4 bits" if linear_4bit(model) else str(model.dtype).removeprefix("torch."),
             truncated=sum(candidate.truncated for candidate in written),
             most_prompts_at_once=limit.rows,
             seconds=round(sum(batch["seconds"] for batch in recover_jsonl(kept)), 1),
-            peak_memory=peak_memory(),
-            environment=environment(),
+            **_state_of(model),
         )
         write_predictions(outputs.predictions, predictions)
         write_json(outputs.facts, to_plain(facts))
 
 
-def prompt_limit(decoding: Decoding) -> RowLimit:
-    """The most prompts that are decoded at once."""
-    return RowLimit(decoding.batch_size, "prompts", "Lower 'generation.max_new_tokens' in the config.")
-
-
-def load_for_decoding(checkpoint: Checkpoint, decoding: Decoding) -> Any:
-    """The base model with its 4-bit weights in the compute type, or in 4 bits where memory is short."""
-    model = checkpoint.load()
-    size = sum(p.numel() * p.element_size() for p in model.parameters())
-    done = dequantize(model, reserve=int(decoding.cache_gb * 1e9) + RESERVE)
-    where = f"in {model.dtype}" if done else "in 4 bits: memory is short"
-    print(f"{size / 1e9:.2f} GB in 4 bits; decoding with weights {where}", flush=True)
-    return model
+def _state_of(model: Any) -> dict[str, Any]:
+    """What the facts say of the model and the machine that it is on."""
+    return {
+        "attention": model.config._attn_implementation,
+        "weights": "4 bits" if linear_4bit(model) else str(model.dtype).removeprefix("torch."),
+        "peak_memory": peak_memory(),
+        "environment": environment(),
+    }

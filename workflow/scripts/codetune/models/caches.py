@@ -83,3 +83,15 @@ class GrowingLayer(DynamicLayer):  # type: ignore[misc]
 def growing_cache(layers: int) -> Any:
     """Makes an empty cache for a decoder with that number of layers."""
     return Cache(layers=[GrowingLayer() for _ in range(layers)])
+
+
+def cache_bytes(config: dict[str, Any], itemsize: int) -> int:
+    """Returns the bytes of keys and values that a decoder caches per token.
+
+    Args:
+        config: The content of a config.json of the Llama, Gemma, Qwen2 or Phi-3 family.
+        itemsize: Bytes per number.
+    """
+    heads = config.get("num_key_value_heads") or config["num_attention_heads"]
+    head = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
+    return 2 * int(config["num_hidden_layers"]) * int(heads) * int(head) * itemsize

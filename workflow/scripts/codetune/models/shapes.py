@@ -50,15 +50,3 @@ def parameters(config: dict[str, Any]) -> dict[str, int]:
         "embedding": matrices * int(config["vocab_size"]) * int(config["hidden_size"]),
         "layers": int(config["num_hidden_layers"]) * layer,
     }
-
-
-def cache_bytes(config: dict[str, Any], itemsize: int) -> int:
-    """Returns the bytes of keys and values that a decoder caches per token.
-
-    Args:
-        config: The content of a config.json of the Llama, Gemma, Qwen2 or Phi-3 family.
-        itemsize: Bytes per number.
-    """
-    heads = config.get("num_key_value_heads") or config["num_attention_heads"]
-    head = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
-    return 2 * int(config["num_hidden_layers"]) * int(heads) * int(head) * itemsize

@@ -115,8 +115,3 @@ class Template:
         return self.tokenizer.apply_chat_template(
             conversation, tokenize=False, add_generation_prompt=add_generation_prompt, date_string=FIXED_DATE
         )
-
-
-def clean_completion(text: str) -> str:
-    """Returns the code in a generated text: up to the paper template's end marker, without outer white space."""
-    return text.split("<|end|>")[0].strip()

@@ -104,12 +104,23 @@ def _check_names(config: Entry) -> None:
                 if name not in config[kind]:
                     raise unknown_name(f"runs[{number}].{kind}", name, config[kind])
     for method, entry in config["methods"].items():
-        for name in entry.get("baselines", []):
-            if name not in config["methods"]:
-                raise unknown_name(f"methods.{method}.baselines", name, config["methods"])
-    if NONE in config["datasets"]:
-        raise StudyError(f"config: datasets: '{NONE}' means no training data; give the data set another name")
+        _check_method(method, entry, config["methods"])
+    for name in config["datasets"]:
+        if name.casefold() == NONE:
+            raise StudyError(f"config: datasets: '{name}' means no training data; give the data set another name")
     _check_labels(config["models"])
+
+
+def _check_method(method: str, entry: Entry, others: Mapping[str, Entry]) -> None:
+    """Checks that a method is compared with others that exist, and that one without training states nothing of it."""
+    for name in entry.get("baselines", []):
+        if name not in others:
+            raise unknown_name(f"methods.{method}.baselines", name, others)
+        if name == method:
+            raise StudyError(f"config: methods.{method}.baselines: a method cannot be its own baseline; name another")
+    for key in ("training", "baselines"):
+        if key in entry and "lora" not in entry:
+            raise StudyError(f"config: methods.{method}: '{key}' says nothing without 'lora'; add that or leave it out")
 
 
 def _check_labels(models: Entry) -> None:
@@ -134,7 +145,7 @@ def _check_training(run: Run, entry: Entry, study: Study) -> None:
     """
     method = study.methods[run.method]
     for key in NEEDED_TO_TUNE:
-        if key not in {**entry, **study.models[run.model].training, **method.training}:
+        if key not in {**study.training, **entry, **method.training}:
             raise StudyError(f"config: models.{run.model}: the key '{key}' is missing, and a run fine-tunes this model")
     plan = study.for_training(run)
     if plan.settings.batch_size % plan.memory.micro_batch:
