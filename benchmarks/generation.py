@@ -16,8 +16,8 @@ from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
-from common import Row, in_turn_prepared, limit_gpu_memory, memory_rows, ratio, write_result
-from subjects import ARCHITECTURES, LORA, build, draw_samples, make_tokenizer, quantization, sizes_of
+from common import ARCHITECTURES, Row, in_turn_prepared, limit_gpu_memory, memory_rows, ratio, write_result
+from subjects import LORA, build, draw_samples, make_tokenizer, quantization, sizes_of
 
 # isort: split
 

@@ -123,7 +123,7 @@ def _training(study: Study, run: Run) -> TrainingFacts:
 
 
 def _tested(study: Study, evaluation: Evaluation) -> Tested:
-    score = {METRIC: 0.4}
+    score: dict[str, float | None] = {METRIC: 0.4}
     return Tested(
         generation=GenerationFacts(
             decoding=study.decoding,

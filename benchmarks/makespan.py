@@ -49,14 +49,16 @@ def compare(study: Recorded) -> list[dict[str, Any]]:
     """Prints and returns what each GPU job of a finished study took, beside what the cost model says."""
     print(f"rates: {study.training:.3g} operations/s in training, {study.decoding:.3g} layers/s in decoding")
     print(f"start of a GPU job: {study.start:.1f} s (median)\n\n  predicted  recorded  ratio  job")
+    jobs = sorted(study.gpu_jobs, key=lambda job: (job.rule, -job.seconds))
+    predictions, recorded = [study.predicted(job) for job in jobs], [job.seconds for job in jobs]
     rows = []
-    for job in sorted(study.gpu_jobs, key=lambda job: (job.rule, -job.seconds)):
-        predicted, name = study.predicted(job), " ".join([job.rule, *map(str, job.wildcards.values())])
+    for job, predicted in zip(jobs, predictions, strict=True):
+        name = " ".join([job.rule, *job.wildcards.values()])
+        print(f"  {predicted:9.1f} {job.seconds:9.1f} {predicted / job.seconds:6.2f}  {name}")
         row = {"job": name, "benchmark": str(job.benchmark), "predicted": round(predicted, 1), "recorded": job.seconds}
         rows.append(row)
-        print(f"  {predicted:9.1f} {job.seconds:9.1f} {predicted / job.seconds:6.2f}  {name}")
-    total = sum(row["predicted"] for row in rows) / sum(row["recorded"] for row in rows)
-    off = statistics.median(abs(row["predicted"] / row["recorded"] - 1) for row in rows)
+    total = sum(predictions) / sum(recorded)
+    off = statistics.median(abs(a / b - 1) for a, b in zip(predictions, recorded, strict=True))
     print(f"  sum of the predicted / sum of the recorded: {total:.2f}; median error of a job: {off:.0%}")
     return rows
 

@@ -17,9 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from common import Row, full_study, in_turn_prepared, limit_gpu_memory, memory_rows, ratio, write_result
+from common import ARCHITECTURES, Row, full_study, in_turn_prepared, limit_gpu_memory, memory_rows, ratio, write_result
 from subjects import (
-    ARCHITECTURES,
     LORA,
     SETTINGS,
     build,
