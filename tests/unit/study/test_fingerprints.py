@@ -43,9 +43,9 @@ def cut(depth=1):
 # What the scripts of the GPU jobs and of the first job of all reach in the library. A module that appears here without
 # need makes its every change rerun that job; a list that is suddenly short means that imports are no longer followed.
 DECODING = """
-    data/predictions data/samples generation/batches generation/decoding generation/generate methods/adapters
-    models/caches models/device models/loading models/memory models/patches models/quantization models/shapes
-    models/tokenizers prompts/templates prompts/tokensets
+    data/predictions generation/batches generation/decoding generation/loading methods/adapters models/caches
+    models/device models/loading models/memory models/patches models/quantization models/tokenizers
+    prompts/completions prompts/tokensets
 """
 REACHED = {
     "finetune.py": """
@@ -54,9 +54,9 @@ REACHED = {
         training/cost training/finetune training/history training/progress training/states training/trainer
         training/validation
     """,
-    "generate.py": DECODING,
-    "curve.py": DECODING + "generation/curve",
-    "split.py": "data/cleaning data/duplicates data/reading data/samples data/split",
+    "generate.py": DECODING + "generation/generate",
+    "curve.py": DECODING + "data/samples generation/curve",
+    "split.py": "data/cleaning data/duplicates data/samples data/split",
 }
 
 # Scripts whose outputs adapters and predictions are made from, and what none of them may reach.
@@ -76,7 +76,12 @@ EDITS = {
     "code of training": ("codetune/training/trainer.py", "deterministic = True", "deterministic = False", "finetune"),
     "code of decoding": ("codetune/generation/batches.py", '"<|end|>" not in raw', "raw", GENERATED),
     "code of splitting": ("codetune/data/split.py", "random.Random(settings.seed)", "random.Random(0)", "split"),
-    "a language": ("codetune/data/languages.py", '"Ruby", r"', '"Ruby", r"r', f"card {SCORED}"),
+    "a language": (
+        "codetune/data/languages.py",
+        '"Ruby", r"',
+        '"Ruby", r"r',
+        "browser card check_results score score_curve",
+    ),
     "a word of the data card": ("codetune/data/card.py", "# Data card", "# Card", "card"),
     "a word of the model card": ("codetune/report/model_card.py", "Keep the adapter", "Leave the adapter", "publish"),
     "a figure's label": ("codetune/report/figures.py", '"tokens per second"', '"tokens/s"', "figure"),
@@ -86,7 +91,7 @@ EDITS = {
     "ROUGE-L": ("codetune/evaluation/rouge.py", "f1 = 2 *", "f1 = 3 *", f"publish {SCORED}"),
     "the score of a curve": ("codetune/evaluation/curve.py", "!= ids", "> ids", "score_curve"),
     "a page": ("codetune/report/pages.py", "encoding=", "errors=", "browser page"),
-    "the text of a prompt": ("codetune/prompts/templates.py", '"<|user|> "', '"<|user|>"', f"{GENERATED} {TOKENISED}"),
+    "the text of a prompt": ("codetune/prompts/templates.py", '"<|user|> "', '"<|user|>"', TOKENISED),
     "a patch": ("codetune/models/patches.py", "_use_triton", "_triton", f"finetune {GENERATED} {TOKENISED}"),
 }
 
