@@ -208,7 +208,7 @@ def test_captions_name_the_files(chromium, reported):
     )
     assert all(captions.values())
     assert "results/tables/table2.md" in captions["results/report/pages/table2.html"]
-    runs = captions["results/report/samples/codealpaca-20k.html"].count("predictions.jsonl")
+    runs = captions["results/report/samples/codealpaca-20k.html"].count("record.json")
     assert runs == 6
     assert str(ROOT) not in "".join(captions.values())
 

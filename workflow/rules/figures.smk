@@ -22,7 +22,7 @@ FIGURES = {
         "Losses",
         "Training and validation loss against training steps. A ring marks the lowest validation loss, whose adapter "
         "is the result. Losses are per token: they cannot be compared between models with different tokenizers.",
-        TRAINED,
+        TRAINED | {"logs": each(layout.TRAINING_LOG, STUDY.training_runs)},
     ),
     "cost": (
         "Score against cost",

@@ -25,6 +25,8 @@ rule browser:
     input:
         samples=in_results(layout.TEST),
         records=lambda wildcards: each(layout.RECORD, STUDY.of_test(wildcards.test)),
+        predictions=lambda wildcards: each(layout.PREDICTIONS, STUDY.of_test(wildcards.test)),  # named in the records
+        scores=lambda wildcards: each(layout.SCORES, STUDY.of_test(wildcards.test)),  # as well
         template=workflow.source_path("../report/samples.html"),
     output:
         report(

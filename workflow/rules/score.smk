@@ -99,6 +99,7 @@ rule significance:
     """Bootstraps each score and gain over the test samples: 95 % intervals, and p-values with Holm's correction."""
     input:
         records=lambda wildcards: each(layout.RECORD, STUDY.of_test(wildcards.test)),
+        scores=lambda wildcards: each(layout.SCORES, STUDY.of_test(wildcards.test)),  # named in the records
     output:
         in_results(layout.COMPARISONS),
     log:

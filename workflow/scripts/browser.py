@@ -5,5 +5,6 @@ from codetune.base.jobs import job
 with job(snakemake):
     from codetune.report.browser import BrowserInputs, write_browser
 
-    inputs = BrowserInputs(**dict(snakemake.input.items()))
-    write_browser(inputs, snakemake.wildcards.test, snakemake.params.metric, snakemake.output[0])
+    inputs = snakemake.input
+    read = BrowserInputs(inputs.samples, inputs.records, inputs.template)
+    write_browser(read, snakemake.wildcards.test, snakemake.params.metric, snakemake.output[0])
