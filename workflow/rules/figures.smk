@@ -14,8 +14,8 @@ FIGURES = {
     "figure2": (
         "Figure 2: score against steps",
         "The score of each kept checkpoint, by the metric that the config names (`evaluation.metric`), against "
-        "training steps, on a fixed subset of the validation split. Step 0 is the untuned model. Bands are 95 % intervals over "
-        "the samples. The test split is not used.",
+        "training steps, on a fixed subset of the validation split. Step 0 is the untuned model. Bands are 95 % "
+        "intervals over the samples. The test split is not used.",
         TRAINED | {"curves": each(layout.CURVE, STUDY.training_runs)},
     ),
     "losses": (
@@ -33,8 +33,8 @@ FIGURES = {
     "forest": (
         "Gains with intervals",
         "Gain of each tuned model over its untuned self, or over another baseline of its method, with its 95 % "
-        "interval from a paired bootstrap over the test samples. Markers are hollow where the interval contains zero. Each test "
-        "set, and each baseline, has a panel.",
+        "interval from a paired bootstrap over the test samples. Markers are hollow where the interval contains zero. "
+        "Each test set, and each baseline, has a panel.",
         TRAINED,
     ),
 }

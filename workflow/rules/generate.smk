@@ -1,6 +1,7 @@
 # Needs: the prompts of a test set, the checkpoint, the adapter of a tuned run, a GPU of 24 GB at full size.
-# Gives: <results>/runs/{data}/{model}/{method}/seed{seed}/tests/{test}/predictions.jsonl  one prediction per test sample
-#                                                                       generation.json    facts of the generation
+# Gives: in <results>/runs/{data}/{model}/{method}/seed{seed}/tests/{test}/
+#        predictions.jsonl  one prediction per test sample
+#        generation.json    facts of the generation
 
 
 rule generate:

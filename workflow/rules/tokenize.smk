@@ -1,6 +1,6 @@
 # Needs: the split, the model's tokenizer.
 # Gives: <results>/tokens/{dataset}/{model}/{template}/{train,validation}.arrow  token sets for training
-#                                                      stats.json                lengths, truncation, packing, an example
+#                                                      stats.json                lengths, truncation, packing, example
 #        <results>/prompts/{test}/{model}/{template}/none/seed0/prompts.arrow    the prompts of a test set
 #                                                               stats.json       lengths
 
