@@ -6,14 +6,14 @@ from codetune.base.errors import StudyError
 from codetune.base.files import Row, write_json
 from codetune.base.plain import to_plain
 from codetune.data.predictions import Prediction, read_curve_predictions
-from codetune.data.samples import SUBSET_SEED, Sample, read_samples
+from codetune.data.samples import Sample, read_samples
 from codetune.evaluation.bootstrap import Array, draw_resamples, percentile_interval
 from codetune.evaluation.metric import statistics_of
 from codetune.evaluation.registry import metrics
 from codetune.evaluation.score import score_each, scores_of
 from codetune.study.curve import Curve, CurvePoint, CurveScore
 
-RESAMPLES = 10_000
+RESAMPLES, RESAMPLES_SEED = 10_000, 0  # of the bands; the same resamples for all models and checkpoints
 
 
 def score_curve(predictions: str, samples: str, target: str) -> None:
@@ -37,7 +37,7 @@ def score_curve(predictions: str, samples: str, target: str) -> None:
     if any([prediction.id for prediction in found] != ids for found in steps.values()):
         raise StudyError(f"{predictions}: its checkpoints do not have the same samples. Delete it and run again.")
     chosen = [references[number] for number in ids]
-    weights = draw_resamples(np.random.default_rng(SUBSET_SEED), len(ids), RESAMPLES)
+    weights = draw_resamples(np.random.default_rng(RESAMPLES_SEED), len(ids), RESAMPLES)
     points = [_point(step, steps[step], chosen, weights) for step in sorted(steps)]
     write_json(target, to_plain(Curve(sorted(ids), points)))
 

@@ -13,7 +13,7 @@ from codetune.data.predictions import Candidate, Prediction, predictions_of
 from codetune.generation.decoding import decode, greedy_config
 from codetune.models.caches import cache_bytes
 from codetune.models.memory import RowLimit
-from codetune.prompts.completions import clean_completion
+from codetune.prompts.completions import END_MARKER, clean_completion
 from codetune.prompts.tokensets import TokenSample
 from codetune.study.decoding import Decoding
 
@@ -95,5 +95,5 @@ def _prediction(prompt_id: int, ids: list[int], tokenizer: Any, options: Generat
     ids = ids if end is None else ids[: end + 1]
     # Skipping special tokens would also drop the paper's end marker where it is one (Phi-3), so only the end goes.
     raw = tokenizer.decode(ids if end is None else ids[:end], clean_up_tokenization_spaces=False)
-    truncated = end is None and "<|end|>" not in raw
+    truncated = end is None and END_MARKER not in raw
     return Prediction(prompt_id, [Candidate(clean_completion(raw), len(ids), truncated)])

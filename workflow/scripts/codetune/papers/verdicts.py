@@ -31,7 +31,7 @@ class Verdict:
 
 
 def verdict(paper: object, agrees: bool | None) -> str:
-    """The verdict on a claim: of a value that the paper does not give, and of one that cannot be compared, too."""
+    """Returns the verdict on a claim, also where the paper omits the value or where it cannot be compared."""
     if paper is None:
         return NOT_STATED
     if agrees is None:

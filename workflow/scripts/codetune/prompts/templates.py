@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from codetune.base.errors import StudyError
 from codetune.base.files import sha256_of_json
 from codetune.data.samples import Sample
+from codetune.prompts.completions import END_MARKER
 
 # Llama's chat template contains the current date unless it is given one. The bytes must not depend on the day.
 FIXED_DATE = "26 Jul 2024"
@@ -66,7 +67,7 @@ class Template:
             StudyError: The chat template does more with a request than insert it.
         """
         if self.name == "paper":
-            return "<|user|> ", " <|end|> <|assistant|>"
+            return "<|user|> ", f" {END_MARKER} <|assistant|>"
         before, _, after = self._render_request(PROBES[0]).partition(PROBES[0])
         if [self._render_request(text) for text in PROBES] != [f"{before}{text}{after}" for text in PROBES]:
             raise StudyError("the chat template changes what a user writes; use the template 'paper' for this model")
@@ -75,7 +76,7 @@ class Template:
     def completion(self, sample: Sample) -> str:
         """Renders what the model has to write, without its EOS token."""
         if self.name == "paper":
-            return f" {sample.output} <|end|>"
+            return f" {sample.output} {END_MARKER}"
         return sample.output
 
     @property

@@ -15,7 +15,7 @@ def in_paper_order(rows: Sequence[T], keys: Sequence[Hashable], order: Sequence[
 
     Args:
         rows: The rows.
-        keys: What each row is to the paper.
+        keys: The key under which the paper lists each row.
         order: The paper's rows.
     """
     rank = {key: position for position, key in enumerate(order)}

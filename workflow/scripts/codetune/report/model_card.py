@@ -1,4 +1,4 @@
-"""What a run tuned, in one folder with its model card: as the hub takes it."""
+"""Rule publish: a run's adapter in one folder with its model card, as the hub takes it."""
 
 from pathlib import Path
 
@@ -15,12 +15,12 @@ CARD = "README.md"
 
 
 def publish(record: Record, metric: str, tuned: str, target: str) -> None:
-    """Puts the files that a training left into a folder of their own, as second names, and the model card beside them.
+    """Puts the adapter into a folder of its own, as hard links or copies, and the model card beside it.
 
     Args:
-        record: Of the run.
+        record: The record of the run.
         metric: The study's metric, whose scores the card names.
-        tuned: Folder of what was tuned.
+        tuned: Folder of the adapter.
         target: Folder to write.
 
     Raises:

@@ -23,8 +23,8 @@ CARD_TEXT = "data/{dataset}/card.md"
 # A test set: the test part of the data set of the same name.
 TEST = "data/{test}/test.jsonl"
 
-# Samples and prompts as token ids. The last two folders of prompts are for examples in the prompts, of which there are
-# none.
+# Samples and prompts as token ids. The last two folders of prompts are reserved for few-shot prompts: data and seed of
+# the examples.
 TOKENS = "tokens/{dataset}/{model}/{template}"
 TRAIN_TOKENS = f"{TOKENS}/train.arrow"
 VALIDATION_TOKENS = f"{TOKENS}/validation.arrow"

@@ -28,7 +28,7 @@ class Run:
         data: Name of the training data; `none` for an untuned model.
         model: Name of the model.
         method: Name of the method.
-        seed: Seed of all random choices.
+        seed: Seed of the adapter's initial weights, dropout and the order of the samples.
     """
 
     data: str

@@ -16,8 +16,8 @@ ROUNDING = 0.05  # most that they may differ from those of the sample alone; in 
 def choose_attention(model: Any, samples: list[TokenSample]) -> None:
     """Tries the attention kernels, fastest first, and sets the first that keeps packed samples apart on this device.
 
-    The logits of a sample must not change at all when its neighbour in the row does, and must be those that the
-    library's own attention gives the sample alone, up to the rounding of the compute type.
+    The logits of a sample must not change by more than `LEAK` when its neighbour in the row does, and must be those
+    that the attention of transformers gives the sample alone, up to `ROUNDING`.
 
     Raises:
         StudyError: No kernel does.

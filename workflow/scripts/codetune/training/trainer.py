@@ -20,7 +20,7 @@ from codetune.training.progress import Progress
 from codetune.training.states import TRAINER_STATE, States, check_loaded
 from codetune.training.validation import Validation
 
-PROGRESS = "progress.json"  # the file of a state with what the library knows nothing of
+PROGRESS = "progress.json"  # the file of a state with what the Trainer knows nothing of
 
 
 class TrainingOver(Exception):  # noqa: N818
@@ -32,11 +32,11 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
 
     One attempt from top to bottom, and in brackets who calls each part:
 
-        run                     takes the last whole state, if any, and calls the library's `train`
-          begin                 [the callback on_train_begin, when the library has loaded what it finds in the state]
+        run                     takes the last whole state, if any, and calls the Trainer's `train`
+          begin                 [the callback on_train_begin, when the Trainer has loaded what it finds in the state]
             try_a_step          makes one step and discards it
-            after_step          makes up for an evaluation that the state was saved before
-                                raises TrainingOver past the library to `run` if no step is left
+            after_step          makes the evaluation that was still due when the state was saved
+                                raises TrainingOver past the Trainer to `run` if no step is left
           training_step         [`train`, for each micro-batch] raises Stopped past it to `run` if a signal has come
           after_step            [_maybe_log_save_evaluate, the last act of a step] evaluates, keeps the adapter, saves
         run                     catches both; after Stopped it saves the state as of the last finished step
