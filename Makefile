@@ -53,7 +53,7 @@ real-data: env
 
 test: env
 	@tests/integration/install_packages.sh
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check-results: env
 	PYTHONHASHSEED=0 $(BIN)/python workflow/scripts/check_results.py config/config.yaml $(CONFIG)

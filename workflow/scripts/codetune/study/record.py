@@ -1,6 +1,6 @@
 """The record of one run: all that is known about it, in one document.
 
-Tables, figures and pages read records and the files that these name, and no other file of a run.
+Of a run, tables, figures and pages read the record and the files that it names, and Figure 2 the curve beside it.
 """
 
 from collections.abc import Iterable, Mapping
