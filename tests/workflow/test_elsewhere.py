@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from codetune.base.locks import lock_of, one_writer
-from codetune.report.crate import PROJECT
+from codetune.report.rocrate import PROJECT
 from conftest import ROOT
 from small_study import hashlib_of, make_project, small_config, snakemake
 

@@ -3,6 +3,6 @@
 from codetune.base.jobs import job
 
 with job(snakemake):
-    from codetune.report.pages import write_page
+    from codetune.report.page import write_page
 
     write_page(snakemake.input.document, snakemake.input.template, snakemake.output[0])

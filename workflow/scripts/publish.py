@@ -3,7 +3,7 @@
 from codetune.base.jobs import job
 
 with job(snakemake):
-    from codetune.report.model_card import publish
+    from codetune.report.publish import publish
     from codetune.study.record import read_record
 
     inputs = snakemake.input

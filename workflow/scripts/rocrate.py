@@ -3,7 +3,7 @@
 from codetune.base.jobs import job
 
 with job(snakemake):
-    from codetune.report.crate import write_crate
+    from codetune.report.rocrate import write_crate
 
     params, outputs = snakemake.params, snakemake.output
     write_crate(params.project, params.config, params.engine, outputs.workflow, outputs.metadata)

@@ -3,6 +3,6 @@
 from codetune.base.jobs import job
 
 with job(snakemake):
-    from codetune.evaluation.curve import score_curve
+    from codetune.evaluation.score_curve import score_curve
 
     score_curve(**dict(snakemake.input.items()), target=snakemake.output[0])

@@ -3,7 +3,7 @@
 from codetune.base.jobs import job
 
 with job(snakemake):
-    from codetune.report.tables import write_table
+    from codetune.report.table import write_table
 
     inputs, params, outputs = (dict(part.items()) for part in (snakemake.input, snakemake.params, snakemake.output))
     write_table(snakemake.wildcards.table, inputs, params, outputs)

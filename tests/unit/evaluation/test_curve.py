@@ -11,9 +11,9 @@ from codetune.base.plain import from_plain
 from codetune.data.predictions import Candidate, Prediction, write_curve_predictions
 from codetune.data.samples import SUBSET_SEED
 from codetune.evaluation.bootstrap import draw_resamples, percentile_interval
-from codetune.evaluation.curve import RESAMPLES, score_curve
 from codetune.evaluation.registry import metrics
 from codetune.evaluation.rouge import rouge_l
+from codetune.evaluation.score_curve import RESAMPLES, score_curve
 from codetune.study.curve import Curve
 
 WORDS = "def return x y z + ( ) : value total for in range".split()

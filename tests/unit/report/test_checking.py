@@ -17,7 +17,7 @@ from codetune.evaluation.registry import metrics
 from codetune.evaluation.score import score_predictions
 from codetune.evaluation.significance import measure_significance
 from codetune.report.checking import check_results
-from codetune.report.tables import write_table
+from codetune.report.table import write_table
 from codetune.study.config import load_study
 from codetune.study.facts import DuplicateRequests, NearDuplicates, SplitFacts
 from codetune.study.layout import GENERATION, PREDICTIONS, RECORD, SCORES, SUMMARY, TRAINING, fill

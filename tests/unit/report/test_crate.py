@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from codetune.base.identity import CheckpointIdentity
-from codetune.report.crate import CONTEXT, write_crate
+from codetune.report.rocrate import CONTEXT, write_crate
 from conftest import ROOT
 from fake_records import fake_generation, fake_record, write_fake
 
@@ -141,7 +141,7 @@ def test_the_copy_of_the_workflow_is_whole(crate):
     for name in (
         "Snakefile",
         "workflow/rules/report.smk",
-        "workflow/scripts/codetune/report/crate.py",
+        "workflow/scripts/codetune/report/rocrate.py",
         "config/paper.yaml",
     ):
         assert (copy / name).read_bytes() == (ROOT / name).read_bytes()

@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib as mpl
 import pytest
 from codetune.base.machine import PeakMemory
-from codetune.report.figures import FIGURES, Shown, draw_figure, mean_losses, read_curve
+from codetune.report.figure import FIGURES, Shown, draw_figure, mean_losses, read_curve
 from codetune.report.style import STYLE
 from codetune.study.record import read_records
 from conftest import ROOT
@@ -87,7 +87,7 @@ def test_drawing_needs_no_pyplot_and_leaves_matplotlib_s_settings_alone():
         "import sys, matplotlib as mpl\n"
         "settings = lambda: (mpl.get_backend(auto_select=False), mpl.rcParams['font.size'])\n"
         "before = settings()\n"
-        "import codetune.report.figures\n"
+        "import codetune.report.figure\n"
         "assert settings() == before\n"
         "assert 'matplotlib.pyplot' not in sys.modules"
     )

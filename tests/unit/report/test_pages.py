@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 
 from codetune.base.identity import CheckpointIdentity
-from codetune.report.pages import to_html, write_page
+from codetune.report.page import to_html, write_page
 from codetune.report.provenance import write_provenance
 from conftest import ROOT
 from fake_records import ENVIRONMENT, fake_generation, fake_record

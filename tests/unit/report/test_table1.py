@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from codetune.base.plain import to_plain
 from codetune.papers.declared import read_paper
+from codetune.report.table import write_table
 from codetune.report.table1 import PlannedSystem, table1, write_table1
-from codetune.report.tables import write_table
 from codetune.study.runs import System
 from conftest import ROOT
 from fake_records import fake_method, fake_model, fake_plan

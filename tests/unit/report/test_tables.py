@@ -11,8 +11,8 @@ from codetune.report import audit
 from codetune.report.breakdown import breakdown_table, write_breakdown
 from codetune.report.metrics import metrics_table, write_metrics
 from codetune.report.rows import evaluated_systems
+from codetune.report.table import write_table
 from codetune.report.table2 import table2, write_table2
-from codetune.report.tables import write_table
 from codetune.study.facts import ScoredPart
 from conftest import ROOT
 from fake_comparisons import METRICS, fake_comparisons, write_fake_comparisons

@@ -14,7 +14,7 @@ from codetune.data.samples import read_samples
 from codetune.evaluation.metric import Metric
 from codetune.evaluation.registry import metrics
 from codetune.report.cells import digits_of
-from codetune.report.pages import with_policy
+from codetune.report.page import with_policy
 from codetune.study.record import Record, by_system, read_records
 
 ALWAYS_SHOWN = ("rouge_l", "code_rouge_l")  # beside the study's own metric

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from codetune.base.errors import StudyError
 from codetune.evaluation.registry import metrics
-from codetune.report.model_card import publish
+from codetune.report.publish import publish
 from codetune.study.model import Source
 from fake_records import fake_record, with_test
 
