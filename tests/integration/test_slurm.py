@@ -95,8 +95,9 @@ def jobs(cluster, folder, **fields):
     return [job for job in found if all(job[key] == value for key, value in fields.items())]
 
 
-def log_of(folder, rule, dataset, model, method, seed, attempt=""):
-    path = folder / f"results/logs/{rule}/{dataset}/{model}/{method}/seed{seed}.log{attempt}"
+def log_of(folder, rule, data, model, method, seed, test=None, attempt=""):
+    name = f"seed{seed}/tests/{test}" if test else f"seed{seed}"
+    path = folder / f"results/logs/{rule}/{data}/{model}/{method}/{name}.log{attempt}"
     return path.read_text() if path.exists() else ""
 
 
@@ -173,7 +174,7 @@ def test_gpu_jobs_at_the_same_time_have_different_gpus(study, cluster):
 
 def test_only_what_takes_minutes_is_sent_and_only_what_needs_a_gpu_gets_one(study, cluster):
     sent = jobs(cluster, study)
-    assert {job["rule"] for job in sent} == {"tokenize", *GPU_RULES}
+    assert {job["rule"] for job in sent} == {"tokenize", "prompt", *GPU_RULES}
     for job in sent:
         assert job.get("TresPerJob") == ("gres:gpu:1" if job["rule"] in GPU_RULES else None), job
     for log in (study / "results/logs/tokenize").rglob("*.log"):
@@ -184,7 +185,9 @@ def test_ctrl_c_cancels_all_jobs_and_the_same_command_goes_on(study, cluster):
     before = digests(study)
     runs = list((study / "results/runs").glob("*/llama-3.2-1b/*/seed0"))
     for run, name in product(runs, ("predictions.jsonl", "generation.json", "scores.jsonl", "summary.json")):
-        (run / name).unlink()
+        (run / "tests/codealpaca-20k" / name).unlink()
+    for run in runs:
+        (run / "record.json").unlink()
 
     def one_runs_and_one_waits():
         return jobs(cluster, study, JobState="RUNNING") and jobs(cluster, study, JobState="PENDING")
@@ -198,7 +201,7 @@ def test_ctrl_c_cancels_all_jobs_and_the_same_command_goes_on(study, cluster):
     while ask(cluster, "squeue", "--noheader"):
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    assert not any((run / "predictions.jsonl").exists() for run in runs)
+    assert not all((run / "tests/codealpaca-20k/predictions.jsonl").exists() for run in runs)
     with submitting(study, cluster, "--", "llama-3.2-1b") as process:
         finish(process, study)
     assert digests(study) == before
