@@ -201,7 +201,7 @@ def test_ctrl_c_cancels_all_jobs_and_the_same_command_goes_on(study, cluster):
     while ask(cluster, "squeue", "--noheader"):
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    assert not all((run / "tests/codealpaca-20k/predictions.jsonl").exists() for run in runs)
+    assert not any((run / "tests/codealpaca-20k/predictions.jsonl").exists() for run in runs)
     with submitting(study, cluster, "--", "llama-3.2-1b") as process:
         finish(process, study)
     assert digests(study) == before
