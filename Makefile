@@ -1,4 +1,4 @@
-# make demo       the whole study in small, on a CPU: generated data, miniature models   (6 minutes on 2 cores)
+# make demo       the whole study in small, on a CPU: generated data, miniature models   (7 minutes on 2 cores)
 # make test       all tests; first installs SLURM and Chromium where they are missing and no password is needed
 # make faults     a small study killed 100 times at random moments, and restarted 30 times beside its living jobs   (1 hour)
 # make check-results  derives scores, intervals and Table 2 anew from the predictions and compares: CONFIG=config/demo.yaml
