@@ -6,9 +6,10 @@ from collections import defaultdict
 from contextlib import suppress
 
 from codetune.base import slurm, slurm_queue
+from codetune.base.environment import STOPPING, environment_of_jobs
 from codetune.base.errors import StudyError
-from codetune.base.jobs import environment_of_jobs, keep_log
-from codetune.base.locks import lock_of, processes_of, wait_for_writers
+from codetune.base.jobs import keep_log
+from codetune.base.locks import lock_of, wait_for_writers
 from codetune.base.signals import pass_on_signals
 from snakemake.logging import logger
 from snakemake_interface_logger_plugins.common import LogEvent
@@ -16,6 +17,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 ROOTS = [config["results"], config["resources"]]
 
 os.environ.update(environment_of_jobs(time_limited=workflow.remote_exec))
+os.environ.pop("PYTHONHOME", None)  # with it no other Python than Snakemake's own starts
 
 
 def on_slurm():
@@ -38,7 +40,7 @@ def announce_end(number):
         )
 
 
-pass_on_signals(lambda: processes_of(os.getpid(), ROOTS), announce_end)
+pass_on_signals(os.environ[STOPPING], announce_end)
 
 
 class Attempts(logging.Handler):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from codetune.base.errors import StudyError
 from codetune.base.holders import SILENCE, holder_of
-from codetune.base.locks import FOLDER, lock_of, one_writer, processes_of, try_lock, wait_for_writers
+from codetune.base.locks import FOLDER, lock_of, one_writer, try_lock, wait_for_writers
 from lock_holders import lock_holders
 
 
@@ -258,16 +258,6 @@ def test_a_start_beside_a_living_workflow_is_refused(lock, hold):
     with pytest.raises(StudyError, match=f"being written by process {first.pid}"):
         wait_for_writers({lock: "results/adapter"}, print)
     wait_for_writers({lock.with_name("another.lock"): "results/another"}, print)
-
-
-def test_a_workflow_finds_the_processes_of_its_jobs(lock, hold, tmp_path):
-    first = hold(WORKFLOW=str(os.getpid()))
-    roots = [str(tmp_path / "results"), str(tmp_path / "none")]
-    assert processes_of(os.getpid(), roots) == {first.pid}
-    assert processes_of(1, roots) == set()
-    first.kill()
-    first.wait()
-    assert processes_of(os.getpid(), roots) == set()
 
 
 def test_what_is_no_lock_s_content_names_nobody(tmp_path):

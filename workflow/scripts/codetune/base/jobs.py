@@ -1,13 +1,11 @@
 """What every script does around its one call of codetune: log, lock, errors, threads and GPUs."""
 
 import errno
-import logging
 import os
 import signal
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -15,34 +13,15 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from codetune.base.devices import claim_gpus
+from codetune.base.environment import STOPPING, TIME_LIMITED, WORKFLOW_PID, clean_environment, set_environment
 from codetune.base.errors import StudyError
 from codetune.base.locks import PATIENCE, lock_of, one_writer
 from codetune.base.signals import Stopped, end_with, stop_on_signals
 from codetune.base.slurm import put_back_if_preempted
 
-# Environment variables that the workflow sets for its jobs.
-WORKFLOW_PID = "CODETUNE_WORKFLOW_PID"  # id of the workflow's process, which a job must not outlive
-TIME_LIMITED = "CODETUNE_TIME_LIMITED"  # not empty where a batch system ends a job after its `runtime`
 TIME_TO_SAVE = 120  # a job stops by itself this many seconds before its time limit
 KEPT_LOGS = 5  # logs of earlier attempts that are kept per job
 DONE = "done"  # start of the last line in the log of a job that succeeded
-
-
-def environment_of_jobs(time_limited: bool) -> dict[str, str]:
-    """Returns the environment variables that the workflow, whose process calls this, sets for its jobs.
-
-    A job ends when the workflow's process does, even if that is killed. Otherwise the next attempt would start a
-    second job on the same files. PYTHONHASHSEED is fixed because CodeBLEU's data-flow score depends on the iteration
-    order of sets.
-
-    Args:
-        time_limited: Whether a batch system ends the jobs after their `runtime`.
-    """
-    return {
-        WORKFLOW_PID: str(os.getpid()),
-        TIME_LIMITED: "yes" if time_limited else "",
-        "PYTHONHASHSEED": "0",
-    }
 
 
 @contextmanager
@@ -61,12 +40,10 @@ def job(snakemake: Any) -> Iterator[None]:
     Raises:
         SystemExit: The block failed (status 1) or a signal stopped it (128 + the signal's number).
     """
+    clean_environment()
     console = os.dup(2)
     log = snakemake.log[0] if snakemake.log else None
-    stop_on_signals()
     workflow = int(os.environ.get(WORKFLOW_PID, 0))
-    if workflow:
-        end_with(workflow)
     start = time.monotonic()
 
     def say(line: str) -> None:
@@ -75,10 +52,13 @@ def job(snakemake: Any) -> Iterator[None]:
             os.write(console, f"{log}: {line}\n".encode())
 
     with _failures_in_one_line(log, console):
+        stop_on_signals()
+        if workflow:
+            end_with(workflow, os.environ.get(STOPPING, ""))
         if log:
             _write_output_to(log)
         downloads = snakemake.params.get("network", False)
-        _set_environment(snakemake.threads, offline=not downloads)
+        set_environment(snakemake.threads, offline=not downloads)
         # Another project may be downloading the same checkpoint; waiting for it is better than failing.
         patience = None if downloads else PATIENCE
         roots = [snakemake.config[name] for name in ("results", "resources")]
@@ -180,21 +160,3 @@ def _last_line(path: Path) -> str:
     with path.open("rb") as stream:
         stream.seek(max(0, path.stat().st_size - 1000))
         return stream.read().decode(errors="replace").rstrip().rpartition("\n")[2]
-
-
-def _set_environment(threads: int, offline: bool) -> None:
-    """Sets what torch, transformers and tokenizers read once, at import; to be called before they are imported."""
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"):
-        os.environ[name] = str(threads)
-    # The reader of a log can do nothing about deprecations inside the pinned libraries.
-    warnings.filterwarnings("ignore", category=FutureWarning)
-    for library in ("bitsandbytes", "transformers"):
-        logging.getLogger(library).setLevel(logging.ERROR)
-    os.environ["TOKENIZERS_PARALLELISM"] = "true"
-    os.environ["TRANSFORMERS_VERBOSITY"] = "error"
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
-    if offline:
-        os.environ["HF_HUB_OFFLINE"] = "1"
-    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # torch's deterministic mode requires it on GPUs
-    os.environ["PYTORCH_ALLOC_CONF"] = "expandable_segments:True"

@@ -1,4 +1,4 @@
-"""File locks: one writer per output, which the lock names, and one job per GPU.
+"""File locks: one writer per output, which the lock names.
 
 A lock is a separate file, never a rule's output or log, because Snakemake deletes those before a job starts. The kernel
 drops the lock of a process that dies, whatever killed it. The file also names its holder, which touches it at regular
@@ -222,21 +222,6 @@ def wait_for_writers(outputs: dict[Path, str], say: Say) -> None:
                 say(f"waiting for {holder} to save and end: its workflow is gone, and it still writes {what}")
                 told = True
             time.sleep(0.2)
-
-
-def processes_of(workflow: int, roots: list[str]) -> set[int]:
-    """Returns the ids of the processes on this machine that a workflow has started and that hold a lock.
-
-    Args:
-        workflow: Id of the workflow's process.
-        roots: The folders under which all outputs lie.
-    """
-    holders = [holder_of(path) for root in roots for path in (Path(root) / FOLDER).glob("*.lock")]
-    return {
-        holder.pid
-        for holder in holders
-        if holder and holder.workflow == workflow and holder.here() and is_running(holder.pid, holder.started)
-    }
 
 
 def try_lock(path: Path) -> int | None:
