@@ -85,10 +85,12 @@ def end_with(process: int, stopping: str) -> None:
     try:
         handle = os.pidfd_open(process)
     except ProcessLookupError:
-        os.kill(os.getpid(), signal.SIGTERM)  # it has ended already
+        os.kill(os.getpid(), signal.SIGTERM)  # it has ended while this process started
         return
     except (AttributeError, OSError):
         return
+    if _is_taken(stopping):
+        os.kill(os.getpid(), signal.SIGTERM)
 
     def watch() -> None:
         while not (select.select([handle], [], [], POLL_SECONDS)[0] or _is_taken(stopping)):
