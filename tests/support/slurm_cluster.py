@@ -96,6 +96,7 @@ def one_node_cluster(folder: Path, gpus: int) -> Iterator[dict[str, str]]:
     """Runs a cluster, and yields what has to be in the environment of the commands that use it."""
     _write_configuration(folder, gpus)
     environment = {"SLURM_CONF": str(folder / "slurm.conf"), "PATH": f"{folder / 'bin'}{os.pathsep}{PATH}"}
+    environment["CODETUNE_GPUS_ARE_ONLY_NAMES"] = "yes"
 
     def node_is_idle() -> bool:
         return ask(environment, "sinfo", "--noheader", "--format", "%T").strip() == "idle"

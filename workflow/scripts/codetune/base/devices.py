@@ -20,6 +20,8 @@ from codetune.base.nvidia import gpu_uuids, mig_uuids
 from codetune.base.slurm import assigned_gpus, job_id
 
 CLAIM = "codetune-gpu"  # what the names of all claims begin with
+# If this variable is set, jobs compute on the CPU whatever GPUs they are given: for trying out a cluster without any.
+ONLY_NAMES = "CODETUNE_GPUS_ARE_ONLY_NAMES"
 POLL_SECONDS = 1.0  # between two attempts to claim devices
 UUID = re.compile(r"(GPU|MIG)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
-from codetune.base.devices import claim_gpus
+from codetune.base.devices import ONLY_NAMES, claim_gpus
 from codetune.base.environment import STOPPING, TIME_LIMITED, WORKFLOW_PID, clean_environment, set_environment
 from codetune.base.errors import StudyError
 from codetune.base.locks import PATIENCE, lock_of, one_writer
@@ -69,6 +69,8 @@ def job(snakemake: Any) -> Iterator[None]:
             with claim_gpus(int(snakemake.resources.get("gpu", 0))) as devices:
                 if devices:
                     print(f"GPUs of this job: {', '.join(devices)}", flush=True)
+                    if os.environ.get(ONLY_NAMES):
+                        print(f"{ONLY_NAMES} is set: this job computes on the CPU", flush=True)
                 yield
             print(f"{DONE} in {time.monotonic() - start:.1f} s", flush=True)
 

@@ -3,9 +3,13 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import torch
+
+from codetune.base.devices import ONLY_NAMES
+from codetune.base.errors import StudyError
 
 
 def set_determinism(seed: int) -> None:
@@ -21,15 +25,33 @@ def set_determinism(seed: int) -> None:
 
 
 def device() -> str:
-    """Returns the device of this process, as torch names it: its one GPU, or the CPU."""
-    return "cuda:0" if torch.cuda.is_available() else "cpu"
+    """Returns the device of this process, as torch names it: its one GPU, or the CPU if it was given none.
+
+    Raises:
+        StudyError: This process was given a GPU that torch cannot compute on.
+    """
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if os.environ.get(ONLY_NAMES) or not (given or torch.cuda.is_available()):
+        return "cpu"
+    _try_gpu(given)
+    return "cuda:0"
 
 
-def free_memory() -> int:
-    """Returns the bytes of memory that are free on this process's device."""
-    if torch.cuda.is_available():
-        return int(torch.cuda.mem_get_info()[0])
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+@cache
+def _try_gpu(name: str | None) -> None:
+    """Computes something on this process's GPU, once."""
+    try:
+        torch.zeros(1, device="cuda:0").add(1).item()
+    except (RuntimeError, AssertionError) as error:
+        if torch.version.cuda is None:
+            reason, remedy = "it was built without CUDA", "Install PyPI's torch"
+        else:
+            reason = f"built for CUDA {torch.version.cuda}: {str(error).splitlines()[0]}"
+            remedy = "Update the NVIDIA driver if it is older than that CUDA, see that no other program uses the GPU"
+        raise StudyError(
+            f"this job was given the GPU {name}, and torch {torch.__version__} cannot compute on it ({reason}). "
+            f"{remedy}, or run with '--resources gpu=0' to use the CPU."
+        ) from None
 
 
 @contextmanager

@@ -1,0 +1,66 @@
+"""The device of a job: the GPU that it was given, never the CPU in its place."""
+
+import pytest
+import torch
+from codetune.base.errors import StudyError
+from codetune.models import device as module
+from codetune.models.device import device
+
+
+@pytest.fixture(autouse=True)
+def fresh():
+    module._try_gpu.cache_clear()
+
+
+def test_a_job_without_a_gpu_computes_on_the_cpu(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert device() == "cpu"
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert device() == "cpu"
+
+
+def test_a_job_with_a_gpu_computes_on_it_and_tries_it_once(monkeypatch):
+    tried = []
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-aa")
+    monkeypatch.setattr(torch, "zeros", lambda *_, **options: tried.append(options["device"]) or torch.ones(1))
+    assert [device(), device()] == ["cuda:0", "cuda:0"]
+    assert tried == ["cuda:0"]
+
+
+@pytest.mark.skipif(torch.version.cuda is not None, reason="this torch was built with CUDA")
+def test_a_torch_without_cuda_is_named(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    with pytest.raises(StudyError, match=r"the GPU 0, and torch \S+ cannot compute on it \(it was built without"):
+        device()
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        RuntimeError("The NVIDIA driver on your system is too old (found version 12020). Please update"),
+        RuntimeError("No CUDA GPUs are available"),  # CUDA_VISIBLE_DEVICES=7 where there are three
+        RuntimeError("CUDA error: no kernel image is available for execution on the device\nCUDA kernel errors might"),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB"),
+    ],
+    ids=lambda problem: str(problem)[:20],
+)
+def test_a_gpu_that_torch_cannot_compute_on_is_an_error_of_one_line(monkeypatch, problem):
+    def fail(*_, **__):
+        raise problem
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch, "zeros", fail)
+    with pytest.raises(StudyError) as caught:
+        device()
+    reason = str(problem).splitlines()[0]
+    assert f"(built for CUDA 13.0: {reason})" in str(caught.value)
+    assert "--resources gpu=0" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_on_a_cluster_whose_gpus_are_only_names_jobs_compute_on_the_cpu(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setenv("CODETUNE_GPUS_ARE_ONLY_NAMES", "yes")
+    assert device() == "cpu"
