@@ -33,6 +33,8 @@ JOB = """
     with jobs.job(job_object):
         print("begun", flush=True)
         Path(mark).touch()
+        if "raise" in mode:
+            exec(mode)
         if mode == "deferred":
             with signals_deferred() as stop_if_asked:
                 while True:
@@ -47,7 +49,7 @@ JOB = """
 
 
 def start_job(folder, mode, parent=None, **more):
-    mark = folder / f"{mode}{time.monotonic_ns()}"
+    mark = folder / f"{time.monotonic_ns()}"
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow/scripts"), **more}
     if parent is not None:
         environment["CODETUNE_WORKFLOW_PID"] = str(parent)
@@ -65,6 +67,24 @@ def wait_for(path: Path):
     while not path.exists():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("mode", "line"),
+    [
+        ("raise MemoryError", "this machine's memory ran out. Run fewer jobs at once"),
+        (
+            "import torch; raise torch.OutOfMemoryError('CUDA out of memory. Tried')",
+            "the GPU's memory ran out (CUDA out of",
+        ),
+    ],
+)
+def test_memory_that_runs_out_anywhere_is_one_line(tmp_path, mode, line):
+    process, _ = start_job(tmp_path, mode)
+    assert process.wait(60) == 1
+    text = (tmp_path / "job.log").read_text()
+    assert text.splitlines()[-1].startswith(f"error: {line}")
+    assert "Traceback" not in text
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -8,8 +8,9 @@ from codetune.models.device import device
 
 
 @pytest.fixture(autouse=True)
-def fresh():
+def fresh(monkeypatch):
     module._try_gpu.cache_clear()
+    monkeypatch.setattr(module, "find_spec", lambda _: None)
 
 
 def test_a_job_without_a_gpu_computes_on_the_cpu(monkeypatch):
@@ -64,3 +65,17 @@ def test_on_a_cluster_whose_gpus_are_only_names_jobs_compute_on_the_cpu(monkeypa
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     monkeypatch.setenv("CODETUNE_GPUS_ARE_ONLY_NAMES", "yes")
     assert device() == "cpu"
+
+
+@pytest.mark.parametrize("triton", [True, False])
+def test_a_gpu_needs_a_c_compiler_where_kernels_are_compiled(monkeypatch, tmp_path, triton):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-aa")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr(torch, "zeros", lambda *_, **__: torch.ones(1))
+    monkeypatch.setattr(module, "find_spec", lambda name: triton and name == "triton")
+    if triton:
+        with pytest.raises(StudyError, match="there is no gcc and no clang"):
+            device()
+    else:
+        assert device() == "cuda:0"

@@ -4,10 +4,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 import torch
 
+from codetune.base.compiler import check_c_compiler
 from codetune.base.devices import ONLY_NAMES
 from codetune.base.errors import StudyError
 
@@ -28,7 +30,7 @@ def device() -> str:
     """Returns the device of this process, as torch names it: its one GPU, or the CPU if it was given none.
 
     Raises:
-        StudyError: This process was given a GPU that torch cannot compute on.
+        StudyError: This process was given a GPU that torch cannot compute on, or lacks a C compiler for its kernels.
     """
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
     if os.environ.get(ONLY_NAMES) or not (given or torch.cuda.is_available()):
@@ -39,7 +41,7 @@ def device() -> str:
 
 @cache
 def _try_gpu(name: str | None) -> None:
-    """Computes something on this process's GPU, once."""
+    """Computes something on this process's GPU, once, and sees that kernels can be compiled for it."""
     try:
         torch.zeros(1, device="cuda:0").add(1).item()
     except (RuntimeError, AssertionError) as error:
@@ -52,6 +54,16 @@ def _try_gpu(name: str | None) -> None:
             f"this job was given the GPU {name}, and torch {torch.__version__} cannot compute on it ({reason}). "
             f"{remedy}, or run with '--resources gpu=0' to use the CPU."
         ) from None
+    # TRL's loss is a Triton kernel, and on GPUs so is torch's product of positions and frequencies in every model.
+    if find_spec("triton"):
+        check_c_compiler()
+
+
+def free_memory() -> int:
+    """Returns the bytes of memory that are free on this process's device."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.mem_get_info()[0])
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 @contextmanager

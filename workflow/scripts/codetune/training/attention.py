@@ -20,9 +20,21 @@ def choose_attention(model: Any, samples: list[TokenSample]) -> None:
     that the attention of transformers gives the sample alone, up to `ROUNDING`.
 
     Raises:
-        StudyError: No kernel does.
+        StudyError: No kernel does, or memory runs out.
     """
     register_packed_attention()
+    try:
+        _choose(model, samples)
+    except torch.OutOfMemoryError as error:
+        problem = str(error).split(". ")[0]
+        raise StudyError(
+            f"the GPU's memory ran out while attention was tried on two samples ({problem}). Is another program using "
+            "that GPU?"
+        ) from None
+
+
+def _choose(model: Any, samples: list[TokenSample]) -> None:
+    """Does the work of `choose_attention`."""
     middle = len(samples) // 2
     first, second = sorted(samples, key=len)[middle - 1 : middle + 1]
     other = TokenSample(first.id, first.prompt[::-1], first.completion[::-1])
@@ -33,7 +45,9 @@ def choose_attention(model: Any, samples: list[TokenSample]) -> None:
             model.set_attn_implementation(name)
             try:
                 logits, changed = (_logits_of_last(model, row) for row in ([first, second], [other, second]))
-            except RuntimeError as error:  # memory that runs out is one, too
+            except torch.OutOfMemoryError:  # says nothing about the kernel
+                raise
+            except RuntimeError as error:
                 tried.append(f"{name} fails ({str(error).splitlines()[0]})")
                 print(f"attention {tried[-1]}", flush=True)
                 continue
@@ -43,8 +57,8 @@ def choose_attention(model: Any, samples: list[TokenSample]) -> None:
             if leak < LEAK and rounding < ROUNDING:
                 return
     raise StudyError(
-        f"no attention keeps the packed samples of this model apart on {device()}: {'; '.join(tried)}. Free the "
-        "device's memory if that is what was short; else take this model out of the runs that fine-tune."
+        f"no attention keeps the packed samples of this model apart on {device()}: {'; '.join(tried)}. Take this "
+        "model out of the runs that fine-tune."
     )
 
 
