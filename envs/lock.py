@@ -21,6 +21,8 @@ ENVIRONMENTS = {
 }
 PYTHON, PIP = "3.11.14", "25.3"
 LEFT_OUT = ("nvidia-", "cuda-", "triton")
+# Triton compiles its kernels with a C compiler. Without a version: no conda was at hand to try one with.
+FROM_CONDA = {"train": ["c-compiler"]}
 KEPT = ("nvidia-ml-py",)  # reads a GPU's energy counter; pure Python
 
 
@@ -60,9 +62,10 @@ def main() -> None:
     (ROOT / "requirements.lock").write_text(header + lock)
     for name, purpose in ENVIRONMENTS.items():
         pins = "".join(f"      - {package}=={pin}\n" for package, pin in closure(wanted[name]).items())
+        conda = "".join(f"  - {package}\n" for package in FROM_CONDA.get(name, []))
         (ROOT / "envs" / f"{name}.yaml").write_text(
             f"# {purpose}\n{header}channels:\n  - conda-forge\n  - nodefaults\ndependencies:\n"
-            f"  - python={PYTHON}\n  - pip={PIP}\n  - pip:\n{pins}"
+            f"  - python={PYTHON}\n  - pip={PIP}\n{conda}  - pip:\n{pins}"
         )
 
 
