@@ -89,8 +89,7 @@ def _failures_in_one_line(log: str | None, console: int) -> Iterator[None]:
     except MemoryError:
         _end("this machine's memory ran out. Run fewer jobs at once, or give the job more (mem_mb).", 1, console)
     except RuntimeError as error:
-        torch = sys.modules.get("torch")
-        if torch is None or not isinstance(error, torch.OutOfMemoryError):
+        if not isinstance(error, getattr(sys.modules.get("torch"), "OutOfMemoryError", ())):
             raise
         problem = str(error).split(". ")[0]
         _end(f"the GPU's memory ran out ({problem}). Is another program using that GPU?", 1, console)
