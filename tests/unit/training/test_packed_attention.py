@@ -65,18 +65,24 @@ def test_a_kernel_that_fails_or_leaks_gives_way_to_the_next(checkpoints, monkeyp
     assert "attention test_missing fails (no kernel for this device)" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("where", ["the sample alone", "a kernel"])
-def test_memory_that_runs_out_is_not_taken_for_a_kernel_that_fails(checkpoints, monkeypatch, where):
+@pytest.mark.parametrize(
+    ("where", "error"),
+    [
+        ("the sample alone", torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has")),
+        ("a kernel", torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has")),
+        ("a kernel", RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported")),
+        ("a kernel", RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")),
+    ],
+)
+def test_memory_that_runs_out_is_not_taken_for_a_kernel_that_fails(checkpoints, monkeypatch, where, error):
     model = load_base(checkpoints / "llama-3.2-1b", FP32)
     forward = model.forward
 
     def short_of_memory(**inputs):
         if ("packed" in inputs) == (where == "a kernel"):
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has")
+            raise error
         return forward(**inputs)
 
     monkeypatch.setattr(model, "forward", short_of_memory)
-    with pytest.raises(
-        StudyError, match=r"memory ran out while attention was tried .*\(CUDA out of memory\). Is another"
-    ):
+    with pytest.raises(StudyError, match=r"memory ran out while attention was tried .*\(CUDA .*\)\. Is another"):
         choose_attention(model, tokens_for(checkpoints / "llama-3.2-1b"))

@@ -12,6 +12,12 @@ from codetune.base.errors import StudyError
 Result = TypeVar("Result")
 
 
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether an error says that the GPU's memory ran out, also where CUDA and its libraries report it themselves."""
+    signs = ("out of memory", "ALLOC_FAILED")
+    return isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in signs)
+
+
 @dataclass
 class RowLimit:
     """The number of rows of a batch that are computed at once, halved for good whenever memory runs out.

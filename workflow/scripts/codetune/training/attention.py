@@ -7,6 +7,7 @@ import torch
 from codetune.base.errors import StudyError
 from codetune.models.attention import Packed, packed_kernels, register_packed_attention
 from codetune.models.device import device, evaluating
+from codetune.models.memory import is_out_of_memory
 from codetune.prompts.tokensets import TokenSample
 
 LEAK = 1e-4  # most that a sample's logits may change with its neighbour, relative to their norm
@@ -25,8 +26,10 @@ def choose_attention(model: Any, samples: list[TokenSample]) -> None:
     register_packed_attention()
     try:
         _choose(model, samples)
-    except torch.OutOfMemoryError as error:
-        problem = str(error).split(". ")[0]
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        problem = str(error).splitlines()[0].split(". ")[0]
         raise StudyError(
             f"the GPU's memory ran out while attention was tried on two samples ({problem}). Is another program using "
             "that GPU?"
@@ -45,9 +48,9 @@ def _choose(model: Any, samples: list[TokenSample]) -> None:
             model.set_attn_implementation(name)
             try:
                 logits, changed = (_logits_of_last(model, row) for row in ([first, second], [other, second]))
-            except torch.OutOfMemoryError:  # says nothing about the kernel
-                raise
             except RuntimeError as error:
+                if is_out_of_memory(error):  # that says nothing about the kernel
+                    raise
                 tried.append(f"{name} fails ({str(error).splitlines()[0]})")
                 print(f"attention {tried[-1]}", flush=True)
                 continue
