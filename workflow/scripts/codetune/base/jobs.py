@@ -28,9 +28,9 @@ DONE = "done"  # start of the last line in the log of a job that succeeded
 def job(snakemake: Any) -> Iterator[None]:
     """Runs the block as one job of the workflow, the only one that writes its outputs.
 
-    All output goes to the job's log, line by line, or to the terminal if the job has no log. The thread pools of the
-    numeric libraries get the rule's threads, the job gets the rule's GPUs, and no library may use the network unless
-    the rule downloads (`params.network`). A `StudyError`, an error of the disk or a signal ends the process with one
+    All output goes to the job's log, line by line, or to the terminal if the job has no log. Libraries see no variable
+    that a launcher left (`clean_environment`). Their thread pools get the rule's threads, the job gets the rule's GPUs,
+    and no library may use the network unless the rule downloads (`params.network`). A `StudyError`, an error of the disk or a signal ends the process with one
     line instead of a traceback.
 
     Args:
