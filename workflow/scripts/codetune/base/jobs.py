@@ -30,8 +30,8 @@ def job(snakemake: Any) -> Iterator[None]:
 
     All output goes to the job's log, line by line, or to the terminal if the job has no log. Libraries see no variable
     that a launcher left (`clean_environment`). Their thread pools get the rule's threads, the job gets the rule's GPUs,
-    and no library may use the network unless the rule downloads (`params.network`). A `StudyError`, an error of the disk or a signal ends the process with one
-    line instead of a traceback.
+    and no library may use the network unless the rule downloads (`params.network`). A `StudyError`, an error of
+    the disk, a lack of memory or a signal ends the process with one line instead of a traceback.
 
     Args:
         snakemake: The object that Snakemake puts into scripts, or anything with the same `log`, `output`, `threads`,
