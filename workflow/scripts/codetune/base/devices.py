@@ -52,10 +52,10 @@ def claim_gpus(count: int) -> Iterator[list[str]]:
     if count > len(pool):
         found = f"{len(pool)} found ({', '.join(pool)})" if pool else "none found"
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-        among = "" if visible is None else f" with CUDA_VISIBLE_DEVICES='{visible}'"
+        now = f" (now '{visible}')" if visible else ""
         raise StudyError(
-            f"this job asks for {count} GPU(s), {found}{among}. Run with '--resources gpu=0' to use the CPU, or set "
-            "CUDA_VISIBLE_DEVICES to the devices that it may use."
+            f"this job asks for {count} GPU(s), {found}. Run with '--resources gpu=0' to use the CPU, or set "
+            f"CUDA_VISIBLE_DEVICES{now} to the devices that it may use."
         )
     claims = _claim_together(pool, count)
     devices = sorted(claims)
