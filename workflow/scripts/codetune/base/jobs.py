@@ -86,16 +86,24 @@ def _failures_in_one_line(log: str | None, console: int) -> Iterator[None]:
         # All files that codetune writes are named in their errors, so an error without a name comes from a full log.
         place = error.filename or (log if error.errno == errno.ENOSPC else None)
         _end(f"{error.strerror or error}" + (f": {place}" if place else ""), 1, console)
-    except MemoryError:
-        _end("this machine's memory ran out. Run fewer jobs at once, or give the job more (mem_mb).", 1, console)
-    except RuntimeError as error:
-        if not isinstance(error, getattr(sys.modules.get("torch"), "OutOfMemoryError", ())):
-            raise
-        problem = str(error).split(". ")[0]
-        _end(f"the GPU's memory ran out ({problem}). Is another program using that GPU?", 1, console)
     except Stopped as stop:
         put_back_if_preempted()
         _end(f"stopped by {stop}. The same command resumes from what is saved.", 128 + stop.number, console)
+    except Exception as error:
+        shortage = _shortage_of_memory(error)
+        if shortage is None:
+            raise
+        _end(shortage, 1, console)
+
+
+def _shortage_of_memory(error: Exception) -> str | None:
+    """Says whose memory ran out, if that is what an error says; torch is not imported for it."""
+    if isinstance(error, MemoryError):
+        return "this machine's memory ran out. Run fewer jobs at once, or give the job more (mem_mb)."
+    if isinstance(error, getattr(sys.modules.get("torch"), "OutOfMemoryError", ())):
+        problem = str(error).split(". ")[0]
+        return f"the GPU's memory ran out ({problem}). Is another program using that GPU?"
+    return None
 
 
 def _stop_before(limit: float) -> None:
