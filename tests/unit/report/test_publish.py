@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import yaml
 from codetune.base.errors import StudyError
+from codetune.base.manifests import write_manifest
 from codetune.evaluation.registry import metrics
 from codetune.report.publish import publish
 from codetune.study.model import Source
@@ -16,8 +17,9 @@ def tuned(tmp_path):
     """What a training leaves."""
     folder = tmp_path / "tuned"
     folder.mkdir()
-    for name in ("adapter_config.json", "adapter_model.safetensors", ".snakemake_timestamp"):
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
         (folder / name).write_text(name)
+    write_manifest(folder)
     return folder
 
 
@@ -29,7 +31,7 @@ def a_record(**sources):
 
 
 def card_of(tmp_path, tuned, record, metric="rouge_l"):
-    publish(record, metric, str(tuned), str(tmp_path / "published"))
+    publish(record, metric, tuned, str(tmp_path / "published/README.md"))
     return (tmp_path / "published/README.md").read_text()
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from codetune.base.errors import StudyError
 from codetune.base.holders import Holder, holder_of, is_running, this_process
+from codetune.base.manifests import MANIFEST
 
 FOLDER = ".locks"
 BEAT = 5.0  # seconds between two heartbeats of a holder
@@ -36,7 +37,8 @@ def lock_of(output: str | Path, roots: list[str]) -> Path:
         output: The job's first output.
         roots: The folders under which all outputs lie.
     """
-    target = Path(output).parent.resolve() / Path(output).name  # the output itself may be a link, or missing
+    output = Path(output).parent if Path(output).name == MANIFEST else Path(output)  # its folder is replaced as a whole
+    target = output.parent.resolve() / output.name  # the output itself may be a link, or missing
     inside = [root for root in (Path(root).resolve() for root in roots) if target.is_relative_to(root)]
     root = max(inside, key=lambda root: len(root.parts), default=target.parent)
     name = str(target.relative_to(root)).replace("/", "--")

@@ -8,7 +8,7 @@ from typing import Any
 from codetune.base.files import read_json, write_json, write_text
 from codetune.base.plain import from_plain, to_plain
 from codetune.data.languages import guess_language
-from codetune.data.samples import PARTS, Sample, read_samples
+from codetune.data.samples import PARTS, Sample, read_part
 from codetune.study.facts import SplitFacts
 
 # What was done with near-duplicates, by the config's `near_duplicates`.
@@ -24,7 +24,7 @@ def write_card(facts: str, parts: Mapping[str, str], targets: Mapping[str, str])
         parts: Paths of the samples of train, validation and test.
         targets: Paths to write, `json` and `text`.
     """
-    samples = {part: read_samples(parts[part]) for part in PARTS}
+    samples = {part: read_part(parts[part], facts) for part in PARTS}
     card = data_card(from_plain(read_json(facts), SplitFacts, facts), samples)
     write_json(targets["json"], card)
     write_text(targets["text"], render_card(card))

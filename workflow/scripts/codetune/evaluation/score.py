@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from codetune.base.errors import StudyError
-from codetune.base.files import read_json, write_json, write_jsonl
+from codetune.base.files import read_json, sha256_of_file, write_json, write_jsonl
 from codetune.base.plain import from_plain, to_plain
 from codetune.data.languages import guess_language
 from codetune.data.predictions import read_predictions
-from codetune.data.samples import Sample, read_samples
+from codetune.data.samples import Sample, read_part
 from codetune.evaluation.metric import statistics_of
 from codetune.evaluation.registry import metrics
 from codetune.study.facts import ScoredPart, SplitFacts, Summary
@@ -33,9 +33,10 @@ def score_predictions(references: str, split: str, predictions: str, scores: str
             by language and length of the reference.
 
     Raises:
-        StudyError: Predictions and references do not belong to the same samples.
+        StudyError: Predictions and references do not belong to the same samples, or the references are not those that
+            the split wrote.
     """
-    samples = {sample.id: sample for sample in read_samples(references)}
+    samples = {sample.id: sample for sample in read_part(references, split)}
     completed = read_predictions(predictions)
     if [prediction.id for prediction in completed] != list(samples):
         raise StudyError(f"{predictions}: not the samples of {references}. Delete the predictions and run again.")
@@ -46,6 +47,7 @@ def score_predictions(references: str, split: str, predictions: str, scores: str
     clean = [row for row in scored if row["id"] not in leaked]
     found = Summary(
         samples=len(completed),
+        scores_sha256=sha256_of_file(scores),
         scores=scores_of(scored),
         signatures={name: metric.signature for name, metric in metrics().items()},
         truncated=sum(prediction.first.truncated for prediction in completed) / len(completed),

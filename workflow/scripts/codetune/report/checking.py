@@ -10,6 +10,7 @@ from typing import Any
 
 from codetune.base.errors import StudyError
 from codetune.base.files import read_json, read_jsonl, sha256_of_file
+from codetune.base.manifests import checked_folder
 from codetune.base.plain import from_plain
 from codetune.data.predictions import read_predictions
 from codetune.data.samples import read_samples
@@ -18,8 +19,8 @@ from codetune.evaluation.score import score_predictions
 from codetune.evaluation.significance import measure_significance
 from codetune.study.config import load_study
 from codetune.study.facts import Summary
-from codetune.study.layout import COMPARISONS, RECORD, SPLIT, TABLE_CSV, TEST, fill
-from codetune.study.record import Record, read_record
+from codetune.study.layout import COMPARISONS, RECORD, SPLIT, TABLE_CSV, TEST, TUNED, fill
+from codetune.study.record import HashedFile, Record, read_record
 from codetune.study.runs import Evaluation
 from codetune.study.study import Study
 
@@ -74,6 +75,8 @@ def check_results(results: Path, config: dict[str, Any]) -> Findings:
             found = read_comparisons(target)
             findings.compare(f"comparisons/{test}.json", _all_numbers(said), _all_numbers(found))
             expected |= _check_rows(table, found, metric, study, findings)
+    for run in study.training_runs:
+        _check_adapter(results / fill(TUNED, run), findings)
     findings.problems += [
         f"{path}: has a row of {', '.join(key)}, which the config does not have" for key in table if key not in expected
     ]
@@ -114,7 +117,17 @@ def _score_anew(results: Path, evaluation: Evaluation, folder: Path, findings: F
     found = from_plain(read_json(summary), Summary, summary)
     name = f"{results / fill(RECORD, evaluation)}, {test}"
     findings.compare("the record", _named(name, record.tests[test].summary.scores), _named(name, found.scores))
-    return anew
+    tested = record.tests[test]
+    files = tested.files | {"scores": HashedFile(tested.files["scores"].path, sha256_of_file(scores))}
+    return replace(anew, tests=record.tests | {test: replace(tested, files=files)})
+
+
+def _check_adapter(manifest: Path, findings: Findings) -> None:
+    """Compares a run's adapter with its manifest."""
+    try:
+        checked_folder(_present(manifest))
+    except StudyError as error:
+        findings.problems.append(str(error))
 
 
 def _by_the_package(references: str, predictions: Path) -> list[float]:

@@ -135,7 +135,7 @@ def draw_losses(shown: Shown) -> Figure:
     figure = Figure(figsize=(3.5, 4.4))
     above, below = figure.subplots(2, 1, sharex=True)
     for record, look in zip(shown.records, looks_of(shown.records), strict=True):
-        log = read_jsonl(record.path_of("training_log"))
+        log = read_jsonl(record.read_path("training_log"))
         validation = [(row["step"], row["eval_loss"]) for row in log if "eval_loss" in row]
         draw_line(above, mean_losses(log), look)
         draw_line(below, validation, look)

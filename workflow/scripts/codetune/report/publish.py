@@ -6,6 +6,7 @@ import yaml
 
 from codetune.base.errors import StudyError
 from codetune.base.files import atomic, link_or_copy
+from codetune.base.manifests import MANIFEST, read_manifest
 from codetune.evaluation.registry import metrics
 from codetune.report.cells import digits_of, format_number
 from codetune.study.facts import TrainingFacts
@@ -14,25 +15,24 @@ from codetune.study.record import Record
 CARD = "README.md"
 
 
-def publish(record: Record, metric: str, tuned: str, target: str) -> None:
+def publish(record: Record, metric: str, tuned: Path, target: str) -> None:
     """Puts the adapter into a folder of its own, as hard links or copies, and the model card beside it.
 
     Args:
         record: The record of the run.
         metric: The study's metric, whose scores the card names.
         tuned: Folder of the adapter.
-        target: Folder to write.
+        target: The model card to write; its folder is written as a whole.
 
     Raises:
         StudyError: The run is not a training.
     """
     if record.training is None:
         raise StudyError(f"{record.folder}: {', '.join(record.run.system)} is not trained; there is nothing to publish")
-    with atomic(target) as folder:
+    with atomic(Path(target).parent) as folder:
         folder.mkdir()
-        for path in sorted(Path(tuned).iterdir()):
-            if path.is_file() and not path.name.startswith(".") and path.name != CARD:
-                link_or_copy(path, folder)
+        for name in read_manifest(tuned / MANIFEST).files:
+            link_or_copy(tuned / name, folder)
         (folder / CARD).write_text(model_card(record, record.training, metric), encoding="utf-8")
 
 

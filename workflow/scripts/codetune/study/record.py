@@ -9,6 +9,7 @@ from pathlib import Path
 
 from codetune.base.errors import StudyError
 from codetune.base.files import read_json, sha256_of_file, write_json
+from codetune.base.identity import check_recorded
 from codetune.base.plain import from_plain, to_plain
 from codetune.study import layout
 from codetune.study.facts import GenerationFacts, SplitFacts, Summary, TrainingFacts
@@ -82,8 +83,21 @@ class Record:
             name: Name of the file, as in `files`.
             test: The test set, for `predictions` and `scores`; None for the files of the training.
         """
-        files = self.files if test is None else self.tests[test].files
-        return Path(self.folder) / files[name].path
+        return Path(self.folder) / self._file(name, test).path
+
+    def read_path(self, name: str, test: str | None = None) -> Path:
+        """Returns the path of one of the run's files as `path_of` does, if the file is still the recorded one.
+
+        Raises:
+            StudyError: The file has changed since the record was written.
+        """
+        path = self.path_of(name, test)
+        record = Path(self.folder) / Path(layout.RECORD).name
+        check_recorded({name: sha256_of_file(path)}, {name: self._file(name, test).sha256}, {name: str(path)}, record)
+        return path
+
+    def _file(self, name: str, test: str | None) -> HashedFile:
+        return (self.files if test is None else self.tests[test].files)[name]
 
     @property
     def curve(self) -> Path:
@@ -119,7 +133,7 @@ def write_record(run: Run, model: Model, method: Method, inputs: RecordInputs, t
         target: The file to write.
 
     Raises:
-        StudyError: An input does not hold what its name says.
+        StudyError: An input does not hold what its name says, or is not made from the others.
     """
     folder = Path(target).parent
     splits = {name: from_plain(read_json(path), SplitFacts, path) for name, path in inputs.splits.items()}
@@ -143,9 +157,39 @@ def write_record(run: Run, model: Model, method: Method, inputs: RecordInputs, t
         files={name: _hash_file(path, folder) for name, path in inputs.files.items()},
         tests=tests,
     )
+    _check_origins(record, inputs)
     document = to_plain(record)
     del document["folder"]
     write_json(target, document)
+
+
+def _check_origins(record: Record, inputs: RecordInputs) -> None:
+    """Checks that training and predictions were made from the samples and the adapter that the record gives them."""
+    training = record.training
+    if training and inputs.training:
+        _check_made_from(
+            training.inputs_sha256,
+            {f"{part}_samples": sha for part, sha in record.data_sha256.items()},
+            inputs.training,
+        )
+    for test, tested in record.tests.items():
+        files, used = inputs.tests[test], tested.generation.inputs_sha256
+        origins = {"prompts_samples": tested.samples_sha256} | (
+            {"adapter": training.adapter_sha256} if training else {}
+        )
+        _check_made_from(used, origins, files["generation"])
+        written = {"predictions": tested.generation.predictions_sha256, "scores": tested.summary.scores_sha256}
+        for name, facts in (("predictions", "generation"), ("scores", "summary")):
+            check_recorded({name: tested.files[name].sha256}, written, files, files[facts])
+
+
+def _check_made_from(used: Mapping[str, str], expected: Mapping[str, str], path: str) -> None:
+    """Checks the hashes of the inputs that a file of facts names."""
+    for name, digest in expected.items():
+        if used.get(name) != digest:
+            raise StudyError(
+                f"{path}: made from other {name.replace('_', ' ')} than the study has now. Delete it and run again."
+            )
 
 
 def read_record(path: str | Path) -> Record:
