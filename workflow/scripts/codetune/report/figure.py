@@ -23,6 +23,7 @@ from codetune.report.style import (
     keep_on_page,
     legend_entries,
     looks_of,
+    make_room,
     names_of,
     row_height,
     save_figure,
@@ -98,6 +99,7 @@ def draw_figure1(shown: Shown) -> Figure:
         axis.grid(axis="y", visible=False)
     axes[0].set_yticks(range(len(names)), names)
     axes[0].invert_yaxis()
+    make_room(figure, axes[:1], 4.2)
     return figure
 
 
@@ -216,6 +218,7 @@ def draw_forest(shown: Shown) -> Figure:
         axis.set_title(title, loc="left", fontsize=8)
     by_tuning = gains_are_by_tuning(evaluated_systems(shown.records, shown.comparisons))
     axes[-1].set_xlabel(f"gain in {shown.label} {'by tuning' if by_tuning else 'over the baseline'}")
+    make_room(figure, axes, 1.0)
     keep_on_page(figure, axes[-1])
     return figure
 

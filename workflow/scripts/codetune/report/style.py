@@ -65,11 +65,19 @@ def draw_legend(figure: Figure, entries: Mapping[str, Look]) -> None:
     spacing = {"fontsize": 7, "handlelength": 2.8, "columnspacing": 1.0}
     for columns in (3, 2, 1):
         legend = figure.legend(handles=handles, loc="outside lower center", ncols=columns, **spacing)
-        if legend.get_window_extent().width <= figure.bbox.width or columns == 1:
+        width = legend.get_window_extent().width
+        if width <= figure.bbox.width or columns == 1:
+            figure.set_figwidth(max(figure.get_figwidth(), width / figure.dpi))
             more_lines = max(0, math.ceil(len(handles) / columns) * lines_of(entries) - 3)
             figure.set_figheight(figure.get_figheight() + 0.15 * more_lines)
             return
         legend.remove()
+
+
+def make_room(figure: Figure, axes: Iterable[Axes], inches: float) -> None:
+    """Widens a figure in which the names beside its panels would leave these less than so many inches."""
+    names = [label.get_window_extent().width for axis in axes for label in axis.get_yticklabels()]
+    figure.set_figwidth(max(figure.get_figwidth(), max(names) / figure.dpi + inches))
 
 
 def keep_on_page(figure: Figure, axis: Axes) -> None:
