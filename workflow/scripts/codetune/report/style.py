@@ -77,7 +77,7 @@ def draw_legend(figure: Figure, entries: Mapping[str, Look]) -> None:
 def make_room(figure: Figure, axes: Iterable[Axes], inches: float) -> None:
     """Widens a figure in which the names beside its panels would leave these less than so many inches."""
     names = [label.get_window_extent().width for axis in axes for label in axis.get_yticklabels()]
-    figure.set_figwidth(max(figure.get_figwidth(), max(names) / figure.dpi + inches))
+    figure.set_figwidth(max(figure.get_figwidth(), max(names, default=0) / figure.dpi + inches))
 
 
 def keep_on_page(figure: Figure, axis: Axes) -> None:

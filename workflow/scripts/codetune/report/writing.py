@@ -67,8 +67,13 @@ def _for_spreadsheets(column: "pd.Series[Any]") -> "pd.Series[Any]":
     """Puts an apostrophe before texts that a spreadsheet would take for formulas; numbers are left as they are."""
     if pd.api.types.is_numeric_dtype(column):
         return column
-    cells = [f"'{cell}" if isinstance(cell, str) and _is_formula(cell) else cell for cell in column]
-    return pd.Series(cells, column.index, dtype=object)
+    return pd.Series([_as_cell(cell) if isinstance(cell, str) else cell for cell in column], column.index, dtype=object)
+
+
+def _as_cell(text: str) -> str:
+    """A text as a cell; a carriage return, which ends a row for readers and is not quoted, as an escape."""
+    text = text.replace("\r", r"\r")
+    return f"'{text}" if _is_formula(text) else text
 
 
 def _is_formula(text: str) -> bool:
@@ -95,4 +100,4 @@ def escape_latex(value: object) -> str:
     """Returns a value as LaTeX that shows it."""
     text = printable(str(value))
     text = re.sub(r"(?<=-)-|(?<=')'", r"{}\g<0>", text.translate(LATEX))  # else a dash, or a quotation mark
-    return re.sub(r"^\s*([\[*])", r"{\1}", text)  # after a line's end LaTeX takes these for an argument
+    return re.sub(r"^(\s*)([\[*])", r"\1{\2}", text)  # after a line's end LaTeX takes these for an argument
