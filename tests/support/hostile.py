@@ -1,5 +1,10 @@
 """Texts that mean something to the formats that a study is written in. A study shows them as they are written."""
 
+from html.parser import HTMLParser
+
+import pytest
+from codetune.base.text import printable
+
 LABELS = [
     # mathtext and LaTeX
     "Llama $$",
@@ -77,4 +82,37 @@ LABELS = [
     "\u202egnp.exe",
     "\ufffe",
 ]
-IDS = [ascii(label)[:30] for label in LABELS]
+hostile = pytest.mark.parametrize("label", LABELS, ids=[ascii(label)[:30] for label in LABELS])
+
+
+class Elements(HTMLParser):
+    """The elements of a page with their attributes, and the text of each kind."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found, self.open, self.texts = [], [], {}
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+        if tag not in ("meta", "link", "input", "br"):
+            self.open.append(tag)
+            self.texts.setdefault(tag, []).append("")
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        for tag in set(self.open):
+            self.texts[tag][-1] += data
+
+    def handle_comment(self, data):
+        raise AssertionError(data)
+
+    handle_decl_of_text = unknown_decl = handle_pi = handle_comment
+
+
+def in_cell(label):
+    """What a cell shows of a label: space at its ends is none of Markdown's."""
+    return printable(label).strip()
