@@ -99,7 +99,7 @@ def draw_figure1(shown: Shown) -> Figure:
         axis.grid(axis="y", visible=False)
     axes[0].set_yticks(range(len(names)), names)
     axes[0].invert_yaxis()
-    make_room(figure, axes[:1], 4.2)
+    make_room(figure, axes[:1], 4.9)
     return figure
 
 
