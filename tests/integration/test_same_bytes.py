@@ -42,7 +42,7 @@ def with_sources(folder, tmp_path):
 
 def test_the_same_bytes_plan_nothing_wherever_they_lie_and_whatever_their_dates(moved):
     assert plan(*LOCAL, cwd=moved) == {}
-    assert plan(*LOCAL, "rocrate", cwd=moved).keys() == {"rocrate"}
+    assert plan(*LOCAL, "--", "rocrate", cwd=moved).keys() == {"rocrate"}
     for number, path in enumerate(sorted(moved.rglob("*"))):
         if not path.is_symlink():
             os.utime(path, (1_700_000_000 - number, 1_700_000_000 - number))
@@ -154,13 +154,13 @@ def test_a_consumer_notices_that_a_file_is_not_what_the_record_beside_it_says(mo
 
 def test_checkpoints_are_dropped_once_the_curve_is_drawn_and_nothing_trains_again(moved):
     none = (*LOCAL, "--config", "keep_checkpoints=none")
-    assert set(plan(*none, cwd=moved)) == {"drop_checkpoints", "all"}
+    assert set(plan(*none, cwd=moved)) == {"drop_checkpoints", "provenance", "page", "all"}
     done = snakemake(*none, "--cores", "1", cwd=moved)
     assert done.returncode == 0, done.stderr
     assert not list(moved.glob("results/runs/*/*/*/*/checkpoints/step-*"))
     assert len(list(moved.glob("results/runs/*/*/*/*/tuned/adapter_model.safetensors"))) == 2
     assert plan(*none, cwd=moved) == {}
-    assert plan(*LOCAL, cwd=moved) == {}
+    assert set(plan(*LOCAL, cwd=moved)) == {"provenance", "page", "all"}
     assert not plan(*LOCAL, "--config", "curve={samples: 4}", cwd=moved).keys() & {"finetune"}
     done = snakemake(*LOCAL, "--forcerun", "curve", "--cores", "1", "--", f"{TUNED}/curve.json", cwd=moved)
     assert done.returncode != 0

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from codetune.base.errors import StudyError
+from codetune.base.text import printable
 from codetune.report.checking import check_results
 from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
@@ -20,7 +21,8 @@ try:
         update_config(config, load_configfile(path))
     findings = check_results(Path(config.get("results", "results")), config)
 except (StudyError, WorkflowError) as error:
-    sys.exit(f"error: {error}")
+    sys.exit(f"error: {printable(str(error))}")
 if findings.problems:
-    sys.exit("\n".join(["error: the results do not follow from the predictions:", *findings.problems]))
+    problems = map(printable, findings.problems)
+    sys.exit("\n".join(["error: the results do not follow from the predictions:", *problems]))
 print(f"{findings.compared} numbers derived anew from the predictions: all equal")

@@ -19,6 +19,7 @@ from codetune.base.errors import StudyError
 from codetune.base.locks import PATIENCE, lock_of, one_writer
 from codetune.base.signals import Stopped, end_with, stop_on_signals
 from codetune.base.slurm import put_back_if_preempted
+from codetune.base.text import printable
 
 # Environment variables that the workflow sets for its jobs.
 WORKFLOW_PID = "CODETUNE_WORKFLOW_PID"  # id of the workflow's process, which a job must not outlive
@@ -103,7 +104,7 @@ def _failures_in_one_line(log: str | None, console: int) -> Iterator[None]:
     except OSError as error:
         # All files that codetune writes are named in their errors, so an error without a name comes from a full log.
         place = error.filename or (log if error.errno == errno.ENOSPC else None)
-        _end(f"{error.strerror or error}" + (f": {place}" if place else ""), 1, console)
+        _end(printable(f"{error.strerror or error}" + (f": {place}" if place else "")), 1, console)
     except Stopped as stop:
         put_back_if_preempted()
         _end(f"stopped by {stop}. The same command resumes from what is saved.", 128 + stop.number, console)

@@ -17,6 +17,7 @@ from codetune.data.samples import read_samples
 from codetune.evaluation.comparisons import Comparison, Comparisons, Score, read_comparisons
 from codetune.evaluation.score import score_predictions
 from codetune.evaluation.significance import measure_significance
+from codetune.report.writing import text_of_csv
 from codetune.study.config import load_study
 from codetune.study.facts import Summary
 from codetune.study.layout import COMPARISONS, RECORD, SPLIT, TABLE_CSV, TEST, TUNED, fill
@@ -144,9 +145,10 @@ def _by_the_package(references: str, predictions: Path) -> list[float]:
 
 def _read_table2(path: Path) -> Table:
     """The rows of Table 2 that are this study's."""
-    with _present(path).open(encoding="utf-8") as stream:
+    with _present(path).open(encoding="utf-8", newline="") as stream:
         rows = [row for row in csv.DictReader(stream) if row["source"] == "this study"]
-    return {tuple(row[name] for name in ("data", "test", "model", "method", "metric")): row for row in rows}
+    names = ("data", "test", "model", "method", "metric")
+    return {tuple(text_of_csv(row[name]) for name in names): row for row in rows}
 
 
 def _check_rows(table: Table, found: Comparisons, metric: str, study: Study, findings: Findings) -> set[Key]:

@@ -7,6 +7,7 @@ import yaml
 from codetune.base.errors import StudyError
 from codetune.base.files import atomic, link_or_copy
 from codetune.base.manifests import MANIFEST, read_manifest
+from codetune.base.text import markdown, markdown_cell, markdown_code
 from codetune.evaluation.registry import metrics
 from codetune.report.cells import digits_of, format_number
 from codetune.study.facts import TrainingFacts
@@ -46,20 +47,21 @@ def model_card(record: Record, training: TrainingFacts, metric: str) -> str:
         "tags": ["qlora", "code-generation"],
         **({"base_model": source.name} if source.repo and not source.path else {}),
     }
+    revision = f" at revision {markdown_code(source.revision)}" if source.revision else ""
     return f"""---
 {yaml.safe_dump(metadata, sort_keys=False).strip()}
 ---
 
-# {Path(source.name).name}: QLoRA adapter for code generation
+# {markdown(Path(source.name).name)}: QLoRA adapter for code generation
 
-Adapter for `{source.name}`{f" at revision `{source.revision}`" if source.revision else ""}, fine-tuned on
+Adapter for {markdown_code(source.name)}{revision}, fine-tuned on
 instruction-code pairs with the base quantised to 4 bits ({plan.quantization.type}). Keep the adapter beside
 the 4-bit weights it was trained on; merging it into other weights changes its outputs.
 
 | | |
 |---|---|
 | LoRA | r = {lora.r}, alpha = {lora.alpha:g}, dropout = {lora.dropout} |
-| on | {", ".join(lora.target_modules)} |
+| on | {markdown_cell(", ".join(lora.target_modules))} |
 | trainable parameters | {training.trainable_parameters:,} |
 | effective batch | {settings.batch_size} sequences of {settings.max_length} tokens |
 | steps | {result.best_step} (best of {result.steps}) |
@@ -77,7 +79,7 @@ def _test_scores(record: Record, metric: str) -> str:
     label, digits = metrics()[metric].label, digits_of(metrics()[metric].highest)
     summaries = {test: tested.summary for test, tested in record.tests.items()}
     rows = [
-        f"| {test} | {summary.samples:,} | {format_number(summary.scores[metric], digits) or '-'} |"
+        f"| {markdown_cell(test)} | {summary.samples:,} | {format_number(summary.scores[metric], digits) or '-'} |"
         for test, summary in summaries.items()
     ]
     signatures = dict.fromkeys(summary.signatures[metric] for summary in summaries.values())

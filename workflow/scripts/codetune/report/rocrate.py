@@ -4,11 +4,13 @@ Follows RO-Crate 1.1, Workflow RO-Crate 1.0 and Workflow Run Crate 0.5 (w3id.org
 """
 
 import mimetypes
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import yaml
 
@@ -176,13 +178,18 @@ def _file(path: Path, root: Path) -> Entity:
     """A file with its size in bytes and its hash."""
     form = FORMATS.get(path.suffix) or mimetypes.guess_type(path.name)[0]
     return {
-        "@id": path.relative_to(root).as_posix(),
+        "@id": _address(path.relative_to(root)),
         "@type": "File",
-        "name": path.name,
+        "name": os.fsencode(path.name).decode(errors="replace"),
         "contentSize": str(path.stat().st_size),
         "sha256": sha256_of_file(path),
         **({"encodingFormat": form} if form else {}),
     }
+
+
+def _address(path: Path) -> str:
+    """A relative path as a URI, in which a space, a per cent sign or a letter beyond ASCII is written as `%20`."""
+    return quote(os.fsencode(path.as_posix()), safe="/!$&'()*+,;=@~")
 
 
 def _author(number: int, entry: Entity) -> Entity:
