@@ -117,9 +117,9 @@ def test_a_record_gathers_the_files_of_its_run(tmp_path, run_script, method):
 
 
 DIFFERENT = {
-    "split": "made from other train samples than the study has now",
-    "prompts": "made from other prompts samples than the study has now",
-    "adapter": "made from other adapter than the study has now",
+    "split": r"made from other inputs than the run has now \(train samples\)",
+    "prompts": r"made from other inputs than the run has now \(prompts samples\)",
+    "adapter": r"made from other inputs than the run has now \(adapter\)",
     "predictions": "predictions.jsonl is not the file that .*generation.json describes",
     "scores": "scores.jsonl is not the file that .*summary.json describes",
 }

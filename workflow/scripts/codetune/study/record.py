@@ -164,31 +164,27 @@ def write_record(run: Run, model: Model, method: Method, inputs: RecordInputs, t
 
 
 def _check_origins(record: Record, inputs: RecordInputs) -> None:
-    """Checks that training and predictions were made from the samples and the adapter that the record gives them."""
-    training = record.training
+    """Checks that training, predictions and scores were made from what the record names."""
+    training, expected = record.training, {}
     if training and inputs.training:
-        _check_made_from(
-            training.inputs_sha256,
-            {f"{part}_samples": sha for part, sha in record.data_sha256.items()},
-            inputs.training,
-        )
+        samples = {f"{part}_samples": digest for part, digest in record.data_sha256.items()}
+        _check_made_from(training.inputs_sha256, samples, inputs.training)
+        expected = {"adapter": training.adapter_sha256, "checkpoint": training.checkpoint.sha256}
     for test, tested in record.tests.items():
-        files, used = inputs.tests[test], tested.generation.inputs_sha256
-        origins = {"prompts_samples": tested.samples_sha256} | (
-            {"adapter": training.adapter_sha256} if training else {}
-        )
-        _check_made_from(used, origins, files["generation"])
-        written = {"predictions": tested.generation.predictions_sha256, "scores": tested.summary.scores_sha256}
+        files, generation = inputs.tests[test], tested.generation
+        used = generation.inputs_sha256 | {"checkpoint": generation.checkpoint.sha256}
+        _check_made_from(used, expected | {"prompts_samples": tested.samples_sha256}, files["generation"])
+        written = {"predictions": generation.predictions_sha256, "scores": tested.summary.scores_sha256}
         for name, facts in (("predictions", "generation"), ("scores", "summary")):
             check_recorded({name: tested.files[name].sha256}, written, files, files[facts])
 
 
 def _check_made_from(used: Mapping[str, str], expected: Mapping[str, str], path: str) -> None:
-    """Checks the hashes of the inputs that a file of facts names."""
+    """Compares the hashes of the inputs that a file of facts names with those that the run has."""
     for name, digest in expected.items():
         if used.get(name) != digest:
             raise StudyError(
-                f"{path}: made from other {name.replace('_', ' ')} than the study has now. Delete it and run again."
+                f"{path}: made from other inputs than the run has now ({name.replace('_', ' ')}). Delete it and run again."
             )
 
 
