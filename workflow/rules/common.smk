@@ -129,7 +129,10 @@ CONTENTS = Contents(Path(".snakemake") / "codetune-sources.json")
 
 def content(paths):
     """Returns the hash of files that a job reads, or None without any: their rule reruns when their bytes change."""
-    return CONTENTS.sha256_of(paths) if paths else None
+    try:
+        return CONTENTS.sha256_of(paths) if paths else None
+    except StudyError as error:
+        sys.exit(f"error: {error}")
 
 
 def local_dataset(wildcards):

@@ -183,9 +183,8 @@ def _check_made_from(used: Mapping[str, str], expected: Mapping[str, str], path:
     """Compares the hashes of the inputs that a file of facts names with those that the run has."""
     for name, digest in expected.items():
         if used.get(name) != digest:
-            raise StudyError(
-                f"{path}: made from other inputs than the run has now ({name.replace('_', ' ')}). Delete it and run again."
-            )
+            what = name.replace("_", " ")
+            raise StudyError(f"{path}: made from other inputs than the run has now ({what}). Delete it and run again.")
 
 
 def read_record(path: str | Path) -> Record:
