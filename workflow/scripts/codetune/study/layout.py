@@ -56,6 +56,7 @@ FIGURE_PNG, FIGURE_SVG, FIGURE_PDF = (f"figures/{{figure}}.{form}" for form in (
 BROWSER = "report/samples/{test}.html"
 PROVENANCE = "report/provenance.md"
 PAGE = "report/pages/{page}.html"
+CRATE_CONFIG = "workflow/config-used.yaml"  # beside a copy of the workflow
 
 
 def fill(pattern: str, what: Run | Evaluation) -> str:
