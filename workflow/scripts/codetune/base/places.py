@@ -2,7 +2,8 @@
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from codetune.base.errors import StudyError
@@ -58,23 +59,20 @@ def _is_same(one: Path, other: Path) -> bool:
         return False
 
 
-def linked_folders(folder: Path, depth: int) -> Iterator[Path]:
-    """Yields the ends of all links to folders in a folder.
+def linked_folders(folders: Iterable[Path], depth: int) -> Iterator[Path]:
+    """Yields the ends of all links to folders: of the given paths that are such links, and of those in them.
 
     Args:
-        folder: The folder; nothing is yielded if there is none.
+        folders: Paths of folders; others are passed over.
         depth: How many levels of folders to look into.
     """
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError:
-        return
-    for entry in entries:
-        if entry.is_symlink():
-            if Path(entry.path).is_dir():
-                yield end_of(entry.path)
-        elif depth and entry.is_dir():
-            yield from linked_folders(Path(entry.path), depth - 1)
+    for folder in folders:
+        with suppress(OSError):
+            if folder.is_symlink():
+                if folder.is_dir():
+                    yield end_of(folder)
+            elif depth and folder.is_dir():
+                yield from linked_folders(sorted(folder.iterdir()), depth - 1)
 
 
 def is_plain_name(name: object) -> bool:

@@ -74,6 +74,8 @@ def _link_files(source: Path, folder: Path, patterns: tuple[str, ...]) -> None:
     folder.mkdir()
     for file in source.iterdir():
         if _matches(file.name, patterns):
+            if not file.is_file():  # to open a pipe would wait for ever
+                raise StudyError(f"{file} is not a file on a disk. Put the checkpoint's file there.")
             (folder / file.name).symlink_to(file)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from codetune.base.errors import StudyError
 from codetune.study.dataset import Dataset, Published, Split
 from codetune.study.decoding import Decoding
-from codetune.study.folders import check_folders, find_outputs
+from codetune.study.folders import find_outputs
 from codetune.study.method import Lora, Method, Quantization
 from codetune.study.mistakes import unknown_name
 from codetune.study.model import Memory, Model, Source
@@ -34,9 +34,7 @@ def load_study(config: Entry) -> Study:
         StudyError: The configuration is wrong; the message says in one line what, where, and what is allowed.
     """
     check_schema(config)
-    outputs = find_outputs(config)
-    check_folders(outputs)
-    check_sources(config, outputs)
+    check_sources(config, find_outputs(config))
     _check_names(config)
     methods = {name: _build_method(name, entry, config["methods"]) for name, entry in config["methods"].items()}
     study = Study(

@@ -16,25 +16,38 @@ PROJECT = Path(__file__).parents[4]
 OWN = ("workflow", "config", "profiles", "envs")  # a project's own folders
 OWN_HERE = (*OWN, "docs", "demo", "benchmarks", "tests")  # and those of this project
 LONGEST_FOLDER = 2000  # bytes of results or resources; paths within them take up to 600, and Linux allows 4,095
-DEPTH = layout.TUNED.count("/")  # levels of folders down to those in a run's folder
 OTHER = "Name a folder that holds nothing but what the workflow writes."
 Outputs = Mapping[str, tuple[str, list[Path]]]  # by its key: an output folder, and all places that files in it go to
 
 
 def find_outputs(config: Mapping[str, Any]) -> Outputs:
-    """Finds where the workflow writes: results and resources, and where links to folders in them lead.
+    """Finds where the workflow writes, and checks that this is apart from all that the user's project consists of.
 
     Args:
         config: The configuration, already checked against its schema.
 
+    Returns:
+        Results and resources, and where links to folders in them lead.
+
     Raises:
-        StudyError: What the config names cannot be a folder.
+        StudyError: What the config names cannot be a folder, or holds or lies in something else.
     """
     found = {}
-    for key in ("results", "resources"):
-        _check_folder(key, config[key])
-        end = end_of(config[key])
-        found[key] = (config[key], [end, *linked_folders(end, DEPTH)])
+    for key, names, deepest in (
+        ("results", layout.IN_RESULTS, layout.TUNED),
+        ("resources", layout.IN_RESOURCES, layout.CHECKPOINT),
+    ):
+        folder = config[key]
+        _check_folder(key, folder)
+        end = end_of(folder)
+        if any(map(_is_hidden, places_of(folder))):
+            raise StudyError(f"config: {key}: {folder} lies in a hidden folder of the project. {OTHER}")
+        _check_place(f"config: {key}: {folder}", end)
+        linked = list(linked_folders((end / name for name in names), deepest.count("/")))
+        for place in linked:
+            _check_place(f"config: {key}: {folder} (a link in it leads to {place})", place)
+        found[key] = (folder, [end, *linked])
+    _check_each_other(found)
     return found
 
 
@@ -55,26 +68,18 @@ def _check_folder(key: str, folder: str) -> None:
         raise StudyError(f"config: {key}: {folder}: {error.strerror}. Name another folder.") from None
 
 
-def check_folders(outputs: Outputs) -> None:
-    """Checks that results and resources are apart from one another and from all that the user's project consists of.
+def _check_place(where: str, place: Path) -> None:
+    """Checks that a folder neither holds what is the user's nor lies in a folder of the project's own."""
+    for what, kept in _kept_folders():
+        if lies_in(kept, place):
+            raise StudyError(f"{where} holds {what}, {kept}. {OTHER}")
+    for what, own in _own_folders():
+        if lies_in(place, own):
+            raise StudyError(f"{where} lies in {what}, {own}. {OTHER}")
 
-    Args:
-        outputs: The folders, as `find_outputs` returns them.
 
-    Raises:
-        StudyError: They are not; the message names both sides.
-    """
-    for key, (folder, places) in outputs.items():
-        if any(map(_is_hidden, places_of(folder))):
-            raise StudyError(f"config: {key}: {folder} lies in a hidden folder of the project. {OTHER}")
-        for place in places:
-            leads = "" if place == places[0] else f" (a link in it leads to {place})"
-            for what, kept in _kept_folders():
-                if lies_in(kept, place):
-                    raise StudyError(f"config: {key}: {folder}{leads} holds {what}, {kept}. {OTHER}")
-            for what, own in _own_folders():
-                if lies_in(place, own):
-                    raise StudyError(f"config: {key}: {folder}{leads} lies in {what}, {own}. {OTHER}")
+def _check_each_other(outputs: Outputs) -> None:
+    """Checks that results and resources lie side by side, and that a crate replaces only what the workflow made."""
     (results, (one, *_)), (resources, (other, *_)) = outputs["results"], outputs["resources"]
     if lies_in(one, other) and lies_in(other, one):
         raise StudyError(

@@ -7,6 +7,13 @@ import re
 
 from codetune.study.runs import Evaluation, Run
 
+# The folders right in results and in resources, in which all files lie.
+IN_RESULTS = (
+    *("data", "tokens", "prompts", "runs", "comparisons", "tables", "figures", "report", "workflow"),
+    *("logs", "benchmarks"),
+)
+IN_RESOURCES = ("data", "tokenizers", "models")
+
 # Resources: downloads.
 RECORDS = "data/{dataset}.jsonl"
 TOKENIZER = "tokenizers/{model}"
