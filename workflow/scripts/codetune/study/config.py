@@ -19,7 +19,7 @@ from codetune.study.sources import check_sources
 from codetune.study.study import Study
 
 NEEDED_TO_TUNE = ("batch_size", "epochs", "micro_batch")  # keys that each model needs if a run fine-tunes it
-MOST_RUNS = 10_000  # of one study, with which planning takes minutes
+MOST_RUNS = 10_000  # of one study: the plan of so many takes a quarter of an hour
 PARTIAL = ".partial"  # ends the names of folders in which downloads collect
 Entry = dict[str, Any]  # a part of the configuration
 

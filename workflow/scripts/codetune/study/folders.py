@@ -103,7 +103,7 @@ def _kept_folders() -> Iterator[tuple[str, Path]]:
     """Folders that no output may hold."""
     yield "this project", end_of(PROJECT)
     yield "Snakemake's working folder", end_of(Path.cwd())
-    with suppress(RuntimeError):  # there is none
+    with suppress(RuntimeError, OSError):  # there is none
         yield "your home folder", end_of(Path.home())
     yield "Python", end_of(sys.prefix)
     for what, own in _own_folders():
