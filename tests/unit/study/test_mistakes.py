@@ -117,6 +117,7 @@ CASES = [
     (["models", "gemma-2-2b", "repo"], "../..", '"../.." is not a repository of the hub'),
     (["models", "x" * 65], {}, "xxx... is longer than 64 characters"),
     (["methods", "m.partial"], {}, "methods: 'm.partial' ends in '.partial', as unfinished downloads do"),
+    (["methods", "x" + "ab" * 20], {}, "abab' ends in twenty times the same. Rename it"),
     (["methods", "QLoRA"], {}, "methods: 'qlora' and 'QLoRA' differ in case only"),
     (["runs", 0, "models"], ["x" * 4000], "runs[0].models: 'xxxxxxxxxxxxxxxxxx"),
     (["runs", 0, "models"], ["a\nb"], "runs[0].models: 'a\\nb' is unknown; known: llama"),

@@ -1,5 +1,6 @@
 """From the configuration to the study: checks it, and builds the nouns that all rules are made from."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from itertools import product
@@ -20,6 +21,7 @@ from codetune.study.study import Study
 
 NEEDED_TO_TUNE = ("batch_size", "epochs", "micro_batch")  # keys that each model needs if a run fine-tunes it
 MOST_RUNS = 10_000  # of one study: the plan of so many takes a quarter of an hour
+ENDLESS = re.compile(r"(.{1,3})\1{19}$")  # names that Snakemake refuses, as of rules that call one another for ever
 PARTIAL = ".partial"  # ends the names of folders in which downloads collect
 Entry = dict[str, Any]  # a part of the configuration
 
@@ -132,6 +134,8 @@ def _check_apart(kind: str, names: Entry) -> None:
             )
         if name.casefold().endswith(PARTIAL):
             raise StudyError(f"config: {kind}: '{name}' ends in '{PARTIAL}', as unfinished downloads do. Rename it.")
+        if ENDLESS.search(name):
+            raise StudyError(f"config: {kind}: '{name}' ends in twenty times the same. Rename it.")
 
 
 def _check_method(method: str, entry: Entry, others: Mapping[str, Entry]) -> None:
