@@ -13,7 +13,7 @@ from codetune.models.disk import describe_disk
 from codetune.study import layout
 from codetune.study.config import load_study
 from codetune.study.fingerprints import fingerprint
-from codetune.study.folders import check_old_results
+from codetune.study.folders import check_given_files, check_old_results
 from codetune.study.model import takes
 from codetune.study.record import VERSION
 from codetune.study.runs import NONE, Run
@@ -22,6 +22,7 @@ from snakemake.logging import logger
 try:
     STUDY = load_study(config)
     check_old_results(config["results"])
+    check_given_files(config["results"], [workflow.main_snakefile, *workflow.configfiles])
 except StudyError as error:
     sys.exit(f"error: {error}")
 

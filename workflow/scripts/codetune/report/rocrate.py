@@ -33,7 +33,7 @@ PROJECT = (
     *("Snakefile", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff", "requirements.lock"),
     *("config", "docs", "envs", "profiles", "workflow"),
 )
-USED = "config-used.yaml"
+USED = Path(layout.CRATE_CONFIG).name
 
 # The results that are described. Token sets, checkpoints and logs follow from the rest, or are large.
 RESULTS = (

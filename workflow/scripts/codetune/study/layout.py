@@ -9,6 +9,13 @@ import re
 from codetune.base.manifests import MANIFEST
 from codetune.study.runs import Evaluation, Run
 
+# The folders right in results and in resources, in which all files lie.
+IN_RESULTS = (
+    *("data", "tokens", "prompts", "runs", "comparisons", "tables", "figures", "report", "workflow"),
+    *("logs", "benchmarks"),
+)
+IN_RESOURCES = ("data", "tokenizers", "models")
+
 # Resources: downloads.
 RECORDS = "data/{dataset}.jsonl"
 IMPORT = "data/{dataset}.json"
@@ -62,6 +69,7 @@ FIGURE_PNG, FIGURE_SVG, FIGURE_PDF = (f"figures/{{figure}}.{form}" for form in (
 BROWSER = "report/samples/{test}.html"
 PROVENANCE = "report/provenance.md"
 PAGE = "report/pages/{page}.html"
+CRATE_CONFIG = "workflow/config-used.yaml"  # beside a copy of the workflow
 
 
 def fill(pattern: str, what: Run | Evaluation) -> str:
