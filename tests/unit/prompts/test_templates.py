@@ -1,11 +1,15 @@
 """Templates: from a sample to the text that a model sees."""
 
+import shutil
+
 import pytest
 from codetune.base import confined
 from codetune.base.errors import StudyError
+from codetune.base.files import read_json, write_json
 from codetune.data.samples import Sample
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.templates import FIXED_DATE, Template
+from codetune.prompts.tokenizing import encode
 
 SAMPLE = Sample(7, "Add two numbers", "a, b", "def add(a, b):\n    return a + b")
 
@@ -125,3 +129,30 @@ def test_of_named_chat_templates_the_default_is_taken(checkpoints):
     expected = Template("chat", tokenizer).prompt(SAMPLE)
     tokenizer.chat_template = {"default": tokenizer.chat_template, "tool_use": "{{ 1 / 0 }}"}
     assert Template("chat", tokenizer).prompt(SAMPLE) == expected
+
+
+@pytest.mark.parametrize("source", [[1, 2], ["a"], [{"name": "default"}]])
+def test_a_list_that_names_no_chat_templates_is_one_line(checkpoints, tmp_path, source):
+    shutil.copytree(checkpoints / "qwen2.5-1.5b", tmp_path, dirs_exist_ok=True)
+    (tmp_path / "chat_template.jinja").unlink(missing_ok=True)
+    settings = read_json(tmp_path / "tokenizer_config.json")
+    write_json(tmp_path / "tokenizer_config.json", {**settings, "chat_template": source})
+    with pytest.raises(StudyError, match="the tokenizer cannot be loaded"):
+        load_tokenizer(tmp_path)
+
+
+class WithoutTokens:
+    """A tokenizer that has no token for any text."""
+
+    eos_token = "<eos>"
+    name_or_path = "folder"
+    is_fast = False
+
+    def __call__(self, texts, **_):
+        return {"input_ids": [[] for _ in texts]}
+
+
+def test_an_ending_without_a_token_is_one_line():
+    tokenizer = WithoutTokens()
+    with pytest.raises(StudyError, match="folder: the ending '<eos>' of a completion is no token"):
+        encode([SAMPLE], tokenizer, Template("paper", tokenizer))

@@ -1,5 +1,6 @@
 """Calls that texts of strangers may make endless: in a process of their own, with limits of time and memory."""
 
+import faulthandler
 import multiprocessing
 import os
 import resource
@@ -93,6 +94,7 @@ class Confined(Generic[T]):
 def _serve(function: Callable[..., Any], connection: Connection, theirs: Connection) -> None:
     """Answers calls until the other end of the connection closes, which it also does when that process is killed."""
     theirs.close()
+    faulthandler.disable()  # a crash is told in one line
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the other one closes the connection

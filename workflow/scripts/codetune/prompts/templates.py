@@ -164,4 +164,4 @@ def _place_of(error: Exception) -> str:
 def _first_words(error: Exception) -> str:
     """An error's type and message on one short line, without characters that a terminal would act on."""
     text = " ".join(f"{type(error).__name__}: {error}".split())
-    return "".join(c if c.isprintable() else "?" for c in text[:200])
+    return "".join(c if c.isprintable() else "?" for c in text[:200]) + ("..." if len(text) > 200 else "")
