@@ -88,3 +88,9 @@ def test_an_untuned_model_is_not_published(tmp_path, tuned):
     with pytest.raises(StudyError, match="none, a, base is not trained; there is nothing to publish"):
         publish(fake_record("a", "base"), "rouge_l", str(tuned), str(tmp_path / "published"))
     assert not (tmp_path / "published").exists()
+
+
+def test_the_card_names_the_samples_that_could_not_be_measured(tmp_path, tuned):
+    record = with_test(a_record(), "e", {"rouge_l": 0.4, "bleu": 12.0}, unmeasured={"bleu": 2})
+    assert "2 of e could not be measured and are left out." in card_of(tmp_path, tuned, record, "bleu")
+    assert "could not be measured" not in card_of(tmp_path, tuned, record)

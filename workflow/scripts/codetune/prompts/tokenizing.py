@@ -78,9 +78,11 @@ def encode(samples: list[Sample], tokenizer: Any, template: Template) -> list[To
     prompts = [template.prompt(sample) for sample in samples]
     prompt_ids = _ids(prompts, tokenizer, True) if template.adds_special_tokens else _chat_ids(prompts, tokenizer)
     completion_ids = _ids([template.completion(sample) for sample in samples], tokenizer)
-    end = _ids([template.ending], tokenizer)[0][0]
+    end = _ids([template.ending], tokenizer)[0][:1]
+    if not end:
+        raise StudyError(f"{tokenizer.name_or_path}: the ending {template.ending!r} of a completion is no token")
     for completion in completion_ids:
-        completion.append(end)
+        completion += end
     return [
         TokenSample(sample.id, prompt, completion)
         for sample, prompt, completion in zip(samples, prompt_ids, completion_ids, strict=True)

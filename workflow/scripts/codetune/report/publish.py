@@ -83,6 +83,10 @@ def _test_scores(record: Record, metric: str) -> str:
         for test, summary in summaries.items()
     ]
     signatures = dict.fromkeys(summary.signatures[metric] for summary in summaries.values())
-    return "\n".join(
-        [f"| Test set | samples | {label} |", "|---|---:|---:|", *rows, "", f"{label} [{'; '.join(signatures)}]."]
-    )
+    missing = [
+        f"{summary.unmeasured[metric]} of {test} could not be measured and are left out."
+        for test, summary in summaries.items()
+        if metric in summary.unmeasured
+    ]
+    note = " ".join([f"{label} [{'; '.join(signatures)}].", *missing])
+    return "\n".join([f"| Test set | samples | {label} |", "|---|---:|---:|", *rows, "", note])

@@ -1,6 +1,6 @@
 """Facts that computing jobs write beside their results, and that the record of a run gathers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from codetune.base.identity import CheckpointIdentity
 from codetune.base.machine import Environment, PeakMemory
@@ -238,6 +238,8 @@ class Summary:
         scores_without_leaked: Scores of the other samples; None if there are no others.
         by_language: Scores by programming language.
         by_length: Scores by length of the reference.
+        unmeasured: Number of samples that a metric applies to but could not measure, because a text is too long or
+            the time to measure it has no end; only metrics with such samples.
     """
 
     samples: int
@@ -251,3 +253,4 @@ class Summary:
     scores_without_leaked: dict[str, float | None] | None
     by_language: dict[str, ScoredPart]
     by_length: dict[str, ScoredPart]
+    unmeasured: dict[str, int] = field(default_factory=dict)
