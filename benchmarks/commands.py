@@ -20,15 +20,10 @@ from common import ROOT, Row, full_study, write_result
 
 # isort: split
 
-from codetune.study import layout
 from made_up import write_results
 
 SNAKEMAKE = (str(Path(sys.executable).with_name("snakemake")), "--workflow-profile", "profiles/local", "--cores", "1")
 PROJECT = ("Snakefile", "CITATION.cff", "workflow", "config", "profiles", "envs")
-FOLDERS = [
-    layout.glob_of(pattern)
-    for pattern in (layout.TOKENIZER, layout.CHECKPOINT, layout.TUNED, layout.CHECKPOINTS, layout.PUBLISHED)
-]
 ROUNDS = 3
 
 
@@ -53,7 +48,7 @@ def main() -> None:
 
 
 def finish_study(folder: Path) -> int:
-    """Makes the finished study; returns how many files and folders its rules write."""
+    """Makes the finished study; returns how many files its rules write."""
     for name in PROJECT:
         source = ROOT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
@@ -61,11 +56,8 @@ def finish_study(folder: Path) -> int:
     summary = snakemake(folder, "--summary").stdout.splitlines()
     outputs = [folder / line.split("\t")[0] for line in summary[1:] if "\t" in line]
     for path in outputs:
-        if any(path.match(pattern) for pattern in FOLDERS):
-            path.mkdir(parents=True)
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("made up\n")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("made up\n")
     write_results(full_study(), folder / "results")
     snakemake(folder, "--touch", "--forceall")
     return len(outputs)

@@ -3,13 +3,14 @@
 Records, logs and curves have the form and about the size of real ones.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import common  # noqa: F401  # puts the library on the path
 
 # isort: split
 
-from codetune.base.files import write_json, write_jsonl
+from codetune.base.files import sha256_of_file, write_json, write_jsonl
 from codetune.base.identity import CheckpointIdentity
 from codetune.base.machine import Environment, PeakMemory
 from codetune.base.plain import to_plain
@@ -43,20 +44,23 @@ def write_results(study: Study, folder: Path) -> None:
         study: The study.
         folder: The folder of its results.
     """
-    for run in study.runs:
-        document = to_plain(record_of(study, run))
-        del document["folder"]  # not part of the file
-        write_json(folder / layout.fill(layout.RECORD, run), document)
     for run in study.training_runs:
         write_jsonl(folder / layout.fill(layout.TRAINING_LOG, run), training_log())
         write_json(folder / layout.fill(layout.CURVE, run), to_plain(curve()))
+    log = next(folder.glob(layout.glob_of(layout.TRAINING_LOG)), None)
+    log_sha256 = sha256_of_file(log) if log else SHA256  # all logs are the same
+    for run in study.runs:
+        document = to_plain(record_of(study, run, log_sha256))
+        del document["folder"]  # not part of the file
+        write_json(folder / layout.fill(layout.RECORD, run), document)
     for test in study.tests:
         write_json(folder / layout.COMPARISONS.format(test=test), to_plain(comparisons_of(study, test)))
 
 
-def record_of(study: Study, run: Run) -> Record:
-    """The record of a run."""
-    files = {"training_log": _hashed(layout.TRAINING_LOG, run)} if run.trains else {}
+def record_of(study: Study, run: Run, log_sha256: str) -> Record:
+    """The record of a run, whose training has a log with that hash."""
+    log = replace(_hashed(layout.TRAINING_LOG, run), sha256=log_sha256)
+    files = {"training_log": log} if run.trains else {}
     return Record(
         version=VERSION,
         run=run,
@@ -111,7 +115,8 @@ def _training(study: Study, run: Run) -> TrainingFacts:
     return TrainingFacts(
         plan=plan,
         checkpoint=CHECKPOINT,
-        inputs_sha256={"train": SHA256, "validation": SHA256},
+        inputs_sha256=dict.fromkeys(("train", "validation", "train_samples", "validation_samples"), SHA256),
+        adapter_sha256=SHA256,
         trainable_parameters=10**7,
         attention="made up",
         deterministic=True,
@@ -129,7 +134,8 @@ def _tested(study: Study, evaluation: Evaluation) -> Tested:
             decoding=study.decoding,
             quantization=study.quantization,
             checkpoint=CHECKPOINT,
-            inputs_sha256={"prompts": SHA256},
+            inputs_sha256=dict.fromkeys(("prompts", "prompts_samples", "adapter"), SHA256),
+            predictions_sha256=SHA256,
             prompts=2002,
             tokens=120_000,
             attention="made up",
@@ -140,7 +146,7 @@ def _tested(study: Study, evaluation: Evaluation) -> Tested:
             peak_memory=MEMORY,
             environment=ENVIRONMENT,
         ),
-        summary=Summary(2002, score, {METRIC: "made up"}, 0.0, 0.0, 1.0, 0, score, {}, {}),
+        summary=Summary(2002, SHA256, score, {METRIC: "made up"}, 0.0, 0.0, 1.0, 0, score, {}, {}),
         samples_sha256=SHA256,
         files={
             "predictions": _hashed(layout.PREDICTIONS, evaluation),

@@ -1,6 +1,7 @@
 """The benchmarks of training and generation as for a GPU, tried on a CPU with the architectures made small."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -44,7 +45,10 @@ for model in arguments.pop(0).split():
 def rows_of(script, models, folder, *arguments):
     """The rows that a benchmark gives for each model, all measured by one process, which loads the libraries once."""
     command = [sys.executable, "-c", ONE_AFTER_ANOTHER, BENCHMARKS / script, folder, " ".join(models), *arguments]
-    done = subprocess.run(list(map(str, command)), cwd=BENCHMARKS, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(BENCHMARKS)}
+    done = subprocess.run(
+        list(map(str, command)), cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return {model: json.loads((folder / f"{model}.json").read_text())["rows"] for model in models}
 

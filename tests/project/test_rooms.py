@@ -130,14 +130,15 @@ def test_planning_needs_what_snakemake_brings_and_neither_numpy_nor_pandas():
     code = [
         "import sys, yaml",
         "from pathlib import Path",
+        f"sys.path.insert(0, {str(LIBRARY.parent)!r})",
         "sys.modules.update(dict.fromkeys(sys.argv[1:]))",  # None there makes an import fail
         *statements,
         f"study = load_study(yaml.safe_load(Path({str(ROOT / 'config/config.yaml')!r}).read_text()))",
         "to_plain(study.for_training(study.training_runs[0]))",
-        "print(len({fingerprint(path) for path in Path.cwd().glob('*.py')}))",
+        "print(len({fingerprint(path) for path in Path(sys.path[0]).glob('*.py')}))",
     ]
     done = subprocess.run(
-        [sys.executable, "-c", "\n".join(code), *sorted(without)], cwd=LIBRARY.parent, capture_output=True, text=True
+        [sys.executable, "-c", "\n".join(code), *sorted(without)], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) == len(list(LIBRARY.parent.glob("*.py")))

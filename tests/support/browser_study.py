@@ -6,7 +6,7 @@ from pathlib import Path
 from codetune.base.files import write_jsonl
 from codetune.data.predictions import Candidate, Prediction, write_predictions
 from codetune.report.browser import BrowserInputs
-from fake_records import fake_model, fake_record, write_fake
+from fake_records import fake_model, fake_record, seal, write_fake
 
 TEMPLATE = str(Path(__file__).parents[2] / "workflow/report/samples.html")
 LABELS = {"a": "Model A", "b": "Model <b>"}
@@ -25,14 +25,18 @@ def make_study(folder, texts, runs, scores=None):
     ]
     write_jsonl(folder / "test.jsonl", samples)
     predictions = [Prediction(10 * i, [Candidate(text, 3, i == 1)]) for i, text in enumerate(texts)]
+    paths = []
     for number, record in enumerate(runs):
-        record = replace(record, folder=str(Path(write_fake(record, folder)).parent))
+        path = write_fake(record, folder)
+        paths.append(path)
+        record = replace(record, folder=str(Path(path).parent))
         write_predictions(record.path_of("predictions", "d"), predictions)
         values = scores[number] if scores else [0.1 * record.run.seed] * count
         rows = [{"id": 10 * i, "rouge_l": f1, "code_rouge_l": f1, "bleu": f1} for i, f1 in enumerate(values)]
         write_jsonl(record.path_of("scores", "d"), rows)
+        seal(path)
     return {
-        "inputs": BrowserInputs(str(folder / "test.jsonl"), [write_fake(record, folder) for record in runs], TEMPLATE),
+        "inputs": BrowserInputs(str(folder / "test.jsonl"), paths, TEMPLATE),
         "test": "d",
         "metric": "rouge_l",
         "target": str(folder / "page.html"),

@@ -1,19 +1,23 @@
 """Records of runs that never ran, for tests of what reads records."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from codetune.base.files import write_json
+from codetune.base.files import read_json, sha256_of_file, write_json
 from codetune.base.identity import CheckpointIdentity
 from codetune.base.machine import Environment, PeakMemory
 from codetune.base.plain import to_plain
+from codetune.data.samples import PARTS, read_samples, sha256_of_samples
 from codetune.study.decoding import Decoding
 from codetune.study.facts import (
+    DuplicateRequests,
     GenerationFacts,
+    NearDuplicates,
     PackedData,
     ScoredPart,
+    SplitFacts,
     Summary,
     TrainingCost,
     TrainingFacts,
@@ -22,7 +26,7 @@ from codetune.study.facts import (
 from codetune.study.layout import PREDICTIONS, RECORD, SCORES, TRAINING_LOG, fill
 from codetune.study.method import Lora, Method, Quantization
 from codetune.study.model import Memory, Model, Source
-from codetune.study.record import VERSION, HashedFile, Record, Tested
+from codetune.study.record import VERSION, HashedFile, Record, Tested, read_record
 from codetune.study.runs import NONE, Evaluation, Run
 from codetune.study.training import TrainingPlan, TrainingSettings
 
@@ -87,7 +91,8 @@ def fake_training(plan: TrainingPlan, best_step: int = 100, **cost: Any) -> Trai
     return TrainingFacts(
         plan=plan,
         checkpoint=CHECKPOINT,
-        inputs_sha256={"train": SHA256, "validation": SHA256},
+        inputs_sha256=dict.fromkeys(("train", "validation", "train_samples", "validation_samples"), SHA256),
+        adapter_sha256=SHA256,
         trainable_parameters=1000,
         attention="flash",
         deterministic=True,
@@ -111,7 +116,8 @@ def fake_generation(**changes: Any) -> GenerationFacts:
         decoding=Decoding(max_new_tokens=256, batch_size=32, cache_gb=4.0),
         quantization=QUANTIZATION,
         checkpoint=CHECKPOINT,
-        inputs_sha256={"prompts": SHA256},
+        inputs_sha256=dict.fromkeys(("prompts", "prompts_samples", "adapter"), SHA256),
+        predictions_sha256=SHA256,
         prompts=10,
         tokens=900,
         attention="flash",
@@ -130,6 +136,7 @@ def fake_summary(scores: Mapping[str, float | None], **changes: Any) -> Summary:
     parts = {"Python": ScoredPart(6, dict(scores)), "SQL": ScoredPart(4, dict(scores))}
     summary = Summary(
         samples=10,
+        scores_sha256=SHA256,
         scores=dict(scores),
         signatures=dict.fromkeys(scores, "a signature"),
         truncated=0.1,
@@ -197,6 +204,28 @@ def _file(pattern: str, what: Run | Evaluation) -> HashedFile:
     run = what.run if isinstance(what, Evaluation) else what
     path = Path(fill(pattern, what)).relative_to(Path(fill(RECORD, run)).parent)
     return HashedFile(path.as_posix(), SHA256)
+
+
+def write_split(path: str | Path, name: str = DATA, leaked: Sequence[int] = (), **parts: str | Path) -> str:
+    """Writes split.json, for samples that lie at these paths, by part; the other parts have made-up hashes."""
+    hashes = {part: f"{part} of {name}" for part in PARTS}
+    hashes |= {part: sha256_of_samples(read_samples(path)) for part, path in parts.items()}
+    near = NearDuplicates(0.8, 0, [], "together", list(leaked))
+    facts = SplitFacts(name, 10, "9" * 64, {}, DuplicateRequests(0, 0, "kept"), near, {}, 0, hashes)
+    write_json(path, to_plain(facts))
+    return str(path)
+
+
+def seal(path: str | Path) -> Record:
+    """Writes the hashes of a run's files, as far as they exist, into its record.json, and reads the record."""
+    document = read_json(path)
+    for files in (document["files"], *(tested["files"] for tested in document["tests"].values())):
+        for file in files.values():
+            there = Path(path).parent / file["path"]
+            if there.exists():
+                file["sha256"] = sha256_of_file(there)
+    write_json(path, document)
+    return read_record(path)
 
 
 def write_fake(record: Record, folder: str | Path) -> str:

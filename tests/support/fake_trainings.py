@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from codetune.base.machine import PeakMemory
 from codetune.study.record import read_records
-from fake_records import fake_model, fake_record, fake_training, write_fake
+from fake_records import fake_model, fake_record, fake_training, seal, write_fake
 
 MODELS = [
     fake_model("llama-3.2-1b", label="Llama-3.2-1B, miniature", family="Llama"),
@@ -60,4 +60,5 @@ def written(folder, record, place):
     (read,) = read_records([path])
     read.curve.write_text(json.dumps(a_curve(place)))
     read.path_of("training_log").write_text("".join(json.dumps(row) + "\n" for row in a_log(place)))
+    seal(path)
     return path

@@ -6,20 +6,28 @@ import shutil
 import sys
 from pathlib import Path
 
+from codetune.base.contents import Contents, files_in
 from codetune.base.errors import StudyError
 from codetune.base.plain import to_plain
+from codetune.models.disk import describe_disk
 from codetune.study import layout
 from codetune.study.config import load_study
 from codetune.study.fingerprints import fingerprint
-from codetune.study.folders import check_old_results
+from codetune.study.folders import check_given_files, check_old_results
+from codetune.study.model import takes
 from codetune.study.record import VERSION
 from codetune.study.runs import NONE, Run
+from snakemake.logging import logger
 
 try:
     STUDY = load_study(config)
     check_old_results(config["results"])
+    check_given_files(config["results"], [workflow.main_snakefile, *workflow.configfiles])
 except StudyError as error:
     sys.exit(f"error: {error}")
+
+if workflow.output_settings.dryrun:
+    logger.info(describe_disk(STUDY, config["keep_checkpoints"] == "all"))
 
 # A dry run needs no conda. A real run does, and Snakemake says so if it is missing.
 if workflow.output_settings.dryrun and shutil.which("conda") is None:
@@ -109,12 +117,40 @@ def unfinished(stage):
     return f"{config['results']}/{layout.UNFINISHED}".replace("{stage}", stage)
 
 
-def code(script):
-    """Returns the fingerprint of a script, so that its rule reruns when what the script does has changed.
+def code(script, env):
+    """Returns the fingerprint of a script and of its environment: its rule reruns when what the script does changes.
 
     Rules that download have no fingerprint, because commit and hash pin their content, whatever fetches it.
     """
-    return fingerprint(SCRIPTS / script)
+    return fingerprint(SCRIPTS / script, PROJECT / "envs" / f"{env}.yaml")
+
+
+CONTENTS = Contents(Path(".snakemake") / "codetune-sources.json")
+
+
+def content(paths):
+    """Returns the hash of files that a job reads, or None without any: their rule reruns when their bytes change."""
+    try:
+        return CONTENTS.sha256_of(paths) if paths else None
+    except StudyError as error:
+        sys.exit(f"error: {error}")
+
+
+def local_dataset(wildcards):
+    """Returns the data set's own file, if the config gives a path."""
+    path = STUDY.datasets[wildcards.dataset].published.source.path
+    return [Path(path)] if path else []
+
+
+def local_checkpoint(wildcards, weights):
+    """Returns what is taken of a model's own checkpoint folder, if the config gives a path."""
+    path = STUDY.models[wildcards.model].source.path
+    return [file for file in files_in(Path(path)) if takes(file.name, weights)] if path else []
+
+
+def project_file(name):
+    """Returns the hash of one of the project's own files, which a script finds by itself wherever the project lies."""
+    return content([PROJECT / name])
 
 
 # Priorities, highest first: jobs that GPU jobs wait for; light rules (0, the default); GPU jobs by stage. Within a

@@ -25,9 +25,8 @@ rule rocrate:
         runtime=10,
         gpu=0,
     params:
-        project=str(PROJECT),
         config=config,
         engine=__version__,
-        code=code("rocrate.py"),
+        code=code("rocrate.py", "analysis"),
     script:
         "../scripts/rocrate.py"

@@ -1,5 +1,6 @@
 # Needs: the hub, or a local file (`path` in the config).
 # Gives: <resources>/data/{dataset}.jsonl                        the records as published, checked
+#        <resources>/data/{dataset}.json                         their number and hash
 #        <results>/data/{dataset}/{train,validation,test}.jsonl  the samples
 #        <results>/data/{dataset}/split.json                     how they were cleaned and split
 #        <results>/data/{dataset}/card.md, card.json             what they contain
@@ -8,7 +9,8 @@
 rule download_dataset:
     """Downloads a data set at its pinned revision, and checks its records against the declared number and SHA-256."""
     output:
-        in_resources(layout.RECORDS),
+        records=in_resources(layout.RECORDS),
+        facts=in_resources(layout.IMPORT),
     log:
         "<logs>/download_dataset/{dataset}.log",
     benchmark:
@@ -24,6 +26,7 @@ rule download_dataset:
         gpu=0,
     params:
         published=lambda wildcards: declared(STUDY.datasets[wildcards.dataset].published),
+        content=lambda wildcards: content(local_dataset(wildcards)),
         network=True,
     script:
         "../scripts/download_dataset.py"
@@ -32,7 +35,8 @@ rule download_dataset:
 rule split:
     """Cleans a data set, and splits it by seed into train, validation and test."""
     input:
-        in_resources(layout.RECORDS),
+        records=in_resources(layout.RECORDS),
+        facts=in_resources(layout.IMPORT),
     output:
         train=in_results(layout.TRAIN),
         validation=in_results(layout.VALIDATION),
@@ -53,7 +57,7 @@ rule split:
         gpu=0,
     params:
         split=lambda wildcards: to_plain(STUDY.datasets[wildcards.dataset].split),
-        code=code("split.py"),
+        code=code("split.py", "tokenize"),
     script:
         "../scripts/split.py"
 
@@ -81,6 +85,6 @@ rule card:
         runtime=10,
         gpu=0,
     params:
-        code=code("card.py"),
+        code=code("card.py", "analysis"),
     script:
         "../scripts/card.py"

@@ -11,7 +11,6 @@ from codetune.base.errors import StudyError
 from codetune.base.jobs import keep_log
 from codetune.base.locks import lock_of, wait_for_writers
 from codetune.base.signals import pass_on_signals
-from snakemake.logging import logger
 from snakemake_interface_logger_plugins.common import LogEvent
 
 ROOTS = [config["results"], config["resources"]]

@@ -70,6 +70,6 @@ rule figure:
     params:
         caption=lambda wildcards: FIGURES[wildcards.figure][1],
         metric=lookup(within=config, dpath="evaluation/metric"),
-        code=code("figure.py"),
+        code=code("figure.py", "analysis"),
     script:
         "../scripts/figure.py"

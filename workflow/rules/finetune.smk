@@ -1,11 +1,12 @@
 # Needs: token sets of train and validation, the checkpoint, a GPU of 24 GB at full size.
 # Gives: <results>/runs/{data}/{model}/{method}/seed{seed}/
 #          tuned/                   the best adapter
-#          checkpoints/             the adapter of each evaluation
+#          checkpoints/             the adapter of each evaluation; both folders have a manifest.json
 #          training_log.jsonl       losses against steps
 #          training.json            facts of the training
 #          curve/predictions.jsonl  completions of each checkpoint
 #          curve.json               their scores against steps
+#          checkpoints/dropped.json  with keep_checkpoints: none, that its adapters were deleted
 # Keeps: .../unfinished/            what a killed job has done so far; not an output, because Snakemake removes those
 
 
@@ -17,8 +18,8 @@ rule finetune:
         stats=for_run(layout.TOKEN_STATS),
         checkpoint=in_resources(layout.CHECKPOINT),
     output:
-        tuned=directory(in_results(layout.TUNED)),
-        checkpoints=directory(in_results(layout.CHECKPOINTS)),
+        tuned=in_results(layout.TUNED),
+        checkpoints=in_results(layout.CHECKPOINTS),
         log=in_results(layout.TRAINING_LOG),
         facts=in_results(layout.TRAINING),
     log:
@@ -36,7 +37,7 @@ rule finetune:
     params:
         plan=lambda wildcards: to_plain(STUDY.for_training(run_of(wildcards))),
         work=unfinished("finetune"),
-        code=code("finetune.py"),
+        code=code("finetune.py", "train"),
     script:
         "../scripts/finetune.py"
 
@@ -45,6 +46,7 @@ rule curve:
     """Completes a fixed subset of the validation prompts with each kept checkpoint; the base model is loaded once."""
     input:
         tokens=for_run(layout.VALIDATION_TOKENS),
+        stats=for_run(layout.TOKEN_STATS),
         checkpoint=in_resources(layout.CHECKPOINT),
         checkpoints=in_results(layout.CHECKPOINTS),
     output:
@@ -66,15 +68,41 @@ rule curve:
         decoding=to_plain(STUDY.decoding),
         samples=lookup(within=config, dpath="curve/samples"),
         work=unfinished("curve"),
-        code=code("curve.py"),
+        code=code("curve.py", "train"),
     script:
         "../scripts/curve.py"
+
+
+rule drop_checkpoints:
+    """Deletes the adapters of all evaluations once the curve is drawn (keep_checkpoints: none); the best one stays."""
+    input:
+        checkpoints=in_results(layout.CHECKPOINTS),
+        curve=in_results(layout.CURVE),
+    output:
+        in_results(layout.DROPPED),
+    log:
+        f"<logs>/drop_checkpoints/{layout.RUN}.log",
+    benchmark:
+        f"<benchmarks>/drop_checkpoints/{layout.RUN}.tsv"
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        code=code("drop_checkpoints.py", "analysis"),
+    script:
+        "../scripts/drop_checkpoints.py"
 
 
 rule score_curve:
     """Scores the completions of each checkpoint by every metric (Figure 2). Needs no torch."""
     input:
         samples=for_run(layout.VALIDATION),
+        split=for_run(layout.SPLIT),
         predictions=in_results(layout.CURVE_PREDICTIONS),
     output:
         in_results(layout.CURVE),
@@ -91,6 +119,6 @@ rule score_curve:
         runtime=30,
         gpu=0,
     params:
-        code=code("score_curve.py"),
+        code=code("score_curve.py", "analysis"),
     script:
         "../scripts/score_curve.py"

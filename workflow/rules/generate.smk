@@ -8,6 +8,7 @@ rule generate:
     """Completes all prompts of a test set by greedy decoding, with the same settings for untuned and tuned models."""
     input:
         prompts=for_run(layout.PROMPTS),
+        stats=for_run(layout.PROMPT_STATS),
         checkpoint=in_resources(layout.CHECKPOINT),
         tuned=branch(trains, then=in_results(layout.TUNED), otherwise=[]),
     output:
@@ -29,6 +30,6 @@ rule generate:
         quantization=to_plain(STUDY.quantization),
         decoding=to_plain(STUDY.decoding),
         work=unfinished("generate-{test}"),
-        code=code("generate.py"),
+        code=code("generate.py", "train"),
     script:
         "../scripts/generate.py"

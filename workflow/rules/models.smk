@@ -1,13 +1,13 @@
 # Needs: the hub, or a local checkpoint folder (`path` in the config).
 # Gives: <resources>/tokenizers/{model}/  configuration and tokenizer, all that table 1 and tokenising need
 #        <resources>/models/{model}/      the same with the weights
-# Both folders contain a manifest.json with the size and SHA-256 of each file.
+# Rules name each folder by its manifest.json, which holds the size and SHA-256 of each file.
 
 
 rule download_tokenizer:
     """Downloads a checkpoint's configuration and tokenizer files, a few megabytes, at its pinned revision."""
     output:
-        directory(in_resources(layout.TOKENIZER)),
+        in_resources(layout.TOKENIZER),
     log:
         "<logs>/download_tokenizer/{model}.log",
     benchmark:
@@ -23,6 +23,7 @@ rule download_tokenizer:
         gpu=0,
     params:
         source=lambda wildcards: declared(STUDY.models[wildcards.model].source),
+        content=lambda wildcards: content(local_checkpoint(wildcards, weights=False)),
         weights=False,
         network=True,
     script:
@@ -32,7 +33,7 @@ rule download_tokenizer:
 rule download_model:
     """Downloads a whole checkpoint, 2.5 to 7.6 GB of safetensors, at its pinned revision."""
     output:
-        directory(in_resources(layout.CHECKPOINT)),
+        in_resources(layout.CHECKPOINT),
     log:
         "<logs>/download_model/{model}.log",
     benchmark:
@@ -49,6 +50,7 @@ rule download_model:
         downloads=1,
     params:
         source=lambda wildcards: declared(STUDY.models[wildcards.model].source),
+        content=lambda wildcards: content(local_checkpoint(wildcards, weights=True)),
         weights=True,
         network=True,
     script:

@@ -30,3 +30,14 @@ def find_project():
 PROJECT = find_project()
 SCRIPTS = PROJECT / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))  # Snakemake passes the path on to the scripts
+
+from codetune.base.errors import StudyError
+from codetune.study.configfiles import check_config_files
+
+# Of a key that a file gives twice, Snakemake takes the last without a word. It also stops with a traceback at a file
+# that is not UTF-8, for example; here that is prevented for the project's own.
+try:
+    own = [PROJECT / "config" / name for name in ("config.yaml", "paper.yaml")]
+    check_config_files([*workflow.configfiles, *own])
+except StudyError as error:
+    sys.exit(f"error: {error}")

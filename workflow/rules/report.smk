@@ -27,7 +27,6 @@ rule browser:
         records=lambda wildcards: each(layout.RECORD, STUDY.of_test(wildcards.test)),
         predictions=lambda wildcards: each(layout.PREDICTIONS, STUDY.of_test(wildcards.test)),  # named in the records
         scores=lambda wildcards: each(layout.SCORES, STUDY.of_test(wildcards.test)),  # as well
-        template=workflow.source_path("../report/samples.html"),
     output:
         report(
             in_results(layout.BROWSER),
@@ -49,7 +48,8 @@ rule browser:
         gpu=0,
     params:
         metric=lookup(within=config, dpath="evaluation/metric"),
-        code=code("browser.py"),
+        template=project_file("workflow/report/samples.html"),
+        code=code("browser.py", "analysis"),
     script:
         "../scripts/browser.py"
 
@@ -74,7 +74,7 @@ rule provenance:
         gpu=0,
     params:
         config=config,
-        code=code("provenance.py"),
+        code=code("provenance.py", "analysis"),
     script:
         "../scripts/provenance.py"
 
@@ -83,7 +83,6 @@ rule page:
     """Turns a table or another Markdown document into a page that a report can show."""
     input:
         document=lambda wildcards: DOCUMENTS[wildcards.page][2],
-        template=workflow.source_path("../report/page.html"),
     output:
         report(
             in_results(layout.PAGE),
@@ -106,6 +105,7 @@ rule page:
         runtime=10,
         gpu=0,
     params:
-        code=code("page.py"),
+        template=project_file("workflow/report/page.html"),
+        code=code("page.py", "analysis"),
     script:
         "../scripts/page.py"

@@ -12,6 +12,7 @@ rule score:
         references=in_results(layout.TEST),
         split=lambda wildcards: in_results(layout.SPLIT, dataset=wildcards.test),
         predictions=in_results(layout.PREDICTIONS),
+        generation=in_results(layout.GENERATION),
     output:
         scores=in_results(layout.SCORES),
         summary=in_results(layout.SUMMARY),
@@ -28,7 +29,7 @@ rule score:
         runtime=10,
         gpu=0,
     params:
-        code=code("score.py"),
+        code=code("score.py", "analysis"),
     script:
         "../scripts/score.py"
 
@@ -64,7 +65,7 @@ rule record:
         splits=splits_of,
         tests=tests_of,
         version=VERSION,
-        code=code("record.py"),
+        code=code("record.py", "analysis"),
     script:
         "../scripts/record.py"
 
@@ -75,7 +76,7 @@ rule publish:
         record=in_results(layout.RECORD),
         tuned=in_results(layout.TUNED),
     output:
-        directory(in_results(layout.PUBLISHED)),
+        in_results(layout.PUBLISHED),
     log:
         f"<logs>/publish/{layout.RUN}.log",
     benchmark:
@@ -90,7 +91,7 @@ rule publish:
         gpu=0,
     params:
         metric=lookup(within=config, dpath="evaluation/metric"),
-        code=code("publish.py"),
+        code=code("publish.py", "analysis"),
     script:
         "../scripts/publish.py"
 
@@ -117,6 +118,6 @@ rule significance:
     params:
         resamples=lookup(within=config, dpath="evaluation/resamples"),
         seed=lookup(within=config, dpath="evaluation/seed"),
-        code=code("significance.py"),
+        code=code("significance.py", "analysis"),
     script:
         "../scripts/significance.py"

@@ -5,15 +5,13 @@
 MODELS = list(dict.fromkeys(run.model for run in STUDY.runs))
 PLANNED = {run.system: run for run in STUDY.training_runs}.values()  # one run per row of table 1
 COMPARISONS = [in_results(layout.COMPARISONS, test=test) for test in STUDY.tests]
-PAPER = workflow.source_path("../../config/paper.yaml")
-SCORED = {"records": each(layout.RECORD, STUDY.runs), "comparisons": COMPARISONS, "paper": PAPER}
+SCORED = {"records": each(layout.RECORD, STUDY.runs), "comparisons": COMPARISONS}
 
 # Inputs of each table. Table 1 needs neither weights nor a training.
 TABLES = {
     "table1": {
         "stats": [in_results(layout.TOKEN_STATS, **STUDY.token_set_of(run)) for run in PLANNED],
         "configs": [in_resources(layout.TOKENIZER, model=run.model) for run in PLANNED],
-        "paper": PAPER,
     },
     "table2": SCORED,
     "metrics": SCORED,
@@ -64,6 +62,7 @@ rule table:
         tokens=STUDY.token_sets,
         prompts=STUDY.prompt_sets,
         datasets={name: declared(dataset.published.source) for name, dataset in STUDY.datasets.items()},
-        code=code("table.py"),
+        paper=project_file("config/paper.yaml"),
+        code=code("table.py", "analysis"),
     script:
         "../scripts/table.py"

@@ -10,6 +10,7 @@ rule tokenize:
     input:
         train=in_results(layout.TRAIN),
         validation=in_results(layout.VALIDATION),
+        split=in_results(layout.SPLIT),
         tokenizer=in_resources(layout.TOKENIZER),
     output:
         train=in_results(layout.TRAIN_TOKENS),
@@ -29,7 +30,7 @@ rule tokenize:
         gpu=0,
     params:
         max_length=lookup(within=config, dpath="tokenization/max_length"),
-        code=code("tokenize_samples.py"),
+        code=code("tokenize_samples.py", "tokenize"),
     script:
         "../scripts/tokenize_samples.py"
 
@@ -38,6 +39,7 @@ rule prompt:
     """Tokenises the prompts of a test set for one model. Needs no torch."""
     input:
         samples=in_results(layout.TEST),
+        split=lambda wildcards: in_results(layout.SPLIT, dataset=wildcards.test),
         tokenizer=in_resources(layout.TOKENIZER),
     output:
         prompts=in_results(layout.PROMPTS),
@@ -55,6 +57,6 @@ rule prompt:
         runtime=20,
         gpu=0,
     params:
-        code=code("prompt.py"),
+        code=code("prompt.py", "tokenize"),
     script:
         "../scripts/prompt.py"

@@ -3,7 +3,9 @@
 from codetune.base.jobs import job
 
 with job(snakemake):
+    from codetune.base.manifests import checked_folder
     from codetune.base.plain import from_plain
+    from codetune.generation.checkpoints import kept_checkpoints
     from codetune.generation.curve import CurveInputs, CurveOutputs, CurveSettings, generate_curve
     from codetune.models.loading import Checkpoint
     from codetune.study.decoding import Decoding
@@ -13,9 +15,9 @@ with job(snakemake):
     quantization = from_plain(params.quantization, Quantization, "rule curve: params.quantization")
     decoding = from_plain(params.decoding, Decoding, "rule curve: params.decoding")
     generate_curve(
-        CurveInputs(inputs.tokens, inputs.checkpoints),
+        CurveInputs(inputs.tokens, inputs.stats, kept_checkpoints(inputs.checkpoints)),
         CurveOutputs(**dict(snakemake.output.items()), work=params.work),
-        Checkpoint(inputs.checkpoint, quantization),
+        Checkpoint(checked_folder(inputs.checkpoint), quantization),
         CurveSettings(decoding, params.samples),
         params.code,
     )

@@ -3,6 +3,7 @@
 from codetune.base.jobs import job
 
 with job(snakemake):
+    from codetune.base.files import write_json
     from codetune.base.plain import from_plain
     from codetune.data.reading import import_dataset
     from codetune.data.sources import dataset_file
@@ -10,4 +11,5 @@ with job(snakemake):
 
     published = from_plain(snakemake.params.published, Published, "params.published")
     with dataset_file(published, snakemake.output[0]) as source:
-        import_dataset(source, published, snakemake.output[0])
+        facts = import_dataset(source, published, snakemake.output.records)
+        write_json(snakemake.output.facts, facts)

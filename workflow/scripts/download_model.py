@@ -3,9 +3,11 @@
 from codetune.base.jobs import job
 
 with job(snakemake):
+    from pathlib import Path
+
     from codetune.base.plain import from_plain
     from codetune.models.checkpoints import fetch_model
     from codetune.study.model import Source
 
     source = from_plain(snakemake.params.source, Source, "params.source")
-    fetch_model(source, snakemake.output[0], snakemake.params.weights)
+    fetch_model(source, Path(snakemake.output[0]).parent, snakemake.params.weights)

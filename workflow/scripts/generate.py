@@ -3,6 +3,7 @@
 from codetune.base.jobs import job
 
 with job(snakemake):
+    from codetune.base.manifests import checked_folder
     from codetune.base.plain import from_plain
     from codetune.generation.generate import GenerateInputs, GenerateOutputs, generate_predictions
     from codetune.models.loading import Checkpoint
@@ -12,9 +13,9 @@ with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
     quantization = from_plain(params.quantization, Quantization, "rule generate: params.quantization")
     generate_predictions(
-        GenerateInputs(inputs.prompts, inputs.tuned or None),
+        GenerateInputs(inputs.prompts, inputs.stats, inputs.tuned or None),
         GenerateOutputs(**dict(snakemake.output.items()), work=params.work),
-        Checkpoint(inputs.checkpoint, quantization),
+        Checkpoint(checked_folder(inputs.checkpoint), quantization),
         from_plain(params.decoding, Decoding, "rule generate: params.decoding"),
         params.code,
     )

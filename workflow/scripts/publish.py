@@ -3,8 +3,9 @@
 from codetune.base.jobs import job
 
 with job(snakemake):
+    from codetune.base.manifests import checked_folder
     from codetune.report.publish import publish
     from codetune.study.record import read_record
 
     inputs = snakemake.input
-    publish(read_record(inputs.record), snakemake.params.metric, inputs.tuned, snakemake.output[0])
+    publish(read_record(inputs.record), snakemake.params.metric, checked_folder(inputs.tuned), snakemake.output[0])

@@ -57,6 +57,8 @@ def test_the_lock_lies_in_the_root_folder_of_what_it_guards_and_is_no_output(tmp
     model = tmp_path / "elsewhere" / "resources" / "models" / "m"
     assert lock_of(model, roots).parent == tmp_path / "elsewhere" / "resources" / FOLDER
     assert len(lock_of(run / ("x" * 250), roots).name) < 255
+    long = [tmp_path / "results" / "runs" / ("d" * 64) / (first + "m" * 63) / "x" / ("y" * 64) for first in "ab"]
+    assert len({lock_of(output / "tuned", roots) for output in long}) == 2
 
 
 def test_two_projects_that_share_a_folder_meet_at_one_lock(tmp_path):

@@ -15,6 +15,7 @@ from codetune.evaluation.registry import metrics
 from codetune.evaluation.rouge import rouge_l
 from codetune.evaluation.score_curve import RESAMPLES, score_curve
 from codetune.study.curve import Curve
+from fake_records import write_split
 
 WORDS = "def return x y z + ( ) : value total for in range".split()
 IDS = [31, 4, 15, 9, 26, 5]
@@ -34,13 +35,14 @@ def written(tmp_path):
         step: [Prediction(number, [Candidate(text, 12, truncated=place < step / 20)]) for place, (number, text) in rows]
         for step, rows in ((step, list(enumerate(zip(IDS, texts[step], strict=True)))) for step in STEPS)
     }
-    write_jsonl(tmp_path / "samples.jsonl", samples)
+    write_jsonl(tmp_path / "validation.jsonl", samples)
     write_curve_predictions(tmp_path / "predictions.jsonl", predictions)
     return {"samples": samples, "predictions": predictions}
 
 
 def scored(folder):
-    score_curve(str(folder / "predictions.jsonl"), str(folder / "samples.jsonl"), str(folder / "curve.json"))
+    split = write_split(folder / "split.json", validation=folder / "validation.jsonl")
+    score_curve(str(folder / "predictions.jsonl"), str(folder / "validation.jsonl"), split, str(folder / "curve.json"))
     return from_plain(read_json(folder / "curve.json"), Curve, "curve.json")
 
 
@@ -78,8 +80,8 @@ def test_the_share_of_truncated_predictions_is_that_of_the_checkpoint(written, t
 
 
 def test_predictions_of_other_samples_are_an_error(written, tmp_path):
-    write_jsonl(tmp_path / "samples.jsonl", [sample for sample in written["samples"] if sample["id"] != 9])
-    with pytest.raises(StudyError, match=r"not predictions of samples in .*samples\.jsonl"):
+    write_jsonl(tmp_path / "validation.jsonl", [sample for sample in written["samples"] if sample["id"] != 9])
+    with pytest.raises(StudyError, match=r"not predictions of samples in .*validation\.jsonl"):
         scored(tmp_path)
 
 

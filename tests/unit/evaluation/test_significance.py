@@ -1,6 +1,7 @@
 """Intervals cover what they say; corrections and pairings are right."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from codetune.evaluation.registry import metrics
 from codetune.evaluation.significance import holm, measure_significance, p_value, resample
 from codetune.study.record import read_record
 from codetune.study.runs import System
-from fake_records import fake_method, fake_record, with_test, write_fake
+from fake_records import fake_method, fake_record, seal, with_test, write_fake
 
 
 def rows(values):
@@ -86,7 +87,7 @@ def scored(folder, record, values, test="alpaca"):
     path = read.path_of("scores", test)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows(values)))
-    return read
+    return seal(Path(read.folder) / "record.json")
 
 
 def compare(records, folder, test="alpaca", resamples=300):

@@ -1,9 +1,12 @@
 """Rules generate and curve on a miniature model: what they write, and that a checkpoint predicts the same in both."""
 
+from pathlib import Path
+
 import pytest
 import torch
-from codetune.base.files import read_json, sha256_of_file
+from codetune.base.files import read_json, sha256_of_file, write_json
 from codetune.base.identity import checkpoint_identity
+from codetune.base.manifests import MANIFEST, write_manifest
 from codetune.base.plain import from_plain
 from codetune.data.predictions import read_curve_predictions, read_predictions
 from codetune.data.samples import choose_subset
@@ -28,14 +31,20 @@ IDS = [40, 12, 33, 7, 28, 19]
 def checkpoint(checkpoints, tmp_path_factory):
     folder = tmp_path_factory.mktemp("checkpoint") / "model"
     fetch_model(Source(path=str(checkpoints / "llama-3.2-1b")), folder, weights=True)
-    return Checkpoint(str(folder), Quantization("nf4", double=True, compute_dtype="float32"))
+    return Checkpoint(folder, Quantization("nf4", double=True, compute_dtype="float32"))
 
 
 @pytest.fixture(scope="module")
 def tokens(tmp_path_factory):
     path = tmp_path_factory.mktemp("tokens") / "validation.arrow"
     write_tokens(path, [TokenSample(number, [300 + number, 5, 6 + number], [7] * (number % 5 + 1)) for number in IDS])
+    hashed = dict.fromkeys(("prompts", "validation"), sha256_of_file(path))
+    write_json(path.with_name("stats.json"), {"sha256": hashed, "samples_sha256": dict.fromkeys(hashed, "0" * 64)})
     return str(path)
+
+
+def stats_of(tokens):
+    return str(Path(tokens).with_name("stats.json"))
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +55,13 @@ def adapters(checkpoint, tmp_path_factory):
         torch.manual_seed(step)
         config = LoraConfig(r=2, lora_alpha=64, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
         get_peft_model(checkpoint.load(), config).save_pretrained(str(folder / f"step-{step:06d}"))
+        write_manifest(folder / f"step-{step:06d}")
     return folder
 
 
 def generated(folder, checkpoint, tokens, tuned=None):
     outputs = GenerateOutputs(*(str(folder / name) for name in ("predictions.jsonl", "generation.json", "work")))
-    generate_predictions(GenerateInputs(tokens, tuned), outputs, checkpoint, DECODING, "code")
+    generate_predictions(GenerateInputs(tokens, stats_of(tokens), tuned), outputs, checkpoint, DECODING, "code")
     return read_predictions(outputs.predictions), from_plain(read_json(outputs.facts), GenerationFacts, outputs.facts)
 
 
@@ -59,7 +69,7 @@ def generated(folder, checkpoint, tokens, tuned=None):
 def whole_curve(checkpoint, tokens, adapters, tmp_path_factory):
     folder = tmp_path_factory.mktemp("curve")
     outputs = CurveOutputs(str(folder / "predictions.jsonl"), str(folder / "unfinished" / "curve"))
-    inputs, settings = CurveInputs(tokens, str(adapters)), CurveSettings(DECODING, subset_size=4)
+    inputs, settings = CurveInputs(tokens, stats_of(tokens), adapters), CurveSettings(DECODING, subset_size=4)
     generate_curve(inputs, outputs, checkpoint, settings, "code")
     assert [path.name for path in folder.iterdir()] == ["predictions.jsonl"]
     return read_curve_predictions(outputs.predictions)
@@ -72,7 +82,8 @@ def test_predictions_come_in_the_order_of_the_prompts_with_the_facts(checkpoint,
     assert facts.decoding == DECODING
     assert facts.quantization == checkpoint.quantization
     assert facts.checkpoint == checkpoint_identity(checkpoint.folder)
-    assert facts.inputs_sha256 == {"prompts": sha256_of_file(tokens)}
+    assert facts.inputs_sha256 == {"prompts": sha256_of_file(tokens), "prompts_samples": "0" * 64}
+    assert facts.predictions_sha256 == sha256_of_file(tmp_path / "predictions.jsonl")
     assert (facts.prompts, facts.most_prompts_at_once, facts.weights) == (len(IDS), 4, "float32")
     assert facts.tokens == sum(prediction.first.tokens for prediction in predictions)
     assert facts.truncated == sum(prediction.first.truncated for prediction in predictions)
@@ -81,7 +92,7 @@ def test_predictions_come_in_the_order_of_the_prompts_with_the_facts(checkpoint,
 
 def test_the_facts_name_the_adapter_that_was_used(checkpoint, tokens, adapters, tmp_path):
     folder = adapters / "step-000005"
-    _, facts = generated(tmp_path, checkpoint, tokens, str(folder))
+    _, facts = generated(tmp_path, checkpoint, tokens, str(folder / MANIFEST))
     assert facts.inputs_sha256["adapter"] == sha256_of_file(folder / "adapter_model.safetensors")
 
 
@@ -97,7 +108,7 @@ def test_a_curve_has_the_untuned_model_and_each_checkpoint_on_the_same_samples(w
 def test_a_checkpoint_predicts_in_a_curve_what_it_predicts_alone(
     whole_curve, checkpoint, tokens, adapters, tmp_path, step
 ):
-    tuned = str(adapters / f"step-{step:06d}") if step else None
+    tuned = str(adapters / f"step-{step:06d}" / MANIFEST) if step else None
     predictions, _ = generated(tmp_path, checkpoint, tokens, tuned)
     by_id = {prediction.id: prediction for prediction in predictions}
     assert whole_curve[step] == [by_id[prediction.id] for prediction in whole_curve[step]]
@@ -107,7 +118,7 @@ def test_a_curve_that_was_killed_resumes_after_its_last_batch(
     whole_curve, checkpoint, tokens, adapters, tmp_path, monkeypatch
 ):
     outputs = CurveOutputs(str(tmp_path / "predictions.jsonl"), str(tmp_path / "unfinished" / "curve"))
-    arguments = CurveInputs(tokens, str(adapters)), outputs, checkpoint, CurveSettings(DECODING, 4), "code"
+    arguments = CurveInputs(tokens, stats_of(tokens), adapters), outputs, checkpoint, CurveSettings(DECODING, 4), "code"
 
     def killed(*_):
         raise KeyboardInterrupt

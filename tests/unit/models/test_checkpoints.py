@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 
 import pytest
 from codetune.base.errors import StudyError
@@ -15,6 +16,14 @@ def test_a_local_checkpoint_is_linked_and_listed(checkpoints, tmp_path):
     manifest = json.loads((tmp_path / "model" / "manifest.json").read_text())
     weights = (checkpoints / "llama-3.2-1b" / "model.safetensors").read_bytes()
     assert manifest["files"]["model.safetensors"]["sha256"] == hashlib.sha256(weights).hexdigest()
+
+
+def test_what_is_not_a_file_is_not_opened(tmp_path):
+    (tmp_path / "source").mkdir()
+    os.mkfifo(tmp_path / "source/config.json")
+    with pytest.raises(StudyError, match="source/config.json is not a file on a disk"):
+        fetch_model(Source(path=str(tmp_path / "source")), tmp_path / "model", weights=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
 
 INDEX = '{"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}'

@@ -1,10 +1,15 @@
 """Templates: from a sample to the text that a model sees."""
 
+import shutil
+
 import pytest
+from codetune.base import confined
 from codetune.base.errors import StudyError
+from codetune.base.files import read_json, write_json
 from codetune.data.samples import Sample
 from codetune.models.tokenizers import load_tokenizer
-from codetune.prompts.templates import Template
+from codetune.prompts.templates import FIXED_DATE, Template
+from codetune.prompts.tokenizing import encode
 
 SAMPLE = Sample(7, "Add two numbers", "a, b", "def add(a, b):\n    return a + b")
 
@@ -50,3 +55,104 @@ def test_what_a_chat_template_trims_is_trimmed(checkpoints):
 def test_no_prompt_holds_today_s_date(real):
     prompt = Template("chat", load_tokenizer(real / "tokenizers" / "llama-3.2")).prompt(SAMPLE)
     assert "Today Date: 26 Jul 2024" in prompt
+
+
+CONTENT = "{{ messages[0]['content'] }}"
+HOSTILE = {
+    "nested loops": (
+        "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+        "takes more than",
+    ),
+    "a huge loop": ("{% for i in range(10**9) %}x{% endfor %}", r"\(line 1\): OverflowError: Range too big"),
+    "a huge text": ("{{ 'a' * 10**10 }}", "memory"),
+    "a huge width": ("{{ 'a'.center(10**10) }}", "memory"),
+    "a huge format": ("{{ '%10000000000d' % 1 }}", "memory"),
+    "doubling": (
+        "{% set n = namespace(s='a') %}{% for i in range(60) %}{% set n.s = n.s ~ n.s %}{% endfor %}",
+        "memory",
+    ),
+    "a long text": ("{{ 'a' * 200000 }}" + CONTENT, "makes 200,020 characters"),
+    "recursion": ("\n{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", r"\(line 2\): RecursionError"),
+    "a deep expression": ("{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}", "RecursionError"),
+    "syntax": ("a\nb\n{% if %}", r"\(line 3\): TemplateSyntaxError: Expected an expression"),
+    "an unknown tag": ("{% foo %}", "TemplateSyntaxError: Encountered unknown tag"),
+    "an exception": (
+        "\n{{ raise_exception('no\\n system\\x1b[31m') }}",
+        r"\(line 2\): TemplateError: no system\?\[31m",
+    ),
+    "no such name": ("\n\n{{ foo.bar }}", r"\(line 3\): UndefinedError: 'foo' is undefined"),
+    "division": ("{{ 1 / 0 }}", "ZeroDivisionError"),
+    "adding": (CONTENT.replace(" }}", " + 1 }}"), "TypeError: can only concatenate str"),
+    "forbidden": ("{{ ''.__class__.__mro__ }}", "SecurityError"),
+    "a file": ("{% include '/etc/passwd' %}", "cannot be rendered"),
+    "half a surrogate pair": ("\ud800" + CONTENT, "UnicodeEncodeError"),
+    "no messages": ("hello", "changes what a user writes"),
+    "twice": (CONTENT * 2, "changes what a user writes"),
+    "not text": ("{{ 42 }}", "changes what a user writes"),
+    "no generation mark": ("{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}", "no ending"),
+    "a number": (42, "cannot be rendered: TypeError"),
+    "a list": ([CONTENT], "cannot be rendered: TypeError"),
+    "named, but none is the default": ({"tool_use": CONTENT}, "no default"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_chat_template_that_cannot_be_used_is_one_line(checkpoints, monkeypatch, case):
+    monkeypatch.setattr(confined, "SECONDS", 0.5)
+    monkeypatch.setattr(confined, "MEMORY", 200 << 20)
+    tokenizer = load_tokenizer(checkpoints / "qwen2.5-1.5b")
+    tokenizer.chat_template, expected = HOSTILE[case]
+    with pytest.raises(StudyError, match=expected) as caught:
+        _ = Template("chat", tokenizer).sha256
+    message = str(caught.value)
+    assert message.startswith(f"{checkpoints / 'qwen2.5-1.5b'}: the chat template ")
+    assert message.endswith("; use the template 'paper' for this model")
+    assert message.isprintable()
+    assert len(message) < 500
+
+
+def test_a_chat_template_is_rendered_as_transformers_does(checkpoints):
+    for folder in sorted(checkpoints.iterdir()):
+        tokenizer = load_tokenizer(folder)
+        if tokenizer.chat_template:
+            expected = tokenizer.apply_chat_template(
+                [{"role": "user", "content": SAMPLE.request}],
+                tokenize=False,
+                add_generation_prompt=True,
+                date_string=FIXED_DATE,
+            )
+            assert Template("chat", tokenizer).prompt(SAMPLE) == expected
+
+
+def test_of_named_chat_templates_the_default_is_taken(checkpoints):
+    tokenizer = load_tokenizer(checkpoints / "qwen2.5-1.5b")
+    expected = Template("chat", tokenizer).prompt(SAMPLE)
+    tokenizer.chat_template = {"default": tokenizer.chat_template, "tool_use": "{{ 1 / 0 }}"}
+    assert Template("chat", tokenizer).prompt(SAMPLE) == expected
+
+
+@pytest.mark.parametrize("source", [[1, 2], ["a"], [{"name": "default"}]])
+def test_a_list_that_names_no_chat_templates_is_one_line(checkpoints, tmp_path, source):
+    shutil.copytree(checkpoints / "qwen2.5-1.5b", tmp_path, dirs_exist_ok=True)
+    (tmp_path / "chat_template.jinja").unlink(missing_ok=True)
+    settings = read_json(tmp_path / "tokenizer_config.json")
+    write_json(tmp_path / "tokenizer_config.json", {**settings, "chat_template": source})
+    with pytest.raises(StudyError, match="the tokenizer cannot be loaded"):
+        load_tokenizer(tmp_path)
+
+
+class WithoutTokens:
+    """A tokenizer that has no token for any text."""
+
+    eos_token = "<eos>"
+    name_or_path = "folder"
+    is_fast = False
+
+    def __call__(self, texts, **_):
+        return {"input_ids": [[] for _ in texts]}
+
+
+def test_an_ending_without_a_token_is_one_line():
+    tokenizer = WithoutTokens()
+    with pytest.raises(StudyError, match="folder: the ending '<eos>' of a completion is no token"):
+        encode([SAMPLE], tokenizer, Template("paper", tokenizer))

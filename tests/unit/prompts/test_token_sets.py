@@ -6,14 +6,15 @@ from dataclasses import asdict
 
 import pytest
 from codetune.base.errors import StudyError
-from codetune.base.files import read_json, write_jsonl
-from codetune.data.samples import Sample
+from codetune.base.files import read_json, sha256_of_file, write_jsonl
+from codetune.data.samples import Sample, sha256_of_samples
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.prompt import tokenize_prompts
 from codetune.prompts.templates import Template
 from codetune.prompts.tokenizing import encode, tokenize_training_data, truncate
 from codetune.prompts.tokensets import TokenSample, read_tokens, write_tokens
 from conftest import ROOT
+from fake_records import write_split
 
 SAMPLE = Sample(7, "Add two numbers", "a, b", "def add(a, b):\n    return a + b")
 LONG = Sample(8, "Repeat", "", "word " * 100)
@@ -27,7 +28,8 @@ def make_tokens(folder, checkpoint, samples, max_length=64, template="paper", **
         parts[part] = str(folder / f"{part}.jsonl")
     targets = {part: str(folder / f"{part}.arrow") for part in ("train", "validation")}
     targets["stats"] = str(folder / "stats.json")
-    tokenize_training_data(parts, str(checkpoint), template, max_length, targets)
+    parts["split"] = write_split(folder / "split.json", train=parts["train"], validation=parts["validation"])
+    tokenize_training_data(parts, checkpoint, template, max_length, targets)
     return targets
 
 
@@ -36,7 +38,8 @@ def make_prompts(folder, checkpoint, samples, template="paper"):
     folder.mkdir()
     write_jsonl(folder / "test.jsonl", map(asdict, samples))
     targets = {"prompts": str(folder / "prompts.arrow"), "stats": str(folder / "stats.json")}
-    tokenize_prompts(str(folder / "test.jsonl"), str(checkpoint), template, targets)
+    split = write_split(folder / "split.json", test=folder / "test.jsonl")
+    tokenize_prompts(str(folder / "test.jsonl"), split, checkpoint, template, targets)
     return read_tokens(targets["prompts"]), read_json(targets["stats"])
 
 
@@ -99,6 +102,8 @@ def test_prompts_are_never_truncated_and_their_statistics_count_them(tmp_path, c
         "p95": lengths[1],
         "p99": lengths[1],
         "longest": lengths[2],
+        "sha256": {"prompts": sha256_of_file(tmp_path / "prompts" / "prompts.arrow")},
+        "samples_sha256": {"prompts": sha256_of_samples([SAMPLE, LONG, wide])},
     }
 
 
@@ -133,15 +138,16 @@ def test_data_longer_than_the_limit_throughout_are_an_error(tmp_path, checkpoint
 
 
 def test_tokenising_loads_no_torch(checkpoints, tmp_path):
-    write_jsonl(tmp_path / "samples.jsonl", [asdict(SAMPLE)])
+    write_jsonl(tmp_path / "test.jsonl", [asdict(SAMPLE)])
+    split = write_split(tmp_path / "split.json", test=tmp_path / "test.jsonl")
     code = f"""
 import sys
 from codetune.prompts.prompt import tokenize_prompts
 from codetune.prompts.tokenizing import tokenize_training_data
-samples, tokenizer = {str(tmp_path / "samples.jsonl")!r}, {str(checkpoints / "llama-3.2-1b")!r}
+samples, split, tokenizer = {str(tmp_path / "test.jsonl")!r}, {split!r}, {str(checkpoints / "llama-3.2-1b")!r}
 targets = {{name: {str(tmp_path)!r} + "/" + name for name in ("train", "validation", "prompts", "stats")}}
-tokenize_training_data({{"train": samples, "validation": samples}}, tokenizer, "paper", 64, targets)
-tokenize_prompts(samples, tokenizer, "paper", targets)
+tokenize_training_data({{"train": samples, "validation": samples, "split": split}}, tokenizer, "paper", 64, targets)
+tokenize_prompts(samples, split, tokenizer, "paper", targets)
 assert "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT / "workflow/scripts")

@@ -9,6 +9,7 @@ from codetune.base.errors import StudyError
 from codetune.base.files import read_jsonl, write_jsonl
 from codetune.report.browser import write_browser
 from codetune.study.record import read_record
+from fake_records import seal
 
 NASTY = "</script><script>alert(1)</script><!-- \u2028"
 
@@ -88,5 +89,6 @@ def test_rows_of_other_samples_are_told(tmp_path, kind):
     study = make_study(tmp_path, ["x", "y"], [run("a", "base")])
     path = read_record(study["inputs"].records[0]).path_of(kind, "d")
     write_jsonl(path, read_jsonl(path)[:1])
+    seal(study["inputs"].records[0])
     with pytest.raises(StudyError, match=f"{kind}.jsonl: not the samples of the test set"):
         write_browser(**study)

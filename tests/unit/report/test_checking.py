@@ -5,12 +5,14 @@ import csv
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 from codetune.base.errors import StudyError
-from codetune.base.files import read_jsonl, write_json, write_jsonl
+from codetune.base.files import read_json, read_jsonl, sha256_of_file, write_json, write_jsonl
+from codetune.base.manifests import write_manifest
 from codetune.base.plain import to_plain
 from codetune.data.predictions import Candidate, Prediction, write_predictions
 from codetune.evaluation.registry import metrics
@@ -19,11 +21,10 @@ from codetune.evaluation.significance import measure_significance
 from codetune.report.checking import check_results
 from codetune.report.table import write_table
 from codetune.study.config import load_study
-from codetune.study.facts import DuplicateRequests, NearDuplicates, SplitFacts
-from codetune.study.layout import GENERATION, PREDICTIONS, RECORD, SCORES, SUMMARY, TRAINING, fill
+from codetune.study.layout import GENERATION, PREDICTIONS, RECORD, SCORES, SUMMARY, TRAINING, TUNED, fill
 from codetune.study.record import RecordInputs, read_records, write_record
 from conftest import ROOT
-from fake_records import fake_record
+from fake_records import fake_record, write_split
 
 OUTPUTS = [f"def f{i}(x):\n    return x + {i}" for i in range(12)]
 REVISION = "f" * 40
@@ -63,10 +64,19 @@ def make_run(results, evaluation, study):
     split, references = str(results / "data/d/split.json"), str(results / "data/d/test.jsonl")
     score_predictions(references, split, files["predictions"], files["scores"], files["summary"])
     fake = fake_record(run.model, run.method, "d", run.seed, test="d")
-    write_json(files["generation"], to_plain(fake.tests["d"].generation))
+    samples = read_json(split)["sha256"]
+    generation = fake.tests["d"].generation
+    used = generation.inputs_sha256 | {"prompts_samples": samples["test"]}
+    made = {"inputs_sha256": used, "predictions_sha256": sha256_of_file(files["predictions"])}
+    write_json(files["generation"], to_plain(replace(generation, **made)))
     training = str(results / fill(TRAINING, run)) if run.trains else None
     if training:
-        write_json(training, to_plain(fake.training))
+        used = fake.training.inputs_sha256 | {f"{part}_samples": samples[part] for part in ("train", "validation")}
+        write_json(training, to_plain(replace(fake.training, inputs_sha256=used)))
+        tuned = (results / fill(TUNED, run)).parent
+        tuned.mkdir(parents=True)
+        (tuned / "adapter_model.safetensors").write_text("weights")
+        write_manifest(tuned)
     target = str(results / fill(RECORD, run))
     inputs = RecordInputs({"d": split}, training, {}, {"d": files})
     write_record(run, study.models[run.model], study.methods[run.method], inputs, target)
@@ -85,10 +95,7 @@ def results(tmp_path, monkeypatch, config):
     results, study = Path("results"), load_study(config)
     samples = [{"id": i, "instruction": f"Task {i} in Python", "input": "", "output": o} for i, o in enumerate(OUTPUTS)]
     write_jsonl(results / "data/d/test.jsonl", samples)
-    near = NearDuplicates(0.8, 0, [], "together", [3])
-    hashes = dict.fromkeys(("train", "validation", "test"), "8" * 64)
-    facts = SplitFacts("d", 120, "9" * 64, {}, DuplicateRequests(0, 0, "kept"), near, {}, 0, hashes)
-    write_json(results / "data/d/split.json", to_plain(facts))
+    write_split(results / "data/d/split.json", "d", [3], test=results / "data/d/test.jsonl")
     paths = [make_run(results, evaluation, study) for evaluation in study.evaluations]
     comparisons = str(results / "comparisons/d.json")
     measure_significance(read_records(paths), "d", 200, 0, comparisons)
@@ -175,6 +182,15 @@ def test_changed_scores_do_not(results, config):
     assert check_results(results, config).problems == [
         f"{path}: not the scores of predictions.jsonl",
         f"{path}: changed since record.json was written",
+    ]
+
+
+def test_a_changed_adapter_does_not(results, config):
+    path = next(results.glob("runs/d/*/qlora/seed1/tuned/adapter_model.safetensors"))
+    path.write_text("WEIGHTS")
+    assert check_results(results, config).problems == [
+        f"{path} has changed since the manifest beside it was made. Delete {path.parent} and run again, and it is made "
+        "anew."
     ]
 
 

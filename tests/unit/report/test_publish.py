@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import yaml
 from codetune.base.errors import StudyError
+from codetune.base.manifests import write_manifest
 from codetune.evaluation.registry import metrics
 from codetune.report.publish import publish
 from codetune.study.model import Source
@@ -16,8 +17,9 @@ def tuned(tmp_path):
     """What a training leaves."""
     folder = tmp_path / "tuned"
     folder.mkdir()
-    for name in ("adapter_config.json", "adapter_model.safetensors", ".snakemake_timestamp"):
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
         (folder / name).write_text(name)
+    write_manifest(folder)
     return folder
 
 
@@ -29,7 +31,7 @@ def a_record(**sources):
 
 
 def card_of(tmp_path, tuned, record, metric="rouge_l"):
-    publish(record, metric, str(tuned), str(tmp_path / "published"))
+    publish(record, metric, tuned, str(tmp_path / "published/README.md"))
     return (tmp_path / "published/README.md").read_text()
 
 
@@ -86,3 +88,9 @@ def test_an_untuned_model_is_not_published(tmp_path, tuned):
     with pytest.raises(StudyError, match="none, a, base is not trained; there is nothing to publish"):
         publish(fake_record("a", "base"), "rouge_l", str(tuned), str(tmp_path / "published"))
     assert not (tmp_path / "published").exists()
+
+
+def test_the_card_names_the_samples_that_could_not_be_measured(tmp_path, tuned):
+    record = with_test(a_record(), "e", {"rouge_l": 0.4, "bleu": 12.0}, unmeasured={"bleu": 2})
+    assert "2 of e could not be measured and are left out." in card_of(tmp_path, tuned, record, "bleu")
+    assert "could not be measured" not in card_of(tmp_path, tuned, record)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,13 +10,13 @@ from pathlib import Path
 
 import pytest
 from browser_study import make_study, run
-from codetune.base.files import write_json, write_jsonl
+from codetune.base.files import sha256_of_file, write_json, write_jsonl
+from codetune.base.manifests import MANIFEST, write_manifest
 from codetune.base.plain import to_plain
-from codetune.study.facts import DuplicateRequests, NearDuplicates, SplitFacts
 from codetune.study.layout import GENERATION, PREDICTIONS, RECORD, SCORES, SUMMARY, TRAINING, TRAINING_LOG, fill
 from codetune.study.record import read_record
 from codetune.study.runs import Evaluation
-from fake_records import fake_record, with_test, write_fake
+from fake_records import fake_record, with_test, write_fake, write_split
 
 ROOT = Path(__file__).parents[3]
 JOB = """
@@ -61,17 +62,21 @@ def run_script(tmp_path):
     return done
 
 
-def write_facts(results, record):
+def write_facts(results, record, keeps_samples=False):
     """The files that a record of this content gathers; gives the inputs of the rule, without splits."""
     kinds = {"generation": GENERATION, "summary": SUMMARY, "predictions": PREDICTIONS, "scores": SCORES}
     inputs = {kind: [] for kind in kinds}
     for test, tested in record.tests.items():
-        for kind, pattern in kinds.items():
-            path = str(results / fill(pattern, Evaluation(record.run, test)))
-            if kind in ("generation", "summary"):
-                write_json(path, to_plain(getattr(tested, kind)))
-            else:
-                write_jsonl(path, [{"id": 0, "of": test}])
+        paths = {kind: str(results / fill(pattern, Evaluation(record.run, test))) for kind, pattern in kinds.items()}
+        for kind in ("predictions", "scores"):
+            write_jsonl(paths[kind], [{"id": 0, "of": test}])
+        used = tested.generation.inputs_sha256
+        used = used if keeps_samples else used | {"prompts_samples": f"test of {test}"}
+        made = {"inputs_sha256": used, "predictions_sha256": sha256_of_file(paths["predictions"])}
+        write_json(paths["generation"], to_plain(replace(tested.generation, **made)))
+        summary = replace(tested.summary, scores_sha256=sha256_of_file(paths["scores"]))
+        write_json(paths["summary"], to_plain(summary))
+        for kind, path in paths.items():
             inputs[kind].append(path)
     if not record.run.trains:
         return inputs | {"training": [], "training_log": []}
@@ -81,20 +86,21 @@ def write_facts(results, record):
     return inputs | {"training": training, "training_log": log}
 
 
-def write_split(folder, name):
-    near = NearDuplicates(0.8, 0, [], "together", [])
-    hashes = {part: f"{part} of {name}" for part in ("train", "validation", "test")}
-    facts = SplitFacts(name, 10, "9" * 64, {}, DuplicateRequests(0, 0, "kept"), near, {}, 0, hashes)
-    write_json(folder / f"{name}.json", to_plain(facts))
-    return str(folder / f"{name}.json")
+def a_record(method):
+    """The record of a run that is tested on `d` and `e`, whose training used the samples of `d`."""
+    record = with_test(fake_record("m", method, "d", test="d"), "e", {"rouge_l": 0.7})
+    if not record.training:
+        return record
+    used = record.training.inputs_sha256 | {f"{part}_samples": f"{part} of d" for part in ("train", "validation")}
+    return replace(record, training=replace(record.training, inputs_sha256=used))
 
 
 @pytest.mark.parametrize("method", ["base", "qlora"])
 def test_a_record_gathers_the_files_of_its_run(tmp_path, run_script, method):
-    record = with_test(fake_record("m", method, "d", test="d"), "e", {"rouge_l": 0.7})
+    record = a_record(method)
     results = tmp_path / "results"
     names = ["d", "e"]
-    inputs = write_facts(results, record) | {"splits": [write_split(tmp_path, name) for name in names]}
+    inputs = write_facts(results, record) | {"splits": [write_split(tmp_path / f"{name}.json", name) for name in names]}
     params = {kind: to_plain(getattr(record, kind)) for kind in ("run", "model", "method")}
     target = results / fill(RECORD, record.run)
     run_script("record", inputs, params | {"splits": names, "tests": names}, target)
@@ -110,20 +116,53 @@ def test_a_record_gathers_the_files_of_its_run(tmp_path, run_script, method):
         assert found.path_of("scores", name).read_text() == f'{{"id": 0, "of": "{name}"}}\n'
 
 
+DIFFERENT = {
+    "split": r"made from other inputs than the run has now \(train samples\)",
+    "prompts": r"made from other inputs than the run has now \(prompts samples\)",
+    "adapter": r"made from other inputs than the run has now \(adapter\)",
+    "predictions": "predictions.jsonl is not the file that .*generation.json describes",
+    "scores": "scores.jsonl is not the file that .*summary.json describes",
+}
+
+
+@pytest.mark.parametrize("changed", DIFFERENT)
+def test_what_is_not_made_from_the_rest_is_no_record(tmp_path, run_script, changed):
+    record = a_record("qlora")
+    if changed in ("prompts", "adapter"):
+        name = {"prompts": "prompts_samples", "adapter": "adapter"}[changed]
+        generation = record.tests["d"].generation
+        other = replace(generation, inputs_sha256=generation.inputs_sha256 | {name: "other"})
+        record = replace(record, tests=record.tests | {"d": replace(record.tests["d"], generation=other)})
+    inputs = write_facts(tmp_path / "results", record, changed == "prompts")
+    splits = [write_split(tmp_path / f"{name}.json", name) for name in ("d", "e")]
+    if changed == "split":
+        Path(splits[0]).write_text(Path(splits[0]).read_text().replace("train of d", "another train"))
+    if changed in ("predictions", "scores"):
+        write_jsonl(inputs[changed][0], [{"id": 1}])
+    params = {kind: to_plain(getattr(record, kind)) for kind in ("run", "model", "method")}
+    params |= {"splits": ["d", "e"], "tests": ["d", "e"]}
+    target = tmp_path / "results" / fill(RECORD, record.run)
+    with pytest.raises(AssertionError):
+        run_script("record", inputs | {"splits": splits}, params, target)
+    assert re.search(f"^error: .*{DIFFERENT[changed]}", (tmp_path / "log.txt").read_text(), re.MULTILINE)
+    assert not target.exists()
+
+
 def test_a_run_is_published_with_its_card(tmp_path, run_script):
     record = fake_record("m", "qlora", "d", test="d", scores={"bleu": 12.3})
     tuned = tmp_path / "tuned"
     tuned.mkdir()
     (tuned / "adapter_model.safetensors").write_text("weights")
-    inputs = {"record": write_fake(record, tmp_path), "tuned": str(tuned)}
-    run_script("publish", inputs, {"metric": "bleu"}, tmp_path / "published")
+    write_manifest(tuned)
+    inputs = {"record": write_fake(record, tmp_path), "tuned": str(tuned / MANIFEST)}
+    run_script("publish", inputs, {"metric": "bleu"}, tmp_path / "published/README.md")
     assert (tmp_path / "published/adapter_model.safetensors").read_text() == "weights"
     assert "| d | 10 | 12.30 |" in (tmp_path / "published/README.md").read_text()
 
 
 def test_the_browser_is_made_from_records(tmp_path, run_script):
     made = make_study(tmp_path, ["x"], [run("a", "base"), run("a", "qlora")])["inputs"]
-    inputs = {"samples": made.samples, "records": list(made.records), "template": made.template}
+    inputs = {"samples": made.samples, "records": list(made.records)}
     run_script("browser", inputs, {"metric": "bleu"}, tmp_path / "page.html", test="d")
     assert '"metrics":{"bleu":{"label":"BLEU"' in (tmp_path / "page.html").read_text()
 

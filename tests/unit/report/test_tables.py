@@ -16,7 +16,7 @@ from codetune.report.table2 import table2, write_table2
 from codetune.study.facts import ScoredPart
 from conftest import ROOT
 from fake_comparisons import METRICS, fake_comparisons, write_fake_comparisons
-from fake_records import fake_method, fake_model, fake_record, fake_training, with_test, write_fake
+from fake_records import DATA, fake_method, fake_model, fake_record, fake_training, with_test, write_fake
 
 PAPER = read_paper(ROOT / "config/paper.yaml")
 LLAMA = fake_model("llama-3.2-1b", label="Llama-3.2-1B", training={"batch_size": 160, "epochs": 50})
@@ -196,6 +196,21 @@ def test_the_metrics_have_a_row_per_system_and_the_digits_of_their_scale(two_tes
     assert lines[2] == ["alpaca", "My_model 100% (base)", "0.2000", "20.00"]
     assert lines[5] == ["alpaca", "Llama-3.2-1B (qlora)", "0.6000 +", "60.00 +"]
     assert lines[6] == ["evol", "Llama-3.2-1B (base)", "0.2000", "0.31"]  # of 100, however low it is
+
+
+def test_the_metrics_name_the_samples_that_could_not_be_measured(tmp_path):
+    scores = dict.fromkeys(METRICS, 0.5)
+    seeds = [fake_record(LLAMA, "qlora", seed=seed, scores=scores) for seed in (0, 1)]
+    missing = [with_test(record, DATA, scores, unmeasured={"bleu": 2}) for record in seeds]
+    notes = []
+    for records in (seeds, missing):
+        systems = evaluated_systems(records, [fake_comparisons(records)])
+        table = metrics_table(systems)
+        write_metrics(table, systems, outputs(tmp_path, "t"))
+        notes.append((tmp_path / "t.md").read_text())
+    assert dict(zip(table["metric"], table["unmeasured"], strict=True)) == {"rouge_l": 0, "bleu": 4}
+    assert "left out" not in notes[0]
+    assert "Samples that could not be measured are left out: 4 from BLEU of Llama-3.2-1B (qlora)." in notes[1]
 
 
 def test_the_breakdown_has_a_column_per_system_and_the_metric_s_label(two_tests, tmp_path):

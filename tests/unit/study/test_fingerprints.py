@@ -55,7 +55,7 @@ REACHED = {
         training/validation
     """,
     "generate.py": DECODING + "generation/generate",
-    "curve.py": DECODING + "data/samples generation/curve",
+    "curve.py": DECODING + "data/samples generation/checkpoints generation/curve",
     "split.py": "data/cleaning data/duplicates data/samples data/split",
 }
 

@@ -1,5 +1,6 @@
 """Mistakes in the configuration: each gives one line that names the place and the remedy."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 import yaml
 from codetune.base.errors import StudyError
 from codetune.study.config import load_study
+from codetune.study.schema import SCHEMA, check_schema
 from conftest import ROOT
 from paper_config import edit, paper_config
 
@@ -23,7 +25,7 @@ CASES = [
     (["trainin"], {}, "config: 'trainin' is unknown; did you mean 'training'?"),
     (["training", "learning_rat"], 1e-4, "config: training: 'learning_rat' is unknown; did you mean 'learning_rate'?"),
     (["training", "learning_rate"], "2e-4", '"2e-4" is not of type number; write 0.0002 without quotes'),
-    (["training", "learning_rate"], 0, "config: training.learning_rate: 0 is not above 0"),
+    (["training", "learning_rate"], 0, "config: training.learning_rate: 0 is below 1e-12 (AdamW moves"),
     (["training", "schedule"], "cosin", 'config: training.schedule: "cosin" is not one of cosine, linear, constant'),
     (["training", "patience"], ..., "config: training: the key 'patience' is missing"),
     (["models", "gemma-2-2b", "epoch"], 3, "config: models.gemma-2-2b: 'epoch' is unknown; did you mean 'epochs'?"),
@@ -107,6 +109,40 @@ CASES = [
     (["models", "gemma-2-2b", "repo"], "https://hub/a/b", '"https://hub/a/b" is not a repository of the hub'),
     (["models", "gemma-2-2b", "revision"], "a" * 40 + "\n", "is not a commit"),
     (["models", "gemma-2-2b", "revision"], 10**39, "is not of type string; put it in quotes"),
+    (["models", "gemma-2-2b", "label"], " a", 'label: " a" is not one line of text, without spaces at its ends'),
+    (["models", "gemma-2-2b", "label"], "a\u2028b", 'label: "a\\u2028b" is not one line of text'),
+    (["models", "gemma-2-2b", "label"], "x" * 101, "xxx... is longer than 100 characters"),
+    (["models", "gemma-2-2b", "label"], "x" * 10**6, "xxx... has 1,000,000 characters. Shorten it"),
+    (["models", "gemma-2-2b", "label"], "\ud800", 'label: "\\ud800" holds half of a surrogate pair'),
+    (["models", "gemma-2-2b", "repo"], "../..", '"../.." is not a repository of the hub'),
+    (["models", "x" * 65], {}, "xxx... is longer than 64 characters"),
+    (["methods", "m.partial"], {}, "methods: 'm.partial' ends in '.partial', as unfinished downloads do"),
+    (["methods", "x" + "ab" * 20], {}, "abab' ends in twenty times the same. Rename it"),
+    (["methods", "QLoRA"], {}, "methods: 'qlora' and 'QLoRA' differ in case only"),
+    (["runs", 0, "models"], ["x" * 4000], "runs[0].models: 'xxxxxxxxxxxxxxxxxx"),
+    (["runs", 0, "models"], ["a\nb"], "runs[0].models: 'a\\nb' is unknown; known: llama"),
+    (
+        ["runs", 0, "seeds"],
+        list(range(2000)),
+        "runs: 20,001 runs are more than 10,000. Split them into several studies",
+    ),
+    (
+        ["datasets", "codealpaca-20k", "file"],
+        "../x.json",
+        "file: '../x.json' is not the name of a file in a repository",
+    ),
+    (["datasets", "codealpaca-20k", "file"], "/x.json", "file: '/x.json' is not the name of a file in a repository"),
+    # Numbers without end.
+    (["training", "learning_rate"], int("1" * 400), "config: training.learning_rate: a number of 400 digits"),
+    (["training", "patience"], 10**6000, "config: training.patience: a number of 6,001 digits. Write a smaller one."),
+    (["training", "learning_rate"], 1e308, "learning_rate: 1e+308 is above 10 (AdamW moves each weight by about this"),
+    (["training", "learning_rate"], -0.0, "learning_rate: -0.0 is below 1e-12"),
+    (["training", "learning_rate"], "1" * 400, "111... is not of type number"),
+    (["methods", "qlora", "lora", "r"], 10**9, "r: 1000000000 is above 16384 (a rank above the size of a layer adds"),
+    (["evaluation", "resamples"], 10**20, "resamples: 100000000000000000000 is above 100000 (100,000 give p-values to"),
+    (["evaluation", "resamples"], 1e20, "resamples: 1e+20 is not of type integer"),
+    (["evaluation", "seed"], 2**32, "evaluation.seed: 4294967296 is above 4294967295 (seeds have 32 bits)"),
+    (["datasets", "codealpaca-20k", "split", "seed"], 2**32, "split.seed: 4294967296 is above 4294967295"),
     # Places.
     (["results"], "", 'config: results: "" is empty'),
     (["results"], None, "config: results: null is not of type string"),
@@ -115,8 +151,8 @@ CASES = [
     (["results"], "results/", 'config: results: "results/" is not a folder'),
     (["results"], "resources", "config: results and resources are the same folder, resources"),
     (["results"], "a/../resources", "config: results and resources are the same folder, a/../resources"),
-    (["results"], __file__, f"config: results: {__file__} is a file, but has to be a folder"),
-    (["resources"], __file__ + "/below", f"config: resources: {__file__} is a file, but has to be a folder"),
+    (["results"], __file__, f"config: results: {__file__} is not a folder, but has to be one"),
+    (["resources"], __file__ + "/below", f"config: resources: {__file__} is not a folder, but has to be one"),
     (["models", "gemma-2-2b", "path"], "", 'config: models.gemma-2-2b.path: "" is empty'),
     (["models", "gemma-2-2b", "path"], __file__, "test_mistakes.py is a file, but has to be a folder"),
     (["datasets", "codealpaca-20k", "path"], "/", "path: / is a folder, but has to be a file"),
@@ -125,13 +161,71 @@ CASES = [
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "message"), CASES, ids=[".".join(map(str, c[0])) + f"={c[1]}" for c in CASES]
+    ("path", "value", "message"), CASES, ids=[".".join(map(str, c[0])) + f"={c[2]!a}"[:60] for c in CASES]
 )
 def test_a_mistake_gives_one_clear_line(config, path, value, message):
     with pytest.raises(StudyError) as error:
         load_study(edit(config, path, value))
     assert message in str(error.value)
-    assert "\n" not in str(error.value)
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) < 400
+
+
+def numbers_of(schema, path=()):
+    """The place of each number in the schema, with what the schema says of it."""
+    if schema.get("type") in ("integer", "number"):
+        yield path, schema
+    for name, part in schema.items():
+        if isinstance(part, dict):
+            yield from numbers_of(part, (*path, name))
+
+
+NUMBERS = dict(numbers_of(json.loads(SCHEMA.read_text())))
+
+
+@pytest.mark.parametrize("path", NUMBERS, ids=".".join)
+def test_every_number_has_a_least_and_a_greatest_value(path):
+    schema = NUMBERS[path]
+    assert {"minimum", "exclusiveMinimum"} & schema.keys()
+    assert {"maximum", "exclusiveMaximum"} & schema.keys()
+
+
+ENDLESS = []
+ENDLESS.append(ENDLESS)
+WITHIN = {"a": 1}
+WITHIN["b"] = WITHIN
+BOMB = ["x"] * 9
+for _ in range(8):
+    BOMB = [BOMB] * 9
+DEEP = 1
+for _ in range(2000):
+    DEEP = {"a": DEEP}
+STRANGE = [
+    ENDLESS,
+    WITHIN,
+    BOMB,
+    DEEP,
+    {("a", "b"): 1},
+    {None: 1},
+    {1.5: 1},
+    {"a\nb": 1},
+    {"x" * 10**6: 1},
+    {"a"},
+    b"x",
+]
+
+
+@pytest.mark.parametrize("value", STRANGE, ids=range(len(STRANGE)))
+@pytest.mark.parametrize(
+    "place",
+    [(), ("runs",), ("runs", 0), ("models",), ("models", "gemma-2-2b", "label"), ("results",), ("new",)],
+    ids=str,
+)
+def test_no_value_is_too_strange_for_one_short_line(config, place, value):
+    with pytest.raises(StudyError, match="^config: ") as error:
+        check_schema(edit(config, place, value) if place else value)
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) < 400
 
 
 @pytest.mark.parametrize("value", [None, [], "results", 3])

@@ -137,6 +137,6 @@ def test_a_local_path_replaces_the_hub(config, tmp_path):
     assert len(study.runs) == 11
 
 
-@pytest.mark.parametrize("folder", ["/scratch/me/results", "../results", "my results", "results/deep/er", "."])
+@pytest.mark.parametrize("folder", ["/scratch/me/results", "../results", "my results", "results/deep/er"])
 def test_any_other_folder_will_do(config, folder):
     assert len(load_study(edit(config, ["results"], folder)).runs) == 11

@@ -1,10 +1,13 @@
 """Rule finetune on a miniature model: what it writes, and which unfinished work it takes up."""
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from codetune.base.files import read_json, read_jsonl, sha256_of_file, write_json
-from codetune.base.identity import checkpoint_identity
+from codetune.base.identity import checkpoint_identity, file_hashes
+from codetune.base.manifests import checked_folder
 from codetune.base.plain import from_plain
 from codetune.models.checkpoints import fetch_model
 from codetune.prompts.tokensets import TokenSample, write_tokens
@@ -33,14 +36,22 @@ def token_samples(numbers):
     return [TokenSample(n, [5 + n % 7, 9, 300 + n], [40 + n, 41 + n % 3, 2]) for n in numbers]
 
 
+def write_stats(folder):
+    """The statistics of the token sets in a folder."""
+    hashes = file_hashes(train=folder / "train.arrow", validation=folder / "validation.arrow")
+    samples = {"train": "1" * 64, "validation": "2" * 64}
+    parts = {"validation": {"bytes_of_completions": 60}}
+    write_json(folder / "stats.json", {"parts": parts, "sha256": hashes, "samples_sha256": samples})
+
+
 @pytest.fixture(scope="module")
 def inputs(checkpoints, tmp_path_factory):
     folder = tmp_path_factory.mktemp("inputs")
     fetch_model(Source(path=str(checkpoints / "llama-3.2-1b")), folder / "model", weights=True)
     write_tokens(folder / "train.arrow", token_samples(range(88)))
     write_tokens(folder / "validation.arrow", token_samples(range(100, 106)))
-    write_json(folder / "stats.json", {"parts": {"validation": {"bytes_of_completions": 60}}})
-    names = ("train.arrow", "validation.arrow", "stats.json", "model")
+    write_stats(folder)
+    names = ("train.arrow", "validation.arrow", "stats.json", "model/manifest.json")
     return FinetuneInputs(*(str(folder / name) for name in names))
 
 
@@ -57,8 +68,14 @@ def plan(checkpoints):
 
 
 def outputs_in(folder):
-    names = ("tuned", "checkpoints", "training_log.jsonl", "training.json", "unfinished/finetune")
-    return FinetuneOutputs(*(str(folder / name) for name in names))
+    names = (
+        "tuned/manifest.json",
+        "checkpoints/manifest.json",
+        "training_log.jsonl",
+        "training.json",
+        "unfinished/finetune",
+    )
+    return FinetuneOutputs(*(str(folder / name) for name in (*names, "unfinished/finetune")))
 
 
 @pytest.fixture(scope="module")
@@ -77,14 +94,18 @@ def test_the_best_checkpoint_is_the_result_and_nothing_else_is_left(results):
         "tuned",
     ]
     steps = [f"step-{step:06d}" for step in facts.result.checkpoints]
-    assert sorted(path.name for path in (results / "checkpoints").iterdir()) == steps
+    assert sorted(path.name for path in (results / "checkpoints").iterdir()) == ["manifest.json", *steps]
     assert sorted(path.name for path in (results / "tuned").iterdir()) == [
         "adapter_config.json",
         "adapter_model.safetensors",
+        "manifest.json",
     ]
     best = results / "checkpoints" / f"step-{facts.result.best_step:06d}"
-    for file in (results / "tuned").iterdir():
-        assert file.read_bytes() == (best / file.name).read_bytes()
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        assert (results / "tuned" / name).read_bytes() == (best / name).read_bytes()
+    assert facts.adapter_sha256 == sha256_of_file(results / "tuned" / "adapter_model.safetensors")
+    assert checked_folder(results / "tuned" / "manifest.json") == results / "tuned"
+    assert checked_folder(results / "checkpoints" / "manifest.json") == results / "checkpoints"
 
 
 def test_the_adapter_says_which_model_it_belongs_to(results):
@@ -97,10 +118,12 @@ def test_the_adapter_says_which_model_it_belongs_to(results):
 def test_the_facts_say_from_what_and_how_the_training_was_done(results, inputs, plan):
     facts = from_plain(read_json(results / "training.json"), TrainingFacts, "training.json")
     assert facts.plan == plan
-    assert facts.checkpoint == checkpoint_identity(inputs.checkpoint)
+    assert facts.checkpoint == checkpoint_identity(Path(inputs.checkpoint).parent)
     assert facts.inputs_sha256 == {
         "train": sha256_of_file(inputs.train),
         "validation": sha256_of_file(inputs.validation),
+        "train_samples": "1" * 64,
+        "validation_samples": "2" * 64,
     }
     layers, rank, of_q, of_v = 3, 2, 128 + 128, 128 + 64  # inputs and outputs
     assert facts.trainable_parameters == layers * rank * (of_q + of_v)
@@ -131,6 +154,9 @@ def test_unfinished_work_is_taken_up_by_the_same_training_only(inputs, plan, tmp
     if changed == "plan":
         plan = replace(plan, settings=replace(SETTINGS, patience=6))
     elif changed == "data":
-        inputs = replace(inputs, train=inputs.validation)
+        other = shutil.copytree(Path(inputs.stats).parent, tmp_path / "inputs")
+        write_tokens(other / "train.arrow", token_samples(range(80)))
+        write_stats(other)
+        inputs = replace(inputs, train=str(other / "train.arrow"), stats=str(other / "stats.json"))
     attempt(inputs, plan, "another" if changed == "code" else "code")
     assert found == [False, changed == "nothing"]

@@ -96,9 +96,9 @@ def link_or_copy(source: Path, folder: Path) -> None:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Writes UTF-8 text with Unix line endings, atomically."""
+    """Writes UTF-8 text with Unix line endings, atomically; half a surrogate pair as JSON writes it: `\\ud800`."""
     with atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def write_json(path: str | Path, value: Any) -> None:

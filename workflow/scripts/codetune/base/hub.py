@@ -10,6 +10,7 @@ process, and does not retry when the hub answers with a server error.
 """
 
 import hashlib
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -20,9 +21,11 @@ from typing import Any, TypeVar
 from codetune.base.errors import StudyError
 from codetune.base.files import remove, sha256_of_file
 from codetune.base.hub_errors import Repository, asked_wait, hub_errors_explained, may_pass, reason_of
+from codetune.base.places import path_within
 
 WAITS = (1.0, 4.0, 16.0, 64.0)  # seconds before each retry
 LONGEST_WAIT = 300.0  # most seconds before a retry if the hub asks for a wait; its rate limit has windows of 5 minutes
+REVISION = re.compile("[0-9a-f]{40}")
 Result = TypeVar("Result")
 
 
@@ -31,7 +34,7 @@ def partial_folder(target: Path, revision: str) -> Path:
     home = target.with_name(target.name + ".partial")
     home.mkdir(parents=True, exist_ok=True)
     for other in home.iterdir():
-        if other.name != revision:
+        if other.name != revision and REVISION.fullmatch(other.name):
             remove(other)
     return home / revision
 
@@ -81,10 +84,10 @@ def download_files(repo: Repository, files: list[Any], folder: Path) -> dict[str
         StudyError: The disk has too little space, the hub refuses or does not answer, or a file arrived damaged.
     """
     folder.mkdir(exist_ok=True)
+    paths = [path_within(folder, file.rfilename, repo.name) for file in files]
     _check_space(repo, files, folder)
     sums = {}
-    for file in files:
-        path = folder / file.rfilename
+    for file, path in zip(files, paths, strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
         have = _size_of(path)
         if have:

@@ -18,6 +18,7 @@ from codetune.base.errors import StudyError
 from codetune.base.locks import PATIENCE, lock_of, one_writer
 from codetune.base.signals import Stopped, end_with, stop_on_signals
 from codetune.base.slurm import put_back_if_preempted
+from codetune.base.text import printable
 
 TIME_TO_SAVE = 120  # a job stops by itself this many seconds before its time limit
 KEPT_LOGS = 5  # logs of earlier attempts that are kept per job
@@ -85,7 +86,7 @@ def _failures_in_one_line(log: str | None, console: int) -> Iterator[None]:
     except OSError as error:
         # All files that codetune writes are named in their errors, so an error without a name comes from a full log.
         place = error.filename or (log if error.errno == errno.ENOSPC else None)
-        _end(f"{error.strerror or error}" + (f": {place}" if place else ""), 1, console)
+        _end(printable(f"{error.strerror or error}" + (f": {place}" if place else "")), 1, console)
     except Stopped as stop:
         put_back_if_preempted()
         _end(f"stopped by {stop}. The same command resumes from what is saved.", 128 + stop.number, console)

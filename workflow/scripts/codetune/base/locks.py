@@ -7,6 +7,7 @@ intervals as a heartbeat: on some file systems locks do not reach other nodes, o
 
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import threading
@@ -18,8 +19,10 @@ from pathlib import Path
 
 from codetune.base.errors import StudyError
 from codetune.base.holders import Holder, holder_of, is_running, this_process
+from codetune.base.manifests import MANIFEST
 
 FOLDER = ".locks"
+LONGEST = 200  # characters of an output's path in the name of its lock
 BEAT = 5.0  # seconds between two heartbeats of a holder
 PATIENCE = 120.0  # seconds that a process gets to save its work and end
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}  # errors of file systems without locks
@@ -36,11 +39,14 @@ def lock_of(output: str | Path, roots: list[str]) -> Path:
         output: The job's first output.
         roots: The folders under which all outputs lie.
     """
-    target = Path(output).parent.resolve() / Path(output).name  # the output itself may be a link, or missing
+    output = Path(output).parent if Path(output).name == MANIFEST else Path(output)  # its folder is replaced as a whole
+    target = output.parent.resolve() / output.name  # the output itself may be a link, or missing
     inside = [root for root in (Path(root).resolve() for root in roots) if target.is_relative_to(root)]
     root = max(inside, key=lambda root: len(root.parts), default=target.parent)
     name = str(target.relative_to(root)).replace("/", "--")
-    return root / FOLDER / f"{name[-200:]}.lock"
+    if len(name) > LONGEST:  # file systems allow 255 bytes; the start of the name tells data sets and models apart
+        name = f"{hashlib.sha256(name.encode()).hexdigest()[:16]}-{name[-LONGEST:]}"
+    return root / FOLDER / f"{name}.lock"
 
 
 @contextmanager

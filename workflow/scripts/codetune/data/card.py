@@ -7,8 +7,9 @@ from typing import Any
 
 from codetune.base.files import read_json, write_json, write_text
 from codetune.base.plain import from_plain, to_plain
+from codetune.base.text import markdown, markdown_cell, markdown_code
 from codetune.data.languages import guess_language
-from codetune.data.samples import PARTS, Sample, read_samples
+from codetune.data.samples import PARTS, Sample, read_part
 from codetune.study.facts import SplitFacts
 
 # What was done with near-duplicates, by the config's `near_duplicates`.
@@ -24,7 +25,7 @@ def write_card(facts: str, parts: Mapping[str, str], targets: Mapping[str, str])
         parts: Paths of the samples of train, validation and test.
         targets: Paths to write, `json` and `text`.
     """
-    samples = {part: read_samples(parts[part]) for part in PARTS}
+    samples = {part: read_part(parts[part], facts) for part in PARTS}
     card = data_card(from_plain(read_json(facts), SplitFacts, facts), samples)
     write_json(targets["json"], card)
     write_text(targets["text"], render_card(card))
@@ -75,9 +76,9 @@ def render_card(card: dict[str, Any]) -> str:
     """Renders the data card as Markdown."""
     parts = card["parts"]
     lines = [
-        f"# Data card: {card['dataset']}",
+        f"# Data card: {markdown(card['dataset'])}",
         "",
-        f"{card['records']} records, SHA-256 of the canonical records `{card['records_sha256']}`.",
+        f"{card['records']} records, SHA-256 of the canonical records {markdown_code(card['records_sha256'])}.",
         "",
         "| part | share | samples | without input | mean request (characters) | mean output | longest output |",
         "|---|---:|---:|---:|---:|---:|---:|",
@@ -91,7 +92,7 @@ def render_card(card: dict[str, Any]) -> str:
     lines += ["", f"Split with seed {card['split']['seed']}.", "", "## What was dropped or changed", ""]
     for reason, entry in card["touched"].items():
         numbers = ", ".join(map(str, entry["records"])) or "none"
-        lines.append(f"- {reason}: {entry['count']} (records {numbers})")
+        lines.append(f"- {markdown(reason)}: {entry['count']} (records {numbers})")
     duplicates = card["duplicate_requests"]
     lines.append(
         f"- duplicate requests (equal up to case and white space): {duplicates['samples']} samples in "
@@ -111,5 +112,5 @@ def render_card(card: dict[str, Any]) -> str:
     names = sorted({name for facts in parts.values() for name in facts["languages"]})
     for name in names:
         counts = " | ".join(str(facts["languages"].get(name, 0)) for facts in parts.values())
-        lines.append(f"| {name} | {counts} |")
+        lines.append(f"| {markdown_cell(name)} | {counts} |")
     return "\n".join(lines) + "\n"

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from codetune.base.files import Row, read_jsonl, write_jsonl
+from codetune.base.files import Row, read_json, read_jsonl, write_jsonl
+from codetune.base.identity import check_recorded, file_hashes
 from codetune.base.plain import from_plain, to_plain
+from codetune.study.facts import GenerationFacts
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,21 @@ def read_predictions(path: str | Path) -> list[Prediction]:
         StudyError: The file does not hold predictions.
     """
     return predictions_of(read_jsonl(path), path)
+
+
+def check_generated(predictions: str, generation: str) -> None:
+    """Checks that predictions are those that were generated.
+
+    Args:
+        predictions: Path of the predictions.
+        generation: Path of the facts of their generation.
+
+    Raises:
+        StudyError: The predictions have changed since.
+    """
+    made = from_plain(read_json(generation), GenerationFacts, generation).predictions_sha256
+    paths = {"predictions": predictions}
+    check_recorded(file_hashes(**paths), {"predictions": made}, paths, generation)
 
 
 def predictions_of(rows: Iterable[Row], path: str | Path) -> list[Prediction]:

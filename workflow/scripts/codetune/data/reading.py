@@ -21,7 +21,7 @@ JSON_NAMES = {
 }
 
 
-def import_dataset(source: str | Path, published: Published, target: str | Path) -> None:
+def import_dataset(source: str | Path, published: Published, target: str | Path) -> dict[str, Any]:
     """Checks a data set against its declared number of records and hash, and writes it as JSON lines.
 
     The lines are ASCII, with all other characters escaped: half a surrogate pair cannot be encoded as UTF-8, but a
@@ -31,6 +31,9 @@ def import_dataset(source: str | Path, published: Published, target: str | Path)
         source: The data set's file, in a format that `read_records` reads.
         published: The data set, with the number and hash of its records where they are declared.
         target: The file to write.
+
+    Returns:
+        The facts of the import, by which later jobs know the records: their number and their hash.
 
     Raises:
         StudyError: The file is not readable, or its records are not those that the config declares.
@@ -49,6 +52,7 @@ def import_dataset(source: str | Path, published: Published, target: str | Path)
         )
     write_text(target, "".join(json.dumps(record) + "\n" for record in found))
     print(f"{len(found)} records, SHA-256 {digest}")
+    return {"records": len(found), "sha256": digest}
 
 
 def read_records(path: str | Path) -> list[dict[str, str]]:

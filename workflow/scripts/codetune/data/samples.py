@@ -2,10 +2,13 @@
 
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from codetune.base.files import read_jsonl, sha256_of_json
+from codetune.base.files import read_json, read_jsonl, sha256_of_json
+from codetune.base.identity import check_recorded
+from codetune.base.plain import from_plain
+from codetune.study.facts import SplitFacts
 
 FIELDS = ("instruction", "input", "output")  # of a record as published
 PARTS = ("train", "validation", "test")
@@ -47,8 +50,30 @@ def by_request(samples: Iterable[Sample]) -> dict[str, list[Sample]]:
 
 
 def read_samples(path: str | Path) -> list[Sample]:
-    """Reads the samples of one part of a split, in their order."""
+    """Reads samples in their order."""
     return [Sample(**row) for row in read_jsonl(path)]
+
+
+def read_part(path: str, split: str) -> list[Sample]:
+    """Reads the samples of one part of a split, in their order.
+
+    Args:
+        path: The part's file, which has the part's name.
+        split: The facts of the split, split.json.
+
+    Raises:
+        StudyError: The samples are not those that the split wrote.
+    """
+    samples = read_samples(path)
+    part = Path(path).stem
+    recorded = from_plain(read_json(split), SplitFacts, split).sha256
+    check_recorded({part: sha256_of_samples(samples)}, recorded, {part: path}, split)
+    return samples
+
+
+def sha256_of_samples(samples: Iterable[Sample]) -> str:
+    """Returns the SHA-256 of samples, which does not depend on the file's layout."""
+    return sha256_of_json([asdict(sample) for sample in samples])
 
 
 def choose_subset(ids: list[int], count: int) -> set[int]:
@@ -67,3 +92,17 @@ def choose_subset(ids: list[int], count: int) -> set[int]:
 def sha256_of_records(records: Iterable[dict[str, str]]) -> str:
     """Returns the SHA-256 of the records' fields in their order, which does not depend on the file's layout."""
     return sha256_of_json([[record[field] for field in FIELDS] for record in records])
+
+
+def check_imported(records: str, facts: str) -> None:
+    """Checks that records are still those that were imported.
+
+    Args:
+        records: Path of the records, as JSON lines.
+        facts: Path of the facts of their import.
+
+    Raises:
+        StudyError: The records have changed since.
+    """
+    digest = sha256_of_records(read_jsonl(records))
+    check_recorded({"sha256": digest}, read_json(facts), {"sha256": records}, facts)

@@ -8,6 +8,7 @@ from codetune.base.errors import StudyError
 from codetune.base.files import remove
 from codetune.base.hub import download_files, list_files, partial_folder
 from codetune.base.hub_errors import Repository
+from codetune.base.places import path_within
 from codetune.study.dataset import Published
 
 
@@ -34,5 +35,5 @@ def dataset_file(published: Published, target: str | Path) -> Iterator[Path]:
         raise StudyError(f"{repo.name}, revision {repo.revision}: there is no file {name}. Check 'file' in the config.")
     folder = partial_folder(Path(target), repo.revision)
     download_files(repo, files, folder)
-    yield folder / name
+    yield path_within(folder, name, repo.name)
     remove(folder.parent)

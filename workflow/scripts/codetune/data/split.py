@@ -6,11 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from codetune.base.errors import StudyError
-from codetune.base.files import read_jsonl, sha256_of_json, write_json, write_jsonl
+from codetune.base.files import read_jsonl, write_json, write_jsonl
 from codetune.base.plain import to_plain
 from codetune.data.cleaning import clean
 from codetune.data.duplicates import THRESHOLD, components, near_duplicates
-from codetune.data.samples import PARTS, Sample, by_request, sha256_of_records
+from codetune.data.samples import PARTS, Sample, by_request, sha256_of_records, sha256_of_samples
 from codetune.study.dataset import Split
 from codetune.study.facts import DuplicateRequests, NearDuplicates, SplitFacts, Touched
 
@@ -51,7 +51,7 @@ def split_dataset(source: str | Path, name: str, settings: Split, targets: Mappi
         ),
         shares={"train": settings.train, "validation": settings.validation, "test": settings.test},
         seed=settings.seed,
-        sha256={part: sha256_of_json([asdict(sample) for sample in members]) for part, members in parts.items()},
+        sha256={part: sha256_of_samples(members) for part, members in parts.items()},
     )
     write_json(targets["facts"], to_plain(facts))
     print(", ".join(f"{part}: {len(members)}" for part, members in parts.items()))

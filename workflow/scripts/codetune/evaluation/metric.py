@@ -14,6 +14,9 @@ import numpy as np
 from codetune.data.samples import Sample
 from codetune.evaluation.bootstrap import Array
 
+# No metric measures longer texts: the time of a longest common subsequence grows with the product of both lengths.
+MOST_CHARACTERS = 100_000
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -22,35 +25,64 @@ class Metric:
     Attributes:
         label: Its name in tables and figures.
         signature: All that is needed, beside the name, to compute the same numbers: tokens, case, version.
-        measure: Computes the statistics of one prediction from the sample, the prediction and the sample's language.
-        score: Computes scores from sums of statistics: shape (sets, statistics) to (sets,).
+        compute: Computes the statistics of one prediction, as `measure` does within its bounds.
+        score: Computes scores from sums of statistics: shape (sets, statistics) to (sets,); NaN for sums of nothing.
+        none: The statistics of a sample without a value, which add nothing to any sum.
+        languages: The languages of the samples that it applies to; None for all.
         highest: The highest possible score.
     """
 
     label: str
     signature: str
-    measure: Callable[[Sample, str, str], list[float]]
+    compute: Callable[[Sample, str, str], list[float]]
     score: Callable[[Array], Array]
+    none: list[float]
+    languages: frozenset[str] | None = None
     highest: float = 1.0
 
+    def applies_to(self, language: str) -> bool:
+        """Whether samples in a language have a value."""
+        return self.languages is None or language in self.languages
 
-def average_metric(label: str, signature: str, value: Callable[[Sample, str, str], float | None]) -> Metric:
+    def measure(self, sample: Sample, text: str, language: str) -> list[float]:
+        """Computes the statistics of one prediction.
+
+        Args:
+            sample: The sample, with the reference.
+            text: The prediction.
+            language: The sample's language.
+
+        Returns:
+            The statistics; `none` where the metric does not apply or a text is too long.
+        """
+        if not self.applies_to(language) or max(len(sample.output), len(text)) > MOST_CHARACTERS:
+            return self.none
+        return self.compute(sample, text, language)
+
+
+def average_metric(
+    label: str,
+    signature: str,
+    value: Callable[[Sample, str, str], float | None],
+    languages: frozenset[str] | None = None,
+) -> Metric:
     """Makes a metric that is a mean over samples.
 
-    The statistics of a sample are its value and 1, or 0 and 0 where the metric does not apply.
+    The statistics of a sample are its value and 1, or 0 and 0 where it has none.
 
     Args:
         label: Name of the metric in tables and figures.
         signature: The metric's signature.
         value: Computes the value of one prediction from the sample, the prediction and the sample's language; None
-            where the metric does not apply.
+            where it cannot be measured.
+        languages: The languages of the samples that the metric applies to; None for all.
     """
 
-    def measure(sample: Sample, text: str, language: str) -> list[float]:
+    def compute(sample: Sample, text: str, language: str) -> list[float]:
         found = value(sample, text, language)
         return [0.0, 0.0] if found is None else [float(found), 1.0]
 
-    return Metric(label, signature, measure, _mean_of)
+    return Metric(label, signature, compute, _mean_of, [0.0, 0.0], languages)
 
 
 def _mean_of(sums: Array) -> Array:

@@ -35,10 +35,12 @@ def corpus_metric(label: str, metric: Any) -> Metric:
         metric: The metric of sacrebleu.
     """
 
-    def measure(sample: Sample, text: str, _language: str) -> list[float]:
+    def compute(sample: Sample, text: str, _language: str) -> list[float]:
         return [float(x) for x in metric._extract_corpus_statistics([text], [[sample.output]])[0]]
 
     def score(sums: Array) -> Array:
-        return np.array([metric._compute_score_from_stats(row.tolist()).score for row in sums])
+        scores = (metric._compute_score_from_stats(row).score if any(row) else np.nan for row in sums.tolist())
+        return np.fromiter(scores, float, len(sums))
 
-    return Metric(label, str(metric.get_signature()), measure, score, 100.0)
+    none = [0.0] * len(compute(Sample(0, "", "", "a"), "a", ""))
+    return Metric(label, str(metric.get_signature()), compute, score, none, highest=100.0)

@@ -1,4 +1,4 @@
-"""Syntax checks of predictions, by tree-sitter grammars."""
+"""Syntax trees of references and predictions, by tree-sitter grammars."""
 
 import importlib
 from functools import cache
@@ -14,6 +14,10 @@ GRAMMARS = {
     "HTML": "tree_sitter_html",
 }
 
+# Longer texts are not parsed: the time of a text that is no program may grow with the square of its length. It is more
+# than twice the longest output of CodeAlpaca-20k.
+MOST_BYTES = 10_000
+
 
 def parses(language: str, text: str) -> bool | None:
     """Whether a text parses without a syntax error.
@@ -23,11 +27,29 @@ def parses(language: str, text: str) -> bool | None:
         text: The text; an empty one counts as an error.
 
     Returns:
-        True or False; None if there is no grammar for the language.
+        True or False; None if there is no grammar for the language, or if the text is longer than `MOST_BYTES`.
     """
     if language not in GRAMMARS:
         return None
-    return bool(text.strip()) and not _load_parser(language).parse(text.encode()).root_node.has_error
+    if not text.strip():
+        return False
+    root = parse(language, text)
+    return None if root is None else not root.has_error
+
+
+def parse(language: str, text: str) -> Any:
+    """Parses a text in a language of `GRAMMARS`.
+
+    Returns:
+        The root of its tree; None if the text is longer than `MOST_BYTES`.
+    """
+    code = encode(text)
+    return None if len(code) > MOST_BYTES else _load_parser(language).parse(code).root_node
+
+
+def encode(text: str) -> bytes:
+    """Encodes a text as UTF-8, with "?" for each half of a surrogate pair, which UTF-8 cannot hold."""
+    return text.encode("utf-8", "replace")
 
 
 @cache

@@ -36,12 +36,14 @@ def metrics() -> dict[str, Metric]:
         "codebleu": average_metric(
             "CodeBLEU (Python)",
             f"mean over the Python samples|weights:0.25 each|version:codebleu {version('codebleu')}",
-            lambda sample, text, language: codebleu_of(sample.output, text) if language == "Python" else None,
+            lambda sample, text, _: codebleu_of(sample.output, text),
+            frozenset({"Python"}),
         ),
         "parses": average_metric(
             "Parses",
             "share without a syntax error, of the samples in a language with a grammar|version:tree-sitter "
             f"{version('tree-sitter')}, grammars {parsers}",
             lambda _, text, language: parses(language, text),
+            frozenset(GRAMMARS),
         ),
     }

@@ -1,16 +1,18 @@
 """Scores of one run's predictions: per sample, over all samples, and by language and length."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
+from codetune.base.confined import Confined, ExceededError
 from codetune.base.errors import StudyError
-from codetune.base.files import read_json, write_json, write_jsonl
+from codetune.base.files import Row, read_json, sha256_of_file, write_json, write_jsonl
 from codetune.base.plain import from_plain, to_plain
 from codetune.data.languages import guess_language
 from codetune.data.predictions import read_predictions
-from codetune.data.samples import Sample, read_samples
+from codetune.data.samples import Sample, read_part
 from codetune.evaluation.metric import statistics_of
 from codetune.evaluation.registry import metrics
 from codetune.study.facts import ScoredPart, SplitFacts, Summary
@@ -27,15 +29,16 @@ def score_predictions(references: str, split: str, predictions: str, scores: str
         split: Path of the facts of the split, which name the test samples with a near-duplicate in another part.
         predictions: Path of the predictions, JSON lines.
         scores: Path to write, JSON lines: id, language, length of the reference in characters, the sample's own score
-            by each metric (null where the metric does not apply), and `statistics`, from which the scores of sets of
-            samples are computed.
+            by each metric (null where the metric does not apply or could not be measured), and `statistics`, from
+            which the scores of sets of samples are computed.
         summary: Path to write, JSON: scores over all samples, over those without a near-duplicate in another part, and
             by language and length of the reference.
 
     Raises:
-        StudyError: Predictions and references do not belong to the same samples.
+        StudyError: Predictions and references do not belong to the same samples, or the references are not those that
+            the split wrote.
     """
-    samples = {sample.id: sample for sample in read_samples(references)}
+    samples = {sample.id: sample for sample in read_part(references, split)}
     completed = read_predictions(predictions)
     if [prediction.id for prediction in completed] != list(samples):
         raise StudyError(f"{predictions}: not the samples of {references}. Delete the predictions and run again.")
@@ -46,6 +49,7 @@ def score_predictions(references: str, split: str, predictions: str, scores: str
     clean = [row for row in scored if row["id"] not in leaked]
     found = Summary(
         samples=len(completed),
+        scores_sha256=sha256_of_file(scores),
         scores=scores_of(scored),
         signatures={name: metric.signature for name, metric in metrics().items()},
         truncated=sum(prediction.first.truncated for prediction in completed) / len(completed),
@@ -55,6 +59,7 @@ def score_predictions(references: str, split: str, predictions: str, scores: str
         scores_without_leaked=scores_of(clean) if clean else None,
         by_language=_score_groups(scored, (row["language"] for row in scored)),
         by_length=_score_groups(scored, (length_class(row["length"]) for row in scored)),
+        unmeasured=unmeasured(scored),
     )
     write_json(summary, to_plain(found))
 
@@ -62,10 +67,8 @@ def score_predictions(references: str, split: str, predictions: str, scores: str
 def score_each(samples: list[Sample], texts: list[str]) -> list[dict[str, Any]]:
     """Returns one row per sample: its scores and statistics by all metrics."""
     languages = [guess_language(sample.request, sample.output) for sample in samples]
-    statistics = [
-        {name: metric.measure(*measured) for name, metric in metrics().items()}
-        for measured in zip(samples, texts, languages, strict=True)
-    ]
+    confined = Confined(_measure)
+    statistics = [_measure_confined(confined, *measured) for measured in zip(samples, texts, languages, strict=True)]
     alone = {name: metric.score(np.array([row[name] for row in statistics])) for name, metric in metrics().items()}
     return [
         {
@@ -77,6 +80,36 @@ def score_each(samples: list[Sample], texts: list[str]) -> list[dict[str, Any]]:
         }
         for index, sample in enumerate(samples)
     ]
+
+
+def _measure(names: list[str], sample: Sample, text: str, language: str) -> dict[str, list[float]]:
+    """The statistics of a prediction by some metrics."""
+    return {name: metrics()[name].measure(sample, text, language) for name in names}
+
+
+def _measure_confined(
+    confined: Confined[dict[str, list[float]]], sample: Sample, text: str, language: str
+) -> dict[str, list[float]]:
+    """The statistics of a prediction by all metrics; those of nothing where a metric does not come to an end."""
+    with suppress(ExceededError):
+        return confined(list(metrics()), sample, text, language)  # nearly always
+    found: dict[str, list[float]] = {}
+    for name, metric in metrics().items():
+        try:
+            found |= confined([name], sample, text, language)
+        except ExceededError as reason:
+            print(f"sample {sample.id}: no {name}, because it {reason}", flush=True)
+            found[name] = metric.none
+    return found
+
+
+def unmeasured(scored: list[Row]) -> dict[str, int]:
+    """Counts the samples that a metric applies to but could not measure; without metrics that could measure all."""
+    found = {
+        name: sum(row[name] is None and metric.applies_to(row["language"]) for row in scored)
+        for name, metric in metrics().items()
+    }
+    return {name: count for name, count in found.items() if count}
 
 
 def scores_of(scored: list[dict[str, Any]]) -> dict[str, float | None]:

@@ -6,7 +6,7 @@ from codetune.base.errors import StudyError
 from codetune.base.files import Row, write_json
 from codetune.base.plain import to_plain
 from codetune.data.predictions import Prediction, read_curve_predictions
-from codetune.data.samples import Sample, read_samples
+from codetune.data.samples import Sample, read_part
 from codetune.evaluation.bootstrap import Array, draw_resamples, percentile_interval
 from codetune.evaluation.metric import statistics_of
 from codetune.evaluation.registry import metrics
@@ -16,7 +16,7 @@ from codetune.study.curve import Curve, CurvePoint, CurveScore
 RESAMPLES, RESAMPLES_SEED = 10_000, 0  # of the bands; the same resamples for all models and checkpoints
 
 
-def score_curve(predictions: str, samples: str, target: str) -> None:
+def score_curve(predictions: str, samples: str, split: str, target: str) -> None:
     """Scores the untuned model and each kept checkpoint by every metric (the paper's Figure 2).
 
     The intervals of all metrics and checkpoints are over the same resamples of the samples.
@@ -24,12 +24,13 @@ def score_curve(predictions: str, samples: str, target: str) -> None:
     Args:
         predictions: The predictions of the checkpoints, JSON lines.
         samples: The validation samples, JSON lines.
+        split: The facts of the split that they come from.
         target: JSON to write.
 
     Raises:
         StudyError: Not all checkpoints have predictions of the same samples, or some are of no validation sample.
     """
-    references = {sample.id: sample for sample in read_samples(samples)}
+    references = {sample.id: sample for sample in read_part(samples, split)}
     steps = read_curve_predictions(predictions)
     ids = [prediction.id for prediction in next(iter(steps.values()), [])]
     if not ids or not references.keys() >= set(ids):

@@ -79,7 +79,7 @@ def _read_scores(systems: Mapping[System, list[Record]], test: str) -> dict[Syst
     found: dict[System, list[list[Row]]] = {}
     for system, records in systems.items():
         for record in records:
-            path = record.path_of("scores", test)
+            path = record.read_path("scores", test)
             rows = read_jsonl(path)
             ids = [row["id"] for row in rows]
             expected = expected or ids

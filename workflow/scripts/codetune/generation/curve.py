@@ -16,7 +16,7 @@ from codetune.methods.adapters import ADAPTER, load_adapter, replace_adapter
 from codetune.models.device import set_determinism
 from codetune.models.loading import Checkpoint
 from codetune.models.tokenizers import load_tokenizer
-from codetune.prompts.tokensets import TokenSample, read_tokens
+from codetune.prompts.tokensets import TokenSample, check_tokens, read_tokens
 from codetune.study.decoding import Decoding
 
 
@@ -26,15 +26,17 @@ class CurveInputs:
 
     Attributes:
         tokens: Token set of the validation samples.
+        stats: The statistics that came with it.
         checkpoints: Folder with adapters named `step-<n>`.
     """
 
     tokens: str
-    checkpoints: str
+    stats: str
+    checkpoints: Path
 
     def adapters(self) -> dict[int, Path]:
         """The adapters by their steps, in ascending order."""
-        found = {int(path.name.removeprefix("step-")): path for path in Path(self.checkpoints).glob("step-*")}
+        found = {int(path.name.removeprefix("step-")): path for path in self.checkpoints.glob("step-*")}
         return dict(sorted(found.items()))
 
 
@@ -87,7 +89,7 @@ def generate_curve(
         "settings": to_plain(settings),
         "quantization": to_plain(checkpoint.quantization),
         "checkpoint": to_plain(checkpoint_identity(checkpoint.folder)),
-        "inputs": file_hashes(prompts=inputs.tokens, **adapters),
+        "inputs": check_tokens(inputs.stats, validation=inputs.tokens) | file_hashes(**adapters),
         "code": code,
         "packages": environment().packages,
     }

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-from codetune.base.files import recover_jsonl, write_json
+from codetune.base.files import recover_jsonl, sha256_of_file, write_json
 from codetune.base.identity import checkpoint_identity, file_hashes
 from codetune.base.machine import environment, peak_memory
+from codetune.base.manifests import checked_folder
 from codetune.base.plain import to_plain
 from codetune.base.unfinished import unfinished_work
-from codetune.data.predictions import write_predictions
+from codetune.data.predictions import Prediction, write_predictions
 from codetune.generation.batches import generate
 from codetune.generation.loading import load_for_decoding, prompt_limit
 from codetune.methods.adapters import ADAPTER, load_adapter
@@ -16,7 +17,7 @@ from codetune.models.device import set_determinism
 from codetune.models.loading import Checkpoint
 from codetune.models.quantization import linear_4bit
 from codetune.models.tokenizers import load_tokenizer
-from codetune.prompts.tokensets import read_tokens
+from codetune.prompts.tokensets import check_tokens, read_tokens
 from codetune.study.decoding import Decoding
 from codetune.study.facts import GenerationFacts
 
@@ -27,10 +28,12 @@ class GenerateInputs:
 
     Attributes:
         prompts: Token set with the prompts.
-        tuned: Folder of the adapter; None for the untuned model.
+        stats: The statistics that came with it.
+        tuned: Manifest of the adapter's folder; None for the untuned model.
     """
 
     prompts: str
+    stats: str
     tuned: str | None
 
 
@@ -67,8 +70,10 @@ def generate_predictions(
         StudyError: The checkpoint cannot be loaded, or one prompt does not fit into memory.
     """
     set_determinism(0)
-    adapter = {"adapter": f"{inputs.tuned}/{ADAPTER}"} if inputs.tuned else {}
-    hashes = file_hashes(prompts=inputs.prompts, **adapter)
+    hashes = check_tokens(inputs.stats, prompts=inputs.prompts)
+    tuned = checked_folder(inputs.tuned) if inputs.tuned else None
+    if tuned:
+        hashes |= file_hashes(adapter=tuned / ADAPTER)
     origin = checkpoint_identity(checkpoint.folder)
     identity = {
         "decoding": to_plain(decoding),
@@ -80,25 +85,33 @@ def generate_predictions(
     }
     with unfinished_work(outputs.work, identity) as folder:
         model = load_for_decoding(checkpoint, decoding)
-        if inputs.tuned:
-            model = load_adapter(model, inputs.tuned)
+        if tuned:
+            model = load_adapter(model, tuned)
         tokenizer, limit, kept = load_tokenizer(checkpoint.folder), prompt_limit(decoding), folder / "batches.jsonl"
         predictions = generate(model, tokenizer, read_tokens(inputs.prompts), decoding, limit, kept)
-        written = [candidate for prediction in predictions for candidate in prediction.candidates]
+        write_predictions(outputs.predictions, predictions)
         facts = GenerationFacts(
             decoding=decoding,
             quantization=checkpoint.quantization,
             checkpoint=origin,
             inputs_sha256=hashes,
-            prompts=len(predictions),
-            tokens=sum(candidate.tokens for candidate in written),
-            truncated=sum(candidate.truncated for candidate in written),
+            predictions_sha256=sha256_of_file(outputs.predictions),
             most_prompts_at_once=limit.rows,
             seconds=round(sum(batch["seconds"] for batch in recover_jsonl(kept)), 1),
+            **_counts_of(predictions),
             **_state_of(model),
         )
-        write_predictions(outputs.predictions, predictions)
         write_json(outputs.facts, to_plain(facts))
+
+
+def _counts_of(predictions: list[Prediction]) -> dict[str, Any]:
+    """What the facts count of the predictions."""
+    written = [candidate for prediction in predictions for candidate in prediction.candidates]
+    return {
+        "prompts": len(predictions),
+        "tokens": sum(candidate.tokens for candidate in written),
+        "truncated": sum(candidate.truncated for candidate in written),
+    }
 
 
 def _state_of(model: Any) -> dict[str, Any]:

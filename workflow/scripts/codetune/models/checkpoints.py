@@ -1,37 +1,23 @@
 """A checkpoint's folder: downloaded or linked, checked, with a manifest of its files."""
 
-from fnmatch import fnmatch
+import os
 from pathlib import Path
 
 from codetune.base.errors import StudyError
-from codetune.base.files import atomic, read_json, remove, sha256_of_file, sync, write_json
+from codetune.base.files import atomic, read_json, remove, sync
 from codetune.base.hub import download_files, list_files, partial_folder
 from codetune.base.hub_errors import Repository
-from codetune.study.model import Source
+from codetune.base.manifests import Manifest, write_manifest
+from codetune.study.model import INDEX, Source, takes
 
-# Patterns of the files that are taken: none that can hold code or pickled objects.
-TOKENIZER_FILES = (
-    "config.json",
-    "generation_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "tokenizer.model",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
-    "chat_template.jinja",
-)
-INDEX = "model.safetensors.index.json"
-WEIGHT_FILES = ("model*.safetensors", INDEX)
-MANIFEST = "manifest.json"
 POINTER = b"version https://git-lfs"  # start of the file that a git clone without LFS has in place of the weights
 
 
 def fetch_model(source: Source, target: str | Path, weights: bool) -> None:
     """Puts a checkpoint's files into a folder, with a manifest of their sizes and SHA-256 hashes.
 
-    Files of a local checkpoint are linked, not copied. Only configuration and tokenizer files are taken and, with
+    Files of a local checkpoint are linked, not copied: by relative links if they lie within the working directory, so
+    that it can be moved as a whole. Only configuration and tokenizer files are taken and, with
     `weights`, weights in the safetensors format; no file that can hold code or pickled objects.
 
     Args:
@@ -43,22 +29,20 @@ def fetch_model(source: Source, target: str | Path, weights: bool) -> None:
         StudyError: The checkpoint lacks files, or the download fails.
     """
     target = Path(target)
-    patterns = TOKENIZER_FILES + (WEIGHT_FILES if weights else ())
     if source.path is not None:
         with atomic(target) as folder:
-            _link_files(Path(source.path).resolve(), folder, patterns)
-            names = [file.name for file in folder.iterdir()]
-            _check_complete(names, weights, source.path)
+            _link_files(Path(source.path), folder, weights)
+            _check_complete([file.name for file in folder.iterdir()], weights, source.path)
             _check_weights(folder, source.path)
-            _write_manifest(folder, {"path": source.path}, {name: sha256_of_file(folder / name) for name in names})
+            _report(write_manifest(folder, path=source.path))
         return
     repo = Repository(source.repo or "", source.revision or "", "model")
-    files = [file for file in list_files(repo) if _matches(file.rfilename, patterns)]
+    files = [file for file in list_files(repo) if takes(file.rfilename, weights)]
     _check_complete([file.rfilename for file in files], weights, repo.name)
     folder = partial_folder(target, repo.revision)
     sums = download_files(repo, files, folder)
     _check_weights(folder, repo.name)
-    _write_manifest(folder, {"repo": repo.name, "revision": repo.revision}, sums)
+    _report(write_manifest(folder, sums, repo=repo.name, revision=repo.revision))
     sync(folder)
     # A rename is atomic: if the process is killed, the files are in either one place or the other.
     remove(target)
@@ -66,15 +50,14 @@ def fetch_model(source: Source, target: str | Path, weights: bool) -> None:
     remove(folder.parent)
 
 
-def _matches(name: str, patterns: tuple[str, ...]) -> bool:
-    return "/" not in name and any(fnmatch(name, pattern) for pattern in patterns)
-
-
-def _link_files(source: Path, folder: Path, patterns: tuple[str, ...]) -> None:
+def _link_files(source: Path, folder: Path, weights: bool) -> None:
     folder.mkdir()
-    for file in source.iterdir():
-        if _matches(file.name, patterns):
-            (folder / file.name).symlink_to(file)
+    moves_along = source.resolve().is_relative_to(Path.cwd())
+    for file in source.resolve().iterdir():
+        if takes(file.name, weights):
+            if not file.is_file():  # to open a pipe would wait for ever
+                raise StudyError(f"{file} is not a file on a disk. Put the checkpoint's file there.")
+            (folder / file.name).symlink_to(os.path.relpath(file, folder.resolve()) if moves_along else file)
 
 
 def _check_complete(names: list[str], weights: bool, origin: str) -> None:
@@ -110,7 +93,5 @@ def _check_weights(folder: Path, origin: str) -> None:
                 )
 
 
-def _write_manifest(folder: Path, origin: dict[str, str], sums: dict[str, str]) -> None:
-    files = {name: {"bytes": (folder / name).stat().st_size, "sha256": sums[name]} for name in sorted(sums)}
-    write_json(folder / MANIFEST, {**origin, "files": files})
-    print(f"{len(files)} files, {sum((folder / name).stat().st_size for name in files):,} bytes")
+def _report(manifest: Manifest) -> None:
+    print(f"{len(manifest.files)} files, {sum(file.bytes for file in manifest.files.values()):,} bytes")

@@ -22,7 +22,7 @@ class Checkpoint:
         quantization: Of its weights.
     """
 
-    folder: str
+    folder: Path
     quantization: Quantization
 
     def load(self) -> Any:

@@ -18,7 +18,7 @@ def load_tokenizer(folder: str | Path) -> Any:
 
         try:
             return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             reason = str(error).splitlines()[0]
             raise StudyError(
                 f"{folder}: the tokenizer cannot be loaded ({reason}). Delete that folder to fetch it again, or name "

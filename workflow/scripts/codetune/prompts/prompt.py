@@ -1,22 +1,26 @@
 """The prompts of a test set as token ids of one model. Needs no torch."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
-from codetune.base.files import write_json
-from codetune.data.samples import read_samples
+from codetune.base.files import sha256_of_file, write_json
+from codetune.data.samples import read_part, sha256_of_samples
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.templates import Template
 from codetune.prompts.tokenizing import describe_template, describe_tokens, encode
 from codetune.prompts.tokensets import write_tokens
 
 
-def tokenize_prompts(samples: str, tokenizer_folder: str, template: str, targets: Mapping[str, str]) -> None:
+def tokenize_prompts(
+    samples: str, split: str, tokenizer_folder: Path, template: str, targets: Mapping[str, str]
+) -> None:
     """Tokenises the prompts of a test set for one model, and writes a token set and statistics.
 
     Nothing is truncated. The references are tokenised, too, because generation batches prompts by their lengths.
 
     Args:
         samples: Path of the test samples.
+        split: Path of the facts of the split that they come from.
         tokenizer_folder: Folder of the model's tokenizer files.
         template: Name of the template, `paper` or `chat`.
         targets: Paths to write: the token set, `prompts`, and the statistics, `stats`.
@@ -26,8 +30,14 @@ def tokenize_prompts(samples: str, tokenizer_folder: str, template: str, targets
     """
     tokenizer = load_tokenizer(tokenizer_folder)
     serialisation = Template(template, tokenizer)
-    tokens = encode(read_samples(samples), tokenizer, serialisation)
+    asked = read_part(samples, split)
+    tokens = encode(asked, tokenizer, serialisation)
     write_tokens(targets["prompts"], tokens)
-    stats = {**describe_template(serialisation, tokenizer), **describe_tokens(tokens)}
+    stats = {
+        **describe_template(serialisation, tokenizer),
+        **describe_tokens(tokens),
+        "sha256": {"prompts": sha256_of_file(targets["prompts"])},
+        "samples_sha256": {"prompts": sha256_of_samples(asked)},
+    }
     write_json(targets["stats"], stats)
     print(stats)

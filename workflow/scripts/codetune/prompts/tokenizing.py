@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from codetune.base.errors import StudyError
-from codetune.base.files import write_json
-from codetune.data.samples import Sample, read_samples
+from codetune.base.files import sha256_of_file, write_json
+from codetune.data.samples import Sample, read_part, sha256_of_samples
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.packing import pack
 from codetune.prompts.templates import Template
@@ -18,12 +19,12 @@ TRAINING_PARTS = ("train", "validation")
 
 
 def tokenize_training_data(
-    parts: Mapping[str, str], tokenizer_folder: str, template: str, max_length: int, targets: Mapping[str, str]
+    parts: Mapping[str, str], tokenizer_folder: Path, template: str, max_length: int, targets: Mapping[str, str]
 ) -> None:
     """Tokenises the training and validation samples for one model, and writes token sets and statistics.
 
     Args:
-        parts: Paths of the samples, `train` and `validation`.
+        parts: Paths of the samples, `train` and `validation`, and of the facts of the split, `split`.
         tokenizer_folder: Folder of the model's tokenizer files.
         template: Name of the template, `paper` or `chat`.
         max_length: Most tokens per sample; longer samples are truncated or dropped.
@@ -36,8 +37,9 @@ def tokenize_training_data(
     tokenizer = load_tokenizer(tokenizer_folder)
     serialisation = Template(template, tokenizer)
     stats = {**describe_template(serialisation, tokenizer), "max_length": max_length, "parts": {}}
+    stats |= {"sha256": {}, "samples_sha256": {}}
     for part in TRAINING_PARTS:
-        samples = read_samples(parts[part])
+        samples = read_part(parts[part], parts["split"])
         kept, cut = truncate(encode(samples, tokenizer, serialisation), max_length)
         if not kept:
             raise StudyError(
@@ -45,6 +47,8 @@ def tokenize_training_data(
                 "tokenization.max_length in the config."
             )
         write_tokens(targets[part], kept)
+        stats["sha256"][part] = sha256_of_file(targets[part])
+        stats["samples_sha256"][part] = sha256_of_samples(samples)
         stats["parts"][part] = {
             **describe_tokens(kept),
             **_describe_packing(kept, max_length),
@@ -74,9 +78,11 @@ def encode(samples: list[Sample], tokenizer: Any, template: Template) -> list[To
     prompts = [template.prompt(sample) for sample in samples]
     prompt_ids = _ids(prompts, tokenizer, True) if template.adds_special_tokens else _chat_ids(prompts, tokenizer)
     completion_ids = _ids([template.completion(sample) for sample in samples], tokenizer)
-    end = _ids([template.ending], tokenizer)[0][0]
+    end = _ids([template.ending], tokenizer)[0][:1]
+    if not end:
+        raise StudyError(f"{tokenizer.name_or_path}: the ending {template.ending!r} of a completion is no token")
     for completion in completion_ids:
-        completion.append(end)
+        completion += end
     return [
         TokenSample(sample.id, prompt, completion)
         for sample, prompt, completion in zip(samples, prompt_ids, completion_ids, strict=True)

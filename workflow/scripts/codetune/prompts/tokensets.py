@@ -6,7 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from codetune.base.errors import StudyError
-from codetune.base.files import atomic
+from codetune.base.files import atomic, read_json
+from codetune.base.identity import check_recorded, file_hashes
 
 SCHEMA = pa.schema(
     [("id", pa.int64()), ("prompt", pa.list_(pa.int32())), ("completion", pa.list_(pa.int32()))],
@@ -44,6 +45,24 @@ def write_tokens(path: str | Path, samples: list[TokenSample]) -> None:
     )
     with atomic(path) as temporary, pa.ipc.new_stream(temporary, SCHEMA) as stream:
         stream.write_table(table)
+
+
+def check_tokens(stats: str, **tokens: str) -> dict[str, str]:
+    """Checks that token sets are those that the statistics beside them describe.
+
+    Args:
+        stats: Path of the statistics.
+        tokens: Path of each token set, under the name that the statistics give it.
+
+    Returns:
+        SHA-256 of each token set, and of the samples that it was made from, under the set's name and `_samples`.
+
+    Raises:
+        StudyError: A token set has changed since it was made.
+    """
+    found, described = file_hashes(**tokens), read_json(stats)
+    check_recorded(found, described["sha256"], tokens, stats)
+    return found | {f"{name}_samples": described["samples_sha256"][name] for name in tokens}
 
 
 def read_tokens(path: str | Path) -> list[TokenSample]:

@@ -1,17 +1,18 @@
 """The audit of the paper's claims as a document."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from codetune.base.files import atomic, read_json, write_text
+from codetune.base.files import read_json, write_text
 from codetune.base.plain import from_plain
+from codetune.base.text import markdown
 from codetune.papers.claims import audit
 from codetune.papers.declared import read_paper
 from codetune.papers.evidence import Evidence, Files, gather_evidence
+from codetune.report.writing import escape_latex, markdown_table, write_csv
 from codetune.study.model import Source
 from codetune.study.record import read_records
 
@@ -50,25 +51,23 @@ def write(inputs: Mapping[str, Any], params: Mapping[str, Any], outputs: Mapping
 
 def write_audit(table: pd.DataFrame, evidence: Evidence, outputs: Mapping[str, str]) -> None:
     """Writes the audit as CSV, as Markdown with a table for each subject, and as one long LaTeX table."""
-    with atomic(outputs["csv"]) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")
+    write_csv(table, outputs["csv"])
     note = _what_was_run(evidence)
     shown = _for_readers(table)
     parts = [
-        f"## {subject}\n\n" + rows.drop(columns="Subject").to_markdown(index=False, disable_numparse=True)
+        f"## {markdown(str(subject))}\n\n{markdown_table(rows.drop(columns='Subject'))}"
         for subject, rows in shown.groupby("Subject", sort=False)
     ]
-    write_text(outputs["md"], "\n\n".join(["# The paper's claims, checked", note, *parts]) + "\n")
+    write_text(outputs["md"], "\n\n".join(["# The paper's claims, checked", markdown(note), *parts]) + "\n")
     widths = (0.08, 0.16, 0.08, 0.08, 0.15, 0.08, 0.17)
-    latex = shown.to_latex(
+    latex = shown.map(escape_latex).to_latex(
         index=False,
-        escape=True,
+        escape=False,
         longtable=True,
         column_format="".join(rf"p{{{width}\linewidth}}" for width in widths),
         caption="The paper's claims, checked",
     )
-    escaped = re.sub(r"([&%$#_])", r"\\\1", note)
-    write_text(outputs["tex"], f"{{\\footnotesize\n{escaped}\n\n{_breakable(latex)}}}\n")
+    write_text(outputs["tex"], f"{{\\footnotesize\n{escape_latex(note)}\n\n{_breakable(latex)}}}\n")
 
 
 def _for_readers(table: pd.DataFrame) -> pd.DataFrame:

@@ -81,8 +81,8 @@ def _models(records: list[Record], test: str, shown: Mapping[str, Metric], ids: 
             {
                 "method": system.method + trained_on,
                 "tuned": first.run.trains,
-                **_outputs(first.path_of("predictions", test), ids),
-                "scores": _scores(first.path_of("scores", test), shown, ids),
+                **_outputs(first.read_path("predictions", test), ids),
+                "scores": _scores(first.read_path("scores", test), shown, ids),
             }
         )
     return list(models.values())

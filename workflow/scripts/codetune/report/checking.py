@@ -10,20 +10,23 @@ from typing import Any
 
 from codetune.base.errors import StudyError
 from codetune.base.files import read_json, read_jsonl, sha256_of_file
+from codetune.base.manifests import checked_folder
 from codetune.base.plain import from_plain
 from codetune.data.predictions import read_predictions
 from codetune.data.samples import read_samples
 from codetune.evaluation.comparisons import Comparison, Comparisons, Score, read_comparisons
 from codetune.evaluation.score import score_predictions
 from codetune.evaluation.significance import measure_significance
+from codetune.report.writing import text_of_csv
 from codetune.study.config import load_study
 from codetune.study.facts import Summary
-from codetune.study.layout import COMPARISONS, RECORD, SPLIT, TABLE_CSV, TEST, fill
-from codetune.study.record import Record, read_record
+from codetune.study.layout import COMPARISONS, RECORD, SPLIT, TABLE_CSV, TEST, TUNED, fill
+from codetune.study.record import HashedFile, Record, read_record
 from codetune.study.runs import Evaluation
 from codetune.study.study import Study
 
 TOLERANCE = 1e-12  # a CSV holds every digit; sums may be taken in another order elsewhere
+MOST_BY_THE_PACKAGE = 40_000_000  # product of two texts' lengths up to which rouge-score compares them in a second
 Numbers = Mapping[str, float | None]
 Key = tuple[str, ...]  # data, test, label, method and metric of a row of Table 2
 Table = dict[Key, dict[str, str]]
@@ -74,6 +77,8 @@ def check_results(results: Path, config: dict[str, Any]) -> Findings:
             found = read_comparisons(target)
             findings.compare(f"comparisons/{test}.json", _all_numbers(said), _all_numbers(found))
             expected |= _check_rows(table, found, metric, study, findings)
+    for run in study.training_runs:
+        _check_adapter(results / fill(TUNED, run), findings)
     findings.problems += [
         f"{path}: has a row of {', '.join(key)}, which the config does not have" for key in table if key not in expected
     ]
@@ -106,7 +111,8 @@ def _score_anew(results: Path, evaluation: Evaluation, folder: Path, findings: F
     score_predictions(references, split, str(predictions), str(scores), summary)
     if read_jsonl(_present(record.path_of("scores", test))) != read_jsonl(scores):
         findings.problems.append(f"{record.path_of('scores', test)}: not the scores of {predictions.name}")
-    if [row["rouge_l"] for row in read_jsonl(scores)] != _by_the_package(references, predictions):
+    ours = [row["rouge_l"] for row in read_jsonl(scores)]
+    if ours != _by_the_package(references, predictions, ours):
         findings.problems.append(f"{predictions}: ROUGE-L is not what the package rouge-score gives")
     for name, file in record.tests[test].files.items():
         if sha256_of_file(record.path_of(name, test)) != file.sha256:
@@ -114,26 +120,43 @@ def _score_anew(results: Path, evaluation: Evaluation, folder: Path, findings: F
     found = from_plain(read_json(summary), Summary, summary)
     name = f"{results / fill(RECORD, evaluation)}, {test}"
     findings.compare("the record", _named(name, record.tests[test].summary.scores), _named(name, found.scores))
-    return anew
+    tested = record.tests[test]
+    files = tested.files | {"scores": HashedFile(tested.files["scores"].path, sha256_of_file(scores))}
+    return replace(anew, tests=record.tests | {test: replace(tested, files=files)})
 
 
-def _by_the_package(references: str, predictions: Path) -> list[float]:
-    """ROUGE-L of each prediction by the package `rouge-score` as it is; the workflow has a faster way of its own."""
+def _check_adapter(manifest: Path, findings: Findings) -> None:
+    """Compares a run's adapter with its manifest."""
+    try:
+        checked_folder(_present(manifest))
+    except StudyError as error:
+        findings.problems.append(str(error))
+
+
+def _by_the_package(references: str, predictions: Path, ours: list[float | None]) -> list[float | None]:
+    """ROUGE-L of each prediction by the package `rouge-score` as it is; the workflow has a faster way of its own.
+
+    Ours stands where it is null, and for pairs of long texts, with which the package takes minutes and gigabytes.
+    """
     from rouge_score.rouge_scorer import RougeScorer
 
     wanted = {sample.id: sample.output for sample in read_samples(references)}
     scorer = RougeScorer(["rougeL"])
+    pairs = [(wanted[prediction.id], prediction.first.text) for prediction in read_predictions(predictions)]
     return [
-        scorer.score(wanted[prediction.id], prediction.first.text)["rougeL"].fmeasure
-        for prediction in read_predictions(predictions)
+        score
+        if score is None or len(reference) * len(text) > MOST_BY_THE_PACKAGE
+        else scorer.score(reference, text)["rougeL"].fmeasure
+        for score, (reference, text) in zip(ours, pairs, strict=True)
     ]
 
 
 def _read_table2(path: Path) -> Table:
     """The rows of Table 2 that are this study's."""
-    with _present(path).open(encoding="utf-8") as stream:
+    with _present(path).open(encoding="utf-8", newline="") as stream:
         rows = [row for row in csv.DictReader(stream) if row["source"] == "this study"]
-    return {tuple(row[name] for name in ("data", "test", "model", "method", "metric")): row for row in rows}
+    names = ("data", "test", "model", "method", "metric")
+    return {tuple(text_of_csv(row[name]) for name in names): row for row in rows}
 
 
 def _check_rows(table: Table, found: Comparisons, metric: str, study: Study, findings: Findings) -> set[Key]:

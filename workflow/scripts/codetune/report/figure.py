@@ -23,7 +23,9 @@ from codetune.report.style import (
     keep_on_page,
     legend_entries,
     looks_of,
+    make_room,
     names_of,
+    row_height,
     save_figure,
     short_number,
 )
@@ -87,15 +89,17 @@ def draw_figure1(shown: Shown) -> Figure:
     names, looks = names_of(shown.records, seeds=True), looks_of(shown.records)
     speed = ("tokens per second", [cost.tokens_per_second for cost in shown.costs])
     panels = [_times(shown.costs), speed, _memories(shown.costs)]
-    figure = Figure(figsize=(7.0, 0.7 + 0.28 * len(names)))
+    figure = Figure(figsize=(7.0, 0.7 + row_height(names) * len(names)))
     axes = figure.subplots(1, 3, sharey=True)
     for axis, (label, values) in zip(axes, panels, strict=True):
-        bars = axis.barh(names, values, height=0.65, color=[look["color"] for look in looks])
+        bars = axis.barh(range(len(names)), values, height=0.65, color=[look["color"] for look in looks])
         axis.bar_label(bars, [short_number(value) for value in values], padding=2, fontsize=7)
         axis.set_xlabel(label)
         axis.set_xlim(0, 1.22 * max(values))
         axis.grid(axis="y", visible=False)
+    axes[0].set_yticks(range(len(names)), names)
     axes[0].invert_yaxis()
+    make_room(figure, axes[:1], 4.9)
     return figure
 
 
@@ -135,7 +139,7 @@ def draw_losses(shown: Shown) -> Figure:
     figure = Figure(figsize=(3.5, 4.4))
     above, below = figure.subplots(2, 1, sharex=True)
     for record, look in zip(shown.records, looks_of(shown.records), strict=True):
-        log = read_jsonl(record.path_of("training_log"))
+        log = read_jsonl(record.read_path("training_log"))
         validation = [(row["step"], row["eval_loss"]) for row in log if "eval_loss" in row]
         draw_line(above, mean_losses(log), look)
         draw_line(below, validation, look)
@@ -205,7 +209,8 @@ def draw_forest(shown: Shown) -> Figure:
     looks = dict(zip(systems, looks_of(shown.records), strict=True))
     panels = _gains_by_panel(shown)
     heights = [max(len(gains), 1) for gains in panels.values()]
-    figure = Figure(figsize=(3.5, 0.8 + 0.28 * sum(heights) + 0.25 * (len(panels) - 1)))
+    height = 0.8 + row_height(names.values()) * sum(heights) + 0.25 * (len(panels) - 1)
+    figure = Figure(figsize=(3.5, height))
     axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     for axis, (title, gains) in zip(axes, panels.items(), strict=True):
         _draw_gains(axis, gains, looks)
@@ -213,6 +218,7 @@ def draw_forest(shown: Shown) -> Figure:
         axis.set_title(title, loc="left", fontsize=8)
     by_tuning = gains_are_by_tuning(evaluated_systems(shown.records, shown.comparisons))
     axes[-1].set_xlabel(f"gain in {shown.label} {'by tuning' if by_tuning else 'over the baseline'}")
+    make_room(figure, axes, 1.0)
     keep_on_page(figure, axes[-1])
     return figure
 

@@ -34,6 +34,7 @@ def _row(evaluated: EvaluatedSystem, metric: str) -> Row:
         "gain_high": comparison.interval[1] if comparison else None,
         "p_holm": comparison.p_holm if comparison else None,
         "verdict": comparison.verdict if comparison else None,
+        "unmeasured": sum(summary.unmeasured.get(metric, 0) for summary in evaluated.summaries),
         "signature": facts.signature,
     }
 
@@ -62,7 +63,17 @@ def write_metrics(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], out
         "p-values are in the CSV. Signatures: "
         f"{'; '.join(f'{one.label} [{one.signature}]' for one in facts.values())}."
     )
-    write_forms(table, shown, "All metrics", note, outputs)
+    write_forms(table, shown, "All metrics", note + _unmeasured(table), outputs)
+
+
+def _unmeasured(table: pd.DataFrame) -> str:
+    """A sentence on the samples that are missing in a score; none where none are."""
+    missing = [
+        f"{row['unmeasured']} from {row['label']} of {row['model']} ({row['method']})"
+        for _, row in table.iterrows()
+        if row["unmeasured"]
+    ]
+    return f" Samples that could not be measured are left out: {'; '.join(missing)}." if missing else ""
 
 
 def _with_mark(row: "pd.Series[Any]", digits: int) -> str | None:

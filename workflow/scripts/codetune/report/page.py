@@ -21,7 +21,7 @@ def write_page(document: str, template: str, target: str) -> None:
     """
     text = Path(document).read_text(encoding="utf-8")
     page = with_policy(Path(template).read_text(encoding="utf-8"))
-    title = html.escape(text.partition("\n")[0].removeprefix("# "))
+    title = html.escape(_first_heading(text))
     write_text(target, page.replace("TITLE", title, 1).replace("\nBODY\n", f"\n{to_html(text)}\n", 1))
 
 
@@ -35,9 +35,19 @@ def with_policy(template: str) -> str:
     return template.replace("CONTENT-SECURITY-POLICY", "; ".join(words), 1)
 
 
+def _parser() -> MarkdownIt:
+    return MarkdownIt("zero").enable(["heading", "list", "table", "fence", "backticks", "escape"])
+
+
+def _first_heading(markdown: str) -> str:
+    """The text of the line that a document begins with."""
+    line = next(token for token in _parser().parse(markdown) if token.type == "inline")
+    return "".join(part.content for part in line.children or [])
+
+
 def to_html(markdown: str) -> str:
     """HTML of the Markdown that this study writes: headings, paragraphs, lists, tables, code. All else stays text."""
-    parser = MarkdownIt("zero").enable(["heading", "list", "table", "fence", "backticks"])
+    parser = _parser()
     tokens = parser.parse(markdown)
     for token in tokens:
         if "right" in str(token.attrs.pop("style", "")):  # a page's policy forbids styles of single elements

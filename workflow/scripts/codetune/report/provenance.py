@@ -9,6 +9,7 @@ from tabulate import tabulate
 from codetune.base.files import write_text
 from codetune.base.identity import CheckpointIdentity
 from codetune.base.machine import Environment
+from codetune.base.text import markdown_block, markdown_cell, markdown_code
 from codetune.study.record import Record
 
 RUNS = ["trained on", "model", "method", "seed", "training minutes:", "generation minutes:", "GPU or processor"]
@@ -31,9 +32,9 @@ def write_provenance(records: Sequence[Record], config: Mapping[str, Any], targe
         "## Checkpoints",
         _table(CHECKPOINTS, [_checkpoint(name, found) for name, found in checkpoints_of(records).items()]),
         "## Versions",
-        _table(["package", "version"], [[name, version] for name, version in versions_of(records).items()]),
+        _table(["package", "version"], [list(map(markdown_cell, found)) for found in versions_of(records).items()]),
         "## Configuration",
-        f"```yaml\n{yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)}```",
+        markdown_block(yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True), "yaml"),
     ]
     write_text(target, "\n\n".join(sections) + "\n")
 
@@ -64,22 +65,23 @@ def _run(record: Record) -> list[Any]:
     generations = [tested.generation for tested in record.tests.values()]
     machines = [", ".join(one.environment.gpus) or one.environment.processor for one in generations]
     return [
-        run.data if run.trains else "-",
-        run.model,
-        run.method,
+        markdown_cell(run.data) if run.trains else "-",
+        markdown_cell(run.model),
+        markdown_cell(run.method),
         run.seed,
         f"{training.cost.seconds / 60:.1f}" if training else "-",
         f"{sum(generation.seconds for generation in generations) / 60:.1f}",
-        "; ".join(dict.fromkeys(machines)),
+        markdown_cell("; ".join(dict.fromkeys(machines))),
     ]
 
 
 def _checkpoint(model: str, found: CheckpointIdentity) -> list[str]:
-    return [model, found.origin, found.revision or "-", f"`{found.sha256}`"]
+    names = [model, found.origin, found.revision or "-"]
+    return [*map(markdown_cell, names), markdown_code(found.sha256)]
 
 
 def _table(head: list[str], rows: list[list[Any]]) -> str:
-    """A Markdown table; a column whose name ends in a colon is aligned to the right."""
+    """A table of Markdown cells; a column whose name ends in a colon is aligned to the right."""
     sides = ["right" if name.endswith(":") else "left" for name in head]
     names = [name.rstrip(":") for name in head]
     return str(tabulate(rows, names, tablefmt="pipe", colalign=sides, disable_numparse=True))

@@ -6,6 +6,8 @@ import yaml
 
 from codetune.base.errors import StudyError
 from codetune.base.files import atomic, link_or_copy
+from codetune.base.manifests import MANIFEST, read_manifest
+from codetune.base.text import markdown, markdown_cell, markdown_code
 from codetune.evaluation.registry import metrics
 from codetune.report.cells import digits_of, format_number
 from codetune.study.facts import TrainingFacts
@@ -14,25 +16,24 @@ from codetune.study.record import Record
 CARD = "README.md"
 
 
-def publish(record: Record, metric: str, tuned: str, target: str) -> None:
+def publish(record: Record, metric: str, tuned: Path, target: str) -> None:
     """Puts the adapter into a folder of its own, as hard links or copies, and the model card beside it.
 
     Args:
         record: The record of the run.
         metric: The study's metric, whose scores the card names.
         tuned: Folder of the adapter.
-        target: Folder to write.
+        target: The model card to write; its folder is written as a whole.
 
     Raises:
         StudyError: The run is not a training.
     """
     if record.training is None:
         raise StudyError(f"{record.folder}: {', '.join(record.run.system)} is not trained; there is nothing to publish")
-    with atomic(target) as folder:
+    with atomic(Path(target).parent) as folder:
         folder.mkdir()
-        for path in sorted(Path(tuned).iterdir()):
-            if path.is_file() and not path.name.startswith(".") and path.name != CARD:
-                link_or_copy(path, folder)
+        for name in read_manifest(tuned / MANIFEST).files:
+            link_or_copy(tuned / name, folder)
         (folder / CARD).write_text(model_card(record, record.training, metric), encoding="utf-8")
 
 
@@ -46,20 +47,21 @@ def model_card(record: Record, training: TrainingFacts, metric: str) -> str:
         "tags": ["qlora", "code-generation"],
         **({"base_model": source.name} if source.repo and not source.path else {}),
     }
+    revision = f" at revision {markdown_code(source.revision)}" if source.revision else ""
     return f"""---
 {yaml.safe_dump(metadata, sort_keys=False).strip()}
 ---
 
-# {Path(source.name).name}: QLoRA adapter for code generation
+# {markdown(Path(source.name).name)}: QLoRA adapter for code generation
 
-Adapter for `{source.name}`{f" at revision `{source.revision}`" if source.revision else ""}, fine-tuned on
+Adapter for {markdown_code(source.name)}{revision}, fine-tuned on
 instruction-code pairs with the base quantised to 4 bits ({plan.quantization.type}). Keep the adapter beside
 the 4-bit weights it was trained on; merging it into other weights changes its outputs.
 
 | | |
 |---|---|
 | LoRA | r = {lora.r}, alpha = {lora.alpha:g}, dropout = {lora.dropout} |
-| on | {", ".join(lora.target_modules)} |
+| on | {markdown_cell(", ".join(lora.target_modules))} |
 | trainable parameters | {training.trainable_parameters:,} |
 | effective batch | {settings.batch_size} sequences of {settings.max_length} tokens |
 | steps | {result.best_step} (best of {result.steps}) |
@@ -77,10 +79,14 @@ def _test_scores(record: Record, metric: str) -> str:
     label, digits = metrics()[metric].label, digits_of(metrics()[metric].highest)
     summaries = {test: tested.summary for test, tested in record.tests.items()}
     rows = [
-        f"| {test} | {summary.samples:,} | {format_number(summary.scores[metric], digits) or '-'} |"
+        f"| {markdown_cell(test)} | {summary.samples:,} | {format_number(summary.scores[metric], digits) or '-'} |"
         for test, summary in summaries.items()
     ]
     signatures = dict.fromkeys(summary.signatures[metric] for summary in summaries.values())
-    return "\n".join(
-        [f"| Test set | samples | {label} |", "|---|---:|---:|", *rows, "", f"{label} [{'; '.join(signatures)}]."]
-    )
+    missing = [
+        f"{summary.unmeasured[metric]} of {test} could not be measured and are left out."
+        for test, summary in summaries.items()
+        if metric in summary.unmeasured
+    ]
+    note = " ".join([f"{label} [{'; '.join(signatures)}].", *missing])
+    return "\n".join([f"| Test set | samples | {label} |", "|---|---:|---:|", *rows, "", note])

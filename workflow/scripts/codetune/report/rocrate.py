@@ -4,11 +4,13 @@ Follows RO-Crate 1.1, Workflow RO-Crate 1.0 and Workflow Run Crate 0.5 (w3id.org
 """
 
 import mimetypes
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import yaml
 
@@ -31,13 +33,13 @@ PROJECT = (
     *("Snakefile", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff", "requirements.lock"),
     *("config", "docs", "envs", "profiles", "workflow"),
 )
-USED = "config-used.yaml"
+USED = Path(layout.CRATE_CONFIG).name
 
 # The results that are described. Token sets, checkpoints and logs follow from the rest, or are large.
 RESULTS = (
     *(layout.TRAIN, layout.VALIDATION, layout.TEST, layout.SPLIT, layout.CARD, layout.CARD_TEXT),
     *(layout.RECORD, layout.TRAINING, layout.TRAINING_LOG, layout.CURVE, layout.CURVE_PREDICTIONS),
-    *(f"{layout.TUNED}/{{file}}", f"{layout.PUBLISHED}/{{file}}"),
+    *(layout.TUNED_FILES, layout.PUBLISHED_FILES),
     *(layout.PREDICTIONS, layout.GENERATION, layout.SCORES, layout.SUMMARY),
     *(layout.TABLE_CSV, layout.TABLE_MD, layout.TABLE_TEX),
     *(layout.FIGURE_PNG, layout.FIGURE_SVG, layout.FIGURE_PDF),
@@ -176,13 +178,18 @@ def _file(path: Path, root: Path) -> Entity:
     """A file with its size in bytes and its hash."""
     form = FORMATS.get(path.suffix) or mimetypes.guess_type(path.name)[0]
     return {
-        "@id": path.relative_to(root).as_posix(),
+        "@id": _address(path.relative_to(root)),
         "@type": "File",
-        "name": path.name,
+        "name": os.fsencode(path.name).decode(errors="replace"),
         "contentSize": str(path.stat().st_size),
         "sha256": sha256_of_file(path),
         **({"encodingFormat": form} if form else {}),
     }
+
+
+def _address(path: Path) -> str:
+    """A relative path as a URI, in which a space, a per cent sign or a letter beyond ASCII is written as `%20`."""
+    return quote(os.fsencode(path.as_posix()), safe="/!$&'()*+,;=@~")
 
 
 def _author(number: int, entry: Entity) -> Entity:

@@ -1,7 +1,8 @@
 """How the figures look: readable in grey and at column width."""
 
 import math
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from codetune.base.files import atomic
+from codetune.base.text import printable
 from codetune.study.record import Record
 from codetune.study.runs import NONE
 
@@ -39,7 +41,9 @@ STYLE: dict[Any, Any] = {
     "figure.constrained_layout.use": True,
     "svg.hashsalt": "codetune",
     "pdf.fonttype": 42,
+    "text.parse_math": False,  # a dollar sign in a label is a dollar sign
 }
+LONGEST_LINE = 40  # of a name, in characters
 RING: Look = {"marker": "o", "markersize": 8, "fillstyle": "none", "color": "#555555", "linestyle": ""}
 POINT: Look = {"markersize": 5.5, "linestyle": ""}
 
@@ -61,11 +65,19 @@ def draw_legend(figure: Figure, entries: Mapping[str, Look]) -> None:
     spacing = {"fontsize": 7, "handlelength": 2.8, "columnspacing": 1.0}
     for columns in (3, 2, 1):
         legend = figure.legend(handles=handles, loc="outside lower center", ncols=columns, **spacing)
-        if legend.get_window_extent().width <= figure.bbox.width or columns == 1:
-            more_rows = max(0, math.ceil(len(handles) / columns) - 3)
-            figure.set_figheight(figure.get_figheight() + 0.15 * more_rows)
+        width = legend.get_window_extent().width
+        if width <= figure.bbox.width or columns == 1:
+            figure.set_figwidth(max(figure.get_figwidth(), width / figure.dpi))
+            more_lines = max(0, math.ceil(len(handles) / columns) * lines_of(entries) - 3)
+            figure.set_figheight(figure.get_figheight() + 0.15 * more_lines)
             return
         legend.remove()
+
+
+def make_room(figure: Figure, axes: Iterable[Axes], inches: float) -> None:
+    """Widens a figure in which the names beside its panels would leave these less than so many inches."""
+    names = [label.get_window_extent().width for axis in axes for label in axis.get_yticklabels()]
+    figure.set_figwidth(max(figure.get_figwidth(), max(names, default=0) / figure.dpi + inches))
 
 
 def keep_on_page(figure: Figure, axis: Axes) -> None:
@@ -90,8 +102,24 @@ def names_of(records: Sequence[Record], seeds: bool = False) -> list[str]:
     for record in records:
         run = record.run
         parts = [(run.data, several and run.trains), (run.method, methods), (f"seed {run.seed}", seeds)]
-        names.append(", ".join([record.model.label, *(part for part, shown in parts if shown)]))
+        names.append(_in_lines(", ".join([record.model.label, *(part for part, shown in parts if shown)])))
     return names
+
+
+def _in_lines(name: str) -> str:
+    """A name in lines of a length that leaves room for what is drawn; no character is dropped where one ends."""
+    name = printable(name)
+    return "\n".join(textwrap.wrap(name, LONGEST_LINE, replace_whitespace=False, drop_whitespace=False))
+
+
+def lines_of(names: Iterable[str]) -> int:
+    """Lines of the name that has most of them."""
+    return max((name.count("\n") + 1 for name in names), default=1)
+
+
+def row_height(names: Iterable[str]) -> float:
+    """Height in inches of a row that one of these names stands beside."""
+    return max(0.28, 0.14 * lines_of(names))
 
 
 def looks_of(records: Sequence[Record]) -> list[Look]:

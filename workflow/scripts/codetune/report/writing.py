@@ -1,12 +1,32 @@
-"""Tables as CSV, Markdown and LaTeX."""
+"""Tables as CSV, Markdown and LaTeX. Texts are data in each of them: labels and paths may hold any character."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
 from codetune.base.files import atomic, write_text
+from codetune.base.text import markdown, markdown_cell, printable
 
 LEFT = ("Model", "Data", "Test", "Method")  # columns of names; all others are aligned to the right
+
+# What stands for each character that LaTeX would obey, or shows as another one in its default encoding.
+LATEX = str.maketrans(
+    {
+        **{character: rf"\{character}" for character in "&%$#_{}"},
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        "`": r"\textasciigrave{}",
+    }
+)
+# What a spreadsheet takes for the start of a formula, after the apostrophes that mark text as text; and numbers.
+FORMULA = re.compile(r"'*\s*[=+\-@\t\r\n＝＋－＠].", re.DOTALL)  # noqa: RUF001 (full-width signs start formulas, too)
+NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?( ?%)?")
 
 
 def write_forms(table: pd.DataFrame, shown: pd.DataFrame, title: str, note: str, outputs: Mapping[str, str]) -> None:
@@ -19,27 +39,65 @@ def write_forms(table: pd.DataFrame, shown: pd.DataFrame, title: str, note: str,
         note: Below the table.
         outputs: Path for each of csv, md, tex.
     """
-    with atomic(outputs["csv"]) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")
+    write_csv(table, outputs["csv"])
     shown = shown.astype(object).where(shown.notna(), "-")
     align = ["left" if name in LEFT else "right" for name in shown]
-    body = shown.to_markdown(index=False, colalign=align, disable_numparse=True)
-    write_text(outputs["md"], f"# {title}\n\n{body}\n\n{note}\n")
+    write_text(outputs["md"], f"# {markdown(title)}\n\n{markdown_table(shown, align)}\n\n{markdown(note)}\n")
     latex = (
-        shown.map(_escape)
-        .rename(columns=_escape)
+        shown.map(escape_latex)
+        .rename(columns=escape_latex)
         .to_latex(
             index=False,
             escape=False,
             column_format="".join(side[0] for side in align),
-            caption=f"{title}. {_escape(note)}",
+            caption=escape_latex(f"{title}. {note}"),
         )
     )
     write_text(outputs["tex"], latex)
 
 
-def _escape(value: object) -> str:
-    text = str(value)
-    for character in "&%$#_":
-        text = text.replace(character, f"\\{character}")
-    return text
+def write_csv(table: pd.DataFrame, path: str) -> None:
+    """Writes a table as CSV, its texts such that no spreadsheet computes them; `text_of_csv` gives them back."""
+    safe = table.apply(_for_spreadsheets)
+    with atomic(path) as temporary:
+        safe.to_csv(temporary, index=False, lineterminator="\n", errors="backslashreplace")
+
+
+def _for_spreadsheets(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Puts an apostrophe before texts that a spreadsheet would take for formulas; numbers are left as they are."""
+    if pd.api.types.is_numeric_dtype(column):
+        return column
+    return pd.Series([_as_cell(cell) if isinstance(cell, str) else cell for cell in column], column.index, dtype=object)
+
+
+def _as_cell(text: str) -> str:
+    """A text as a cell; a carriage return, which ends a row for readers and is not quoted, as an escape."""
+    text = text.replace("\r", r"\r")
+    return f"'{text}" if _is_formula(text) else text
+
+
+def _is_formula(text: str) -> bool:
+    return FORMULA.match(text) is not None and not NUMBER.fullmatch(text)
+
+
+def text_of_csv(cell: str) -> str:
+    """Returns the text that `write_csv` wrote as this cell."""
+    return cell[1:] if cell.startswith("'") and _is_formula(cell) else cell
+
+
+def markdown_table(table: pd.DataFrame, align: Sequence[str] | None = None) -> str:
+    """Returns a table as Markdown.
+
+    Args:
+        table: Texts and numbers.
+        align: `left` or `right` for each column; None for the format's default.
+    """
+    escaped = table.map(lambda value: markdown_cell(str(value))).rename(columns=lambda name: markdown_cell(str(name)))
+    return str(escaped.to_markdown(index=False, colalign=align, disable_numparse=True))
+
+
+def escape_latex(value: object) -> str:
+    """Returns a value as LaTeX that shows it."""
+    text = printable(str(value))
+    text = re.sub(r"(?<=-)-|(?<=')'", r"{}\g<0>", text.translate(LATEX))  # else a dash, or a quotation mark
+    return re.sub(r"^(\s*)([\[*])", r"\1{\2}", text)  # after a line's end LaTeX takes these for an argument

@@ -1,21 +1,28 @@
 """From the configuration to the study: checks it, and builds the nouns that all rules are made from."""
 
+import re
+from collections import Counter
 from collections.abc import Mapping
 from itertools import product
+from math import prod
 from typing import Any
 
 from codetune.base.errors import StudyError
 from codetune.study.dataset import Dataset, Published, Split
 from codetune.study.decoding import Decoding
-from codetune.study.folders import check_folders, check_sources
+from codetune.study.folders import find_outputs
 from codetune.study.method import Lora, Method, Quantization
 from codetune.study.mistakes import unknown_name
 from codetune.study.model import Memory, Model, Source
 from codetune.study.runs import NONE, Evaluation, Run
 from codetune.study.schema import check_schema
+from codetune.study.sources import check_sources
 from codetune.study.study import Study
 
 NEEDED_TO_TUNE = ("batch_size", "epochs", "micro_batch")  # keys that each model needs if a run fine-tunes it
+MOST_RUNS = 10_000  # of one study: the plan of so many takes a quarter of an hour
+ENDLESS = re.compile(r"(.{1,3})\1{19}$")  # names that Snakemake refuses, as of rules that call one another for ever
+PARTIAL = ".partial"  # ends the names of folders in which downloads collect
 Entry = dict[str, Any]  # a part of the configuration
 
 
@@ -29,8 +36,7 @@ def load_study(config: Entry) -> Study:
         StudyError: The configuration is wrong; the message says in one line what, where, and what is allowed.
     """
     check_schema(config)
-    check_folders(config["results"], config["resources"])
-    check_sources(config)
+    check_sources(config, find_outputs(config))
     _check_names(config)
     methods = {name: _build_method(name, entry, config["methods"]) for name, entry in config["methods"].items()}
     study = Study(
@@ -50,6 +56,9 @@ def load_study(config: Entry) -> Study:
 
 def _build_evaluations(entries: list[Entry], methods: Mapping[str, Method]) -> list[Evaluation]:
     """Pairs each run with its data set's test part. An untuned model is one run, whatever it is compared with."""
+    count = sum(prod(map(len, entry.values())) for entry in entries)
+    if count > MOST_RUNS:
+        raise StudyError(f"config: runs: {count:,} runs are more than {MOST_RUNS:,}. Split them into several studies.")
     found = []
     for entry in entries:
         for dataset, model, method in product(entry["datasets"], entry["models"], entry["methods"]):
@@ -57,8 +66,8 @@ def _build_evaluations(entries: list[Entry], methods: Mapping[str, Method]) -> l
             # An untuned model's greedy decoding involves no randomness, so one seed suffices.
             seeds = entry["seeds"] if trains else [0]
             found += [Evaluation(Run(dataset if trains else NONE, model, method, seed), dataset) for seed in seeds]
-    if len(set(found)) < len(found):
-        twice = next(evaluation for evaluation in found if found.count(evaluation) > 1)
+    twice, times = Counter(found).most_common(1)[0]
+    if times > 1:
         name = f"{twice.test}, {twice.run.model}, {twice.run.method}, seed {twice.run.seed}"
         raise StudyError(f"config: runs: {name} is named twice. Remove one of the two.")
     return found
@@ -97,7 +106,9 @@ def _build_source(entry: Entry) -> Source:
 
 
 def _check_names(config: Entry) -> None:
-    """Checks that every name referred to exists, and that no two things share a name."""
+    """Checks that every name referred to exists, and that no two things share a name or a folder."""
+    for kind in ("datasets", "models", "methods"):
+        _check_apart(kind, config[kind])
     for number, entry in enumerate(config["runs"]):
         for kind in ("datasets", "models", "methods"):
             for name in entry[kind]:
@@ -109,6 +120,22 @@ def _check_names(config: Entry) -> None:
         if name.casefold() == NONE:
             raise StudyError(f"config: datasets: '{name}' means no training data; give the data set another name")
     _check_labels(config["models"])
+
+
+def _check_apart(kind: str, names: Entry) -> None:
+    """Checks that names can be those of folders side by side."""
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(name.casefold(), name)
+        if other != name:
+            raise StudyError(
+                f"config: {kind}: '{other}' and '{name}' differ in case only, and would share folders on some disks. "
+                "Give one of them another name."
+            )
+        if name.casefold().endswith(PARTIAL):
+            raise StudyError(f"config: {kind}: '{name}' ends in '{PARTIAL}', as unfinished downloads do. Rename it.")
+        if ENDLESS.search(name):
+            raise StudyError(f"config: {kind}: '{name}' ends in twenty times the same. Rename it.")
 
 
 def _check_method(method: str, entry: Entry, others: Mapping[str, Entry]) -> None:

@@ -1,6 +1,6 @@
 """Facts that computing jobs write beside their results, and that the record of a run gathers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from codetune.base.identity import CheckpointIdentity
 from codetune.base.machine import Environment, PeakMemory
@@ -147,7 +147,8 @@ class TrainingFacts:
     Attributes:
         plan: All settings.
         checkpoint: The base model's checkpoint.
-        inputs_sha256: SHA-256 of each token set.
+        inputs_sha256: SHA-256 of each token set, and of the samples that each was made from.
+        adapter_sha256: SHA-256 of the weights of the best adapter.
         trainable_parameters: Number of trainable parameters, which are held in float32.
         attention: Name of the attention kernel.
         deterministic: Whether every kernel of a training step is deterministic.
@@ -160,6 +161,7 @@ class TrainingFacts:
     plan: TrainingPlan
     checkpoint: CheckpointIdentity
     inputs_sha256: dict[str, str]
+    adapter_sha256: str
     trainable_parameters: int
     attention: str
     deterministic: bool
@@ -177,7 +179,9 @@ class GenerationFacts:
         decoding: Settings of the decoding.
         quantization: Quantisation of the frozen weights.
         checkpoint: The base model's checkpoint.
-        inputs_sha256: SHA-256 of the prompts, and of the adapter if there is one.
+        inputs_sha256: SHA-256 of the prompts, of the samples that they were made from, and of the adapter if there is
+            one.
+        predictions_sha256: SHA-256 of the predictions.
         prompts: Number of prompts.
         tokens: Number of generated tokens.
         attention: Name of the attention kernel.
@@ -193,6 +197,7 @@ class GenerationFacts:
     quantization: Quantization
     checkpoint: CheckpointIdentity
     inputs_sha256: dict[str, str]
+    predictions_sha256: str
     prompts: int
     tokens: int
     attention: str
@@ -223,6 +228,7 @@ class Summary:
 
     Attributes:
         samples: Number of test samples.
+        scores_sha256: SHA-256 of the file with the scores of each sample.
         scores: Score by each metric; None where the metric applies to no sample.
         signatures: Signature of each metric: all that is needed, beside its name, to compute the same numbers.
         truncated: Share of the predictions that reached the limit on new tokens.
@@ -232,9 +238,12 @@ class Summary:
         scores_without_leaked: Scores of the other samples; None if there are no others.
         by_language: Scores by programming language.
         by_length: Scores by length of the reference.
+        unmeasured: Number of samples that a metric applies to but could not measure, because a text is too long or
+            the time to measure it has no end; only metrics with such samples.
     """
 
     samples: int
+    scores_sha256: str
     scores: dict[str, float | None]
     signatures: dict[str, str]
     truncated: float
@@ -244,3 +253,4 @@ class Summary:
     scores_without_leaked: dict[str, float | None] | None
     by_language: dict[str, ScoredPart]
     by_length: dict[str, ScoredPart]
+    unmeasured: dict[str, int] = field(default_factory=dict)

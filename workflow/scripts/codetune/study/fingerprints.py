@@ -15,14 +15,15 @@ RESULTS_VERSION = 1
 OUTSIDE = ("base", "study")
 
 
-def fingerprint(script: Path) -> str:
-    """Computes the SHA-256 of a script and of all codetune modules that it imports, directly or through others.
+def fingerprint(script: Path, environment: Path | None = None) -> str:
+    """Computes the SHA-256 of a script, of all codetune modules that it imports, and of the packages it runs with.
 
     Comments, formatting, docstrings, error messages and calls of `print` do not enter the hash, and neither do the
     rooms that compute no result.
 
     Args:
         script: A script in the folder that holds the package codetune.
+        environment: The script's conda environment.
 
     Raises:
         ValueError: An import of codetune cannot be followed.
@@ -30,6 +31,9 @@ def fingerprint(script: Path) -> str:
     digest = hashlib.sha256(f"{RESULTS_VERSION}\n".encode())
     for path in closure(script):
         digest.update(f"{path.relative_to(script.parent).as_posix()}\n{_content(path)}\n".encode())
+    if environment is not None:
+        lines = (line.partition("#")[0].strip() for line in environment.read_text(encoding="utf-8").splitlines())
+        digest.update("\n".join(filter(None, lines)).encode())
     return digest.hexdigest()
 
 

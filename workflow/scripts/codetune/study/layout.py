@@ -1,16 +1,26 @@
 """The paths of all files, defined only here. Rules, checks and the crate take them from this module.
 
-Each constant is a path within the folder of results or of resources, with wildcards in braces.
+Each constant is a path within the folder of results or of resources, with wildcards in braces. A folder of files is
+named by its manifest (base/manifests.py).
 """
 
 import re
 
+from codetune.base.manifests import MANIFEST
 from codetune.study.runs import Evaluation, Run
+
+# The folders right in results and in resources, in which all files lie.
+IN_RESULTS = (
+    *("data", "tokens", "prompts", "runs", "comparisons", "tables", "figures", "report", "workflow"),
+    *("logs", "benchmarks"),
+)
+IN_RESOURCES = ("data", "tokenizers", "models")
 
 # Resources: downloads.
 RECORDS = "data/{dataset}.jsonl"
-TOKENIZER = "tokenizers/{model}"
-CHECKPOINT = "models/{model}"
+IMPORT = "data/{dataset}.json"
+TOKENIZER = f"tokenizers/{{model}}/{MANIFEST}"
+CHECKPOINT = f"models/{{model}}/{MANIFEST}"
 
 # A data set.
 TRAIN = "data/{dataset}/train.jsonl"
@@ -34,14 +44,17 @@ PROMPT_STATS = "prompts/{test}/{model}/{template}/none/seed0/stats.json"
 
 # A run, and its evaluation on each test set.
 RUN = "{data}/{model}/{method}/seed{seed}"
-TUNED = f"runs/{RUN}/tuned"
-CHECKPOINTS = f"runs/{RUN}/checkpoints"
+TUNED = f"runs/{RUN}/tuned/{MANIFEST}"
+CHECKPOINTS = f"runs/{RUN}/checkpoints/{MANIFEST}"
+DROPPED = f"runs/{RUN}/checkpoints/dropped.json"
+TUNED_FILES = f"runs/{RUN}/tuned/{{file}}"
 TRAINING_LOG = f"runs/{RUN}/training_log.jsonl"
 TRAINING = f"runs/{RUN}/training.json"
 CURVE_PREDICTIONS = f"runs/{RUN}/curve/predictions.jsonl"
 CURVE = f"runs/{RUN}/curve.json"
 RECORD = f"runs/{RUN}/record.json"
-PUBLISHED = f"runs/{RUN}/published"
+PUBLISHED = f"runs/{RUN}/published/README.md"
+PUBLISHED_FILES = f"runs/{RUN}/published/{{file}}"
 UNFINISHED = f"runs/{RUN}/unfinished/{{stage}}"
 EVALUATION = f"{RUN}/tests/{{test}}"
 PREDICTIONS = f"runs/{EVALUATION}/predictions.jsonl"
@@ -56,6 +69,7 @@ FIGURE_PNG, FIGURE_SVG, FIGURE_PDF = (f"figures/{{figure}}.{form}" for form in (
 BROWSER = "report/samples/{test}.html"
 PROVENANCE = "report/provenance.md"
 PAGE = "report/pages/{page}.html"
+CRATE_CONFIG = "workflow/config-used.yaml"  # beside a copy of the workflow
 
 
 def fill(pattern: str, what: Run | Evaluation) -> str:

@@ -10,6 +10,10 @@ from typing import Any
 from codetune.base.errors import StudyError
 
 NUMBER = re.compile(r"[+-]?[0-9]*\.?[0-9]+([eE][+-]?[0-9]{1,2})?")
+MOST_NAMES = 20  # that a message lists
+LONGEST_NUMBER = 15  # characters; what is longer is out of bounds
+LONGEST = 60  # characters of a value that a message quotes
+QUOTED = json.JSONEncoder(ensure_ascii=False, default=str)
 
 
 def explain_mistake(error: Any) -> str:
@@ -18,35 +22,58 @@ def explain_mistake(error: Any) -> str:
     Args:
         error: A `ValidationError` of jsonschema.
     """
-    found = json.dumps(error.instance, ensure_ascii=False, default=str)
-    found = found if len(found) <= 60 else found[:57] + "..."
+    found = quote(error.instance)
+    about = error.schema.get("description", "")
+    why = f" ({about})" if about else ""
     match error.validator:
         case "enum":
             return f"{found} is not one of {', '.join(error.validator_value)}"
         case "type":
             return f"{found} is not of type {error.validator_value}{_hint(error.instance, error.validator_value)}"
         case "pattern":
-            return f"{found} is not {error.schema['description']}"
+            return f"{found} is not {about}"
         case "minimum":
-            return f"{found} is below {error.validator_value}"
+            return f"{found} is below {error.validator_value}{why}"
         case "maximum":
-            return f"{found} is above {error.validator_value}"
+            return f"{found} is above {error.validator_value}{why}"
         case "exclusiveMinimum":
-            return f"{found} is not above {error.validator_value}"
+            return f"{found} is not above {error.validator_value}{why}"
         case "exclusiveMaximum":
-            return f"{found} is not below {error.validator_value}"
+            return f"{found} is not below {error.validator_value}{why}"
+        case "maxLength":
+            return f"{found} is longer than {error.validator_value} characters"
         case "minItems" | "minLength" | "minProperties":
             return f"{found} is empty"
         case "uniqueItems":
             return f"{found} lists the same entry twice"
         case _:
-            return str(error.message)
+            return f"{found} is not allowed by the schema ({error.validator})"
+
+
+def quote(value: Any) -> str:
+    """Writes a value as JSON in one short line, whatever it is and however large it is."""
+    text = ""
+    try:
+        for piece in QUOTED.iterencode(value):  # piece by piece: an alias of YAML can stand for a value without end
+            text += piece
+            if len(text) > LONGEST:
+                break
+    except (ValueError, TypeError, RecursionError):
+        return f"a value of type {type(value).__name__} that cannot be shown"
+    return shorten(text)
+
+
+def shorten(text: str) -> str:
+    """Shortens text to what a message quotes, with all characters that are not printed escaped."""
+    text = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text[: LONGEST + 1])
+    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
 
 
 def _hint(value: Any, needed: str) -> str:
     """Says how to write a value that YAML reads as another type: 2e-4 (without a point) as text, 1234 as a number."""
     if needed in ("number", "integer") and isinstance(value, str) and NUMBER.fullmatch(value):
-        return f"; write {Decimal(value):f} without quotes"
+        plain = f"{Decimal(value):f}"
+        return f"; write {plain} without quotes" if len(plain) <= LONGEST_NUMBER else ""
     if needed == "string" and isinstance(value, bool | int | float | date):
         return "; put it in quotes"
     return ""
@@ -60,9 +87,11 @@ def unknown_name(where: str, name: str, allowed: Any) -> StudyError:
         name: The name.
         allowed: The known names.
     """
-    close = difflib.get_close_matches(str(name), [str(known) for known in allowed], n=1)
-    hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(allowed)}"
-    return StudyError(f"config: {where + ': ' if where else ''}'{name}' is unknown; {hint}")
+    shown, known = shorten(str(name)), [str(one) for one in allowed]
+    close = difflib.get_close_matches(shown, known, n=1)
+    hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known[:MOST_NAMES])}"
+    more = ", ..." if len(known) > MOST_NAMES and not close else ""
+    return StudyError(f"config: {where + ': ' if where else ''}'{shown}' is unknown; {hint}{more}")
 
 
 def dotted_path(path: Any) -> str:
@@ -73,5 +102,5 @@ def dotted_path(path: Any) -> str:
     """
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+        text += f"[{part}]" if isinstance(part, int) else f".{shorten(str(part))}" if text else shorten(str(part))
     return text

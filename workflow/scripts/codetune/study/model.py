@@ -1,7 +1,30 @@
 """The noun Model: a checkpoint that the study fine-tunes or evaluates."""
 
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from typing import Any
+
+# Patterns of the files that are taken of a checkpoint: none that can hold code or pickled objects.
+TOKENIZER_FILES = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.jinja",
+)
+INDEX = "model.safetensors.index.json"
+WEIGHT_FILES = ("model*.safetensors", INDEX)
+
+
+def takes(name: str, weights: bool) -> bool:
+    """Whether a file is taken of a checkpoint, with its weights or without."""
+    patterns = TOKENIZER_FILES + (WEIGHT_FILES if weights else ())
+    return "/" not in name and any(fnmatch(name, pattern) for pattern in patterns)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from codetune.base.errors import StudyError
 from codetune.base.files import read_json, sha256_of_file, write_json
+from codetune.base.identity import check_recorded
 from codetune.base.plain import from_plain, to_plain
 from codetune.study import layout
 from codetune.study.facts import GenerationFacts, SplitFacts, Summary, TrainingFacts
@@ -82,8 +83,21 @@ class Record:
             name: Name of the file, as in `files`.
             test: The test set, for `predictions` and `scores`; None for the files of the training.
         """
-        files = self.files if test is None else self.tests[test].files
-        return Path(self.folder) / files[name].path
+        return Path(self.folder) / self._file(name, test).path
+
+    def read_path(self, name: str, test: str | None = None) -> Path:
+        """Returns the path of one of the run's files as `path_of` does, if the file is still the recorded one.
+
+        Raises:
+            StudyError: The file has changed since the record was written.
+        """
+        path = self.path_of(name, test)
+        record = Path(self.folder) / Path(layout.RECORD).name
+        check_recorded({name: sha256_of_file(path)}, {name: self._file(name, test).sha256}, {name: str(path)}, record)
+        return path
+
+    def _file(self, name: str, test: str | None) -> HashedFile:
+        return (self.files if test is None else self.tests[test].files)[name]
 
     @property
     def curve(self) -> Path:
@@ -119,7 +133,7 @@ def write_record(run: Run, model: Model, method: Method, inputs: RecordInputs, t
         target: The file to write.
 
     Raises:
-        StudyError: An input does not hold what its name says.
+        StudyError: An input does not hold what its name says, or is not made from the others.
     """
     folder = Path(target).parent
     splits = {name: from_plain(read_json(path), SplitFacts, path) for name, path in inputs.splits.items()}
@@ -143,9 +157,34 @@ def write_record(run: Run, model: Model, method: Method, inputs: RecordInputs, t
         files={name: _hash_file(path, folder) for name, path in inputs.files.items()},
         tests=tests,
     )
+    _check_origins(record, inputs)
     document = to_plain(record)
     del document["folder"]
     write_json(target, document)
+
+
+def _check_origins(record: Record, inputs: RecordInputs) -> None:
+    """Checks that training, predictions and scores were made from what the record names."""
+    training, expected = record.training, {}
+    if training and inputs.training:
+        samples = {f"{part}_samples": digest for part, digest in record.data_sha256.items()}
+        _check_made_from(training.inputs_sha256, samples, inputs.training)
+        expected = {"adapter": training.adapter_sha256, "checkpoint": training.checkpoint.sha256}
+    for test, tested in record.tests.items():
+        files, generation = inputs.tests[test], tested.generation
+        used = generation.inputs_sha256 | {"checkpoint": generation.checkpoint.sha256}
+        _check_made_from(used, expected | {"prompts_samples": tested.samples_sha256}, files["generation"])
+        written = {"predictions": generation.predictions_sha256, "scores": tested.summary.scores_sha256}
+        for name, facts in (("predictions", "generation"), ("scores", "summary")):
+            check_recorded({name: tested.files[name].sha256}, written, files, files[facts])
+
+
+def _check_made_from(used: Mapping[str, str], expected: Mapping[str, str], path: str) -> None:
+    """Compares the hashes of the inputs that a file of facts names with those that the run has."""
+    for name, digest in expected.items():
+        if used.get(name) != digest:
+            what = name.replace("_", " ")
+            raise StudyError(f"{path}: made from other inputs than the run has now ({what}). Delete it and run again.")
 
 
 def read_record(path: str | Path) -> Record:

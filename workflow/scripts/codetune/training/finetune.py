@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codetune.base.files import atomic, link_or_copy, read_json, write_json, write_jsonl
-from codetune.base.identity import CheckpointIdentity, checkpoint_identity, file_hashes
+from codetune.base.identity import CheckpointIdentity, checkpoint_identity
 from codetune.base.machine import environment, peak_memory
+from codetune.base.manifests import checked_folder, write_manifest
 from codetune.base.plain import to_plain
 from codetune.base.unfinished import unfinished_work
 from codetune.methods.adapters import ADAPTER, ADAPTER_FILES, name_base_model
 from codetune.models.device import set_determinism
 from codetune.models.loading import load_base
 from codetune.models.tokenizers import load_tokenizer
-from codetune.prompts.tokensets import read_tokens
+from codetune.prompts.tokensets import check_tokens, read_tokens
 from codetune.study.facts import PackedData, TrainingCost, TrainingFacts, TrainingResult
 from codetune.study.training import TrainingPlan
 from codetune.training.build import TrainingTokens, make_trainer
@@ -29,7 +30,7 @@ class FinetuneInputs:
         train: Token set.
         validation: Token set, for early stopping only.
         stats: The statistics that came with the token sets.
-        checkpoint: Folder of the base model.
+        checkpoint: Manifest of the base model's folder.
     """
 
     train: str
@@ -43,8 +44,8 @@ class FinetuneOutputs:
     """What a fine-tuning writes.
 
     Attributes:
-        tuned: Folder of the best adapter: its configuration and its weights.
-        checkpoints: Folder with the adapter of each evaluation, `step-<n>`.
+        tuned: Manifest of the folder of the best adapter: its configuration and its weights.
+        checkpoints: Manifest of the folder with the adapter of each evaluation, `step-<n>`.
         log: Training log, JSON lines.
         facts: What the training was computed from and with, and how it ended, JSON.
         work: Folder of unfinished work, removed in the end.
@@ -75,8 +76,9 @@ def finetune(inputs: FinetuneInputs, outputs: FinetuneOutputs, plan: TrainingPla
         Stopped: The process was asked to end; the training done so far is saved.
     """
     set_determinism(plan.seed)
-    hashes = file_hashes(train=inputs.train, validation=inputs.validation)
-    origin = checkpoint_identity(inputs.checkpoint)
+    hashes = check_tokens(inputs.stats, train=inputs.train, validation=inputs.validation)
+    checkpoint = checked_folder(inputs.checkpoint)
+    origin = checkpoint_identity(checkpoint)
     identity = {
         "plan": to_plain(plan),
         "data": hashes,
@@ -90,30 +92,37 @@ def finetune(inputs: FinetuneInputs, outputs: FinetuneOutputs, plan: TrainingPla
             read_tokens(inputs.validation),
             read_json(inputs.stats)["parts"]["validation"]["bytes_of_completions"],
         )
-        base = load_base(inputs.checkpoint, plan.quantization)
-        trainer = make_trainer(base, load_tokenizer(inputs.checkpoint), tokens, work, plan)
+        base = load_base(checkpoint, plan.quantization)
+        trainer = make_trainer(base, load_tokenizer(checkpoint), tokens, work, plan)
         trainer.run()
         name_base_model(trainer.model, plan.source)
-        _write_adapters(trainer, outputs)
+        adapter = _write_adapters(trainer, outputs)
         write_jsonl(outputs.log, log_rows(trainer.state.log_history))
-        write_json(outputs.facts, to_plain(_facts(trainer, plan, origin, hashes)))
+        write_json(outputs.facts, to_plain(_facts(trainer, plan, origin, hashes, adapter)))
     best = trainer.state.best_global_step
     print(f"best validation loss {trainer.state.best_metric:.4f} at step {best} of {trainer.state.global_step}")
 
 
-def _write_adapters(trainer: ResumableTrainer, outputs: FinetuneOutputs) -> None:
-    """Puts the adapters of all evaluations into place, and a copy of the best of them as the result."""
-    with atomic(outputs.checkpoints) as folder:
+def _write_adapters(trainer: ResumableTrainer, outputs: FinetuneOutputs) -> str:
+    """Puts the adapters of all evaluations into place, and a copy of the best of them as the result.
+
+    Returns:
+        SHA-256 of the weights of the best.
+    """
+    checkpoints = Path(outputs.checkpoints).parent
+    with atomic(checkpoints) as folder:
         for step in _kept_steps(trainer):
             kept = trainer.states.adapter(step)
             (folder / kept.name).mkdir(parents=True)
             link_or_copy(kept / ADAPTER, folder / kept.name)
             trainer.model.peft_config["default"].save_pretrained(str(folder / kept.name))
+        write_manifest(folder)
     best = trainer.states.adapter(trainer.state.best_global_step).name
-    with atomic(outputs.tuned) as folder:
+    with atomic(Path(outputs.tuned).parent) as folder:
         folder.mkdir()
         for name in ADAPTER_FILES:
-            shutil.copy(Path(outputs.checkpoints) / best / name, folder)
+            shutil.copy(checkpoints / best / name, folder)
+        return write_manifest(folder).files[ADAPTER].sha256
 
 
 def _kept_steps(trainer: ResumableTrainer) -> list[int]:
@@ -122,7 +131,7 @@ def _kept_steps(trainer: ResumableTrainer) -> list[int]:
 
 
 def _facts(
-    trainer: ResumableTrainer, plan: TrainingPlan, origin: CheckpointIdentity, hashes: dict[str, str]
+    trainer: ResumableTrainer, plan: TrainingPlan, origin: CheckpointIdentity, hashes: dict[str, str], adapter: str
 ) -> TrainingFacts:
     state, sequences = trainer.state, len(trainer.train_dataset)
     tokens = sum(map(len, trainer.train_dataset["input_ids"]))
@@ -130,6 +139,7 @@ def _facts(
         plan=plan,
         checkpoint=origin,
         inputs_sha256=hashes,
+        adapter_sha256=adapter,
         trainable_parameters=sum(parameter.numel() for parameter in trainer.trainable()),
         attention=trainer.model.config._attn_implementation,
         deterministic=trainer.deterministic,

@@ -1,0 +1,52 @@
+"""The estimate of the disk space that a study takes."""
+
+import re
+
+import pytest
+from codetune.models.disk import describe_disk
+from codetune.models.shapes import lora_parameters
+from codetune.study.config import load_study
+from paper_config import edit, paper_config
+from paper_models import PROJECTIONS, PUBLISHED
+from paper_study import NAMES
+
+
+def gigabytes(config, keeps=True):
+    """All numbers of the sentence."""
+    return [float(number) for number in re.findall(r"([\d.]+) GB", describe_disk(load_study(config), keeps))]
+
+
+def test_the_paper_s_study_takes_what_its_files_have():
+    models = paper_config()["models"]
+    weights = sum(model["parameters"] * 2 for model in models.values())
+    adapters = sum(lora_parameters(PUBLISHED[name][0], 8, PROJECTIONS) * 4 / 1e9 for name in NAMES.values())
+    total, downloads, tuned, checkpoints = gigabytes(paper_config())
+    assert downloads == pytest.approx(weights, abs=0.05)
+    assert tuned == pytest.approx(adapters, abs=0.05)
+    assert checkpoints == pytest.approx(50 * adapters, rel=0.02)
+    assert total == pytest.approx(downloads + tuned + checkpoints, abs=0.15)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_model_s_adapters_are_estimated_within_a_quarter(name):
+    config = edit(paper_config(), ("runs",), [paper_config()["runs"][0] | {"models": [name]}])
+    adapter = lora_parameters(PUBLISHED[NAMES[name]][0], 8, PROJECTIONS) * 4 / 1e9
+    assert gigabytes(config)[3] == pytest.approx(50 * adapter, rel=0.25)
+
+
+def test_without_checkpoints_the_sentence_leaves_them_out():
+    total, downloads, tuned = gigabytes(paper_config(), keeps=False)
+    assert total == pytest.approx(downloads + tuned, abs=0.1)
+
+
+def test_a_local_checkpoint_is_not_downloaded(tmp_path):
+    config = edit(paper_config(), ("models", "phi-3-mini", "path"), str(tmp_path))
+    assert gigabytes(config)[1] == pytest.approx(gigabytes(paper_config())[1] - 2 * 3.82, abs=0.1)
+
+
+def test_ranks_and_seeds_multiply():
+    config = paper_config()
+    config["runs"][0]["seeds"] = [0, 1, 2]
+    assert gigabytes(config)[3] == pytest.approx(3 * gigabytes(paper_config())[3], rel=0.02)
+    config["methods"]["qlora"]["lora"]["r"] = 64
+    assert gigabytes(config)[3] == pytest.approx(24 * gigabytes(paper_config())[3], rel=0.02)
