@@ -111,6 +111,14 @@ def test_a_job_ends_with_the_workflow_that_started_it(tmp_path):
     assert "saved after SIGTERM" in (tmp_path / "job.log").read_text()
 
 
+def test_a_job_whose_workflow_ended_while_it_started_does_nothing(tmp_path):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    process, mark = start_job(tmp_path, "long", gone.pid)
+    assert process.wait(10) == 128 + signal.SIGTERM
+    assert not mark.exists()
+
+
 def test_a_job_of_a_batch_system_stops_before_its_time_limit(tmp_path):
     start = time.monotonic()
     process, _ = start_job(tmp_path, "deferred", CODETUNE_TIME_LIMITED="yes")
