@@ -173,7 +173,7 @@ def _fetch_file(repo: Repository, file: HubFile, path: Path) -> None:
             place = _start_of(response, file, have)
             for chunk in response.iter_raw():
                 note(len(chunk))
-                if place == 0 and PAGE.match(chunk) and not file.rfilename.endswith((".html", ".htm")):
+                if place == 0 and _is_page(file, bool(PAGE.match(chunk))):
                     raise NotTheHubError(f"a page in place of {file.rfilename}")
                 _put(stream, chunk, place, file)
                 place += len(chunk)
@@ -191,13 +191,18 @@ def _start_of(response: Any, file: HubFile, have: int) -> int:
             raise NotTheHubError(f"another part of {file.rfilename} than the one asked for")
         if total < file.size:
             raise _ended_early(file, have)
-    kind = response.headers.get("Content-Type", "")
-    if "html" in kind.lower() and not file.rfilename.endswith((".html", ".htm")):
+    kind = response.headers.get("Content-Type", "").lower()
+    if _is_page(file, "html" in kind or ("json" in kind and file.rfilename.endswith(".safetensors"))):
         raise NotTheHubError(f"a page in place of {file.rfilename}")
     length = response.headers.get("Content-Length", "0")
     if length.isdecimal() and place + int(length[:20]) > file.size:
         raise _too_long(file)
     return place
+
+
+def _is_page(file: HubFile, looks: bool) -> bool:
+    """Whether what looks like a page is one: a proxy's, not a file of the repository that is a page itself."""
+    return looks and not file.rfilename.endswith((".html", ".htm"))
 
 
 def _put(stream: BinaryIO, chunk: bytes, place: int, file: HubFile) -> None:

@@ -102,10 +102,10 @@ def reason_of(error: Exception) -> str:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    cause = error.__cause__
+    cause = error.__cause__ or error.__context__
     while cause is not None:
         yield cause
-        cause = cause.__cause__
+        cause = cause.__cause__ or cause.__context__
 
 
 def _say_refused(repo: Repository, error: RefusedError) -> str:
