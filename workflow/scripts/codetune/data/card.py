@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from codetune.base.files import read_json, write_json, write_text
-from codetune.base.plain import from_plain, to_plain
+from codetune.base.files import write_json, write_text
+from codetune.base.plain import read_as, to_plain
 from codetune.data.languages import guess_language
 from codetune.data.samples import PARTS, Sample, read_samples
 from codetune.study.facts import SplitFacts
@@ -25,7 +25,7 @@ def write_card(facts: str, parts: Mapping[str, str], targets: Mapping[str, str])
         targets: Paths to write, `json` and `text`.
     """
     samples = {part: read_samples(parts[part]) for part in PARTS}
-    card = data_card(from_plain(read_json(facts), SplitFacts, facts), samples)
+    card = data_card(read_as(facts, SplitFacts), samples)
     write_json(targets["json"], card)
     write_text(targets["text"], render_card(card))
 

@@ -5,11 +5,27 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from codetune.base.files import read_jsonl, sha256_of_json
+from codetune.base.files import reading, sha256_of_json
+from codetune.base.plain import read_lines_as
 
 FIELDS = ("instruction", "input", "output")  # of a record as published
 PARTS = ("train", "validation", "test")
 SUBSET_SEED = 0  # fixed, so that all models, checkpoints and training seeds are measured on the same subset
+
+
+@dataclass(frozen=True)
+class PublishedRecord:
+    """A record as published.
+
+    Attributes:
+        instruction: The task.
+        input: What the task is applied to.
+        output: The reference completion.
+    """
+
+    instruction: str
+    input: str
+    output: str
 
 
 @dataclass(frozen=True)
@@ -47,8 +63,16 @@ def by_request(samples: Iterable[Sample]) -> dict[str, list[Sample]]:
 
 
 def read_samples(path: str | Path) -> list[Sample]:
-    """Reads the samples of one part of a split, in their order."""
-    return [Sample(**row) for row in read_jsonl(path)]
+    """Reads the samples of one part of a split, in their order.
+
+    Raises:
+        StudyError: The file does not hold samples.
+    """
+    samples = read_lines_as(path, Sample)
+    with reading(path):
+        for sample in samples:
+            f"{sample.request}{sample.output}".encode()  # half a surrogate pair is no text; the split drops it
+    return samples
 
 
 def choose_subset(ids: list[int], count: int) -> set[int]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from codetune.base.errors import StudyError
-from codetune.base.files import atomic
+from codetune.base.files import MADE_AGAIN, MISSHAPEN, atomic, reason_in_short
 
 SCHEMA = pa.schema(
     [("id", pa.int64()), ("prompt", pa.list_(pa.int32())), ("completion", pa.list_(pa.int32()))],
@@ -55,7 +55,23 @@ def read_tokens(path: str | Path) -> list[TokenSample]:
     try:
         with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as stream:
             table = stream.read_all()
-    except pa.ArrowInvalid as error:
-        raise StudyError(f"{path}: not a token set ({error}). Delete it and run again.") from None
+            table.validate(full=True)  # offsets that point outside would be followed
+            _check_values(table)
+    except (*MISSHAPEN, pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise StudyError(f"{path}: not a token set ({reason_in_short(error)}). {MADE_AGAIN}") from None
     columns = (table[name].to_pylist() for name in ("id", "prompt", "completion"))
     return [TokenSample(*row) for row in zip(*columns, strict=True)]
+
+
+def _check_values(table: pa.Table) -> None:
+    """Checks that a table has the columns of a token set, and that all its values are numbers from 0 on."""
+    if not table.schema.equals(SCHEMA):
+        raise ValueError(f"columns {', '.join(f'{field.name} {field.type}' for field in table.schema)}")
+    for name in ("prompt", "completion"):
+        tokens = table[name].combine_chunks().flatten()
+        if table[name].null_count or tokens.null_count or (len(tokens) and pa.compute.min(tokens).as_py() < 0):
+            raise ValueError(f"values of {name} that are no tokens")
+    if table["id"].null_count:
+        raise ValueError("samples without an id")

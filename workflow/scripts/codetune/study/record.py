@@ -9,7 +9,7 @@ from pathlib import Path
 
 from codetune.base.errors import StudyError
 from codetune.base.files import read_json, sha256_of_file, write_json
-from codetune.base.plain import from_plain, to_plain
+from codetune.base.plain import from_plain, read_as, to_plain
 from codetune.study import layout
 from codetune.study.facts import GenerationFacts, SplitFacts, Summary, TrainingFacts
 from codetune.study.method import Method
@@ -122,11 +122,11 @@ def write_record(run: Run, model: Model, method: Method, inputs: RecordInputs, t
         StudyError: An input does not hold what its name says.
     """
     folder = Path(target).parent
-    splits = {name: from_plain(read_json(path), SplitFacts, path) for name, path in inputs.splits.items()}
+    splits = {name: read_as(path, SplitFacts) for name, path in inputs.splits.items()}
     tests = {
         test: Tested(
-            generation=from_plain(read_json(files["generation"]), GenerationFacts, files["generation"]),
-            summary=from_plain(read_json(files["summary"]), Summary, files["summary"]),
+            generation=read_as(files["generation"], GenerationFacts),
+            summary=read_as(files["summary"], Summary),
             samples_sha256=splits[test].sha256["test"],
             files={name: _hash_file(files[name], folder) for name in ("predictions", "scores")},
         )
@@ -139,7 +139,7 @@ def write_record(run: Run, model: Model, method: Method, inputs: RecordInputs, t
         model=model,
         method=method,
         data_sha256={part: splits[run.data].sha256[part] for part in ("train", "validation")} if run.trains else {},
-        training=from_plain(read_json(training), TrainingFacts, training) if training else None,
+        training=read_as(training, TrainingFacts) if training else None,
         files={name: _hash_file(path, folder) for name, path in inputs.files.items()},
         tests=tests,
     )

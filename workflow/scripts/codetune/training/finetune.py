@@ -4,7 +4,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from codetune.base.files import atomic, link_or_copy, read_json, write_json, write_jsonl
+from codetune.base.files import atomic, link_or_copy, read_json, reading, write_json, write_jsonl
 from codetune.base.identity import CheckpointIdentity, checkpoint_identity, file_hashes
 from codetune.base.machine import environment, peak_memory
 from codetune.base.plain import to_plain
@@ -88,7 +88,7 @@ def finetune(inputs: FinetuneInputs, outputs: FinetuneOutputs, plan: TrainingPla
         tokens = TrainingTokens(
             read_tokens(inputs.train),
             read_tokens(inputs.validation),
-            read_json(inputs.stats)["parts"]["validation"]["bytes_of_completions"],
+            _completion_bytes(inputs.stats),
         )
         base = load_base(inputs.checkpoint, plan.quantization)
         trainer = make_trainer(base, load_tokenizer(inputs.checkpoint), tokens, work, plan)
@@ -99,6 +99,12 @@ def finetune(inputs: FinetuneInputs, outputs: FinetuneOutputs, plan: TrainingPla
         write_json(outputs.facts, to_plain(_facts(trainer, plan, origin, hashes)))
     best = trainer.state.best_global_step
     print(f"best validation loss {trainer.state.best_metric:.4f} at step {best} of {trainer.state.global_step}")
+
+
+def _completion_bytes(stats: str) -> int:
+    """Bytes of all validation completions as text."""
+    with reading(stats):
+        return int(read_json(stats)["parts"]["validation"]["bytes_of_completions"])
 
 
 def _write_adapters(trainer: ResumableTrainer, outputs: FinetuneOutputs) -> None:
