@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from typing import Any, NoReturn
 
 from codetune.base.devices import claim_gpus
 from codetune.base.errors import StudyError
+from codetune.base.files import reason_in_short
 from codetune.base.locks import PATIENCE, lock_of, one_writer
 from codetune.base.signals import Stopped, end_with, stop_on_signals
 from codetune.base.slurm import put_back_if_preempted
@@ -25,6 +27,7 @@ WORKFLOW_PID = "CODETUNE_WORKFLOW_PID"  # id of the workflow's process, which a 
 TIME_LIMITED = "CODETUNE_TIME_LIMITED"  # not empty where a batch system ends a job after its `runtime`
 TIME_TO_SAVE = 120  # a job stops by itself this many seconds before its time limit
 KEPT_LOGS = 5  # logs of earlier attempts that are kept per job
+PACKAGE = str(Path(__file__).parents[1])
 DONE = "done"  # start of the last line in the log of a job that succeeded
 
 
@@ -104,9 +107,22 @@ def _failures_in_one_line(log: str | None, console: int) -> Iterator[None]:
         # All files that codetune writes are named in their errors, so an error without a name comes from a full log.
         place = error.filename or (log if error.errno == errno.ENOSPC else None)
         _end(f"{error.strerror or error}" + (f": {place}" if place else ""), 1, console)
+    except Exception as error:  # a mistake of ours or of a library, or a file that nothing has checked
+        _end(_unforeseen(error), 1, console)
     except Stopped as stop:
         put_back_if_preempted()
         _end(f"stopped by {stop}. The same command resumes from what is saved.", 128 + stop.number, console)
+
+
+def _unforeseen(error: Exception) -> str:
+    """Says on one line what happened and where, innermost first, for whoever mends it."""
+    frames = traceback.extract_tb(error.__traceback__)[::-1]
+    shown = [frame for frame in frames if frame is frames[0] or frame.filename.startswith(PACKAGE)]
+    places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in shown)
+    return (
+        f"{type(error).__name__}: {reason_in_short(error)} [{places}]. This was not foreseen. If a file below `results` "
+        "or `resources` was changed by hand, delete it and run again; else please report this line."
+    )
 
 
 def _stop_before(limit: float) -> None:

@@ -6,8 +6,7 @@ from typing import Any
 
 from codetune.base.errors import StudyError
 from codetune.base.plain import read_as, to_plain
-
-FETCH_AGAIN = "Delete that folder to fetch it again, or name another checkpoint in the config."
+from codetune.models.tokenizers import FETCH_AGAIN
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from codetune.base.errors import StudyError
+from codetune.base.libraries import loading
 from codetune.models.patches import without_torch
+
+FETCH_AGAIN = "Delete that folder to fetch it again, or name another checkpoint in the config."
 
 
 def load_tokenizer(folder: str | Path) -> Any:
@@ -16,11 +18,5 @@ def load_tokenizer(folder: str | Path) -> Any:
     with without_torch():
         from transformers import AutoTokenizer
 
-        try:
+        with loading(folder, "the tokenizer", FETCH_AGAIN):
             return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        except (OSError, ValueError, KeyError) as error:
-            reason = str(error).splitlines()[0]
-            raise StudyError(
-                f"{folder}: the tokenizer cannot be loaded ({reason}). Delete that folder to fetch it again, or name "
-                "another checkpoint in the config."
-            ) from None
