@@ -117,11 +117,11 @@ def _failures_in_one_line(log: str | None, console: int) -> Iterator[None]:
 def _unforeseen(error: Exception) -> str:
     """Says on one line what happened and where, innermost first, for whoever mends it."""
     frames = traceback.extract_tb(error.__traceback__)[::-1]
-    shown = [frame for frame in frames if frame is frames[0] or frame.filename.startswith(PACKAGE)]
+    shown = [frame for frame in frames if frame is frames[0] or frame.filename.startswith(PACKAGE)][:4]
     places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in shown)
     return (
-        f"{type(error).__name__}: {reason_in_short(error)} [{places}]. This was not foreseen. If a file below `results` "
-        "or `resources` was changed by hand, delete it and run again; else please report this line."
+        f"{type(error).__name__}: {reason_in_short(error)} [{places}]. This was not foreseen. If a file below "
+        "`results` or `resources` was changed by hand, delete it and run again; else please report this line."
     )
 
 

@@ -26,7 +26,7 @@ def from_plain(value: Any, kind: type[T], origin: str, remedy: str = MADE_AGAIN)
 
     try:
         return msgspec.convert(value, kind)
-    except (msgspec.MsgspecError, RecursionError, OverflowError) as error:
+    except (ValueError, RecursionError, OverflowError) as error:  # msgspec's own errors are ValueErrors, too
         raise StudyError(f"{origin}: {reason_in_short(error)}. {remedy}") from None
 
 

@@ -16,7 +16,7 @@ from codetune.models.device import set_determinism
 from codetune.models.loading import Checkpoint
 from codetune.models.quantization import linear_4bit
 from codetune.models.tokenizers import load_tokenizer
-from codetune.prompts.tokensets import read_tokens
+from codetune.prompts.tokensets import check_vocabulary, read_tokens
 from codetune.study.decoding import Decoding
 from codetune.study.facts import GenerationFacts
 
@@ -79,11 +79,12 @@ def generate_predictions(
         "packages": environment().packages,
     }
     with unfinished_work(outputs.work, identity) as folder:
-        model = load_for_decoding(checkpoint, decoding)
+        prompts, model = read_tokens(inputs.prompts), load_for_decoding(checkpoint, decoding)
+        check_vocabulary(prompts, model, inputs.prompts)
         if inputs.tuned:
             model = load_adapter(model, inputs.tuned)
         tokenizer, limit, kept = load_tokenizer(checkpoint.folder), prompt_limit(decoding), folder / "batches.jsonl"
-        predictions = generate(model, tokenizer, read_tokens(inputs.prompts), decoding, limit, kept)
+        predictions = generate(model, tokenizer, prompts, decoding, limit, kept)
         written = [candidate for prediction in predictions for candidate in prediction.candidates]
         facts = GenerationFacts(
             decoding=decoding,

@@ -5,7 +5,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from codetune.base.errors import StudyError
-from codetune.base.files import atomic, read_json, reading, remove, sha256_of_file, sync, write_json
+from codetune.base.files import atomic, reading, remove, sha256_of_file, sync, write_json
 from codetune.base.hub import download_files, list_files, partial_folder
 from codetune.base.hub_errors import Repository
 from codetune.study.model import Source
@@ -102,8 +102,8 @@ def _check_complete(names: list[str], weights: bool, origin: str) -> None:
 def _check_weights(folder: Path, origin: str) -> None:
     """Checks that no file of the weights is missing, and that none is only a Git LFS pointer."""
     if (folder / INDEX).exists():
-        index = read_json(folder / INDEX, GET_AGAIN)
         with reading(f"{origin}: {INDEX}", GET_AGAIN):
+            index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
             names = sorted(set(index["weight_map"].values()))
         for name in names:
             if not (folder / name).exists():

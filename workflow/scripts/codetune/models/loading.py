@@ -10,7 +10,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, P
 from codetune.base.errors import StudyError
 from codetune.base.libraries import loading
 from codetune.models.device import device
-from codetune.models.quantization import keep_weights_unpacked
+from codetune.models.quantization import is_linear_4bit, keep_weights_unpacked
 from codetune.models.tokenizers import FETCH_AGAIN
 from codetune.study.method import Quantization
 
@@ -73,7 +73,7 @@ def load_base(folder: str | Path, quantization: Quantization) -> PreTrainedModel
         raise StudyError(
             f"{folder}: the model does not fit into the GPU's memory ({problem}). Is another program using that GPU?"
         ) from None
-    _check_weights(folder, found)
+    _check_weights(folder, found | {"mismatched_keys": _of_another_shape(model)})
     keep_weights_unpacked(model)
     return model.eval()
 
@@ -82,6 +82,17 @@ def of_the_machine(error: Exception) -> bool:
     """Whether an error of loading says nothing about the files: memory ran out, or the GPU failed."""
     known = isinstance(error, (torch.OutOfMemoryError, torch.AcceleratorError))
     return known or any(sign in str(error) for sign in ("DefaultCPUAllocator", "CUDA error", "CUDA driver"))
+
+
+def _of_another_shape(model: PreTrainedModel) -> list[str]:
+    """The layers whose 4-bit weights have another shape than the layer: the library compares the others alone."""
+    found = []
+    for name, module in model.named_modules():
+        if is_linear_4bit(module):
+            state = getattr(module.weight, "quant_state", None)  # none where the weight is missing
+            if state is None or tuple(state.shape) != (module.out_features, module.in_features):
+                found.append(name)
+    return found
 
 
 def _check_weights(folder: str | Path, found: dict[str, Any]) -> None:

@@ -1,7 +1,9 @@
 """Token sets: samples as token ids, and the files that hold them. Needs no torch."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -65,6 +67,18 @@ def read_tokens(path: str | Path) -> list[TokenSample]:
     return [TokenSample(*row) for row in zip(*columns, strict=True)]
 
 
+def check_vocabulary(samples: Iterable[TokenSample], model: Any, path: str) -> None:
+    """Checks that a model knows every token: a GPU that looks up one beyond its embedding fails for good.
+
+    Raises:
+        StudyError: The token set was made with another model's tokenizer.
+    """
+    size = model.get_input_embeddings().weight.shape[0]
+    highest = max((max(sample.prompt + sample.completion) for sample in samples), default=0)
+    if highest >= size:
+        raise StudyError(f"{path}: token {highest:,}, but the model has {size:,} tokens. {MADE_AGAIN}")
+
+
 def _check_values(table: pa.Table) -> None:
     """Checks that a table has the columns of a token set, and that all its values are numbers from 0 on."""
     if not table.schema.equals(SCHEMA):
@@ -75,3 +89,7 @@ def _check_values(table: pa.Table) -> None:
             raise ValueError(f"values of {name} that are no tokens")
     if table["id"].null_count:
         raise ValueError("samples without an id")
+    if not len(table):
+        raise ValueError("no samples")
+    if pa.compute.min(pa.compute.list_value_length(table["prompt"])).as_py() < 1:
+        raise ValueError("an empty prompt")

@@ -13,7 +13,7 @@ from codetune.methods.adapters import ADAPTER, ADAPTER_FILES, name_base_model
 from codetune.models.device import set_determinism
 from codetune.models.loading import load_base
 from codetune.models.tokenizers import load_tokenizer
-from codetune.prompts.tokensets import read_tokens
+from codetune.prompts.tokensets import check_vocabulary, read_tokens
 from codetune.study.facts import PackedData, TrainingCost, TrainingFacts, TrainingResult
 from codetune.study.training import TrainingPlan
 from codetune.training.build import TrainingTokens, make_trainer
@@ -91,6 +91,8 @@ def finetune(inputs: FinetuneInputs, outputs: FinetuneOutputs, plan: TrainingPla
             _completion_bytes(inputs.stats),
         )
         base = load_base(inputs.checkpoint, plan.quantization)
+        check_vocabulary(tokens.train, base, inputs.train)
+        check_vocabulary(tokens.validation, base, inputs.validation)
         trainer = make_trainer(base, load_tokenizer(inputs.checkpoint), tokens, work, plan)
         trainer.run()
         name_base_model(trainer.model, plan.source)
