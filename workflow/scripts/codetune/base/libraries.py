@@ -8,6 +8,7 @@ from pathlib import Path
 from codetune.base.errors import StudyError
 from codetune.base.files import reason_in_short
 
+FETCH_AGAIN = "Delete that folder to fetch it again, or name another checkpoint in the config."
 # Errors of the system that say what lies there. All others are of the disk: it failed, is full, or is not ours to read.
 OF_THE_FILE = (None, errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.EINVAL)
 

@@ -16,7 +16,7 @@ from codetune.models.device import set_determinism
 from codetune.models.loading import Checkpoint
 from codetune.models.quantization import linear_4bit
 from codetune.models.tokenizers import load_tokenizer
-from codetune.prompts.tokensets import check_vocabulary, read_tokens
+from codetune.prompts.tokensets import TokenSample, check_vocabulary, read_tokens
 from codetune.study.decoding import Decoding
 from codetune.study.facts import GenerationFacts
 
@@ -79,10 +79,7 @@ def generate_predictions(
         "packages": environment().packages,
     }
     with unfinished_work(outputs.work, identity) as folder:
-        prompts, model = read_tokens(inputs.prompts), load_for_decoding(checkpoint, decoding)
-        check_vocabulary(prompts, model, inputs.prompts)
-        if inputs.tuned:
-            model = load_adapter(model, inputs.tuned)
+        prompts, model = _load(inputs, checkpoint, decoding)
         tokenizer, limit, kept = load_tokenizer(checkpoint.folder), prompt_limit(decoding), folder / "batches.jsonl"
         predictions = generate(model, tokenizer, prompts, decoding, limit, kept)
         written = [candidate for prediction in predictions for candidate in prediction.candidates]
@@ -100,6 +97,13 @@ def generate_predictions(
         )
         write_predictions(outputs.predictions, predictions)
         write_json(outputs.facts, to_plain(facts))
+
+
+def _load(inputs: GenerateInputs, checkpoint: Checkpoint, decoding: Decoding) -> tuple[list[TokenSample], Any]:
+    """The prompts, and the model with its adapter."""
+    prompts, model = read_tokens(inputs.prompts), load_for_decoding(checkpoint, decoding)
+    check_vocabulary(prompts, model, inputs.prompts)
+    return prompts, load_adapter(model, inputs.tuned) if inputs.tuned else model
 
 
 def _state_of(model: Any) -> dict[str, Any]:

@@ -8,10 +8,9 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 
 from codetune.base.errors import StudyError
-from codetune.base.libraries import loading
+from codetune.base.libraries import FETCH_AGAIN, loading
 from codetune.models.device import device
 from codetune.models.quantization import is_linear_4bit, keep_weights_unpacked
-from codetune.models.tokenizers import FETCH_AGAIN
 from codetune.study.method import Quantization
 
 

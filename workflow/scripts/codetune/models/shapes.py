@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from codetune.base.errors import StudyError
+from codetune.base.libraries import FETCH_AGAIN
 from codetune.base.plain import read_as, to_plain
-from codetune.models.tokenizers import FETCH_AGAIN
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from codetune.base.libraries import loading
+from codetune.base.libraries import FETCH_AGAIN, loading
 from codetune.models.patches import without_torch
-
-FETCH_AGAIN = "Delete that folder to fetch it again, or name another checkpoint in the config."
 
 
 def load_tokenizer(folder: str | Path) -> Any:
