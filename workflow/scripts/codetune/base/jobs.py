@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from codetune.base.devices import claim_gpus
 from codetune.base.errors import StudyError
 from codetune.base.files import reason_in_short
+from codetune.base.libraries import PANIC
 from codetune.base.locks import PATIENCE, lock_of, one_writer
 from codetune.base.signals import Stopped, end_with, stop_on_signals
 from codetune.base.slurm import put_back_if_preempted
@@ -107,15 +108,17 @@ def _failures_in_one_line(log: str | None, console: int) -> Iterator[None]:
         # All files that codetune writes are named in their errors, so an error without a name comes from a full log.
         place = error.filename or (log if error.errno == errno.ENOSPC else None)
         _end(f"{error.strerror or error}" + (f": {place}" if place else ""), 1, console)
-    except Exception as error:  # a mistake of ours or of a library, or a file that nothing has checked
-        _end(_unforeseen(error), 1, console)
     except Stopped as stop:
         put_back_if_preempted()
         _end(f"stopped by {stop}. The same command resumes from what is saved.", 128 + stop.number, console)
+    except BaseException as error:
+        if not (isinstance(error, Exception) or type(error).__name__ == PANIC):
+            raise
+        _end(_unforeseen(error), 1, console)
 
 
-def _unforeseen(error: Exception) -> str:
-    """Says on one line what happened and where, innermost first, for whoever mends it."""
+def _unforeseen(error: BaseException) -> str:
+    """Says on one line what happened and where, innermost first: a mistake of ours or of a library, or an odd file."""
     frames = traceback.extract_tb(error.__traceback__)[::-1]
     shown = [frame for frame in frames if frame is frames[0] or frame.filename.startswith(PACKAGE)][:4]
     places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in shown)

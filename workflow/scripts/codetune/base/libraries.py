@@ -8,6 +8,7 @@ from pathlib import Path
 from codetune.base.errors import StudyError
 from codetune.base.files import reason_in_short
 
+PANIC = "PanicException"  # what libraries in Rust raise; it is not an Exception, and cannot be imported
 FETCH_AGAIN = "Delete that folder to fetch it again, or name another checkpoint in the config."
 # Errors of the system that say what lies there. All others are of the disk: it failed, is full, or is not ours to read.
 OF_THE_FILE = (None, errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.EINVAL)
@@ -44,6 +45,6 @@ def loading(
             raise
         raise StudyError(f"{folder}: {what} cannot be loaded ({reason_in_short(error)}). {remedy}") from None
     except BaseException as error:
-        if type(error).__name__ != "PanicException":
+        if type(error).__name__ != PANIC:
             raise
         raise StudyError(f"{folder}: {what} cannot be loaded ({reason_in_short(error)}). {remedy}") from None

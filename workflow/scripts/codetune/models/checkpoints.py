@@ -104,7 +104,7 @@ def _check_weights(folder: Path, origin: str) -> None:
     if (folder / INDEX).exists():
         with reading(f"{origin}: {INDEX}", GET_AGAIN):
             index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-            names = sorted(set(index["weight_map"].values()))
+            names = sorted({Path(name).name for name in index["weight_map"].values()})
         for name in names:
             if not (folder / name).exists():
                 raise StudyError(f"{origin}: {INDEX} names {name}, which is not there. Get the checkpoint again.")

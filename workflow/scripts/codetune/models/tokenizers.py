@@ -17,4 +17,6 @@ def load_tokenizer(folder: str | Path) -> Any:
         from transformers import AutoTokenizer
 
         with loading(folder, "the tokenizer", FETCH_AGAIN):
-            return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            tokenizer.encode("try it")  # some damage shows only now
+            return tokenizer
