@@ -119,6 +119,8 @@ LISTINGS = {
     "no commit": listing(lambda found: {"siblings": found["siblings"]}),
     "no name": of_weights(rfilename=REMOVED),
     "a number as name": of_weights(rfilename=7),
+    "a name that clears the screen": of_weights(rfilename="model\x1b[2J.safetensors"),
+    "a name of two lines": of_weights(rfilename="model\nerror: x.safetensors"),
     "no size": of_weights(size=REMOVED),
     "size null": of_weights(size=None),
     "a negative size": of_weights(size=-1),

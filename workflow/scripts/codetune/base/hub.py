@@ -69,11 +69,11 @@ def list_files(repo: Repository) -> list[HubFile]:
     _check_token()
     try:
         return _ask_hub(repo, call)
-    except UnreachableError as error:
+    except UnreachableError:
         files = cached_listing(repo)
         if files is None:
             raise
-        print(f"{error} The list of files is taken from the cache of the hub.")
+        print(f"{repo.name}: the hub cannot be reached. The list of files is taken from the cache of the hub.")
         return files
 
 

@@ -77,6 +77,8 @@ def parse_listing(body: bytes, revision: str) -> list[HubFile]:
     names = [sibling.rfilename for sibling in listing.siblings]
     if len(set(names)) < len(names):
         raise NotTheHubError("a file is listed twice")
+    if not all(name.isprintable() for name in names):
+        raise NotTheHubError("a file's name holds control characters")
     if tells_token("\n".join(names)):
         raise NotTheHubError("it repeats the token")
     return [
