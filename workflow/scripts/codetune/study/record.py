@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from codetune.base.errors import StudyError
-from codetune.base.files import read_json, sha256_of_file, write_json
+from codetune.base.files import read_json, reading, sha256_of_file, write_json
 from codetune.base.plain import from_plain, read_as, to_plain
 from codetune.study import layout
 from codetune.study.facts import GenerationFacts, SplitFacts, Summary, TrainingFacts
@@ -123,11 +123,16 @@ def write_record(run: Run, model: Model, method: Method, inputs: RecordInputs, t
     """
     folder = Path(target).parent
     splits = {name: read_as(path, SplitFacts) for name, path in inputs.splits.items()}
+
+    def hash_of(name: str, part: str) -> str:
+        with reading(inputs.splits[name]):
+            return splits[name].sha256[part]
+
     tests = {
         test: Tested(
             generation=read_as(files["generation"], GenerationFacts),
             summary=read_as(files["summary"], Summary),
-            samples_sha256=splits[test].sha256["test"],
+            samples_sha256=hash_of(test, "test"),
             files={name: _hash_file(files[name], folder) for name in ("predictions", "scores")},
         )
         for test, files in inputs.tests.items()
@@ -138,7 +143,7 @@ def write_record(run: Run, model: Model, method: Method, inputs: RecordInputs, t
         run=run,
         model=model,
         method=method,
-        data_sha256={part: splits[run.data].sha256[part] for part in ("train", "validation")} if run.trains else {},
+        data_sha256={part: hash_of(run.data, part) for part in ("train", "validation")} if run.trains else {},
         training=read_as(training, TrainingFacts) if training else None,
         files={name: _hash_file(path, folder) for name, path in inputs.files.items()},
         tests=tests,
