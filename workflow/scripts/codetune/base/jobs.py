@@ -28,6 +28,7 @@ WORKFLOW_PID = "CODETUNE_WORKFLOW_PID"  # id of the workflow's process, which a 
 TIME_LIMITED = "CODETUNE_TIME_LIMITED"  # not empty where a batch system ends a job after its `runtime`
 TIME_TO_SAVE = 120  # a job stops by itself this many seconds before its time limit
 KEPT_LOGS = 5  # logs of earlier attempts that are kept per job
+NO_FILES = (errno.EISDIR, errno.ENOTDIR, errno.ELOOP)  # a folder, or a circle of links, in a file's place
 PACKAGE = str(Path(__file__).parents[1])
 DONE = "done"  # start of the last line in the log of a job that succeeded
 
@@ -107,7 +108,8 @@ def _failures_in_one_line(log: str | None, console: int) -> Iterator[None]:
     except OSError as error:
         # All files that codetune writes are named in their errors, so an error without a name comes from a full log.
         place = error.filename or (log if error.errno == errno.ENOSPC else None)
-        _end(f"{error.strerror or error}" + (f": {place}" if place else ""), 1, console)
+        remedy = ". A file should lie there: move that away and run again." if error.errno in NO_FILES else ""
+        _end(f"{error.strerror or error}" + (f": {place}" if place else "") + remedy, 1, console)
     except Stopped as stop:
         put_back_if_preempted()
         _end(f"stopped by {stop}. The same command resumes from what is saved.", 128 + stop.number, console)
