@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from typing import Any, NoReturn
 
 from codetune.base.devices import claim_gpus
 from codetune.base.errors import StudyError
+from codetune.base.files import reason_in_short
+from codetune.base.libraries import PANIC
 from codetune.base.locks import PATIENCE, lock_of, one_writer
 from codetune.base.signals import Stopped, end_with, stop_on_signals
 from codetune.base.slurm import put_back_if_preempted
@@ -26,6 +29,8 @@ WORKFLOW_PID = "CODETUNE_WORKFLOW_PID"  # id of the workflow's process, which a 
 TIME_LIMITED = "CODETUNE_TIME_LIMITED"  # not empty where a batch system ends a job after its `runtime`
 TIME_TO_SAVE = 120  # a job stops by itself this many seconds before its time limit
 KEPT_LOGS = 5  # logs of earlier attempts that are kept per job
+NO_FILES = (errno.EISDIR, errno.ENOTDIR, errno.ELOOP)  # a folder, or a circle of links, in a file's place
+PACKAGE = str(Path(__file__).parents[1])
 DONE = "done"  # start of the last line in the log of a job that succeeded
 
 
@@ -104,10 +109,26 @@ def _failures_in_one_line(log: str | None, console: int) -> Iterator[None]:
     except OSError as error:
         # All files that codetune writes are named in their errors, so an error without a name comes from a full log.
         place = error.filename or (log if error.errno == errno.ENOSPC else None)
-        _end(printable(f"{error.strerror or error}" + (f": {place}" if place else "")), 1, console)
+        remedy = ". A file should lie there: move that away and run again." if error.errno in NO_FILES else ""
+        _end(printable(f"{error.strerror or error}" + (f": {place}" if place else "") + remedy), 1, console)
     except Stopped as stop:
         put_back_if_preempted()
         _end(f"stopped by {stop}. The same command resumes from what is saved.", 128 + stop.number, console)
+    except BaseException as error:
+        if not (isinstance(error, Exception) or type(error).__name__ == PANIC):
+            raise
+        _end(_unforeseen(error), 1, console)
+
+
+def _unforeseen(error: BaseException) -> str:
+    """Says on one line what happened and where, innermost first: a mistake of ours or of a library, or an odd file."""
+    frames = traceback.extract_tb(error.__traceback__)[::-1]
+    shown = [frame for frame in frames if frame is frames[0] or frame.filename.startswith(PACKAGE)][:4]
+    places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in shown)
+    return (
+        f"{type(error).__name__}: {reason_in_short(error)} [{places}]. This was not foreseen. If a file below "
+        "`results` or `resources` was changed by hand, delete it and run again; else please report this line."
+    )
 
 
 def _stop_before(limit: float) -> None:
