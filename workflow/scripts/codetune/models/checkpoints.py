@@ -59,7 +59,7 @@ def _link_files(source: Path, folder: Path, weights: bool) -> None:
     for file in source.resolve().iterdir():
         if takes(file.name, weights):
             if not file.is_file():  # to open a pipe would wait for ever
-                raise StudyError(f"{file} is not a file on a disk. Put the checkpoint's file there.")
+                raise StudyError(f"{file} is not a file on a disk. Put the checkpoint's file there and run again.")
             (folder / file.name).symlink_to(os.path.relpath(file, folder.resolve()) if moves_along else file)
 
 

@@ -41,9 +41,9 @@ def _parser() -> MarkdownIt:
 
 
 def _first_heading(markdown: str) -> str:
-    """The text of the line that a document begins with."""
-    line = next(token for token in _parser().parse(markdown) if token.type == "inline")
-    return "".join(part.content for part in line.children or [])
+    """The text of the line that a document begins with; nothing of an empty one."""
+    lines = [token for token in _parser().parse(markdown) if token.type == "inline"]
+    return "".join(part.content for part in lines[0].children or []) if lines else ""
 
 
 def to_html(markdown: str) -> str:
