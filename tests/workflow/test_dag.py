@@ -1,5 +1,6 @@
 """The plan: what runs, what is asked by name, what a mistake says, and that the code is clean."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -49,6 +50,29 @@ def test_table1_needs_neither_weights_nor_training(project):
     jobs = plan("table1", cwd=project)
     assert jobs["download_tokenizer"] == jobs["tokenize"] == 5
     assert jobs["download_model"] == jobs["finetune"] == 0
+
+
+def test_a_study_that_trains_nothing_has_neither_table_1_nor_figures(project):
+    models = {"datasets": ["codealpaca-20k"], "models": ["phi-3-mini", "gemma-2-2b"], "methods": ["base"], "seeds": [0]}
+    (project / "mine.yaml").write_text(json.dumps({"runs": [models]}))
+    jobs = plan("--configfile", "mine.yaml", cwd=project)
+    assert (jobs["generate"], jobs["table"], jobs["page"]) == (2, 4, 6)
+    assert not jobs.keys() & {"finetune", "tokenize", "figure", "publish"}
+
+
+@pytest.mark.parametrize("command", [(), ("--configfile", "mine.yaml")])
+def test_the_plan_says_how_much_disk_the_study_takes(project, command):
+    (project / "mine.yaml").write_text("keep_checkpoints: none")
+    done = snakemake("-n", "--cores", "1", *command, cwd=project)
+    assert done.returncode == 0
+    said = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("Disk: ")]
+    checkpoints = "up to 10.4 GB of checkpoints for the curves (keep_checkpoints in the config)"
+    start = (
+        "31.2 GB: 31.0 GB of downloads, 0.2 GB of adapters" if command else "41.6 GB: 31.0 GB of downloads, 0.2 GB of"
+    )
+    assert len(said) == 1
+    assert said[0].startswith(f"Disk: this study takes up to {start}")
+    assert (checkpoints in said[0]) == (not command)
 
 
 @pytest.mark.parametrize("target", ["figures", "figure1", "figure2", "losses", "cost", "table2", "audit"])

@@ -38,6 +38,8 @@ FIGURES = {
         TRAINED,
     ),
 }
+if not STUDY.training_runs:
+    FIGURES.clear()  # all of them show what was trained
 
 
 rule figure:

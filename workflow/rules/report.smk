@@ -5,11 +5,17 @@
 
 # For each page of the report its category, its label, and its document. A line here makes a page of any document.
 DOCUMENTS = {
-    "table1": ("Tables", "Table 1: training settings", in_results(layout.TABLE_MD, table="table1")),
-    "table2": ("Tables", "Table 2: model comparison", in_results(layout.TABLE_MD, table="table2")),
-    "metrics": ("Tables", "All metrics of all runs", in_results(layout.TABLE_MD, table="metrics")),
-    "breakdown": ("Tables", "By language and length", in_results(layout.TABLE_MD, table="breakdown")),
-    "audit": ("Audit", "The paper's claims, one by one", in_results(layout.TABLE_MD, table="audit")),
+    **{
+        name: (category, title, in_results(layout.TABLE_MD, table=name))
+        for name, category, title in (
+            ("table1", "Tables", "Table 1: training settings"),
+            ("table2", "Tables", "Table 2: model comparison"),
+            ("metrics", "Tables", "All metrics of all runs"),
+            ("breakdown", "Tables", "By language and length"),
+            ("audit", "Audit", "The paper's claims, one by one"),
+        )
+        if name in TABLES
+    },
     **{
         f"card-{name}": ("Data", f"Data card: {name}", in_results(layout.CARD_TEXT, dataset=name))
         for name in STUDY.used_datasets

@@ -24,6 +24,8 @@ TABLES = {
         "cards": [in_results(layout.CARD, dataset=name) for name in STUDY.used_datasets],
     },
 }
+if not STUDY.training_runs:
+    del TABLES["table1"]
 
 
 rule table:

@@ -4,7 +4,7 @@ from codetune.base.jobs import job
 
 with job(snakemake):
     from codetune.base.files import write_json
-    from codetune.base.plain import from_plain
+    from codetune.base.plain import from_plain, to_plain
     from codetune.data.reading import import_dataset
     from codetune.data.sources import dataset_file
     from codetune.study.dataset import Published
@@ -12,4 +12,4 @@ with job(snakemake):
     published = from_plain(snakemake.params.published, Published, "params.published")
     with dataset_file(published, snakemake.output[0]) as source:
         facts = import_dataset(source, published, snakemake.output.records)
-        write_json(snakemake.output.facts, facts)
+        write_json(snakemake.output.facts, to_plain(facts))

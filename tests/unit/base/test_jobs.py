@@ -1,6 +1,7 @@
 """What is around every job: signals, the end of the workflow, time limits, one writer, logs."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -44,6 +45,10 @@ JOB = """
                     except BaseException as stop:
                         print(f"saved after {stop}", flush=True)
                         raise
+        if mode == "mistake":
+            {}["parts"]
+        if mode == "panic":
+            raise type("PanicException", (BaseException,), {})("no entry found for key")
         time.sleep(60 if mode == "long" else 0)
 """
 
@@ -98,6 +103,16 @@ def test_a_signal_ends_a_job_with_one_line(tmp_path, number, mode):
     assert text.endswith(f"error: stopped by {number.name}. The same command resumes from what is saved.\n")
     assert ("saved after" in text) == (mode == "deferred")
     assert "Traceback" not in text
+
+
+@pytest.mark.parametrize(("mode", "shown"), [("mistake", "KeyError: 'parts'"), ("panic", "PanicException: no entry")])
+def test_what_nobody_foresaw_is_one_line_with_its_place(tmp_path, mode, shown):
+    process, _ = start_job(tmp_path, mode)
+    assert process.wait(30) == 1
+    text = (tmp_path / "job.log").read_text()
+    assert "Traceback" not in text
+    assert [line for line in text.splitlines() if line.startswith("error: ")] == text.splitlines()[-1:]
+    assert re.search(rf"error: .*{shown}.* \[<string>:\d+ < .*jobs\.py:\d+\]\. This was not foreseen", text)
 
 
 def test_a_job_ends_with_the_workflow_that_started_it(tmp_path):

@@ -68,13 +68,7 @@ def plan(checkpoints):
 
 
 def outputs_in(folder):
-    names = (
-        "tuned/manifest.json",
-        "checkpoints/manifest.json",
-        "training_log.jsonl",
-        "training.json",
-        "unfinished/finetune",
-    )
+    names = ("tuned/manifest.json", "checkpoints/manifest.json", "training_log.jsonl", "training.json")
     return FinetuneOutputs(*(str(folder / name) for name in (*names, "unfinished/finetune")))
 
 

@@ -13,6 +13,9 @@ from typing import Any
 from codetune.base.errors import StudyError
 
 Row = dict[str, Any]  # one JSON object of a file of JSON lines
+MADE_AGAIN = "Delete it and run again."  # what to do with a damaged file that a job of the study has made
+# What libraries raise, and our own code in a block that does nothing but read, when a file is not what it should be.
+MISSHAPEN = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
 @contextmanager
@@ -95,6 +98,33 @@ def link_or_copy(source: Path, folder: Path) -> None:
         shutil.copy(source, folder)
 
 
+@contextmanager
+def reading(path: str | Path, remedy: str = MADE_AGAIN) -> Iterator[None]:
+    """Turns what a damaged file, or one of another shape, causes within the block into one line.
+
+    To be put around reading alone: around anything else it would take our own mistakes for the file's.
+
+    Args:
+        path: The file, for the message.
+        remedy: What to do.
+
+    Raises:
+        StudyError: In place of each such error.
+    """
+    try:
+        yield
+    except MISSHAPEN as error:
+        raise StudyError(f"{path}: not what it should be ({reason_in_short(error)}). {remedy}") from None
+
+
+def reason_in_short(error: BaseException) -> str:
+    """What an error says, on one short line; a missing key alone says little without the kind of error."""
+    said = " ".join(str(error).split())
+    kind = type(error).__name__
+    text = said if said and not isinstance(error, LookupError) else f"{kind}: {said}" if said else kind
+    return (text if len(text) <= 200 else f"{text[:200]}...").rstrip(".")
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Writes UTF-8 text with Unix line endings, atomically; half a surrogate pair as JSON writes it: `\\ud800`."""
     with atomic(path) as temporary:
@@ -106,16 +136,20 @@ def write_json(path: str | Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def read_json(path: str | Path) -> Any:
+def read_json(path: str | Path, remedy: str = MADE_AGAIN) -> Any:
     """Reads a JSON file.
+
+    Args:
+        path: The file.
+        remedy: What to do if it is damaged.
 
     Raises:
         StudyError: The file does not hold JSON.
     """
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise StudyError(f"{path}: not a JSON file ({error}). Delete it and run again.") from None
+    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, too many digits or brackets
+        raise StudyError(f"{path}: not a JSON file ({reason_in_short(error)}). {remedy}") from None
 
 
 def write_jsonl(path: str | Path, rows: Iterable[Row]) -> None:
@@ -129,17 +163,21 @@ def read_jsonl(path: str | Path) -> list[Row]:
     """Reads one JSON object per line.
 
     Raises:
-        StudyError: A line is not JSON.
+        StudyError: A line is not a JSON object.
     """
     rows = []
-    with Path(path).open(encoding="utf-8") as stream:
+    with Path(path).open("rb") as stream:
         for number, line in enumerate(stream, start=1):
             try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError as error:
+                row = json.loads(line.decode())
+            except (ValueError, RecursionError) as error:
+                reason = reason_in_short(error)
                 raise StudyError(
-                    f"{path}, line {number}: not JSON ({error.msg}). Delete the file and run again."
+                    f"{path}, line {number}: not JSON ({reason}). Delete the file and run again."
                 ) from None
+            if not isinstance(row, dict):
+                raise StudyError(f"{path}, line {number}: not a JSON object. Delete the file and run again.")
+            rows.append(row)
     return rows
 
 
@@ -170,7 +208,7 @@ def recover_jsonl(path: str | Path) -> list[Row]:
         for line in stream:
             try:
                 row = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 break
             if not (line.endswith(b"\n") and isinstance(row, dict)):
                 break

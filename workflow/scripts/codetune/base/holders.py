@@ -69,7 +69,7 @@ def holder_of(path: Path) -> Holder | None:
     """Returns the holder that a lock's file names; None if there is no file, or it names none yet."""
     try:
         return Holder(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
 
 

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -15,6 +16,8 @@ from typing import Any, NoReturn
 from codetune.base.devices import ONLY_NAMES, claim_gpus
 from codetune.base.environment import STOPPING, TIME_LIMITED, WORKFLOW_PID, clean_environment, set_environment
 from codetune.base.errors import StudyError
+from codetune.base.files import reason_in_short
+from codetune.base.libraries import PANIC
 from codetune.base.locks import PATIENCE, lock_of, one_writer
 from codetune.base.signals import Stopped, end_with, stop_on_signals
 from codetune.base.slurm import put_back_if_preempted
@@ -22,6 +25,8 @@ from codetune.base.text import printable
 
 TIME_TO_SAVE = 120  # a job stops by itself this many seconds before its time limit
 KEPT_LOGS = 5  # logs of earlier attempts that are kept per job
+NO_FILES = (errno.EISDIR, errno.ENOTDIR, errno.ELOOP)  # a folder, or a circle of links, in a file's place
+PACKAGE = str(Path(__file__).parents[1])
 DONE = "done"  # start of the last line in the log of a job that succeeded
 
 
@@ -86,18 +91,29 @@ def _failures_in_one_line(log: str | None, console: int) -> Iterator[None]:
     except OSError as error:
         # All files that codetune writes are named in their errors, so an error without a name comes from a full log.
         place = error.filename or (log if error.errno == errno.ENOSPC else None)
-        _end(printable(f"{error.strerror or error}" + (f": {place}" if place else "")), 1, console)
+        remedy = ". A file should lie there: move that away and run again." if error.errno in NO_FILES else ""
+        _end(printable(f"{error.strerror or error}" + (f": {place}" if place else "") + remedy), 1, console)
     except Stopped as stop:
         put_back_if_preempted()
         _end(f"stopped by {stop}. The same command resumes from what is saved.", 128 + stop.number, console)
-    except Exception as error:
-        shortage = _shortage_of_memory(error)
-        if shortage is None:
+    except BaseException as error:
+        if not (isinstance(error, Exception) or type(error).__name__ == PANIC):
             raise
-        _end(shortage, 1, console)
+        _end(_shortage_of_memory(error) or _unforeseen(error), 1, console)
 
 
-def _shortage_of_memory(error: Exception) -> str | None:
+def _unforeseen(error: BaseException) -> str:
+    """Says on one line what happened and where, innermost first: a mistake of ours or of a library, or an odd file."""
+    frames = traceback.extract_tb(error.__traceback__)[::-1]
+    shown = [frame for frame in frames if frame is frames[0] or frame.filename.startswith(PACKAGE)][:4]
+    places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in shown)
+    return (
+        f"{type(error).__name__}: {reason_in_short(error)} [{places}]. This was not foreseen. If a file below "
+        "`results` or `resources` was changed by hand, delete it and run again; else please report this line."
+    )
+
+
+def _shortage_of_memory(error: BaseException) -> str | None:
     """Says whose memory ran out, if that is what an error says; torch is not imported for it."""
     if isinstance(error, MemoryError):
         return "this machine's memory ran out. Run fewer jobs at once, or give the job more (mem_mb)."

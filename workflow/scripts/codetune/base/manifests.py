@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from codetune.base.errors import StudyError
-from codetune.base.files import read_json, sha256_of_file, write_json
-from codetune.base.plain import from_plain, to_plain
+from codetune.base.files import sha256_of_file, write_json
+from codetune.base.plain import read_as, to_plain
 
 MANIFEST = "manifest.json"
 # Larger files are hashed only if they changed after the manifest was made: weights of 8 GB take up to 15 s.
@@ -71,7 +71,7 @@ def read_manifest(path: str | Path) -> Manifest:
     Raises:
         StudyError: The file is not a manifest.
     """
-    return from_plain(read_json(path), Manifest, str(path))
+    return read_as(path, Manifest)
 
 
 def checked_folder(manifest: str | Path) -> Path:

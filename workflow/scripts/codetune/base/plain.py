@@ -1,20 +1,23 @@
 """Conversion between dataclasses and the plain values of JSON and YAML: dictionaries, lists, text and numbers."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, TypeVar
 
 from codetune.base.errors import StudyError
+from codetune.base.files import MADE_AGAIN, read_json, read_jsonl, reading, reason_in_short
 
 T = TypeVar("T")
 
 
-def from_plain(value: Any, kind: type[T], origin: str) -> T:
+def from_plain(value: Any, kind: type[T], origin: str, remedy: str = MADE_AGAIN) -> T:
     """Builds a dataclass, and the dataclasses in its fields, from plain values.
 
     Args:
         value: The plain value.
         kind: The dataclass.
         origin: Where the value comes from, for the message: a file, or a place in the config.
+        remedy: What to do if it is not of this kind.
 
     Raises:
         StudyError: A field is missing or has the wrong type.
@@ -23,8 +26,50 @@ def from_plain(value: Any, kind: type[T], origin: str) -> T:
 
     try:
         return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        raise StudyError(f"{origin}: {error}. Delete it and run again.") from None
+    except (ValueError, RecursionError, OverflowError) as error:  # msgspec's own errors are ValueErrors, too
+        raise StudyError(f"{origin}: {reason_in_short(error)}. {remedy}") from None
+
+
+def read_as(path: str | Path, kind: type[T], remedy: str = MADE_AGAIN) -> T:
+    """Reads a JSON file that holds a dataclass; fields that the dataclass does not have are ignored.
+
+    Args:
+        path: The file.
+        kind: The dataclass.
+        remedy: What to do if the file is damaged.
+
+    Raises:
+        StudyError: The file does not hold JSON, or a field is missing or has the wrong type.
+    """
+    return from_plain(read_json(path, remedy), kind, str(path), remedy)
+
+
+def read_lines_as(path: str | Path, kind: type[T]) -> list[T]:
+    """Reads JSON lines that each hold a dataclass, as `read_as` does.
+
+    Raises:
+        StudyError: A line does not hold JSON, or a field of it is missing or has the wrong type.
+    """
+    return [from_plain(row, kind, f"{path}: line {number}") for number, row in enumerate(read_jsonl(path), start=1)]
+
+
+def read_number(path: str | Path, *keys: str) -> int:
+    """Reads one whole number of a JSON file.
+
+    Args:
+        path: The file.
+        keys: Where in the file, from the outermost object to the number.
+
+    Raises:
+        StudyError: There is no such number.
+    """
+    found = read_json(path)
+    with reading(path):
+        for key in keys:
+            found = found[key]
+        if type(found) is not int or not 0 <= found < 1 << 53:
+            raise ValueError(f"{'.'.join(keys)} is no count")
+    return found
 
 
 def to_plain(value: Any) -> dict[str, Any]:

@@ -50,6 +50,8 @@ def _differences(folder: Path, identity: dict[str, Any]) -> list[str]:
         found = read_json(folder / IDENTITY)
     except (OSError, StudyError):
         return ["its own description"]
+    if not isinstance(found, dict):
+        return ["its own description"]
     return [name for name in identity.keys() | found.keys() if identity.get(name) != found.get(name)]
 
 

@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from codetune.base.files import read_json, write_json, write_text
-from codetune.base.plain import from_plain, to_plain
+from codetune.base.errors import StudyError
+from codetune.base.files import MADE_AGAIN, write_json, write_text
+from codetune.base.plain import read_as, to_plain
 from codetune.base.text import markdown, markdown_cell, markdown_code
 from codetune.data.languages import guess_language
 from codetune.data.samples import PARTS, Sample, read_part
@@ -24,9 +25,15 @@ def write_card(facts: str, parts: Mapping[str, str], targets: Mapping[str, str])
         facts: Path of the facts of the split.
         parts: Paths of the samples of train, validation and test.
         targets: Paths to write, `json` and `text`.
+
+    Raises:
+        StudyError: A file does not hold what its name says.
     """
+    found = read_as(facts, SplitFacts)
+    if not found.shares.keys() & found.sha256.keys() >= set(PARTS):
+        raise StudyError(f"{facts}: lacks a part's share or hash. {MADE_AGAIN}")
     samples = {part: read_part(parts[part], facts) for part in PARTS}
-    card = data_card(from_plain(read_json(facts), SplitFacts, facts), samples)
+    card = data_card(found, samples)
     write_json(targets["json"], card)
     write_text(targets["text"], render_card(card))
 

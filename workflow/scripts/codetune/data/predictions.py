@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from codetune.base.files import Row, read_json, read_jsonl, write_jsonl
+from codetune.base.errors import StudyError
+from codetune.base.files import Row, read_jsonl, reading, write_jsonl
 from codetune.base.identity import check_recorded, file_hashes
-from codetune.base.plain import from_plain, to_plain
+from codetune.base.plain import from_plain, read_as, to_plain
 from codetune.study.facts import GenerationFacts
 
 
@@ -74,7 +75,7 @@ def check_generated(predictions: str, generation: str) -> None:
     Raises:
         StudyError: The predictions have changed since.
     """
-    made = from_plain(read_json(generation), GenerationFacts, generation).predictions_sha256
+    made = read_as(generation, GenerationFacts).predictions_sha256
     paths = {"predictions": predictions}
     check_recorded(file_hashes(**paths), {"predictions": made}, paths, generation)
 
@@ -85,7 +86,13 @@ def predictions_of(rows: Iterable[Row], path: str | Path) -> list[Prediction]:
     Raises:
         StudyError: A row is not a prediction.
     """
-    return [from_plain(row, Prediction, str(path)) for row in rows]
+    predictions = [from_plain(row, Prediction, f"{path}: line {number}") for number, row in enumerate(rows, start=1)]
+    for number, prediction in enumerate(predictions, start=1):
+        if not prediction.candidates:
+            raise StudyError(f"{path}, line {number}: a prompt without a completion. Delete the file and run again.")
+        with reading(path):
+            prediction.first.text.encode()
+    return predictions
 
 
 def write_curve_predictions(path: str | Path, predictions: Mapping[int, Iterable[Prediction]]) -> None:

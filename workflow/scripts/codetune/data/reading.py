@@ -8,6 +8,7 @@ from codetune.base.errors import StudyError
 from codetune.base.files import write_text
 from codetune.data.samples import FIELDS, sha256_of_records
 from codetune.study.dataset import Published
+from codetune.study.facts import ImportFacts
 
 # How error messages name the type of a field's value.
 JSON_NAMES = {
@@ -21,7 +22,7 @@ JSON_NAMES = {
 }
 
 
-def import_dataset(source: str | Path, published: Published, target: str | Path) -> dict[str, Any]:
+def import_dataset(source: str | Path, published: Published, target: str | Path) -> ImportFacts:
     """Checks a data set against its declared number of records and hash, and writes it as JSON lines.
 
     The lines are ASCII, with all other characters escaped: half a surrogate pair cannot be encoded as UTF-8, but a
@@ -33,7 +34,7 @@ def import_dataset(source: str | Path, published: Published, target: str | Path)
         target: The file to write.
 
     Returns:
-        The facts of the import, by which later jobs know the records: their number and their hash.
+        The facts of the import, by which later jobs know the records.
 
     Raises:
         StudyError: The file is not readable, or its records are not those that the config declares.
@@ -52,7 +53,7 @@ def import_dataset(source: str | Path, published: Published, target: str | Path)
         )
     write_text(target, "".join(json.dumps(record) + "\n" for record in found))
     print(f"{len(found)} records, SHA-256 {digest}")
-    return {"records": len(found), "sha256": digest}
+    return ImportFacts(len(found), digest)
 
 
 def read_records(path: str | Path) -> list[dict[str, str]]:

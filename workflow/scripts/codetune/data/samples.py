@@ -5,14 +5,29 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from codetune.base.files import read_json, read_jsonl, sha256_of_json
+from codetune.base.files import reading, sha256_of_json
 from codetune.base.identity import check_recorded
-from codetune.base.plain import from_plain
-from codetune.study.facts import SplitFacts
+from codetune.base.plain import read_as, read_lines_as
+from codetune.study.facts import ImportFacts, SplitFacts
 
 FIELDS = ("instruction", "input", "output")  # of a record as published
 PARTS = ("train", "validation", "test")
 SUBSET_SEED = 0  # fixed, so that all models, checkpoints and training seeds are measured on the same subset
+
+
+@dataclass(frozen=True)
+class PublishedRecord:
+    """A record as published.
+
+    Attributes:
+        instruction: The task.
+        input: What the task is applied to.
+        output: The reference completion.
+    """
+
+    instruction: str
+    input: str
+    output: str
 
 
 @dataclass(frozen=True)
@@ -50,8 +65,16 @@ def by_request(samples: Iterable[Sample]) -> dict[str, list[Sample]]:
 
 
 def read_samples(path: str | Path) -> list[Sample]:
-    """Reads samples in their order."""
-    return [Sample(**row) for row in read_jsonl(path)]
+    """Reads samples in their order.
+
+    Raises:
+        StudyError: The file does not hold samples.
+    """
+    samples = read_lines_as(path, Sample)
+    with reading(path):
+        for sample in samples:
+            f"{sample.request}{sample.output}".encode()  # half a surrogate pair is no text; the split drops it
+    return samples
 
 
 def read_part(path: str, split: str) -> list[Sample]:
@@ -66,7 +89,7 @@ def read_part(path: str, split: str) -> list[Sample]:
     """
     samples = read_samples(path)
     part = Path(path).stem
-    recorded = from_plain(read_json(split), SplitFacts, split).sha256
+    recorded = read_as(split, SplitFacts).sha256
     check_recorded({part: sha256_of_samples(samples)}, recorded, {part: path}, split)
     return samples
 
@@ -104,5 +127,6 @@ def check_imported(records: str, facts: str) -> None:
     Raises:
         StudyError: The records have changed since.
     """
-    digest = sha256_of_records(read_jsonl(records))
-    check_recorded({"sha256": digest}, read_json(facts), {"sha256": records}, facts)
+    digest = sha256_of_records(map(asdict, read_lines_as(records, PublishedRecord)))
+    imported = read_as(facts, ImportFacts)
+    check_recorded({"records": digest}, {"records": imported.sha256}, {"records": records}, facts)

@@ -6,11 +6,18 @@ from dataclasses import asdict
 from pathlib import Path
 
 from codetune.base.errors import StudyError
-from codetune.base.files import read_jsonl, write_json, write_jsonl
-from codetune.base.plain import to_plain
+from codetune.base.files import write_json, write_jsonl
+from codetune.base.plain import read_lines_as, to_plain
 from codetune.data.cleaning import clean
 from codetune.data.duplicates import THRESHOLD, components, near_duplicates
-from codetune.data.samples import PARTS, Sample, by_request, sha256_of_records, sha256_of_samples
+from codetune.data.samples import (
+    PARTS,
+    PublishedRecord,
+    Sample,
+    by_request,
+    sha256_of_records,
+    sha256_of_samples,
+)
 from codetune.study.dataset import Split
 from codetune.study.facts import DuplicateRequests, NearDuplicates, SplitFacts, Touched
 
@@ -27,7 +34,7 @@ def split_dataset(source: str | Path, name: str, settings: Split, targets: Mappi
     Raises:
         StudyError: A part would be empty.
     """
-    records = read_jsonl(source)
+    records = [asdict(record) for record in read_lines_as(source, PublishedRecord)]
     samples, touched = clean(records)
     near = near_duplicates([f"{sample.request}\n{sample.output}" for sample in samples])
     parts = split(samples, settings, near)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codetune.base.errors import StudyError
-from codetune.base.files import read_json
-from codetune.base.plain import from_plain
+from codetune.base.files import MADE_AGAIN
+from codetune.base.plain import read_as
 from codetune.study.runs import System
 
 
@@ -141,4 +141,9 @@ def read_comparisons(path: str | Path) -> Comparisons:
     Raises:
         StudyError: The file is not of this form.
     """
-    return from_plain(read_json(path), Comparisons, str(path))
+    found = read_as(path, Comparisons)
+    shown: list[Score | Comparison] = [*found.scores, *found.comparisons]
+    for one in shown:
+        if len(one.interval) != 2 or one.metric not in found.metrics:
+            raise StudyError(f"{path}: an interval or a metric of {', '.join(one.system)} is damaged. {MADE_AGAIN}")
+    return found

@@ -8,8 +8,8 @@ import numpy as np
 
 from codetune.base.confined import Confined, ExceededError
 from codetune.base.errors import StudyError
-from codetune.base.files import Row, read_json, sha256_of_file, write_json, write_jsonl
-from codetune.base.plain import from_plain, to_plain
+from codetune.base.files import Row, sha256_of_file, write_json, write_jsonl
+from codetune.base.plain import read_as, to_plain
 from codetune.data.languages import guess_language
 from codetune.data.predictions import read_predictions
 from codetune.data.samples import Sample, read_part
@@ -45,7 +45,7 @@ def score_predictions(references: str, split: str, predictions: str, scores: str
     texts = [prediction.first.text for prediction in completed]
     scored = score_each(list(samples.values()), texts)
     write_jsonl(scores, scored)
-    leaked = set(from_plain(read_json(split), SplitFacts, split).near_duplicates.leaked)
+    leaked = set(read_as(split, SplitFacts).near_duplicates.leaked)
     clean = [row for row in scored if row["id"] not in leaked]
     found = Summary(
         samples=len(completed),

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from codetune.base.errors import StudyError
-from codetune.base.files import Row, read_jsonl, write_json
+from codetune.base.files import Row, write_json
 from codetune.base.plain import to_plain
 from codetune.evaluation.bootstrap import LEVEL, Array, draw_resamples, percentile_interval
 from codetune.evaluation.comparisons import Comparison, Comparisons, MetricFacts, Score
 from codetune.evaluation.metric import statistics_of
 from codetune.evaluation.registry import metrics
+from codetune.evaluation.scored import read_statistics
 from codetune.study.record import Record, by_system
 from codetune.study.runs import NONE, System
 
@@ -80,7 +81,7 @@ def _read_scores(systems: Mapping[System, list[Record]], test: str) -> dict[Syst
     for system, records in systems.items():
         for record in records:
             path = record.read_path("scores", test)
-            rows = read_jsonl(path)
+            rows = read_statistics(path)
             ids = [row["id"] for row in rows]
             expected = expected or ids
             if ids != expected:

@@ -16,7 +16,7 @@ from codetune.methods.adapters import ADAPTER, load_adapter, replace_adapter
 from codetune.models.device import set_determinism
 from codetune.models.loading import Checkpoint
 from codetune.models.tokenizers import load_tokenizer
-from codetune.prompts.tokensets import TokenSample, check_tokens, read_tokens
+from codetune.prompts.tokensets import TokenSample, check_tokens, check_vocabulary, read_tokens
 from codetune.study.decoding import Decoding
 
 
@@ -110,6 +110,8 @@ def _predictions(
         load_tokenizer(checkpoint.folder),
         prompt_limit(decoding),
     )
+
+    check_vocabulary(prompts, base, inputs.tokens)
 
     def predict(step: int, model: Any) -> list[Prediction]:
         print(f"step {step}", flush=True)

@@ -1,6 +1,7 @@
 """Rule generate: predictions of one run, and the facts of how they were made."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from codetune.base.files import recover_jsonl, sha256_of_file, write_json
@@ -17,7 +18,7 @@ from codetune.models.device import set_determinism
 from codetune.models.loading import Checkpoint
 from codetune.models.quantization import linear_4bit
 from codetune.models.tokenizers import load_tokenizer
-from codetune.prompts.tokensets import check_tokens, read_tokens
+from codetune.prompts.tokensets import TokenSample, check_tokens, check_vocabulary, read_tokens
 from codetune.study.decoding import Decoding
 from codetune.study.facts import GenerationFacts
 
@@ -84,11 +85,9 @@ def generate_predictions(
         "packages": environment().packages,
     }
     with unfinished_work(outputs.work, identity) as folder:
-        model = load_for_decoding(checkpoint, decoding)
-        if tuned:
-            model = load_adapter(model, tuned)
+        prompts, model = _load(inputs.prompts, tuned, checkpoint, decoding)
         tokenizer, limit, kept = load_tokenizer(checkpoint.folder), prompt_limit(decoding), folder / "batches.jsonl"
-        predictions = generate(model, tokenizer, read_tokens(inputs.prompts), decoding, limit, kept)
+        predictions = generate(model, tokenizer, prompts, decoding, limit, kept)
         write_predictions(outputs.predictions, predictions)
         facts = GenerationFacts(
             decoding=decoding,
@@ -102,6 +101,15 @@ def generate_predictions(
             **_state_of(model),
         )
         write_json(outputs.facts, to_plain(facts))
+
+
+def _load(
+    prompts: str, tuned: Path | None, checkpoint: Checkpoint, decoding: Decoding
+) -> tuple[list[TokenSample], Any]:
+    """The prompts, and the model with its adapter."""
+    samples, model = read_tokens(prompts), load_for_decoding(checkpoint, decoding)
+    check_vocabulary(samples, model, prompts)
+    return samples, load_adapter(model, tuned) if tuned else model
 
 
 def _counts_of(predictions: list[Prediction]) -> dict[str, Any]:

@@ -4,14 +4,19 @@ from pathlib import Path
 from typing import Any
 
 from peft import LoraConfig
+from safetensors.torch import load_file
 from transformers import PreTrainedModel
 
+from codetune.base.errors import StudyError
+from codetune.base.libraries import loading
 from codetune.models.device import device
+from codetune.models.loading import of_the_machine
 from codetune.study.method import Lora
 from codetune.study.model import Source
 
 ADAPTER = "adapter_model.safetensors"
 ADAPTER_FILES = ("adapter_config.json", ADAPTER)
+TRAIN_AGAIN = "Delete that folder and run again; it is then made again."
 
 
 def load_adapter(model: PreTrainedModel, folder: str | Path) -> Any:
@@ -23,7 +28,10 @@ def load_adapter(model: PreTrainedModel, folder: str | Path) -> Any:
     """
     from peft import PeftModel
 
-    adapted = PeftModel.from_pretrained(model, str(folder), torch_device=device()).eval()
+    with loading(folder, "the adapter", TRAIN_AGAIN, of_the_machine):
+        weights = load_file(Path(folder) / ADAPTER)
+        adapted = PeftModel.from_pretrained(model, str(folder), torch_device=device()).eval()
+    _check_weights(adapted, weights, folder)
     for name, parameter in adapted.named_parameters():
         if "lora_" in name:
             parameter.data = parameter.data.to(model.dtype)
@@ -33,10 +41,26 @@ def load_adapter(model: PreTrainedModel, folder: str | Path) -> Any:
 def replace_adapter(model: Any, folder: str | Path) -> Any:
     """Puts another checkpoint of the same training in the place of the adapter that the model has."""
     from peft import set_peft_model_state_dict
-    from safetensors.torch import load_file
 
-    set_peft_model_state_dict(model, load_file(Path(folder) / ADAPTER))
+    with loading(folder, "the adapter", TRAIN_AGAIN, of_the_machine):
+        weights = load_file(Path(folder) / ADAPTER)
+        set_peft_model_state_dict(model, weights)
+    _check_weights(model, weights, folder)
     return model
+
+
+def _check_weights(model: Any, weights: dict[str, Any], folder: str | Path) -> None:
+    """Refuses an adapter whose weights are not the model's: the library leaves what it does not find as it is."""
+    from peft import get_peft_model_state_dict
+
+    wanted = {name: tuple(weight.shape) for name, weight in get_peft_model_state_dict(model).items()}
+    other = wanted.items() ^ {name: tuple(weight.shape) for name, weight in weights.items()}.items()
+    if other or not wanted:
+        names = sorted({name for name, _ in other})
+        raise StudyError(
+            f"{folder}: the adapter's weights are not those of its settings ({len(names)} differ, the first is "
+            f"{names[0] if names else 'none'}). {TRAIN_AGAIN}"
+        )
 
 
 def lora_config(lora: Lora) -> LoraConfig:

@@ -1,15 +1,17 @@
 """A checkpoint's folder: downloaded or linked, checked, with a manifest of its files."""
 
+import json
 import os
 from pathlib import Path
 
 from codetune.base.errors import StudyError
-from codetune.base.files import atomic, read_json, remove, sync
+from codetune.base.files import atomic, reading, remove, sync
 from codetune.base.hub import download_files, list_files, partial_folder
 from codetune.base.hub_errors import Repository
 from codetune.base.manifests import Manifest, write_manifest
 from codetune.study.model import INDEX, Source, takes
 
+GET_AGAIN = "Get the checkpoint again."
 POINTER = b"version https://git-lfs"  # start of the file that a git clone without LFS has in place of the weights
 
 
@@ -34,6 +36,7 @@ def fetch_model(source: Source, target: str | Path, weights: bool) -> None:
             _link_files(Path(source.path), folder, weights)
             _check_complete([file.name for file in folder.iterdir()], weights, source.path)
             _check_weights(folder, source.path)
+            _check_whole(folder, source.path)
             _report(write_manifest(folder, path=source.path))
         return
     repo = Repository(source.repo or "", source.revision or "", "model")
@@ -56,7 +59,7 @@ def _link_files(source: Path, folder: Path, weights: bool) -> None:
     for file in source.resolve().iterdir():
         if takes(file.name, weights):
             if not file.is_file():  # to open a pipe would wait for ever
-                raise StudyError(f"{file} is not a file on a disk. Put the checkpoint's file there.")
+                raise StudyError(f"{file} is not a file on a disk. Put the checkpoint's file there and run again.")
             (folder / file.name).symlink_to(os.path.relpath(file, folder.resolve()) if moves_along else file)
 
 
@@ -82,7 +85,10 @@ def _check_complete(names: list[str], weights: bool, origin: str) -> None:
 def _check_weights(folder: Path, origin: str) -> None:
     """Checks that no file of the weights is missing, and that none is only a Git LFS pointer."""
     if (folder / INDEX).exists():
-        for name in sorted(set(read_json(folder / INDEX)["weight_map"].values())):
+        with reading(f"{origin}: {INDEX}", GET_AGAIN):
+            index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+            names = sorted({Path(name).name for name in index["weight_map"].values()})
+        for name in names:
             if not (folder / name).exists():
                 raise StudyError(f"{origin}: {INDEX} names {name}, which is not there. Get the checkpoint again.")
     for path in sorted(folder.glob("*.safetensors")):
@@ -91,6 +97,25 @@ def _check_weights(folder: Path, origin: str) -> None:
                 raise StudyError(
                     f"{origin}: {path.name} is a Git LFS pointer to the weights. Run 'git lfs pull' there."
                 )
+
+
+def _check_whole(folder: Path, origin: str) -> None:
+    """Checks that the JSON of a local checkpoint is JSON, and that no file of its weights was cut off.
+
+    What comes from the hub has been checked against the hub's hashes.
+    """
+    for path in sorted(folder.glob("*.json")):
+        with reading(f"{origin}: {path.name}", GET_AGAIN):
+            json.loads(path.read_text(encoding="utf-8"))
+    for path in sorted(folder.glob("*.safetensors")):
+        with reading(f"{origin}: {path.name}", GET_AGAIN), path.open("rb") as stream:
+            length, size = int.from_bytes(stream.read(8), "little"), path.stat().st_size
+            if length > size:
+                raise ValueError("not in the safetensors format")
+            head = json.loads(stream.read(length))
+            end = max((tensor["data_offsets"][1] for name, tensor in head.items() if name != "__metadata__"), default=0)
+            if 8 + length + end > size:
+                raise ValueError(f"cut off: {size:,} of {8 + length + end:,} bytes")
 
 
 def _report(manifest: Manifest) -> None:

@@ -8,8 +8,9 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 
 from codetune.base.errors import StudyError
+from codetune.base.libraries import FETCH_AGAIN, loading
 from codetune.models.device import device
-from codetune.models.quantization import keep_weights_unpacked
+from codetune.models.quantization import is_linear_4bit, keep_weights_unpacked
 from codetune.study.method import Quantization
 
 
@@ -54,26 +55,55 @@ def load_base(folder: str | Path, quantization: Quantization) -> PreTrainedModel
         bnb_4bit_compute_dtype=dtype,
     )
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            folder,
-            config=AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False),
-            quantization_config=recipe,
-            dtype=dtype,
-            device_map={"": device()},
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-        )
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise StudyError(
-            f"{folder}: the checkpoint cannot be loaded ({reason}). Delete that folder to fetch it again, or name "
-            "another checkpoint in the config."
-        ) from error
+        with loading(folder, "the checkpoint", FETCH_AGAIN, of_the_machine):
+            model, found = AutoModelForCausalLM.from_pretrained(
+                folder,
+                config=AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False),
+                quantization_config=recipe,
+                dtype=dtype,
+                device_map={"": device()},
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
     except torch.OutOfMemoryError as error:
         problem = str(error).split(". ")[0]
         raise StudyError(
             f"{folder}: the model does not fit into the GPU's memory ({problem}). Is another program using that GPU?"
         ) from None
+    _check_weights(folder, found | {"mismatched_keys": _of_another_shape(model)})
     keep_weights_unpacked(model)
     return model.eval()
+
+
+def of_the_machine(error: Exception) -> bool:
+    """Whether an error of loading says nothing about the files: memory ran out, or the GPU failed."""
+    known = isinstance(error, (torch.OutOfMemoryError, torch.AcceleratorError))
+    return known or any(sign in str(error) for sign in ("DefaultCPUAllocator", "CUDA error", "CUDA driver"))
+
+
+def _of_another_shape(model: PreTrainedModel) -> list[str]:
+    """The layers whose 4-bit weights have another shape than the layer: the library compares the others alone."""
+    found = []
+    for name, module in model.named_modules():
+        if is_linear_4bit(module):
+            state = getattr(module.weight, "quant_state", None)  # none where the weight is missing
+            if state is None or tuple(state.shape) != (module.out_features, module.in_features):
+                found.append(name)
+    return found
+
+
+def _check_weights(folder: str | Path, found: dict[str, Any]) -> None:
+    """Refuses weights that are not those of the model: the library draws at random what it does not find."""
+    for kind, meaning in (
+        ("missing_keys", "lack"),
+        ("mismatched_keys", "have in another shape"),
+        ("unexpected_keys", "have, without a place in the model,"),
+    ):
+        names = sorted(map(str, found.get(kind) or []))
+        if names:
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            raise StudyError(
+                f"{folder}: the weights do not belong to config.json: they {meaning} {names[0]}{more}. {FETCH_AGAIN}"
+            )

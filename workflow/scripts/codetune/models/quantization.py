@@ -31,9 +31,14 @@ def dequantize(model: PreTrainedModel, reserve: int) -> bool:
 
 def linear_4bit(model: torch.nn.Module) -> list[Any]:
     """Returns the linear layers whose weights are held in 4 bits."""
+    return [module for module in model.modules() if is_linear_4bit(module)]
+
+
+def is_linear_4bit(module: torch.nn.Module) -> bool:
+    """Whether a module is a linear layer whose weights are held in 4 bits."""
     from bitsandbytes.nn import Linear4bit
 
-    return [module for module in model.modules() if isinstance(module, Linear4bit)]
+    return isinstance(module, Linear4bit)
 
 
 def keep_weights_unpacked(model: torch.nn.Module) -> None:

@@ -1,6 +1,46 @@
 """Sizes computed from a checkpoint's config.json, without loading weights."""
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from codetune.base.errors import StudyError
+from codetune.base.libraries import FETCH_AGAIN
+from codetune.base.plain import read_as, to_plain
+
+
+@dataclass(frozen=True)
+class _Sizes:
+    """What of a config.json is computed with."""
+
+    hidden_size: int
+    intermediate_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    vocab_size: int | None = None
+    max_position_embeddings: int | None = None
+    num_key_value_heads: int | None = None
+    head_dim: int | None = None
+    tie_word_embeddings: bool | None = None
+
+
+def read_config(folder: str | Path, *more: str) -> dict[str, Any]:
+    """Reads the sizes in a checkpoint's config.json.
+
+    Args:
+        folder: Of the checkpoint.
+        more: Sizes that are needed beside those of the layers.
+
+    Raises:
+        StudyError: It lacks a size that models of the Llama, Gemma or Qwen2 family have.
+    """
+    path = Path(folder) / "config.json"
+    sizes = to_plain(read_as(path, _Sizes, FETCH_AGAIN))
+    wrong = [name for name, value in sizes.items() if value is not None and value is not False and value < 1]
+    wrong += [name for name in more if sizes[name] is None]
+    if wrong:
+        raise StudyError(f"{path}: {wrong[0]} is {sizes[wrong[0]]}. {FETCH_AGAIN}")
+    return sizes
 
 
 def lora_parameters(config: dict[str, Any], rank: int, target_modules: list[str]) -> int:

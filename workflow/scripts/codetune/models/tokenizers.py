@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from codetune.base.errors import StudyError
+from codetune.base.libraries import FETCH_AGAIN, loading
 from codetune.models.patches import without_torch
 
 
@@ -16,11 +16,7 @@ def load_tokenizer(folder: str | Path) -> Any:
     with without_torch():
         from transformers import AutoTokenizer
 
-        try:
-            return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            reason = str(error).splitlines()[0]
-            raise StudyError(
-                f"{folder}: the tokenizer cannot be loaded ({reason}). Delete that folder to fetch it again, or name "
-                "another checkpoint in the config."
-            ) from None
+        with loading(folder, "the tokenizer", FETCH_AGAIN):
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            tokenizer.encode("try it")  # some damage shows only now
+            return tokenizer

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from codetune.base.files import read_json
+from codetune.base.files import read_json, reading
+from codetune.base.plain import read_number
 from codetune.papers.evidence import Evidence, ModelEvidence, paths_of
 from codetune.papers.printed import rounds_to
 from codetune.papers.verdicts import PAPER, Claim, Verdict
@@ -38,7 +39,7 @@ def check_data(evidence: Evidence) -> list[Verdict]:
     """The number of records of the data set."""
     if not evidence.card:
         return []
-    records, printed = read_json(evidence.card)["records"], evidence.paper["dataset"]["records"]
+    records, printed = read_number(evidence.card, "records"), evidence.paper["dataset"]["records"]
     return [
         Claim("Records of the data set", "section 3.2", printed).against(
             f"{records:,}",
@@ -67,15 +68,16 @@ def list_unstated(evidence: Evidence) -> list[Verdict]:
 def _choices_of_data(evidence: Evidence) -> dict[str, Choice]:
     """How the data are divided and packed, by key of the paper's `unstated`."""
     card, files = read_json(evidence.card), [evidence.card]
-    shares = " / ".join(str(card["split"]["shares"][part]) for part in ("train", "validation", "test"))
-    samples = f"{card['parts']['test']['samples']:,}"
+    with reading(evidence.card):
+        shares = " / ".join(str(card["split"]["shares"][part]) for part in ("train", "validation", "test"))
+    samples = f"{read_number(evidence.card, 'parts', 'test', 'samples'):,}"
     choices = {
         "split": Choice("Shares of training, validation, test", "section 3.2", shares, files),
         "test_samples": Choice("Number of test samples", "section 4", samples, files),
     }
     stats = [model.tokens for model in evidence.models.values() if model.tokens]
     if stats:
-        length = f"packed, {read_json(stats[0])['max_length']:,} tokens"
+        length = f"packed, {read_number(stats[0], 'max_length'):,} tokens"
         choices["packing"] = Choice("Length and packing of training sequences", "section 3.5", length, stats)
     return choices
 

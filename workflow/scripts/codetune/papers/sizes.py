@@ -1,7 +1,8 @@
 """Claims about parameters and contexts, checked against config.json."""
 
-from codetune.base.files import read_json
-from codetune.models.shapes import lora_parameters, parameters
+from pathlib import Path
+
+from codetune.models.shapes import lora_parameters, parameters, read_config
 from codetune.papers.evidence import BASE, TUNED, Evidence
 from codetune.papers.printed import format_size, parse_printed, rounds_to, table_name
 from codetune.papers.verdicts import Claim, Verdict
@@ -18,7 +19,7 @@ def check_sizes(evidence: Evidence) -> list[Verdict]:
         if key not in evidence.models:
             continue
         model = evidence.models[key]
-        found = parameters(read_json(model.config))
+        found = parameters(read_config(Path(model.config).parent, "vocab_size"))
         totals[key] = sum(found.values())
         verdicts.append(
             Claim(f"Parameters of {model.label}", place, printed).against(
@@ -55,7 +56,7 @@ def check_contexts(evidence: Evidence) -> list[Verdict]:
     for key, printed in evidence.paper["text"]["context"].items():
         if key in evidence.models:
             model = evidence.models[key]
-            found = read_json(model.config)["max_position_embeddings"]
+            found = read_config(Path(model.config).parent, "max_position_embeddings")["max_position_embeddings"]
             verdicts.append(
                 Claim(f"Longest context of {model.label}, tokens", "section 3.1", printed).against(
                     found,
@@ -74,7 +75,7 @@ def check_trainable(evidence: Evidence) -> list[Verdict]:
     for table, method in (("table1", None), ("table2", TUNED)):
         for row, model in evidence.rows(table, method):
             for rank in ranks:
-                count = lora_parameters(read_json(model.config), rank, modules)
+                count = lora_parameters(read_config(Path(model.config).parent), rank, modules)
                 place = table_name(table) + ("; r in section 3.5" if rank == ranks[0] else "")
                 verdicts.append(
                     Claim(f"Trainable parameters of {model.label} at r = {rank}", place, row["trainable"]).against(

@@ -3,7 +3,8 @@
 import math
 import statistics
 
-from codetune.base.files import Row, read_json
+from codetune.base.files import Row, read_json, reading
+from codetune.base.plain import read_number
 from codetune.papers.evidence import TUNED, Evidence, ModelEvidence, paths_of
 from codetune.papers.printed import format_range, rounds_to, table_name
 from codetune.papers.verdicts import PAPER, Claim, Verdict
@@ -18,9 +19,11 @@ def check_steps(evidence: Evidence) -> list[Verdict]:
         for row, model in evidence.rows(table, method):
             if not model.tokens:
                 continue
-            train = read_json(model.tokens)["parts"]["train"]
+            packed, samples = (
+                read_number(model.tokens, "parts", "train", name) for name in ("packed_sequences", "samples")
+            )
             epochs, batch = declared[row["model"]]["epochs"], declared[row["model"]]["batch_size"]
-            for kind, count in (("packed", train["packed_sequences"]), ("not packed", train["samples"])):
+            for kind, count in (("packed", packed), ("not packed", samples)):
                 whole, all_of_it = epochs * (count // batch), epochs * steps_per_epoch(count, batch)
                 how = (
                     f"{epochs} epochs of {count:,} sequences; batches of {batch}, without or with the last, smaller one"
@@ -129,13 +132,15 @@ def _packed_into(evidence: Evidence, fits: range) -> list[Verdict]:
 def _all_tokens(model: ModelEvidence) -> tuple[int, int, str]:
     """Tokens of all samples of the data set, the longest training sample, and the template."""
     training = read_json(model.tokens)
-    tokens = sum(part["tokens"] for part in training["parts"].values()) + read_json(model.prompts)["tokens"]
-    return tokens, training["max_length"], training["template"]
+    with reading(model.tokens):
+        tokens = sum(part["tokens"] for part in training["parts"].values())
+        template = str(training["template"])
+    return tokens + read_number(model.prompts, "tokens"), read_number(model.tokens, "max_length"), template
 
 
 def _multiple_of_batch(evidence: Evidence, fits: range) -> Verdict:
     """Whether all records, one per sequence, give the steps at a whole multiple of the printed batch size."""
-    records = read_json(evidence.card)["records"]
+    records = read_number(evidence.card, "records")
     times = [factor for factor in range(1, records // fits.start + 1) if records // factor in fits]
     shown = ", ".join(f"{records:,} / {factor} = {records // factor:,}" for factor in times)
     claim = "That number is all records by a whole number k: no packing, and k times the printed batch size"

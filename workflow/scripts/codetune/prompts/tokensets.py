@@ -1,12 +1,14 @@
 """Token sets: samples as token ids, and the files that hold them. Needs no torch."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from codetune.base.errors import StudyError
-from codetune.base.files import atomic, read_json
+from codetune.base.files import MADE_AGAIN, MISSHAPEN, atomic, read_json, reading, reason_in_short
 from codetune.base.identity import check_recorded, file_hashes
 
 SCHEMA = pa.schema(
@@ -61,8 +63,9 @@ def check_tokens(stats: str, **tokens: str) -> dict[str, str]:
         StudyError: A token set has changed since it was made.
     """
     found, described = file_hashes(**tokens), read_json(stats)
-    check_recorded(found, described["sha256"], tokens, stats)
-    return found | {f"{name}_samples": described["samples_sha256"][name] for name in tokens}
+    with reading(stats):
+        check_recorded(found, described["sha256"], tokens, stats)
+        return found | {f"{name}_samples": str(described["samples_sha256"][name]) for name in tokens}
 
 
 def read_tokens(path: str | Path) -> list[TokenSample]:
@@ -74,7 +77,39 @@ def read_tokens(path: str | Path) -> list[TokenSample]:
     try:
         with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as stream:
             table = stream.read_all()
-    except pa.ArrowInvalid as error:
-        raise StudyError(f"{path}: not a token set ({error}). Delete it and run again.") from None
+            table.validate(full=True)  # offsets that point outside would be followed
+            _check_values(table)
+    except (*MISSHAPEN, pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise StudyError(f"{path}: not a token set ({reason_in_short(error)}). {MADE_AGAIN}") from None
     columns = (table[name].to_pylist() for name in ("id", "prompt", "completion"))
     return [TokenSample(*row) for row in zip(*columns, strict=True)]
+
+
+def check_vocabulary(samples: Iterable[TokenSample], model: Any, path: str) -> None:
+    """Checks that a model knows every token: a GPU that looks up one beyond its embedding fails for good.
+
+    Raises:
+        StudyError: The token set was made with another model's tokenizer.
+    """
+    size = model.get_input_embeddings().weight.shape[0]
+    highest = max((max(sample.prompt + sample.completion) for sample in samples), default=0)
+    if highest >= size:
+        raise StudyError(f"{path}: token {highest:,}, but the model has {size:,} tokens. {MADE_AGAIN}")
+
+
+def _check_values(table: pa.Table) -> None:
+    """Checks that a table has the columns of a token set, and that all its values are numbers from 0 on."""
+    if not table.schema.equals(SCHEMA):
+        raise ValueError(f"columns {', '.join(f'{field.name} {field.type}' for field in table.schema)}")
+    for name in ("prompt", "completion"):
+        tokens = table[name].combine_chunks().flatten()
+        if table[name].null_count or tokens.null_count or (len(tokens) and pa.compute.min(tokens).as_py() < 0):
+            raise ValueError(f"values of {name} that are no tokens")
+    if table["id"].null_count:
+        raise ValueError("samples without an id")
+    if not len(table):
+        raise ValueError("no samples")
+    if pa.compute.min(pa.compute.list_value_length(table["prompt"])).as_py() < 1:
+        raise ValueError("an empty prompt")

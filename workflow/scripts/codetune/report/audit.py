@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from codetune.base.files import read_json, write_text
+from codetune.base.files import read_json, reading, write_text
 from codetune.base.plain import from_plain
 from codetune.base.text import markdown
 from codetune.papers.claims import audit
@@ -27,6 +27,11 @@ def write(inputs: Mapping[str, Any], params: Mapping[str, Any], outputs: Mapping
             `datasets`, the source of each data set by name.
         outputs: The files to write: `csv`, `md` and `tex`.
     """
+    cards: dict[str, str] = {}
+    for path in inputs["cards"]:
+        card = read_json(path)
+        with reading(path):
+            cards[card["dataset"]] = path
     files = Files(
         configs={
             model: str(Path(folder) / "config.json")
@@ -40,7 +45,7 @@ def write(inputs: Mapping[str, Any], params: Mapping[str, Any], outputs: Mapping
             (entry["test"], entry["model"]): path
             for entry, path in zip(params["prompts"], inputs["prompt_stats"], strict=True)
         },
-        cards={read_json(path)["dataset"]: path for path in inputs["cards"]},
+        cards=cards,
     )
     datasets = {
         name: from_plain(plain, Source, f"params: datasets.{name}") for name, plain in params["datasets"].items()

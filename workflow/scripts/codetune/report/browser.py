@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from codetune.base.errors import StudyError
-from codetune.base.files import read_jsonl, write_text
+from codetune.base.files import write_text
 from codetune.data.languages import guess_language
 from codetune.data.predictions import read_predictions
 from codetune.data.samples import read_samples
 from codetune.evaluation.metric import Metric
 from codetune.evaluation.registry import metrics
+from codetune.evaluation.scored import read_scores
 from codetune.report.cells import digits_of
 from codetune.report.page import with_policy
 from codetune.study.record import Record, by_system, read_records
@@ -100,7 +101,7 @@ def _outputs(path: Path, ids: list[int]) -> dict[str, Any]:
 
 def _scores(path: Path, shown: Mapping[str, Metric], ids: list[int]) -> dict[str, list[float | None]]:
     """The score of each sample by each metric; None where it does not apply."""
-    rows = read_jsonl(path)
+    rows = read_scores(path, shown)
     _check_samples(path, [row["id"] for row in rows], ids)
     return {name: [_rounded(row[name], digits_of(one.highest)) for row in rows] for name, one in shown.items()}
 

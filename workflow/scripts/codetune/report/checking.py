@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from codetune.base.errors import StudyError
-from codetune.base.files import read_json, read_jsonl, sha256_of_file
+from codetune.base.files import read_jsonl, sha256_of_file
 from codetune.base.manifests import checked_folder
-from codetune.base.plain import from_plain
+from codetune.base.plain import read_as
 from codetune.data.predictions import read_predictions
 from codetune.data.samples import read_samples
 from codetune.evaluation.comparisons import Comparison, Comparisons, Score, read_comparisons
@@ -117,7 +117,7 @@ def _score_anew(results: Path, evaluation: Evaluation, folder: Path, findings: F
     for name, file in record.tests[test].files.items():
         if sha256_of_file(record.path_of(name, test)) != file.sha256:
             findings.problems.append(f"{record.path_of(name, test)}: changed since record.json was written")
-    found = from_plain(read_json(summary), Summary, summary)
+    found = read_as(summary, Summary)
     name = f"{results / fill(RECORD, evaluation)}, {test}"
     findings.compare("the record", _named(name, record.tests[test].summary.scores), _named(name, found.scores))
     tested = record.tests[test]

@@ -10,7 +10,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from codetune.base.files import Row, read_json, read_jsonl
+from codetune.base.files import Row, reading
+from codetune.base.plain import read_as
 from codetune.evaluation.comparisons import Comparison, Comparisons, read_comparisons
 from codetune.report.rows import evaluated_systems, gains_are_by_tuning
 from codetune.report.style import (
@@ -29,9 +30,11 @@ from codetune.report.style import (
     save_figure,
     short_number,
 )
+from codetune.study.curve import Curve
 from codetune.study.facts import TrainingCost
 from codetune.study.record import Record, read_records
 from codetune.study.runs import System
+from codetune.study.training_log import read_training_log
 
 
 @dataclass(frozen=True)
@@ -126,8 +129,10 @@ def draw_figure2(shown: Shown) -> Figure:
 
 def read_curve(path: Path, metric: str) -> list[CurvePoint]:
     """Points of a run's curve by one metric, without those where it applies to no sample."""
-    found = [(point["step"], point["scores"][metric]) for point in read_json(path)["points"]]
-    return [CurvePoint(step, one["score"], *one["interval"]) for step, one in found if one["score"] is not None]
+    curve = read_as(path, Curve)
+    with reading(path):
+        found = [(point.step, point.scores[metric]) for point in curve.points]
+        return [CurvePoint(step, one.score, *(one.interval or [])) for step, one in found if one.score is not None]
 
 
 def draw_losses(shown: Shown) -> Figure:
@@ -139,7 +144,7 @@ def draw_losses(shown: Shown) -> Figure:
     figure = Figure(figsize=(3.5, 4.4))
     above, below = figure.subplots(2, 1, sharex=True)
     for record, look in zip(shown.records, looks_of(shown.records), strict=True):
-        log = read_jsonl(record.read_path("training_log"))
+        log = read_training_log(record.read_path("training_log"))
         validation = [(row["step"], row["eval_loss"]) for row in log if "eval_loss" in row]
         draw_line(above, mean_losses(log), look)
         draw_line(below, validation, look)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-from codetune.base.files import write_text
+from codetune.base.files import reading, write_text
 
 
 def write_page(document: str, template: str, target: str) -> None:
@@ -19,7 +19,8 @@ def write_page(document: str, template: str, target: str) -> None:
         template: The page without title and body.
         target: The page to write.
     """
-    text = Path(document).read_text(encoding="utf-8")
+    with reading(document):
+        text = Path(document).read_text(encoding="utf-8")
     page = with_policy(Path(template).read_text(encoding="utf-8"))
     title = html.escape(_first_heading(text))
     write_text(target, page.replace("TITLE", title, 1).replace("\nBODY\n", f"\n{to_html(text)}\n", 1))
@@ -40,9 +41,9 @@ def _parser() -> MarkdownIt:
 
 
 def _first_heading(markdown: str) -> str:
-    """The text of the line that a document begins with."""
-    line = next(token for token in _parser().parse(markdown) if token.type == "inline")
-    return "".join(part.content for part in line.children or [])
+    """The text of the line that a document begins with; nothing of an empty one."""
+    lines = [token for token in _parser().parse(markdown) if token.type == "inline"]
+    return "".join(part.content for part in lines[0].children or []) if lines else ""
 
 
 def to_html(markdown: str) -> str:

@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
-from codetune.base.files import Row, read_json
-from codetune.base.plain import from_plain
-from codetune.models.shapes import lora_parameters
+from codetune.base.files import Row
+from codetune.base.plain import from_plain, read_number
+from codetune.models.shapes import lora_parameters, read_config
 from codetune.prompts.packing import steps_per_epoch
 from codetune.report.cells import format_millions, in_paper_order, varying_columns
 from codetune.report.writing import write_forms
@@ -59,14 +58,15 @@ def table1(plans: Sequence[PlannedSystem], stats: Sequence[str], configs: Sequen
     """
     declared = {row["model"]: row for row in paper["table1"]}
     rows = [
-        _row(planned, read_json(path)["parts"]["train"], read_json(Path(folder) / "config.json"), declared, paper)
+        _row(planned, path, read_config(folder), declared, paper)
         for planned, path, folder in zip(plans, stats, configs, strict=True)
     ]
     return pd.DataFrame(in_paper_order(rows, [planned.system.model for planned in plans], list(declared)))
 
 
-def _row(planned: PlannedSystem, tokens: Row, config: Row, declared: Mapping[str, Row], paper: Row) -> Row:
-    """One row; `tokens` counts the training samples, `config` is the checkpoint's."""
+def _row(planned: PlannedSystem, stats: str, config: Row, declared: Mapping[str, Row], paper: Row) -> Row:
+    """One row; `stats` is the file that counts the training samples, `config` the checkpoint's."""
+    packed, samples = (read_number(stats, "parts", "train", name) for name in ("packed_sequences", "samples"))
     quoted = declared.get(planned.system.model, {})
     lora, settings = planned.plan.lora, planned.plan.settings
     return {
@@ -80,8 +80,8 @@ def _row(planned: PlannedSystem, tokens: Row, config: Row, declared: Mapping[str
         "paper_trainable": quoted.get("trainable"),
         **{f"trainable_r{r}": lora_parameters(config, r, lora.target_modules) for r in paper["ranks"]},
         "paper_steps": quoted.get("steps"),
-        "steps_packed": settings.epochs * steps_per_epoch(tokens["packed_sequences"], settings.batch_size),
-        "steps_unpacked": settings.epochs * steps_per_epoch(tokens["samples"], settings.batch_size),
+        "steps_packed": settings.epochs * steps_per_epoch(packed, settings.batch_size),
+        "steps_unpacked": settings.epochs * steps_per_epoch(samples, settings.batch_size),
     }
 
 

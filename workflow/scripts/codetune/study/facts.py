@@ -10,6 +10,19 @@ from codetune.study.training import TrainingPlan
 
 
 @dataclass(frozen=True)
+class ImportFacts:
+    """The records of a data set as they were imported.
+
+    Attributes:
+        records: How many.
+        sha256: SHA-256 of the records.
+    """
+
+    records: int
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Touched:
     """Records of a data set that the cleaning changed or dropped for one reason.
 

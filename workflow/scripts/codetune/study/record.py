@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from codetune.base.errors import StudyError
-from codetune.base.files import read_json, sha256_of_file, write_json
+from codetune.base.files import read_json, reading, sha256_of_file, write_json
 from codetune.base.identity import check_recorded
-from codetune.base.plain import from_plain, to_plain
+from codetune.base.plain import from_plain, read_as, to_plain
 from codetune.study import layout
 from codetune.study.facts import GenerationFacts, SplitFacts, Summary, TrainingFacts
 from codetune.study.method import Method
@@ -136,12 +136,17 @@ def write_record(run: Run, model: Model, method: Method, inputs: RecordInputs, t
         StudyError: An input does not hold what its name says, or is not made from the others.
     """
     folder = Path(target).parent
-    splits = {name: from_plain(read_json(path), SplitFacts, path) for name, path in inputs.splits.items()}
+    splits = {name: read_as(path, SplitFacts) for name, path in inputs.splits.items()}
+
+    def hash_of(name: str, part: str) -> str:
+        with reading(inputs.splits[name]):
+            return splits[name].sha256[part]
+
     tests = {
         test: Tested(
-            generation=from_plain(read_json(files["generation"]), GenerationFacts, files["generation"]),
-            summary=from_plain(read_json(files["summary"]), Summary, files["summary"]),
-            samples_sha256=splits[test].sha256["test"],
+            generation=read_as(files["generation"], GenerationFacts),
+            summary=read_as(files["summary"], Summary),
+            samples_sha256=hash_of(test, "test"),
             files={name: _hash_file(files[name], folder) for name in ("predictions", "scores")},
         )
         for test, files in inputs.tests.items()
@@ -152,8 +157,8 @@ def write_record(run: Run, model: Model, method: Method, inputs: RecordInputs, t
         run=run,
         model=model,
         method=method,
-        data_sha256={part: splits[run.data].sha256[part] for part in ("train", "validation")} if run.trains else {},
-        training=from_plain(read_json(training), TrainingFacts, training) if training else None,
+        data_sha256={part: hash_of(run.data, part) for part in ("train", "validation")} if run.trains else {},
+        training=read_as(training, TrainingFacts) if training else None,
         files={name: _hash_file(path, folder) for name, path in inputs.files.items()},
         tests=tests,
     )

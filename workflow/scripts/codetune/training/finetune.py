@@ -4,7 +4,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from codetune.base.files import atomic, link_or_copy, read_json, write_json, write_jsonl
+from codetune.base.files import atomic, link_or_copy, read_json, reading, write_json, write_jsonl
 from codetune.base.identity import CheckpointIdentity, checkpoint_identity
 from codetune.base.machine import environment, peak_memory
 from codetune.base.manifests import checked_folder, write_manifest
@@ -14,7 +14,7 @@ from codetune.methods.adapters import ADAPTER, ADAPTER_FILES, name_base_model
 from codetune.models.device import set_determinism
 from codetune.models.loading import load_base
 from codetune.models.tokenizers import load_tokenizer
-from codetune.prompts.tokensets import check_tokens, read_tokens
+from codetune.prompts.tokensets import check_tokens, check_vocabulary, read_tokens
 from codetune.study.facts import PackedData, TrainingCost, TrainingFacts, TrainingResult
 from codetune.study.training import TrainingPlan
 from codetune.training.build import TrainingTokens, make_trainer
@@ -90,9 +90,11 @@ def finetune(inputs: FinetuneInputs, outputs: FinetuneOutputs, plan: TrainingPla
         tokens = TrainingTokens(
             read_tokens(inputs.train),
             read_tokens(inputs.validation),
-            read_json(inputs.stats)["parts"]["validation"]["bytes_of_completions"],
+            _completion_bytes(inputs.stats),
         )
         base = load_base(checkpoint, plan.quantization)
+        check_vocabulary(tokens.train, base, inputs.train)
+        check_vocabulary(tokens.validation, base, inputs.validation)
         trainer = make_trainer(base, load_tokenizer(checkpoint), tokens, work, plan)
         trainer.run()
         name_base_model(trainer.model, plan.source)
@@ -101,6 +103,12 @@ def finetune(inputs: FinetuneInputs, outputs: FinetuneOutputs, plan: TrainingPla
         write_json(outputs.facts, to_plain(_facts(trainer, plan, origin, hashes, adapter)))
     best = trainer.state.best_global_step
     print(f"best validation loss {trainer.state.best_metric:.4f} at step {best} of {trainer.state.global_step}")
+
+
+def _completion_bytes(stats: str) -> int:
+    """Bytes of all validation completions as text."""
+    with reading(stats):
+        return int(read_json(stats)["parts"]["validation"]["bytes_of_completions"])
 
 
 def _write_adapters(trainer: ResumableTrainer, outputs: FinetuneOutputs) -> str:

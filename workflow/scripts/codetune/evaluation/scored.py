@@ -1,0 +1,54 @@
+"""The scores of single samples, as rule `score` wrote them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from codetune.base.errors import StudyError
+from codetune.base.files import MADE_AGAIN, Row, read_jsonl, reading
+from codetune.base.plain import from_plain
+from codetune.evaluation.metric import statistics_of
+from codetune.evaluation.registry import metrics
+
+
+@dataclass(frozen=True)
+class _ScoredSample:
+    """What every row has."""
+
+    id: int
+
+
+def read_scores(path: str | Path, shown: Iterable[str]) -> list[Row]:
+    """Reads one row per sample: its id, and its score by each of some metrics.
+
+    Raises:
+        StudyError: The file does not hold these scores.
+    """
+    rows = _read_rows(path)
+    with reading(path):
+        for name in shown:
+            if not all(row[name] is None or isinstance(row[name], int | float) for row in rows):
+                raise ValueError(f"a score by {name} that is no number")
+    return rows
+
+
+def read_statistics(path: str | Path) -> list[Row]:
+    """Reads one row per sample: its id, and its statistics by every metric.
+
+    Raises:
+        StudyError: The file does not hold the statistics of every metric.
+    """
+    rows = _read_rows(path)
+    with reading(path):
+        for name in metrics():
+            statistics_of(rows, name).astype(float)
+    return rows
+
+
+def _read_rows(path: str | Path) -> list[Row]:
+    rows = read_jsonl(path)
+    if not rows:
+        raise StudyError(f"{path}: holds no scores. {MADE_AGAIN}")
+    for number, row in enumerate(rows, start=1):
+        from_plain(row, _ScoredSample, f"{path}: line {number}")
+    return rows

@@ -1,0 +1,38 @@
+"""training_log.jsonl: the losses of a training."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from codetune.base.errors import StudyError
+from codetune.base.files import MADE_AGAIN, Row, read_jsonl
+from codetune.base.plain import from_plain
+
+
+@dataclass(frozen=True)
+class LogRow:
+    """A row of a training log, which holds a training loss or a validation loss.
+
+    Attributes:
+        step: Optimizer steps done.
+        loss: In nats per token.
+        eval_loss: In nats per token.
+    """
+
+    step: int
+    loss: float = math.nan
+    eval_loss: float = math.nan
+
+
+def read_training_log(path: str | Path) -> list[Row]:
+    """Reads the rows of a training log.
+
+    Raises:
+        StudyError: The file is no such log, or no validation loss was measured after a step.
+    """
+    rows = read_jsonl(path)
+    for number, row in enumerate(rows, start=1):
+        from_plain(row, LogRow, f"{path}: line {number}")
+    if not any("eval_loss" in row and row["step"] > 0 for row in rows):
+        raise StudyError(f"{path}: holds no validation loss of a training. {MADE_AGAIN}")
+    return rows
