@@ -141,10 +141,6 @@ def _describe_near_duplicates(
     parts: Mapping[str, list[Sample]], groups: list[list[int]], settings: Split
 ) -> NearDuplicates:
     part_of = {sample.id: part for part, members in parts.items() for sample in members}
-    leaked = [
-        member
-        for group in groups
-        for member in group
-        if part_of[member] == "test" and {part_of[other] for other in group} != {"test"}
-    ]
+    across = [group for group in groups if {part_of[member] for member in group} != {"test"}]
+    leaked = [member for group in across for member in group if part_of[member] == "test"]
     return NearDuplicates(THRESHOLD, sum(map(len, groups)), groups, settings.near_duplicates, sorted(leaked))
