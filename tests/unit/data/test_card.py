@@ -10,6 +10,7 @@ from codetune.base.errors import StudyError
 from codetune.base.files import read_json, write_jsonl
 from codetune.data.card import write_card
 from codetune.data.samples import read_samples
+from codetune.data.shares import describe_deviation
 from codetune.data.split import split_dataset
 from codetune.study.dataset import Split
 from conftest import ROOT
@@ -105,9 +106,8 @@ def test_the_card_s_text_holds_the_same_numbers(tmp_path):
     assert "| train | 0.5 | 4 | 3 | 33.0 | 21.5 | 31 |" in lines
     assert "Split with seed 8." in lines
     assert "- changed: 'noinput' read as no input: 1 (records 4)" in lines
-    assert any(
-        "left where the split put them; 1 test samples have one in train or validation" in line for line in lines
-    )
+    assert any("left where the split put them; 1 test sample has one in train or validation" in line for line in lines)
+    assert any("2 samples in 1 group, left" in line for line in lines)
     assert "  - groups: 0, 2" in lines
     assert lines[-3:] == ["| Python | 3 | 0 | 1 |", "| SQL | 0 | 0 | 1 |", "| other | 1 | 2 | 0 |"]
 
@@ -122,6 +122,23 @@ def test_lengths_are_described_by_their_order(tmp_path):
         "p99": lengths[round(0.99 * len(lengths)) - 1],
         "longest": lengths[-1],
     }
+
+
+def test_the_longest_hundredth_of_a_few_is_the_longest(tmp_path):
+    few = [record(f"Sort {n}", "y" * n) for n in range(3, 13)]
+    card = make_card(tmp_path, few, Split(0.6, 0.2, 0.2, 0, "anywhere"))
+    for part in card["parts"].values():
+        lengths = part["characters_of_output"]
+        assert lengths["median"] <= lengths["p99"] == lengths["longest"]
+
+
+def test_the_card_tells_parts_that_miss_their_shares(tmp_path):
+    same = [record("Sort the list", f"sort {n} and {n * n}") for n in range(15)]
+    others = [record(f"Say {n} {n * 7} {n * n}", f"print({n + 1})") for n in range(135)]
+    card = make_card(tmp_path, [*same, *others], Split(0.7, 0.15, 0.15, 1, "anywhere"))
+    told = describe_deviation({part: of["samples"] for part, of in card["parts"].items()}, card["split"]["shares"])
+    assert f"Split with seed 1. {told}".rstrip() in (tmp_path / "card.md").read_text().splitlines()
+    assert told.startswith("The parts differ from their shares: ")
 
 
 def test_the_data_card_counts_what_was_done(tmp_path, records):

@@ -1,6 +1,8 @@
 """Splitting samples, near-duplicates, and the facts of the split."""
 
 import json
+import random
+import re
 from dataclasses import asdict, replace
 
 import pytest
@@ -13,7 +15,8 @@ from codetune.data.card import data_card
 from codetune.data.cleaning import clean
 from codetune.data.duplicates import near_duplicates
 from codetune.data.reading import import_dataset, read_records
-from codetune.data.samples import PARTS, Sample, read_samples, sha256_of_records
+from codetune.data.samples import PARTS, Sample, by_request, read_samples, sha256_of_records
+from codetune.data.shares import describe_deviation
 from codetune.data.split import split, split_dataset
 from codetune.study.dataset import Published, Split
 from codetune.study.facts import SplitFacts, Touched
@@ -22,6 +25,9 @@ from conftest import ROOT
 
 SPLIT = Split(0.8, 0.1, 0.1, seed=0, near_duplicates="together")
 RECORD = {"instruction": "Add a and b", "input": "", "output": "a + b"}
+SCHEMA = " ".join(f"column{number} integer" for number in range(100))
+ALIKE = [{"instruction": f"{SCHEMA} Find {number}", "input": "", "output": "x"} for number in range(10)]
+DIFFERENT = [{"instruction": f"Write {n} and {n * n}", "input": "", "output": f"{n * 7} x {n + 1}"} for n in range(300)]
 
 
 def split_file(folder, source, settings=SPLIT):
@@ -130,16 +136,104 @@ def test_the_facts_identify_the_records_and_the_samples_of_each_part(tmp_path, r
     [
         ([RECORD], "no sample for validation; 1 samples with 1 different requests are too few"),
         ([RECORD] * 100, "no sample for validation; 100 samples with 1 different requests are too few"),
-        ([{**RECORD, "output": " "}] * 100, "no sample for train; 0 samples with 0 different requests are too few"),
-        ([{**RECORD, "input": "\0"}] * 100, "no sample for train; 0 samples with 0 different requests are too few"),
+        (DIFFERENT[:2], "2 samples with 2 different requests are too few"),
+        (DIFFERENT[:3], "3 samples with 3 different requests are too few"),
+        ([*DIFFERENT[:10], *[RECORD] * 190], "190 of 200 samples have the same request and stay together"),
+        ([{**RECORD, "output": " "}] * 100, "no sample for train; the cleaning dropped all records"),
+        ([{**RECORD, "input": "\0"}] * 100, "no sample for train; the cleaning dropped all records"),
+        (ALIKE[:9], "9 of 9 samples are near-duplicates, by pairs or chains, and stay together"),
+        ([*ALIKE[:8], *DIFFERENT[:3]], "8 of 11 samples are near-duplicates, by pairs or chains, and stay together"),
     ],
 )
-def test_a_split_of_too_few_samples_is_an_error(tmp_path, records, message):
+def test_an_empty_part_is_an_error_that_blames_what_empties_it(tmp_path, records, message):
     with pytest.raises(StudyError) as error:
         split_records(tmp_path, records)
     assert message in str(error.value)
-    assert "Use more data, or change the shares in the config's 'split'." in str(error.value)
+    assert re.search(r"\. (Use (more )?data|Check the data).*\.$", str(error.value))  # what to do
     assert [path.name for path in tmp_path.iterdir()] == ["records.jsonl"]
+
+
+def test_records_that_share_a_schema_are_split_by_their_shares(tmp_path):
+    facts, parts = split_records(
+        tmp_path, [{**record, "instruction": f"{SCHEMA} {record['instruction']}"} for record in DIFFERENT]
+    )
+    assert facts.near_duplicates.groups == []
+    assert {part: len(members) for part, members in parts.items()} == {"train": 240, "validation": 30, "test": 30}
+
+
+def deal_requests(samples, settings):
+    """The split of releases without near-duplicates: requests are dealt in the order of the seeded shuffle."""
+    requests = list(by_request(samples).values())
+    random.Random(settings.seed).shuffle(requests)
+    train = len(samples) * settings.train
+    bounds = [round(train), round(train + len(samples) * settings.validation)]
+    parts = {part: [] for part in PARTS}
+    for request in requests:
+        dealt = sum(map(len, parts.values()))
+        parts["train" if dealt < bounds[0] else "validation" if dealt < bounds[1] else "test"] += request
+    return {part: sorted(members, key=lambda sample: sample.id) for part, members in parts.items()}
+
+
+def test_without_near_duplicates_requests_are_dealt_in_the_shuffled_order(records):
+    samples, _ = clean(records)
+    for seed in range(5):
+        settings = replace(SPLIT, seed=seed)
+        expected = deal_requests(samples, settings)
+        assert split(samples, settings, []) == expected
+        assert split(samples, replace(settings, near_duplicates="anywhere"), [[0, 50], [3, 4, 5]]) == expected
+
+
+def test_a_group_is_dealt_where_its_first_request_comes_and_moves_no_more_than_it_displaces():
+    samples = [Sample(number, f"Task {number}", "", "x") for number in range(200)]
+    for seed in range(20):
+        settings = replace(SPLIT, seed=seed)
+        near = [[number, 100 + number] for number in range(0, 40, 4)]
+        before, after = (
+            {sample.id: part for part, members in split(samples, settings, groups).items() for sample in members}
+            for groups in ([], near)
+        )
+        grouped = {member for group in near for member in group}
+        shuffled = [[Sample(number, "", "", "")] for number in range(200)]
+        random.Random(seed).shuffle(shuffled)
+        place = {sample.id: index for index, (sample,) in enumerate(shuffled)}
+        pulled = [max(group, key=place.__getitem__) for group in near]
+        for group, other in zip(near, pulled, strict=True):
+            first = next(member for member in group if member != other)
+            assert after[first] == after[other]
+            assert PARTS.index(after[first]) <= PARTS.index(before[other])
+        displaced = [number for number in before if before[number] != after[number] and number not in grouped]
+        assert len(displaced) <= 2 * len(near)  # at each border one for each sample that came forward
+        assert all(PARTS.index(after[number]) > PARTS.index(before[number]) for number in displaced)
+
+
+def test_train_and_what_follows_it_have_their_shares_up_to_the_last_group():
+    rng = random.Random(0)
+    samples = [Sample(number, f"Task {number}", "", "x") for number in range(500)]
+    for seed in range(100):
+        numbers = rng.sample(range(500), 300)
+        near = []
+        while len(numbers) > 60:
+            near.append(sorted(numbers.pop() for _ in range(rng.randint(2, 60))))
+        settings = replace(SPLIT, seed=seed)
+        sizes = {part: len(members) for part, members in split(samples, settings, near).items()}
+        largest = max(map(len, near))
+        assert 400 <= sizes["train"] < 400 + largest
+        assert 450 <= sizes["train"] + sizes["validation"] < 450 + largest
+
+
+def test_parts_that_miss_their_shares_are_told(tmp_path, capsys):
+    split_records(tmp_path, DIFFERENT)
+    assert "differ from their shares" not in capsys.readouterr().out
+    records = [*DIFFERENT[:250], *[{**RECORD, "output": str(n)} for n in range(50)]]
+    _, parts = split_records(tmp_path, records, replace(SPLIT, seed=11))
+    sizes = {part: len(members) for part, members in parts.items()}
+    shares = {"train": 0.8, "validation": 0.1, "test": 0.1}
+    told = describe_deviation(sizes, shares)
+    assert told in capsys.readouterr().out
+    assert told.startswith("The parts differ from their shares: ")
+    for part, share in shares.items():
+        missed = abs(sizes[part] - 300 * share) > 30 * share
+        assert (f"{part} has {sizes[part]} samples where its share is {300 * share:.0f}" in told) == missed
 
 
 def test_the_real_data_set_has_the_declared_content(real, tmp_path, monkeypatch):
@@ -152,7 +246,7 @@ def test_the_real_data_set_has_the_declared_content(real, tmp_path, monkeypatch)
     assert len(touched["changed: 'noinput' read as no input"]) == 25
     assert touched["dropped: control characters or half a surrogate pair"] == []
     near = near_duplicates([f"{sample.request}\n{sample.output}" for sample in samples])
-    assert (len(near), sum(map(len, near)), max(map(len, near))) == (15, 47, 10)
+    assert (len(near), sum(map(len, near)), max(map(len, near))) == (27, 80, 14)
     monkeypatch.setattr(splitting, "near_duplicates", lambda _: near)  # found once, for two splits
 
     settings = Split(0.85, 0.05, 0.1, seed=0, near_duplicates="anywhere")
@@ -175,5 +269,8 @@ def test_the_real_data_set_has_the_declared_content(real, tmp_path, monkeypatch)
 
     facts, parts = split_records(tmp_path, found, replace(settings, near_duplicates="together"))
     assert facts.near_duplicates.leaked == []
-    moved = sum(len({s.id for s in part} ^ {s.id for s in naive[name]}) for name, part in parts.items())
-    assert moved <= 2 * 47
+    assert {name: len(part) for name, part in parts.items()} == {"train": 17014, "validation": 1000, "test": 2002}
+    before, after = ({s.id: name for name, part in of.items() for s in part} for of in (naive, parts))
+    moved = {number for number in before if before[number] != after[number]}
+    grouped = {samples[index].id for group in near for index in group}
+    assert (len(moved & grouped), len(moved - grouped)) == (7, 12)

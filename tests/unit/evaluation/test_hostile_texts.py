@@ -10,7 +10,6 @@ from itertools import pairwise
 import pytest
 from codebleu import calc_codebleu
 from codetune.base import confined
-from codetune.base.plain import to_plain
 from codetune.data.samples import Sample
 from codetune.evaluation import score
 from codetune.evaluation.codebleu import DEEPEST, codebleu_of
@@ -18,7 +17,7 @@ from codetune.evaluation.metric import MOST_CHARACTERS, Metric, average_metric
 from codetune.evaluation.parsing import GRAMMARS, MOST_BYTES, parses
 from codetune.evaluation.registry import metrics
 from codetune.evaluation.score import score_each, score_predictions, scores_of
-from codetune.study.facts import DuplicateRequests, NearDuplicates, SplitFacts
+from fake_records import write_split
 
 
 def loops(depth, head="for i{0} in x{0}:", body="a = a + b"):
@@ -166,9 +165,7 @@ def test_a_metric_that_does_not_end_has_no_score_there_and_is_counted(with_endle
             for i, text in enumerate(texts)
         )
     )
-    near = NearDuplicates(0.8, 0, [], "anywhere", leaked=[])
-    split = SplitFacts("d", 4, "0" * 64, {}, DuplicateRequests(0, 0, "kept"), near, {}, 0, {})
-    files["split"].write_text(json.dumps(to_plain(split)))
+    write_split(files["split"], references=files["references"])
     score_predictions(**{name: str(path) for name, path in files.items()})
     rows = [json.loads(line) for line in files["scores"].read_text().splitlines()]
     assert [row["mean"] for row in rows] == [1.0, None, 1.0, None]  # the last one is not for this metric

@@ -8,14 +8,13 @@ from importlib.metadata import version
 import pytest
 from codebleu import calc_codebleu
 from codetune.base.errors import StudyError
-from codetune.base.plain import to_plain
 from codetune.data.samples import Sample
 from codetune.evaluation.parsing import parses
 from codetune.evaluation.registry import metrics
 from codetune.evaluation.rouge import DEFINITION, code_rouge_l, rouge_l, words
 from codetune.evaluation.score import length_class, score_predictions, scores_of
-from codetune.study.facts import DuplicateRequests, NearDuplicates, SplitFacts
 from conftest import ROOT
+from fake_records import write_split
 from rouge_score import tokenize
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import BLEU, CHRF
@@ -90,13 +89,12 @@ PREDICTIONS = [
     {"id": 1, "candidates": [{"text": "c", "tokens": 2, "truncated": True}]},
     {"id": 2, "candidates": [{"text": "", "tokens": 1, "truncated": False}]},
 ]
-NEAR = NearDuplicates(0.8, 2, [[1, 2]], "anywhere", leaked=[2])
-SPLIT = SplitFacts("d", 3, "0" * 64, {}, DuplicateRequests(0, 0, "kept"), NEAR, {}, 0, {})
 
 
 def test_a_summary_follows_from_the_rows(tmp_path):
-    split = write(tmp_path / "c", [to_plain(SPLIT)])
-    arguments = write(tmp_path / "s", SAMPLES), split, write(tmp_path / "p", PREDICTIONS)
+    samples = write(tmp_path / "test.jsonl", SAMPLES)
+    split = write_split(tmp_path / "split.json", leaked=[2], test=samples)
+    arguments = samples, split, write(tmp_path / "p", PREDICTIONS)
     score_predictions(*arguments, str(tmp_path / "scores"), str(tmp_path / "summary"))
     rows = [json.loads(line) for line in (tmp_path / "scores").read_text().splitlines()]
     assert [row["rouge_l"] for row in rows] == [1.0, 2 / 3, 0.0]
@@ -225,7 +223,9 @@ def test_every_length_has_its_class():
 
 
 def test_predictions_of_other_samples_are_an_error(tmp_path):
-    arguments = write(tmp_path / "s", SAMPLES), "", write(tmp_path / "p", PREDICTIONS[:2])
+    samples = write(tmp_path / "test.jsonl", SAMPLES)
+    split = write_split(tmp_path / "split.json", test=samples)
+    arguments = samples, split, write(tmp_path / "p", PREDICTIONS[:2])
     with pytest.raises(StudyError, match="not the samples of"):
         score_predictions(*arguments, str(tmp_path / "scores"), str(tmp_path / "summary"))
     assert not (tmp_path / "scores").exists()

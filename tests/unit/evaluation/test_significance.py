@@ -27,6 +27,18 @@ def rows(values):
     ]
 
 
+@pytest.mark.parametrize("resamples", [1, 200])
+@pytest.mark.parametrize("values", [[0.4], [0.4, 0.2]])
+def test_one_or_two_samples_have_an_interval_and_a_p_value(values, resamples):
+    base, tuned = System("none", "m", "base"), System("d", "m", "qlora")
+    found = resample({base: [rows(values)], tuned: [rows([value + 0.1 for value in values])]}, resamples, 0)["rouge_l"]
+    gains = found[tuned].resamples - found[base].resamples
+    assert percentile_interval(gains) == pytest.approx([0.1, 0.1])
+    assert p_value(gains) == pytest.approx(2 / (resamples + 1))
+    low, high = percentile_interval(found[base].resamples)
+    assert min(values) <= low <= high <= max(values)
+
+
 def test_intervals_cover_a_known_difference():
     """1,000 draws of paired scores with a known mean difference: 95 % intervals hold it in 93 to 97 % of them."""
     generator = np.random.default_rng(0)

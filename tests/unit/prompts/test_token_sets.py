@@ -137,6 +137,14 @@ def test_data_longer_than_the_limit_throughout_are_an_error(tmp_path, checkpoint
         make_tokens(tmp_path / "x", checkpoints / "llama-3.2-1b", [Sample(0, "word " * 50, "", "x")], 16)
 
 
+def test_the_example_is_of_one_sample_even_if_the_first_is_dropped(tmp_path, checkpoints):
+    long = Sample(0, "word " * 200, "", "x")
+    targets = make_tokens(tmp_path / "x", checkpoints / "llama-3.2-1b", [long, SAMPLE], 64)
+    example = read_json(targets["stats"])["example"]
+    assert SAMPLE.instruction in example["text"]
+    assert "word" not in example["text"]
+
+
 def test_tokenising_loads_no_torch(checkpoints, tmp_path):
     write_jsonl(tmp_path / "test.jsonl", [asdict(SAMPLE)])
     split = write_split(tmp_path / "split.json", test=tmp_path / "test.jsonl")

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from codetune.base.files import read_json, read_jsonl, sha256_of_file, write_json
 from codetune.base.identity import checkpoint_identity, file_hashes
 from codetune.base.manifests import checked_folder
@@ -17,6 +18,7 @@ from codetune.study.model import Memory, Source
 from codetune.study.training import TrainingPlan, TrainingSettings
 from codetune.training.finetune import FinetuneInputs, FinetuneOutputs, finetune
 from codetune.training.trainer import ResumableTrainer
+from safetensors.torch import load_file
 
 SETTINGS = TrainingSettings(
     learning_rate=1e-3,
@@ -77,6 +79,26 @@ def results(inputs, plan, tmp_path_factory):
     folder = tmp_path_factory.mktemp("results")
     finetune(inputs, outputs_in(folder), plan, "code")
     return folder
+
+
+@pytest.mark.parametrize(
+    ("samples", "micro_batch", "batch_size"),
+    [(1, 1, 1), (1, 4, 8), (12, 4, 8), (30, 4, 64)],
+    ids=["one sample", "one sequence", "fewer than a micro-batch", "fewer than a batch"],
+)
+def test_few_samples_train_on_what_there_is(inputs, plan, tmp_path, samples, micro_batch, batch_size):
+    """Ten samples fill a sequence."""
+    write_tokens(tmp_path / "train.arrow", token_samples(range(samples)))
+    write_tokens(tmp_path / "validation.arrow", token_samples([100]))
+    few = replace(inputs, train=str(tmp_path / "train.arrow"), validation=str(tmp_path / "validation.arrow"))
+    settings = replace(SETTINGS, batch_size=batch_size, warmup_steps=0, evaluations_per_epoch=5)
+    finetune(few, outputs_in(tmp_path), replace(plan, memory=Memory(micro_batch), settings=settings), "code")
+    facts = from_plain(read_json(tmp_path / "training.json"), TrainingFacts, "training.json")
+    assert facts.data.packed_sequences == -(-samples // 10)
+    assert (facts.result.steps, facts.result.checkpoints) == (2, [1, 2])  # one step in each epoch
+    weights = load_file(tmp_path / "checkpoints" / "step-000002" / "adapter_model.safetensors")
+    assert all(torch.isfinite(tensor).all() for tensor in weights.values())
+    assert any(tensor.any() for name, tensor in weights.items() if "lora_B" in name)
 
 
 def test_the_best_checkpoint_is_the_result_and_nothing_else_is_left(results):

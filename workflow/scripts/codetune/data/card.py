@@ -11,6 +11,7 @@ from codetune.base.plain import read_as, to_plain
 from codetune.base.text import markdown, markdown_cell, markdown_code
 from codetune.data.languages import guess_language
 from codetune.data.samples import PARTS, Sample, read_part
+from codetune.data.shares import describe_deviation
 from codetune.study.facts import SplitFacts
 
 # What was done with near-duplicates, by the config's `near_duplicates`.
@@ -74,7 +75,8 @@ def _describe_lengths(values: list[int]) -> dict[str, float]:
     return {
         "mean": round(statistics.fmean(ordered), 1),
         "median": ordered[len(ordered) // 2],
-        "p99": ordered[int(0.99 * (len(ordered) - 1))],
+        # Of fewer than a hundred values, no hundredth can be left out above it.
+        "p99": ordered[int(0.99 * (len(ordered) - 1))] if len(ordered) >= 100 else ordered[-1],
         "longest": ordered[-1],
     }
 
@@ -85,7 +87,8 @@ def render_card(card: dict[str, Any]) -> str:
     lines = [
         f"# Data card: {markdown(card['dataset'])}",
         "",
-        f"{card['records']} records, SHA-256 of the canonical records {markdown_code(card['records_sha256'])}.",
+        f"{_count(card['records'], 'record')}, SHA-256 of the canonical records "
+        f"{markdown_code(card['records_sha256'])}.",
         "",
         "| part | share | samples | without input | mean request (characters) | mean output | longest output |",
         "|---|---:|---:|---:|---:|---:|---:|",
@@ -96,22 +99,26 @@ def render_card(card: dict[str, Any]) -> str:
             f"| {part} | {card['split']['shares'][part]:g} | {facts['samples']} | {facts['without_input']} "
             f"| {request['mean']} | {output['mean']} | {output['longest']} |"
         )
-    lines += ["", f"Split with seed {card['split']['seed']}.", "", "## What was dropped or changed", ""]
+    deviation = describe_deviation({part: of["samples"] for part, of in parts.items()}, card["split"]["shares"])
+    lines += ["", f"Split with seed {card['split']['seed']}. {deviation}".rstrip()]
+    lines += ["", "## What was dropped or changed", ""]
     for reason, entry in card["touched"].items():
         numbers = ", ".join(map(str, entry["records"])) or "none"
         lines.append(f"- {markdown(reason)}: {entry['count']} (records {numbers})")
-    duplicates = card["duplicate_requests"]
+    same = card["duplicate_requests"]
     lines.append(
-        f"- duplicate requests (equal up to case and white space): {duplicates['samples']} samples in "
-        f"{duplicates['groups']} groups, {duplicates['handling']}"
+        "- duplicate requests (equal up to case and white space): "
+        f"{_count(same['samples'], 'sample')} in {_count(same['groups'], 'group')}, {same['handling']}"
     )
-    near = card["near_duplicates"]
+    near, leaked = card["near_duplicates"], len(card["near_duplicates"]["leaked"])
     listed = "; ".join(", ".join(map(str, group)) for group in near["groups"][:LISTED]) or "none"
-    more = f"; and {len(near['groups']) - LISTED} more groups in card.json" if len(near["groups"]) > LISTED else ""
+    hidden = len(near["groups"]) - LISTED
+    more = f"; and {_count(hidden, 'more group')} in card.json" if hidden > 0 else ""
     lines += [
         "- near-duplicates (of requests with outputs; Jaccard similarity of token triples at least "
-        f"{near['threshold']}): {near['samples']} samples in {len(near['groups'])} groups, {NEAR[near['handling']]}; "
-        f"{len(near['leaked'])} test samples have one in train or validation",
+        f"{near['threshold']}, without triples that many samples share): {_count(near['samples'], 'sample')} in "
+        f"{_count(len(near['groups']), 'group')}, {NEAR[near['handling']]}; "
+        f"{_count(leaked, 'test sample')} {'has' if leaked == 1 else 'have'} one in train or validation",
         f"  - groups: {listed}{more}",
     ]
     lines += ["", "## Languages (guessed from the request, else from the output)", ""]
@@ -121,3 +128,7 @@ def render_card(card: dict[str, Any]) -> str:
         counts = " | ".join(str(facts["languages"].get(name, 0)) for facts in parts.values())
         lines.append(f"| {markdown_cell(name)} | {counts} |")
     return "\n".join(lines) + "\n"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -2,14 +2,14 @@
 
 import random
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from codetune.base.errors import StudyError
 from codetune.base.files import write_json, write_jsonl
 from codetune.base.plain import read_lines_as, to_plain
 from codetune.data.cleaning import clean
-from codetune.data.duplicates import THRESHOLD, components, near_duplicates
+from codetune.data.duplicates import THRESHOLD, Components, near_duplicates
 from codetune.data.samples import (
     PARTS,
     PublishedRecord,
@@ -18,6 +18,7 @@ from codetune.data.samples import (
     sha256_of_records,
     sha256_of_samples,
 )
+from codetune.data.shares import describe_deviation
 from codetune.study.dataset import Split
 from codetune.study.facts import DuplicateRequests, NearDuplicates, SplitFacts, Touched
 
@@ -38,13 +39,9 @@ def split_dataset(source: str | Path, name: str, settings: Split, targets: Mappi
     samples, touched = clean(records)
     near = near_duplicates([f"{sample.request}\n{sample.output}" for sample in samples])
     parts = split(samples, settings, near)
-    for part, members in parts.items():
-        if not members:
-            requests = len(by_request(samples))
-            raise StudyError(
-                f"{source}: the split leaves no sample for {part}; {len(samples)} samples with {requests} different "
-                "requests are too few. Use more data, or change the shares in the config's 'split'."
-            )
+    empty = [part for part, members in parts.items() if not members]
+    if empty:
+        raise StudyError(f"{source}: the split leaves no sample for {empty[0]}; {_why_empty(samples, settings, near)}")
     for part, members in parts.items():
         write_jsonl(targets[part], map(asdict, members))
     facts = SplitFacts(
@@ -61,15 +58,20 @@ def split_dataset(source: str | Path, name: str, settings: Split, targets: Mappi
         sha256={part: sha256_of_samples(members) for part, members in parts.items()},
     )
     write_json(targets["facts"], to_plain(facts))
-    print(", ".join(f"{part}: {len(members)}" for part, members in parts.items()))
+    sizes = {part: len(members) for part, members in parts.items()}
+    print(", ".join(f"{part}: {size}" for part, size in sizes.items()))
+    if deviation := describe_deviation(sizes, facts.shares):
+        print(deviation)
 
 
 def split(samples: list[Sample], settings: Split, near: list[list[int]]) -> dict[str, list[Sample]]:
-    """Splits samples by seed into train, validation and test; samples with the same request stay in one part.
+    """Splits samples by seed into train, validation and test; samples that belong together stay in one part.
 
-    Requests are the same if they are equal up to case and white space. The groups of samples with the same request are
-    shuffled and assigned to the parts in turn until each has its share. Then each near-duplicate moves to the part of
-    the first sample of its group, unless the config allows near-duplicates `anywhere`.
+    Samples with the same request belong together: requests that are equal up to case and white space. So do
+    near-duplicates, unless the config allows them `anywhere`. Requests are shuffled and dealt in this order, first to
+    train until it has its share, then to validation, the rest to test. With a request comes, at its turn, all that
+    belongs together with it. So a part has its share or, by the last group dealt to it, more: fewer than that group
+    has samples. That is taken from the part after it. Without near-duplicates the split is that of the requests alone.
 
     Args:
         samples: The samples.
@@ -79,30 +81,62 @@ def split(samples: list[Sample], settings: Split, near: list[list[int]]) -> dict
     Returns:
         The samples of each part, in the data set's order.
     """
-    requests = by_request(samples)
-    order = list(requests.values())
-    random.Random(settings.seed).shuffle(order)
-    train = len(samples) * settings.train
-    bounds = [round(train), round(train + len(samples) * settings.validation)]
+    requests = list(by_request(samples).values())
+    group_of = {member: group for group in _groups_together(samples, requests, settings, near) for member in group}
+    random.Random(settings.seed).shuffle(requests)
+    first, second = _bounds(len(samples), settings)
     part_of: dict[int, str] = {}
-    for group in order:
+    for request in requests:
+        if request[0].id in part_of:
+            continue
         dealt = len(part_of)
-        part = "train" if dealt < bounds[0] else "validation" if dealt < bounds[1] else "test"
-        part_of |= dict.fromkeys((sample.id for sample in group), part)
-    if settings.near_duplicates == "together":
-        for members in _samples_together(samples, requests, near):
-            part_of |= dict.fromkeys(members, part_of[members[0]])
+        part = "train" if dealt < first else "validation" if dealt < second else "test"
+        part_of |= dict.fromkeys(group_of[request[0].id], part)
     return {part: [sample for sample in samples if part_of[sample.id] == part] for part in PARTS}
 
 
-def _samples_together(
-    samples: list[Sample], requests: dict[str, list[Sample]], near: list[list[int]]
+def _bounds(samples: int, settings: Split) -> tuple[int, int]:
+    """How many samples are dealt before those of validation, and before those of the test part."""
+    train = samples * settings.train
+    return round(train), round(train + samples * settings.validation)
+
+
+def _groups_together(
+    samples: list[Sample], requests: list[list[Sample]], settings: Split, near: list[list[int]]
 ) -> list[list[int]]:
-    """Groups the ids of samples that must stay in one part: those with the same request, and near-duplicates."""
+    """The ids of the samples in each group that must stay in one part."""
     place = {sample.id: index for index, sample in enumerate(samples)}
-    groups = [*near, *([place[sample.id] for sample in group] for group in requests.values())]
-    pairs = [(group[0], other) for group in groups for other in group[1:]]
-    return [[samples[index].id for index in group] for group in components(len(samples), pairs)]
+    found = Components(len(samples))
+    for request in requests:
+        found.connect([place[sample.id] for sample in request])
+    if settings.near_duplicates == "together":
+        for group in near:
+            found.connect(group)
+    return [[samples[index].id for index in group] for group in found.groups()]
+
+
+def _why_empty(samples: list[Sample], settings: Split, near: list[list[int]]) -> str:
+    """Says why a part is empty, and what to do: too few samples or requests, or too many that stay together."""
+    if not samples:
+        return "the cleaning dropped all records, which have no output or hold control characters. Check the data."
+    requests = list(by_request(samples).values())
+    first, second = _bounds(len(samples), settings)
+    if len(requests) < len(PARTS) or not 0 < first < second < len(samples):
+        return (
+            f"{len(samples)} samples with {len(requests)} different requests are too few. Use more data, or change the "
+            "shares in the config's 'split'."
+        )
+    apart = replace(settings, near_duplicates="anywhere")
+    if not all(split(samples, apart, []).values()):
+        settings, what, remedy = apart, "have the same request and", "in the config's 'split'"
+    else:
+        what = "are near-duplicates, by pairs or chains, and"
+        remedy = "in the config's 'split', or set 'near_duplicates: anywhere' there"
+    largest = max(map(len, _groups_together(samples, requests, settings, near)))
+    return (
+        f"{largest} of {len(samples)} samples {what} stay together. Use data that differ more, or change the shares or "
+        f"the seed {remedy}."
+    )
 
 
 def _describe_duplicate_requests(samples: list[Sample]) -> DuplicateRequests:
@@ -114,10 +148,6 @@ def _describe_near_duplicates(
     parts: Mapping[str, list[Sample]], groups: list[list[int]], settings: Split
 ) -> NearDuplicates:
     part_of = {sample.id: part for part, members in parts.items() for sample in members}
-    leaked = [
-        member
-        for group in groups
-        for member in group
-        if part_of[member] == "test" and {part_of[other] for other in group} != {"test"}
-    ]
+    across = [group for group in groups if {part_of[member] for member in group} != {"test"}]
+    leaked = [member for group in across for member in group if part_of[member] == "test"]
     return NearDuplicates(THRESHOLD, sum(map(len, groups)), groups, settings.near_duplicates, sorted(leaked))

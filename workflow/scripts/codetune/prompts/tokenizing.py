@@ -56,8 +56,9 @@ def tokenize_training_data(
             "bytes_of_completions": sum(len(serialisation.completion(sample).encode()) for sample in samples),
         }
         if part == "train":
+            first = next(sample for sample in samples if sample.id == kept[0].id)
             stats["example"] = {
-                "text": serialisation.prompt(samples[0]) + serialisation.completion(samples[0]),
+                "text": serialisation.prompt(first) + serialisation.completion(first),
                 "ending": serialisation.ending,
                 "tokens": tokenizer.convert_ids_to_tokens(kept[0].prompt + kept[0].completion),
             }

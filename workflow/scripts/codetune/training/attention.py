@@ -38,8 +38,8 @@ def choose_attention(model: Any, samples: list[TokenSample]) -> None:
 
 def _choose(model: Any, samples: list[TokenSample]) -> None:
     """Does the work of `choose_attention`."""
-    middle = len(samples) // 2
-    first, second = sorted(samples, key=len)[middle - 1 : middle + 1]
+    ordered, middle = sorted(samples, key=len), len(samples) // 2
+    first, second = ordered[max(0, middle - 1)], ordered[middle]  # a single sample is its own neighbour
     other = TokenSample(first.id, first.prompt[::-1], first.completion[::-1])
     tried = []
     with evaluating(model), torch.no_grad():

@@ -125,7 +125,8 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
         version. torch's attention kernels are deterministic only where that is demanded; a demand for a mere warning
         does not suffice. But under the demand, a kernel without a deterministic version fails.
         """
-        rows = [self.train_dataset[row] for row in range(self.args.per_device_train_batch_size)]
+        count = min(self.args.per_device_train_batch_size, len(self.train_dataset))
+        rows = [self.train_dataset[row] for row in range(count)]
         torch.use_deterministic_algorithms(True)
         try:
             with torch.random.fork_rng():
