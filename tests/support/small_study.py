@@ -100,7 +100,7 @@ def snakemake(*arguments, cwd=ROOT, **environment):
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
 
 
