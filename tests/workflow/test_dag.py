@@ -68,7 +68,7 @@ def test_the_plan_says_how_much_disk_the_study_takes(project, command):
     said = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("Disk: ")]
     checkpoints = "up to 10.4 GB of checkpoints for the curves (keep_checkpoints in the config)"
     start = (
-        "31.2 GB: 31.0 GB of downloads, 0.2 GB of adapters" if command else "41.6 GB: 31.0 GB of downloads, 0.2 GB of"
+        "31.2 GB: 31.0 GB of downloads, 208 MB of adapters" if command else "41.6 GB: 31.0 GB of downloads, 208 MB of"
     )
     assert len(said) == 1
     assert said[0].startswith(f"Disk: this study takes up to {start}")

@@ -1,5 +1,11 @@
 """The disk space that a study takes, estimated before anything is downloaded. No job uses it."""
 
+from contextlib import suppress
+from pathlib import Path
+
+from codetune.base.errors import StudyError
+from codetune.base.files import MISSHAPEN, read_json
+from codetune.models.shapes import lora_parameters
 from codetune.study.model import Model
 from codetune.study.runs import Run
 from codetune.study.study import Study
@@ -13,7 +19,7 @@ WEIGHTS_PER_RANK, PROJECTIONS = 0.75e6, 7
 
 
 def describe_disk(study: Study, keeps_checkpoints: bool) -> str:
-    """Says how many gigabytes a study takes: what is downloaded, and the adapters of its trainings.
+    """Says how much space a study takes: what is downloaded, and the adapters of its trainings.
 
     Predictions, token sets and logs are left out: they take some megabytes per run.
 
@@ -21,15 +27,18 @@ def describe_disk(study: Study, keeps_checkpoints: bool) -> str:
         study: The study.
         keeps_checkpoints: Whether the adapter of each evaluation is kept after the curve is drawn.
     """
-    models = {run.model for run in study.runs}
-    downloads = sum(_download_bytes(study.models[model]) for model in models) / 1e9
-    adapters = sum(_adapter_bytes(study, run) for run in study.training_runs) / 1e9
-    checkpoints = sum(_adapter_bytes(study, run) * _evaluations(study, run) for run in study.training_runs) / 1e9
+    downloads = sum(_download_bytes(study.models[model]) for model in {run.model for run in study.runs})
+    adapters = sum(_adapter_bytes(study, run) for run in study.training_runs)
+    checkpoints = sum(_adapter_bytes(study, run) * _evaluations(study, run) for run in study.training_runs)
     total = downloads + adapters + (checkpoints if keeps_checkpoints else 0)
-    parts = [f"{downloads:.1f} GB of downloads", f"{adapters:.1f} GB of adapters"]
+    parts = [f"{_size(downloads)} of downloads", f"{_size(adapters)} of adapters"]
     if keeps_checkpoints:
-        parts.append(f"up to {checkpoints:.1f} GB of checkpoints for the curves (keep_checkpoints in the config)")
-    return f"Disk: this study takes up to {total:.1f} GB: {', '.join(parts)}."
+        parts.append(f"up to {_size(checkpoints)} of checkpoints for the curves (keep_checkpoints in the config)")
+    return f"Disk: this study takes up to {_size(total)}: {', '.join(parts)}."
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
 def _download_bytes(model: Model) -> float:
@@ -38,12 +47,15 @@ def _download_bytes(model: Model) -> float:
 
 
 def _adapter_bytes(study: Study, run: Run) -> float:
-    lora = study.methods[run.method].lora
+    lora, model = study.methods[run.method].lora, study.models[run.model]
     if lora is None:
         return 0
-    share = len(lora.target_modules) / PROJECTIONS
-    size: float = study.models[run.model].parameters ** (2 / 3)
-    return lora.r * WEIGHTS_PER_RANK * share * size * BYTES_PER_TRAINED_WEIGHT
+    if model.source.path:
+        with suppress(StudyError, OSError, *MISSHAPEN):  # whoever reads the checkpoint will say what is wrong with it
+            config = read_json(Path(model.source.path) / "config.json")
+            return lora_parameters(config, lora.r, lora.target_modules) * BYTES_PER_TRAINED_WEIGHT
+    size: float = model.parameters ** (2 / 3)
+    return lora.r * WEIGHTS_PER_RANK * len(lora.target_modules) / PROJECTIONS * size * BYTES_PER_TRAINED_WEIGHT
 
 
 def _evaluations(study: Study, run: Run) -> int:
