@@ -21,7 +21,7 @@ ENVIRONMENTS = {
 }
 PYTHON, PIP = "3.11.14", "25.3"
 LEFT_OUT = ("nvidia-", "cuda-", "triton")
-# Triton compiles its kernels with a C compiler. Without a version: no conda was at hand to try one with.
+# Triton compiles its kernels with a C compiler. Without a version, because none was tried.
 FROM_CONDA = {"train": ["c-compiler"]}
 KEPT = ("nvidia-ml-py",)  # reads a GPU's energy counter; pure Python
 

@@ -63,7 +63,7 @@ rule table:
         models=MODELS,
         tokens=STUDY.token_sets,
         prompts=STUDY.prompt_sets,
-        datasets={name: declared(dataset.published.source) for name, dataset in STUDY.datasets.items()},
+        datasets={name: declared(STUDY.datasets[name].published.source) for name in STUDY.used_datasets},
         paper=project_file("config/paper.yaml"),
         code=code("table.py", "analysis"),
     script:

@@ -6,7 +6,7 @@ import os
 import shutil
 
 import pytest
-from codetune.base import hub as downloads_of_hub
+from codetune.base.files import link_or_copy
 from downloads import CHECKPOINT, DATASET, assert_whole, fetch
 from hubserver import OTHER_REVISION, REVISION, WEIGHTS, running_hub
 
@@ -68,7 +68,7 @@ def test_where_there_are_no_links_across_folders_it_is_copied(tmp_path, monkeypa
     monkeypatch.setattr(os, "link", refuse)
     (tmp_path / "blob").write_bytes(WEIGHTS)
     (tmp_path / "model").write_bytes(b"part")
-    downloads_of_hub._link_or_copy(tmp_path / "blob", tmp_path / "model")
+    link_or_copy(tmp_path / "blob", tmp_path / "model")
     assert (tmp_path / "model").read_bytes() == WEIGHTS
     assert not (tmp_path / "model").samefile(tmp_path / "blob")
 

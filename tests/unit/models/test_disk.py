@@ -36,9 +36,16 @@ def test_each_model_s_adapters_are_estimated_within_a_quarter(name):
     assert gigabytes(config)[3] == pytest.approx(50 * adapter, rel=0.25)
 
 
-def test_without_checkpoints_the_sentence_leaves_them_out():
-    total, downloads, tuned = gigabytes(paper_config(), keeps=False)
-    assert total == pytest.approx(downloads + tuned, abs=0.1)
+def test_checkpoints_that_are_not_kept_need_space_until_their_curves_are_drawn():
+    assert gigabytes(paper_config(), keeps=False) == gigabytes(paper_config())
+    assert "(kept; keep_checkpoints)" in describe_disk(load_study(paper_config()), True)
+    assert "(each until its curve is drawn; keep_checkpoints)" in describe_disk(load_study(paper_config()), False)
+
+
+def test_what_takes_nothing_is_left_out():
+    untuned = {"datasets": ["codealpaca-20k"], "models": ["phi-3-mini"], "methods": ["base"], "seeds": [0]}
+    said = describe_disk(load_study(edit(paper_config(), ("runs",), [untuned])), True)
+    assert said == "Disk: up to 7.6 GB for this study, with what is there already: 7.6 GB to download."
 
 
 def test_a_local_checkpoint_is_not_downloaded_and_its_own_shapes_count(tmp_path):

@@ -7,7 +7,7 @@ class StudyError(Exception):
     """An error that the user can fix. Its message says what was found, where, and what to do.
 
     Scripts print the message as one line, without a traceback, and exit with status 1. A message quotes configs, files
-    and servers, so that characters that would act on a terminal are written as escapes.
+    and servers, so characters that would act on a terminal are written as escapes.
     """
 
     def __init__(self, message: str) -> None:

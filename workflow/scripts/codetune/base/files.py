@@ -90,12 +90,13 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def link_or_copy(source: Path, folder: Path) -> None:
-    """Puts a file into a folder: as a hard link where the file system allows that, else as a copy."""
+def link_or_copy(source: Path, target: Path) -> None:
+    """Puts a file in the place of another: as a hard link where the file system allows that, else as a copy."""
+    target.unlink(missing_ok=True)
     try:
-        os.link(source, folder / source.name)
+        os.link(source, target)
     except OSError:
-        shutil.copy(source, folder)
+        shutil.copyfile(source, target)
 
 
 @contextmanager

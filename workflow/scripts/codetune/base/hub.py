@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, TypeVar
 from urllib.parse import quote
 
 from codetune.base.errors import StudyError
-from codetune.base.files import remove
+from codetune.base.files import link_or_copy, remove
 from codetune.base.hub_answers import LEAST, answer, progress_expected, read_listing
 from codetune.base.hub_errors import (
     NotTheHubError,
@@ -108,7 +108,7 @@ def download_files(repo: Repository, files: list[HubFile], folder: Path) -> dict
     for file, path in zip(files, paths, strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
         if (_size_of(path) < file.size or not path.exists()) and (found := cached_file(repo, file)):
-            _link_or_copy(found[0], path)
+            link_or_copy(found[0], path)  # a hard link, because the user may clear the cache
             sums[file.rfilename] = found[1]
             print(f"{file.rfilename}: {file.size:,} bytes, from the cache of the hub")
         else:
@@ -117,15 +117,6 @@ def download_files(repo: Repository, files: list[HubFile], folder: Path) -> dict
     for file in missing:
         sums[file.rfilename] = _download(repo, file, folder / file.rfilename)
     return sums
-
-
-def _link_or_copy(source: Path, path: Path) -> None:
-    """Puts a file in a path's place. The link is a hard one: the user may clear the cache."""
-    path.unlink(missing_ok=True)
-    try:
-        os.link(source, path)
-    except OSError:
-        shutil.copyfile(source, path)
 
 
 def _download(repo: Repository, file: HubFile, path: Path) -> str:

@@ -117,7 +117,8 @@ def _shortage_of_memory(error: BaseException) -> str | None:
     """Says whose memory ran out, if that is what an error says; torch is not imported for it."""
     if isinstance(error, MemoryError):
         return "this machine's memory ran out. Run fewer jobs at once, or give the job more (mem_mb)."
-    if isinstance(error, getattr(sys.modules.get("torch"), "OutOfMemoryError", ())):
+    by_library = isinstance(error, RuntimeError) and ("ALLOC_FAILED" in str(error) or "out of memory" in str(error))
+    if by_library or isinstance(error, getattr(sys.modules.get("torch"), "OutOfMemoryError", ())):
         problem = str(error).split(". ")[0]
         return f"the GPU's memory ran out ({problem}). Is another program using that GPU?"
     return None

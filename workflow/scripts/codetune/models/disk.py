@@ -30,11 +30,15 @@ def describe_disk(study: Study, keeps_checkpoints: bool) -> str:
     downloads = sum(_download_bytes(study.models[model]) for model in {run.model for run in study.runs})
     adapters = sum(_adapter_bytes(study, run) for run in study.training_runs)
     checkpoints = sum(_adapter_bytes(study, run) * _evaluations(study, run) for run in study.training_runs)
-    total = downloads + adapters + (checkpoints if keeps_checkpoints else 0)
-    parts = [f"{_size(downloads)} of downloads", f"{_size(adapters)} of adapters"]
-    if keeps_checkpoints:
-        parts.append(f"up to {_size(checkpoints)} of checkpoints for the curves (keep_checkpoints in the config)")
-    return f"Disk: this study takes up to {_size(total)}: {', '.join(parts)}."
+    kept = "kept" if keeps_checkpoints else "each until its curve is drawn"
+    parts = {
+        "to download": downloads,
+        "of adapters": adapters,
+        f"of checkpoints for the curves ({kept}; keep_checkpoints)": checkpoints,
+    }
+    shown = ", ".join(f"{_size(count)} {what}" for what, count in parts.items() if count)
+    total = f"Disk: up to {_size(sum(parts.values()))} for this study, with what is there already"
+    return f"{total}: {shown}." if shown else f"{total}."
 
 
 def _size(count: float) -> str:

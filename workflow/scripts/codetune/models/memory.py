@@ -49,7 +49,9 @@ class RowLimit:
         while True:
             try:
                 return [compute(slice(start, start + self.rows)) for start in range(0, count, self.rows)]
-            except torch.OutOfMemoryError as error:
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
                 problem = str(error).split(". ")[0]
             # Outside the handler nothing refers to the tensors of the failed attempt any more, so they can be freed.
             undo()

@@ -33,7 +33,7 @@ def publish(record: Record, metric: str, tuned: Path, target: str) -> None:
     with atomic(Path(target).parent) as folder:
         folder.mkdir()
         for name in read_manifest(tuned / MANIFEST).files:
-            link_or_copy(tuned / name, folder)
+            link_or_copy(tuned / name, folder / name)
         (folder / CARD).write_text(model_card(record, record.training, metric), encoding="utf-8")
 
 

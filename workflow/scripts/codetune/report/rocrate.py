@@ -29,7 +29,7 @@ PROFILES = {
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": "Workflow RO-Crate",
 }
 ENGINE = "https://w3id.org/workflowhub/workflow-ro-crate#snakemake"
-PROJECT = (
+COPIED = (
     *("Snakefile", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff", "requirements.lock"),
     *("config", "docs", "envs", "profiles", "workflow"),
 )
@@ -137,7 +137,7 @@ def _root(
 def copy_workflow(project: Path, config: Entity, folder: Path) -> None:
     """Copies all that a rerun needs, and the configuration as used."""
     folder.mkdir()
-    for name in PROJECT:
+    for name in COPIED:
         source = project / name
         if source.is_dir():
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))

@@ -9,10 +9,10 @@ from typing import Any
 
 from codetune.base.errors import StudyError
 from codetune.base.places import LONGEST_NAME, end_of, lies_in, linked_folders, places_of
+from codetune.base.project import PROJECT
 from codetune.study import layout
 
 OLD_RESULTS = ("runs/*/*/*/seed*/adapter", "runs/*/*/*/seed*/predictions.jsonl")  # of releases before 0.2
-PROJECT = Path(__file__).parents[4]
 OWN = ("workflow", "config", "profiles", "envs")  # a project's own folders
 OWN_HERE = (*OWN, "docs", "demo", "benchmarks", "tests")  # and those of this project
 LONGEST_FOLDER = 2000  # bytes of results or resources; paths within them take up to 600, and Linux allows 4,095

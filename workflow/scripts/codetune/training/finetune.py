@@ -122,7 +122,7 @@ def _write_adapters(trainer: ResumableTrainer, outputs: FinetuneOutputs) -> str:
         for step in _kept_steps(trainer):
             kept = trainer.states.adapter(step)
             (folder / kept.name).mkdir(parents=True)
-            link_or_copy(kept / ADAPTER, folder / kept.name)
+            link_or_copy(kept / ADAPTER, folder / kept.name / ADAPTER)
             trainer.model.peft_config["default"].save_pretrained(str(folder / kept.name))
         write_manifest(folder)
     best = trainer.states.adapter(trainer.state.best_global_step).name
