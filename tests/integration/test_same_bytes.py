@@ -142,6 +142,7 @@ def test_a_consumer_notices_that_a_file_is_not_what_the_record_beside_it_says(mo
     if path.is_symlink():
         shutil.copy(path.resolve(), path.with_name("copy"))
         path.with_name("copy").replace(path)
+    before = path.read_bytes()
     damage(path)
     arguments = ("--cores", "1", "--forcerun", rule, "--allowed-rules", rule, "--", target)
     done = snakemake(*LOCAL, *arguments, cwd=moved)
@@ -150,6 +151,29 @@ def test_a_consumer_notices_that_a_file_is_not_what_the_record_beside_it_says(mo
     assert len(set(said)) == 1, done.stdout + done.stderr
     assert path.relative_to(moved).as_posix() in said[0]
     assert "Traceback" not in done.stdout + done.stderr
+    if rule not in ("figure", "publish", "record"):  # those take seconds, and check by themselves
+        path.write_bytes(before)
+        assert plan(*LOCAL, cwd=moved) == {}, "nothing was lost by asking"
+
+
+def test_a_download_of_another_source_is_not_used(moved):
+    manifest = moved / "resources/models/llama-3.2-1b/manifest.json"
+    manifest.write_text(manifest.read_text().replace('"path": "', '"path": "/elsewhere'))
+    target = "results/runs/none/llama-3.2-1b/base/seed0/tests/codealpaca-20k/generation.json"
+    arguments = ("--cores", "1", "--forcerun", "generate", "--allowed-rules", "generate", "--", target)
+    done = snakemake(*LOCAL, *arguments, cwd=moved)
+    assert done.returncode != 0
+    assert "holds something else than models.llama-3.2-1b of the config names (/elsewhere" in done.stdout + done.stderr
+    assert (moved / target).exists()
+
+
+def test_a_pipe_in_a_file_s_place_is_no_wait(moved):
+    path = moved / DATA / "train.jsonl"
+    path.unlink()
+    os.mkfifo(path)
+    done = snakemake(*LOCAL, "--cores", "1", "--forcerun", "tokenize", "--", f"{TOKENS}/stats.json", cwd=moved)
+    assert done.returncode != 0
+    assert f"{DATA}/train.jsonl is no file, but a folder, a pipe or a device" in done.stdout + done.stderr
 
 
 def test_checkpoints_are_dropped_once_the_curve_is_drawn_and_nothing_trains_again(moved):
@@ -168,3 +192,4 @@ def test_checkpoints_are_dropped_once_the_curve_is_drawn_and_nothing_trains_agai
     done = snakemake(*LOCAL, "--forcerun", "curve", "--cores", "1", "--", f"{TUNED}/curve.json", cwd=moved)
     assert done.returncode != 0
     assert "were deleted after the curve was drawn (keep_checkpoints: none)" in done.stdout + done.stderr
+    assert set(plan(*LOCAL, cwd=moved)) == {"provenance", "page", "all"}, "the curve is still there"

@@ -11,6 +11,8 @@ from codetune.base.errors import StudyError
 from codetune.base.jobs import keep_log
 from codetune.base.locks import lock_of, wait_for_writers
 from codetune.base.signals import pass_on_signals
+from codetune.generation.checkpoints import kept_checkpoints
+from codetune.study.custody import check_downloads, check_inputs
 from snakemake_interface_logger_plugins.common import LogEvent
 
 ROOTS = [config["results"], config["resources"]]
@@ -90,6 +92,13 @@ onstart:
         try:
             if on_slurm():
                 check_slurm(jobs)
+            made = {output for job in jobs for output in job.output}
+            read = dict.fromkeys(path for job in jobs for path in job.input if path not in made)
+            check_inputs(read)
+            check_downloads(STUDY, config["resources"], read)
+            for job in jobs:
+                if job.rule.name == "curve" and job.input.checkpoints in read:
+                    kept_checkpoints(job.input.checkpoints)
             # A job that downloads waits by itself if another project is downloading the same files.
             outputs = [job.output[0] for job in jobs if not job.params.get("network")]
             wait_for_writers({lock_of(output, ROOTS): output for output in outputs}, logger.warning)

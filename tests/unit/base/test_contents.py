@@ -64,7 +64,7 @@ def test_a_file_that_was_just_written_is_not_remembered(tmp_path, file, hashed, 
     assert hashed == ["data.jsonl", "data.jsonl"]
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1]", '{"x": 3}', '"x"', "null"])
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"x": 3}', '"x"', "null", "[" * 100_000])
 def test_a_damaged_memory_is_not_used(tmp_path, file, text):
     fresh = Contents(tmp_path / "none.json").sha256_of([file])
     (tmp_path / "sources.json").write_text(text)

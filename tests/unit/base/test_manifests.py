@@ -107,6 +107,10 @@ def put_a_pipe_there(folder):
         (lambda folder: (folder / MANIFEST).write_text("[]"), "manifest.json"),
         (lambda folder: (folder / MANIFEST).write_text("{"), "manifest.json"),
         (lambda folder: (folder / MANIFEST).write_text('{"files": {"a": 3}}'), "manifest.json"),
+        (
+            lambda folder: (folder / MANIFEST).write_text('{"files": {"../x": {"bytes": 1, "sha256": ""}}}'),
+            "manifest.json: .* is no name of a file in the folder",
+        ),
     ],
 )
 def test_a_folder_that_is_not_its_manifest_s_is_refused_in_one_line(folder, damage, message):
@@ -118,15 +122,14 @@ def test_a_folder_that_is_not_its_manifest_s_is_refused_in_one_line(folder, dama
 
 
 def test_large_files_are_hashed_only_if_they_changed_later(folder, monkeypatch):
-    monkeypatch.setattr(manifests, "ALWAYS_HASHED", 3)  # bytes: config.json is small, weights are large
     hashed = []
     monkeypatch.setattr(manifests, "sha256_of_file", lambda path: hashed.append(path.name) or sha256_of_file(path))
     set_times(folder / MANIFEST, 4_000_000_000)
-    checked_folder(folder / MANIFEST)
+    checked_folder(folder / MANIFEST, always_hashed=3)  # config.json is small, weights are large
     assert hashed == ["config.json"]
     set_times(folder / MANIFEST, 1)
-    checked_folder(folder / MANIFEST)
+    checked_folder(folder / MANIFEST, always_hashed=3)
     assert hashed == ["config.json", "config.json", "weights"]
     change(folder)
     with pytest.raises(StudyError, match="weights has changed"):
-        checked_folder(folder / MANIFEST)
+        checked_folder(folder / MANIFEST, always_hashed=3)

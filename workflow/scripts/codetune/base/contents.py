@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from codetune.base.errors import StudyError
-from codetune.base.files import sha256_of_file, write_json
+from codetune.base.files import MISSHAPEN, sha256_of_file, write_json
 
 SETTLED = 2_000_000_000  # nanoseconds after which another change of a file shows in its times, on any file system
 
@@ -27,8 +27,8 @@ class Contents:
     def __init__(self, memory: Path) -> None:
         self.memory = memory
         self._known: dict[str, list[int | str]] = {}
-        with suppress(OSError, ValueError):
-            known = json.loads(memory.read_text(encoding="utf-8"))
+        with suppress(OSError, *MISSHAPEN):
+            known = json.loads(memory.read_text(encoding="utf-8")) if memory.is_file() else {}
             self._known = known if isinstance(known, dict) else {}
 
     def sha256_of(self, paths: Iterable[Path]) -> str:

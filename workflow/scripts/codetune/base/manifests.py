@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from codetune.base.errors import StudyError
-from codetune.base.files import sha256_of_file, write_json
-from codetune.base.plain import read_as, to_plain
+from codetune.base.files import read_json, reading, sha256_of_file, write_json
+from codetune.base.places import is_plain_name
+from codetune.base.plain import to_plain
 
 MANIFEST = "manifest.json"
-# Larger files are hashed only if they changed after the manifest was made: weights of 8 GB take up to 15 s.
-ALWAYS_HASHED = 1 << 30  # bytes
+ALWAYS_HASHED = 1 << 30  # bytes: hashing weights of 8 GB takes up to 15 s
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,20 @@ def read_manifest(path: str | Path) -> Manifest:
     Raises:
         StudyError: The file is not a manifest.
     """
-    return read_as(path, Manifest)
+    document = read_json(path)
+    with reading(path):
+        files = {str(name): File(int(one["bytes"]), str(one["sha256"])) for name, one in document["files"].items()}
+        if odd := next((name for name in files if not is_plain_name(name)), None):
+            raise ValueError(f"{odd!a} is no name of a file in the folder")
+        return Manifest(document.get("path"), document.get("repo"), document.get("revision"), files)
 
 
-def checked_folder(manifest: str | Path) -> Path:
+def checked_folder(manifest: str | Path, always_hashed: int = ALWAYS_HASHED) -> Path:
     """Returns the folder of a manifest, after a check that it holds the files of the manifest and no others.
+
+    Args:
+        manifest: The manifest.
+        always_hashed: Files of up to so many bytes are hashed in any case, larger ones if they changed later.
 
     Raises:
         StudyError: A file is missing, has changed or was added since the manifest was made.
@@ -84,7 +93,7 @@ def checked_folder(manifest: str | Path) -> Path:
     folder, files = manifest.parent, read_manifest(manifest).files
     made = manifest.stat().st_mtime_ns
     for name in sorted(files.keys() | set(_names(folder))):
-        problem = _problem(folder / name, files.get(name), made)
+        problem = _problem(folder / name, files.get(name), made, always_hashed)
         if problem:
             raise StudyError(f"{folder / name} {problem}. Delete {folder} and run again, and it is made anew.")
     return folder
@@ -96,7 +105,7 @@ def _names(folder: Path) -> list[str]:
     return sorted(path.as_posix() for path in paths if not path.name.startswith(".") and str(path) != MANIFEST)
 
 
-def _problem(path: Path, file: File | None, made: int) -> str | None:
+def _problem(path: Path, file: File | None, made: int, always_hashed: int) -> str | None:
     """What is wrong with a file of a folder whose manifest was made at that time, in nanoseconds; None if nothing."""
     if file is None:
         return "has been added since the manifest beside it was made"
@@ -106,6 +115,6 @@ def _problem(path: Path, file: File | None, made: int) -> str | None:
     if found.st_size != file.bytes:
         return f"has {found.st_size:,} bytes, but {file.bytes:,} by the manifest beside it"
     changed = max(found.st_mtime_ns, found.st_ctime_ns) >= made  # a change's own time cannot be set to an earlier one
-    if (found.st_size <= ALWAYS_HASHED or changed) and sha256_of_file(path) != file.sha256:
+    if (found.st_size <= always_hashed or changed) and sha256_of_file(path) != file.sha256:
         return "has changed since the manifest beside it was made"
     return None

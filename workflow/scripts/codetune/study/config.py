@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from itertools import product
 from math import prod
+from pathlib import Path
 from typing import Any
 
 from codetune.base.errors import StudyError
@@ -101,8 +102,11 @@ def _build_dataset(name: str, entry: Entry) -> Dataset:
 
 
 def _build_source(entry: Entry) -> Source:
-    keys = ("path",) if "path" in entry else ("repo", "revision")
-    return Source(**{key: entry[key] for key in keys})
+    """A path has one spelling, so that another one of the same place reruns nothing."""
+    if "path" not in entry:
+        return Source(**{key: entry[key] for key in ("repo", "revision")})
+    path = Path(entry["path"])
+    return Source(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
 
 
 def _check_names(config: Entry) -> None:

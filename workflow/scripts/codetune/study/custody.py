@@ -1,0 +1,107 @@
+"""What lies on the disk is what its record says: checked for all jobs before the first of them starts.
+
+A job checks its own inputs, too. But by then Snakemake has removed the outputs of its last run, hours of GPU work.
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from codetune.base.errors import StudyError
+from codetune.base.files import read_json, read_jsonl, reading, sha256_of_file, sha256_of_json
+from codetune.base.identity import check_recorded
+from codetune.base.manifests import MANIFEST, checked_folder, read_manifest
+from codetune.study import layout
+from codetune.study.model import Source
+from codetune.study.study import Study
+
+RECORD_FIELDS = ("instruction", "input", "output")
+
+
+def check_inputs(paths: Iterable[str]) -> None:
+    """Checks files that jobs are going to read, as far as a record lies beside them.
+
+    Raises:
+        StudyError: A file is not the one that its record describes, or is no file.
+    """
+    for path in map(Path, paths):
+        if path.exists() and not path.is_file():
+            raise StudyError(f"{path} is no file, but a folder, a pipe or a device. Move it away and run again.")
+        if path.name == MANIFEST and path.exists():
+            checked_folder(path, always_hashed=0)
+        elif path.exists():
+            _check_file(path)
+
+
+def check_downloads(study: Study, resources: str, paths: Iterable[str]) -> None:
+    """Checks that downloads which are there already come from where the config says: another study may share them.
+
+    Args:
+        study: The study.
+        resources: The folder of downloads.
+        paths: The files that jobs are going to read.
+
+    Raises:
+        StudyError: A checkpoint comes from elsewhere, or a data set is not the declared one.
+    """
+    used = set(map(str, paths))
+    for name, model in study.models.items():
+        for pattern in (layout.TOKENIZER, layout.CHECKPOINT):
+            path = f"{resources}/{pattern.format(model=name)}"
+            if path in used and Path(path).exists():
+                manifest = read_manifest(path)
+                found = Source(manifest.path, manifest.repo, manifest.revision)
+                if found != model.source:
+                    raise _from_elsewhere(Path(path).parent, f"{found.name} {found.revision or ''}", f"models.{name}")
+    for name, dataset in study.datasets.items():
+        path = f"{resources}/{layout.IMPORT.format(dataset=name)}"
+        declared = {"records": dataset.published.records, "sha256": dataset.published.sha256}
+        if path in used and Path(path).exists():
+            with reading(path):
+                imported = {key: read_json(path)[key] for key in declared}
+            if any(value not in (None, imported[key]) for key, value in declared.items()):
+                described = f"{imported['records']} records, {imported['sha256']}"
+                raise _from_elsewhere(Path(path), described, f"datasets.{name}")
+
+
+def _from_elsewhere(path: Path, found: str, key: str) -> StudyError:
+    return StudyError(
+        f"{path} holds something else than {key} of the config names ({found}); another study may share the folder of "
+        "downloads. Give this study 'resources' of its own, or delete it and run again."
+    )
+
+
+def _check_file(path: Path) -> None:
+    """Compares one file with the record beside it, if it is of a kind that has one."""
+    for pattern, record, keys, hash_of in KINDS:
+        beside = path.with_name(record.format(stem=path.stem))
+        if path.match(layout.glob_of(pattern)) and beside.exists():
+            expected = read_json(beside)
+            with reading(beside):
+                for key in keys:
+                    expected = expected[key.format(stem=path.stem)]
+            check_recorded({path.name: hash_of(path)}, {path.name: str(expected)}, {path.name: str(path)}, beside)
+
+
+def _of_records(path: Path) -> str:
+    with reading(path):
+        return sha256_of_json([[row[field] for field in RECORD_FIELDS] for row in read_jsonl(path)])
+
+
+def _of_samples(path: Path) -> str:
+    return sha256_of_json(read_jsonl(path))
+
+
+# For each kind of file its path, the record beside it, where that has the hash, and of what the hash is.
+KINDS: tuple[tuple[str, str, tuple[str, ...], Callable[[Path], str]], ...] = (
+    (layout.RECORDS, "{stem}.json", ("sha256",), _of_records),
+    *(
+        (part, "split.json", ("sha256", "{stem}"), _of_samples)
+        for part in (layout.TRAIN, layout.VALIDATION, layout.TEST_PART)
+    ),
+    *(
+        (tokens, "stats.json", ("sha256", "{stem}"), sha256_of_file)
+        for tokens in (layout.TRAIN_TOKENS, layout.VALIDATION_TOKENS, layout.PROMPTS)
+    ),
+    (layout.PREDICTIONS, "generation.json", ("predictions_sha256",), sha256_of_file),
+    (layout.SCORES, "summary.json", ("scores_sha256",), sha256_of_file),
+)
