@@ -57,7 +57,9 @@ class Recorded:
 
     def work(self, job: Job) -> Work:
         """The work of a GPU job, from the facts and predictions of its run."""
-        architecture = read_json(self._resources / layout.TOKENIZER.format(model=job.run.model) / "config.json")
+        architecture = read_json(
+            (self._resources / layout.TOKENIZER.format(model=job.run.model)).with_name("config.json")
+        )
         if job.rule == "finetune":
             return self._training_work(job, architecture)
         if job.rule == "generate":

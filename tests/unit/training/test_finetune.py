@@ -90,7 +90,9 @@ def test_few_samples_train_on_what_there_is(inputs, plan, tmp_path, samples, mic
     """Ten samples fill a sequence."""
     write_tokens(tmp_path / "train.arrow", token_samples(range(samples)))
     write_tokens(tmp_path / "validation.arrow", token_samples([100]))
-    few = replace(inputs, train=str(tmp_path / "train.arrow"), validation=str(tmp_path / "validation.arrow"))
+    write_stats(tmp_path)
+    few = replace(inputs, **{name: str(tmp_path / f"{name}.arrow") for name in ("train", "validation")})
+    few = replace(few, stats=str(tmp_path / "stats.json"))
     settings = replace(SETTINGS, batch_size=batch_size, warmup_steps=0, evaluations_per_epoch=5)
     finetune(few, outputs_in(tmp_path), replace(plan, memory=Memory(micro_batch), settings=settings), "code")
     facts = from_plain(read_json(tmp_path / "training.json"), TrainingFacts, "training.json")

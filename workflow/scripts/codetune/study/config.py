@@ -102,11 +102,10 @@ def _build_dataset(name: str, entry: Entry) -> Dataset:
 
 
 def _build_source(entry: Entry) -> Source:
-    """A path has one spelling, so that another one of the same place reruns nothing."""
+    """`./x/` and `x` are one path, so that neither reruns what the other made."""
     if "path" not in entry:
         return Source(**{key: entry[key] for key in ("repo", "revision")})
-    path = Path(entry["path"])
-    return Source(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
+    return Source(str(Path(entry["path"])))
 
 
 def _check_names(config: Entry) -> None:

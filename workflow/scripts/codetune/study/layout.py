@@ -64,8 +64,10 @@ SUMMARY = f"runs/{EVALUATION}/summary.json"
 
 # The study.
 COMPARISONS = "comparisons/{test}.json"
-TABLE_CSV, TABLE_MD, TABLE_TEX = (f"tables/{{table}}.{form}" for form in ("csv", "md", "tex"))
-FIGURE_PNG, FIGURE_SVG, FIGURE_PDF = (f"figures/{{figure}}.{form}" for form in ("png", "svg", "pdf"))
+TABLE_FORMS = TABLE_CSV, TABLE_MD, TABLE_TEX = tuple(f"tables/{{table}}.{form}" for form in ("csv", "md", "tex"))
+FIGURE_FORMS = FIGURE_PNG, FIGURE_SVG, FIGURE_PDF = tuple(
+    f"figures/{{figure}}.{form}" for form in ("png", "svg", "pdf")
+)
 BROWSER = "report/samples/{test}.html"
 PROVENANCE = "report/provenance.md"
 PAGE = "report/pages/{page}.html"
