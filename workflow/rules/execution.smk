@@ -94,11 +94,11 @@ onstart:
                 check_slurm(jobs)
             made = {output for job in jobs for output in job.output}
             read = dict.fromkeys(path for job in jobs for path in job.input if path not in made)
-            check_inputs(read)
-            check_downloads(STUDY, config["resources"], read)
             for job in jobs:
                 if job.rule.name == "curve" and job.input.checkpoints in read:
                     kept_checkpoints(job.input.checkpoints)
+            check_inputs(read)
+            check_downloads(STUDY, config["resources"], read)
             # A job that downloads waits by itself if another project is downloading the same files.
             outputs = [job.output[0] for job in jobs if not job.params.get("network")]
             wait_for_writers({lock_of(output, ROOTS): output for output in outputs}, logger.warning)

@@ -26,10 +26,10 @@ def check_inputs(paths: Iterable[str]) -> None:
     for path in map(Path, paths):
         if path.exists() and not path.is_file():
             raise StudyError(f"{path} is no file, but a folder, a pipe or a device. Move it away and run again.")
-        if path.name == MANIFEST and path.exists():
-            checked_folder(path, always_hashed=0)
-        elif path.exists():
+        if path.name != MANIFEST:
             _check_file(path)
+        elif path.exists() and not path.with_name(Path(layout.DROPPED).name).exists():
+            checked_folder(path, always_hashed=0)
 
 
 def check_downloads(study: Study, resources: str, paths: Iterable[str]) -> None:
@@ -74,7 +74,7 @@ def _check_file(path: Path) -> None:
     """Compares one file with the record beside it, if it is of a kind that has one."""
     for pattern, record, keys, hash_of in KINDS:
         beside = path.with_name(record.format(stem=path.stem))
-        if path.match(layout.glob_of(pattern)) and beside.exists():
+        if path.match(layout.glob_of(pattern)) and path.exists() and beside.exists():
             expected = read_json(beside)
             with reading(beside):
                 for key in keys:

@@ -64,10 +64,10 @@ SUMMARY = f"runs/{EVALUATION}/summary.json"
 
 # The study.
 COMPARISONS = "comparisons/{test}.json"
-TABLE_FORMS = TABLE_CSV, TABLE_MD, TABLE_TEX = tuple(f"tables/{{table}}.{form}" for form in ("csv", "md", "tex"))
-FIGURE_FORMS = FIGURE_PNG, FIGURE_SVG, FIGURE_PDF = tuple(
-    f"figures/{{figure}}.{form}" for form in ("png", "svg", "pdf")
-)
+TABLE_FORMS = ("tables/{table}.csv", "tables/{table}.md", "tables/{table}.tex")
+TABLE_CSV, TABLE_MD, TABLE_TEX = TABLE_FORMS
+FIGURE_FORMS = ("figures/{figure}.png", "figures/{figure}.svg", "figures/{figure}.pdf")
+FIGURE_PNG, FIGURE_SVG, FIGURE_PDF = FIGURE_FORMS
 BROWSER = "report/samples/{test}.html"
 PROVENANCE = "report/provenance.md"
 PAGE = "report/pages/{page}.html"
