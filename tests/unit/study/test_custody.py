@@ -1,4 +1,4 @@
-"""What is checked before the first job starts: files against the records beside them, and downloads against the config."""
+"""What is checked before the first job starts: files against their records, and downloads against the config."""
 
 import os
 
