@@ -156,17 +156,6 @@ def test_a_consumer_notices_that_a_file_is_not_what_the_record_beside_it_says(mo
         assert plan(*LOCAL, cwd=moved) == {}, "nothing was lost by asking"
 
 
-def test_a_download_of_another_source_is_not_used(moved):
-    manifest = moved / "resources/models/llama-3.2-1b/manifest.json"
-    manifest.write_text(manifest.read_text().replace('"path": "', '"path": "/elsewhere'))
-    target = "results/runs/none/llama-3.2-1b/base/seed0/tests/codealpaca-20k/generation.json"
-    arguments = ("--cores", "1", "--forcerun", "generate", "--allowed-rules", "generate", "--", target)
-    done = snakemake(*LOCAL, *arguments, cwd=moved)
-    assert done.returncode != 0
-    assert "holds something else than models.llama-3.2-1b of the config names (/elsewhere" in done.stdout + done.stderr
-    assert (moved / target).exists()
-
-
 def test_a_pipe_in_a_file_s_place_is_no_wait(moved):
     path = moved / DATA / "train.jsonl"
     path.unlink()

@@ -12,7 +12,7 @@ from codetune.study.custody import check_downloads, check_inputs
 from codetune.study.dataset import Published
 from codetune.study.model import Source
 from fake_records import write_split
-from paper_config import paper_config
+from paper_config import edit, paper_config
 
 SAMPLES = [{"id": 0, "instruction": "Add", "input": "", "output": "a + b"}]
 
@@ -101,3 +101,17 @@ def test_downloads_of_another_study_are_refused(tmp_path):
     write_json(facts, {"records": 3, "sha256": declared.sha256})
     with pytest.raises(StudyError, match="codealpaca-20k.json holds something else than datasets.codealpaca-20k"):
         check_downloads(study, resources, [facts])
+
+
+def test_a_local_checkpoint_counts_by_its_bytes(tmp_path):
+    mine, folder = tmp_path / "mine", tmp_path / "resources/models/phi-3-mini"
+    for place in (mine, folder):
+        place.mkdir(parents=True)
+        (place / "config.json").write_text("{}")
+    write_manifest(folder, path="another/place")
+    study = load_study(edit(paper_config(), ("models", "phi-3-mini", "path"), str(mine)))
+    arguments = study, str(tmp_path / "resources"), [str(folder / "manifest.json")]
+    check_downloads(*arguments)
+    (mine / "config.json").write_text("[]")
+    with pytest.raises(StudyError, match=r"holds something else than models\.phi-3-mini .* \(another/place"):
+        check_downloads(*arguments)

@@ -9,7 +9,7 @@ from pathlib import Path
 from codetune.base.errors import StudyError
 from codetune.base.files import read_json, read_jsonl, reading, sha256_of_file, sha256_of_json
 from codetune.base.identity import check_recorded
-from codetune.base.manifests import MANIFEST, checked_folder, read_manifest
+from codetune.base.manifests import MANIFEST, Manifest, checked_folder, read_manifest
 from codetune.study import layout
 from codetune.study.model import Source
 from codetune.study.study import Study
@@ -50,7 +50,7 @@ def check_downloads(study: Study, resources: str, paths: Iterable[str]) -> None:
             if path in used and Path(path).exists():
                 manifest = read_manifest(path)
                 found = Source(manifest.path, manifest.repo, manifest.revision)
-                if found != model.source:
+                if found != model.source and not _has_files_of(model.source, manifest):
                     raise _from_elsewhere(Path(path).parent, f"{found.name} {found.revision or ''}", f"models.{name}")
     for name, dataset in study.datasets.items():
         path = f"{resources}/{layout.IMPORT.format(dataset=name)}"
@@ -61,6 +61,15 @@ def check_downloads(study: Study, resources: str, paths: Iterable[str]) -> None:
             if any(value not in (None, imported[key]) for key, value in declared.items()):
                 described = f"{imported['records']} records, {imported['sha256']}"
                 raise _from_elsewhere(Path(path), described, f"datasets.{name}")
+
+
+def _has_files_of(source: Source, manifest: Manifest) -> bool:
+    """Whether a local checkpoint has the files of a manifest, byte for byte, wherever it lies."""
+    files = {Path(source.path or "") / name: file for name, file in manifest.files.items()}
+    return source.path is not None and all(
+        path.is_file() and path.stat().st_size == file.bytes and sha256_of_file(path) == file.sha256
+        for path, file in files.items()
+    )
 
 
 def _from_elsewhere(path: Path, found: str, key: str) -> StudyError:
