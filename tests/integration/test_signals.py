@@ -19,9 +19,11 @@ import os
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 sys.path.insert(0, "{ROOT}/workflow/scripts")
 config |= {{"results": "results", "resources": "resources"}}
+STUDY = SimpleNamespace(models={{}}, datasets={{}})  # whose downloads are looked at before the first job
 
 include: "{ROOT}/workflow/rules/execution.smk"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from codetune.base.locks import lock_of, one_writer
-from codetune.report.rocrate import PROJECT
+from codetune.report.rocrate import COPIED
 from conftest import ROOT
 from small_study import hashlib_of, make_project, small_config, snakemake
 
@@ -197,7 +197,7 @@ def test_the_crate_of_a_module_from_a_repository_holds_the_project(study, reposi
 
 
 def test_the_list_of_the_project_s_files_is_complete():
-    paths = [path for name in PROJECT for path in (ROOT / name, *(ROOT / name).rglob("*")) if path.is_file()]
+    paths = [path for name in COPIED for path in (ROOT / name, *(ROOT / name).rglob("*")) if path.is_file()]
     names = sorted(str(path.relative_to(ROOT)) for path in paths if path.suffix != ".pyc" and path.name[0] != ".")
     assert (ROOT / "workflow/files.txt").read_text().split() == names, "`make format` writes it anew"
 

@@ -6,8 +6,10 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 from codetune.base.devices import claim_gpus, device_pool
@@ -250,8 +252,8 @@ def test_a_killed_job_gives_its_device_back(tmp_path):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be other users")
 def test_a_device_passes_from_user_to_user_whatever_their_umask(tmp_path):
     tmp_path.chmod(0o777)
-    for folder in tmp_path.parents[:2]:
-        folder.chmod(0o755)
+    for folder in tmp_path.relative_to(tempfile.gettempdir()).parents[:-1]:
+        (Path(tempfile.gettempdir()) / folder).chmod(0o755)
     notes = [tmp_path / f"{user}.json" for user in (1001, 1002, 1003)]
     jobs = [hold(1, note, 0.3, "0", {"AS_USER": note.stem}) for note in notes]
     assert [job.wait(30) for job in jobs] == [0, 0, 0]
