@@ -19,6 +19,7 @@ from codetune.base.errors import StudyError
 from codetune.base.files import reason_in_short
 from codetune.base.libraries import PANIC
 from codetune.base.locks import PATIENCE, lock_of, one_writer
+from codetune.base.machine import is_out_of_memory
 from codetune.base.signals import Stopped, end_with, stop_on_signals
 from codetune.base.slurm import put_back_if_preempted
 from codetune.base.text import printable
@@ -114,11 +115,10 @@ def _unforeseen(error: BaseException) -> str:
 
 
 def _shortage_of_memory(error: BaseException) -> str | None:
-    """Says whose memory ran out, if that is what an error says; torch is not imported for it."""
+    """Says whose memory ran out, if that is what an error says."""
     if isinstance(error, MemoryError):
         return "this machine's memory ran out. Run fewer jobs at once, or give the job more (mem_mb)."
-    by_library = isinstance(error, RuntimeError) and ("ALLOC_FAILED" in str(error) or "out of memory" in str(error))
-    if by_library or isinstance(error, getattr(sys.modules.get("torch"), "OutOfMemoryError", ())):
+    if is_out_of_memory(error):
         problem = str(error).split(". ")[0]
         return f"the GPU's memory ran out ({problem}). Is another program using that GPU?"
     return None

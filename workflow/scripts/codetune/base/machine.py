@@ -102,3 +102,13 @@ def _gpu_names() -> list[str]:
     if torch is None or not torch.cuda.is_available():
         return []
     return [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the GPU's memory ran out, also where CUDA and its libraries report it themselves.
+
+    torch's own error is known by its name, so that torch need not be imported.
+    """
+    by_torch = any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__)
+    signs = ("out of memory", "ALLOC_FAILED")
+    return by_torch or (isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs))

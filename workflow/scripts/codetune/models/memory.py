@@ -8,14 +8,9 @@ from typing import TypeVar
 import torch
 
 from codetune.base.errors import StudyError
+from codetune.base.machine import is_out_of_memory
 
 Result = TypeVar("Result")
-
-
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether an error says that the GPU's memory ran out, also where CUDA and its libraries report it themselves."""
-    signs = ("out of memory", "ALLOC_FAILED")
-    return isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in signs)
 
 
 @dataclass

@@ -5,9 +5,9 @@ from typing import Any
 import torch
 
 from codetune.base.errors import StudyError
+from codetune.base.machine import is_out_of_memory
 from codetune.models.attention import Packed, packed_kernels, register_packed_attention
 from codetune.models.device import device, evaluating
-from codetune.models.memory import is_out_of_memory
 from codetune.prompts.tokensets import TokenSample
 
 LEAK = 1e-4  # most that a sample's logits may change with its neighbour, relative to their norm
