@@ -134,7 +134,12 @@ def test_weights_of_another_model_are_refused_and_not_drawn_at_random(folder):
     for change, meaning in (
         (lambda weights: weights.pop(name), f"they lack {name}"),
         (lambda weights: weights.update(more=torch.zeros(3)), "without a place in the model, more"),
-        (lambda weights: weights.update({name: torch.zeros(3, 3)}), ""),
+        (
+            lambda weights: weights.update({name: torch.zeros(3, 3)}),
+            f"another shape {name.removesuffix('.weight')}",
+        ),
+        (lambda weights: weights.update({"model.norm.weight": torch.zeros(3)}), "cannot be loaded"),
+        (lambda weights: weights.update({"model.norm.weight": torch.tensor(1.0)}), "cannot be loaded"),
         (lambda weights: [weights.pop(key) for key in list(weights) if "layers.1." in key], "more"),
         (lambda weights: weights.clear(), ""),
     ):
