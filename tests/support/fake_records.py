@@ -107,6 +107,7 @@ def fake_training(plan: TrainingPlan, best_step: int = 100, **cost: Any) -> Trai
         ),
         cost=TrainingCost(**used | cost),
         environment=ENVIRONMENT,
+        adapted=dict.fromkeys(plan.lora.target_modules, 16),
     )
 
 

@@ -1,10 +1,12 @@
 """Greedy decoding on miniature models: the ids that the library gives, in batches that fit."""
 
+import shutil
 from collections import Counter
 from dataclasses import replace
 
 import pytest
 import torch
+from codetune.base.errors import StudyError
 from codetune.generation.batches import generate, make_batches
 from codetune.generation.decoding import decode, greedy_config, prefill_groups
 from codetune.generation.loading import RESERVE, load_for_decoding, prompt_limit
@@ -15,6 +17,7 @@ from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.tokensets import TokenSample
 from codetune.study.decoding import Decoding
 from miniatures import (
+    BF16,
     DECODING,
     FAMILIES,
     FP32,
@@ -24,8 +27,9 @@ from miniatures import (
     complete,
     out_of_memory_beyond,
     tokens_for,
+    trainer_for,
 )
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
 
 
 def lora_gradients(model, batch):
@@ -133,6 +137,53 @@ def test_a_prediction_is_cut_off_only_without_an_end(checkpoints):
         found = prediction.first
         assert found.tokens <= 3
         assert found.truncated or found.tokens < 3 or "<|end|>" in found.text or found.text == ""
+
+
+@pytest.mark.parametrize("quantization", [FP32, BF16])
+@pytest.mark.parametrize("name", [*FAMILIES, "phi-3-mini"])
+def test_padding_is_not_seen(checkpoints, monkeypatch, name, quantization):
+    model, tokenizer = load_base(checkpoints / name, quantization), load_tokenizer(checkpoints / name)
+    prompts = tokens_for(checkpoints / name, 9)
+    assert len({len(prompt.prompt) for prompt in prompts}) > 3
+    expected = complete(model, tokenizer, prompts)
+    for padding in (tokenizer.pad_token_id, tokenizer.eos_token_id, 777, model.config.vocab_size - 1):
+        monkeypatch.setattr("codetune.generation.decoding.PADDING", padding)
+        assert complete(model, tokenizer, prompts) == expected
+
+
+PADS = {
+    "outside the embedding": {"pad_token": "<another>"},
+    "none": {"pad_token": None},
+    "the end": {"pad_token": "<end>"},
+}
+
+
+@pytest.mark.parametrize("case", PADS)
+def test_a_tokenizer_s_padding_changes_neither_training_nor_predictions(checkpoints, tmp_path, case):
+    folder, samples = shutil.copytree(checkpoints / MODEL, tmp_path / "checkpoint"), tokens_for(checkpoints / MODEL)
+    tokenizer = load_tokenizer(folder)
+    pad = {key: tokenizer.eos_token if value == "<end>" else value for key, value in PADS[case].items()}
+    tokenizer.add_special_tokens(pad) if pad["pad_token"] else setattr(tokenizer, "pad_token", None)
+    tokenizer.save_pretrained(str(folder))
+    assert (load_tokenizer(folder).pad_token_id in (None, tokenizer.eos_token_id)) == (case != "outside the embedding")
+    found = []
+    for place in (folder, checkpoints / MODEL):
+        trainer = trainer_for(place, tmp_path / str(len(found)), samples)
+        trainer.run()
+        weights = {name: value.clone() for name, value in get_peft_model_state_dict(trainer.model).items()}
+        found.append((weights, complete(load_base(place, FP32), load_tokenizer(place), samples[:4])))
+    assert found[0][0].keys() == found[1][0].keys()
+    assert all(torch.equal(value, found[1][0][name]) for name, value in found[0][0].items())
+    assert found[0][1] == found[1][1]
+
+
+@pytest.mark.parametrize("end", [-1, 1024, [2, 10**6]])
+def test_an_end_token_that_the_model_cannot_write_is_one_line(checkpoints, end):
+    model, tokenizer = load_base(checkpoints / MODEL, FP32), load_tokenizer(checkpoints / MODEL)
+    assert model.config.vocab_size == 1024
+    model.generation_config.eos_token_id = end
+    with pytest.raises(StudyError, match=r"the end token [-\d,]+ is none of the model's 1,024 tokens"):
+        greedy_config(model, tokenizer, 5)
 
 
 def test_nothing_of_a_checkpoint_s_own_decoding_settings_is_left(checkpoints):

@@ -2,9 +2,11 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from codetune.base.errors import StudyError
 from codetune.base.plain import to_plain
 from codetune.papers.declared import read_paper
 from codetune.report.table import write_table
@@ -12,7 +14,7 @@ from codetune.report.table1 import PlannedSystem, table1, write_table1
 from codetune.study.runs import System
 from conftest import ROOT
 from fake_records import fake_method, fake_model, fake_plan
-from paper_models import PUBLISHED
+from paper_models import PROJECTIONS, PUBLISHED
 
 PAPER = read_paper(ROOT / "config/paper.yaml")
 LLAMA = fake_model("llama-3.2-1b", label="Llama-3.2-1B", training={"batch_size": 160, "epochs": 50})
@@ -76,3 +78,38 @@ def test_table1_is_made_from_plans_by_its_name(tmp_path):
     write_table("table1", inputs, {"plans": [entry]}, outputs(tmp_path, "table1"))
     (row,) = read(tmp_path / "table1.csv")
     assert (row["data"], row["model"], row["batch_size"], row["steps_packed"]) == ("alpaca", LLAMA.label, "160", "750")
+
+
+def table_of(tmp_path, modules, **config):
+    """Table 1 of one model with another config.json, whose method adapts these modules."""
+    write(tmp_path / "config.json", PUBLISHED["Llama-3.2-1B"][0] | config)
+    stats = write(tmp_path / "stats.json", {"parts": {"train": {"packed_sequences": 2400, "samples": 17014}}})
+    plan = fake_plan(LLAMA, fake_method("qlora"))
+    plan = replace(plan, lora=replace(plan.lora, target_modules=modules))
+    return table1([PlannedSystem(System("d", "m", "qlora"), "My model", plan)], [stats], [str(tmp_path)], PAPER)
+
+
+def test_modules_that_a_model_lacks_are_refused_before_anything_is_trained(tmp_path):
+    with pytest.raises(
+        StudyError, match="My model has no q_proj, k_proj, v_proj, gate_proj, up_proj to adapt"
+    ) as found:
+        table_of(tmp_path, PROJECTIONS, model_type="phi3")
+    assert "Its linear layers are qkv_proj, o_proj, gate_up_proj, down_proj." in str(found.value)
+    with pytest.raises(StudyError, match="My model has no qkv_proj to adapt"):
+        table_of(tmp_path, ["qkv_proj", "o_proj"])
+
+
+def test_fused_projections_are_counted_as_they_are(tmp_path):
+    hidden, inner, head, heads, keys, layers = 2048, 8192, 64, 32, 8, 16
+    table = table_of(tmp_path, ["qkv_proj", "gate_up_proj"], model_type="phi3")
+    both = hidden + head * (heads + 2 * keys) + hidden + 2 * inner
+    assert table["trainable_r8"].tolist() == [layers * 8 * both]
+
+
+def test_what_config_json_does_not_tell_is_left_out(tmp_path):
+    table = table_of(tmp_path, PROJECTIONS, model_type="mixtral")
+    assert table["trainable_r8"].isna().all()
+    write_table1(table, outputs(tmp_path, "t"))
+    assert " M " not in (tmp_path / "t.md").read_text()
+    assert "Trainable parameters are left out where config.json does not tell" in (tmp_path / "t.md").read_text()
+    assert read(tmp_path / "t.csv")[0]["trainable_r8"] == ""

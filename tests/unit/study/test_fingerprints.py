@@ -44,15 +44,15 @@ def cut(depth=1):
 # need makes its every change rerun that job; a list that is suddenly short means that imports are no longer followed.
 DECODING = """
     data/predictions generation/batches generation/decoding generation/loading methods/adapters models/caches
-    models/device models/loading models/memory models/patches models/quantization models/tokenizers
+    models/device models/loading models/memory models/patches models/quantization models/tokenizers models/weights
     prompts/completions prompts/tokensets
 """
 REACHED = {
     "finetune.py": """
         methods/adapters models/attention models/device models/loading models/memory models/patches models/quantization
-        models/tokenizers prompts/packing prompts/tokensets training/attention training/batches training/build
-        training/cost training/finetune training/history training/progress training/states training/trainer
-        training/validation
+        models/tokenizers models/weights prompts/packing prompts/tokensets training/attention training/batches
+        training/build training/cost training/finetune training/history training/progress training/states
+        training/trainer training/validation
     """,
     "generate.py": DECODING + "generation/generate",
     "curve.py": DECODING + "data/samples generation/checkpoints generation/curve",

@@ -79,8 +79,8 @@ def check_trainable(evidence: Evidence) -> list[Verdict]:
                 place = table_name(table) + ("; r in section 3.5" if rank == ranks[0] else "")
                 verdicts.append(
                     Claim(f"Trainable parameters of {model.label} at r = {rank}", place, row["trainable"]).against(
-                        format_size(count),
-                        agrees=rounds_to(row["trainable"], count),
+                        "-" if count is None else format_size(count),
+                        agrees=None if count is None else rounds_to(row["trainable"], count),
                         decides=model.genuine,
                         how="r (inputs + outputs) of all seven projections of all layers",
                         files=[model.config],

@@ -61,7 +61,7 @@ the 4-bit weights it was trained on; merging it into other weights changes its o
 | | |
 |---|---|
 | LoRA | r = {lora.r}, alpha = {lora.alpha:g}, dropout = {lora.dropout} |
-| on | {markdown_cell(", ".join(lora.target_modules))} |
+| on | {markdown_cell(_adapted(training))} |
 | trainable parameters | {training.trainable_parameters:,} |
 | effective batch | {settings.batch_size} sequences of {settings.max_length} tokens |
 | steps | {result.best_step} (best of {result.steps}) |
@@ -72,6 +72,12 @@ the 4-bit weights it was trained on; merging it into other weights changes its o
 
 The licences of the base model and of the training data apply.
 """
+
+
+def _adapted(training: TrainingFacts) -> str:
+    """The modules that have an adapter, and in how many layers."""
+    counts = training.adapted or dict.fromkeys(training.plan.lora.target_modules)
+    return ", ".join(name if count is None else f"{name} ({count} layers)" for name, count in counts.items())
 
 
 def _test_scores(record: Record, metric: str) -> str:

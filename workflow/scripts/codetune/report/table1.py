@@ -7,7 +7,7 @@ import pandas as pd
 
 from codetune.base.files import Row
 from codetune.base.plain import from_plain, read_number
-from codetune.models.shapes import lora_parameters, read_config
+from codetune.models.shapes import has_known_layers, lora_parameters, projection_shapes, read_config
 from codetune.prompts.packing import steps_per_epoch
 from codetune.report.cells import format_millions, in_paper_order, varying_columns
 from codetune.report.writing import write_forms
@@ -55,6 +55,9 @@ def table1(plans: Sequence[PlannedSystem], stats: Sequence[str], configs: Sequen
 
     Returns:
         One row per system; parameters as plain numbers.
+
+    Raises:
+        StudyError: A model lacks what is to be adapted.
     """
     declared = {row["model"]: row for row in paper["table1"]}
     rows = [
@@ -69,6 +72,8 @@ def _row(planned: PlannedSystem, stats: str, config: Row, declared: Mapping[str,
     packed, samples = (read_number(stats, "parts", "train", name) for name in ("packed_sequences", "samples"))
     quoted = declared.get(planned.system.model, {})
     lora, settings = planned.plan.lora, planned.plan.settings
+    if has_known_layers(config):
+        lora.check_targets(projection_shapes(config), planned.label)
     return {
         "data": planned.system.data,
         "model": planned.label,
@@ -105,6 +110,7 @@ def write_table1(table: pd.DataFrame, outputs: Mapping[str, str]) -> None:
     note = (
         "Columns marked (paper) are quoted. Trainable parameters are computed from the architectures for LoRA on the "
         "configured projections; steps are those of all epochs, from the token counts, with samples packed into "
-        "training sequences or not."
+        "training sequences or not. Trainable parameters are left out where config.json does not tell which layers a "
+        "model has; the model card has their number."
     )
     write_forms(table, shown, "Training hyperparameters", note, outputs)

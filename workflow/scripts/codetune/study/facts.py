@@ -169,6 +169,7 @@ class TrainingFacts:
         result: How the training ended.
         cost: What the training cost.
         environment: Machine and versions.
+        adapted: Number of layers that have an adapter, by name of the module; empty in files of earlier versions.
     """
 
     plan: TrainingPlan
@@ -182,6 +183,7 @@ class TrainingFacts:
     result: TrainingResult
     cost: TrainingCost
     environment: Environment
+    adapted: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

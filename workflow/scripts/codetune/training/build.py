@@ -7,7 +7,7 @@ from typing import Any
 
 from trl import SFTConfig
 
-from codetune.methods.adapters import lora_config
+from codetune.methods.adapters import linear_layers, lora_config
 from codetune.models.device import device
 from codetune.models.memory import RowLimit
 from codetune.models.patches import compute_labelled_logits_only
@@ -48,8 +48,9 @@ def make_trainer(base: Any, tokenizer: Any, tokens: TrainingTokens, work: Path, 
         plan: The settings.
 
     Raises:
-        StudyError: No attention keeps the packed samples apart.
+        StudyError: The model lacks what is to be adapted, or no attention keeps the packed samples apart.
     """
+    plan.lora.check_targets(linear_layers(base), plan.source.name)
     compute_labelled_logits_only()
     choose_attention(base, tokens.train)
     settings, rows = plan.settings, plan.memory.micro_batch

@@ -10,7 +10,7 @@ from codetune.base.machine import environment, peak_memory
 from codetune.base.manifests import checked_folder, write_manifest
 from codetune.base.plain import to_plain
 from codetune.base.unfinished import unfinished_work
-from codetune.methods.adapters import ADAPTER, ADAPTER_FILES, name_base_model
+from codetune.methods.adapters import ADAPTER, ADAPTER_FILES, adapted_layers, name_base_model
 from codetune.models.device import set_determinism
 from codetune.models.loading import load_base
 from codetune.models.tokenizers import load_tokenizer
@@ -71,8 +71,8 @@ def finetune(inputs: FinetuneInputs, outputs: FinetuneOutputs, plan: TrainingPla
         code: Hash of the code; what other code left unfinished is not used.
 
     Raises:
-        StudyError: The checkpoint cannot be loaded, no attention keeps packed samples apart, one sequence does not fit
-            into memory, or the training diverged.
+        StudyError: The checkpoint cannot be loaded or lacks what is to be adapted, no attention keeps packed samples
+            apart, one sequence does not fit into memory, or the training diverged.
         Stopped: The process was asked to end; the training done so far is saved.
     """
     set_determinism(plan.seed)
@@ -149,6 +149,7 @@ def _facts(
         inputs_sha256=hashes,
         adapter_sha256=adapter,
         trainable_parameters=sum(parameter.numel() for parameter in trainer.trainable()),
+        adapted=adapted_layers(trainer.model),
         attention=trainer.model.config._attn_implementation,
         deterministic=trainer.deterministic,
         data=PackedData(sequences, tokens, round(tokens / (sequences * plan.settings.max_length), 4)),
