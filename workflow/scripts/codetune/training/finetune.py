@@ -106,7 +106,7 @@ def finetune(inputs: FinetuneInputs, outputs: FinetuneOutputs, plan: TrainingPla
 
 
 def _completion_bytes(stats: str) -> int:
-    """Bytes of all validation completions as text."""
+    """Bytes of the text of all validation completions, as far as they were kept."""
     with reading(stats):
         return int(read_json(stats)["parts"]["validation"]["bytes_of_completions"])
 
