@@ -51,8 +51,8 @@ REACHED = {
     "finetune.py": """
         methods/adapters models/attention models/device models/loading models/memory models/patches models/quantization
         models/tokenizers prompts/packing prompts/tokensets training/attention training/batches training/build
-        training/cost training/finetune training/history training/progress training/states training/trainer
-        training/validation
+        training/cost training/finetune training/history training/outcome training/progress training/states
+        training/trainer training/validation
     """,
     "generate.py": DECODING + "generation/generate",
     "curve.py": DECODING + "data/samples generation/checkpoints generation/curve",

@@ -117,5 +117,5 @@ def _check_samples(path: Path, found: list[int], ids: list[int]) -> None:
 
 def fill_page(template: str, data: dict[str, Any]) -> str:
     """Puts data into a page. No `<` is left in them, so that no text can end the element that holds it."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     return with_policy(template).replace(">DATA<", f">{text}<", 1)
