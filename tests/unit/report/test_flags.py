@@ -1,12 +1,17 @@
 """A training that diverged or did not lower the validation loss is marked wherever its scores are shown."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
+from browser_study import make_study
 from codetune.base.manifests import write_manifest
+from codetune.papers.claims import audit
 from codetune.papers.declared import read_paper
+from codetune.report.audit import write_audit
 from codetune.report.breakdown import breakdown_table, write_breakdown
+from codetune.report.browser import write_browser
 from codetune.report.flags import FLAG, MEANING, MOST
 from codetune.report.metrics import metrics_table, write_metrics
 from codetune.report.provenance import write_provenance
@@ -16,7 +21,9 @@ from codetune.report.style import legend_entries, names_of
 from codetune.report.table2 import table2, write_table2
 from conftest import ROOT
 from fake_comparisons import fake_comparisons
-from fake_records import fake_record, fake_training
+from fake_records import fake_record, fake_training, with_test
+from paper_study import a_study
+from test_browser import data_of
 
 PROBLEM = "best validation loss 4, not below the untrained model's 3"
 SAID = f"{FLAG} {MEANING}: "
@@ -118,3 +125,28 @@ def test_figures_mark_the_name_and_say_what_the_mark_means():
     assert list(entries) == ["A-1", f"B-1 {FLAG}", f"{FLAG} {MEANING}"]
     assert entries[f"{FLAG} {MEANING}"] == {"linestyle": ""}
     assert list(legend_entries(runs[:2])) == ["A-1", "B-1"]
+
+
+def test_the_audit_names_them_above_its_verdicts(tmp_path):
+    evidence = a_study(tmp_path)
+    (record,) = evidence.models["gemma-2-2b"].records["qlora"]
+    targets = {kind: str(tmp_path / f"audit.{kind}") for kind in ("csv", "md", "tex")}
+    write_audit(audit(evidence), evidence, targets)
+    before = (tmp_path / "audit.md").read_text()
+    assert "went wrong" not in before
+    spoilt = replace(record.training, result=replace(record.training.result, problem=PROBLEM))
+    evidence.models["gemma-2-2b"].records["qlora"] = [replace(record, training=spoilt)]
+    write_audit(audit(evidence), evidence, targets)
+    said = f" went wrong, so that their scores decide little: {record.model.label} (qlora, seed 0): {PROBLEM}."
+    for kind in ("md", "tex"):
+        assert said in (tmp_path / f"audit.{kind}").read_text()
+
+
+def test_the_browser_says_it_with_the_method(tmp_path):
+    runs = [fake_record("a", "base", test="d"), a_run("a", data="d"), a_run("b", problem=PROBLEM, data="d")]
+    runs = [with_test(record, "d", {"rouge_l": 0.5}) for record in runs]
+    study = make_study(tmp_path, ["x"], [replace(record, tests={"d": record.tests["d"]}) for record in runs])
+    write_browser(**study)
+    page = Path(study["target"]).read_text()
+    methods = [run["method"] for model in data_of(page)["models"] for run in model["runs"]]
+    assert methods == ["base", "qlora", f"qlora, whose {MEANING}"]
