@@ -14,6 +14,7 @@ REAL_TOKENIZERS = ["llama-3.2", "gemma-2", "qwen2.5", "phi-3-mini-4k-instruct", 
 TEXTS = [
     " def f(x):\n    return x",
     "no space before",
+    "a . b , c ! it 's",
     "  two",
     "\U0001f600 \u4f60\u597d \u017c",  # four, three and two bytes a character
     "a replacement character \ufffd and \ufffd\U0001f600\ufffd",
@@ -61,7 +62,8 @@ def tokenizer(request, tmp_path):
     """A tokenizer of each kind, as it is loaded from a checkpoint; with an added token that is no byte-level text."""
     from transformers import PreTrainedTokenizerFast
 
-    made = PreTrainedTokenizerFast(tokenizer_object=KINDS[request.param](), eos_token=END)
+    options = {"eos_token": END, "clean_up_tokenization_spaces": True}  # drops spaces from what is decoded
+    made = PreTrainedTokenizerFast(tokenizer_object=KINDS[request.param](), **options)
     made.add_tokens(["<\uff5cturn\u2581end\uff5c>"], special_tokens=True)
     made.save_pretrained(tmp_path)
     return load_tokenizer(tmp_path)
