@@ -75,8 +75,10 @@ def test_statistics_of_training_data_count_what_the_token_sets_hold(tmp_path, ch
         assert facts["longest"] == 64
         assert facts["packed_sequences"] == 2
         assert facts["packing_fill"] == round(facts["tokens"] / 128, 4)
-        completions = [f" {sample.output} <|end|>" for sample in (SAMPLE, LONG)]
-        assert facts["bytes_of_completions"] == sum(len(text.encode()) for text in completions)
+        texts = [load_tokenizer(checkpoints / "llama-3.2-1b").decode(sample.completion) for sample in tokens]
+        assert texts[0] == f" {SAMPLE.output} <|end|><|eot|>"
+        assert f" {LONG.output} <|end|>".startswith(texts[1])
+        assert facts["bytes_of_completions"] == sum(map(len, texts))
     assert stats["example"]["text"].startswith("<|user|> Add two numbers\na, b <|end|> <|assistant|> def add")
 
 

@@ -51,7 +51,7 @@ REACHED = {
     "finetune.py": """
         methods/adapters models/attention models/device models/loading models/memory models/patches models/quantization
         models/tokenizers models/weights prompts/packing prompts/tokensets training/attention training/batches
-        training/build training/cost training/finetune training/history training/progress training/states
+        training/build training/cost training/finetune training/history training/outcome training/progress training/states
         training/trainer training/validation
     """,
     "generate.py": DECODING + "generation/generate",

@@ -13,6 +13,7 @@ from codetune.data.samples import Sample, read_part, sha256_of_samples
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.packing import pack
 from codetune.prompts.templates import Template
+from codetune.prompts.text_bytes import bytes_of_text
 from codetune.prompts.tokensets import TokenSample, write_tokens
 
 TRAINING_PARTS = ("train", "validation")
@@ -53,7 +54,7 @@ def tokenize_training_data(
             **describe_tokens(kept),
             **_describe_packing(kept, max_length),
             **cut,
-            "bytes_of_completions": sum(len(serialisation.completion(sample).encode()) for sample in samples),
+            "bytes_of_completions": bytes_of_text([sample.completion for sample in kept], tokenizer),
         }
         if part == "train":
             first = next(sample for sample in samples if sample.id == kept[0].id)

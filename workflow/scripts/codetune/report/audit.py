@@ -12,6 +12,7 @@ from codetune.base.text import markdown
 from codetune.papers.claims import audit
 from codetune.papers.declared import read_paper
 from codetune.papers.evidence import Evidence, Files, gather_evidence
+from codetune.report.flags import problems_of
 from codetune.report.writing import escape_latex, markdown_table, write_csv
 from codetune.study.model import Source
 from codetune.study.record import read_records
@@ -95,6 +96,9 @@ def _what_was_run(evidence: Evidence) -> str:
         text += f" Not known to be the paper's checkpoints, so that they decide no claim: {', '.join(others)}."
     if not evidence.genuine_data:
         text += " The data set is not known to be the paper's, so that no score or token count decides a claim."
+    trainings = [record for model in models for runs in model.records.values() for record in runs]
+    if problems := problems_of(trainings):
+        text += f" Trainings that went wrong, so that their scores decide little: {'; '.join(problems)}."
     return (
         f"{text} A value agrees if it rounds to what the paper prints. Where a claim can be read in two ways (rank, "
         "packing), both are rows."

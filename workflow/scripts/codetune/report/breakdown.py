@@ -8,6 +8,7 @@ import pandas as pd
 
 from codetune.base.files import Row
 from codetune.report.cells import digits_of, format_number, varying_columns
+from codetune.report.flags import flag, flag_note, flagged
 from codetune.report.rows import EvaluatedSystem
 from codetune.report.writing import write_forms
 from codetune.study.facts import ScoredPart, Summary
@@ -30,6 +31,7 @@ def _rows(evaluated: EvaluatedSystem, metric: str) -> Iterator[Row]:
                 "test": evaluated.test,
                 "model": evaluated.model.label,
                 "method": evaluated.system.method,
+                "flagged": len(flagged(evaluated.records)),
                 "of": kind,
                 "class": name,
                 "samples": part.samples,
@@ -66,6 +68,7 @@ def write_breakdown(
     note = (
         f"{facts.label} by language (guessed from the request, else from the reference) and by characters of the "
         "reference."
+        f"{flag_note([record for one in evaluated for record in one.records])}"
     )
     write_forms(table, wide, "Breakdown", note, outputs)
 
@@ -73,4 +76,4 @@ def write_breakdown(
 def _title(row: "pd.Series[Any]", several: bool) -> str:
     """Name of a system; with its training data where there are several."""
     data = f", {row['data']}" if several and row["data"] != NONE else ""
-    return f"{row['model']} ({row['method']}{data})"
+    return f"{row['model']} ({row['method']}{data}){flag(row['flagged'])}"

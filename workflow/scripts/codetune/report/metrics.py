@@ -7,6 +7,7 @@ import pandas as pd
 
 from codetune.base.files import Row
 from codetune.report.cells import digits_of, format_number, varying_columns
+from codetune.report.flags import flag, flag_note, flagged
 from codetune.report.rows import EvaluatedSystem, gains_are_by_tuning
 from codetune.report.writing import write_forms
 
@@ -24,6 +25,7 @@ def _row(evaluated: EvaluatedSystem, metric: str) -> Row:
         "test": evaluated.test,
         "model": evaluated.model.label,
         "method": evaluated.system.method,
+        "flagged": len(flagged(evaluated.records)),
         "metric": metric,
         "label": facts.label,
         "score": score.score,
@@ -51,7 +53,8 @@ def write_metrics(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], out
     rows = []
     for (data, test, model, method), group in table.groupby(["data", "test", "model", "method"], sort=False):
         cells = {row["label"]: _with_mark(row, digits_of(facts[row["metric"]].highest)) for _, row in group.iterrows()}
-        rows.append({"data": data, "test": test, "Model": f"{model} ({method})", **cells})
+        title = f"{model} ({method}){flag(group['flagged'].iloc[0])}"
+        rows.append({"data": data, "test": test, "Model": title, **cells})
     shown = pd.DataFrame(rows)
     names = pd.DataFrame(varying_columns(shown, "data", "test"))
     shown = pd.concat([names, shown.drop(columns=["data", "test"])], axis="columns")
@@ -63,7 +66,8 @@ def write_metrics(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], out
         "p-values are in the CSV. Signatures: "
         f"{'; '.join(f'{one.label} [{one.signature}]' for one in facts.values())}."
     )
-    write_forms(table, shown, "All metrics", note + _unmeasured(table), outputs)
+    note += _unmeasured(table) + flag_note([record for one in evaluated for record in one.records])
+    write_forms(table, shown, "All metrics", note, outputs)
 
 
 def _unmeasured(table: pd.DataFrame) -> str:

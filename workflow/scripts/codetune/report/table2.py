@@ -19,12 +19,15 @@ from codetune.report.cells import (
     in_paper_order,
     varying_columns,
 )
+from codetune.report.flags import flag, flag_note, flagged
 from codetune.report.rows import EvaluatedSystem, gains_are_by_tuning
 from codetune.report.writing import write_forms
 
 HERE = "this study"
 QUOTED = "quoted by the paper"
-WHOLE = dict.fromkeys(("trainable", "steps", "seeds", "samples", "leaked"), "Int64")  # numbers without decimals
+WHOLE = dict.fromkeys(
+    ("trainable", "steps", "seeds", "flagged", "samples", "leaked"), "Int64"
+)  # numbers without decimals
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +44,7 @@ class Table2Row:
         trainable: Trainable parameters.
         steps: Optimizer steps of the kept checkpoint, mean over seeds.
         seeds: How many.
+        flagged: How many of its trainings diverged, or did not lower the validation loss.
         samples: Number of test samples.
         metric: Name of the metric.
         score: Mean over seeds.
@@ -72,6 +76,7 @@ class Table2Row:
     trainable: int | None = None
     steps: int | None = None
     seeds: int | None = None
+    flagged: int | None = None
     samples: int | None = None
     metric: str | None = None
     score: float | None = None
@@ -135,6 +140,7 @@ def _row(evaluated: EvaluatedSystem, metric: str, declared: Mapping[tuple[str, s
         trainable=trainings[0].trainable_parameters if trainings else None,
         steps=round(statistics.fmean(one.result.best_step for one in trainings)) if trainings else None,
         seeds=len(evaluated.records),
+        flagged=len(flagged(evaluated.records)),
         samples=summaries[0].samples,
         metric=metric,
         score=score.score,
@@ -231,6 +237,7 @@ def _note(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
         "marked (quoted) are the paper's. Gain: difference to "
         f"{'the untuned model' if by_tuning else 'the first baseline of the method'}, and relative to it. Steps: of "
         "the best checkpoint. Where each score comes from: the column predictions of the CSV."
+        f"{flag_note([record for one in evaluated for record in one.records])}"
     )
 
 
@@ -246,7 +253,7 @@ def _without_leaked(table: pd.DataFrame, label: str, digits: int) -> dict[str, l
 def _title(row: "pd.Series[Any]") -> str:
     if row["source"] != HERE:
         return f"{row['model']} (quoted)"
-    return f"{row['model']} ({row['method']})"
+    return f"{row['model']} ({row['method']}){flag(row['flagged'], row['seeds'])}"
 
 
 def _gain(row: "pd.Series[Any]", digits: int) -> str | None:

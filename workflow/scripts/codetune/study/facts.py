@@ -122,6 +122,9 @@ class TrainingResult:
         best_validation_loss: Validation loss at that step, in nats per token.
         stopped_early: Whether early stopping ended the training.
         checkpoints: Steps after which a checkpoint was kept.
+        untrained_validation_loss: Validation loss before the first step; None if it is no finite number.
+        problem: Why the result may be worth nothing, in words: the best validation loss is not below the untrained
+            model's, or a loss or gradient norm of the training is no finite number. None if there is nothing to say.
     """
 
     steps: int
@@ -130,6 +133,8 @@ class TrainingResult:
     best_validation_loss: float
     stopped_early: bool
     checkpoints: list[int]
+    untrained_validation_loss: float | None = None
+    problem: str | None = None
 
 
 @dataclass(frozen=True)

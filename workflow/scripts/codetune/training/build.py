@@ -29,7 +29,7 @@ class TrainingTokens:
     Attributes:
         train: Samples to train on.
         validation: Samples of the validation loss.
-        completion_bytes: Bytes of all validation completions as text.
+        completion_bytes: Bytes of the text of all validation completions, as far as they were kept.
     """
 
     train: list[TokenSample]
