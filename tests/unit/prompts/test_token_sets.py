@@ -7,6 +7,7 @@ from dataclasses import asdict
 import pytest
 from codetune.base.errors import StudyError
 from codetune.base.files import read_json, sha256_of_file, write_jsonl
+from codetune.base.plain import to_plain
 from codetune.data.samples import Sample, sha256_of_samples
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.prompt import tokenize_prompts
@@ -102,6 +103,8 @@ def test_prompts_are_never_truncated_and_their_statistics_count_them(tmp_path, c
         "p95": lengths[1],
         "p99": lengths[1],
         "longest": lengths[2],
+        "ending": to_plain(Template(template, tokenizer).ending),
+        "with_control_tokens": 0,
         "sha256": {"prompts": sha256_of_file(tmp_path / "prompts" / "prompts.arrow")},
         "samples_sha256": {"prompts": sha256_of_samples([SAMPLE, LONG, wide])},
     }

@@ -74,7 +74,7 @@ EDITS = {
     "the script of records": ("record.py", 'files={"training_log"', 'files={"log"', "record"),
     "a docstring of training": ("codetune/training/trainer.py", '"""Does what comes', '"""Does all that comes', ""),
     "code of training": ("codetune/training/trainer.py", "deterministic = True", "deterministic = False", "finetune"),
-    "code of decoding": ("codetune/generation/batches.py", "END_MARKER not in raw", "raw", GENERATED),
+    "code of decoding": ("codetune/generation/batches.py", "not ending.ends(raw)", "True", GENERATED),
     "code of splitting": ("codetune/data/split.py", "random.Random(settings.seed)", "random.Random(0)", "split"),
     "a language": (
         "codetune/data/languages.py",

@@ -16,7 +16,7 @@ class Ending:
         closing: Text between an answer and the end token; it is learned, too.
         end: Id of the end token, with which every completion ends in training.
         stops: Ids at which decoding ends a completion, in ascending order; the end token is among them.
-        markers: Texts at which a completion is cut. One that begins with a line break counts at the start of a line.
+        markers: Texts at which a completion is cut. Line breaks around one stand for the start and the end of a line.
     """
 
     closing: str
@@ -35,7 +35,7 @@ class Ending:
         return self._place_of_marker(text) is not None
 
     def _place_of_marker(self, text: str) -> int | None:
-        lines = f"\n{text}"  # the first line, too, has a start
+        lines = f"\n{text}\n"  # the first line, too, has a start, and the last an end
         places = [lines.find(marker) for marker in self.markers if marker in lines]
         return max(min(places) - 1, 0) if places else None
 

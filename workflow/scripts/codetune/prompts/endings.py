@@ -9,11 +9,6 @@ from codetune.base.errors import StudyError
 from codetune.base.files import read_json, reading
 from codetune.prompts.completions import END_MARKER, Ending
 
-# A text marker must be told from code: it has a sign and two letters ("User:"). One that is only a word and a colon, or
-# begins a line in the template, counts at the start of a line.
-MARKER = re.compile(r"(?=.*[^\w\s])(?=.*[^\W\d_].*[^\W\d_])")
-WORDS = re.compile(r"[\w\s:]*")
-
 
 def paper_ending(tokenizer: Any) -> Ending:
     """The ending of the paper's template: the tokenizer's EOS token.
@@ -48,15 +43,13 @@ def chat_ending(after: str, between: str, tokenizer: Any) -> Ending:
             mark, text = following, between
     known = added | controls
     closing, end = (text.partition(mark)[0], known[mark]) if mark else (text, _eos(tokenizer))
-    if mark and _strips_before(mark, tokenizer):
-        closing = closing.rstrip()
     passing = {end, *declared, tokenizer.eos_token_id, tokenizer.bos_token_id}
     stops, marker = _next_turn(between.removeprefix(closing) if closing.strip() else between, known, passing)
     if not stops - passing and marker is None:
         print("the chat template has no mark before the next request that could end a completion, beside the end token")
     ends = {end, *declared, *stops} | ({tokenizer.eos_token_id} - {None})
-    markers = [_marker(closing, ""), marker]
-    return Ending(closing, end, sorted(ends), [text for text in dict.fromkeys(markers) if text])
+    markers = dict.fromkeys(filter(None, (_marker(closing), marker)))
+    return Ending(closing, end, sorted(ends), list(markers))
 
 
 def control_tokens(tokenizer: Any) -> dict[str, int]:
@@ -66,20 +59,17 @@ def control_tokens(tokenizer: Any) -> dict[str, int]:
     return added | {text: end for end in ends if (text := _text_of(end, tokenizer))}
 
 
-def holding_control_tokens(texts: Iterable[tuple[str, str]], tokenizer: Any, markers: list[str]) -> int:
-    """Counts requests and outputs that hold, as text, what steers a model.
+def holding_control_tokens(texts: Iterable[tuple[str, str]], tokenizer: Any, ending: Ending) -> int:
+    """Counts samples that hold the text of a control token, or an output that a marker would cut short.
 
     Args:
         texts: Request and output of each sample.
-        tokenizer: Its control tokens are read as such wherever their text stands.
-        markers: Texts that cut an output short.
+        tokenizer: It reads the text of a control token as the token, wherever it stands.
+        ending: What ends a completion.
     """
     names = [re.escape(name) for name in sorted(control_tokens(tokenizer), key=len, reverse=True) if name.strip()]
     control = re.compile("|".join(names) or r"(?!)")
-    return sum(
-        bool(control.search(request) or control.search(output)) or any(marker in f"\n{output}" for marker in markers)
-        for request, output in texts
-    )
+    return sum(bool(control.search(f"{request}\n{output}")) or ending.ends(output) for request, output in texts)
 
 
 def _eos(tokenizer: Any) -> int:
@@ -132,10 +122,6 @@ def _first(text: str, tokens: Iterable[str]) -> str | None:
     return min(found, key=lambda token: (text.find(token), -len(token)), default=None)
 
 
-def _strips_before(mark: str, tokenizer: Any) -> bool:
-    return any(token.content == mark and token.lstrip for token in tokenizer.added_tokens_decoder.values())
-
-
 def _next_turn(text: str, tokens: dict[str, int], passing: set[int | None]) -> tuple[set[int], str | None]:
     """What begins the next turn: control tokens, or else a text.
 
@@ -148,25 +134,25 @@ def _next_turn(text: str, tokens: dict[str, int], passing: set[int | None]) -> t
         The tokens, and the text at which to cut if no token of the next turn's own begins it.
     """
     stops: set[int] = set()
-    gap = ""
-    while True:
-        rest = text.lstrip()
-        gap += text[: len(text) - len(rest)]
-        beginning = [token for token in tokens if rest.startswith(token)]
-        if not beginning:
-            return stops, _marker(rest, gap)
+    while beginning := [token for token in tokens if text.lstrip().startswith(token)]:
         token = max(beginning, key=len)
         stops.add(tokens[token])
         if tokens[token] not in passing:
             return stops, None
-        text = rest.removeprefix(token)
+        text = text.lstrip().removeprefix(token)
+    return stops, _marker(text)
 
 
-def _marker(text: str, gap: str) -> str | None:
-    """A text at which to cut: its first line, as far as it can be told from code."""
-    stripped = text.strip()
-    line = stripped.partition("\n")[0].rstrip()
-    if not MARKER.match(line):
+def _marker(text: str) -> str | None:
+    """A text at which to cut: the first line, if it can be told from code by its signs and letters.
+
+    With several signs ("### Question", "[INST]", "</s>") it counts anywhere. With one ("User:") it counts at the start
+    of a line and, if the template breaks the line after it, only as a line of its own.
+    """
+    line, broken, _ = text.lstrip().partition("\n")
+    line = line.rstrip()
+    signs = sum(not (c.isalnum() or c.isspace() or c == "_") for c in line)
+    letters = sum(len(c.encode()) for c in line if c.isalpha())  # one of Chinese says as much as several of Latin
+    if not (signs and letters and signs + letters > 2 + (signs == 2)):
         return None
-    begins_line = "\n" in gap + text[: len(text) - len(text.lstrip())] or WORDS.fullmatch(line)
-    return f"\n{line}" if begins_line else line
+    return line if signs > 1 else f"\n{line}{broken}"

@@ -115,8 +115,8 @@ class Template:
     def sha256(self) -> str:
         """SHA-256 of one rendered sample, which identifies the template."""
         sample = Sample(0, "instruction", "input", "output")
-        after = self._around_answer[1] if self.name == "chat" else self.tokenizer.eos_token
-        return sha256_of_json([self.prompt(sample), self.completion(sample), after])
+        texts = [self.prompt(sample), self.completion(sample)]
+        return sha256_of_json([*texts, self._around_answer[1] if self.name == "chat" else self.tokenizer.eos_token])
 
     def check_repeatable(self) -> None:
         """Checks that a chat template gives the same text in another process.

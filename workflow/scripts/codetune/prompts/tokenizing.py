@@ -81,11 +81,11 @@ def describe_template(template: Template, tokenizer: Any) -> dict[str, Any]:
 
 
 def describe_control_tokens(samples: list[Sample], part: str, template: Template) -> dict[str, int]:
-    """Counts samples that hold control tokens as text: they steer the model, or end a completion before its end."""
+    """Counts samples that hold control tokens as text, which steer the model or end a completion too early."""
     texts = [(sample.request, sample.output) for sample in samples]
-    found = holding_control_tokens(texts, template.tokenizer, template.ending.markers)
+    found = holding_control_tokens(texts, template.tokenizer, template.ending)
     if found:
-        print(f"{part}: {found} of {len(samples)} samples hold text that the tokenizer reads as a control token")
+        print(f"{part}: {found} of {len(samples)} samples hold text that the tokenizer reads as control tokens")
     return {"with_control_tokens": found}
 
 
@@ -101,7 +101,11 @@ def encode(samples: list[Sample], tokenizer: Any, template: Template) -> list[To
         prompt_ids = [start + ids for ids in _ids(prompts, tokenizer)]
     else:
         prompt_ids = _chat_ids(prompts, tokenizer)
-    completion_ids = _ids([template.completion(sample) for sample in samples], tokenizer)
+    completions = [template.completion(sample) for sample in samples]
+    end = tokenizer.added_tokens_decoder.get(template.ending.end)
+    if end is not None and end.lstrip:  # in a text this token takes the white space before it
+        completions = [text.rstrip() for text in completions]
+    completion_ids = _ids(completions, tokenizer)
     return [
         TokenSample(sample.id, prompt, [*completion, template.ending.end])
         for sample, prompt, completion in zip(samples, prompt_ids, completion_ids, strict=True)
