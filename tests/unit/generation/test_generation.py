@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from codetune.generation.batches import generate, make_batches
+from codetune.generation.batches import _prediction, generate, make_batches
 from codetune.generation.decoding import decode, greedy_config, prefill_groups
 from codetune.generation.loading import RESERVE, load_for_decoding, prompt_limit
 from codetune.methods.adapters import load_adapter
@@ -197,3 +197,37 @@ def test_generation_goes_on_after_the_last_whole_batch(checkpoints, tmp_path, ca
     assert "going on after 6 of 9 prompts" in capsys.readouterr().out
     assert 0 < len(seen) <= 2 * DECODING.max_new_tokens
     assert len(kept.read_bytes().splitlines()) == 5
+
+
+def test_decoding_stops_at_each_end_and_reads_its_text_up_to_there(checkpoints):
+    """The same completions, ended by other tokens and texts: each is a start of what the model writes without them."""
+    model, tokenizer = load_base(checkpoints / MODEL, FP32), load_tokenizer(checkpoints / MODEL)
+    prompts = [prompt.prompt for prompt in tokens_for(checkpoints / MODEL, 6)]
+    whole = decode(model, prompts, greedy_config(model, tokenizer, 24, [2]))
+    stops = sorted({2, *(row[5] for row in whole)})
+    found = decode(model, prompts, greedy_config(model, tokenizer, 24, stops))
+    for row, longer in zip(found, whole, strict=True):
+        place = next(place for place, token in enumerate(longer) if token in stops or place == len(longer) - 1)
+        assert row == longer[: place + 1]
+    assert any(len(row) < len(longer) for row, longer in zip(found, whole, strict=True))
+    tokenizer.pad_token = tokenizer.convert_ids_to_tokens(stops[-1])  # in base checkpoints, the pad token is an end
+    assert decode(model, prompts, greedy_config(model, tokenizer, 24, stops)) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "truncated"),
+    [
+        ("x = 1<|eot|>", "x = 1", False),
+        ("x = 1\n<|begin|>user\ny", "x = 1", False),
+        ("x = 1\n### Instruction:\ny", "x = 1", False),
+        ("x = 1\ny", "x = 1\ny", True),
+        ("<|eot|>", "", False),
+    ],
+)
+def test_the_first_end_of_a_completion_counts(checkpoints, text, answer, truncated):
+    tokenizer = load_tokenizer(checkpoints / MODEL)
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    prediction = _prediction(7, ids, tokenizer, Ending("\n", 2, [1, 2], ["### Instruction:"])).first
+    assert (prediction.text, prediction.truncated) == (answer, truncated)
+    ends = [place for place, token in enumerate(ids, start=1) if token in (1, 2)]
+    assert prediction.tokens == (ends[0] if ends else len(ids))

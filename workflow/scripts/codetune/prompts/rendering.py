@@ -132,14 +132,15 @@ def _fix_surroundings() -> None:
     transformers gives templates `strftime_now`, which reads the clock, and lets no argument take its place. Jinja gives
     them a filter and a function that draw at random.
     """
+    import jinja2.utils
     from transformers.utils import chat_template_utils
 
     chat_template_utils.datetime = FixedClock
     os.environ["TZ"] = "UTC"
     time.tzset()
     locale.setlocale(locale.LC_TIME, "C")
-    for name in ("choice", "randrange"):
-        setattr(random, name, _no_chance)
+    for module in (random, jinja2.utils):
+        module.choice = module.randrange = _no_chance  # type: ignore[attr-defined]
 
 
 def _no_chance(*_: Any) -> NoReturn:

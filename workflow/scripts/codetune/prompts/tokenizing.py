@@ -85,7 +85,7 @@ def describe_control_tokens(samples: list[Sample], part: str, template: Template
     texts = [(sample.request, sample.output) for sample in samples]
     found = holding_control_tokens(texts, template.tokenizer, template.ending)
     if found:
-        print(f"{part}: {found} of {len(samples)} samples hold text that the tokenizer reads as control tokens")
+        print(f"{part}: {found} of {len(samples)} samples hold the text of a control token or of an end")
     return {"with_control_tokens": found}
 
 
