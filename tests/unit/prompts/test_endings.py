@@ -1,5 +1,9 @@
 """The end that training ends with is the end that decoding stops at, whatever tokenizer and chat template there are."""
 
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
 import pytest
 from codetune.base.errors import StudyError
 from codetune.data.samples import Sample
@@ -282,3 +286,35 @@ def test_qwen_base_is_trained_on_its_template_s_end_and_stops_at_its_own(real, t
     ids = tokenizer.convert_tokens_to_ids
     ending = Template("chat", tokenizer).ending
     assert (ending.end, ending.stops) == (ids("<|im_end|>"), ids(["<|endoftext|>", "<|im_start|>", "<|im_end|>"]))
+
+
+def chat_templates_of_trl():
+    """The chat templates that TRL ships, of some twenty families."""
+    folder = Path(find_spec("trl").origin).parent / "chat_templates"
+    return sorted(path for path in folder.glob("*.jinja") if not path.stem.endswith("_training"))
+
+
+def test_chat_templates_in_use_are_trained_as_they_render_or_refused_in_one_line(tmp_path):
+    """Among them Qwen3 with its empty thoughts, GPT-OSS with its channels, and Cohere with a token around an answer."""
+    used = 0
+    for path in chat_templates_of_trl():
+        source = path.read_text(encoding="utf-8")
+        names = sorted(set(re.findall(r"<\|[^|<>\s]{1,40}\|?>|<[a-z_]{1,20}\|>|<\uff5c[^\uff5c]{1,30}\uff5c>", source)))
+        tokenizer = make_tokenizer(tmp_path / path.stem, source, controls=("<pad>", "<s>", "<eos>", *names))
+        template = Template("chat", tokenizer)
+        try:
+            encoded = encode(TEXTS, tokenizer, template)
+        except StudyError as reason:
+            assert "; use the template 'paper' for this model" in str(reason), path.stem
+            continue
+        used += 1
+        for sample, tokens in zip(TEXTS, encoded, strict=True):
+            told = [{"role": "user", "content": sample.request}, {"role": "assistant", "content": sample.output}]
+            rendered = tokenizer(template._render(told, False), add_special_tokens=False)["input_ids"]
+            whole = tokens.prompt + tokens.completion
+            assert rendered[: len(whole) - 1] == whole[:-1], path.stem
+            assert rendered[len(whole) - 1 : len(whole)] in ([whole[-1]], []), path.stem
+            assert not set(tokens.completion[:-1]) & set(template.ending.stops), path.stem
+            assert template.ending.answer(tokenizer.decode(tokens.completion[:-1])) == sample.output.strip(), path.stem
+        assert len(template.ending.stops) + len(template.ending.markers) > 1, path.stem  # the end, and the next turn
+    assert used > 20
