@@ -12,6 +12,7 @@ from codetune.prompts.completions import END_MARKER, Ending
 from codetune.prompts.templates import Template
 from codetune.prompts.tokenizing import encode, truncate
 from small_tokenizers import CONTROLS, make_tokenizer, turns
+from tokenizers.normalizers import Prepend
 from transformers import AddedToken
 
 SAMPLE = Sample(7, "Add two numbers", "a, b", "def add(a, b):\n    return a + b")
@@ -241,6 +242,19 @@ def test_what_cannot_be_told_from_code_cuts_nothing_and_is_said(tmp_path, capsys
     tokenizer = make_tokenizer(tmp_path, turns(f"{mark}X\n", "= X\n", "= "))
     assert Template("chat", tokenizer).ending == Ending("\n", 258, [258], [])
     assert "no mark before the next request" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("opening", "start"), [("", "<BOT>\n"), (" ", "<BOT>"), ("", "<|assistant|>")])
+def test_a_tokenizer_that_marks_the_start_of_a_text_does_not_mark_the_start_of_an_answer(tmp_path, opening, start):
+    """As Llama-2's and TinyLlama's: there " x" and "x" have other tokens alone than in the middle of a text."""
+    source = turns("<USER>X</s>\n", f"{start}{opening}X</s>\n", start)
+    tokenizer = make_tokenizer(tmp_path, source, controls=[*CONTROLS, "</s>"], eos="</s>")
+    tokenizer.backend_tokenizer.normalizer = Prepend("_")
+    template = Template("chat", tokenizer)
+    for sample, tokens in zip(TEXTS, encode(TEXTS, tokenizer, template), strict=True):
+        told = [{"role": "user", "content": sample.request}, {"role": "assistant", "content": sample.output}]
+        whole = tokenizer(tokenizer.apply_chat_template(told, tokenize=False), add_special_tokens=False)["input_ids"]
+        assert tokens.prompt + tokens.completion == whole[: len(tokens)]
 
 
 REAL = {

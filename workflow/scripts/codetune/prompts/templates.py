@@ -85,6 +85,11 @@ class Template:
             raise self._unusable("changes what a user writes")
         return before, after + self._prefilled
 
+    @property
+    def answer_start(self) -> str:
+        """What a chat template writes between a request and its answer; empty for the paper's template."""
+        return self._frame[1] if self.name == "chat" else ""
+
     def completion(self, sample: Sample) -> str:
         """Renders what the model has to write, without its end token.
 

@@ -90,7 +90,7 @@ def describe_control_tokens(samples: list[Sample], part: str, template: Template
 
 
 def encode(samples: list[Sample], tokenizer: Any, template: Template) -> list[TokenSample]:
-    """Tokenises samples: prompt and completion separately, so that generation sees exactly the tokens of training.
+    """Tokenises samples: prompts without completions, so that generation sees exactly the tokens of training.
 
     Each completion ends in the end token. What a tokenizer adds after every text, an EOS token for example, is left
     out: it would stand between prompt and completion.
@@ -105,7 +105,7 @@ def encode(samples: list[Sample], tokenizer: Any, template: Template) -> list[To
     end = tokenizer.added_tokens_decoder.get(template.ending.end)
     if end is not None and end.lstrip:  # in a text this token takes the white space before it
         completions = [text.rstrip() for text in completions]
-    completion_ids = _ids(completions, tokenizer)
+    completion_ids = _ids_after(template.answer_start, completions, tokenizer)
     return [
         TokenSample(sample.id, prompt, [*completion, template.ending.end])
         for sample, prompt, completion in zip(samples, prompt_ids, completion_ids, strict=True)
@@ -142,6 +142,21 @@ def describe_tokens(samples: list[TokenSample]) -> dict[str, Any]:
         **{f"p{q}": int(np.percentile(lengths, q, method="lower")) for q in (50, 95, 99)},
         "longest": int(lengths.max()),
     }
+
+
+def _ids_after(start: str, texts: list[str], tokenizer: Any) -> list[list[int]]:
+    """Tokenises texts as they are tokenised after another text, if that text's own tokens stay the same.
+
+    Some tokenizers put a space before a text. In the middle of a conversation it has none.
+    """
+    if not start:
+        return _ids(texts, tokenizer)
+    (before,) = _ids([start], tokenizer)
+    found = _ids([start + text for text in texts], tokenizer)
+    apart = [number for number, ids in enumerate(found) if ids[: len(before)] != before]
+    rest = {number: ids[len(before) :] for number, ids in enumerate(found)}
+    rest |= dict(zip(apart, _ids([texts[number] for number in apart], tokenizer), strict=True))
+    return [rest[number] for number in range(len(texts))]
 
 
 def _describe_sample(sample: Sample, tokens: TokenSample, template: Template) -> dict[str, Any]:
@@ -199,7 +214,7 @@ def _ids(texts: list[str], tokenizer: Any, add_special_tokens: bool = False) -> 
     Python.
     """
     if not tokenizer.is_fast:  # written in Python, without a backend
-        ids: list[list[int]] = tokenizer(texts, add_special_tokens=add_special_tokens)["input_ids"]
+        ids: list[list[int]] = tokenizer(texts, add_special_tokens=add_special_tokens)["input_ids"] if texts else []
         return ids
     backend = tokenizer.backend_tokenizer
     backend.no_truncation()
