@@ -51,8 +51,8 @@ REACHED = {
     "finetune.py": """
         methods/adapters models/attention models/device models/loading models/memory models/patches models/quantization
         models/tokenizers models/weights prompts/packing prompts/tokensets training/attention training/batches
-        training/build training/cost training/finetune training/history training/outcome training/progress training/states
-        training/trainer training/validation
+        training/build training/cost training/finetune training/history training/outcome training/progress
+        training/states training/trainer training/validation
     """,
     "generate.py": DECODING + "generation/generate",
     "curve.py": DECODING + "data/samples generation/checkpoints generation/curve",
@@ -74,7 +74,7 @@ EDITS = {
     "the script of records": ("record.py", 'files={"training_log"', 'files={"log"', "record"),
     "a docstring of training": ("codetune/training/trainer.py", '"""Does what comes', '"""Does all that comes', ""),
     "code of training": ("codetune/training/trainer.py", "deterministic = True", "deterministic = False", "finetune"),
-    "code of decoding": ("codetune/generation/batches.py", "END_MARKER not in raw", "raw", GENERATED),
+    "code of decoding": ("codetune/generation/batches.py", "not ending.ends(raw)", "True", GENERATED),
     "code of splitting": ("codetune/data/split.py", "random.Random(settings.seed)", "random.Random(0)", "split"),
     "a language": (
         "codetune/data/languages.py",

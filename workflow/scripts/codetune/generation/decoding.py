@@ -15,22 +15,20 @@ PADDING = 0  # no token attends to padding, so any id will do; a tokenizer's own
 LEAVING = 0.125  # share of a batch that must have ended before it is made smaller, which copies keys and values
 
 
-def greedy_config(model: Any, tokenizer: Any, max_new_tokens: int) -> GenerationConfig:
+def greedy_config(model: Any, max_new_tokens: int, stops: list[int]) -> GenerationConfig:
     """Greedy decoding and nothing else: nothing of the checkpoint's own sampling or penalties is left.
 
-    Qwen2.5's generation_config.json holds a repetition penalty that greedy decoding would inherit; of the checkpoint's
-    settings only its list of end tokens is kept.
+    Qwen2.5's generation_config.json holds a repetition penalty that greedy decoding would inherit. The end tokens that
+    a checkpoint declares are among `stops`, which were found when the prompts were tokenised.
     """
-    own = model.generation_config.eos_token_id
-    ends = {tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])} - {None}
-    _check_ends(ends, model)
+    _check_ends(stops, model)
     options = GenerationConfig(
         do_sample=False,
         num_beams=1,
         max_new_tokens=max_new_tokens,
         repetition_penalty=1.0,
         no_repeat_ngram_size=0,
-        eos_token_id=sorted(ends),
+        eos_token_id=stops,
         pad_token_id=PADDING,
         use_cache=True,
     )

@@ -7,7 +7,7 @@ from codetune.base.files import sha256_of_file, write_json
 from codetune.data.samples import read_part, sha256_of_samples
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.templates import Template
-from codetune.prompts.tokenizing import describe_template, describe_tokens, encode
+from codetune.prompts.tokenizing import describe_control_tokens, describe_template, describe_tokens, encode
 from codetune.prompts.tokensets import write_tokens
 
 
@@ -36,6 +36,7 @@ def tokenize_prompts(
     stats = {
         **describe_template(serialisation, tokenizer),
         **describe_tokens(tokens),
+        **describe_control_tokens(asked, "prompts", serialisation),
         "sha256": {"prompts": sha256_of_file(targets["prompts"])},
         "samples_sha256": {"prompts": sha256_of_samples(asked)},
     }
