@@ -102,6 +102,8 @@ def test_prompts_are_never_truncated_and_their_statistics_count_them(tmp_path, c
         "p95": lengths[1],
         "p99": lengths[1],
         "longest": lengths[2],
+        "context": 2048,
+        "prompts_without_room": 0,
         "sha256": {"prompts": sha256_of_file(tmp_path / "prompts" / "prompts.arrow")},
         "samples_sha256": {"prompts": sha256_of_samples([SAMPLE, LONG, wide])},
     }

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from codetune.base.files import sha256_of_file, write_json
 from codetune.data.samples import read_part, sha256_of_samples
+from codetune.models.context import read_context
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.templates import Template
-from codetune.prompts.tokenizing import describe_template, describe_tokens, encode
+from codetune.prompts.tokenizing import beyond_context, describe_template, describe_tokens, encode
 from codetune.prompts.tokensets import write_tokens
 
 
@@ -16,7 +17,8 @@ def tokenize_prompts(
 ) -> None:
     """Tokenises the prompts of a test set for one model, and writes a token set and statistics.
 
-    Nothing is truncated. The references are tokenised, too, because generation batches prompts by their lengths.
+    Nothing is truncated; prompts that leave no room for a completion in the model's context are counted. The references
+    are tokenised, too, because generation batches prompts by their lengths.
 
     Args:
         samples: Path of the test samples.
@@ -33,9 +35,12 @@ def tokenize_prompts(
     asked = read_part(samples, split)
     tokens = encode(asked, tokenizer, serialisation)
     write_tokens(targets["prompts"], tokens)
+    context = read_context(tokenizer_folder)
     stats = {
         **describe_template(serialisation, tokenizer),
         **describe_tokens(tokens),
+        "context": context,
+        "prompts_without_room": beyond_context((len(sample.prompt) + 1 for sample in tokens), context),
         "sha256": {"prompts": sha256_of_file(targets["prompts"])},
         "samples_sha256": {"prompts": sha256_of_samples(asked)},
     }
