@@ -12,6 +12,7 @@ from codetune.base.plain import to_plain
 from codetune.data.predictions import Candidate, Prediction, predictions_of
 from codetune.generation.decoding import decode, greedy_config
 from codetune.models.caches import cache_bytes
+from codetune.models.context import context_of
 from codetune.models.memory import RowLimit
 from codetune.prompts.completions import END_MARKER, clean_completion
 from codetune.prompts.tokensets import TokenSample
@@ -61,8 +62,10 @@ def generate(
 def _complete(
     model: Any, tokenizer: Any, prompts: list[TokenSample], options: GenerationConfig, limit: RowLimit
 ) -> list[Prediction]:
+    context = context_of(model.config)
+
     def part(rows: slice) -> list[list[int]]:
-        return decode(model, [prompt.prompt for prompt in prompts[rows]], options)
+        return decode(model, [prompt.prompt for prompt in prompts[rows]], options, context)
 
     ids = [row for rows in limit.map(part, len(prompts), undo=lambda: None) for row in rows]
     return [_prediction(prompt.id, row, tokenizer, options) for prompt, row in zip(prompts, ids, strict=True)]

@@ -35,7 +35,9 @@ def greedy_config(model: Any, tokenizer: Any, max_new_tokens: int) -> Generation
     return options
 
 
-def decode(model: Any, prompts: list[list[int]], options: GenerationConfig) -> list[list[int]]:
+def decode(
+    model: Any, prompts: list[list[int]], options: GenerationConfig, context: int | None = None
+) -> list[list[int]]:
     """Completes prompts by greedy decoding, as `model.generate` does, with less to compute.
 
     There all prompts are padded to one length, and all sequences are fed until the last one has ended. Here prompts of
@@ -45,21 +47,29 @@ def decode(model: Any, prompts: list[list[int]], options: GenerationConfig) -> l
         model: A causal language model of transformers.
         prompts: Token ids.
         options: `max_new_tokens`, `eos_token_id` (a list) and `pad_token_id`.
+        context: Most tokens of a prompt with its completion; None without a limit.
 
     Returns:
-        The new ids of each prompt, the end token included where there is one.
+        The new ids of each prompt, the end token included where there is one; none for a prompt that fills the context.
     """
     new: list[list[int]] = [[] for _ in prompts]
-    rows = list(range(len(prompts)))  # which prompt each row of the batch is
-    width = max(map(len, prompts))
+    context = context or max(map(len, prompts)) + options.max_new_tokens
+    most = [min(options.max_new_tokens, context - len(prompt)) for prompt in prompts]
+    rows = [row for row, count in enumerate(most) if count > 0]  # which prompt each row of the batch is
+    if not rows:
+        return new
+    ended: set[int] = set()
+    width = max(len(prompts[row]) for row in rows)
     with torch.inference_mode():
-        tokens, mask, cache = prefill(model, prompts, options.pad_token_id)
+        tokens, mask, cache = prefill(model, [prompts[row] for row in rows], options.pad_token_id)
         while True:
             for row, token in zip(rows, tokens.tolist(), strict=True):
-                if not new[row] or new[row][-1] not in options.eos_token_id:
+                if row not in ended:
                     new[row].append(token)
-            going = [place for place, row in enumerate(rows) if new[row][-1] not in options.eos_token_id]
-            if not going or len(new[rows[going[0]]]) == options.max_new_tokens:
+                    if token in options.eos_token_id or len(new[row]) == most[row]:
+                        ended.add(row)
+            going = [place for place, row in enumerate(rows) if row not in ended]
+            if not going:
                 return new
             if len(going) <= (1 - LEAVING) * len(rows):
                 rows = [rows[place] for place in going]
@@ -69,7 +79,7 @@ def decode(model: Any, prompts: list[list[int]], options: GenerationConfig) -> l
                 for layer in cache.layers:
                     layer.keep_rows(index, start)
                 tokens, mask = tokens[index], mask[index, start:]
-            positions = mask.sum(1, keepdim=True)
+            positions = mask.sum(1, keepdim=True).clamp(max=context - 1)  # rows that have ended may be at its end
             mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
             tokens = next_tokens(model, tokens[:, None], mask, positions, cache)
 
@@ -114,6 +124,11 @@ def _padded(prompts: list[list[int]], pad: int) -> tuple[torch.Tensor, torch.Ten
 
 def next_tokens(model: Any, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any) -> torch.Tensor:
     """The likeliest token after each row."""
+    return next_logits(model, ids, mask, positions, cache).argmax(-1)
+
+
+def next_logits(model: Any, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any) -> torch.Tensor:
+    """The logits of the token after each row; shape (rows, vocabulary)."""
     output = model(
         input_ids=ids,
         attention_mask=mask,
@@ -122,5 +137,5 @@ def next_tokens(model: Any, ids: torch.Tensor, mask: torch.Tensor, positions: to
         use_cache=True,
         logits_to_keep=1,
     )
-    tokens: torch.Tensor = output.logits[:, -1].argmax(-1)
-    return tokens
+    logits: torch.Tensor = output.logits[:, -1]
+    return logits
