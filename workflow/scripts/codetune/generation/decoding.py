@@ -71,7 +71,7 @@ def decode(
             going = [place for place, row in enumerate(rows) if row not in ended]
             if not going:
                 return new
-            if len(going) <= (1 - LEAVING) * len(rows):
+            if len(going) <= (1 - LEAVING) * len(rows) or mask.shape[1] >= context:  # whoever is there has ended
                 rows = [rows[place] for place in going]
                 start = width - max(len(prompts[row]) for row in rows)  # where the longest prompt left begins
                 width -= start
@@ -79,7 +79,7 @@ def decode(
                 for layer in cache.layers:
                     layer.keep_rows(index, start)
                 tokens, mask = tokens[index], mask[index, start:]
-            positions = mask.sum(1, keepdim=True).clamp(max=context - 1)  # rows that have ended may be at its end
+            positions = mask.sum(1, keepdim=True)
             mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
             tokens = next_tokens(model, tokens[:, None], mask, positions, cache)
 
