@@ -63,5 +63,7 @@ def test_a_checkpoint_need_not_ask_for_anything(tmp_path):
     ],
 )
 def test_settings_that_are_none_are_one_line(tmp_path, text):
-    with pytest.raises(StudyError, match=r"^[^\n]*generation_config\.json[^\n]*name another checkpoint in the config\.$"):
+    with pytest.raises(
+        StudyError, match=r"^[^\n]*generation_config\.json[^\n]*name another checkpoint in the config\.$"
+    ):
         ignored_settings(folder_with(tmp_path, text))

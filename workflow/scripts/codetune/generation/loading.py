@@ -19,7 +19,7 @@ def prompt_limit(decoding: Decoding) -> RowLimit:
 def load_for_decoding(checkpoint: Checkpoint, decoding: Decoding) -> Any:
     """The base model with its 4-bit weights in the compute type, or in 4 bits where memory is short."""
     if ignored := ignored_settings(checkpoint.folder):
-        print(f"greedy decoding follows none of the checkpoint's own settings: {ignored}", flush=True)
+        print(f"greedy decoding ignores settings of the checkpoint: {', '.join(ignored)}", flush=True)
     model = checkpoint.load()
     size = sum(p.numel() * p.element_size() for p in model.parameters())
     done = dequantize(model, reserve=int(decoding.cache_gb * 1e9) + RESERVE)

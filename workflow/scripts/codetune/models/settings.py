@@ -10,7 +10,8 @@ from codetune.base.libraries import FETCH_AGAIN
 from codetune.base.plain import from_plain
 
 FILE = "generation_config.json"
-GREEDY = {"do_sample": False, "num_beams": 1, "repetition_penalty": 1.0, "no_repeat_ngram_size": 0, "use_cache": True}
+# What greedy decoding does anyway, beside all that is switched off.
+GREEDY = {"num_beams": 1, "repetition_penalty": 1.0, "no_repeat_ngram_size": 0, "use_cache": True}
 # What decoding does follow, and what is no setting.
 FOLLOWED = ("bos_token_id", "eos_token_id", "pad_token_id", "transformers_version", "_from_model_config")
 
@@ -39,5 +40,5 @@ def ignored_settings(folder: str | Path) -> dict[str, Any]:
     return {
         name: value
         for name, value in declared.items()
-        if value is not None and name not in FOLLOWED and value != GREEDY.get(name)
+        if value is not None and value is not False and name not in FOLLOWED and value != GREEDY.get(name)
     }
