@@ -35,7 +35,7 @@ def test_what_greedy_decoding_does_not_do_is_named(tmp_path):
         "a_setting_of_tomorrow": {"x": 1},
     }
     followed = {"eos_token_id": [1, 2], "pad_token_id": 0, "bos_token_id": 1, "transformers_version": "4.1"}
-    nothing = {"_from_model_config": True, "use_cache": True, "forced_decoder_ids": None}
+    nothing = {"_from_model_config": True, "use_cache": True, "forced_decoder_ids": None, "output_scores": False}
     assert ignored_settings(folder_with(tmp_path, json.dumps(ignored | followed | nothing))) == ignored
     greedy = {"do_sample": False, "num_beams": 1, "repetition_penalty": 1.0, "no_repeat_ngram_size": 0}
     assert ignored_settings(folder_with(tmp_path, json.dumps(greedy))) == {}
