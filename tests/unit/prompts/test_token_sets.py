@@ -106,7 +106,7 @@ def test_samples_end_at_the_context_and_those_beyond_it_are_counted(tmp_path, sh
         assert (facts["truncated"], facts["dropped"], facts["beyond_context"]) == (2, 1, 3)
         assert lengths[0] < lengths[1] == lengths[2] == limit
         assert facts["packed_sequences"] == (1 if max_length == 256 else 3)
-    assert "3 texts do not fit into the model's context of 48 tokens" in capsys.readouterr().out
+    assert "texts beyond the model's context of 48 tokens: 3" in capsys.readouterr().out
 
 
 def test_a_context_without_room_for_any_sample_is_one_line(tmp_path, short_context):
@@ -126,7 +126,7 @@ def test_prompts_that_fill_the_context_are_counted(tmp_path, short_context, caps
     assert {47, 48, 49} <= set(lengths)
     count = sum(length >= 48 for length in lengths)
     assert (stats["context"], stats["prompts_without_room"]) == (48, count)
-    assert f"{count} texts do not fit into the model's context of 48 tokens" in capsys.readouterr().out
+    assert f"texts beyond the model's context of 48 tokens: {count}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("template", ["paper", "chat"])

@@ -11,7 +11,7 @@ from codetune.base.manifests import checked_folder
 from codetune.base.plain import to_plain
 from codetune.base.unfinished import unfinished_work
 from codetune.data.predictions import Prediction, write_predictions
-from codetune.generation.batches import generate
+from codetune.generation.batches import cut_by_context, generate
 from codetune.generation.loading import load_for_decoding, prompt_limit
 from codetune.generation.trial import try_decoding
 from codetune.methods.adapters import ADAPTER, load_adapter
@@ -124,7 +124,7 @@ def _counts_of(predictions: list[Prediction], decoding: Decoding) -> dict[str, A
         "prompts": len(predictions),
         "tokens": sum(candidate.tokens for candidate in written),
         "truncated": sum(candidate.truncated for candidate in written),
-        "cut_by_context": sum(one.truncated and one.tokens < decoding.max_new_tokens for one in written),
+        "cut_by_context": cut_by_context(predictions, decoding),
         "prompts_without_room": sum(prediction.first.tokens == 0 for prediction in predictions),
     }
 

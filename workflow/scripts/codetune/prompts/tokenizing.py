@@ -125,7 +125,7 @@ def beyond_context(lengths: Iterable[int], context: int | None) -> int:
     """Counts the lengths beyond a model's context, and says in the log that there are any."""
     count = 0 if context is None else sum(length > context for length in lengths)
     if count:
-        print(f"{count} texts do not fit into the model's context of {context} tokens", flush=True)
+        print(f"texts beyond the model's context of {context} tokens: {count}", flush=True)
     return count
 
 

@@ -19,7 +19,7 @@ from codetune.report.cells import (
     in_paper_order,
     varying_columns,
 )
-from codetune.report.rows import EvaluatedSystem, gains_are_by_tuning
+from codetune.report.rows import EvaluatedSystem, cut_by_context, gains_are_by_tuning
 from codetune.report.writing import write_forms
 
 HERE = "this study"
@@ -55,7 +55,7 @@ class Table2Row:
         p_holm: Corrected p-value of the gain.
         verdict: What its interval says.
         paper_gain: The paper's own gain over that baseline.
-        truncated: Share of predictions that the limit on new tokens cut off.
+        truncated: Share of predictions that the limit on new tokens or the context cut off.
         empty: Share of predictions without text.
         length_ratio: Characters of all predictions over those of all references.
         leaked: Test samples with a near-duplicate in train or validation.
@@ -231,6 +231,7 @@ def _note(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
         "marked (quoted) are the paper's. Gain: difference to "
         f"{'the untuned model' if by_tuning else 'the first baseline of the method'}, and relative to it. Steps: of "
         "the best checkpoint. Where each score comes from: the column predictions of the CSV."
+        f"{cut_by_context(evaluated)}"
     )
 
 
