@@ -119,6 +119,12 @@ def test_a_context_without_room_for_any_sample_is_one_line(tmp_path, short_conte
         make_tokens(tmp_path / "y", short_context, [wide], max_length=48)
 
 
+def test_prompts_that_all_fill_the_context_are_one_line(tmp_path, short_context):
+    with pytest.raises(StudyError, match=r"all prompts of .*test\.jsonl fill the context of 48 tokens\. Take"):
+        make_prompts(tmp_path / "prompts", short_context, [Sample(9, "word " * 60, "", "x")])
+    assert not (tmp_path / "prompts" / "prompts.arrow").exists()
+
+
 def test_prompts_that_fill_the_context_are_counted(tmp_path, short_context, capsys):
     samples = [Sample(number, "word " * number, "", "x") for number in range(1, 60)]
     tokens, stats = make_prompts(tmp_path / "prompts", short_context, samples)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from codetune.base.errors import StudyError
 from codetune.base.files import sha256_of_file, write_json
 from codetune.data.samples import read_part, sha256_of_samples
 from codetune.models.context import read_context
@@ -28,19 +29,26 @@ def tokenize_prompts(
         targets: Paths to write: the token set, `prompts`, and the statistics, `stats`.
 
     Raises:
-        StudyError: The tokenizer cannot be loaded, or the template cannot be used with it.
+        StudyError: The tokenizer cannot be loaded, the template cannot be used with it, or all prompts fill the
+            context.
     """
     tokenizer = load_tokenizer(tokenizer_folder)
     serialisation = Template(template, tokenizer)
     asked = read_part(samples, split)
     tokens = encode(asked, tokenizer, serialisation)
-    write_tokens(targets["prompts"], tokens)
     context = read_context(tokenizer_folder)
+    without_room = beyond_context((len(sample.prompt) + 1 for sample in tokens), context)
+    if without_room == len(tokens):
+        raise StudyError(
+            f"{tokenizer_folder}: all prompts of {samples} fill the context of {context} tokens. Take the model "
+            "out of the config."
+        )
+    write_tokens(targets["prompts"], tokens)
     stats = {
         **describe_template(serialisation, tokenizer),
         **describe_tokens(tokens),
         "context": context,
-        "prompts_without_room": beyond_context((len(sample.prompt) + 1 for sample in tokens), context),
+        "prompts_without_room": without_room,
         "sha256": {"prompts": sha256_of_file(targets["prompts"])},
         "samples_sha256": {"prompts": sha256_of_samples(asked)},
     }
