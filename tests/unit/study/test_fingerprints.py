@@ -52,7 +52,7 @@ REACHED = {
         methods/adapters models/attention models/device models/loading models/memory models/patches models/quantization
         models/tokenizers prompts/packing prompts/tokensets training/attention training/batches training/build
         training/cost training/finetune training/history training/progress training/states training/trainer
-        training/validation
+        training/trial training/validation
     """,
     "generate.py": DECODING + "generation/generate",
     "curve.py": DECODING + "data/samples generation/checkpoints generation/curve",
