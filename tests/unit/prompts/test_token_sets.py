@@ -1,5 +1,7 @@
 """Token sets: what a model's training data and prompts become, and the statistics of them."""
 
+import json
+import shutil
 import subprocess
 import sys
 from dataclasses import asdict, replace
@@ -85,6 +87,59 @@ def test_statistics_of_training_data_count_what_the_token_sets_hold(tmp_path, ch
     assert stats["example"]["text"].startswith("<|user|> Add two numbers\na, b <|end|> <|assistant|> def add")
 
 
+@pytest.fixture
+def short_context(tmp_path, checkpoints):
+    """A checkpoint with a context of 48 tokens."""
+    folder = shutil.copytree(checkpoints / "llama-3.2-1b", tmp_path / "short")
+    config = read_json(folder / "config.json")
+    (folder / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 48}))
+    return folder
+
+
+@pytest.mark.parametrize("max_length", [40, 48, 64, 256])
+def test_samples_end_at_the_context_and_those_beyond_it_are_counted(tmp_path, short_context, max_length, capsys):
+    """A training with max_length tokens per packed row sees no sample that is longer than the context."""
+    wide = Sample(9, "word " * 60, "", "x")  # its prompt alone is longer
+    short = Sample(6, "Add", "", "a + b")
+    targets = make_tokens(tmp_path / "x", short_context, [short, SAMPLE, LONG, wide], max_length)
+    stats, limit = read_json(targets["stats"]), min(max_length, 48)
+    assert (stats["max_length"], stats["context"]) == (max_length, 48)
+    for part in ("train", "validation"):
+        facts, tokens = stats["parts"][part], read_tokens(targets[part])
+        lengths = [len(sample) for sample in tokens]
+        assert max(lengths) == facts["longest"] == limit
+        assert (facts["truncated"], facts["dropped"], facts["beyond_context"]) == (2, 1, 3)
+        assert lengths[0] < lengths[1] == lengths[2] == limit
+        assert facts["packed_sequences"] == (1 if max_length == 256 else 3)
+    assert "texts beyond the model's context of 48 tokens: 3" in capsys.readouterr().out
+
+
+def test_a_context_without_room_for_any_sample_is_one_line(tmp_path, short_context):
+    wide = Sample(9, "word " * 60, "", "x")
+    with pytest.raises(
+        StudyError, match=r"no sample is shorter than the model's context of 48 tokens\. Take the model"
+    ):
+        make_tokens(tmp_path / "x", short_context, [wide], max_length=256)
+    with pytest.raises(StudyError, match=r"no sample is shorter than max_length = 48 tokens\. Raise tokenization"):
+        make_tokens(tmp_path / "y", short_context, [wide], max_length=48)
+
+
+def test_prompts_that_all_fill_the_context_are_one_line(tmp_path, short_context):
+    with pytest.raises(StudyError, match=r"all prompts of .*test\.jsonl fill the context of 48 tokens\. Take"):
+        make_prompts(tmp_path / "prompts", short_context, [Sample(9, "word " * 60, "", "x")])
+    assert not (tmp_path / "prompts" / "prompts.arrow").exists()
+
+
+def test_prompts_that_fill_the_context_are_counted(tmp_path, short_context, capsys):
+    samples = [Sample(number, "word " * number, "", "x") for number in range(1, 60)]
+    tokens, stats = make_prompts(tmp_path / "prompts", short_context, samples)
+    lengths = [len(sample.prompt) for sample in tokens]
+    assert {47, 48, 49} <= set(lengths)
+    count = sum(length >= 48 for length in lengths)
+    assert (stats["context"], stats["prompts_without_room"]) == (48, count)
+    assert f"texts beyond the model's context of 48 tokens: {count}" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("template", ["paper", "chat"])
 def test_prompts_are_never_truncated_and_their_statistics_count_them(tmp_path, checkpoints, template):
     checkpoint = checkpoints / "llama-3.2-1b"
@@ -109,6 +164,8 @@ def test_prompts_are_never_truncated_and_their_statistics_count_them(tmp_path, c
         "longest": lengths[2],
         "ending": to_plain(Template(template, tokenizer).ending),
         "with_control_tokens": 0,
+        "context": 2048,
+        "prompts_without_room": 0,
         "sha256": {"prompts": sha256_of_file(tmp_path / "prompts" / "prompts.arrow")},
         "samples_sha256": {"prompts": sha256_of_samples([SAMPLE, LONG, wide])},
     }

@@ -187,6 +187,21 @@ def test_the_note_says_so_where_gains_are_not_all_over_untuned_models(tmp_path):
     assert "correction over all comparisons" in text
 
 
+def test_the_note_says_whose_completions_the_context_cut_off(systems, tmp_path):
+    """Over all seeds of a system; not a word where there are none."""
+    write_table2(table2(systems, "rouge_l", PAPER), systems, "rouge_l", outputs(tmp_path, "none"))
+    assert "context" not in (tmp_path / "none.md").read_text()
+    for one, counts in ((systems[1], [3]), (systems[3], [2, 5])):
+        for record, count in zip(one.records, counts, strict=True):
+            tested = record.tests["alpaca"]
+            cut = replace(tested.generation, cut_by_context=count)
+            record.tests["alpaca"] = replace(tested, generation=cut)
+    write_table2(table2(systems, "rouge_l", PAPER), systems, "rouge_l", outputs(tmp_path, "some"))
+    note = (tmp_path / "some.md").read_text().splitlines()[-1]
+    assert "Completions cut off at the end of the model's context: My" in note
+    assert note.endswith(r"(qlora) 3, Llama-3.2-1B (qlora) 7.")
+
+
 def test_the_metrics_have_a_row_per_system_and_the_digits_of_their_scale(two_tests, tmp_path):
     table = metrics_table(two_tests)
     assert len(table) == 6 * len(METRICS)

@@ -1,7 +1,7 @@
 """Completions of all prompts, batch by batch, resumed after the last finished batch."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from codetune.base.plain import to_plain
 from codetune.data.predictions import Candidate, Prediction, predictions_of
 from codetune.generation.decoding import decode, greedy_config
 from codetune.models.caches import cache_bytes
+from codetune.models.context import context_of
 from codetune.models.memory import RowLimit
 from codetune.prompts.completions import Ending
 from codetune.prompts.tokensets import TokenSample
@@ -63,12 +64,22 @@ def generate(
         if now - report > 10 or len(results) == len(prompts):
             report = now
             print(f"{len(results)} of {len(prompts)} prompts, {written / (now - start):.0f} tokens/s", flush=True)
+    if cut := cut_by_context(results.values(), decoding):
+        print(f"completions that the model's context cut off: {cut}", flush=True)
     return [results[prompt.id] for prompt in prompts]
 
 
+def cut_by_context(predictions: Iterable[Prediction], decoding: Decoding) -> int:
+    """Counts the completions that were cut off before they had as many tokens as they might: the context ended."""
+    written = (candidate for prediction in predictions for candidate in prediction.candidates)
+    return sum(candidate.truncated and candidate.tokens < decoding.max_new_tokens for candidate in written)
+
+
 def _complete(model: Any, prompts: list[TokenSample], options: GenerationConfig, limit: RowLimit) -> list[list[int]]:
+    context = context_of(model.config)
+
     def part(rows: slice) -> list[list[int]]:
-        return decode(model, [prompt.prompt for prompt in prompts[rows]], options)
+        return decode(model, [prompt.prompt for prompt in prompts[rows]], options, context)
 
     return [row for rows in limit.map(part, len(prompts), undo=lambda: None) for row in rows]
 

@@ -12,6 +12,7 @@ from codetune.data.predictions import Prediction, write_curve_predictions
 from codetune.data.samples import choose_subset
 from codetune.generation.batches import generate
 from codetune.generation.loading import load_for_decoding, prompt_limit
+from codetune.generation.trial import try_decoding
 from codetune.methods.adapters import ADAPTER, load_adapter, replace_adapter
 from codetune.models.device import set_determinism
 from codetune.models.loading import Checkpoint
@@ -115,6 +116,7 @@ def _predictions(
 
     check_vocabulary(prompts, base, inputs.tokens)
     ending = read_ending(inputs.stats)
+    try_decoding(base, prompts, decoding.max_new_tokens)
 
     def predict(step: int, model: Any) -> list[Prediction]:
         print(f"step {step}", flush=True)

@@ -48,7 +48,9 @@ def _check_ends(ends: Iterable[int], model: Any) -> None:
             )
 
 
-def decode(model: Any, prompts: list[list[int]], options: GenerationConfig) -> list[list[int]]:
+def decode(
+    model: Any, prompts: list[list[int]], options: GenerationConfig, context: int | None = None
+) -> list[list[int]]:
     """Completes prompts by greedy decoding, as `model.generate` does, with less to compute.
 
     There all prompts are padded to one length, and all sequences are fed until the last one has ended. Here prompts of
@@ -58,23 +60,31 @@ def decode(model: Any, prompts: list[list[int]], options: GenerationConfig) -> l
         model: A causal language model of transformers.
         prompts: Token ids.
         options: `max_new_tokens` and `eos_token_id` (a list).
+        context: Most tokens of a prompt with its completion; None without a limit.
 
     Returns:
-        The new ids of each prompt, the end token included where there is one.
+        The new ids of each prompt, the end token included where there is one; none for a prompt that fills the context.
     """
     new: list[list[int]] = [[] for _ in prompts]
-    rows = list(range(len(prompts)))  # which prompt each row of the batch is
-    width = max(map(len, prompts))
+    context = context or max(map(len, prompts)) + options.max_new_tokens
+    most = [min(options.max_new_tokens, context - len(prompt)) for prompt in prompts]
+    rows = [row for row, count in enumerate(most) if count > 0]  # which prompt each row of the batch is
+    if not rows:
+        return new
+    ended: set[int] = set()
+    width = max(len(prompts[row]) for row in rows)
     with torch.inference_mode():
-        tokens, mask, cache = prefill(model, prompts)
+        tokens, mask, cache = prefill(model, [prompts[row] for row in rows])
         while True:
             for row, token in zip(rows, tokens.tolist(), strict=True):
-                if not new[row] or new[row][-1] not in options.eos_token_id:
+                if row not in ended:
                     new[row].append(token)
-            going = [place for place, row in enumerate(rows) if new[row][-1] not in options.eos_token_id]
-            if not going or len(new[rows[going[0]]]) == options.max_new_tokens:
+                    if token in options.eos_token_id or len(new[row]) == most[row]:
+                        ended.add(row)
+            going = [place for place, row in enumerate(rows) if row not in ended]
+            if not going:
                 return new
-            if len(going) <= (1 - LEAVING) * len(rows):
+            if len(going) <= (1 - LEAVING) * len(rows) or mask.shape[1] >= context:  # whoever is there has ended
                 rows = [rows[place] for place in going]
                 start = width - max(len(prompts[row]) for row in rows)  # where the longest prompt left begins
                 width -= start
@@ -127,6 +137,11 @@ def _padded(prompts: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
 
 def next_tokens(model: Any, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any) -> torch.Tensor:
     """The likeliest token after each row."""
+    return next_logits(model, ids, mask, positions, cache).argmax(-1)
+
+
+def next_logits(model: Any, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any) -> torch.Tensor:
+    """The logits of the token after each row; shape (rows, vocabulary)."""
     output = model(
         input_ids=ids,
         attention_mask=mask,
@@ -135,5 +150,5 @@ def next_tokens(model: Any, ids: torch.Tensor, mask: torch.Tensor, positions: to
         use_cache=True,
         logits_to_keep=1,
     )
-    tokens: torch.Tensor = output.logits[:, -1].argmax(-1)
-    return tokens
+    logits: torch.Tensor = output.logits[:, -1]
+    return logits

@@ -1,7 +1,7 @@
 """From samples to token ids. Needs no torch."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from codetune.base.errors import StudyError
 from codetune.base.files import sha256_of_file, write_json
 from codetune.base.plain import to_plain
 from codetune.data.samples import Sample, read_part, sha256_of_samples
+from codetune.models.context import read_context
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.endings import holding_control_tokens
 from codetune.prompts.packing import pack
@@ -30,25 +31,26 @@ def tokenize_training_data(
         parts: Paths of the samples, `train` and `validation`, and of the facts of the split, `split`.
         tokenizer_folder: Folder of the model's tokenizer files.
         template: Name of the template, `paper` or `chat`.
-        max_length: Most tokens per sample; longer samples are truncated or dropped.
+        max_length: Most tokens per sample; longer samples are truncated or dropped, and so are those that are longer
+            than the model's context.
         targets: Paths to write: the token set of each part, and the statistics, `stats`.
 
     Raises:
         StudyError: The tokenizer cannot be loaded, the template cannot be used with it, or a part has no prompt that
-            is shorter than `max_length`.
+            is shorter than `max_length` and the context.
     """
     tokenizer = load_tokenizer(tokenizer_folder)
     serialisation = Template(template, tokenizer)
-    stats = {**describe_template(serialisation, tokenizer), "max_length": max_length, "parts": {}}
+    context = read_context(tokenizer_folder)
+    limit = max_length if context is None else min(max_length, context)
+    stats = {**describe_template(serialisation, tokenizer), "max_length": max_length, "context": context, "parts": {}}
     stats |= {"sha256": {}, "samples_sha256": {}}
     for part in TRAINING_PARTS:
         samples = read_part(parts[part], parts["split"])
-        kept, cut = truncate(encode(samples, tokenizer, serialisation), max_length)
+        encoded = encode(samples, tokenizer, serialisation)
+        kept, cut = truncate(encoded, limit)
         if not kept:
-            raise StudyError(
-                f"{parts[part]}: no sample is shorter than max_length = {max_length} tokens. Raise "
-                "tokenization.max_length in the config."
-            )
+            raise StudyError(f"{parts[part]}: {_why_none(max_length, context)}")
         write_tokens(targets[part], kept)
         stats["sha256"][part] = sha256_of_file(targets[part])
         stats["samples_sha256"][part] = sha256_of_samples(samples)
@@ -57,6 +59,7 @@ def tokenize_training_data(
             **_describe_packing(kept, max_length),
             **cut,
             **describe_control_tokens(samples, part, serialisation),
+            "beyond_context": beyond_context(map(len, encoded), context),
             "bytes_of_completions": bytes_of_text([sample.completion for sample in kept], tokenizer),
         }
         if part == "train":
@@ -130,6 +133,23 @@ def truncate(samples: list[TokenSample], max_length: int) -> tuple[list[TokenSam
     ]
     cut = sum(len(sample) > max_length and len(sample.prompt) < max_length for sample in samples)
     return kept, {"truncated": cut, "dropped": len(samples) - len(kept)}
+
+
+def _why_none(max_length: int, context: int | None) -> str:
+    """Says why no sample is left, and what to do."""
+    if context is None or max_length <= context:
+        return (
+            f"no sample is shorter than max_length = {max_length} tokens. Raise tokenization.max_length in the config."
+        )
+    return f"no sample is shorter than the model's context of {context} tokens. Take the model out of the config."
+
+
+def beyond_context(lengths: Iterable[int], context: int | None) -> int:
+    """Counts the lengths beyond a model's context, and says in the log that there are any."""
+    count = 0 if context is None else sum(length > context for length in lengths)
+    if count:
+        print(f"texts beyond the model's context of {context} tokens: {count}", flush=True)
+    return count
 
 
 def describe_tokens(samples: list[TokenSample]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from codetune.report.cells import (
     varying_columns,
 )
 from codetune.report.flags import flag, flag_note, flagged
-from codetune.report.rows import EvaluatedSystem, gains_are_by_tuning
+from codetune.report.rows import EvaluatedSystem, cut_by_context, gains_are_by_tuning
 from codetune.report.writing import write_forms
 
 HERE = "this study"
@@ -59,7 +59,7 @@ class Table2Row:
         p_holm: Corrected p-value of the gain.
         verdict: What its interval says.
         paper_gain: The paper's own gain over that baseline.
-        truncated: Share of predictions that the limit on new tokens cut off.
+        truncated: Share of predictions that the limit on new tokens or the context cut off.
         empty: Share of predictions without text.
         length_ratio: Characters of all predictions over those of all references.
         leaked: Test samples with a near-duplicate in train or validation.
@@ -238,6 +238,7 @@ def _note(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
         f"{'the untuned model' if by_tuning else 'the first baseline of the method'}, and relative to it. Steps: of "
         "the best checkpoint. Where each score comes from: the column predictions of the CSV."
         f"{flag_note([record for one in evaluated for record in one.records])}"
+        f"{cut_by_context(evaluated)}"
     )
 
 

@@ -1,6 +1,7 @@
 """Facts that computing jobs write beside their results, and that the record of a run gathers."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from codetune.base.identity import CheckpointIdentity
 from codetune.base.machine import Environment, PeakMemory
@@ -206,11 +207,16 @@ class GenerationFacts:
         tokens: Number of generated tokens.
         attention: Name of the attention kernel.
         weights: The format in which weights were held while decoding.
-        truncated: Number of completions that reached the limit on new tokens.
+        truncated: Number of completions that reached the limit on new tokens or the end of the context.
         most_prompts_at_once: Most prompts per batch at the end, after any reduction for lack of memory.
         seconds: Duration of decoding, over all attempts.
         peak_memory: The most memory in use.
         environment: Machine and versions.
+        context: Most tokens of a prompt with its completion; None if the model sets no limit.
+        cut_by_context: Number of the truncated completions that reached the end of the context.
+        prompts_without_room: Number of prompts that fill the context alone; their completions are empty.
+        ignored_settings: What else the checkpoint's generation_config.json asks for, such as sampling and penalties.
+            Greedy decoding follows none of it.
     """
 
     decoding: Decoding
@@ -227,6 +233,10 @@ class GenerationFacts:
     seconds: float
     peak_memory: PeakMemory
     environment: Environment
+    context: int | None = None
+    cut_by_context: int = 0
+    prompts_without_room: int = 0
+    ignored_settings: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -251,7 +261,7 @@ class Summary:
         scores_sha256: SHA-256 of the file with the scores of each sample.
         scores: Score by each metric; None where the metric applies to no sample.
         signatures: Signature of each metric: all that is needed, beside its name, to compute the same numbers.
-        truncated: Share of the predictions that reached the limit on new tokens.
+        truncated: Share of the predictions that reached the limit on new tokens or the end of the context.
         empty: Share of the predictions without text.
         length_ratio: Characters of all predictions over characters of all references.
         leaked: Number of test samples with a near-duplicate in train or validation.

@@ -19,6 +19,7 @@ from codetune.training.batches import collate, pack_samples
 from codetune.training.cost import CostMeter
 from codetune.training.states import States
 from codetune.training.trainer import ResumableTrainer
+from codetune.training.trial import try_loss
 from codetune.training.validation import Validation
 
 
@@ -48,7 +49,8 @@ def make_trainer(base: Any, tokenizer: Any, tokens: TrainingTokens, work: Path, 
         plan: The settings.
 
     Raises:
-        StudyError: The model lacks what is to be adapted, or no attention keeps the packed samples apart.
+        StudyError: The model lacks what is to be adapted, no attention keeps the packed samples apart, or the loss is
+            not that of the model's logits.
     """
     plan.lora.check_targets(linear_layers(base), plan.source.name)
     compute_labelled_logits_only()
@@ -74,6 +76,7 @@ def make_trainer(base: Any, tokenizer: Any, tokens: TrainingTokens, work: Path, 
     # TRL casts the adapter to bf16, where rounding would lose most updates at the end of a cosine schedule.
     for parameter in trainer.trainable():
         parameter.data = parameter.data.float()
+    try_loss(trainer.model, tokens.train)
     return trainer
 
 
