@@ -8,16 +8,24 @@ import pytest
 from codetune.base.errors import StudyError
 from codetune.evaluation.bootstrap import draw_resamples, percentile_interval
 from codetune.evaluation.comparisons import Comparison, read_comparisons
+from codetune.evaluation.metric import statistics_of
 from codetune.evaluation.registry import metrics
+from codetune.evaluation.scored import Statistics
 from codetune.evaluation.significance import holm, measure_significance, p_value, resample
 from codetune.study.record import read_record
 from codetune.study.runs import System
 from fake_records import fake_method, fake_record, seal, with_test, write_fake
 
 
+def statistics(values):
+    """The statistics of such samples."""
+    scored = rows(values)
+    return Statistics([row["id"] for row in scored], {name: statistics_of(scored, name) for name in metrics()})
+
+
 def rows(values):
     """Scored samples with these ROUGE-L values, and something for the other metrics."""
-    others = {"bleu": [4.0, 4.0, 4, 3, 2, 1, 4, 3, 2, 1], "chrf": [1.0] * 18}
+    others = {"bleu": [4.0, 4.0, 4, 3, 2, 1, 4, 3, 2, 1], "chrf": [1.0] * 18, "codebleu": [0.5, 1.0, 0.0]}
     return [
         {
             "id": number,
@@ -31,7 +39,9 @@ def rows(values):
 @pytest.mark.parametrize("values", [[0.4], [0.4, 0.2]])
 def test_one_or_two_samples_have_an_interval_and_a_p_value(values, resamples):
     base, tuned = System("none", "m", "base"), System("d", "m", "qlora")
-    found = resample({base: [rows(values)], tuned: [rows([value + 0.1 for value in values])]}, resamples, 0)["rouge_l"]
+    found = resample(
+        {base: [statistics(values)], tuned: [statistics([value + 0.1 for value in values])]}, resamples, 0
+    )["rouge_l"]
     gains = found[tuned].resamples - found[base].resamples
     assert percentile_interval(gains) == pytest.approx([0.1, 0.1])
     assert p_value(gains) == pytest.approx(2 / (resamples + 1))
@@ -75,7 +85,7 @@ def test_equal_runs_differ_by_nothing_and_a_constant_gain_has_no_width():
     generator = np.random.default_rng(2)
     base = generator.random(50)
     values = {"base": base, "same": base, "more": base + 0.1}
-    members = {System("d", "m", method): [rows(found)] for method, found in values.items()}
+    members = {System("d", "m", method): [statistics(found)] for method, found in values.items()}
     found = {system.method: one for system, one in resample(members, 300, seed=0)["rouge_l"].items()}
     same = found["same"].resamples - found["base"].resamples
     more = found["more"].resamples - found["base"].resamples
