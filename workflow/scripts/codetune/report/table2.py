@@ -214,7 +214,11 @@ def write_table2(
             "Gain (paper)": table["paper_gain"].map(lambda value: None if pd.isna(value) else f"{value:+.2f}"),
         }
     )
-    kept = {label, "95 % interval"}  # shown even where the metric applies to no sample
+    kept = {
+        label,
+        "95 % interval",
+        *_without_leaked(table, label, digits),
+    }  # shown even where the metric applies to no sample
     if any(one.comparison(metric) for one in evaluated):
         kept |= {"Gain", "95 % interval of the gain", "p (Holm)", "Verdict"}
     shown = shown[[name for name in shown if name in kept or shown[name].notna().any()]]
