@@ -69,7 +69,7 @@ LINES = {
     "predictions.jsonl": (read_predictions, PREDICTION),
     "curve.jsonl": (read_curve_predictions, {"step": 0, **PREDICTION}),
     "scores.jsonl": (lambda path: read_scores(path, ["rouge_l"]), {"id": 1, "rouge_l": 0.5}),
-    "statistics.jsonl": (read_statistics, {"id": 1, "statistics": {name: [0.0, 1.0] for name in metrics()}}),
+    "statistics.jsonl": (read_statistics, {"id": 1, "statistics": {name: one.none for name, one in metrics().items()}}),
     "training_log.jsonl": (read_training_log, {"step": 3, "eval_loss": 0.5}),
 }
 # Values that a field may have after all, beside those of the same type.

@@ -56,7 +56,7 @@ REACHED = {
     """,
     "generate.py": DECODING + "generation/generate",
     "curve.py": DECODING + "data/samples generation/checkpoints generation/curve",
-    "split.py": "data/cleaning data/duplicates data/samples data/shares data/split",
+    "split.py": "data/cleaning data/duplicates data/samples data/shares data/split data/triples",
 }
 
 # Scripts whose outputs adapters and predictions are made from, and what none of them may reach.
@@ -87,7 +87,7 @@ EDITS = {
     "a figure's label": ("codetune/report/figure.py", '"tokens per second"', '"tokens/s"', "figure"),
     "a table's head": ("codetune/report/table2.py", "score_low=", "low=", "table"),
     "an equation of the paper": ("codetune/papers/equations.py", "return", "return 1 +", "table"),
-    "a metric": ("codetune/evaluation/codebleu.py", "return 0.0", "return 0.1", f"publish {SCORED}"),
+    "a metric": ("codetune/evaluation/codebleu.py", "CodeBleu(0.0", "CodeBleu(0.1", f"publish {SCORED}"),
     "ROUGE-L": ("codetune/evaluation/rouge.py", "f1 = 2 *", "f1 = 3 *", f"publish {SCORED}"),
     "the score of a curve": ("codetune/evaluation/score_curve.py", "!= ids", "> ids", "score_curve"),
     "a page": ("codetune/report/page.py", "encoding=", "errors=", "browser page"),

@@ -178,13 +178,12 @@ def write_jsonl(path: str | Path, rows: Iterable[Row]) -> None:
             stream.write(_as_json(path, row) + "\n")
 
 
-def read_jsonl(path: str | Path) -> list[Row]:
-    """Reads one JSON object per line.
+def iterate_jsonl(path: str | Path) -> Iterator[Row]:
+    """Reads one JSON object per line, one after the other.
 
     Raises:
         StudyError: A line is not a JSON object.
     """
-    rows = []
     with Path(path).open("rb") as stream:
         for number, line in enumerate(stream, start=1):
             try:
@@ -196,8 +195,16 @@ def read_jsonl(path: str | Path) -> list[Row]:
                 ) from None
             if not isinstance(row, dict):
                 raise StudyError(f"{path}, line {number}: not a JSON object. Delete the file and run again.")
-            rows.append(row)
-    return rows
+            yield row
+
+
+def read_jsonl(path: str | Path) -> list[Row]:
+    """Reads one JSON object per line.
+
+    Raises:
+        StudyError: A line is not a JSON object.
+    """
+    return list(iterate_jsonl(path))
 
 
 def append_jsonl(path: str | Path, rows: Iterable[Row]) -> None:
@@ -247,3 +254,13 @@ def sha256_of_json(value: Any) -> str:
     """Returns the SHA-256 of a value's canonical JSON: sorted keys, no spaces, UTF-8."""
     text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def sha256_of_list(values: Iterable[Any]) -> str:
+    """Returns what `sha256_of_json` returns of a list of these values, which need not be in memory together."""
+    digest = hashlib.sha256(b"[")
+    for number, value in enumerate(values):
+        text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        digest.update((b"," if number else b"") + text.encode("utf-8", "surrogatepass"))
+    digest.update(b"]")
+    return digest.hexdigest()

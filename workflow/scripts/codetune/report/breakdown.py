@@ -61,9 +61,11 @@ def write_breakdown(
         Model=[_title(row, several) for _, row in table.iterrows()],
         score=table["score"].map(lambda value: format_number(value, digits)),
     ).rename(columns={"of": "By", "class": "Class", "samples": "Samples"})
-    wide = shown.pivot_table(
-        index=["test", "By", "Class", "Samples"], columns="Model", values="score", aggfunc="first", sort=False
-    ).reset_index()
+    keys = ["test", "By", "Class", "Samples"]
+    cells: dict[tuple[Any, ...], Row] = {}  # not a pivot table, which drops classes and systems without a score
+    for row in shown.to_dict("records"):
+        cells.setdefault(tuple(row[key] for key in keys), {key: row[key] for key in keys})[row["Model"]] = row["score"]
+    wide = pd.DataFrame(list(cells.values()), columns=[*keys, *dict.fromkeys(shown["Model"])])
     wide = pd.concat([pd.DataFrame(varying_columns(wide, "test")), wide.drop(columns="test")], axis="columns")
     note = (
         f"{facts.label} by language (guessed from the request, else from the reference) and by characters of the "

@@ -179,14 +179,14 @@ def _check_rows(table: Table, found: Comparisons, metric: str, study: Study, fin
 
 
 def _numbers_of_score(score: Score) -> dict[str, float | None]:
-    low, high = score.interval
+    low, high = score.ends
     return {"score": score.score, "score_low": low, "score_high": high, "deviation": score.deviation}
 
 
 def _numbers_of_gain(found: Comparison | None) -> dict[str, float | None]:
     if found is None:
         return dict.fromkeys(("gain", "gain_low", "gain_high", "p_holm"))
-    low, high = found.interval
+    low, high = found.ends
     return {"gain": found.gain, "gain_low": low, "gain_high": high, "p_holm": found.p_holm}
 
 

@@ -136,7 +136,11 @@ def read_curve(path: Path, metric: str) -> list[CurvePoint]:
     curve = read_as(path, Curve)
     with reading(path):
         found = [(point.step, point.scores[metric]) for point in curve.points]
-        return [CurvePoint(step, one.score, *(one.interval or [])) for step, one in found if one.score is not None]
+        return [
+            CurvePoint(step, one.score, *one.interval)
+            for step, one in found
+            if one.score is not None and one.interval is not None
+        ]
 
 
 def draw_losses(shown: Shown) -> Figure:
@@ -254,6 +258,11 @@ def _gains_by_panel(shown: Shown) -> dict[str, list[Comparison]]:
 
 def _draw_gains(axis: Axes, gains: Sequence[Comparison], looks: Mapping[System, Look]) -> None:
     for place, gain in enumerate(gains):
+        if gain.gain is None or gain.interval is None:
+            axis.annotate(
+                "no sample has a value", (0.5, place), xycoords=("axes fraction", "data"), ha="center", va="center"
+            )
+            continue
         low, high = gain.interval
         color, marker = looks[gain.system]["color"], looks[gain.system]["marker"]
         face = "white" if low <= 0 <= high else color

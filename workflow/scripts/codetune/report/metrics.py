@@ -29,11 +29,11 @@ def _row(evaluated: EvaluatedSystem, metric: str) -> Row:
         "metric": metric,
         "label": facts.label,
         "score": score.score,
-        "score_low": score.interval[0],
-        "score_high": score.interval[1],
+        "score_low": score.ends[0],
+        "score_high": score.ends[1],
         "gain": comparison.gain if comparison else None,
-        "gain_low": comparison.interval[0] if comparison else None,
-        "gain_high": comparison.interval[1] if comparison else None,
+        "gain_low": comparison.ends[0] if comparison else None,
+        "gain_high": comparison.ends[1] if comparison else None,
         "p_holm": comparison.p_holm if comparison else None,
         "verdict": comparison.verdict if comparison else None,
         "unmeasured": sum(summary.unmeasured.get(metric, 0) for summary in evaluated.summaries),
@@ -66,8 +66,16 @@ def write_metrics(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], out
         "p-values are in the CSV. Signatures: "
         f"{'; '.join(f'{one.label} [{one.signature}]' for one in facts.values())}."
     )
-    note += _unmeasured(table) + flag_note([record for one in evaluated for record in one.records])
+    note += _without_data_flow(evaluated) + _unmeasured(table)
+    note += flag_note([record for one in evaluated for record in one.records])
     write_forms(table, shown, "All metrics", note, outputs)
+
+
+def _without_data_flow(evaluated: Sequence[EvaluatedSystem]) -> str:
+    """A sentence on the samples whose CodeBLEU has three parts; none where all have four."""
+    counts = {one.test: one.summaries[0].without_data_flow for one in evaluated}
+    found = [f"{count} of {test}" for test, count in counts.items() if count]
+    return f" References without data flow, whose CodeBLEU has no such part: {'; '.join(found)}." if found else ""
 
 
 def _unmeasured(table: pd.DataFrame) -> str:

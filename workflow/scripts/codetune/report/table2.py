@@ -144,13 +144,13 @@ def _row(evaluated: EvaluatedSystem, metric: str, declared: Mapping[tuple[str, s
         samples=summaries[0].samples,
         metric=metric,
         score=score.score,
-        score_low=score.interval[0],
-        score_high=score.interval[1],
+        score_low=score.ends[0],
+        score_high=score.ends[1],
         deviation=score.deviation,
         paper_score=quoted.get("rouge_l") if metric == PAPER_METRIC else None,
         gain=comparison.gain if comparison else None,
-        gain_low=comparison.interval[0] if comparison else None,
-        gain_high=comparison.interval[1] if comparison else None,
+        gain_low=comparison.ends[0] if comparison else None,
+        gain_high=comparison.ends[1] if comparison else None,
         gain_percent=_percent(comparison.gain, score.score) if comparison else None,
         p_holm=comparison.p_holm if comparison else None,
         verdict=comparison.verdict if comparison else None,
@@ -171,9 +171,9 @@ def _mean_of(scores: Sequence[Mapping[str, float | None] | None], metric: str) -
     return statistics.fmean(known) if len(known) == len(scores) else None
 
 
-def _percent(gain: float, score: float) -> float | None:
+def _percent(gain: float | None, score: float | None) -> float | None:
     """A gain relative to the score that it started from, in percent."""
-    return None if score == gain else 100 * gain / (score - gain)
+    return None if gain is None or score is None or score == gain else 100 * gain / (score - gain)
 
 
 def _paper_gain(
@@ -220,7 +220,14 @@ def write_table2(
             "Gain (paper)": table["paper_gain"].map(lambda value: None if pd.isna(value) else f"{value:+.2f}"),
         }
     )
-    shown = shown.dropna(axis="columns", how="all")
+    kept = {
+        label,
+        "95 % interval",
+        *_without_leaked(table, label, digits),
+    }  # shown even where the metric applies to no sample
+    if any(one.comparison(metric) for one in evaluated):
+        kept |= {"Gain", "95 % interval of the gain", "p (Holm)", "Verdict"}
+    shown = shown[[name for name in shown if name in kept or shown[name].notna().any()]]
     write_forms(table, shown, f"Model comparison on {label}", _note(evaluated, metric), outputs)
 
 
@@ -239,7 +246,17 @@ def _note(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
         "the best checkpoint. Where each score comes from: the column predictions of the CSV."
         f"{flag_note([record for one in evaluated for record in one.records])}"
         f"{cut_by_context(evaluated)}"
+        f"{_where_nothing_is_measured(evaluated, metric)}"
     )
+
+
+def _where_nothing_is_measured(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
+    """A sentence on the test sets to none of whose samples a metric applies; none where there are none."""
+    tests = {one.test for one in evaluated} - {one.test for one in evaluated if one.score(metric).score is not None}
+    if not tests:
+        return ""
+    label = evaluated[0].comparisons.metrics[metric].label
+    return f" {label} has no value for any sample of {', '.join(sorted(tests))}."
 
 
 def _without_leaked(table: pd.DataFrame, label: str, digits: int) -> dict[str, list[str | None]]:

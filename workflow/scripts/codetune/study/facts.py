@@ -270,6 +270,8 @@ class Summary:
         by_length: Scores by length of the reference.
         unmeasured: Number of samples that a metric applies to but could not measure, because a text is too long or
             the time to measure it has no end; only metrics with such samples.
+        without_data_flow: Number of samples whose reference has no data flow, so that their CodeBLEU is the mean of its
+            other parts.
     """
 
     samples: int
@@ -284,3 +286,4 @@ class Summary:
     by_language: dict[str, ScoredPart]
     by_length: dict[str, ScoredPart]
     unmeasured: dict[str, int] = field(default_factory=dict)
+    without_data_flow: int = 0
