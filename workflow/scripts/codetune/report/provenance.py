@@ -1,12 +1,14 @@
 """What the runs were computed from and with, gathered from their records into one document."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
 from tabulate import tabulate
 
-from codetune.base.files import write_text
+from codetune.base.files import reading, write_text
 from codetune.base.identity import CheckpointIdentity
 from codetune.base.machine import Environment
 from codetune.base.text import markdown_block, markdown_cell, markdown_code
@@ -37,6 +39,21 @@ def write_provenance(records: Sequence[Record], config: Mapping[str, Any], targe
         markdown_block(yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True), "yaml"),
     ]
     write_text(target, "\n\n".join(sections) + "\n")
+
+
+def read_config(path: str | Path) -> dict[str, Any]:
+    """Reads the configuration out of a document that `write_provenance` wrote.
+
+    Raises:
+        StudyError: The document holds none.
+    """
+    with reading(path):
+        text = Path(path).read_text(encoding="utf-8")
+        mark, block = re.findall(r"^## Configuration\n\n(`{3,})yaml\n(.*)", text, re.MULTILINE | re.DOTALL)[-1]
+        found = yaml.safe_load(block.removesuffix(f"{mark}\n"))
+        if not isinstance(found, dict):
+            raise ValueError("no configuration")
+    return found
 
 
 def checkpoints_of(records: Iterable[Record]) -> dict[str, CheckpointIdentity]:
