@@ -56,6 +56,8 @@ def main():
         findings = check_results(read_config(arguments.config), max(1, arguments.cores))
     except (StudyError, WorkflowError) as error:
         return f"error: {printable(str(error))}"
+    except OSError as error:
+        return f"error: {printable(str(error.filename))}: {error.strerror}"
     except KeyboardInterrupt:
         return "error: stopped before all was checked"
     for line in findings.notes[:NOTES]:

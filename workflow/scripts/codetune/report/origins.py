@@ -17,6 +17,7 @@ from codetune.data.predictions import Prediction, check_generated, read_predicti
 from codetune.data.samples import read_samples
 from codetune.evaluation.scored import read_scores
 from codetune.report.comparing import compare_values, shorten
+from codetune.report.parts import flatten
 from codetune.report.provenance import read_config
 from codetune.report.remaking import Results
 from codetune.study import layout
@@ -235,4 +236,5 @@ def _provenance(at: Results) -> Check:
 
 def _check_provenance(at: Results, path: str) -> list[str]:
     """Compares the config that the study was made with, as its provenance has it, with the config at hand."""
-    return [f"{path}: configuration: {line}" for line in compare_values(read_config(path), dict(at.config))]
+    there, given = (dict(sorted(flatten(config).items())) for config in (read_config(path), at.config))
+    return [f"{path}: configuration: {line}" for line in compare_values(there, given)]

@@ -12,6 +12,7 @@ from codetune.base.files import read_json, read_jsonl, reading
 
 MOST_NAMES, LONGEST_NAME = 6, 60  # of a row, in a message
 NUMBER = re.compile(r"[-+<]? ?[0-9.,]+(e[-+]?[0-9]+)?( ?[%MB])?")
+SIDE = re.compile(":?-{2,}:?|:-|-:")  # a lone dash is an empty cell
 # What tells the entries of a list in JSON apart, where they are objects.
 NAMES = ("data", "model", "method", "baseline", "metric", "step", "id", "label")
 
@@ -33,8 +34,9 @@ class Part:
         """Its place, and the words that it begins with."""
         words = []
         for column, value in self.cells.items():
-            if column and isinstance(value, str) and value.strip("- ") and not NUMBER.fullmatch(value):
-                words += [value] if len(value) <= LONGEST_NAME else []
+            if column and isinstance(value, str):
+                is_word = re.search(r"\w", value) and not NUMBER.fullmatch(value) and len(value) <= LONGEST_NAME
+                words += [value] if is_word else []
             elif column in NAMES:
                 words.append(f"{column} {value}")
         return f"{self.place} ({', '.join(words[:MOST_NAMES])})" if words and self.place else self.place
@@ -51,11 +53,12 @@ def read_parts(path: str | Path) -> list[Part]:
 
 def _read_csv(path: Path) -> list[Part]:
     with reading(path), path.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.reader(stream, strict=True))
-        head = rows[0] if rows else []
-        names = _distinct(head)
-        header = Part("the header", {f"column {place}": name for place, name in enumerate(head, start=1)})
-        return [header, *(_row(number, names, row) for number, row in enumerate(rows[1:], start=1))]
+        try:
+            head, *rows = [*csv.reader(stream, strict=True)] or [[]]
+        except csv.Error as error:
+            raise ValueError(error) from None
+    header = Part("the header", {f"column {place}": name for place, name in enumerate(head, start=1)})
+    return [header, *(_row(number, _distinct(head), row) for number, row in enumerate(rows, start=1))]
 
 
 def _row(number: int, names: Sequence[str], cells: Sequence[str]) -> Part:
@@ -87,6 +90,8 @@ def _read_table(path: Path, cells_of: Callable[[str], list[str] | None]) -> list
         elif names is None:
             names, number = _distinct(cells), 0
             parts.append(Part(f"line {place}", {f"column {at}": cell for at, cell in enumerate(cells, start=1)}))
+        elif all(map(SIDE.fullmatch, cells)):  # a line of Markdown that says to which sides columns are aligned
+            parts.append(Part(f"line {place}", dict(zip(names, cells, strict=False))))
         else:
             number += 1
             parts.append(_row(number, names, cells))
@@ -98,7 +103,7 @@ def _read_markdown(path: Path) -> list[Part]:
         if not line.startswith("|"):
             return None
         cells = re.split(r"(?<!\\)\|", line)[1:-1]
-        return [re.sub("-+", "-", cell) if re.fullmatch(" *:?-+:? *", cell) else cell.strip() for cell in cells]
+        return [re.sub("-+", "--", cell) if SIDE.fullmatch(cell) else cell for cell in map(str.strip, cells)]
 
     return _read_table(path, cells_of)
 

@@ -178,8 +178,9 @@ def _make_model_card(path: str, metric: str, outputs: Outputs) -> None:
 def _comparisons(at: Results, test: str) -> Remake:
     settings = at.config["evaluation"]
     records = [at.of(layout.RECORD, one) for one in at.study.of_test(test)]
+    scores = [at.of(layout.SCORES, one) for one in at.study.of_test(test)]
     make = partial(_make_comparisons, records, test, settings["resamples"], settings["seed"])
-    return Remake(make, {"comparisons": at.path(layout.COMPARISONS, test=test)}, records, long=True)
+    return Remake(make, {"comparisons": at.path(layout.COMPARISONS, test=test)}, [*records, *scores], long=True)
 
 
 def _make_comparisons(records: list[str], test: str, resamples: int, seed: int, outputs: Outputs) -> None:
@@ -207,7 +208,8 @@ def _browser(at: Results, test: str) -> Remake:
     records = [at.of(layout.RECORD, one) for one in at.study.of_test(test)]
     samples, template = at.path(layout.TEST, test=test), str(PROJECT / "workflow/report/samples.html")
     make = partial(_make_browser, BrowserInputs(samples, records, template), test, at.metric)
-    return Remake(make, {"page": at.path(layout.BROWSER, test=test)}, [samples, *records])
+    shown = [at.of(name, one) for one in at.study.of_test(test) for name in (layout.PREDICTIONS, layout.SCORES)]
+    return Remake(make, {"page": at.path(layout.BROWSER, test=test)}, [samples, *records, *shown])
 
 
 def _make_browser(inputs: BrowserInputs, test: str, metric: str, outputs: Outputs) -> None:
