@@ -67,7 +67,7 @@ def main():
     if findings.problems:
         problems = map(printable, findings.problems)
         return "\n".join(["error: the results do not follow from the config and the predictions:", *problems])
-    print(f"{findings.values:,} values in {findings.files:,} files made anew from the predictions: all equal")
+    print(f"{findings.files:,} files made anew from the config and the predictions: all cells are equal")
     return None
 
 

@@ -33,13 +33,11 @@ class Findings:
 
     Attributes:
         files: How many files were made anew and compared.
-        values: How many values they have.
         problems: A line for each thing that is not as it should be.
         notes: A line for each file that lies there and belongs to no run of the config.
     """
 
     files: int
-    values: int
     problems: list[str]
     notes: list[str]
 
@@ -62,8 +60,7 @@ def check_results(config: Mapping[str, Any], cores: int = 1) -> Findings:
     made = {path for task in tasks for path in task.files.values()}
     return Findings(
         files=len(made),
-        values=sum(values for values, _ in found),
-        problems=list(dict.fromkeys(line for _, lines in found for line in lines)),
+        problems=list(dict.fromkeys(line for lines in found for line in lines)),
         notes=list(_left_over(at, {*made, *(path for task in tasks for path in task.needs)})),
     )
 
@@ -79,7 +76,7 @@ def _check_complete(results: str, tasks: Iterable[Check | Remake]) -> None:
         raise StudyError(f"{missing[0]}: not there (seen from {Path.cwd()}){more}. Finish the study first.")
 
 
-def _perform_all(tasks: Sequence[Check | Remake], cores: int) -> list[tuple[int, list[str]]]:
+def _perform_all(tasks: Sequence[Check | Remake], cores: int) -> list[list[str]]:
     """Performs all tasks in several processes; gives what each found, in the order of the tasks."""
     if cores == 1:
         return [_perform(task) for task in tasks]
@@ -98,30 +95,25 @@ def _begin_process() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def _perform(task: Check | Remake) -> tuple[int, list[str]]:
-    """Performs one task; gives the number of values compared, and a line for each problem."""
+def _perform(task: Check | Remake) -> list[str]:
+    """Performs one task; gives a line for each problem."""
     try:
         with redirect_stdout(io.StringIO()):  # what a job would log
-            return (0, task.find()) if isinstance(task, Check) else _remake(task)
+            return task.find() if isinstance(task, Check) else _remake(task)
     except StudyError as error:
-        return 0, [str(error)]
+        return [str(error)]
     except OSError as error:
-        return 0, [f"{error.filename}: {error.strerror}"]
+        return [f"{error.filename}: {error.strerror}"]
     except Exception as error:  # whatever a file that was changed by hand makes of our code
         about = [*task.files.values(), *task.needs][0]
-        return 0, [f"{about}: cannot be checked ({type(error).__name__}: {reason_in_short(error)})"]
+        return [f"{about}: cannot be checked ({type(error).__name__}: {reason_in_short(error)})"]
 
 
-def _remake(task: Remake) -> tuple[int, list[str]]:
-    values, lines = 0, []
+def _remake(task: Remake) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         outputs = {role: str(Path(folder, role, Path(path).name)) for role, path in task.files.items()}
         task.make(outputs)
-        for role, path in task.files.items():
-            compared = compare_files(path, outputs[role])
-            values += compared.values
-            lines += compared.differences
-    return values, lines
+        return [line for role, path in task.files.items() for line in compare_files(path, outputs[role])]
 
 
 def _left_over(at: Results, known: set[str]) -> Iterator[str]:

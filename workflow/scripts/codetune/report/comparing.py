@@ -1,9 +1,9 @@
 """A file as it lies there compared with the same file made anew: what differs, in one line per cell."""
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from difflib import SequenceMatcher
+from filecmp import cmp
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +13,12 @@ TOLERANCE = 1e-12  # files hold every digit; sums may be taken in another order 
 ALL_DIGITS = 14  # characters of a number that was not rounded, at least; fewer are compared as text
 SHOWN = 8  # most differences of one file that are told
 WIDTH = 60  # characters of a text that are shown, around the first that differs
+FREE = (".json", ".jsonl")  # files in which one value can be written in several ways, such as 16 and 16.0
 NOTHING = object()
 
 
-@dataclass(frozen=True)
-class Compared:
-    """What came of a comparison.
-
-    Attributes:
-        values: How many values the file made anew has.
-        differences: A line for each place that differs.
-    """
-
-    values: int
-    differences: list[str]
-
-
-def compare_files(there: str | Path, anew: str | Path) -> Compared:
-    """Compares two versions of a file cell by cell.
+def compare_files(there: str | Path, anew: str | Path) -> list[str]:
+    """Compares two versions of a file cell by cell; gives one line per difference.
 
     Args:
         there: The file as it lies there, which the lines name.
@@ -39,12 +27,13 @@ def compare_files(there: str | Path, anew: str | Path) -> Compared:
     Raises:
         StudyError: A file is not of the kind that its name says.
     """
+    if cmp(there, anew, shallow=False):
+        return []
     found, expected = read_parts(there), read_parts(anew)
-    values = sum(len(part.cells) for part in expected)
     differences = [f"{there}: {line}" for line in compare_parts(found, expected)]
-    if not differences and Path(there).suffix not in (".json", ".jsonl"):
-        differences = [f"{there}: {line}" for line in _line_ends(Path(there))]
-    return Compared(values, shorten(differences, str(there)))
+    if found == expected and Path(there).suffix not in FREE:
+        differences = [f"{there}: its cells are right, but not how they are written: quotes, spaces or ends of lines"]
+    return shorten(differences, str(there))
 
 
 def compare_values(found: Any, expected: Any) -> list[str]:
@@ -56,12 +45,6 @@ def shorten(differences: list[str], path: str) -> list[str]:
     """The first differences of a file, and how many more there are."""
     more = len(differences) - SHOWN
     return differences if more <= 1 else [*differences[:SHOWN], f"{path}: {more} more differences"]
-
-
-def _line_ends(path: Path) -> Iterator[str]:
-    """What a comparison of rows does not see."""
-    if b"\r\n" in path.read_bytes():
-        yield "its lines end as on Windows"
 
 
 def compare_parts(found: Sequence[Part], expected: Sequence[Part]) -> list[str]:
