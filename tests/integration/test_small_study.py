@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -76,6 +77,14 @@ def test_table2_follows_from_the_predictions(study):
     with open(study / "results/tables/table2.csv") as stream:
         rows = {(row["model"], row["method"]): row for row in csv.DictReader(stream)}
     assert float(rows["Llama-3.2-1B", "qlora"]["score"]) == pytest.approx(mean)
+
+
+def test_check_results_makes_the_whole_study_anew(study):
+    """By the functions that the rules call, and from the inputs and settings that the rules give them."""
+    command = [sys.executable, ROOT / "workflow/scripts/check_results.py", "config/config.yaml", "small.yaml"]
+    done = subprocess.run(command, cwd=study, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"\d+ files made anew from the config and the predictions: all cells are equal\n", done.stdout)
 
 
 def test_training_lowers_the_validation_loss_and_keeps_the_best(study):

@@ -1,12 +1,14 @@
 """What the runs were computed from and with, gathered from their records into one document."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
 from tabulate import tabulate
 
-from codetune.base.files import write_text
+from codetune.base.files import reading, write_text
 from codetune.base.identity import CheckpointIdentity
 from codetune.base.machine import Environment
 from codetune.base.text import markdown, markdown_block, markdown_cell, markdown_code
@@ -45,6 +47,21 @@ def _trainings_with_problems(records: Sequence[Record]) -> list[str]:
     """A section on them; none if there are none."""
     found = [f"- {markdown(problem)}" for problem in problems_of(records)]
     return [f"## {MEANING.capitalize()}", "\n".join(found)] if found else []
+
+
+def read_config(path: str | Path) -> dict[str, Any]:
+    """Reads the configuration out of a document that `write_provenance` wrote.
+
+    Raises:
+        StudyError: The document holds none.
+    """
+    with reading(path):
+        text = Path(path).read_text(encoding="utf-8")
+        mark, block = re.findall(r"^## Configuration\n\n(`{3,})yaml\n(.*)", text, re.MULTILINE | re.DOTALL)[-1]
+        found = yaml.safe_load(block.removesuffix(f"{mark}\n"))
+        if not isinstance(found, dict):
+            raise ValueError("no configuration")
+    return found
 
 
 def checkpoints_of(records: Iterable[Record]) -> dict[str, CheckpointIdentity]:
