@@ -67,7 +67,7 @@ def write_audit(table: pd.DataFrame, evidence: Evidence, outputs: Mapping[str, s
         for subject, rows in shown.groupby("Subject", sort=False)
     ]
     write_text(outputs["md"], "\n\n".join([f"# {TITLE}", markdown_paragraph(note), *parts]) + "\n")
-    latex = latex_table(list(shown), shown.to_numpy().tolist(), [True] * len(shown.columns), TITLE, note)
+    latex = latex_table([*map(str, shown)], shown.to_numpy().tolist(), [True] * len(shown.columns), TITLE, note)
     write_text(outputs["tex"], latex)
 
 

@@ -11,6 +11,7 @@ HEIGHT = 400.0  # of a table that still stands on one page with its caption and 
 GAP = 6.0  # between columns, in points
 SIZES = {"small": 9.3, "footnotesize": 8.6, "scriptsize": 8.0}  # width of 1 em of `width_of`, in points
 WIDEST_TEXT = 12.0  # width that a column of texts has at most before its cells go over several lines, in em
+HEAD_LINES = 4  # over which the name of a column goes, as a rule
 LINE = 1.35  # distance of lines, in em
 
 Rows = Sequence[Sequence[str]]  # of texts that are not escaped; the first is the head
@@ -29,6 +30,12 @@ class Layout:
     size: str
     width: float
     panels: list[dict[int, float]]
+
+    @property
+    def lengths(self) -> str:
+        """Commands that set the letters, the gaps between columns, and some space above rows of several lines."""
+        gap = f"{GAP / 2 / self.width:.4f}"
+        return rf"\{self.size}\setlength{{\tabcolsep}}{{{gap}\linewidth}}\setlength{{\extrarowheight}}{{1.5pt}}"
 
     @property
     def turned(self) -> bool:
@@ -99,7 +106,7 @@ def _float(layout: Layout, head: Sequence[str], body: Rows, left: Sequence[bool]
     return [
         r"\begin{table}",
         rf"\caption{{{title}}}",
-        rf"\{layout.size}\setlength{{\tabcolsep}}{{{GAP / 2 / layout.width:.4f}\linewidth}}",
+        layout.lengths,
         rf"\begin{{tabular}}{{{layout.columns(panel, left)}}}",
         r"\toprule",
         _row(panel, head),
@@ -116,7 +123,7 @@ def _float(layout: Layout, head: Sequence[str], body: Rows, left: Sequence[bool]
 def _long(layout: Layout, head: Sequence[str], body: Rows, left: Sequence[bool], title: str, note: str) -> list[str]:
     """Lines of a table that goes over pages, each with the head; its panels follow each other."""
     lines = [
-        rf"\{layout.size}\setlength{{\tabcolsep}}{{{GAP / 2 / layout.width:.4f}\linewidth}}",
+        layout.lengths,
         r"\setlength{\LTcapwidth}{\linewidth}",
     ]
     for number, panel in enumerate(layout.panels):
@@ -166,7 +173,7 @@ class _Column:
     Attributes:
         least: Width of the longest part that cannot be divided.
         wanted: Width in which numbers stand in one line, and texts in few.
-        most: Width in which every cell of the body stands in one line.
+        most: Width in which every cell of the body stands in one line, and the head in few.
         weight: Its share of a width that does not suffice for all: the sum of squares of all cells' numbers of lines is
             smallest where widths are as the third root of the sum of squares of the cells' widths.
     """
@@ -180,7 +187,7 @@ class _Column:
 def _column(cells: Sequence[str], text: bool) -> _Column:
     least = max(width_of(part) for cell in cells for part in fragments(printable(cell)))
     widths = [width_of(printable(cell)) for cell in cells[1:]]
-    most = max([least, *widths])
+    most = max([least, width_of(printable(cells[0])) / HEAD_LINES, *widths])
     wanted = max(least, min(most, WIDEST_TEXT)) if text else most
     return _Column(least, wanted, most, sum(width**2 for width in widths) ** (1 / 3))
 

@@ -49,15 +49,15 @@ ACCENTS = dict(
     zip("\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327", "`'^~=u.\"rHvc", strict=True)
 )
 # What one would not find at the end of a line: a space between a sign or a number and what it belongs to.
-TIED = re.compile(r"(?<=[<>±]) (?=[\d.])|(?<=\d) (?=(?:%|[KMB](?!\w)))")
+TIED = re.compile(r"(?<=[<>±]) (?=[\d.])|(?<=\d) (?=(?:%|[KMB](?!\w)|to [+-]?\d))")
 TIE = "\0"
 LONG, PIECE = 16, 16  # characters of a word that may be divided at signs, and of a part of it that may be anywhere
 PART = re.compile(r"[^/_|,:;-]*[/_|,:;-]+|[^/_|,:;-]+")
 # Widths of Computer Modern Roman in em; of the typewriter's signs and of code points about.
 WIDTHS = {
-    **dict.fromkeys(".,:;!'`ijl|[]", 0.29),
+    **dict.fromkeys(".,:;!'ijl|[]", 0.29),
     **dict.fromkeys("Irst-()f \0", 0.4),
-    **dict.fromkeys('acegovxyz0123456789/*$?{}\\_~^"', 0.52),
+    **dict.fromkeys('acegovxyz0123456789/*$?{}\\_~^`"', 0.52),
     **dict.fromkeys("bdhknpquBEFJLPSTZ", 0.65),
     **dict.fromkeys("ACDGHKNOQRUVXY&+<=>@", 0.78),
     **dict.fromkeys("mw#%", 0.84),
@@ -119,7 +119,7 @@ def _escape_sign(sign: str) -> str:
 
 def _accented(sign: str) -> str | None:
     """A letter with an accent as LaTeX composes it, in each encoding."""
-    base, *marks = unicodedata.normalize("NFD", sign)
+    base, *marks = list(unicodedata.normalize("NFD", sign))
     if not (base.isascii() and base.isalpha() and len(marks) == 1 and marks[0] in ACCENTS):
         return None
     return rf"\{ACCENTS[marks[0]]}{{{base}}}"

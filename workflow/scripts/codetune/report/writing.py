@@ -34,7 +34,7 @@ def write_forms(table: pd.DataFrame, shown: pd.DataFrame, title: str, note: str,
     left = [name in LEFT for name in shown]
     table_text = markdown_table(shown, ["left" if one else "right" for one in left])
     write_text(outputs["md"], f"# {markdown_heading(title)}\n\n{table_text}\n\n{markdown_paragraph(note)}\n")
-    write_text(outputs["tex"], latex_table(list(shown), shown.to_numpy().tolist(), left, title, note))
+    write_text(outputs["tex"], latex_table([*map(str, shown)], shown.to_numpy().tolist(), left, title, note))
 
 
 def texts_of(shown: pd.DataFrame) -> pd.DataFrame:
