@@ -25,15 +25,19 @@ class Layout:
         size: Command of the font's size.
         width: Of the text on the page, in points.
         panels: Parts of the table that stand below each other: for each of its columns the place and a width in points.
+        single: Whether each cell stands in one line, so that no column needs a width.
     """
 
     size: str
     width: float
     panels: list[dict[int, float]]
+    single: bool = False
 
     @property
     def lengths(self) -> str:
         """Commands that set the letters, the gaps between columns, and some space above rows of several lines."""
+        if self.single:
+            return rf"\{self.size}\setlength{{\tabcolsep}}{{{GAP / 2:g}pt}}"
         gap = f"{GAP / 2 / self.width:.4f}"
         return rf"\{self.size}\setlength{{\tabcolsep}}{{{gap}\linewidth}}\setlength{{\extrarowheight}}{{1.5pt}}"
 
@@ -44,6 +48,8 @@ class Layout:
 
     def columns(self, panel: dict[int, float], left: Sequence[bool]) -> str:
         """The columns' specification; every width is a share of the line."""
+        if self.single:
+            return "@{}" + "".join("l" if left[place] else "r" for place in panel) + "@{}"
         sides = ["raggedright" if left[place] else "raggedleft" for place in panel]
         shares = [width / self.width for width in panel.values()]
         return (
@@ -72,7 +78,7 @@ def latex_table(head: Sequence[str], body: Rows, left: Sequence[bool], title: st
     layout = choose_layout([head, *body], left)
     upright = not layout.turned and len(layout.panels) == 1
     floats = upright and _height(layout, [head, *body], note) <= HEIGHT
-    packages = ["array", "booktabs", *([] if floats else ["longtable"]), *(["pdflscape"] if layout.turned else [])]
+    needed = {"array": not layout.single, "booktabs": True, "longtable": not floats, "pdflscape": layout.turned}
     note = f"{{\\footnotesize\\raggedright\\noindent {escape_latex(note)}\\par}}"
     inner = (_float if floats else _long)(layout, head, body, left, escape_latex(title), note)
     if layout.turned:
@@ -80,7 +86,7 @@ def latex_table(head: Sequence[str], body: Rows, left: Sequence[bool], title: st
     return "\n".join(
         [
             "% The document that reads this needs LaTeX of 2020 or later and, before \\begin{document}:",
-            *(f"% \\usepackage{{{name}}}" for name in packages),
+            *(f"% \\usepackage{{{name}}}" for name, is_needed in needed.items() if is_needed),
             *COMMANDS,
             *inner,
             "}",
@@ -106,6 +112,7 @@ def _float(layout: Layout, head: Sequence[str], body: Rows, left: Sequence[bool]
     return [
         r"\begin{table}",
         rf"\caption{{{title}}}",
+        r"\centering",
         layout.lengths,
         rf"\begin{{tabular}}{{{layout.columns(panel, left)}}}",
         r"\toprule",
@@ -147,14 +154,19 @@ def _row(panel: dict[int, float], cells: Sequence[str]) -> str:
 def choose_layout(rows: Rows, left: Sequence[bool]) -> Layout:
     """The layout with the largest letters in which a table fits.
 
-    First without a number that goes over two lines, upright and then in landscape; then with as many lines as it takes;
-    and if even words are too wide for their columns, in panels that all begin with the same columns.
+    First with every cell in one line, then without a number that goes over two lines, upright and then in landscape;
+    then with as many lines as it takes; and if even words are too wide for their columns, in panels that all begin with
+    the same columns.
 
     Args:
         rows: Head and body.
         left: For each column whether it holds texts.
     """
     columns = [_column(cells, text) for cells, text in zip(zip(*rows, strict=True), left, strict=True)]
+    whole = [max(width_of(printable(cell)) for cell in cells) for cells in zip(*rows, strict=True)]
+    for size in ("small", "footnotesize"):
+        if sum(whole) <= _room(PORTRAIT, size, len(columns)):
+            return Layout(size, PORTRAIT, [dict(enumerate(one * SIZES[size] for one in whole))], single=True)
     wanted, least = [column.wanted for column in columns], [column.least for column in columns]
     tries = [(PORTRAIT, size, wanted) for size in ("small", "footnotesize")]
     tries += [(LANDSCAPE, size, wanted) for size in SIZES]
