@@ -96,9 +96,10 @@ def latex_table(head: Sequence[str], body: Rows, left: Sequence[bool], title: st
 
 
 # Signs that OT1, LaTeX's default encoding, draws as lines or accents, so that nobody could copy them; and no word is
-# divided, so that a signature is copied as it is. `\studysign` is for signs that pdfLaTeX has no font for.
+# divided, so that a signature is copied as it is. `\studysign` is for signs that not every font has, and
+# pdfLaTeX none.
 COMMANDS = [
-    r"\providecommand{\studysign}[2]{\ifdefined\Umathcode#1\else U+#2\fi}",
+    r'\providecommand{\studysign}[2]{\ifdefined\Umathcode\iffontchar\font\string"#2 #1\else U+#2\fi\else U+#2\fi}',
     r"{\hyphenpenalty=10000 \exhyphenpenalty=10000 \sloppy",
     r"\protected\def\_{\texttt{\symbol{95}}}",
     r"\protected\def\textasciitilde{\texttt{\symbol{126}}}",
