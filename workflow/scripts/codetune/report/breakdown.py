@@ -70,8 +70,8 @@ def write_breakdown(
     wide = pd.concat([pd.DataFrame(varying_columns(wide, "test")), wide.drop(columns="test")], axis="columns")
     note = (
         f"{facts.label} by language (guessed from the request, else from the reference) and by characters of the "
-        "reference. The fewer samples, the fewer decimals: one beyond the first of the largest standard error that a "
-        f"mean of so many can have ({_digits_in_words(facts.highest)})."
+        "reference. Decimals follow the number of samples, by the largest standard error that a mean of so many scores "
+        f"can have: {_digits_in_words(facts.highest)}."
     )
     write_forms(table, wide, "Breakdown", note, outputs)
 

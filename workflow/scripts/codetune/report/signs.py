@@ -49,7 +49,7 @@ ACCENTS = dict(
     zip("\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327", "`'^~=u.\"rHvc", strict=True)
 )
 # What one would not find at the end of a line: a space between a sign or a number and what it belongs to.
-TIED = re.compile(r"(?<=[<>±]) (?=[\d.])|(?<=\d) (?=(?:%|[KMB](?!\w)|to [+-]?\d))")
+TIED = re.compile(r"(?<=[<>±]) (?=[\d.])|(?<=\d) (?=(?:%|[KMB](?!\w)|to [+-]?\d|[+-]$))")
 TIE = "\0"
 LONG, PIECE = 16, 16  # characters of a word that may be divided at signs, and of a part of it that may be anywhere
 PART = re.compile(r"[^/_|,:;-]*[/_|,:;-]+|[^/_|,:;-]+")
