@@ -93,6 +93,14 @@ def test_every_label_is_set_as_what_it_says(tmp_path, encoding):
     random.seed(1)
     signs = "".join(map(chr, range(33, 127)))
     labels = [one for one in LABELS if one.strip()] + list(signs)
+    labels += [
+        "Model (qlora) \u2020 1 of 3 \u2021",
+        "0.5 \u00b1 0.1 \u00d7 3\u00b0 \u2013 \u2014 \u2264\u2265\u2248\u2192\u2212\u00b7 \u00a3",
+    ]
+    labels += [
+        "\u00e9\u00e0\u00f4\u00f1\u00fc\u00e5\u0161\u00e7\u0151\u0101\u011f\u017c \u00df\u00e6\u00f8\u0153",
+        "\u2018a\u2019 \u201cb\u201d",
+    ]
     labels += ["".join(random.choice(signs) for _ in range(12)) for _ in range(100)]
     found = set_lines(tmp_path, [escape_latex(label) for label in labels], encoding)
     assert found == [in_pdf(label) for label in labels]

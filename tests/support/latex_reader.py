@@ -26,6 +26,8 @@ SHOWN = {
     r"\textendash{}": "\u2013",
     r"\textemdash{}": "\u2014",
     r"\textdegree{}": "\xb0",
+    r"$\dagger$": "\u2020",
+    r"$\ddagger$": "\u2021",
     r"\dots{}": "\u2026",
     r"\nobreakspace{}": "\xa0",
     r"\pounds{}": "\xa3",

@@ -24,6 +24,8 @@ LATEX = {
     "\u201d": r"\textquotedblright{}",
     "\u2013": r"\textendash{}",
     "\u2014": r"\textemdash{}",
+    "\u2020": r"$\dagger$",
+    "\u2021": r"$\ddagger$",
     "\u2026": r"\dots{}",
     "\u00a0": r"\nobreakspace{}",
     "\u00a3": r"\pounds{}",
