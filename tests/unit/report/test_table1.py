@@ -5,16 +5,19 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from codetune.base.errors import StudyError
 from codetune.base.plain import to_plain
 from codetune.papers.declared import read_paper
 from codetune.report.table import write_table
 from codetune.report.table1 import PlannedSystem, table1, write_table1
+from codetune.study.method import Lora
 from codetune.study.runs import System
 from conftest import ROOT
-from fake_records import fake_method, fake_model, fake_plan
-from paper_models import PROJECTIONS, PUBLISHED
+from fake_records import PROJECTIONS, fake_method, fake_model, fake_plan
+from latex_reader import read_latex
+from paper_models import PUBLISHED
 
 PAPER = read_paper(ROOT / "config/paper.yaml")
 LLAMA = fake_model("llama-3.2-1b", label="Llama-3.2-1B", training={"batch_size": 160, "epochs": 50})
@@ -37,13 +40,22 @@ def read(path):
         return list(csv.DictReader(stream))
 
 
+SHAPES = {"mine": "Llama-3.2-1B", "qwen2.5-3b": "Qwen2.5-3B", "llama-3.2-1b": "Llama-3.2-1B"}
+
+
 @pytest.fixture
 def first(tmp_path):
+    return make(tmp_path, [(model, 8, PROJECTIONS) for model in (MINE, QWEN, LLAMA)])
+
+
+def make(tmp_path, entries):
+    """Table 1 of trainings with a model, a rank and modules."""
     plans, stats, configs = [], [], []
-    for model, shape in ((MINE, "Llama-3.2-1B"), (QWEN, "Qwen2.5-3B"), (LLAMA, "Llama-3.2-1B")):
-        folder = tmp_path / model.name
-        plan = fake_plan(model, fake_method("qlora"))
-        plans.append(PlannedSystem(System("d", model.name, "qlora"), model.label, plan))
+    for model, rank, modules in entries:
+        folder, shape = tmp_path / model.name, SHAPES[model.name]
+        name = f"lora{rank}"
+        plan = fake_plan(model, fake_method(name, lora=Lora(rank, 16, 0.05, modules)))
+        plans.append(PlannedSystem(System("d", model.name, name), model.label, plan))
         configs.append(str(folder))
         write(folder / "config.json", PUBLISHED[shape][0])
         train = {"packed_sequences": 2400, "samples": 17014}
@@ -64,6 +76,38 @@ def test_table1_declares_and_computes(first, tmp_path):
     assert "29.93 M" in text
     assert "My\\_model 100\\%" in (tmp_path / "t.tex").read_text()
     assert int(read(tmp_path / "t.csv")[0]["trainable_r8"]) == 5636096
+
+
+@pytest.mark.parametrize(
+    ("entries", "ranks", "filled"),
+    [
+        ([(LLAMA, 64, PROJECTIONS)], [64], [[64]]),
+        ([(LLAMA, 16, PROJECTIONS)], [8, 16], [[8, 16]]),
+        ([(LLAMA, 8, ["q_proj"])], [8], [[8]]),  # not the paper's modules
+        ([(MINE, 8, PROJECTIONS)], [8], [[8]]),  # not the paper's model
+        ([(LLAMA, 8, PROJECTIONS), (MINE, 64, PROJECTIONS)], [8, 16, 64], [[8, 16], [64]]),
+        ([(LLAMA, 8, PROJECTIONS), (LLAMA, 4, PROJECTIONS)], [4, 8, 16], [[8, 16], [4]]),
+    ],
+)
+def test_table1_has_the_ranks_of_the_methods_and_the_paper_s_where_they_belong(tmp_path, entries, ranks, filled):
+    table = make(tmp_path, entries)
+    assert [name for name in table if name.startswith("trainable_r")] == [f"trainable_r{rank}" for rank in ranks]
+    for (_, row), own in zip(table.iterrows(), filled, strict=True):
+        assert [rank for rank in ranks if not pd.isna(row[f"trainable_r{rank}"])] == own
+    write_table1(table, outputs(tmp_path, "t"))
+    head, *rows = read_latex(tmp_path / "t.tex").rows
+    places = [place for place, name in enumerate(head) if name.startswith("Trainable, r=")]
+    assert [head[place] for place in places] == [f"Trainable, r={rank}" for rank in ranks]
+    assert [[ranks[n] for n, place in enumerate(places) if row[place] != "-"] for row in rows] == filled
+
+
+def test_whole_numbers_are_whole_beside_an_empty_cell(first, tmp_path):
+    """A model that is none of the paper's has no steps there."""
+    write_table1(first, outputs(tmp_path, "t"))
+    assert [row["paper_steps"] for row in read(tmp_path / "t.csv")] == ["750", "1950", ""]
+    head, *rows = read_latex(tmp_path / "t.tex").rows
+    assert [row[head.index("Steps (paper)")] for row in rows] == ["750", "1,950", "-"]
+    assert "750.0" not in (tmp_path / "t.md").read_text()
 
 
 def test_table1_is_made_from_plans_by_its_name(tmp_path):

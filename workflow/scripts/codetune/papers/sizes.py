@@ -59,7 +59,7 @@ def check_contexts(evidence: Evidence) -> list[Verdict]:
             found = read_config(Path(model.config).parent, "max_position_embeddings")["max_position_embeddings"]
             verdicts.append(
                 Claim(f"Longest context of {model.label}, tokens", "section 3.1", printed).against(
-                    found,
+                    f"{found:,}",
                     agrees=found >= printed,
                     decides=model.genuine,
                     how="max_position_embeddings",

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from codetune.base.files import Row
-from codetune.report.cells import digits_of, format_number, varying_columns
+from codetune.report.cells import digits_of, format_number, table_of, varying_columns
 from codetune.report.flags import flag, flag_note, flagged
 from codetune.report.rows import EvaluatedSystem, gains_are_by_tuning
 from codetune.report.writing import write_forms
@@ -14,7 +14,7 @@ from codetune.report.writing import write_forms
 
 def metrics_table(evaluated: Sequence[EvaluatedSystem]) -> pd.DataFrame:
     """Every metric of every system on every test set, one row each, with interval, gain and signature."""
-    return pd.DataFrame([_row(one, metric) for one in evaluated for metric in one.comparisons.metrics])
+    return table_of(_row(one, metric) for one in evaluated for metric in one.comparisons.metrics)
 
 
 def _row(evaluated: EvaluatedSystem, metric: str) -> Row:
