@@ -11,6 +11,7 @@ from codetune.models.checkpoints import fetch_model
 from codetune.models.loading import load_base
 from codetune.models.weight_files import check_weight_files
 from codetune.study.model import INDEX, Source
+from damages import safetensors_damages
 from miniatures import FAMILIES, FP32, MODEL
 from safetensors.torch import load_file, save_file
 
@@ -156,3 +157,32 @@ def test_a_quantisation_of_null_is_none(checkpoints, tmp_path):
     (folder / "config.json").write_text(json.dumps(config))
     fetch_model(Source(path=str(folder)), tmp_path / "model", weights=True)
     load_base(folder, FP32)
+
+
+def test_a_damaged_file_is_one_line_or_left_to_the_loading(checkpoints, tmp_path):
+    raw = (checkpoints / MODEL / "model.safetensors").read_bytes()
+    left = []
+    for name, content in safetensors_damages(raw).items():
+        (tmp_path / "model.safetensors").write_bytes(content)
+        try:
+            check_weight_files(tmp_path, "org/model")
+            left.append(name)
+        except StudyError as error:
+            assert str(error).startswith("org/model: ")
+    assert left == ["a head without tensors", "another shape than bytes", "an entry that is null"]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        None, [], 5, {}, {"dtype": "F32"}, {"dtype": None, "data_offsets": [0, 4]},
+        {"dtype": "F32", "data_offsets": [0]}, {"dtype": "F32", "data_offsets": [8, 4]},
+        {"dtype": "F32", "data_offsets": [0.0, 4.0]}, {"dtype": "F32", "data_offsets": ["0", "4"]},
+        {"dtype": "F32", "data_offsets": [0, 3]}, {"dtype": "F32", "data_offsets": [-8000, 4]},
+        {"dtype": ["F32"], "data_offsets": [0, 4]}, {"dtype": "F32", "data_offsets": [0, 10**30]},
+    ],
+)  # fmt: skip
+def test_a_head_of_another_shape_is_one_line(tmp_path, entry):
+    head = json.dumps({"layer.weight": entry}).encode()
+    (tmp_path / "model.safetensors").write_bytes(len(head).to_bytes(8, "little") + head + bytes(8))
+    said(tmp_path)

@@ -103,10 +103,12 @@ def _tensors(path: Path, origin: str) -> list[StoredTensor]:
             raise ValueError("not in the safetensors format")
         head = json.loads(stream.read(length))
         tensors = [
-            StoredTensor(name, entry["dtype"], *(8 + length + place for place in entry["data_offsets"]))
+            StoredTensor(name, str(entry["dtype"]), *(8 + length + place for place in entry["data_offsets"]))
             for name, entry in head.items()
             if name != "__metadata__"
         ]
+        if any(not 8 + length <= tensor.start <= tensor.end for tensor in tensors):
+            raise ValueError("a tensor outside the file")
         end = max((tensor.end for tensor in tensors), default=0)
         if end > size:
             raise ValueError(f"cut off: {size:,} of {end:,} bytes")
