@@ -121,6 +121,7 @@ KINDS = {
         {"eos": "<pad>"},
         ("", "<pad>", "<pad> <|user|>", []),
     ),
+    "no EOS token": (CHATML, {"eos": None}, ("", "<|im_end|>", "<|im_start|> <|im_end|>", [])),
     "one turn only": (
         "{% if messages | length > 2 %}{{ raise_exception('one turn') }}{% endif %}" + CHATML,
         {},

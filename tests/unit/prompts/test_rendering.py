@@ -87,10 +87,8 @@ def test_a_template_that_draws_at_random_is_one_line(tmp_path, drawn):
 
 ADDRESSES = {
     "a generator": "{{ messages | map(attribute='role') }}",
-    "a function": "{{ lipsum }}",
     "a method": "{{ messages[0].items }}",
     "the last digits of one": "{{ (messages[0].items | string)[-5:] }}",
-    "a choice by one": "{% set n = (dict | string)[-6:-2] %}{% if n > '8888' %}{{ n }}{% else %}no: {{ n }}{% endif %}",
 }
 
 
@@ -103,7 +101,7 @@ def test_a_template_that_shows_addresses_is_one_line(tmp_path, kind):
 
 @pytest.mark.parametrize(
     "source",
-    ["messages[0].keys() | list", "namespace(a=1).a", "{'b': 1, 'a': 2}", "cycler", "undefined", "loop", "1.0 / 3"],
+    ["messages[0].keys() | list", "cycler ~ undefined ~ 1.0 / 3"],
 )
 def test_what_is_the_same_everywhere_is_taken(tmp_path, source):
     tokenizer = make_tokenizer(tmp_path, f"{{{{ {source} }}}}" + TURNS)

@@ -119,7 +119,7 @@ def encode(samples: list[Sample], tokenizer: Any, template: Template) -> list[To
 def truncate(samples: list[TokenSample], max_length: int) -> tuple[list[TokenSample], dict[str, int]]:
     """Truncates completions at the maximum length, and drops samples whose prompt alone reaches it.
 
-    A truncated completion has no EOS token: the model must not learn to stop there.
+    A truncated completion has no end token: the model must not learn to stop there.
 
     Returns:
         The samples that remain, and how many were truncated and how many were dropped.

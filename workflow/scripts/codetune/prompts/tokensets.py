@@ -23,7 +23,7 @@ class TokenSample:
     Attributes:
         id: The sample's id.
         prompt: Ids of all tokens before the completion, the BOS token included.
-        completion: Ids of the completion; the EOS token is the last, unless the completion was truncated.
+        completion: Ids of the completion; the end token is the last, unless the completion was truncated.
     """
 
     id: int
