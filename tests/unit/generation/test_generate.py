@@ -19,6 +19,7 @@ from codetune.generation.curve import CurveInputs, CurveOutputs, CurveSettings, 
 from codetune.generation.generate import GenerateInputs, GenerateOutputs, generate_predictions
 from codetune.models.checkpoints import fetch_model
 from codetune.models.loading import Checkpoint
+from codetune.prompts.completions import END_MARKER
 from codetune.prompts.tokensets import TokenSample, write_tokens
 from codetune.study.decoding import Decoding
 from codetune.study.facts import GenerationFacts
@@ -43,7 +44,9 @@ def tokens(tmp_path_factory):
     path = tmp_path_factory.mktemp("tokens") / "validation.arrow"
     write_tokens(path, [TokenSample(number, [300 + number, 5, 6 + number], [7] * (number % 5 + 1)) for number in IDS])
     hashed = dict.fromkeys(("prompts", "validation"), sha256_of_file(path))
-    write_json(path.with_name("stats.json"), {"sha256": hashed, "samples_sha256": dict.fromkeys(hashed, "0" * 64)})
+    ending = {"closing": "", "end": 2, "stops": [2], "markers": [END_MARKER]}
+    samples = dict.fromkeys(hashed, "0" * 64)
+    write_json(path.with_name("stats.json"), {"ending": ending, "sha256": hashed, "samples_sha256": samples})
     return str(path)
 
 

@@ -21,6 +21,7 @@ from codetune.models.loading import Checkpoint
 from codetune.models.quantization import linear_4bit
 from codetune.models.settings import ignored_settings
 from codetune.models.tokenizers import load_tokenizer
+from codetune.prompts.completions import read_ending
 from codetune.prompts.tokensets import TokenSample, check_tokens, check_vocabulary, read_tokens
 from codetune.study.decoding import Decoding
 from codetune.study.facts import GenerationFacts
@@ -78,9 +79,10 @@ def generate_predictions(
     tuned = checked_folder(inputs.tuned) if inputs.tuned else None
     if tuned:
         hashes |= file_hashes(adapter=tuned / ADAPTER)
-    origin = checkpoint_identity(checkpoint.folder)
+    ending, origin = read_ending(inputs.stats), checkpoint_identity(checkpoint.folder)
     identity = {
         "decoding": to_plain(decoding),
+        "ending": to_plain(ending),
         "quantization": to_plain(checkpoint.quantization),
         "checkpoint": to_plain(origin),
         "inputs": hashes,
@@ -90,7 +92,7 @@ def generate_predictions(
     with unfinished_work(outputs.work, identity) as folder:
         prompts, model = _load(inputs.prompts, tuned, checkpoint, decoding)
         tokenizer, limit, kept = load_tokenizer(checkpoint.folder), prompt_limit(decoding), folder / "batches.jsonl"
-        predictions = generate(model, tokenizer, prompts, decoding, limit, kept)
+        predictions = generate(model, tokenizer, prompts, decoding, ending, limit, kept)
         write_predictions(outputs.predictions, predictions)
         facts = GenerationFacts(
             decoding=decoding,

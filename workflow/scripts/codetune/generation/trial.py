@@ -60,7 +60,7 @@ def _difference(model: Any, texts: list[list[int]]) -> float:
     found = []
     with torch.inference_mode():
         alone = [model(row, use_cache=False, logits_to_keep=steps).logits[0, -steps:].float() for row in rows]
-        _, mask, cache = prefill(model, [text[:-steps] for text in texts], pad=texts[0][0])
+        _, mask, cache = prefill(model, [text[:-steps] for text in texts])
         for step in range(steps, 0, -1):
             positions, tokens = mask.sum(1, keepdim=True), torch.cat([row[:, [-step]] for row in rows])
             mask = torch.cat([mask, mask.new_ones(len(texts), 1)], dim=1)

@@ -9,7 +9,13 @@ from codetune.data.samples import read_part, sha256_of_samples
 from codetune.models.context import read_context
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.templates import Template
-from codetune.prompts.tokenizing import beyond_context, describe_template, describe_tokens, encode
+from codetune.prompts.tokenizing import (
+    beyond_context,
+    describe_control_tokens,
+    describe_template,
+    describe_tokens,
+    encode,
+)
 from codetune.prompts.tokensets import write_tokens
 
 
@@ -47,6 +53,7 @@ def tokenize_prompts(
     stats = {
         **describe_template(serialisation, tokenizer),
         **describe_tokens(tokens),
+        **describe_control_tokens(asked, "prompts", serialisation),
         "context": context,
         "prompts_without_room": without_room,
         "sha256": {"prompts": sha256_of_file(targets["prompts"])},

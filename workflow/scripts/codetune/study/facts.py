@@ -123,6 +123,9 @@ class TrainingResult:
         best_validation_loss: Validation loss at that step, in nats per token.
         stopped_early: Whether early stopping ended the training.
         checkpoints: Steps after which a checkpoint was kept.
+        untrained_validation_loss: Validation loss before the first step; None if it is no finite number.
+        problem: Why the result may be worth nothing, in words: the best validation loss is not below the untrained
+            model's, or a loss or gradient norm of the training is no finite number. None if there is nothing to say.
     """
 
     steps: int
@@ -131,6 +134,8 @@ class TrainingResult:
     best_validation_loss: float
     stopped_early: bool
     checkpoints: list[int]
+    untrained_validation_loss: float | None = None
+    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -170,6 +175,7 @@ class TrainingFacts:
         result: How the training ended.
         cost: What the training cost.
         environment: Machine and versions.
+        adapted: Number of layers that have an adapter, by name of the module; empty in files of earlier versions.
     """
 
     plan: TrainingPlan
@@ -183,6 +189,7 @@ class TrainingFacts:
     result: TrainingResult
     cost: TrainingCost
     environment: Environment
+    adapted: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -263,6 +270,8 @@ class Summary:
         by_length: Scores by length of the reference.
         unmeasured: Number of samples that a metric applies to but could not measure, because a text is too long or
             the time to measure it has no end; only metrics with such samples.
+        without_data_flow: Number of samples whose reference has no data flow, so that their CodeBLEU is the mean of its
+            other parts.
     """
 
     samples: int
@@ -277,3 +286,4 @@ class Summary:
     by_language: dict[str, ScoredPart]
     by_length: dict[str, ScoredPart]
     unmeasured: dict[str, int] = field(default_factory=dict)
+    without_data_flow: int = 0
