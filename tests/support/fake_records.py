@@ -130,6 +130,8 @@ def fake_generation(**changes: Any) -> GenerationFacts:
         seconds=60.0,
         peak_memory=PeakMemory("GPU", 5 * 2**30),
         environment=ENVIRONMENT,
+        context=8192,
+        ignored_settings={"temperature": 0.6},
     )
     return replace(facts, **changes)
 
