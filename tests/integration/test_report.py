@@ -126,6 +126,28 @@ def test_words_that_the_reference_does_not_have_are_marked(page):
     assert page.run(f"return {last}.querySelector('.note').textContent") == "1 words of the reference missing: x"
 
 
+MARKED = "return [...document.querySelectorAll('article:nth-of-type(1) mark')].map(mark => mark.textContent)"
+NOTES = "return [...document.querySelectorAll('article:nth-of-type(1) .note')].map(note => note.textContent)"
+EXPLAINED = "return document.getElementById('marks').textContent"
+
+
+def test_marks_are_of_the_metric_that_is_shown(chromium, tmp_path):
+    """The reference is `x = 0`: in words `X=0` and `x-0` are the same, in tokens they are not."""
+    study = make_study(tmp_path, ["X - 0 + _é1"], [run("a", "base")], [[0.5]])
+    write_browser(**study | {"metric": "bleu"})
+    chromium.open(tmp_path / "page.html")
+    assert (chromium.run(MARKED), chromium.run(NOTES)) == ([], [])
+    assert chromium.run(EXPLAINED).startswith("BLEU has no marks. Choose ROUGE-L or Code ROUGE-L")
+    chromium.run(CHOOSE, "metric", "ROUGE-L")
+    assert (chromium.run(MARKED), chromium.run(NOTES)) == (["1"], ["all words of the reference, in its order"])
+    assert chromium.run(EXPLAINED).endswith("do not count for ROUGE-L.")
+    chromium.run(CHOOSE, "metric", "Code ROUGE-L")
+    assert chromium.run(MARKED) == ["X", "-", "+", "_é1"]
+    assert chromium.run(NOTES) == ["2 tokens of the reference missing: x ="]
+    assert chromium.run(EXPLAINED).endswith("do not count for Code ROUGE-L.")
+    assert chromium.problems() == []
+
+
 def test_all_models_are_folded_up_and_open_by_key(page):
     page.run(CHOOSE, "model", "all models")
     assert page.run("return document.querySelectorAll('article:first-child details').length") == 2

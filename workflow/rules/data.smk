@@ -52,7 +52,7 @@ rule split:
         "../../envs/tokenize.yaml"
     threads: 1
     resources:
-        mem_mb=memory(per_mb=20),
+        mem_mb=memory(per_mb=15),
         runtime=10,
         gpu=0,
     params:

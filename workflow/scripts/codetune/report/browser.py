@@ -20,6 +20,8 @@ from codetune.report.page import with_policy
 from codetune.study.record import Record, by_system, read_records
 
 ALWAYS_SHOWN = ("rouge_l", "code_rouge_l")  # beside the study's own metric
+# What is marked in an output where one of these metrics is shown: the pieces that it compares. Others have no marks.
+MARKS = {"rouge_l": "words", "rouge_l_precision": "words", "rouge_l_recall": "words", "code_rouge_l": "tokens"}
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,9 @@ def write_browser(inputs: BrowserInputs, test: str, metric: str, target: str) ->
     shown = {name: metrics()[name] for name in dict.fromkeys([metric, *ALWAYS_SHOWN])}
     data = {
         "test": test,
-        "metrics": {name: {"label": one.label, "highest": one.highest} for name, one in shown.items()},
+        "metrics": {
+            name: {"label": one.label, "highest": one.highest, "marks": MARKS.get(name)} for name, one in shown.items()
+        },
         "seeds": len({record.run.seed for record in records if record.run.trains}) > 1,
         "samples": samples,
         "models": _models(records, test, shown, [sample.id for sample in asked]),
