@@ -423,6 +423,10 @@ CHANGES = {
         lambda: edit_text("results/tables/table2.csv", "\n", "\n") and windows("results/tables/table2.csv"),
         r"results/tables/table2.csv: its cells are right, but not how they are written: ",
     ),
+    "a key twice": (
+        lambda: edit_text(COMPARISONS, '"seed": 0', '"seed": 9, "seed": 0'),
+        rf"{COMPARISONS}: its cells are right, but not how they are written",
+    ),
     "quotes": (
         lambda: edit_text("results/tables/table2.csv", ",base,", ',"base",'),
         r"results/tables/table2.csv: its cells are right, but not how they are written",

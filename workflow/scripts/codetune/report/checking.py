@@ -2,6 +2,7 @@
 
 import io
 import multiprocessing
+import os
 import signal
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import Any
 
 from codetune.base.errors import StudyError
 from codetune.base.files import reason_in_short
+from codetune.base.signals import end_with
 from codetune.report.comparing import compare_files
 from codetune.report.origins import Check, checks_of
 from codetune.report.remaking import Remake, Results, remakes_of
@@ -82,17 +84,20 @@ def _perform_all(tasks: Sequence[Check | Remake], cores: int) -> list[list[str]]
         return [_perform(task) for task in tasks]
     order = sorted(range(len(tasks)), key=lambda number: not tasks[number].long)
     context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(cores, context, initializer=_begin_process) as pool:
+    with ProcessPoolExecutor(cores, context, _begin_process, (os.getpid(),)) as pool:
         futures = {number: pool.submit(_perform, tasks[number]) for number in order}
         try:
             return [futures[number].result() for number in range(len(tasks))]
         except BrokenProcessPool:
             raise StudyError("a process of the check was ended from outside. Run it again on fewer cores.") from None
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _begin_process() -> None:
-    """Lets Ctrl-C end a process of the pool without a word; the one that started it says what there is to say."""
+def _begin_process(parent: int) -> None:
+    """Lets a process of the pool end without a word, by Ctrl-C or with the process that started it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    end_with(parent, "")
 
 
 def _perform(task: Check | Remake) -> list[str]:

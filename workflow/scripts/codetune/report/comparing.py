@@ -1,19 +1,20 @@
 """A file as it lies there compared with the same file made anew: what differs, in one line per cell."""
 
 import math
+import tempfile
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 from filecmp import cmp
 from pathlib import Path
 from typing import Any
 
+from codetune.base.files import read_json, read_jsonl, write_json, write_jsonl
 from codetune.report.parts import Part, as_json, flatten, read_parts
 
 TOLERANCE = 1e-12  # files hold every digit; sums may be taken in another order on another machine
 ALL_DIGITS = 14  # characters of a number that was not rounded, at least; fewer are compared as text
 SHOWN = 8  # most differences of one file that are told
 WIDTH = 60  # characters of a text that are shown, around the first that differs
-FREE = (".json", ".jsonl")  # files in which one value can be written in several ways, such as 16 and 16.0
 NOTHING = object()
 
 
@@ -31,9 +32,20 @@ def compare_files(there: str | Path, anew: str | Path) -> list[str]:
         return []
     found, expected = read_parts(there), read_parts(anew)
     differences = [f"{there}: {line}" for line in compare_parts(found, expected)]
-    if found == expected and Path(there).suffix not in FREE:
+    if found == expected and not _is_as_written(Path(there)):
         differences = [f"{there}: its cells are right, but not how they are written: quotes, spaces or ends of lines"]
     return shorten(differences, str(there))
+
+
+def _is_as_written(path: Path) -> bool:
+    """Whether JSON is written as this study writes it, so that 16 and 16.0 are all that may differ; else false."""
+    with tempfile.TemporaryDirectory() as folder:
+        again = Path(folder) / path.name
+        if path.suffix == ".json":
+            write_json(again, read_json(path))
+        elif path.suffix == ".jsonl":
+            write_jsonl(again, read_jsonl(path))
+        return again.exists() and cmp(path, again, shallow=False)
 
 
 def compare_values(found: Any, expected: Any) -> list[str]:
