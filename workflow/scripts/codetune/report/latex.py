@@ -11,6 +11,7 @@ HEIGHT = 400.0  # of a table that still stands on one page with its caption and 
 GAP = 6.0  # between columns, in points
 SIZES = {"small": 9.3, "footnotesize": 8.6, "scriptsize": 8.0}  # width of 1 em of `width_of`, in points
 WIDEST_TEXT = 12.0  # width that a column of texts has at most before its cells go over several lines, in em
+ROW_LINES = 16  # that a row may have in a table of one panel
 HEAD_LINES = 4  # over which the name of a column goes, as a rule
 LINE = 1.35  # distance of lines, in em
 
@@ -156,8 +157,8 @@ def choose_layout(rows: Rows, left: Sequence[bool]) -> Layout:
     """The layout with the largest letters in which a table fits.
 
     First with every cell in one line, then without a number that goes over two lines, upright and then in landscape;
-    then with as many lines as it takes; and if even words are too wide for their columns, in panels that all begin with
-    the same columns.
+    then with as many lines as it takes; and if even words are too wide for their columns, or a row were as high as a
+    page, in panels that all begin with the same columns.
 
     Args:
         rows: Head and body.
@@ -174,8 +175,9 @@ def choose_layout(rows: Rows, left: Sequence[bool]) -> Layout:
     tries += [(LANDSCAPE, size, least) for size in ("footnotesize", "scriptsize")]
     for width, size, widths in tries:
         if sum(widths) <= _room(width, size, len(columns)):
-            every = dict(enumerate(columns))
-            return Layout(size, width, [_share_out(every, widths, width, size)])
+            layout = Layout(size, width, [_share_out(dict(enumerate(columns)), widths, width, size)])
+            if max(_lines_of(layout, rows)) <= ROW_LINES:
+                return layout
     return _in_panels(columns, left)
 
 
@@ -249,9 +251,17 @@ def _share_out(columns: dict[int, _Column], least: Sequence[float], width: float
 
 def _height(layout: Layout, rows: Rows, note: str) -> float:
     """An upper estimate of the height of a table of one panel, in points."""
+    size = SIZES[layout.size]
+    note_lines = width_of(note) * SIZES["footnotesize"] / layout.width
+    return LINE * (sum(_lines_of(layout, rows)) * size + (2 + note_lines) * SIZES["footnotesize"])
+
+
+def _lines_of(layout: Layout, rows: Rows) -> list[int]:
+    """An upper estimate of the lines that each row of a table of one panel has."""
     (panel,), size = layout.panels, SIZES[layout.size]
-    lines = [
-        max(1 + int(1.3 * width_of(row[place]) * size / (width + 0.01)) for place, width in panel.items())
+    if layout.single:
+        return [1] * len(rows)
+    return [
+        max(1 + int(1.3 * width_of(printable(row[place])) * size / (width + 0.01)) for place, width in panel.items())
         for row in rows
     ]
-    return LINE * (sum(lines) * size + (2 + width_of(note) * SIZES["footnotesize"] / layout.width) * 8)

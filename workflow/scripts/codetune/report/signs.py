@@ -51,19 +51,20 @@ ACCENTS = dict(
     zip("\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327", "`'^~=u.\"rHvc", strict=True)
 )
 # What one would not find at the end of a line: a space between a sign or a number and what it belongs to.
-TIED = re.compile(r"(?<=[<>±]) (?=[\d.])|(?<=\d) (?=(?:%|[KMB](?!\w)|to [+-]?\d|[+-]$))")
+TIED = re.compile(r"(?<=[<>±]) (?=[\d.])|(?<=\d) (?=(?:%|[KMB](?!\w)|to [+-]?\d|[+-]$))|(?<=\u00a0) | (?=\u00a0)")
 TIE = "\0"
 LONG, PIECE = 16, 16  # characters of a word that may be divided at signs, and of a part of it that may be anywhere
 PART = re.compile(r"[^/_|,:;-]*[/_|,:;-]+|[^/_|,:;-]+")
 # Widths of Computer Modern Roman in em; of the typewriter's signs and of code points about.
 WIDTHS = {
-    **dict.fromkeys(".,:;!'ijl|[]", 0.29),
+    **dict.fromkeys(".,:;!'ijl|[]", 0.31),
     **dict.fromkeys("Irst-()f \0", 0.4),
-    **dict.fromkeys('acegovxyz0123456789/*$?{}\\_~^`"', 0.52),
-    **dict.fromkeys("bdhknpquBEFJLPSTZ", 0.65),
-    **dict.fromkeys("ACDGHKNOQRUVXY&+<=>@", 0.78),
+    **dict.fromkeys('acegovxyz0123456789/*$?{}\\_~^`"', 0.53),
+    **dict.fromkeys("bdhknpquFJLSZ", 0.65),
+    **dict.fromkeys("ABCDEGHKNOPQRTUVXY&+<=>@", 0.79),
     **dict.fromkeys("mw#%", 0.84),
     **dict.fromkeys("MW", 1.03),
+    "\u2026": 1.35,
 }
 
 
@@ -82,7 +83,7 @@ def fragments(text: str) -> Iterator[str]:
 
 def width_of(text: str) -> float:
     """Width of a text in one line, in em: about, and rather too much."""
-    return sum(WIDTHS.get(sign) or (0.8 if sign in LATEX or _accented(sign) else 4.4) for sign in text)
+    return sum(WIDTHS.get(sign) or (1.05 if sign in LATEX or _accented(sign) else 4.6) for sign in text)
 
 
 def _words(text: str) -> list[str]:
