@@ -17,6 +17,7 @@ from codetune.report.metrics import metrics_table, write_metrics
 from codetune.report.provenance import write_provenance
 from codetune.report.publish import publish
 from codetune.report.rows import evaluated_systems
+from codetune.report.signs import escape_latex
 from codetune.report.style import legend_entries, names_of
 from codetune.report.table2 import table2, write_table2
 from conftest import ROOT
@@ -51,6 +52,7 @@ def write_all(records, folder):
     return found
 
 
+SHOWN = {"md": str, "tex": escape_latex}
 TABLES = ("table2", "metrics", "breakdown")
 
 
@@ -59,10 +61,10 @@ def test_every_table_marks_the_model_and_says_why(tmp_path):
     found = write_all(records, tmp_path)
     for name in TABLES:
         for kind in ("md", "tex"):
-            text = found[name, kind]
-            assert f"B-1 (qlora) {FLAG}" in text
-            assert text.count(f") {FLAG}") == 1
-            assert f"{SAID}B-1 (qlora, seed 0): {PROBLEM}." in text
+            text, shown = found[name, kind], SHOWN[kind]
+            assert shown(f"B-1 (qlora) {FLAG}") in text
+            assert text.count(shown(f") {FLAG}")) == 1
+            assert shown(f"{SAID}B-1 (qlora, seed 0): {PROBLEM}.") in text
         table = found[name, "csv"]
         ours = table[table["method"].notna()]
         assert set(ours[ours["flagged"] == 1]["model"] + ours[ours["flagged"] == 1]["method"]) == {"B-1qlora"}
@@ -72,7 +74,7 @@ def test_every_table_marks_the_model_and_says_why(tmp_path):
 def test_a_study_without_such_a_training_has_no_mark_anywhere(tmp_path):
     found = write_all([fake_record("a-1", "base"), a_run("a-1")], tmp_path)
     for name in TABLES:
-        assert FLAG not in found[name, "md"] + found[name, "tex"]
+        assert not any(shown(FLAG) in found[name, kind] for kind, shown in SHOWN.items())
         assert set(found[name, "csv"]["flagged"].dropna()) == {0}
 
 
