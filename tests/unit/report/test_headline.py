@@ -24,8 +24,8 @@ from fake_records import fake_record, seal, write_fake
 BASE = {"rouge_l": 0.2345, "bleu": 76.54, "codebleu": None}
 TUNED = {"rouge_l": 0.8765, "bleu": 12.34, "codebleu": None}
 SHOWN = {  # label, score in Table 2 and in the breakdown, which has fewer samples, and verdict
-    "rouge_l": ("ROUGE-L", {"table2": "0.8765", "breakdown": "0.876"}, "better"),
-    "bleu": ("BLEU", {"table2": "12.34", "breakdown": "12.3"}, "worse"),
+    "rouge_l": ("ROUGE-L", {"table2": "0.8765", "breakdown": "0.88"}, "better"),
+    "bleu": ("BLEU", {"table2": "12.34", "breakdown": "12"}, "worse"),
     "codebleu": ("CodeBLEU", {"table2": "-", "breakdown": "-"}, None),
 }
 HEADS = list(SHOWN)
