@@ -155,5 +155,5 @@ def test_what_config_json_does_not_tell_is_left_out(tmp_path):
     assert table["trainable_r8"].isna().all()
     write_table1(table, outputs(tmp_path, "t"))
     assert " M " not in (tmp_path / "t.md").read_text()
-    assert "they are left out where config.json does not tell" in (tmp_path / "t.md").read_text()
+    assert "left out where config.json does not tell which layers a model has" in (tmp_path / "t.md").read_text()
     assert read(tmp_path / "t.csv")[0]["trainable_r8"] == ""

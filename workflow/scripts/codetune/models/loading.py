@@ -1,5 +1,7 @@
 """Loading of base models from their checkpoints."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,7 +59,7 @@ def load_base(folder: str | Path, quantization: Quantization) -> PreTrainedModel
         bnb_4bit_compute_dtype=dtype,
     )
     try:
-        with loading(folder, "the checkpoint", FETCH_AGAIN, of_the_machine):
+        with loading(folder, "the checkpoint", FETCH_AGAIN, of_the_machine), _shapes_explained(folder):
             config = _read_config(folder)
             model, found = AutoModelForCausalLM.from_pretrained(
                 folder,
@@ -78,6 +80,23 @@ def load_base(folder: str | Path, quantization: Quantization) -> PreTrainedModel
     check_loaded_weights(model, found, folder)
     keep_weights_unpacked(model)
     return model.eval()
+
+
+@contextmanager
+def _shapes_explained(folder: str | Path) -> Iterator[None]:
+    """Explains the library's refusal of weights of another shape, which speaks of an option that nobody has set.
+
+    To let it pass and name the weights would take as much memory as config.json says.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "ignore_mismatched_sizes" not in str(error):
+            raise
+        raise StudyError(
+            f"{folder}: the weights do not belong to config.json: some have another shape, as listed in the log. "
+            f"{FETCH_AGAIN}"
+        ) from None
 
 
 def _read_config(folder: str | Path) -> PretrainedConfig:
