@@ -229,7 +229,9 @@ assert "torch" not in sys.modules
 
 def test_statistics_show_one_sample_token_by_token_and_what_is_learned(tmp_path):
     tokenizer = make_tokenizer(
-        tmp_path / "model", turns("<|user|>X<eos>", "<|assistant|>X\n<|im_end|>", "<|assistant|>")
+        tmp_path / "model",
+        turns("<|user|>X<eos>", "<|assistant|>X\n<|im_end|>", "<|assistant|>"),
+        config={"model_type": "llama"},
     )
     targets = make_tokens(tmp_path / "x", tmp_path / "model", [SAMPLE], 256, "chat")
     (sample,), stats = read_tokens(targets["train"]), read_json(targets["stats"])
@@ -256,7 +258,7 @@ HOLDING = {
 
 @pytest.mark.parametrize("field", ["instruction", "input", "output"])
 def test_samples_that_hold_control_tokens_as_text_are_counted(tmp_path, capsys, field):
-    make_tokenizer(tmp_path / "model")
+    make_tokenizer(tmp_path / "model", config={"model_type": "llama"})
     samples = [replace(SAMPLE, id=number, **{field: text}) for number, text in enumerate(HOLDING)]
     expected = sum(HOLDING.values()) - (field != "output")
     stats = read_json(make_tokens(tmp_path / "x", tmp_path / "model", [SAMPLE, *samples], 256)["stats"])
