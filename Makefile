@@ -1,8 +1,8 @@
 # make demo       the whole study in small, on a CPU: generated data, miniature models   (7 minutes on 2 cores)
-# make test       all tests; first installs SLURM and Chromium where they are missing and no password is needed
+# make test       all tests; first installs SLURM, Chromium and LaTeX where they are missing and no password is needed
 # make faults     a small study killed 100 times at random moments, and restarted 30 times beside its living jobs   (1 hour)
-# make check-results  derives scores, intervals and Table 2 anew from the predictions and compares: CONFIG=config/demo.yaml
-#                 for the demo's; several overlays in quotes, in the order in which Snakemake got them
+# make check-results  makes every score, table, card and page anew from the predictions and compares: CONFIG=config/demo.yaml
+#                 for the demo's; several overlays in quotes, in the order in which Snakemake got them; CORES=4 (all)
 # make real-data  miniature models on the real data set: make real-data DATA=path/to/code_alpaca_20k.json   (47 minutes on 2 cores)
 # make bench      speed on the CPU against what a user would run instead: a table in build/benchmarks   (13 minutes)
 #                 DATA=FOLDER: with codealpaca/code_alpaca_20k.json and tokenizers/ in it, the real data set and tokenizers
@@ -56,7 +56,7 @@ test: env
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check-results: env
-	PYTHONHASHSEED=0 $(BIN)/python workflow/scripts/check_results.py config/config.yaml $(CONFIG)
+	$(BIN)/python workflow/scripts/check_results.py config/config.yaml $(CONFIG) $(if $(CORES),--cores $(CORES))
 
 faults: env
 	$(BIN)/python tests/faults.py

@@ -111,6 +111,12 @@ def test_scores_have_the_scale_of_their_metric_and_a_dash_where_it_does_not_appl
     assert chromium.problems() == []
 
 
+def test_numbers_have_a_sign_unless_they_round_to_zero(page):
+    shown = page.run("return [-0.0001, 0.0001, 0, -0.0006, 0.0006, -1, NaN].map(value => number(value, true))")
+    assert shown == ["0.000", "0.000", "0.000", "-0.001", "+0.001", "-1.000", "\u2013"]
+    assert page.run("return [0.25, 0, 1].map(value => number(value))") == ["0.250", "0.000", "1.000"]
+
+
 def test_words_that_the_reference_does_not_have_are_marked(page):
     second = "document.querySelectorAll('article')[1].querySelectorAll('.texts > div')[2]"
     assert page.run(f"return {second}.querySelector('pre').textContent") == "x = 1 or 7"

@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -78,6 +79,14 @@ def test_table2_follows_from_the_predictions(study):
     assert float(rows["Llama-3.2-1B", "qlora"]["score"]) == pytest.approx(mean)
 
 
+def test_check_results_makes_the_whole_study_anew(study):
+    """By the functions that the rules call, and from the inputs and settings that the rules give them."""
+    command = [sys.executable, ROOT / "workflow/scripts/check_results.py", "config/config.yaml", "small.yaml"]
+    done = subprocess.run(command, cwd=study, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"\d+ files made anew from the config and the predictions: all cells are equal\n", done.stdout)
+
+
 def test_training_lowers_the_validation_loss_and_keeps_the_best(study):
     folder = study / "results" / TUNED
     log = [json.loads(line) for line in open(folder / "training_log.jsonl")]
@@ -110,6 +119,7 @@ def test_a_curve_s_point_is_what_its_checkpoint_generates(study, checkpoints, tm
     from codetune.methods.adapters import load_adapter
     from codetune.models.loading import load_base
     from codetune.models.tokenizers import load_tokenizer
+    from codetune.prompts.templates import Template
     from codetune.prompts.tokensets import read_tokens
     from codetune.study.decoding import Decoding
     from codetune.study.method import Quantization
@@ -125,7 +135,8 @@ def test_a_curve_s_point_is_what_its_checkpoint_generates(study, checkpoints, tm
     decoding = Decoding(max_new_tokens=24, batch_size=64, cache_gb=1)
     chosen = [prompt for prompt in prompts if prompt.id in ids]
     tokenizer = load_tokenizer(checkpoints / MODELS[0])
-    predictions = generate(model, tokenizer, chosen, decoding, prompt_limit(decoding), tmp_path / "kept")
+    ending = Template("paper", tokenizer).ending
+    predictions = generate(model, tokenizer, chosen, decoding, ending, prompt_limit(decoding), tmp_path / "kept")
     references = {s.id: s.output for s in read_samples(study / "results/data/codealpaca-20k/validation.jsonl")}
     mean = sum(rouge_l(references[p.id], p.first.text).f1 for p in predictions) / len(predictions)
     assert last["scores"]["rouge_l"]["score"] == pytest.approx(mean)

@@ -2,30 +2,12 @@
 #        statistics and configurations.
 # Gives: <results>/tables/{table1,table2,metrics,breakdown,audit}.{csv,md,tex}
 
-MODELS = list(dict.fromkeys(run.model for run in STUDY.runs))
-PLANNED = {run.system: run for run in STUDY.training_runs}.values()  # one run per row of table 1
-COMPARISONS = [in_results(layout.COMPARISONS, test=test) for test in STUDY.tests]
-SCORED = {"records": each(layout.RECORD, STUDY.runs), "comparisons": COMPARISONS}
+from codetune.study.tables import table_inputs, table_params
 
-# Inputs of each table. Table 1 needs neither weights nor a training.
-TABLES = {
-    "table1": {
-        "stats": [in_results(layout.TOKEN_STATS, **STUDY.token_set_of(run)) for run in PLANNED],
-        "configs": [in_resources(layout.TOKENIZER, model=run.model) for run in PLANNED],
-    },
-    "table2": SCORED,
-    "metrics": SCORED,
-    "breakdown": SCORED,
-    "audit": SCORED
-    | {
-        "configs": [in_resources(layout.TOKENIZER, model=model) for model in MODELS],
-        "stats": [in_results(layout.TOKEN_STATS, **entry) for entry in STUDY.token_sets],
-        "prompt_stats": [in_results(layout.PROMPT_STATS, **entry) for entry in STUDY.prompt_sets],
-        "cards": [in_results(layout.CARD, dataset=name) for name in STUDY.used_datasets],
-    },
-}
-if not STUDY.training_runs:
-    del TABLES["table1"]
+MODELS = STUDY.used_models
+TABLES = table_inputs(STUDY, in_results, in_resources)  # for each table its inputs
+COMPARISONS = TABLES["table2"]["comparisons"]
+PARAMS = table_params(STUDY, config["evaluation"]["metric"])
 
 
 rule table:
@@ -51,19 +33,7 @@ rule table:
         runtime=10,
         gpu=0,
     params:
-        metric=lookup(within=config, dpath="evaluation/metric"),
-        plans=[
-            {
-                "system": run.system._asdict(),
-                "label": STUDY.models[run.model].label,
-                "plan": to_plain(STUDY.for_training(run)),
-            }
-            for run in PLANNED
-        ],
-        models=MODELS,
-        tokens=STUDY.token_sets,
-        prompts=STUDY.prompt_sets,
-        datasets={name: declared(STUDY.datasets[name].published.source) for name in STUDY.used_datasets},
+        **PARAMS,
         paper=project_file("config/paper.yaml"),
         code=code("table.py", "analysis"),
     script:

@@ -19,6 +19,7 @@ from codetune.evaluation.registry import metrics
 from codetune.evaluation.scored import read_scores, read_statistics
 from codetune.models.shapes import read_config
 from codetune.papers.declared import read_paper
+from codetune.prompts.completions import Ending, read_ending
 from codetune.prompts.tokensets import SCHEMA, TokenSample, read_tokens, write_tokens
 from codetune.report.figure import read_curve
 from codetune.report.page import write_page
@@ -60,6 +61,7 @@ OBJECTS = {
     ),
     "config.json": (config_of, SIZES),
     "stats.json": (lambda path: read_number(path, "parts", "train", "samples"), {"parts": {"train": {"samples": 3}}}),
+    "ending.json": (read_ending, {"ending": to_plain(Ending("\n", 2, [2], ["[INST]"]))}),
 }
 LINES = {
     "samples.jsonl": (read_samples, SAMPLE),

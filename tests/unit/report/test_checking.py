@@ -1,234 +1,598 @@
-"""What `make check-results` sees and what it does not let pass."""
+"""What `make check-results` sees, what it does not let pass, and how it says so."""
 
 import copy
-import csv
+import json
 import os
+import re
+import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 from codetune.base.errors import StudyError
-from codetune.base.files import read_json, read_jsonl, sha256_of_file, write_json, write_jsonl
-from codetune.base.manifests import write_manifest
-from codetune.base.plain import to_plain
-from codetune.data.predictions import Candidate, Prediction, write_predictions
-from codetune.evaluation.registry import metrics
-from codetune.evaluation.score import score_predictions
-from codetune.evaluation.significance import measure_significance
+from codetune.base.files import read_json, read_jsonl, write_json, write_jsonl
+from codetune.report import checking
 from codetune.report.checking import check_results
-from codetune.report.table import write_table
-from codetune.study.config import load_study
-from codetune.study.layout import GENERATION, PREDICTIONS, RECORD, SCORES, SUMMARY, TRAINING, TUNED, fill
-from codetune.study.record import RecordInputs, read_records, write_record
 from conftest import ROOT
-from fake_records import fake_record, write_split
+from finished_study import DATA, finish_study, finished_config
 
-OUTPUTS = [f"def f{i}(x):\n    return x + {i}" for i in range(12)]
-REVISION = "f" * 40
-
-
-def make_config():
-    """The study's config, with other runs: two models, untuned and tuned, the tuned ones with two seeds."""
-    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    split = {"train": 0.8, "validation": 0.1, "test": 0.1, "seed": 0, "near_duplicates": "together"}
-    config["datasets"] = {"d": {"repo": "x/d", "revision": REVISION, "file": "d.json", "split": split}}
-    mine = {"label": "Mine", "family": "Mine", "repo": "x/mine", "revision": REVISION, "parameters": 1.0}
-    tuned = {"batch_size": 8, "epochs": 1, "micro_batch": 4}
-    config["models"] = {"llama-3.2-1b": config["models"]["llama-3.2-1b"], "mine": mine | tuned}
-    runs = {"datasets": ["d"], "models": list(config["models"])}
-    config["runs"] = [runs | {"methods": ["base"], "seeds": [0]}, runs | {"methods": ["qlora"], "seeds": [0, 1]}]
-    config["evaluation"] = {"metric": "rouge_l", "resamples": 200, "seed": 0}
-    return config
+TABLES = ("table1", "table2", "metrics", "breakdown", "audit")
+FORMS = ("csv", "md", "tex")
+BASE = "results/runs/none/{model}/base/seed0"
+TUNED = f"results/runs/{DATA}/{{model}}/qlora/seed{{seed}}"
+MINE, MINE_1, LLAMA = (
+    TUNED.format(model=model, seed=seed) for model, seed in (("mine", 0), ("mine", 1), ("llama-3.2-1b", 0))
+)
+UNTUNED, UNTUNED_LLAMA = (BASE.format(model=model) for model in ("mine", "llama-3.2-1b"))
+TESTED = f"tests/{DATA}"
+COMPARISONS = f"results/comparisons/{DATA}.json"
 
 
-def make_run(results, evaluation, study):
-    """Predictions, scores and record of one run."""
-    run = evaluation.run
-    texts = [text if i % (3 + run.seed) else "x" for i, text in enumerate(OUTPUTS)]
-    texts = texts if run.trains else [text[:9] for text in OUTPUTS]
-    files = {
-        name: str(results / fill(pattern, evaluation))
-        for name, pattern in (
-            ("generation", GENERATION),
-            ("predictions", PREDICTIONS),
-            ("scores", SCORES),
-            ("summary", SUMMARY),
-        )
-    }
-    write_predictions(
-        files["predictions"], [Prediction(i, [Candidate(text, 5, False)]) for i, text in enumerate(texts)]
-    )
-    split, references = str(results / "data/d/split.json"), str(results / "data/d/test.jsonl")
-    score_predictions(references, split, files["predictions"], files["scores"], files["summary"])
-    fake = fake_record(run.model, run.method, "d", run.seed, test="d")
-    samples = read_json(split)["sha256"]
-    generation = fake.tests["d"].generation
-    used = generation.inputs_sha256 | {"prompts_samples": samples["test"]}
-    made = {"inputs_sha256": used, "predictions_sha256": sha256_of_file(files["predictions"])}
-    write_json(files["generation"], to_plain(replace(generation, **made)))
-    training = str(results / fill(TRAINING, run)) if run.trains else None
-    if training:
-        used = fake.training.inputs_sha256 | {f"{part}_samples": samples[part] for part in ("train", "validation")}
-        write_json(training, to_plain(replace(fake.training, inputs_sha256=used)))
-        tuned = (results / fill(TUNED, run)).parent
-        tuned.mkdir(parents=True)
-        (tuned / "adapter_model.safetensors").write_text("weights")
-        write_manifest(tuned)
-    target = str(results / fill(RECORD, run))
-    inputs = RecordInputs({"d": split}, training, {}, {"d": files})
-    write_record(run, study.models[run.model], study.methods[run.method], inputs, target)
-    return target
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """Folder of a finished study, which nobody changes."""
+    folder, before = tmp_path_factory.mktemp("finished"), Path.cwd()
+    os.chdir(folder)
+    try:
+        finish_study(finished_config())
+    finally:
+        os.chdir(before)
+    return folder
 
 
 @pytest.fixture
 def config():
-    return make_config()
+    return finished_config()
 
 
 @pytest.fixture
-def results(tmp_path, monkeypatch, config):
-    """A finished study in small."""
+def study(finished, tmp_path, monkeypatch):
+    """A finished study to change, in the current folder."""
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    results, study = Path("results"), load_study(config)
-    samples = [{"id": i, "instruction": f"Task {i} in Python", "input": "", "output": o} for i, o in enumerate(OUTPUTS)]
-    write_jsonl(results / "data/d/test.jsonl", samples)
-    write_split(results / "data/d/split.json", "d", [3], test=results / "data/d/test.jsonl")
-    paths = [make_run(results, evaluation, study) for evaluation in study.evaluations]
-    comparisons = str(results / "comparisons/d.json")
-    measure_significance(read_records(paths), "d", 200, 0, comparisons)
-    inputs = {"records": paths, "comparisons": [comparisons], "paper": str(ROOT / "config/paper.yaml")}
-    outputs = {kind: str(results / f"tables/table2.{kind}") for kind in ("csv", "md", "tex")}
-    write_table("table2", inputs, {"metric": "rouge_l"}, outputs)
-    return results
+    return tmp_path
 
 
-def path_of(results, model, method, name, seed=0):
-    data = "none" if method == "base" else "d"
-    return results / "runs" / data / model / method / f"seed{seed}" / "tests/d" / name
+@pytest.fixture
+def problems(study, config, monkeypatch):
+    """Returns what the check finds once some files were changed: only tasks that have to do with them are performed."""
+    perform = checking._perform
+
+    def find(*changed):
+        names = set(map(str, changed))
+        assert names
+        monkeypatch.setattr(
+            checking,
+            "_perform",
+            lambda task: perform(task) if names & {*task.needs, *task.files.values()} else [],
+        )
+        return check_results(config).problems
+
+    return find
 
 
-def test_an_untouched_study_passes(results, config):
-    findings = check_results(results, config)
-    assert findings.problems == []
-    in_records, in_table = 6, 2 * 3 + 2 * 8  # of tuned models the deviation, gain, its interval and p-value, too
-    in_comparisons = in_table + 2  # and the uncorrected p-value
-    assert findings.compared == len(metrics()) * (in_records + in_comparisons) + in_table
+def test_an_untouched_study_passes(study, config):
+    findings = check_results(config)
+    assert (findings.problems, findings.notes) == ([], [])
+    tables, runs, trainings = 15, 6, 4
+    assert findings.files == tables + 3 * runs + 2 * trainings + len(["card", "its text", "comparisons"]) + 2 + 7
 
 
-@pytest.mark.parametrize("method", ["base", "qlora"])
-def test_a_changed_prediction_does_not(results, config, method):
-    path = path_of(results, "mine", method, "predictions.jsonl")
+def edit_json(path, change):
+    found = read_json(path)
+    change(found)
+    write_json(path, found)
+    return path
+
+
+def edit_rows(path, change):
     rows = read_jsonl(path)
-    rows[4]["candidates"][0]["text"] = "something else"
+    change(rows)
     write_jsonl(path, rows)
-    problems = check_results(results, config).problems
-    assert f"{path}: changed since record.json was written" in problems
-    assert f"{path.with_name('scores.jsonl')}: not the scores of predictions.jsonl" in problems
-    data = "none" if method == "base" else "d"
-    assert [one for one in problems if one.startswith(f"{data}, d, Mine, {method}, score: Table 2 says")]
-    assert [
-        one for one in problems if one.startswith(f"{data}, mine, {method}, rouge_l, score: comparisons/d.json says")
-    ]
+    return path
 
 
-def edit_table(results, **changes):
-    """Changes cells of the last row of Table 2."""
-    path = results / "tables/table2.csv"
-    with path.open() as stream:
+def edit_text(path, old, new):
+    text = Path(path).read_text()
+    assert old in text
+    Path(path).write_text(text.replace(old, new, 1))
+    return path
+
+
+# Tables, in every form.
+
+ROW = {"csv": re.compile(".+"), "md": re.compile(r"\|.*"), "tex": re.compile(".* & .*")}
+
+
+def rows_of(path):
+    """The lines of a file, and the numbers of those that are rows of tables."""
+    lines = path.read_text().split("\n")
+    return lines, [number for number, line in enumerate(lines) if ROW[path.suffix[1:]].fullmatch(line)]
+
+
+def edit_cell(lines, rows, form):
+    """Replaces the last letter or digit of the last row."""
+    lines[rows[-1]] = re.sub(r"\w(?=\W*$)", "?", lines[rows[-1]])
+
+
+def drop(lines, rows, form):
+    del lines[rows[-1]]
+
+
+def double(lines, rows, form):
+    lines.insert(rows[-1], lines[rows[-1]])
+
+
+def swap(lines, rows, form):
+    one, other = rows[-2:]
+    lines[one], lines[other] = lines[other], lines[one]
+
+
+def say_more(lines, rows, form):
+    """Changes what stands first: a title, a heading or the head of a CSV."""
+    lines[1 if form == "tex" else 0] += "!"
+
+
+SEEN = {
+    edit_cell: r"(row|line) \d+.*, column .*: found .*\?.*, expected ",
+    drop: r"row \d+.* is missing: ",
+    double: r"row \d+.* is there twice: ",
+    swap: r"row \d+.* belongs to row \d+: the order is another",
+    say_more: r".*: found .*, expected ",
+}
+
+
+@pytest.mark.parametrize("edit", SEEN)
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("table", TABLES)
+def test_a_changed_table_does_not_pass(study, problems, table, form, edit):
+    path = Path(f"results/tables/{table}.{form}")
+    lines, rows = rows_of(path)
+    edit(lines, rows, form)
+    path.write_text("\n".join(lines))
+    found = [line for line in problems(path) if not line.startswith("results/report/pages/")]
+    assert found
+    assert all(line.startswith(f"{path}: ") for line in found)
+    assert any(re.match(re.escape(f"{path}: ") + SEEN[edit], line) for line in found), found
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("model", "Other"),
+        ("method", "dora"),
+        ("test", "other"),
+        ("steps", "101"),
+        ("score", "0.99"),
+        ("score_low", "0.0"),
+        ("deviation", "1.0"),
+        ("gain", "0.99"),
+        ("gain_percent", "1.0"),
+        ("p_holm", "0.0001"),
+        ("verdict", "worse"),
+        ("leaked", "0"),
+        ("predictions", "results/elsewhere/predictions.jsonl"),
+    ],
+)
+def test_a_changed_cell_of_table_2_is_named(study, problems, column, value):
+    import csv
+
+    path = Path("results/tables/table2.csv")
+    with path.open(newline="") as stream:
         rows = list(csv.DictReader(stream))
-    rows[-1] |= changes
-    with path.open("w") as stream:
-        writer = csv.DictWriter(stream, rows[0])
+    before = rows[-1][column]
+    assert before != value
+    rows[-1][column] = value
+    with path.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, rows[0], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    return rows[-1]
+    (line,) = problems(path)
+    assert re.match(rf"{path}: row {len(rows)} \(.*\), column {column}: found .*, expected ", line)
+    assert str(rows[-1]["model"]) in line
 
 
-@pytest.mark.parametrize("column", ["score", "score_low", "gain", "gain_high", "p_holm"])
-def test_a_changed_number_of_table_2_does_not(results, config, column):
-    edit_table(results, **{column: "0.99"})
-    (problem,) = check_results(results, config).problems
-    assert problem.startswith(f"d, d, Mine, qlora, {column}: Table 2 says 0.99, the predictions ")
+# All other files.
 
 
-def test_a_row_that_the_config_does_not_have_and_one_that_is_missing_do_not(results, config):
-    edit_table(results, method="dora")
-    assert check_results(results, config).problems == [
-        "Table 2: has no row of d, d, Mine, qlora, rouge_l",
-        "results/tables/table2.csv: has a row of d, d, Mine, dora, rouge_l, which the config does not have",
-    ]
+def a_score(rows):
+    rows[4]["rouge_l"] = 0.99
 
 
-def test_table_2_of_another_metric_than_the_config_s_does_not(results, config):
+def a_sample(rows):
+    rows[4]["candidates"][0]["text"] = "something else"
+
+
+def a_step(rows):
+    rows[7]["candidates"][0]["text"] = "something else"
+
+
+def swap_files(one, other):
+    kept = Path(one).read_bytes()
+    Path(one).write_bytes(Path(other).read_bytes())
+    Path(other).write_bytes(kept)
+    return one
+
+
+def score_of(document):
+    return document["tests"][DATA]["summary"]["scores"]
+
+
+# A kind of change: what is done, and a pattern of a line that says so.
+CHANGES = {
+    "a score of a sample": (
+        lambda: edit_rows(f"{MINE}/{TESTED}/scores.jsonl", a_score),
+        rf"{MINE}/{TESTED}/scores.jsonl: line 5 \(id 204, Python\), column rouge_l: found 0.99, expected ",
+    ),
+    "a score of an untuned run's summary": (
+        lambda: edit_json(f"{UNTUNED}/{TESTED}/summary.json", lambda one: one["scores"].update(bleu=99.0)),
+        rf"{UNTUNED}/{TESTED}/summary.json: scores.bleu: found 99.0, expected ",
+    ),
+    "a score by language": (
+        lambda: edit_json(
+            f"{MINE}/{TESTED}/summary.json", lambda one: one["by_language"]["Python"]["scores"].update(rouge_l=1.0)
+        ),
+        rf"{MINE}/{TESTED}/summary.json: by_language.Python.scores.rouge_l: found 1.0, expected ",
+    ),
+    "a score of a record": (
+        lambda: edit_json(f"{MINE}/record.json", lambda one: score_of(one).update(rouge_l=0.99)),
+        rf"{MINE}/record.json: tests.{DATA}.summary.scores.rouge_l: found 0.99, expected ",
+    ),
+    "a label of a record": (
+        lambda: edit_json(f"{MINE}/record.json", lambda one: one["model"].update(label="Better")),
+        rf"{MINE}/record.json: model.label: found Better, expected Mine \| <b>$",
+    ),
+    "a p-value": (
+        lambda: edit_json(COMPARISONS, lambda one: one["comparisons"][0].update(p=0.5)),
+        rf"{COMPARISONS}: comparisons\[{DATA}, llama-3.2-1b, qlora, base, rouge_l\].p: found 0.5, expected ",
+    ),
+    "an interval": (
+        lambda: edit_json(COMPARISONS, lambda one: one["scores"][0]["interval"].__setitem__(1, 1.0)),
+        rf"{COMPARISONS}: scores\[none, llama-3.2-1b, base, rouge_l\].interval\[1\]: found 1.0, expected ",
+    ),
+    "a signature": (
+        lambda: edit_json(COMPARISONS, lambda one: one["metrics"]["rouge_l"].update(signature="stemmer:yes")),
+        rf"{COMPARISONS}: metrics.rouge_l.signature: found stemmer:yes, expected ",
+    ),
+    "a removed comparison": (
+        lambda: edit_json(COMPARISONS, lambda one: one["comparisons"].pop(1)),
+        rf"{COMPARISONS}: comparisons\[{DATA}, mine, qlora, base, rouge_l\].gain: found nothing, expected ",
+    ),
+    "the order of comparisons": (
+        lambda: edit_json(COMPARISONS, lambda one: one["comparisons"].reverse()),
+        rf"{COMPARISONS}: its entries: the order is another$",
+    ),
+    "a number of a model card": (
+        lambda: edit_text(f"{MINE}/published/README.md", "| 0.9000 nats", "| 0.1000 nats"),
+        rf"{MINE}/published/README.md: row \d+ \(validation loss.*\), .*: found 0.1000 nats.*, expected 0.9000 nats",
+    ),
+    "a word of a model card": (
+        lambda: edit_text(f"{MINE}/published/README.md", "fine-tuned on", "trained on"),
+        rf"{MINE}/published/README.md: line \d+: found .*, trained on, expected .*, fine-tuned on",
+    ),
+    "a published adapter": (
+        lambda: edit_text(f"{MINE}/published/adapter_model.safetensors", "weights", "w") and f"{MINE}/training.json",
+        rf"{MINE}/published/adapter_model.safetensors: not the file of that name that .*manifest.json describes",
+    ),
+    "an adapter": (
+        lambda: (
+            edit_text(f"{MINE_1}/tuned/adapter_model.safetensors", "weights", "WEIGHTS")
+            and f"{MINE_1}/tuned/manifest.json"
+        ),
+        rf"{MINE_1}/tuned/adapter_model.safetensors has changed since the manifest beside it was made",
+    ),
+    "a point of a curve": (
+        lambda: edit_json(f"{MINE}/curve.json", lambda one: one["points"][1]["scores"]["bleu"].update(score=9.0)),
+        rf"{MINE}/curve.json: points\[step 50\].scores.bleu.score: found 9.0, expected ",
+    ),
+    "a prediction of a curve": (
+        lambda: edit_rows(f"{MINE}/curve/predictions.jsonl", a_step),
+        rf"{MINE}/curve.json: points\[step 50\].scores.rouge_l.score: found .*, expected ",
+    ),
+    "swapped predictions of curves": (
+        lambda: swap_files(f"{MINE}/curve/predictions.jsonl", f"{MINE_1}/curve/predictions.jsonl"),
+        rf"{MINE}/curve.json: points\[step 0\].scores.rouge_l.score: found .*, expected ",
+    ),
+    "a checkpoint that the curve lacks": (
+        lambda: edit_json(f"{MINE}/training.json", lambda one: one["result"].update(checkpoints=[50])),
+        rf"{MINE}/curve.json: points of steps \[0, 50, 100\], expected \[0, 50\] by {MINE}/training.json",
+    ),
+    "a prediction": (
+        lambda: edit_rows(f"{UNTUNED}/{TESTED}/predictions.jsonl", a_sample),
+        rf"{UNTUNED}/{TESTED}/predictions.jsonl is not the file that {UNTUNED}/{TESTED}/generation.json describes",
+    ),
+    "the score of a changed prediction": (
+        lambda: edit_rows(f"{UNTUNED}/{TESTED}/predictions.jsonl", a_sample),
+        rf"{UNTUNED}/{TESTED}/scores.jsonl: line 5 \(id 204, Python\), column rouge_l: found ",
+    ),
+    "predictions swapped between seeds": (
+        lambda: swap_files(f"{MINE}/{TESTED}/predictions.jsonl", f"{MINE_1}/{TESTED}/predictions.jsonl"),
+        rf"{MINE}/{TESTED}/predictions.jsonl is not the file that {MINE}/{TESTED}/generation.json describes",
+    ),
+    "predictions swapped between models": (
+        lambda: swap_files(f"{UNTUNED}/{TESTED}/predictions.jsonl", f"{LLAMA}/{TESTED}/predictions.jsonl"),
+        rf"{UNTUNED}/{TESTED}/predictions.jsonl is not the file that {UNTUNED}/{TESTED}/generation.json describes",
+    ),
+    "a training's settings": (
+        lambda: edit_json(f"{MINE}/training.json", lambda one: one["plan"]["settings"].update(epochs=9)),
+        rf"{MINE}/training.json: plan.settings.epochs: found 9, expected 1$",
+    ),
+    "a training's best step": (
+        lambda: edit_json(f"{MINE}/training.json", lambda one: one["result"].update(best_step=50)),
+        rf"{MINE}/training.json: result.best_step: found 50, expected 100 by {MINE}/training_log.jsonl",
+    ),
+    "a training's best loss": (
+        lambda: edit_json(f"{MINE}/training.json", lambda one: one["result"].update(best_validation_loss=0.5)),
+        rf"{MINE}/training.json: result.best_validation_loss: found 0.5, expected 0.9 by ",
+    ),
+    "a loss of a log": (
+        lambda: edit_rows(f"{MINE}/training_log.jsonl", lambda rows: rows[2].update(eval_loss=0.1)),
+        rf"{MINE}/training.json: result.best_step: found 100, expected 50 by {MINE}/training_log.jsonl",
+    ),
+    "a row of a log": (
+        lambda: edit_rows(f"{MINE}/training_log.jsonl", lambda rows: rows.pop(0)),
+        rf"{MINE}/record.json: files.training_log.sha256: found ",
+    ),
+    "a token count of a generation": (
+        lambda: edit_json(f"{MINE}/{TESTED}/generation.json", lambda one: one.update(tokens=61)),
+        rf"{MINE}/{TESTED}/generation.json: tokens: found 61, expected 60$",
+    ),
+    "a setting of a generation": (
+        lambda: edit_json(f"{MINE}/{TESTED}/generation.json", lambda one: one["decoding"].update(max_new_tokens=7)),
+        rf"{MINE}/{TESTED}/generation.json: decoding.max_new_tokens: found 7, expected 512$",
+    ),
+    "another checkpoint": (
+        lambda: edit_json(f"{MINE}/{TESTED}/generation.json", lambda one: one["checkpoint"].update(sha256="x")),
+        rf"{MINE}/{TESTED}/generation.json: checkpoint.sha256: found x, expected checkpoint of mine$",
+    ),
+    "another revision": (
+        lambda: edit_json(f"{MINE}/{TESTED}/generation.json", lambda one: one["checkpoint"].update(revision="0")),
+        rf"{MINE}/{TESTED}/generation.json: checkpoint.revision: found 0, expected f{{40}}$",
+    ),
+    "an untuned run with an adapter": (
+        lambda: edit_json(
+            f"{UNTUNED}/{TESTED}/generation.json", lambda one: one["inputs_sha256"].update(adapter="0" * 64)
+        ),
+        rf"{UNTUNED}/{TESTED}/generation.json: made with an adapter",
+    ),
+    "counted tokens": (
+        lambda: edit_json(
+            f"results/tokens/{DATA}/mine/paper/stats.json",
+            lambda one: one["parts"]["train"].update(packed_sequences=800),
+        ),
+        r"results/tables/table1.csv: row 2 \(.*\), column steps_packed: found 2, expected 100",
+    ),
+    "a checkpoint's config": (
+        lambda: (
+            edit_json("resources/tokenizers/mine/config.json", lambda one: one.update(hidden_size=1))
+            and "resources/tokenizers/mine/manifest.json"
+        ),
+        r"resources/tokenizers/mine/config.json has \d+ bytes, but \d+ by the manifest beside it",
+    ),
+    "a sample": (
+        lambda: edit_rows(f"results/data/{DATA}/test.jsonl", lambda rows: rows[0].update(output="x")),
+        rf"results/data/{DATA}/test.jsonl is not the file that results/data/{DATA}/split.json describes",
+    ),
+    "a seed of a split": (
+        lambda: edit_json(f"results/data/{DATA}/split.json", lambda one: one.update(seed=1)),
+        rf"results/data/{DATA}/split.json: seed: found 1, expected 0 by the config$",
+    ),
+    "a leaked sample": (
+        lambda: edit_json(f"results/data/{DATA}/split.json", lambda one: one["near_duplicates"].update(leaked=[])),
+        rf"{MINE}/{TESTED}/summary.json: leaked: found 1, expected 0$",
+    ),
+    "a data card": (
+        lambda: edit_json(f"results/data/{DATA}/card.json", lambda one: one.update(records=37)),
+        rf"results/data/{DATA}/card.json: records: found 37, expected 36$",
+    ),
+    "a data card's text": (
+        lambda: edit_text(f"results/data/{DATA}/card.md", "36", "37"),
+        rf"results/data/{DATA}/card.md: .*: found .*37.*, expected .*36",
+    ),
+    "the sample browser": (
+        lambda: edit_text(f"results/report/samples/{DATA}.html", '"rouge_l":[', '"rouge_l":[9,'),
+        rf"results/report/samples/{DATA}.html: line \d+: found .*9,.*, expected ",
+    ),
+    "a page": (
+        lambda: edit_text("results/report/pages/table2.html", "<td>Mine", "<td>Yours"),
+        r"results/report/pages/table2.html: line \d+: found .*Yours.*, expected .*Mine",
+    ),
+    "provenance": (
+        lambda: edit_text("results/report/provenance.md", "a GPU", "an abacus"),
+        r"results/report/provenance.md: row \d+ \(.*\), column GPU or processor: found an abacus, expected a GPU",
+    ),
+    "the config in the provenance": (
+        lambda: edit_text("results/report/provenance.md", "resamples: 200", "resamples: 10000"),
+        r"results/report/provenance.md: configuration: evaluation.resamples: found 10000, expected 200$",
+    ),
+    "a file that is no JSON": (
+        lambda: edit_text(COMPARISONS, "{", "["),
+        rf"{COMPARISONS}: not a JSON file",
+    ),
+    "a record of another shape": (
+        lambda: edit_json(f"{MINE}/record.json", lambda one: one.update(tests=[])),
+        rf"{MINE}/record.json: ",
+    ),
+    "text that is not UTF-8": (
+        lambda: Path("results/tables/table2.md").write_bytes(b"\xff") and "results/tables/table2.md",
+        r"results/tables/table2.md: ",
+    ),
+    "line ends": (
+        lambda: edit_text("results/tables/table2.csv", "\n", "\n") and windows("results/tables/table2.csv"),
+        r"results/tables/table2.csv: its cells are right, but not how they are written: ",
+    ),
+    "a key twice": (
+        lambda: edit_text(COMPARISONS, '"seed": 0', '"seed": 9, "seed": 0'),
+        rf"{COMPARISONS}: its cells are right, but not how they are written",
+    ),
+    "quotes": (
+        lambda: edit_text("results/tables/table2.csv", ",base,", ',"base",'),
+        r"results/tables/table2.csv: its cells are right, but not how they are written",
+    ),
+}
+
+
+def windows(path):
+    Path(path).write_bytes(Path(path).read_bytes().replace(b"\n", b"\r\n"))
+    return path
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_a_changed_file_does_not_pass(study, problems, kind):
+    change, said = CHANGES[kind]
+    found = problems(change())
+    assert any(re.match(said, line) for line in found), found
+    assert all("\n" not in line and "cannot be checked" not in line for line in found)
+    assert all(line.startswith(("results/", "resources/")) for line in found)
+    assert len(found) < 60
+
+
+def swap_folders(one, other):
+    kept = Path("kept")
+    shutil.move(one, kept)
+    shutil.move(other, one)
+    shutil.move(kept, other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "said"),
+    [
+        (MINE, MINE_1, rf"{MINE}/record.json: run.seed: found 1, expected 0"),
+        (MINE, MINE_1, rf"{MINE}/training.json: plan.seed: found 1, expected 0"),
+        (UNTUNED, UNTUNED_LLAMA, rf"{UNTUNED}/record.json: run.model: found llama-3.2-1b, expected mine"),
+        (UNTUNED, UNTUNED_LLAMA, rf"{UNTUNED}/{TESTED}/generation.json: inputs_sha256.prompts: found prompts of llama"),
+        (f"{MINE}/tests", f"{MINE_1}/tests", rf"{MINE}/{TESTED}/generation.json: made from other inputs .*adapter"),
+        (f"{MINE}/tuned", f"{MINE_1}/tuned", rf"{MINE}/training.json: adapter_sha256: found .*, expected "),
+        (f"{UNTUNED}/tests", f"{MINE}/tests", rf"{UNTUNED}/{TESTED}/generation.json: made with an adapter"),
+    ],
+)
+def test_swapped_folders_do_not_pass(study, config, one, other, said):
+    swap_folders(one, other)
+    found = check_results(config).problems
+    assert any(re.match(said, line) for line in found), found
+
+
+def test_a_study_of_another_config_is_told_from_this_one(study, config):
     config = copy.deepcopy(config)
-    config["evaluation"]["metric"] = "bleu"
-    problems = check_results(results, config).problems
-    assert "Table 2: has no row of d, d, Mine, qlora, bleu" in problems
+    config["evaluation"] |= {"metric": "bleu", "seed": 1}
+    found = check_results(config, cores=2).problems
+    for said in (
+        f"{COMPARISONS}: seed: found 0, expected 1",
+        r"results/tables/table2.csv: row 3 \(none, .*, rouge_l\) should not be there: ",
+        f"results/report/samples/{DATA}.html: line .*found .*ROUGE-L.*, expected .*BLEU",
+        ".*provenance.md: configuration: evaluation.metric: found rouge_l",
+    ):
+        assert any(re.match(said, line) for line in found), said
+    assert found == check_results(config, cores=1).problems
 
 
-def test_a_changed_comparison_does_not(results, config):
-    path = results / "comparisons/d.json"
-    path.write_text(path.read_text().replace('"p": ', '"p": 1', 1))
-    (problem,) = check_results(results, config).problems
-    assert ", p: comparisons/d.json says 1" in problem
+def test_a_file_with_many_differences_is_told_in_a_few_lines(study, problems):
+    path = edit_json(COMPARISONS, lambda one: [score.update(score=9.0) for score in one["scores"]])
+    found = [line for line in problems(path) if line.startswith(f"{path}: ")]
+    assert len(found) == 9
+    assert re.fullmatch(rf"{path}: \d+ more differences", found[-1])
 
 
-def test_changed_scores_do_not(results, config):
-    path = path_of(results, "mine", "base", "scores.jsonl")
-    path.write_text(path.read_text().replace('"length": ', '"length": 1', 1))
-    assert check_results(results, config).problems == [
-        f"{path}: not the scores of predictions.jsonl",
-        f"{path}: changed since record.json was written",
-    ]
+def test_files_of_no_run_of_the_config_are_told_and_are_no_problem(study, config):
+    shutil.copytree(MINE, MINE.replace("seed0", "seed7"))
+    shutil.copy(COMPARISONS, "results/comparisons/old.json")
+    shutil.copy("results/tables/table2.csv", "results/tables/table9.csv")
+    config["runs"][1]["seeds"] = [0, 1]
+    findings = check_results(config)
+    assert findings.problems == []
+    assert f"{MINE.replace('seed0', 'seed7')}/record.json: of no run of this config" in findings.notes
+    assert "results/comparisons/old.json: of no run of this config" in findings.notes
+    assert "results/tables/table9.csv: of no run of this config" in findings.notes
 
 
-def test_a_changed_adapter_does_not(results, config):
-    path = next(results.glob("runs/d/*/qlora/seed1/tuned/adapter_model.safetensors"))
-    path.write_text("WEIGHTS")
-    assert check_results(results, config).problems == [
-        f"{path} has changed since the manifest beside it was made. Delete {path.parent} and run again, and it is made "
-        "anew."
-    ]
-
-
-def test_missing_runs_and_missing_studies_are_errors(results, config, tmp_path):
-    path_of(results, "mine", "base", "predictions.jsonl").unlink()
-    with pytest.raises(StudyError, match=r"predictions.jsonl: not there .*Finish the study first"):
-        check_results(results, config)
-    (path_of(results, "mine", "base", "predictions.jsonl").parents[2] / "record.json").unlink()
-    with pytest.raises(StudyError, match=r"record.json: not there .*Finish the study first"):
-        check_results(results, config)
-    with pytest.raises(StudyError, match=r"table2.csv: not there .*Finish the study first"):
-        check_results(tmp_path / "none", config)
-
-
-def test_a_run_that_the_config_names_and_nobody_computed_is_an_error(results, config):
+def test_a_run_that_nobody_computed_is_one_line(study, config):
     config["runs"][1]["seeds"] = [0, 1, 2]
-    with pytest.raises(StudyError, match=r"qlora/seed2/record.json: not there"):
-        check_results(results, config)
+    with pytest.raises(
+        StudyError, match=r"qlora/seed2/.*: not there .*and \d+ other files are missing. Finish the"
+    ) as one:
+        check_results(config)
+    assert "\n" not in str(one.value)
 
 
-def test_a_rouge_l_that_is_not_the_package_s_does_not_pass(results, config, monkeypatch):
+@pytest.mark.parametrize(
+    "path",
+    [f"{MINE}/record.json", f"{UNTUNED}/{TESTED}/predictions.jsonl", "results/tables/audit.tex", COMPARISONS],
+)
+def test_a_missing_file_is_one_line(study, config, path):
+    Path(path).unlink()
+    with pytest.raises(StudyError, match=re.escape(path) + r": not there \(seen from .*\)\. Finish the study first\."):
+        check_results(config)
+
+
+def test_a_rouge_l_that_is_not_the_package_s_does_not_pass(study, problems, monkeypatch):
     """Scores and check would agree if both had the same wrong ROUGE-L: the package decides."""
-    monkeypatch.setattr("codetune.report.checking._by_the_package", lambda *_: [0.5] * 12)
-    problems = check_results(results, config).problems
-    assert len(problems) == 6
-    assert all("ROUGE-L is not what the package rouge-score gives" in problem for problem in problems)
+    from rouge_score.rouge_scorer import RougeScorer
+    from rouge_score.scoring import Score
+
+    monkeypatch.setattr(RougeScorer, "score", lambda *_: {"rougeL": Score(0.5, 0.5, 0.5)})
+    found = problems(f"{MINE}/{TESTED}/generation.json")
+    said = rf"{MINE}/{TESTED}/scores.jsonl: id 20\d, rouge_l: found .*, but rouge-score gives 0.5"
+    assert any(re.match(said, line) for line in found)
 
 
-def test_the_command_merges_overlays_as_snakemake_does(results, config, tmp_path):
-    overlay = {"evaluation": {"resamples": 300}}
-    (tmp_path / "study.yaml").write_text(yaml.safe_dump(config))
-    (tmp_path / "overlay.yaml").write_text(yaml.safe_dump(overlay))
-    command = [sys.executable, str(ROOT / "workflow/scripts/check_results.py"), "study.yaml"]
-    environment = os.environ | {"PYTHONHASHSEED": "0"}
-    done = subprocess.run([*command, "overlay.yaml"], capture_output=True, text=True, env=environment)
+# The command.
+
+
+def run_command(*arguments, cwd=None, **environment):
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONHASHSEED"}
+    command = [sys.executable, str(ROOT / "workflow/scripts/check_results.py"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=kept | environment, cwd=cwd)
+
+
+@pytest.fixture
+def odd(tmp_path, monkeypatch, config):
+    """A finished study at a place with a name that no shell would like."""
+    folder = tmp_path / "p a/it's (é) [1] 100% 模型 & $HOME #"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    config |= {"results": "results é 1", "resources": "resources é #1"}
+    finish_study(config)
+    (folder / "my study é.yaml").write_text(yaml.safe_dump(config))
+    return folder
+
+
+def test_the_command_at_an_odd_place_in_any_locale(odd, tmp_path):
+    done = run_command("my study é.yaml", "--cores", "2", LC_ALL="C")
     assert done.returncode == 0, done.stderr
-    assert "numbers derived anew from the predictions: all equal" in done.stdout
-    (tmp_path / "overlay.yaml").write_text(yaml.safe_dump({"results": "elsewhere"}))
-    done = subprocess.run([*command, "overlay.yaml"], capture_output=True, text=True, env=environment)
+    assert re.fullmatch(r"53 files made anew from the config and the predictions: all cells are equal\n", done.stdout)
+    assert done.stderr == ""
+    path = f"results é 1/runs/{DATA}/mine/qlora/seed0/record.json"
+    edit_json(path, lambda one: score_of(one).update(rouge_l=0.99))
+    done = run_command("my study é.yaml", "--cores", "2", LC_ALL="C")
     assert done.returncode == 1
-    assert "error: elsewhere/tables/table2.csv: not there" in done.stderr
+    head, *lines = done.stderr.splitlines()
+    assert head == "error: the results do not follow from the config and the predictions:"
+    assert any(line.startswith(f"{path}: tests.{DATA}.summary.scores.rouge_l: found 0.99") for line in lines)
+    assert "Traceback" not in done.stderr
+
+
+def test_the_command_merges_overlays_as_snakemake_does(study, config):
+    ours = {"evaluation": config["evaluation"], "results": "nowhere"}
+    Path("study.yaml").write_text(
+        yaml.safe_dump(config | {"evaluation": {"metric": "bleu", "resamples": 1, "seed": 9}})
+    )
+    Path("one.yaml").write_text(yaml.safe_dump(ours))
+    Path("other.json").write_text(json.dumps({"results": "results"}))
+    assert run_command("study.yaml", "one.yaml", "other.json").returncode == 0
+    done = run_command("study.yaml", "other.json", "one.yaml")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("error: nowhere: not there (seen from ")
+
+
+def test_wrong_arguments_are_one_line(study, config, tmp_path):
+    for arguments in (["none.yaml"], [tmp_path], ["results"]):
+        done = run_command(*arguments)
+        assert done.returncode == 1
+        assert re.fullmatch("error: .*\n", done.stderr)
+    Path("study.yaml").write_text(yaml.safe_dump(config))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    done = run_command(study / "study.yaml", cwd=elsewhere)
+    assert re.fullmatch("error: results: not there .*\n", done.stderr)

@@ -43,16 +43,16 @@ def cut(depth=1):
 # What the scripts of the GPU jobs and of the first job of all reach in the library. A module that appears here without
 # need makes its every change rerun that job; a list that is suddenly short means that imports are no longer followed.
 DECODING = """
-    data/predictions generation/batches generation/decoding generation/loading methods/adapters models/caches
-    models/device models/loading models/memory models/patches models/quantization models/tokenizers
-    prompts/completions prompts/tokensets
+    data/predictions generation/batches generation/decoding generation/loading generation/trial methods/adapters
+    models/caches models/context models/device models/loading models/memory models/patches models/quantization
+    models/settings models/tokenizers models/weights prompts/completions prompts/tokensets
 """
 REACHED = {
     "finetune.py": """
         methods/adapters models/attention models/device models/loading models/memory models/patches models/quantization
-        models/tokenizers prompts/packing prompts/tokensets training/attention training/batches training/build
-        training/cost training/finetune training/history training/progress training/states training/trainer
-        training/validation
+        models/tokenizers models/weights prompts/packing prompts/tokensets training/attention training/batches
+        training/build training/cost training/finetune training/history training/outcome training/progress
+        training/states training/trainer training/trial training/validation
     """,
     "generate.py": DECODING + "generation/generate",
     "curve.py": DECODING + "data/samples generation/checkpoints generation/curve",
@@ -64,7 +64,8 @@ TO_PREDICTIONS = ("split", "tokenize_samples", "prompt", "finetune", "generate",
 BEYOND_PREDICTIONS = ("evaluation/", "report/", "papers/", "data/card", "data/languages")
 
 # An edit of the scripts' folder, and the scripts whose fingerprints it changes: what runs again.
-SCORED = "browser check_results score score_curve significance"
+SCORED = "browser score score_curve significance"
+NO_RULE_S = {"check_results"}  # it makes everything anew, and so it reaches nearly everything
 GENERATED, TOKENISED = "curve generate", "prompt tokenize_samples"
 EDITS = {
     "a message of a job": ("codetune/base/jobs.py", "stopped by {stop}", "ended by {stop}", ""),
@@ -74,13 +75,13 @@ EDITS = {
     "the script of records": ("record.py", 'files={"training_log"', 'files={"log"', "record"),
     "a docstring of training": ("codetune/training/trainer.py", '"""Does what comes', '"""Does all that comes', ""),
     "code of training": ("codetune/training/trainer.py", "deterministic = True", "deterministic = False", "finetune"),
-    "code of decoding": ("codetune/generation/batches.py", "END_MARKER not in raw", "raw", GENERATED),
+    "code of decoding": ("codetune/generation/batches.py", "not ending.ends(raw)", "True", GENERATED),
     "code of splitting": ("codetune/data/split.py", "random.Random(settings.seed)", "random.Random(0)", "split"),
     "a language": (
         "codetune/data/languages.py",
         '"Ruby", r"',
         '"Ruby", r"r',
-        "browser card check_results score score_curve",
+        "browser card score score_curve",
     ),
     "a word of the data card": ("codetune/data/card.py", "# Data card", "# Card", "card"),
     "a word of the model card": ("codetune/report/publish.py", "Keep the adapter", "Leave the adapter", "publish"),
@@ -268,4 +269,4 @@ def test_an_edit_of_the_library_changes_the_fingerprints_of_these_scripts(tmp_pa
     assert old in text, "the file has changed: choose another edit of this kind"
     edited.write_text(text.replace(old, new))
     changed = {path.stem for path in SCRIPTS.glob("*.py") if fingerprint(path) != fingerprint(folder / path.name)}
-    assert changed == set(expected.split())
+    assert changed - NO_RULE_S == set(expected.split())

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -132,9 +133,26 @@ def write_text(path: str | Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
+def finite_or_none(value: float | None) -> float | None:
+    """A number as JSON can hold it: None for NaN and infinity, which JSON has no words for."""
+    return None if value is None or not math.isfinite(value) else value
+
+
+def _as_json(path: str | Path, value: Any, indent: int | None = None) -> str:
+    """The JSON of a value. What may be undefined is None by then: a NaN that got here is a mistake of ours.
+
+    Raises:
+        ValueError: The value holds NaN or infinity; other readers than Python's would take the file for damaged.
+    """
+    try:
+        return json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise ValueError(f"{path}: not written ({error})") from None
+
+
 def write_json(path: str | Path, value: Any) -> None:
-    """Writes indented JSON, atomically; keys keep their order."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    """Writes indented JSON without NaN, atomically; keys keep their order."""
+    write_text(path, _as_json(path, value, indent=2) + "\n")
 
 
 def read_json(path: str | Path, remedy: str = MADE_AGAIN) -> Any:
@@ -154,10 +172,10 @@ def read_json(path: str | Path, remedy: str = MADE_AGAIN) -> Any:
 
 
 def write_jsonl(path: str | Path, rows: Iterable[Row]) -> None:
-    """Writes one JSON object per line, atomically."""
+    """Writes one JSON object without NaN per line, atomically."""
     with atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
         for row in rows:
-            stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+            stream.write(_as_json(path, row) + "\n")
 
 
 def iterate_jsonl(path: str | Path) -> Iterator[Row]:
@@ -195,7 +213,7 @@ def append_jsonl(path: str | Path, rows: Iterable[Row]) -> None:
     Raises:
         OSError: The file cannot be written, because the disk is full for example.
     """
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    text = "".join(_as_json(path, row) + "\n" for row in rows)
     try:
         with Path(path).open("a", encoding="utf-8", newline="\n") as stream:
             stream.write(text)

@@ -15,6 +15,7 @@ from codetune.evaluation.metric import Metric
 from codetune.evaluation.registry import metrics
 from codetune.evaluation.scored import read_scores
 from codetune.report.cells import digits_of
+from codetune.report.flags import MEANING, flagged
 from codetune.report.page import with_policy
 from codetune.study.record import Record, by_system, read_records
 
@@ -82,9 +83,10 @@ def _models(records: list[Record], test: str, shown: Mapping[str, Metric], ids: 
     for system, (first, *_) in by_system(records).items():
         entry = models.setdefault(system.model, {"label": first.model.label, "runs": []})
         trained_on = f", trained on {system.data}" if several and first.run.trains else ""
+        warning = f", whose {MEANING}" if flagged([first]) else ""
         entry["runs"].append(
             {
-                "method": system.method + trained_on,
+                "method": system.method + trained_on + warning,
                 "tuned": first.run.trains,
                 **_outputs(first.read_path("predictions", test), ids),
                 "scores": _scores(first.read_path("scores", test), shown, ids),
@@ -121,5 +123,5 @@ def _check_samples(path: Path, found: list[int], ids: list[int]) -> None:
 
 def fill_page(template: str, data: dict[str, Any]) -> str:
     """Puts data into a page. No `<` is left in them, so that no text can end the element that holds it."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     return with_policy(template).replace(">DATA<", f">{text}<", 1)

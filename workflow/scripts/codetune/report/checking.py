@@ -1,217 +1,130 @@
-"""A finished study derived anew from its predictions and compared with what is there."""
+"""A finished study made anew from its config, samples and predictions, and compared with what is there."""
 
-import csv
-import math
+import io
+import multiprocessing
+import os
+import signal
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from codetune.base.errors import StudyError
-from codetune.base.files import read_jsonl, sha256_of_file
-from codetune.base.manifests import checked_folder
-from codetune.base.plain import read_as
-from codetune.data.predictions import read_predictions
-from codetune.data.samples import read_samples
-from codetune.evaluation.comparisons import Comparison, Comparisons, Score, read_comparisons
-from codetune.evaluation.score import score_predictions
-from codetune.evaluation.significance import measure_significance
-from codetune.report.writing import text_of_csv
+from codetune.base.files import reason_in_short
+from codetune.base.signals import end_with
+from codetune.report.comparing import compare_files
+from codetune.report.origins import Check, checks_of
+from codetune.report.remaking import Remake, Results, remakes_of
+from codetune.study import layout
 from codetune.study.config import load_study
-from codetune.study.facts import Summary
-from codetune.study.layout import COMPARISONS, RECORD, SPLIT, TABLE_CSV, TEST, TUNED, fill
-from codetune.study.record import HashedFile, Record, read_record
-from codetune.study.runs import Evaluation
-from codetune.study.study import Study
 
-TOLERANCE = 1e-12  # a CSV holds every digit; sums may be taken in another order elsewhere
-MOST_BY_THE_PACKAGE = 40_000_000  # product of two texts' lengths up to which rouge-score compares them in a second
-Numbers = Mapping[str, float | None]
-Key = tuple[str, ...]  # data, test, label, method and metric of a row of Table 2
-Table = dict[Key, dict[str, str]]
+# What lies in the folder of results for each run, test set or table, and is told where the config has no such.
+LISTED = (
+    *(layout.RECORD, layout.TRAINING, layout.CURVE, layout.PUBLISHED, layout.GENERATION, layout.SCORES),
+    *(layout.COMPARISONS, *layout.TABLE_FORMS, layout.BROWSER, layout.PAGE, layout.CARD, layout.SPLIT),
+)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Findings:
-    """What a check has found so far.
+    """What came of a check.
 
     Attributes:
-        compared: How many numbers were compared.
-        problems: A line for each thing that differs.
+        files: How many files were made anew and compared.
+        problems: A line for each thing that is not as it should be.
+        notes: A line for each file that lies there and belongs to no run of the config.
     """
 
-    compared: int = 0
-    problems: list[str] = field(default_factory=list)
-
-    def compare(self, place: str, said: Numbers, found: Numbers) -> None:
-        """Compares numbers by name."""
-        self.compared += sum(value is not None for value in found.values())
-        self.problems += [
-            f"{name}: {place} says {said.get(name)}, the predictions {found.get(name)}"
-            for name in dict.fromkeys([*said, *found])
-            if not _same(said.get(name), found.get(name))
-        ]
+    files: int
+    problems: list[str]
+    notes: list[str]
 
 
-def check_results(results: Path, config: dict[str, Any]) -> Findings:
-    """Scores the predictions of all runs anew and compares scores, comparisons and Table 2 with them.
+def check_results(config: Mapping[str, Any], cores: int = 1) -> Findings:
+    """Makes all tables, scores and documents of a finished study anew and compares them with what is there.
 
     Args:
-        results: The study's folder of results.
-        config: The configuration as used: it says which runs there have to be.
+        config: The configuration as used: it says which runs there have to be, and where.
+        cores: Number of processes.
 
     Raises:
-        StudyError: There is no finished study.
+        StudyError: The configuration is wrong, or the study is not finished.
     """
-    study, metric = load_study(config), config["evaluation"]["metric"]
-    path = results / TABLE_CSV.format(table="table2")
-    table = _read_table2(path)
-    findings, expected = Findings(), set[Key]()
-    with tempfile.TemporaryDirectory() as folder:
-        for test in study.tests:
-            said = read_comparisons(_present(results / COMPARISONS.format(test=test)))
-            records = [_score_anew(results, one, Path(folder), findings) for one in study.of_test(test)]
-            target = str(Path(folder) / "comparisons.json")
-            measure_significance(records, test, said.resamples, said.seed, target)
-            found = read_comparisons(target)
-            findings.compare(f"comparisons/{test}.json", _all_numbers(said), _all_numbers(found))
-            expected |= _check_rows(table, found, metric, study, findings)
-    for run in study.training_runs:
-        _check_adapter(results / fill(TUNED, run), findings)
-    findings.problems += [
-        f"{path}: has a row of {', '.join(key)}, which the config does not have" for key in table if key not in expected
-    ]
-    return findings
+    study = load_study(dict(config))
+    at = Results(study, config, config["results"], config["resources"])
+    tasks: list[Check | Remake] = [*checks_of(at), *remakes_of(at)]
+    _check_complete(at.results, tasks)
+    found = _perform_all(tasks, cores)
+    made = {path for task in tasks for path in task.files.values()}
+    return Findings(
+        files=len(made),
+        problems=list(dict.fromkeys(line for lines in found for line in lines)),
+        notes=list(_left_over(at, {*made, *(path for task in tasks for path in task.needs)})),
+    )
 
 
-def _present(path: Path) -> Path:
-    if not path.exists():
-        raise StudyError(f"{path}: not there (seen from {Path.cwd()}). Finish the study first.")
-    return path
+def _check_complete(results: str, tasks: Iterable[Check | Remake]) -> None:
+    """Checks that everything that the study is made from and consists of is there."""
+    if not Path(results).is_dir():
+        raise StudyError(f"{results}: not there (seen from {Path.cwd()}). Finish the study first, or name its config.")
+    paths = dict.fromkeys(path for task in tasks for path in (*task.needs, *task.files.values()))
+    missing = [path for path in paths if not Path(path).is_file()]
+    if missing:
+        more = f", and {len(missing) - 1} other files are missing" if len(missing) > 1 else ""
+        raise StudyError(f"{missing[0]}: not there (seen from {Path.cwd()}){more}. Finish the study first.")
 
 
-def _read_run(results: Path, evaluation: Evaluation) -> Record:
-    """The record of a run that was evaluated on this test set."""
-    path = _present(results / fill(RECORD, evaluation))
-    record = read_record(path)
-    if evaluation.test not in record.tests:
-        raise StudyError(f"{path}: not evaluated on {evaluation.test}. Finish the study first.")
-    return record
+def _perform_all(tasks: Sequence[Check | Remake], cores: int) -> list[list[str]]:
+    """Performs all tasks in several processes; gives what each found, in the order of the tasks."""
+    if cores == 1:
+        return [_perform(task) for task in tasks]
+    order = sorted(range(len(tasks)), key=lambda number: not tasks[number].long)
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(cores, context, _begin_process, (os.getpid(),)) as pool:
+        futures = {number: pool.submit(_perform, tasks[number]) for number in order}
+        try:
+            return [futures[number].result() for number in range(len(tasks))]
+        except BrokenProcessPool:
+            raise StudyError("a process of the check was ended from outside. Run it again on fewer cores.") from None
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _score_anew(results: Path, evaluation: Evaluation, folder: Path, findings: Findings) -> Record:
-    """Scores a run on a test set into a folder of its own, and notes what differs; gives a record with these scores."""
-    record, test = _read_run(results, evaluation), evaluation.test
-    predictions = _present(record.path_of("predictions", test))
-    anew = replace(record, folder=str((folder / fill(RECORD, evaluation)).parent))
-    scores = anew.path_of("scores", test)
-    summary = str(scores.with_name("summary.json"))
-    references, split = str(results / TEST.format(test=test)), str(results / SPLIT.format(dataset=test))
-    score_predictions(references, split, str(predictions), str(scores), summary)
-    if read_jsonl(_present(record.path_of("scores", test))) != read_jsonl(scores):
-        findings.problems.append(f"{record.path_of('scores', test)}: not the scores of {predictions.name}")
-    ours = [row["rouge_l"] for row in read_jsonl(scores)]
-    if ours != _by_the_package(references, predictions, ours):
-        findings.problems.append(f"{predictions}: ROUGE-L is not what the package rouge-score gives")
-    for name, file in record.tests[test].files.items():
-        if sha256_of_file(record.path_of(name, test)) != file.sha256:
-            findings.problems.append(f"{record.path_of(name, test)}: changed since record.json was written")
-    found = read_as(summary, Summary)
-    name = f"{results / fill(RECORD, evaluation)}, {test}"
-    findings.compare("the record", _named(name, record.tests[test].summary.scores), _named(name, found.scores))
-    tested = record.tests[test]
-    files = tested.files | {"scores": HashedFile(tested.files["scores"].path, sha256_of_file(scores))}
-    return replace(anew, tests=record.tests | {test: replace(tested, files=files)})
+def _begin_process(parent: int) -> None:
+    """Lets a process of the pool end without a word, by Ctrl-C or with the process that started it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    end_with(parent, "")
 
 
-def _check_adapter(manifest: Path, findings: Findings) -> None:
-    """Compares a run's adapter with its manifest."""
+def _perform(task: Check | Remake) -> list[str]:
+    """Performs one task; gives a line for each problem."""
     try:
-        checked_folder(_present(manifest))
+        with redirect_stdout(io.StringIO()):  # what a job would log
+            return task.find() if isinstance(task, Check) else _remake(task)
     except StudyError as error:
-        findings.problems.append(str(error))
+        return [str(error)]
+    except OSError as error:
+        return [f"{error.filename}: {error.strerror}"]
+    except Exception as error:  # whatever a file that was changed by hand makes of our code
+        about = [*task.files.values(), *task.needs][0]
+        return [f"{about}: cannot be checked ({type(error).__name__}: {reason_in_short(error)})"]
 
 
-def _by_the_package(references: str, predictions: Path, ours: list[float | None]) -> list[float | None]:
-    """ROUGE-L of each prediction by the package `rouge-score` as it is; the workflow has a faster way of its own.
-
-    Ours stands where it is null, and for pairs of long texts, with which the package takes minutes and gigabytes.
-    """
-    from rouge_score.rouge_scorer import RougeScorer
-
-    wanted = {sample.id: sample.output for sample in read_samples(references)}
-    scorer = RougeScorer(["rougeL"])
-    pairs = [(wanted[prediction.id], prediction.first.text) for prediction in read_predictions(predictions)]
-    return [
-        score
-        if score is None or len(reference) * len(text) > MOST_BY_THE_PACKAGE
-        else scorer.score(reference, text)["rougeL"].fmeasure
-        for score, (reference, text) in zip(ours, pairs, strict=True)
-    ]
+def _remake(task: Remake) -> list[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        outputs = {role: str(Path(folder, role, Path(path).name)) for role, path in task.files.items()}
+        task.make(outputs)
+        return [line for role, path in task.files.items() for line in compare_files(path, outputs[role])]
 
 
-def _read_table2(path: Path) -> Table:
-    """The rows of Table 2 that are this study's."""
-    with _present(path).open(encoding="utf-8", newline="") as stream:
-        rows = [row for row in csv.DictReader(stream) if row["source"] == "this study"]
-    names = ("data", "test", "model", "method", "metric")
-    return {tuple(text_of_csv(row[name]) for name in names): row for row in rows}
-
-
-def _check_rows(table: Table, found: Comparisons, metric: str, study: Study, findings: Findings) -> set[Key]:
-    """Compares the rows of one test set; gives the keys of all rows that it has to have."""
-    expected = set[Key]()
-    for score in found.scores:
-        if score.metric != metric:
-            continue
-        key = (score.data, found.test, study.models[score.model].label, score.method, metric)
-        expected.add(key)
-        if key not in table:
-            findings.problems.append(f"Table 2: has no row of {', '.join(key)}")
-            continue
-        gain = found.comparison_of(score.system, metric)
-        numbers = _numbers_of_score(score) | _numbers_of_gain(gain)
-        said = {column: _read_number(table[key][column]) for column in numbers}
-        name = ", ".join(key[:-1])
-        findings.compare("Table 2", _named(name, said), _named(name, numbers))
-    return expected
-
-
-def _numbers_of_score(score: Score) -> dict[str, float | None]:
-    low, high = score.ends
-    return {"score": score.score, "score_low": low, "score_high": high, "deviation": score.deviation}
-
-
-def _numbers_of_gain(found: Comparison | None) -> dict[str, float | None]:
-    if found is None:
-        return dict.fromkeys(("gain", "gain_low", "gain_high", "p_holm"))
-    low, high = found.ends
-    return {"gain": found.gain, "gain_low": low, "gain_high": high, "p_holm": found.p_holm}
-
-
-def _all_numbers(found: Comparisons) -> dict[str, float | None]:
-    """Every number of a file of comparisons, by a name that says what it is of."""
-    numbers: dict[str, float | None] = {}
-    for score in found.scores:
-        numbers |= _named(", ".join((*score.system, score.metric)), _numbers_of_score(score))
-    for one in found.comparisons:
-        name = ", ".join((*one.system, f"over {one.baseline}", one.metric))
-        numbers |= _named(name, {**_numbers_of_gain(one), "p": one.p})
-    return numbers
-
-
-def _named(name: str, numbers: Numbers) -> dict[str, float | None]:
-    return {f"{name}, {column}": value for column, value in numbers.items()}
-
-
-def _read_number(text: str) -> float | None:
-    return float(text) if text else None
-
-
-def _same(said: float | None, found: float | None) -> bool:
-    """Whether two numbers are the same; none, and one that is not defined, are alike."""
-    undefined = [value is None or math.isnan(value) for value in (said, found)]
-    if said is None or found is None or any(undefined):
-        return all(undefined)
-    return math.isclose(said, found, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+def _left_over(at: Results, known: set[str]) -> Iterator[str]:
+    """Files of runs, test sets and tables that the config does not have."""
+    places = {Path(path) for path in known}
+    for pattern in LISTED:
+        for path in sorted(Path(at.results).glob(layout.glob_of(pattern))):
+            if path not in places:
+                yield f"{path}: of no run of this config"

@@ -1,15 +1,18 @@
 """What the runs were computed from and with, gathered from their records into one document."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
 from tabulate import tabulate
 
-from codetune.base.files import write_text
+from codetune.base.files import reading, write_text
 from codetune.base.identity import CheckpointIdentity
 from codetune.base.machine import Environment
-from codetune.base.text import markdown_block, markdown_cell, markdown_code
+from codetune.base.text import markdown, markdown_block, markdown_cell, markdown_code
+from codetune.report.flags import MEANING, problems_of
 from codetune.study.record import Record
 
 RUNS = ["trained on", "model", "method", "seed", "training minutes:", "generation minutes:", "GPU or processor"]
@@ -29,6 +32,7 @@ def write_provenance(records: Sequence[Record], config: Mapping[str, Any], targe
         "From each run's `record.json`. Generation is that of all its test sets, and the machine that of generation.",
         "## Runs",
         _table(RUNS, [_run(record) for record in records]),
+        *_trainings_with_problems(records),
         "## Checkpoints",
         _table(CHECKPOINTS, [_checkpoint(name, found) for name, found in checkpoints_of(records).items()]),
         "## Versions",
@@ -37,6 +41,27 @@ def write_provenance(records: Sequence[Record], config: Mapping[str, Any], targe
         markdown_block(yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True), "yaml"),
     ]
     write_text(target, "\n\n".join(sections) + "\n")
+
+
+def _trainings_with_problems(records: Sequence[Record]) -> list[str]:
+    """A section on them; none if there are none."""
+    found = [f"- {markdown(problem)}" for problem in problems_of(records)]
+    return [f"## {MEANING.capitalize()}", "\n".join(found)] if found else []
+
+
+def read_config(path: str | Path) -> dict[str, Any]:
+    """Reads the configuration out of a document that `write_provenance` wrote.
+
+    Raises:
+        StudyError: The document holds none.
+    """
+    with reading(path):
+        text = Path(path).read_text(encoding="utf-8")
+        mark, block = re.findall(r"^## Configuration\n\n(`{3,})yaml\n(.*)", text, re.MULTILINE | re.DOTALL)[-1]
+        found = yaml.safe_load(block.removesuffix(f"{mark}\n"))
+        if not isinstance(found, dict):
+            raise ValueError("no configuration")
+    return found
 
 
 def checkpoints_of(records: Iterable[Record]) -> dict[str, CheckpointIdentity]:

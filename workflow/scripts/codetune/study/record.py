@@ -135,7 +135,15 @@ def write_record(run: Run, model: Model, method: Method, inputs: RecordInputs, t
     Raises:
         StudyError: An input does not hold what its name says, or is not made from the others.
     """
-    folder = Path(target).parent
+    save_record(gather_record(run, model, method, inputs, Path(target).parent), target)
+
+
+def gather_record(run: Run, model: Model, method: Method, inputs: RecordInputs, folder: Path) -> Record:
+    """Gathers all that is known about one run, as `write_record` does, for a record that lies in a folder.
+
+    Raises:
+        StudyError: An input does not hold what its name says, or is not made from the others.
+    """
     splits = {name: read_as(path, SplitFacts) for name, path in inputs.splits.items()}
 
     def hash_of(name: str, part: str) -> str:
@@ -161,8 +169,14 @@ def write_record(run: Run, model: Model, method: Method, inputs: RecordInputs, t
         training=read_as(training, TrainingFacts) if training else None,
         files={name: _hash_file(path, folder) for name, path in inputs.files.items()},
         tests=tests,
+        folder=str(folder),
     )
     _check_origins(record, inputs)
+    return record
+
+
+def save_record(record: Record, target: str) -> None:
+    """Writes a record as JSON."""
     document = to_plain(record)
     del document["folder"]
     write_json(target, document)

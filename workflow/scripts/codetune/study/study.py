@@ -47,6 +47,16 @@ class Study:
         return [run for run in self.runs if run.trains]
 
     @property
+    def planned(self) -> list[Run]:
+        """One run of each system that uses training data: what Table 1 has a row of."""
+        return list({run.system: run for run in self.training_runs}.values())
+
+    @property
+    def used_models(self) -> list[str]:
+        """Names of the models of all runs."""
+        return list(dict.fromkeys(run.model for run in self.runs))
+
+    @property
     def tests(self) -> list[str]:
         """Names of the test sets on which a run is evaluated."""
         return list(dict.fromkeys(evaluation.test for evaluation in self.evaluations))

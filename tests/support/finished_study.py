@@ -1,0 +1,160 @@
+"""A finished study in small whose models never ran: facts and predictions are made up, all else follows from them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+from codetune.base.files import sha256_of_file, write_json, write_jsonl
+from codetune.base.identity import CheckpointIdentity
+from codetune.base.manifests import write_manifest
+from codetune.base.plain import to_plain
+from codetune.data.predictions import Candidate, Prediction, write_curve_predictions, write_predictions
+from codetune.data.samples import PARTS, read_samples, sha256_of_samples
+from codetune.report.provenance import write_provenance
+from codetune.report.remaking import Results, remakes_of
+from codetune.study import layout
+from codetune.study.config import load_study
+from codetune.study.facts import DuplicateRequests, NearDuplicates, SplitFacts
+from codetune.study.record import read_records
+from fake_records import fake_generation, fake_training
+from paper_study import config_of
+
+ROOT = Path(__file__).parents[2]
+DATA = "codealpaca-20k"  # the paper's, so that the audit has something to say
+OUTPUTS = [f"def f{i}(x):\n    return x + {i}" for i in range(12)]
+LOSSES = {0: 2.5, 50: 1.0, 100: 0.9, 150: 0.95}
+REVISION = "f" * 40
+
+
+def finished_config():
+    """The study's config, with other runs: two models, untuned and tuned, the tuned ones with two seeds."""
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    split = {"train": 0.8, "validation": 0.1, "test": 0.1, "seed": 0, "near_duplicates": "together"}
+    config["datasets"] = {DATA: {"repo": "x/d", "revision": REVISION, "file": "d.json", "split": split}}
+    mine = {"label": "Mine | <b>", "family": "Mine", "repo": "x/mine", "revision": REVISION, "parameters": 1.0}
+    tuned = {"batch_size": 8, "epochs": 1, "micro_batch": 4}
+    config["models"] = {"llama-3.2-1b": config["models"]["llama-3.2-1b"], "mine": mine | tuned}
+    runs = {"datasets": [DATA], "models": list(config["models"])}
+    config["runs"] = [runs | {"methods": ["base"], "seeds": [0]}, runs | {"methods": ["qlora"], "seeds": [0, 1]}]
+    config["evaluation"] = {"metric": "rouge_l", "resamples": 200, "seed": 0}
+    return config
+
+
+def finish_study(config):
+    """Writes a finished study to the folders that its config names."""
+    at = Results(load_study(config), config, config["results"], config["resources"])
+    hashes = _write_data(at)
+    for model in at.study.used_models:
+        _write_downloads(at, model, hashes)
+    for run in at.study.runs:
+        _write_run(at, run, hashes)
+    for task in remakes_of(at):
+        path = next(iter(task.files.values()))
+        if path == at.path(layout.PROVENANCE):
+            write_provenance(read_records(at.of(layout.RECORD, run) for run in at.study.runs), config, path)
+        else:
+            task.make(task.files)
+    return at
+
+
+def _write_data(at):
+    """Samples of each part; gives their hashes."""
+    hashes = {}
+    for number, (part, pattern) in enumerate(
+        zip(PARTS, (layout.TRAIN, layout.VALIDATION, layout.TEST_PART), strict=True)
+    ):
+        rows = [
+            {"id": 100 * number + i, "instruction": f"Task {i} in Python", "input": "", "output": output}
+            for i, output in enumerate(OUTPUTS)
+        ]
+        write_jsonl(at.path(pattern, dataset=DATA), rows)
+        hashes[part] = sha256_of_samples(read_samples(at.path(pattern, dataset=DATA)))
+    near = NearDuplicates(0.8, 2, [[3, 203]], "together", [203])
+    shares = {"train": 0.8, "validation": 0.1, "test": 0.1}
+    facts = SplitFacts(DATA, 36, "9" * 64, {}, DuplicateRequests(0, 0, "kept"), near, shares, 0, hashes)
+    write_json(at.path(layout.SPLIT, dataset=DATA), to_plain(facts))
+    return hashes
+
+
+def _hashes(model, hashes, *parts):
+    """Hashes of a model's token sets, and of the samples in them."""
+    return {
+        "sha256": {part: f"{part} of {model}" for part in parts},
+        "samples_sha256": {part: hashes["test" if part == "prompts" else part] for part in parts},
+    }
+
+
+def _write_downloads(at, model, hashes):
+    source = at.study.models[model].source
+    folder = Path(at.download(layout.TOKENIZER, model=model)).parent
+    write_json(folder / "config.json", config_of("Llama-3.2-1B"))
+    write_manifest(folder, repo=source.repo, revision=source.revision)
+    template = at.study.template_of(model)
+    parts = {
+        "train": {"samples": 12, "packed_sequences": 9, "tokens": 900},
+        "validation": {"samples": 12, "packed_sequences": 2, "tokens": 90},
+    }
+    stats = {"template": template, "max_length": 1000, "parts": parts, **_hashes(model, hashes, "train", "validation")}
+    write_json(at.path(layout.TOKEN_STATS, dataset=DATA, model=model, template=template), stats)
+    stats = {"template": template, "tokens": 200, **_hashes(model, hashes, "prompts")}
+    write_json(at.path(layout.PROMPT_STATS, test=DATA, model=model, template=template), stats)
+
+
+def _used(model, hashes, *parts):
+    found = _hashes(model, hashes, *parts)
+    return found["sha256"] | {f"{part}_samples": digest for part, digest in found["samples_sha256"].items()}
+
+
+def _texts(run, skill):
+    """What a run wrote: the more skilled it is, the more of it is right."""
+    return [text if i % (skill + run.seed) else f"{run.model} {text[:9]}" for i, text in enumerate(OUTPUTS)]
+
+
+def _write_run(at, run, hashes):
+    """What the GPU jobs of one run leave."""
+    study, source = at.study, at.study.models[run.model].source
+    checkpoint = CheckpointIdentity(f"checkpoint of {run.model}", repo=source.repo, revision=source.revision)
+    used = _used(run.model, hashes, "prompts")
+    if run.trains:
+        used["adapter"] = _write_training(at, run, checkpoint, hashes)
+    (evaluation,) = study.of_run(run)
+    predictions = at.of(layout.PREDICTIONS, evaluation)
+    texts = _texts(run, 3) if run.trains else [text[:9] for text in OUTPUTS]
+    write_predictions(predictions, [Prediction(200 + i, [Candidate(text, 5, i == 1)]) for i, text in enumerate(texts)])
+    facts = fake_generation(
+        decoding=study.decoding,
+        quantization=study.quantization,
+        checkpoint=checkpoint,
+        inputs_sha256=used,
+        predictions_sha256=sha256_of_file(predictions),
+        prompts=len(texts),
+        tokens=5 * len(texts),
+        truncated=1,
+    )
+    write_json(at.of(layout.GENERATION, evaluation), to_plain(facts))
+
+
+def _write_training(at, run, checkpoint, hashes):
+    """What a training and its curve leave; gives the hash of the adapter's weights."""
+    for pattern in (layout.TUNED, layout.PUBLISHED):
+        folder = Path(at.of(pattern, run)).parent
+        folder.mkdir(parents=True)
+        (folder / "adapter_config.json").write_text("{}")
+        (folder / "adapter_model.safetensors").write_text(f"weights of {run}")
+    weights = write_manifest(Path(at.of(layout.TUNED, run)).parent).files["adapter_model.safetensors"].sha256
+    facts = replace(
+        fake_training(at.study.for_training(run)),
+        checkpoint=checkpoint,
+        inputs_sha256=_used(run.model, hashes, "train", "validation"),
+        adapter_sha256=weights,
+    )
+    write_json(at.of(layout.TRAINING, run), to_plain(facts))
+    rows = [{"step": step, "epoch": step / 100, "eval_loss": loss} for step, loss in LOSSES.items()]
+    write_jsonl(at.of(layout.TRAINING_LOG, run), [{"step": 1, "epoch": 0.01, "loss": 2.4}, *rows])
+    texts = {step: _texts(run, 2 + step // 50)[:6] for step in (0, *facts.result.checkpoints)}
+    curve = {
+        step: [Prediction(100 + i, [Candidate(text, 5, False)]) for i, text in enumerate(of_step)]
+        for step, of_step in texts.items()
+    }
+    write_curve_predictions(at.of(layout.CURVE_PREDICTIONS, run), curve)
+    return weights

@@ -1,0 +1,240 @@
+"""What a finished study was made from, held against its config, and the facts of its GPU jobs against one another.
+
+None of it is made anew, which would take a GPU. But each fact has to agree with the config and with the other files.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from codetune.base.errors import StudyError
+from codetune.base.files import read_json, reading, sha256_of_file
+from codetune.base.manifests import File, checked_folder, read_manifest
+from codetune.base.plain import read_as, to_plain
+from codetune.data.predictions import Prediction, check_generated, read_predictions
+from codetune.data.samples import read_samples
+from codetune.evaluation.scored import read_scores
+from codetune.report.comparing import compare_values, shorten
+from codetune.report.parts import flatten
+from codetune.report.provenance import read_config
+from codetune.report.remaking import Results
+from codetune.study import layout
+from codetune.study.curve import Curve
+from codetune.study.custody import check_downloads
+from codetune.study.facts import GenerationFacts, SplitFacts, TrainingFacts
+from codetune.study.runs import Evaluation, Run
+from codetune.study.training_log import read_training_log
+
+WEIGHTS = "adapter_model.safetensors"  # as PEFT names them
+MOST_BY_THE_PACKAGE = 40_000_000  # product of two texts' lengths up to which rouge-score compares them in a second
+
+
+@dataclass(frozen=True)
+class Check:
+    """A look at some files.
+
+    Attributes:
+        find: Returns a line for each thing that is wrong.
+        needs: The files it looks at.
+        long: Whether this takes long, so that it should start first.
+        files: None, in place of those that a remake makes.
+    """
+
+    find: Callable[[], list[str]]
+    needs: list[str]
+    long: bool = False
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+def checks_of(at: Results) -> list[Check]:
+    """All checks of what a study was made from."""
+    study = at.study
+    return [
+        *(_split(at, name) for name in study.used_datasets),
+        *(_checkpoint(at, model) for model in study.used_models),
+        *(_training(at, run) for run in study.training_runs),
+        *(_generation(at, evaluation) for evaluation in study.evaluations),
+        _provenance(at),
+    ]
+
+
+def _split(at: Results, name: str) -> Check:
+    path = at.path(layout.SPLIT, dataset=name)
+    return Check(partial(_check_split, at, name, path), [path])
+
+
+def _check_split(at: Results, name: str, path: str) -> list[str]:
+    """Compares how a data set was split with the config."""
+    facts, split = read_as(path, SplitFacts), to_plain(at.study.datasets[name].split)
+    found = {
+        "dataset": facts.dataset,
+        **{f"shares.{part}": share for part, share in facts.shares.items()},
+        "seed": facts.seed,
+        "near_duplicates.handling": facts.near_duplicates.handling,
+    }
+    expected = {
+        "dataset": name,
+        **{f"shares.{part}": split[part] for part in ("train", "validation", "test")},
+        "seed": split["seed"],
+        "near_duplicates.handling": split["near_duplicates"],
+    }
+    return [f"{path}: {line} by the config" for line in compare_values(found, expected)]
+
+
+def _checkpoint(at: Results, model: str) -> Check:
+    manifest = at.download(layout.TOKENIZER, model=model)
+    runs = [run for run in at.study.runs if run.model == model]
+    paths = [at.of(layout.TRAINING, run) for run in runs if run.trains]
+    paths += [at.of(layout.GENERATION, one) for one in at.study.evaluations if one.run.model == model]
+    return Check(partial(_check_checkpoint, at, manifest, paths), [manifest, *paths])
+
+
+def _check_checkpoint(at: Results, manifest: str, paths: list[str]) -> list[str]:
+    """Checks that all jobs of a model used one checkpoint, and that it comes from where the config says."""
+    check_downloads(at.study, at.resources, [manifest])
+    origin = read_manifest(manifest)
+    expected = {"path": origin.path, "repo": origin.repo, "revision": origin.revision}
+    lines, first = [], ""
+    for path in paths:
+        of_training = Path(path).name == Path(layout.TRAINING).name
+        facts = read_as(path, TrainingFacts) if of_training else read_as(path, GenerationFacts)
+        found = to_plain(facts.checkpoint)
+        first = first or found["sha256"]
+        lines += [f"{path}: checkpoint.{one}" for one in compare_values(found, {"sha256": first, **expected})]
+    return lines
+
+
+def _training(at: Results, run: Run) -> Check:
+    names = (layout.TRAINING, layout.TRAINING_LOG, layout.TUNED, layout.CURVE)
+    stats = at.path(layout.TOKEN_STATS, **at.study.token_set_of(run))
+    return Check(partial(_check_training, at, run, stats), [*(at.of(name, run) for name in names), stats])
+
+
+def _check_training(at: Results, run: Run, stats: str) -> list[str]:
+    """Compares the facts of a training with the config, its token sets, its log, its adapter and its curve."""
+    path = at.of(layout.TRAINING, run)
+    facts = read_as(path, TrainingFacts)
+    plans = to_plain(facts.plan), to_plain(at.study.for_training(run))
+    lines = [f"{path}: plan.{line}" for line in compare_values(*plans)]
+    made = _hashes_of_tokens(stats)
+    lines += [f"{path}: inputs_sha256.{one}" for one in compare_values(facts.inputs_sha256, made)]
+    lines += [f"{path}: {one}" for one in _differences_from_log(facts, at.of(layout.TRAINING_LOG, run))]
+    steps = [point.step for point in read_as(at.of(layout.CURVE, run), Curve).points]
+    wanted = [0, *facts.result.checkpoints]
+    if steps != wanted:
+        lines.append(f"{at.of(layout.CURVE, run)}: points of steps {steps}, expected {wanted} by {path}")
+    return lines + _differences_in_adapters(facts, path, at.of(layout.TUNED, run), at.of(layout.PUBLISHED, run))
+
+
+def _differences_from_log(facts: TrainingFacts, log: str) -> list[str]:
+    """Compares the best validation loss of a training with its log: where it was, and that none was lower."""
+    losses = {row["step"]: row["eval_loss"] for row in read_training_log(log) if row.get("eval_loss") is not None}
+    best = min((loss for step, loss in losses.items() if step > 0 and math.isfinite(loss)), default=None)
+    result = facts.result
+    if best is None or result.best_validation_loss is None:
+        return []
+    lines = []
+    if losses.get(result.best_step) != best:
+        steps = ", ".join(str(step) for step, loss in losses.items() if loss == best and step > 0)
+        lines.append(f"result.best_step: found {result.best_step}, expected {steps} by {log}")
+    if result.best_validation_loss != best:
+        lines.append(f"result.best_validation_loss: found {result.best_validation_loss}, expected {best} by {log}")
+    return lines
+
+
+def _differences_in_adapters(facts: TrainingFacts, path: str, tuned: str, published: str) -> list[str]:
+    """Checks that the adapter is the training's, as its manifest has it, and that the published one is the same."""
+    try:
+        files = read_manifest(checked_folder(tuned) / Path(tuned).name).files
+    except StudyError as error:
+        return [str(error)]
+    weights = files.get(WEIGHTS, File(0, "nothing")).sha256
+    lines = []
+    if weights != facts.adapter_sha256:
+        lines.append(f"{path}: adapter_sha256: found {facts.adapter_sha256}, expected {weights} by {tuned}")
+    for name, file in files.items():
+        copy = Path(published).with_name(name)
+        if not copy.exists():
+            lines.append(f"{copy}: missing beside its model card")
+        elif sha256_of_file(copy) != file.sha256:
+            lines.append(f"{copy}: not the file of that name that {tuned} describes")
+    return lines
+
+
+def _hashes_of_tokens(stats: str) -> dict[str, str]:
+    """Hashes of token sets or prompts and of their samples, under the names that facts have them by."""
+    found = read_json(stats)
+    with reading(stats):
+        samples = {f"{part}_samples": str(digest) for part, digest in found["samples_sha256"].items()}
+        return {**{part: str(digest) for part, digest in found["sha256"].items()}, **samples}
+
+
+def _generation(at: Results, one: Evaluation) -> Check:
+    template = at.study.template_of(one.run.model)
+    stats = at.path(layout.PROMPT_STATS, test=one.test, model=one.run.model, template=template)
+    needs = [at.of(layout.GENERATION, one), at.of(layout.PREDICTIONS, one), at.of(layout.SCORES, one), stats]
+    return Check(partial(_check_generation, at, one, stats), needs, long=True)
+
+
+def _check_generation(at: Results, one: Evaluation, stats: str) -> list[str]:
+    """Compares the facts of a generation with the config, its prompts and its predictions."""
+    path, predictions = at.of(layout.GENERATION, one), at.of(layout.PREDICTIONS, one)
+    facts, completed = read_as(path, GenerationFacts), read_predictions(predictions)
+    candidates = [candidate for prediction in completed for candidate in prediction.candidates]
+    found = {
+        "decoding": to_plain(facts.decoding),
+        "quantization": to_plain(facts.quantization),
+        "inputs_sha256": {name: digest for name, digest in facts.inputs_sha256.items() if name != "adapter"},
+        "prompts": facts.prompts,
+        "tokens": facts.tokens,
+        "truncated": facts.truncated,
+    }
+    expected = {
+        "decoding": to_plain(at.study.decoding),
+        "quantization": to_plain(at.study.quantization),
+        "inputs_sha256": _hashes_of_tokens(stats),
+        "prompts": len(completed),
+        "tokens": sum(candidate.tokens for candidate in candidates),
+        "truncated": sum(candidate.truncated for candidate in candidates),
+    }
+    lines = [f"{path}: {line}" for line in compare_values(found, expected)]
+    if ("adapter" in facts.inputs_sha256) != one.run.trains:
+        lines.append(f"{path}: made {'without' if one.run.trains else 'with'} an adapter, which this run is not")
+    try:
+        check_generated(predictions, path)
+    except StudyError as error:
+        lines.append(str(error))
+    references = {sample.id: sample.output for sample in read_samples(at.path(layout.TEST, test=one.test))}
+    return lines + _differences_from_the_package(references, completed, at.of(layout.SCORES, one))
+
+
+def _differences_from_the_package(references: dict[int, str], completed: list[Prediction], scores: str) -> list[str]:
+    """Compares ROUGE-L of each prediction with the package `rouge-score`; the workflow has a faster way of its own.
+
+    Scores that are null stay so, and so do those of long texts, with which the package takes minutes and gigabytes.
+    """
+    from rouge_score.rouge_scorer import RougeScorer
+
+    scorer, lines = RougeScorer(["rougeL"]), []
+    ours = {row["id"]: row["rouge_l"] for row in read_scores(scores, ["rouge_l"])}
+    for prediction in completed:
+        reference, text, score = references.get(prediction.id), prediction.first.text, ours.get(prediction.id)
+        if reference is None or score is None or len(reference) * len(text) > MOST_BY_THE_PACKAGE:
+            continue
+        theirs = scorer.score(reference, text)["rougeL"].fmeasure
+        if theirs != score:
+            lines.append(f"{scores}: id {prediction.id}, rouge_l: found {score}, but rouge-score gives {theirs}")
+    return shorten(lines, scores)
+
+
+def _provenance(at: Results) -> Check:
+    path = at.path(layout.PROVENANCE)
+    return Check(partial(_check_provenance, at, path), [path])
+
+
+def _check_provenance(at: Results, path: str) -> list[str]:
+    """Compares the config that the study was made with, as its provenance has it, with the config at hand."""
+    there, given = (dict(sorted(flatten(config).items())) for config in (read_config(path), at.config))
+    return [f"{path}: configuration: {line}" for line in compare_values(there, given)]

@@ -1,0 +1,71 @@
+"""The tables of a study: what each is made from. Rules and the check of the results ask this module."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from codetune.base.plain import to_plain
+from codetune.study import layout
+from codetune.study.runs import Evaluation, Run
+from codetune.study.study import Study
+
+Place = Callable[..., str]  # the path for a pattern of the layout and values of its wildcards
+Inputs = Mapping[str, list[str]]
+
+
+def table_inputs(study: Study, in_results: Place, in_resources: Place) -> dict[str, Inputs]:
+    """The files that each table of a study is made from, by its name; no Table 1 in a study that trains nothing.
+
+    Args:
+        study: The study.
+        in_results: Returns the path of a pattern within the results, with the values of its wildcards.
+        in_resources: The same within the resources.
+    """
+
+    def each(pattern: str, things: Iterable[Run | Evaluation]) -> list[str]:
+        return [in_results(layout.fill(pattern, thing)) for thing in things]
+
+    scored = {
+        "records": each(layout.RECORD, study.runs),
+        "comparisons": [in_results(layout.COMPARISONS, test=test) for test in study.tests],
+    }
+    # Table 1 needs neither weights nor a training.
+    planned = {
+        "stats": [in_results(layout.TOKEN_STATS, **study.token_set_of(run)) for run in study.planned],
+        "configs": [in_resources(layout.TOKENIZER, model=run.model) for run in study.planned],
+    }
+    audited = scored | {
+        "configs": [in_resources(layout.TOKENIZER, model=model) for model in study.used_models],
+        "stats": [in_results(layout.TOKEN_STATS, **entry) for entry in study.token_sets],
+        "prompt_stats": [in_results(layout.PROMPT_STATS, **entry) for entry in study.prompt_sets],
+        "cards": [in_results(layout.CARD, dataset=name) for name in study.used_datasets],
+    }
+    tables = {"table1": planned, "table2": scored, "metrics": scored, "breakdown": scored, "audit": audited}
+    return {name: inputs for name, inputs in tables.items() if study.training_runs or name != "table1"}
+
+
+def table_params(study: Study, metric: str) -> dict[str, Any]:
+    """What every table gets to know of the config, as plain values.
+
+    Args:
+        study: The study.
+        metric: Name of the study's metric.
+    """
+    sources = {name: to_plain(study.datasets[name].published.source) for name in study.used_datasets}
+    return {
+        "metric": metric,
+        "plans": [
+            {
+                "system": run.system._asdict(),
+                "label": study.models[run.model].label,
+                "plan": to_plain(study.for_training(run)),
+            }
+            for run in study.planned
+        ],
+        "models": study.used_models,
+        "tokens": study.token_sets,
+        "prompts": study.prompt_sets,
+        # What is not set is left out: a field that is new must not make the tables anew.
+        "datasets": {
+            name: {key: value for key, value in source.items() if value is not None} for name, source in sources.items()
+        },
+    }
