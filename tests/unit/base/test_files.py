@@ -12,6 +12,8 @@ from codetune.base.files import (
     read_json,
     read_jsonl,
     recover_jsonl,
+    sha256_of_json,
+    sha256_of_list,
     write_json,
     write_jsonl,
 )
@@ -58,6 +60,11 @@ def test_rows_are_recovered_up_to_the_first_broken_one(tmp_path):
     append_jsonl(tmp_path / "x", [{"e": 5}])
     assert recover_jsonl(tmp_path / "x") == [*rows, {"e": 5}]
     assert recover_jsonl(tmp_path / "none") == []
+
+
+@pytest.mark.parametrize("values", [[], [1], [[1, "é\ud800"], {"b": 1, "a": None}, "x"]])
+def test_the_hash_of_a_list_needs_no_list(values):
+    assert sha256_of_list(iter(values)) == sha256_of_json(values)
 
 
 NOT_FINITE = {"NaN": math.nan, "infinity": math.inf, "minus infinity": -math.inf, "numpy's": np.float64("nan")}

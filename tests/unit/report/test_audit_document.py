@@ -9,6 +9,7 @@ from codetune.papers.claims import audit
 from codetune.papers.evidence import paths_of
 from codetune.papers.verdicts import DISAGREES
 from codetune.report.audit import write, write_audit
+from codetune.report.table import write_table
 from codetune.study.model import Source
 from fake_records import fake_record
 from latex_reader import read_latex
@@ -35,6 +36,9 @@ def test_the_audit_of_a_study_s_files_is_the_audit_of_its_evidence(tmp_path):
     }
     targets = {kind: str(tmp_path / f"audit.{kind}") for kind in ("csv", "md", "tex")}
     write(inputs, params, targets)
+    written = {kind: Path(path).read_bytes() for kind, path in targets.items()}
+    write_table("audit", inputs, params | {"metric": "bleu"}, targets)  # the paper's claims are of ROUGE-L
+    assert {kind: Path(path).read_bytes() for kind, path in targets.items()} == written
     with open(targets["csv"]) as stream:
         found = [(row["claim"], row["verdict"], row["files"]) for row in csv.DictReader(stream)]
     table = audit(evidence)

@@ -18,7 +18,7 @@ from codetune.report.table import write_table
 from codetune.study.record import read_records
 from conftest import ROOT
 from fake_comparisons import METRICS, fake_comparisons, write_fake_comparisons
-from fake_records import fake_record, seal, write_fake
+from fake_records import DATA, fake_record, seal, with_test, write_fake
 
 # By ROUGE-L the tuned model is better, by BLEU worse; CodeBLEU applies to no sample.
 BASE = {"rouge_l": 0.2345, "bleu": 76.54, "codebleu": None}
@@ -108,6 +108,17 @@ def test_a_mark_in_the_table_of_all_metrics_is_that_metric_s_own(study, tmp_path
     score = scores["table2"]
     assert tuned[header.index(label)] == f"{score} {'+' if verdict == 'better' else '-'}"
     assert tuned[header.index("CodeBLEU (Python)")] == "-"
+
+
+def test_the_table_of_all_metrics_counts_references_without_data_flow(study, tmp_path):
+    notes = []
+    for count in (0, 3):
+        records = [with_test(record, DATA, TUNED, without_data_flow=count) for record in read_records(study["records"])]
+        evaluated = evaluated_systems(records, [fake_comparisons(records, metrics=FACTS)])
+        write_metrics(metrics_table(evaluated), evaluated, files(tmp_path, "csv", "md", "tex"))
+        notes.append((tmp_path / "out.md").read_text())
+    assert "data flow" not in notes[0]
+    assert "References without data flow, whose CodeBLEU has no such part: 3 of alpaca." in notes[1]
 
 
 def test_the_report_s_page_is_of_the_table(study, tmp_path):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from codetune.base.errors import StudyError
-from codetune.base.files import write_json
+from codetune.base.files import finite_or_none, write_json
 from codetune.base.plain import to_plain
 from codetune.evaluation.bootstrap import LEVEL, Array, Resamples, percentile_interval
 from codetune.evaluation.comparisons import Comparison, Comparisons, MetricFacts, Score
@@ -153,18 +153,14 @@ def holm(values: Sequence[float | None]) -> list[float | None]:
     return corrected
 
 
-def _or_none(value: float) -> float | None:
-    return None if np.isnan(value) else value
-
-
 def _score(system: System, metric: str, found: Resampled) -> Score:
     return Score(
         *system,
         metric=metric,
-        score=_or_none(found.score),
+        score=finite_or_none(found.score),
         interval=percentile_interval(found.resamples),
-        seeds=[_or_none(score) for score in found.seeds],
-        deviation=_or_none(float(np.std(found.seeds, ddof=1))) if len(found.seeds) > 1 else None,
+        seeds=[finite_or_none(score) for score in found.seeds],
+        deviation=finite_or_none(float(np.std(found.seeds, ddof=1))) if len(found.seeds) > 1 else None,
     )
 
 
@@ -179,7 +175,7 @@ def _compare(
             *system,
             baseline=baseline.method,
             metric=metric,
-            gain=_or_none(found[system].score - found[baseline].score),
+            gain=finite_or_none(found[system].score - found[baseline].score),
             interval=percentile_interval(differences),
             p=p,
             p_holm=corrected,

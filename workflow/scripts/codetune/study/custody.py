@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from codetune.base.errors import StudyError
-from codetune.base.files import read_json, read_jsonl, reading, sha256_of_file, sha256_of_json
+from codetune.base.files import iterate_jsonl, read_json, reading, sha256_of_file, sha256_of_list
 from codetune.base.identity import check_recorded
 from codetune.base.manifests import MANIFEST, Manifest, checked_folder, read_manifest
 from codetune.study import layout
@@ -93,11 +93,11 @@ def _check_file(path: Path) -> None:
 
 def _of_records(path: Path) -> str:
     with reading(path):
-        return sha256_of_json([[row[field] for field in RECORD_FIELDS] for row in read_jsonl(path)])
+        return sha256_of_list([row[field] for field in RECORD_FIELDS] for row in iterate_jsonl(path))
 
 
 def _of_samples(path: Path) -> str:
-    return sha256_of_json(read_jsonl(path))
+    return sha256_of_list(iterate_jsonl(path))
 
 
 # For each kind of file its path, the record beside it, where that has the hash, and of what the hash is.
