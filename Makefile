@@ -1,5 +1,5 @@
 # make demo       the whole study in small, on a CPU: generated data, miniature models   (7 minutes on 2 cores)
-# make test       all tests; first installs SLURM and Chromium where they are missing and no password is needed
+# make test       all tests; first installs SLURM, Chromium and LaTeX where they are missing and no password is needed
 # make faults     a small study killed 100 times at random moments, and restarted 30 times beside its living jobs   (1 hour)
 # make check-results  makes every score, table, card and page anew from the predictions and compares: CONFIG=config/demo.yaml
 #                 for the demo's; several overlays in quotes, in the order in which Snakemake got them; CORES=4 (all)

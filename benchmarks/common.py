@@ -147,7 +147,7 @@ def write_result(path: str | Path, rows: list[Row], **facts: Any) -> None:
 
     result = {"rows": [asdict(row) for row in rows], **facts, "environment": to_plain(environment())}
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    Path(path).write_text(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     for row in rows:
         shown = "not run" if row.result is None else f"{row.result:.3g}"
         print(f"{row.part} | {row.against} | {row.goal} | {shown} | {row.detail}", flush=True)

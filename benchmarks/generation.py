@@ -86,7 +86,7 @@ def ours(folder: Path, prompts: list[Any]) -> Callable[[], list[list[int]]]:
 
     base = load_for_decoding(Checkpoint(str(folder / "model"), quantization()), DECODING)
     model = load_adapter(_with_ends(base), folder / "adapter")
-    options = greedy_config(model, make_tokenizer(), LIMIT)
+    options = greedy_config(model, LIMIT, [END])
     cache_tokens = int(DECODING.cache_gb * 1e9) // cache_bytes(model.config.to_dict(), model.dtype.itemsize)
     batches = list(make_batches(prompts, DECODING, cache_tokens))
 
@@ -109,7 +109,7 @@ def theirs(folder: Path, prompts: list[Any]) -> Callable[[], list[list[int]]]:
 
     model = load_adapter(_with_ends(load_base(folder / "model", quantization())), folder / "adapter")
     tokenizer = make_tokenizer()
-    options = greedy_config(model, tokenizer, LIMIT)
+    options = greedy_config(model, LIMIT, [END])
 
     def run() -> list[list[int]]:
         found = []

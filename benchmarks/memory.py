@@ -140,7 +140,7 @@ def fits_dequantised(config: dict[str, Any], room: int) -> bool:
 def read(model: Any, rows: int, width: int, live: Live) -> int:
     """Reads prompts, as decoding begins, with the peak counted from here. Returns the bytes of keys and values."""
     before = live.peak = live.now
-    _tokens, _mask, cache = prefill(model, [[0] * width] * rows, 0)
+    _tokens, _mask, cache = prefill(model, [[0] * width] * rows)
     del _tokens, _mask
     kept = live.now - before
     del cache

@@ -50,7 +50,9 @@ def main() -> None:
     results = {name: json.loads((parts / f"{name}.json").read_text()) for name in benchmarks if name not in failed}
     rows = [Row(**row) for result in results.values() for row in result["rows"]]
     whole = {"rows": [vars(row) for row in rows], "parts": results}
-    (options.out / f"{options.kind}.json").write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n")
+    (options.out / f"{options.kind}.json").write_text(
+        json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    )
     (options.out / f"{options.kind}.md").write_text(table(rows))
     print(table(rows))
     if failed:

@@ -17,3 +17,4 @@ command -v apt-get >/dev/null || exit 0
 if [ "$(id -u)" = 0 ]; then as_root=; elif sudo -n true 2>/dev/null; then as_root="sudo -n"; else exit 0; fi
 install profiles/slurm "srun slurmctld slurmd munged" "slurm-wlm munge"
 install "the report's pages" "chromium chromedriver google-chrome" "chromium chromium-driver"
+install "the LaTeX tables" "pdflatex" "texlive-latex-recommended poppler-utils"

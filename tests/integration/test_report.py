@@ -111,6 +111,12 @@ def test_scores_have_the_scale_of_their_metric_and_a_dash_where_it_does_not_appl
     assert chromium.problems() == []
 
 
+def test_numbers_have_a_sign_unless_they_round_to_zero(page):
+    shown = page.run("return [-0.0001, 0.0001, 0, -0.0006, 0.0006, -1, NaN].map(value => number(value, true))")
+    assert shown == ["0.000", "0.000", "0.000", "-0.001", "+0.001", "-1.000", "\u2013"]
+    assert page.run("return [0.25, 0, 1].map(value => number(value))") == ["0.250", "0.000", "1.000"]
+
+
 def test_words_that_the_reference_does_not_have_are_marked(page):
     second = "document.querySelectorAll('article')[1].querySelectorAll('.texts > div')[2]"
     assert page.run(f"return {second}.querySelector('pre').textContent") == "x = 1 or 7"
@@ -118,6 +124,28 @@ def test_words_that_the_reference_does_not_have_are_marked(page):
     assert page.run(f"return {second}.querySelector('.note').textContent").startswith("all words")
     last = "document.querySelectorAll('article')[4].querySelectorAll('.texts > div')[2]"
     assert page.run(f"return {last}.querySelector('.note').textContent") == "1 words of the reference missing: x"
+
+
+MARKED = "return [...document.querySelectorAll('article:nth-of-type(1) mark')].map(mark => mark.textContent)"
+NOTES = "return [...document.querySelectorAll('article:nth-of-type(1) .note')].map(note => note.textContent)"
+EXPLAINED = "return document.getElementById('marks').textContent"
+
+
+def test_marks_are_of_the_metric_that_is_shown(chromium, tmp_path):
+    """The reference is `x = 0`: in words `X=0` and `x-0` are the same, in tokens they are not."""
+    study = make_study(tmp_path, ["X - 0 + _é1"], [run("a", "base")], [[0.5]])
+    write_browser(**study | {"metric": "bleu"})
+    chromium.open(tmp_path / "page.html")
+    assert (chromium.run(MARKED), chromium.run(NOTES)) == ([], [])
+    assert chromium.run(EXPLAINED).startswith("BLEU has no marks. Choose ROUGE-L or Code ROUGE-L")
+    chromium.run(CHOOSE, "metric", "ROUGE-L")
+    assert (chromium.run(MARKED), chromium.run(NOTES)) == (["1"], ["all words of the reference, in its order"])
+    assert chromium.run(EXPLAINED).endswith("do not count for ROUGE-L.")
+    chromium.run(CHOOSE, "metric", "Code ROUGE-L")
+    assert chromium.run(MARKED) == ["X", "-", "+", "_é1"]
+    assert chromium.run(NOTES) == ["2 tokens of the reference missing: x ="]
+    assert chromium.run(EXPLAINED).endswith("do not count for Code ROUGE-L.")
+    assert chromium.problems() == []
 
 
 def test_all_models_are_folded_up_and_open_by_key(page):

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from codetune.base.plain import to_plain
 from codetune.study.dataset import Published
 from codetune.study.model import Source
-from hubserver import REVISION, WEIGHTS
+from hubserver import OTHER_WEIGHTS, REVISION, WEIGHTS
 from small_study import ROOT
 
 TOKEN = "hf_secret"
@@ -74,7 +74,7 @@ def fetch(hub, wanted, target, what="weights", **settings):
 
 def assert_whole(target, revision=REVISION):
     """Asserts that the target holds one revision's files, as declared, and that no partial download is left."""
-    weights = WEIGHTS if revision == REVISION else WEIGHTS[::-1]
+    weights = WEIGHTS if revision == REVISION else OTHER_WEIGHTS
     assert (target / "model.safetensors").read_bytes() == weights
     assert sorted(path.name for path in target.iterdir()) == [
         "config.json",

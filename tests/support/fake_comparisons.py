@@ -48,10 +48,10 @@ def fake_comparisons(
             Score(
                 *system,
                 metric=name,
-                score=statistics.fmean(seeds),
-                interval=_around(statistics.fmean(seeds), metrics[name]),
+                score=_mean(seeds),
+                interval=_around(_mean(seeds), metrics[name]),
                 seeds=seeds,
-                deviation=statistics.stdev(seeds) if len(seeds) > 1 else None,
+                deviation=statistics.stdev(seeds) if len(seeds) > 1 and None not in seeds else None,
             )
             for (system, name), seeds in scores.items()
         ],
@@ -71,8 +71,13 @@ def write_fake_comparisons(comparisons: Comparisons, folder: str | Path) -> str:
     return str(path)
 
 
-def _around(value: float, facts: MetricFacts) -> list[float]:
-    return [value - 0.1 * facts.highest, value + 0.1 * facts.highest]
+def _mean(seeds: Sequence[float | None]) -> float | None:
+    known = [score for score in seeds if score is not None]
+    return statistics.fmean(known) if len(known) == len(seeds) else None
+
+
+def _around(value: float | None, facts: MetricFacts) -> list[float] | None:
+    return None if value is None else [value - 0.1 * facts.highest, value + 0.1 * facts.highest]
 
 
 def _baselines(system: System, systems: Mapping[System, Sequence[Record]]) -> list[System]:
@@ -86,10 +91,12 @@ def _compare(
     baseline: System,
     metric: str,
     facts: MetricFacts,
-    scores: Mapping[tuple[System, str], Sequence[float]],
+    scores: Mapping[tuple[System, str], Sequence[float | None]],
 ) -> Comparison:
-    gain = statistics.fmean(scores[system, metric]) - statistics.fmean(scores[baseline, metric])
+    ours, theirs = _mean(scores[system, metric]), _mean(scores[baseline, metric])
+    gain = None if ours is None or theirs is None else ours - theirs
     interval = _around(gain, facts)
+    p, p_holm = (None, None) if gain is None else (0.02, 0.04)
     return Comparison(
-        *system, baseline=baseline.method, metric=metric, gain=gain, interval=interval, p=0.02, p_holm=0.04
+        *system, baseline=baseline.method, metric=metric, gain=gain, interval=interval, p=p, p_holm=p_holm
     )

@@ -79,7 +79,7 @@ def fake_plan(model: Model, method: Method, seed: int = 0, **settings: Any) -> T
     return TrainingPlan(model.source, model.memory, method.lora, QUANTIZATION, found, seed)
 
 
-def fake_training(plan: TrainingPlan, best_step: int = 100, **cost: Any) -> TrainingFacts:
+def fake_training(plan: TrainingPlan, best_step: int = 100, problem: str | None = None, **cost: Any) -> TrainingFacts:
     """What a training was; `cost` changes what it used."""
     used = {
         "seconds": 3600.0,
@@ -104,9 +104,12 @@ def fake_training(plan: TrainingPlan, best_step: int = 100, **cost: Any) -> Trai
             best_validation_loss=0.9,
             stopped_early=True,
             checkpoints=[50, best_step],
+            untrained_validation_loss=2.5,
+            problem=problem,
         ),
         cost=TrainingCost(**used | cost),
         environment=ENVIRONMENT,
+        adapted=dict.fromkeys(plan.lora.target_modules, 16),
     )
 
 
@@ -127,6 +130,8 @@ def fake_generation(**changes: Any) -> GenerationFacts:
         seconds=60.0,
         peak_memory=PeakMemory("GPU", 5 * 2**30),
         environment=ENVIRONMENT,
+        context=8192,
+        ignored_settings={"temperature": 0.6},
     )
     return replace(facts, **changes)
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 from codetune.base.machine import PeakMemory
 from codetune.study.record import read_records
@@ -59,6 +60,11 @@ def written(folder, record, place):
     path = write_fake(record, folder)
     (read,) = read_records([path])
     read.curve.write_text(json.dumps(a_curve(place)))
-    read.path_of("training_log").write_text("".join(json.dumps(row) + "\n" for row in a_log(place)))
-    seal(path)
+    write_log(read, a_log(place))
     return path
+
+
+def write_log(record, rows):
+    """Gives a run this training log."""
+    record.path_of("training_log").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    seal(Path(record.folder) / "record.json")

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 REVISION = "a" * 40
 OTHER_REVISION = "c" * 40
 WEIGHTS = b"\x08\x00\x00\x00\x00\x00\x00\x00{}      " + bytes(range(256)) * 12000
+OTHER_WEIGHTS = WEIGHTS[:16] + WEIGHTS[:15:-1]
 MODEL = {
     "config.json": b'{"model_type": "llama"}',
     "tokenizer.json": b'{"version": "1.0"}',
@@ -38,7 +39,7 @@ class Hub(ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        other = {**MODEL, "model.safetensors": WEIGHTS[::-1], "config.json": b'{"model_type": "gemma"}'}
+        other = {**MODEL, "model.safetensors": OTHER_WEIGHTS, "config.json": b'{"model_type": "gemma"}'}
         self.files = {
             ("org/model", REVISION): dict(MODEL),
             ("org/model", OTHER_REVISION): other,

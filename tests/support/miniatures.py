@@ -65,7 +65,8 @@ def trainer_for(checkpoint, folder, samples, plan=PLAN):
 
 def complete(model, tokenizer, prompts, decoding=DECODING):
     with tempfile.TemporaryDirectory() as folder:
-        return generate(model, tokenizer, prompts, decoding, prompt_limit(decoding), Path(folder) / "kept.jsonl")
+        ending, kept = Template("paper", tokenizer).ending, Path(folder) / "kept.jsonl"
+        return generate(model, tokenizer, prompts, decoding, ending, prompt_limit(decoding), kept)
 
 
 def batch_of(samples, capacity=128):

@@ -153,6 +153,20 @@ def project_file(name):
     return content([PROJECT / name])
 
 
+def memory(per_mb, least=1000):
+    """Returns a function for the memory of a job that holds what it reads, in MB, by the size of that in MB."""
+    return lambda wildcards, input: max(least, round(300 + per_mb * input.size_mb))
+
+
+def memory_of_bootstrap(wildcards, input):
+    """Returns the memory of a bootstrap in MB: a byte per sample and resample, and a score per metric, run and resample."""
+    runs = len(input.scores)
+    mb_per_run = input.size_mb / runs
+    samples = 2000 * mb_per_run  # which take half a kilobyte and more
+    resampled = config["evaluation"]["resamples"] * (samples + 100 * runs) / 1e6
+    return max(1000, round(300 + 30 * mb_per_run + resampled))
+
+
 # Priorities, highest first: jobs that GPU jobs wait for; light rules (0, the default); GPU jobs by stage. Within a
 # stage the largest model comes first, because a long job left for the end would run alone.
 

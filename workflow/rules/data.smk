@@ -52,7 +52,7 @@ rule split:
         "../../envs/tokenize.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(per_mb=15),
         runtime=10,
         gpu=0,
     params:
@@ -81,7 +81,7 @@ rule card:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(per_mb=10),
         runtime=10,
         gpu=0,
     params:

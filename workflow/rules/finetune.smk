@@ -115,7 +115,7 @@ rule score_curve:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(per_mb=20, least=1500),  # 1 GB of it for the process that measures a text
         runtime=30,
         gpu=0,
     params:

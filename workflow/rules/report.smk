@@ -49,7 +49,7 @@ rule browser:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(per_mb=3),
         runtime=10,
         gpu=0,
     params:

@@ -25,7 +25,7 @@ rule score:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(per_mb=50, least=1500),  # 1 GB of it for the process that measures a text
         runtime=10,
         gpu=0,
     params:
@@ -112,7 +112,7 @@ rule significance:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory_of_bootstrap,
         runtime=30,
         gpu=0,
     params:

@@ -19,6 +19,7 @@ from codetune.evaluation.registry import metrics
 from codetune.evaluation.scored import read_scores, read_statistics
 from codetune.models.shapes import read_config
 from codetune.papers.declared import read_paper
+from codetune.prompts.completions import Ending, read_ending
 from codetune.prompts.tokensets import SCHEMA, TokenSample, read_tokens, write_tokens
 from codetune.report.figure import read_curve
 from codetune.report.page import write_page
@@ -60,6 +61,7 @@ OBJECTS = {
     ),
     "config.json": (config_of, SIZES),
     "stats.json": (lambda path: read_number(path, "parts", "train", "samples"), {"parts": {"train": {"samples": 3}}}),
+    "ending.json": (read_ending, {"ending": to_plain(Ending("\n", 2, [2], ["[INST]"]))}),
 }
 LINES = {
     "samples.jsonl": (read_samples, SAMPLE),
@@ -67,7 +69,7 @@ LINES = {
     "predictions.jsonl": (read_predictions, PREDICTION),
     "curve.jsonl": (read_curve_predictions, {"step": 0, **PREDICTION}),
     "scores.jsonl": (lambda path: read_scores(path, ["rouge_l"]), {"id": 1, "rouge_l": 0.5}),
-    "statistics.jsonl": (read_statistics, {"id": 1, "statistics": {name: [0.0, 1.0] for name in metrics()}}),
+    "statistics.jsonl": (read_statistics, {"id": 1, "statistics": {name: one.none for name, one in metrics().items()}}),
     "training_log.jsonl": (read_training_log, {"step": 3, "eval_loss": 0.5}),
 }
 # Values that a field may have after all, beside those of the same type.

@@ -1,8 +1,20 @@
 """Files appear whole or not at all, and rows that were added are recovered up to the first broken one."""
 
+import math
+
+import numpy as np
 import pytest
 from codetune.base.errors import StudyError
-from codetune.base.files import append_jsonl, atomic, read_json, read_jsonl, recover_jsonl, write_json, write_jsonl
+from codetune.base.files import (
+    append_jsonl,
+    atomic,
+    finite_or_none,
+    read_json,
+    read_jsonl,
+    recover_jsonl,
+    write_json,
+    write_jsonl,
+)
 
 
 def test_a_failed_write_leaves_the_earlier_file_and_no_rest(tmp_path):
@@ -46,3 +58,28 @@ def test_rows_are_recovered_up_to_the_first_broken_one(tmp_path):
     append_jsonl(tmp_path / "x", [{"e": 5}])
     assert recover_jsonl(tmp_path / "x") == [*rows, {"e": 5}]
     assert recover_jsonl(tmp_path / "none") == []
+
+
+NOT_FINITE = {"NaN": math.nan, "infinity": math.inf, "minus infinity": -math.inf, "numpy's": np.float64("nan")}
+
+
+@pytest.mark.parametrize("value", NOT_FINITE.values(), ids=NOT_FINITE)
+@pytest.mark.parametrize("shape", [lambda value: {"a": value}, lambda value: {"a": [{"b": [0.5, value]}]}])
+@pytest.mark.parametrize(
+    "write",
+    [write_json, lambda path, row: write_jsonl(path, [{"a": 1}, row]), lambda path, row: append_jsonl(path, [row])],
+    ids=["an object", "lines", "more lines"],
+)
+def test_no_file_gets_a_number_that_is_none(tmp_path, write, shape, value):
+    """Only Python reads NaN and Infinity in JSON. What is there already stays, and nothing half-written is left."""
+    target = tmp_path / "x"
+    target.write_text('{"a": 0}\n')
+    with pytest.raises(ValueError, match=f"{target}: not written"):
+        write(target, shape(value))
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"x": '{"a": 0}\n'}
+
+
+def test_what_is_undefined_is_null(tmp_path):
+    values = [1.5, 0.0, -2, None, *NOT_FINITE.values()]
+    write_json(tmp_path / "x", [finite_or_none(value) for value in values])
+    assert read_json(tmp_path / "x") == [1.5, 0.0, -2, *[None] * 5]

@@ -13,7 +13,7 @@ import pytest
 from codetune.base.plain import to_plain
 from conftest import ROOT
 from downloads import CHECKPOINT, CODE, DATASET, TOKEN, assert_whole, fetch, start
-from hubserver import DATA, MODEL, OTHER_REVISION, REVISION, WEIGHTS, refuse, running_hub
+from hubserver import DATA, MODEL, OTHER_REVISION, REVISION, WEIGHTS, declare, refuse, running_hub
 
 
 @pytest.fixture
@@ -160,7 +160,17 @@ def test_what_cannot_fit_is_not_begun(hub, tmp_path):
     error = fetch(hub, CHECKPOINT, tmp_path / "model").error
     assert "1000000000.0 GB are to be downloaded, but" in error
     assert "let 'resources' in the config name a folder on a larger disk" in error
-    assert not hub.asked_for("/resolve/")
+    assert not hub.asked_for("safetensors")  # config.json is looked at first
+
+
+@pytest.mark.parametrize("what", ["weights", "tokenizer"])
+def test_weights_that_are_quantised_already_are_refused_before_they_come(hub, tmp_path, what):
+    body = b'{"model_type": "llama", "quantization_config": {"quant_method": "gptq"}}'
+    hub.files["org/model", REVISION]["config.json"] = body
+    hub.declared["org/model", REVISION]["config.json"] = declare("config.json", body)
+    error = fetch(hub, CHECKPOINT, tmp_path / "model", what).error
+    assert "org/model: config.json says that the weights are quantised already (gptq)" in error
+    assert not hub.asked_for("safetensors")
 
 
 def test_a_data_set_file_arrives_and_leaves_no_copy(hub, tmp_path):

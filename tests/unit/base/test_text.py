@@ -5,7 +5,7 @@ import unicodedata
 import pytest
 from codetune.base.errors import StudyError
 from codetune.base.files import read_json, write_json
-from codetune.base.text import markdown, markdown_code, printable
+from codetune.base.text import markdown, markdown_code, markdown_heading, markdown_paragraph, printable
 from hostile import hostile
 from markdown_it import MarkdownIt
 
@@ -35,3 +35,36 @@ def test_code_spans_show_their_text(text):
 )
 def test_plain_text_is_its_own_markdown(text):
     assert markdown(text) == text
+
+
+BLOCKS = [
+    "+ and - mark",
+    "- x",
+    "+",
+    "* x",
+    "# x",
+    "#x",
+    "## ",
+    "1. x",
+    "12) x",
+    "> x",
+    ">x",
+    "    code",
+    "---",
+    "- - -",
+]
+BLOCKS += ["* * *", "___", "===", "~~~", "```", "C #", "C ##", "<div>", "[a]: b", "| a |", "\\", "1986. A year", "-- x"]
+PLAIN = ["+5 %", "-0.5", "1.5 x", "1) x is (1)", "C# and F#", "a > b", "(1) x", "p < 0.001", "-"]
+
+
+@pytest.mark.parametrize("text", BLOCKS + PLAIN)
+def test_a_paragraph_and_a_heading_stay_one_whatever_they_begin_or_end_with(text):
+    for made, kind in ((markdown_paragraph(text), "paragraph"), (f"# {markdown_heading(text)}", "heading")):
+        tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(f"x\n\n{made}\n")[3:]
+        assert [token.type for token in tokens] == [f"{kind}_open", "inline", f"{kind}_close"]
+        assert "".join(part.content for part in tokens[1].children) == text.strip()
+
+
+@pytest.mark.parametrize("text", ["+5 %", "-0.5", "1.5 x", "C# and F#", "a > b", "ROUGE-L [F1|x:y] over 3"])
+def test_a_plain_paragraph_is_its_own_markdown(text):
+    assert markdown_paragraph(text) == text

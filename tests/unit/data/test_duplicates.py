@@ -3,11 +3,13 @@
 import random
 import re
 import time
+import tracemalloc
 from collections import Counter
 from fractions import Fraction
 from itertools import combinations
 
 import pytest
+from codetune.data import triples
 from codetune.data.cleaning import clean
 from codetune.data.duplicates import Components, near_duplicates
 from codetune.data.reading import read_records
@@ -172,3 +174,22 @@ def test_a_preamble_before_real_samples_glues_none_together(real, share):
     preamble = some_words(random.Random(0), 130)
     texts = [f"{preamble} {text}" if index < 1000 * share else text for index, text in enumerate(plain)]
     assert near_duplicates(texts) == near_duplicates(plain) == [[248, 950], [553, 554]]
+
+
+def test_texts_with_more_different_tokens_than_fit_have_the_same_groups(monkeypatch):
+    texts = [text for seed in range(30) for text in some_texts(seed)]
+    expected = near_duplicates(texts)
+    monkeypatch.setattr(triples, "MOST_TOKENS", 1)
+    assert near_duplicates(texts) == expected
+    assert len(expected) > 30
+
+
+def test_memory_is_some_bytes_per_character():
+    rng = random.Random(2)
+    texts = [some_words(rng, rng.randint(20, 200)) for _ in range(3000)]
+    near_duplicates(texts[:10])  # what the first call loads does not count
+    tracemalloc.start()
+    near_duplicates(texts)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 15 * sum(map(len, texts))  # sets and dictionaries of triples took 70

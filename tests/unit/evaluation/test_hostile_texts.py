@@ -26,11 +26,16 @@ def loops(depth, head="for i{0} in x{0}:", body="a = a + b"):
 
 
 def by_the_package(reference, text):
+    """The mean of the package's parts, without data flow where the reference has none."""
     logging.disable(logging.WARNING)
     try:
-        return calc_codebleu([reference], [text], "python")["codebleu"]
+        found = calc_codebleu([reference], [text], "python")
+        own = calc_codebleu([reference], [reference], "python")
     finally:
         logging.disable(logging.NOTSET)
+    names = ["ngram_match", "weighted_ngram_match", "syntax_match", "dataflow_match"]
+    parts = [found[f"{name}_score"] for name in names if name != "dataflow_match" or own[f"{name}_score"]]
+    return sum(parts) / len(parts)
 
 
 def program(rng, depth=0):
@@ -57,11 +62,10 @@ def test_codebleu_of_programs_with_loops_is_the_package_s():
     programs = [text for text in ("\n".join(program(rng)) for _ in range(60)) if len(text) < 1000]
     assert len(programs) > 20
     for reference, text in pairwise(programs):
-        assert codebleu_of(reference, text) == by_the_package(reference, text)
+        assert codebleu_of(reference, text).score == by_the_package(reference, text)
     for depth in range(1, 8):
-        assert codebleu_of(loops(depth), loops(depth, "while y{0}:")) == by_the_package(
-            loops(depth), loops(depth, "while y{0}:")
-        )
+        pair = loops(depth), loops(depth, "while y{0}:")
+        assert codebleu_of(*pair).score == by_the_package(*pair)
 
 
 def test_codebleu_of_real_pairs_is_the_package_s(real):
@@ -69,7 +73,10 @@ def test_codebleu_of_real_pairs_is_the_package_s(real):
     outputs = [record["output"] for record in records if "def " in record["output"]]
     rng = random.Random(5)
     pairs = [(reference, rng.choice(outputs)) for reference in rng.sample(outputs, 150)]
-    assert [codebleu_of(*pair) for pair in pairs] == [by_the_package(*pair) for pair in pairs]
+    pairs = [
+        pair for pair in pairs if min(len(text.split()) for text in pair) > 4
+    ]  # shorter ones match themselves here
+    assert [codebleu_of(*pair).score for pair in pairs] == [by_the_package(*pair) for pair in pairs]
 
 
 @pytest.mark.parametrize("head", ["for i{0} in x{0}:", "while x{0}:", "for i{0} in x{0}:\n", "while i{0} < x:"])

@@ -1,23 +1,32 @@
 """Intervals cover what they say; corrections and pairings are right."""
 
 import json
+import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
 from codetune.base.errors import StudyError
-from codetune.evaluation.bootstrap import draw_resamples, percentile_interval
+from codetune.evaluation.bootstrap import CHUNK, Resamples, draw_resamples, percentile_interval
 from codetune.evaluation.comparisons import Comparison, read_comparisons
+from codetune.evaluation.metric import statistics_of
 from codetune.evaluation.registry import metrics
+from codetune.evaluation.scored import Statistics
 from codetune.evaluation.significance import holm, measure_significance, p_value, resample
 from codetune.study.record import read_record
 from codetune.study.runs import System
 from fake_records import fake_method, fake_record, seal, with_test, write_fake
 
 
+def statistics(values):
+    """The statistics of such samples."""
+    scored = rows(values)
+    return Statistics([row["id"] for row in scored], {name: statistics_of(scored, name) for name in metrics()})
+
+
 def rows(values):
     """Scored samples with these ROUGE-L values, and something for the other metrics."""
-    others = {"bleu": [4.0, 4.0, 4, 3, 2, 1, 4, 3, 2, 1], "chrf": [1.0] * 18}
+    others = {"bleu": [4.0, 4.0, 4, 3, 2, 1, 4, 3, 2, 1], "chrf": [1.0] * 18, "codebleu": [0.5, 1.0, 0.0]}
     return [
         {
             "id": number,
@@ -31,7 +40,9 @@ def rows(values):
 @pytest.mark.parametrize("values", [[0.4], [0.4, 0.2]])
 def test_one_or_two_samples_have_an_interval_and_a_p_value(values, resamples):
     base, tuned = System("none", "m", "base"), System("d", "m", "qlora")
-    found = resample({base: [rows(values)], tuned: [rows([value + 0.1 for value in values])]}, resamples, 0)["rouge_l"]
+    found = resample(
+        {base: [statistics(values)], tuned: [statistics([value + 0.1 for value in values])]}, resamples, 0
+    )["rouge_l"]
     gains = found[tuned].resamples - found[base].resamples
     assert percentile_interval(gains) == pytest.approx([0.1, 0.1])
     assert p_value(gains) == pytest.approx(2 / (resamples + 1))
@@ -75,7 +86,7 @@ def test_equal_runs_differ_by_nothing_and_a_constant_gain_has_no_width():
     generator = np.random.default_rng(2)
     base = generator.random(50)
     values = {"base": base, "same": base, "more": base + 0.1}
-    members = {System("d", "m", method): [rows(found)] for method, found in values.items()}
+    members = {System("d", "m", method): [statistics(found)] for method, found in values.items()}
     found = {system.method: one for system, one in resample(members, 300, seed=0)["rouge_l"].items()}
     same = found["same"].resamples - found["base"].resamples
     more = found["more"].resamples - found["base"].resamples
@@ -212,3 +223,60 @@ def test_the_score_of_a_system_that_was_not_compared_is_an_error(tmp_path):
 def test_the_verdict_is_what_the_interval_says(interval, verdict):
     comparison = Comparison("d", "m", "qlora", "base", "rouge_l", gain=0.0, interval=interval, p=0.5, p_holm=0.5)
     assert comparison.verdict == verdict
+
+
+def test_the_statistics_of_few_runs_are_in_memory_together():
+    made, most = [], 0
+
+    def seeds():
+        nonlocal most
+        for _ in range(6):
+            most = max(most, sum(one() is not None for one in made))
+            found = statistics([0.1, 0.2, 0.3])
+            made.append(weakref.ref(found))
+            yield found
+            del found
+
+    resample({System("d", "m", "qlora"): seeds()}, 10, seed=0)
+    assert most <= 1  # the one that has just been used
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_a_metric_of_no_sample_has_no_number_no_p_value_and_no_verdict(tmp_path, seeds):
+    records = []
+    for method, count in (("base", 1), ("qlora", seeds)):
+        for seed in range(count):
+            record = scored(tmp_path, fake_record("m", method, seed=seed), [0.1, 0.5])
+            path = record.path_of("scores", "alpaca")
+            path.write_text(path.read_text().replace(json.dumps([0.5, 1.0, 0.0]), json.dumps([0.0, 0.0, 0.0])))
+            records.append(seal(Path(record.folder) / "record.json"))
+    found = compare(records, tmp_path)
+    assert "NaN" not in (tmp_path / "comparisons" / "alpaca.json").read_text()
+    score = found.score_of(records[-1].run.system, "codebleu")
+    assert (score.score, score.interval, score.seeds, score.deviation) == (None, None, [None] * seeds, None)
+    gain = found.comparison_of(records[-1].run.system, "codebleu")
+    assert (gain.gain, gain.interval, gain.p, gain.p_holm, gain.verdict) == (None,) * 5
+    assert found.comparison_of(records[-1].run.system, "rouge_l").verdict is not None
+
+
+def test_comparisons_without_a_p_value_do_not_count_in_holm_s_correction():
+    assert holm([0.01, None, 0.03, None]) == [0.02, None, 0.03, None]
+    assert holm([None]) == [None]
+
+
+def test_nothing_has_no_interval_and_no_p_value():
+    nothing = np.full(10, np.nan)
+    assert percentile_interval(nothing) is None
+    assert p_value(nothing) is None
+    assert percentile_interval(np.array([np.nan, 0.2])) == [0.2, 0.2]
+
+
+def test_bootstrap_counts_are_those_of_the_draws_in_as_few_bytes_as_they_need():
+    for samples, resamples in ((1, 3), (40, 1200), (3, 501)):
+        found = list(Resamples(samples, resamples, seed=7).chunks())
+        assert [len(chunk) for chunk in found] == [
+            min(CHUNK, resamples - start) for start in range(0, resamples, CHUNK)
+        ]
+        generator = np.random.default_rng(7)
+        for chunk in found:
+            np.testing.assert_array_equal(chunk, draw_resamples(generator, samples, len(chunk)))

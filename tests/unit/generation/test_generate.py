@@ -1,9 +1,13 @@
 """Rules generate and curve on a miniature model: what they write, and that a checkpoint predicts the same in both."""
 
+import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from codetune.base.errors import StudyError
 from codetune.base.files import read_json, sha256_of_file, write_json
 from codetune.base.identity import checkpoint_identity
 from codetune.base.manifests import MANIFEST, write_manifest
@@ -15,6 +19,7 @@ from codetune.generation.curve import CurveInputs, CurveOutputs, CurveSettings, 
 from codetune.generation.generate import GenerateInputs, GenerateOutputs, generate_predictions
 from codetune.models.checkpoints import fetch_model
 from codetune.models.loading import Checkpoint
+from codetune.prompts.completions import END_MARKER
 from codetune.prompts.tokensets import TokenSample, write_tokens
 from codetune.study.decoding import Decoding
 from codetune.study.facts import GenerationFacts
@@ -39,7 +44,9 @@ def tokens(tmp_path_factory):
     path = tmp_path_factory.mktemp("tokens") / "validation.arrow"
     write_tokens(path, [TokenSample(number, [300 + number, 5, 6 + number], [7] * (number % 5 + 1)) for number in IDS])
     hashed = dict.fromkeys(("prompts", "validation"), sha256_of_file(path))
-    write_json(path.with_name("stats.json"), {"sha256": hashed, "samples_sha256": dict.fromkeys(hashed, "0" * 64)})
+    ending = {"closing": "", "end": 2, "stops": [2], "markers": [END_MARKER]}
+    samples = dict.fromkeys(hashed, "0" * 64)
+    write_json(path.with_name("stats.json"), {"ending": ending, "sha256": hashed, "samples_sha256": samples})
     return str(path)
 
 
@@ -57,6 +64,17 @@ def adapters(checkpoint, tmp_path_factory):
         get_peft_model(checkpoint.load(), config).save_pretrained(str(folder / f"step-{step:06d}"))
         write_manifest(folder / f"step-{step:06d}")
     return folder
+
+
+def with_declared(checkpoint, folder, **files):
+    """A copy of a checkpoint whose files declare something else."""
+    shutil.copytree(checkpoint.folder, folder)
+    for name, declared in files.items():
+        path = folder / f"{name}.json"
+        path.unlink()  # a link to the checkpoint's own
+        path.write_text(json.dumps(read_json(checkpoint.folder / path.name) | declared))
+    write_manifest(folder)
+    return replace(checkpoint, folder=folder)
 
 
 def generated(folder, checkpoint, tokens, tuned=None):
@@ -144,3 +162,38 @@ class Recovered:
         rows = recover_jsonl(path)
         self.batches.append(len(rows))
         return rows
+
+
+def test_completions_that_the_context_cuts_off_are_counted(checkpoint, tokens, tmp_path):
+    """The prompts have 3 tokens; with a context of 3 there is room for none, with 7 for four, with 9 for all six."""
+    free, facts = generated(tmp_path / "free", checkpoint, tokens)
+    assert (facts.context, facts.cut_by_context, facts.prompts_without_room) == (2048, 0, 0)
+    assert all(prediction.first.tokens == 6 for prediction in free)  # none ends by itself
+    for context, written in ((3, 0), (7, 4), (9, 6)):
+        folder = tmp_path / str(context)
+        narrow = with_declared(checkpoint, folder / "model", config={"max_position_embeddings": context})
+        predictions, facts = generated(folder, narrow, tokens)
+        assert [prediction.first.tokens for prediction in predictions] == [written] * len(IDS)
+        assert all(prediction.first.truncated for prediction in predictions)
+        assert facts.truncated == len(IDS)
+        assert (facts.context, facts.tokens) == (context, written * len(IDS))
+        assert facts.cut_by_context == (len(IDS) if written < 6 else 0)
+        assert facts.prompts_without_room == (0 if written else len(IDS))
+        assert predictions == free or written < 6
+
+
+def test_settings_of_the_checkpoint_that_decoding_ignores_are_named(checkpoint, tokens, tmp_path, capsys):
+    ignored = {"repetition_penalty": 1.5, "suppress_tokens": list(range(1000)), "do_sample": True}
+    asking = with_declared(checkpoint, tmp_path / "model", generation_config=ignored)
+    expected, before = generated(tmp_path / "before", checkpoint, tokens)
+    predictions, facts = generated(tmp_path / "after", asking, tokens)
+    assert predictions == expected
+    assert (before.ignored_settings, facts.ignored_settings) == ({}, ignored)
+    assert "repetition_penalty" in capsys.readouterr().out
+
+
+def test_settings_that_are_none_end_a_generation_with_one_line(checkpoint, tokens, tmp_path):
+    damaged = with_declared(checkpoint, tmp_path / "model", generation_config={"eos_token_id": "</s>"})
+    with pytest.raises(StudyError, match=r"^[^\n]*generation_config\.json: [^\n]*eos_token_id"):
+        generated(tmp_path / "after", damaged, tokens)
+    assert [path.name for path in (tmp_path / "after").iterdir()] in ([], ["work"])

@@ -1,10 +1,13 @@
 """Adapters: a loaded one computes as the trained one did."""
 
+from dataclasses import replace
+
 import pytest
 import torch
-from codetune.methods.adapters import load_adapter
+from codetune.base.errors import StudyError
+from codetune.methods.adapters import adapted_layers, linear_layers, load_adapter
 from codetune.models.loading import load_base
-from miniatures import BF16, FAMILIES, PROJECTIONS, tokens_for
+from miniatures import BF16, FAMILIES, FP32, MODEL, PLAN, PROJECTIONS, tokens_for, trainer_for
 from peft import LoraConfig, get_peft_model
 
 
@@ -26,3 +29,64 @@ def test_a_loaded_adapter_computes_as_it_did_in_training(checkpoints, tmp_path, 
     with torch.no_grad():
         found = loaded(input_ids=ids).logits.float()
     assert ((found - expected).norm() / expected.norm()).item() < 0.01
+
+
+FUSED = ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"]
+
+
+def on(modules):
+    return replace(PLAN, lora=replace(PLAN.lora, target_modules=modules))
+
+
+@pytest.mark.parametrize("name", [*FAMILIES, "phi-3-mini"])
+def test_every_module_that_a_method_names_is_adapted_in_every_layer(checkpoints, tmp_path, name):
+    present, samples = FUSED if name == "phi-3-mini" else PROJECTIONS, tokens_for(checkpoints / name, 4)
+    base = load_base(checkpoints / name, FP32)
+    layers = base.config.num_hidden_layers
+    assert dict(linear_layers(base)) == dict.fromkeys(present, layers)
+    for modules in (present, present[:1], present[::-1][:2]):
+        trainer = trainer_for(checkpoints / name, tmp_path / modules[0], samples, on(modules))
+        assert adapted_layers(trainer.model) == dict.fromkeys(modules, layers)
+        assert len(trainer.trainable()) == 2 * layers * len(modules)
+
+
+@pytest.mark.parametrize(
+    ("name", "modules", "missing"),
+    [
+        ("phi-3-mini", PROJECTIONS, "q_proj, k_proj, v_proj, gate_proj, up_proj"),
+        ("phi-3-mini", ["q_proj", "v_proj"], "q_proj, v_proj"),
+        (MODEL, [*PROJECTIONS, "qkv_proj"], "qkv_proj"),
+        (MODEL, FUSED, "qkv_proj, gate_up_proj"),
+        (MODEL, ["lm_head"], "lm_head"),
+        (MODEL, ["embed_tokens"], "embed_tokens"),
+        (MODEL, ["all-linear"], "all-linear"),
+        (MODEL, [".*"], ".*"),
+        (MODEL, ["proj"], "proj"),
+        (MODEL, ["mlp"], "mlp"),
+        (MODEL, ["self_attn.q_proj"], "self_attn.q_proj"),
+    ],
+)
+def test_a_module_that_a_model_lacks_is_one_line_that_names_those_it_has(checkpoints, tmp_path, name, modules, missing):
+    present = FUSED if name == "phi-3-mini" else PROJECTIONS
+    with pytest.raises(StudyError) as found:
+        trainer_for(checkpoints / name, tmp_path, tokens_for(checkpoints / name, 4), on(modules))
+    assert str(found.value).startswith(f"somewhere has no {missing} to adapt ")
+    listed = str(found.value).partition("Its linear layers are ")[2].partition(". ")[0]
+    assert sorted(listed.split(", ")) == sorted(present)
+    assert "\n" not in str(found.value)
+
+
+def test_a_module_of_some_layers_only_is_counted_as_it_is(checkpoints):
+    """Models with layers of several kinds have some of their modules in some layers."""
+    base = load_base(checkpoints / MODEL, FP32)
+    del base.model.layers[0].self_attn.q_proj
+    whole = base.config.num_hidden_layers
+    assert linear_layers(base)["q_proj"] == whole - 1
+    adapted = get_peft_model(base, LoraConfig(r=2, target_modules=["q_proj", "v_proj"]))
+    assert adapted_layers(adapted) == {"q_proj": whole - 1, "v_proj": whole}
+
+
+def test_a_name_that_is_not_linear_everywhere_cannot_be_adapted(checkpoints):
+    base = load_base(checkpoints / MODEL, FP32)
+    base.model.layers[0].self_attn.q_proj = torch.nn.Identity()
+    assert sorted(linear_layers(base)) == sorted({*PROJECTIONS} - {"q_proj"})

@@ -1,7 +1,9 @@
 """A checkpoint that is damaged, or does not fit together, costs one line: when it is fetched, or when it is loaded."""
 
 import json
+import math
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,7 +14,7 @@ from codetune.models.loading import load_base, of_the_machine
 from codetune.models.tokenizers import load_tokenizer
 from codetune.study.model import Source
 from damages import BROKEN, OTHER_SHAPES, damage, safetensors_damages
-from miniatures import FP32, MODEL
+from miniatures import FAMILIES, FP32, MODEL
 from safetensors.torch import load_file, save_file
 
 WEIGHTS = "model.safetensors"
@@ -111,6 +113,11 @@ CONFIGS = {
     "width null": {"hidden_size": None},
     "layers as a list": {"num_hidden_layers": []},
     "an epsilon of text": {"rms_norm_eps": "x"},
+    "the type of a model with the same weights": {"model_type": "mistral"},
+    "the type of a model with the same shapes": {"model_type": "gemma"},
+    "another architecture": {"architectures": ["Qwen2ForCausalLM"]},
+    "an embedding of its own for the output": {"tie_word_embeddings": False},
+    "frequencies that are not finite": {"rope_parameters": {"rope_type": "default", "rope_theta": float("nan")}},
     "quantisation as a number": {"quantization_config": 5},
 }
 
@@ -127,7 +134,12 @@ def test_weights_of_another_model_are_refused_and_not_drawn_at_random(folder):
     for change, meaning in (
         (lambda weights: weights.pop(name), f"they lack {name}"),
         (lambda weights: weights.update(more=torch.zeros(3)), "without a place in the model, more"),
-        (lambda weights: weights.update({name: torch.zeros(3, 3)}), ""),
+        (
+            lambda weights: weights.update({name: torch.zeros(3, 3)}),
+            f"another shape {name.removesuffix('.weight')}",
+        ),
+        (lambda weights: weights.update({"model.norm.weight": torch.zeros(3)}), "cannot be loaded"),
+        (lambda weights: weights.update({"model.norm.weight": torch.tensor(1.0)}), "cannot be loaded"),
         (lambda weights: [weights.pop(key) for key in list(weights) if "layers.1." in key], "more"),
         (lambda weights: weights.clear(), ""),
     ):
@@ -141,6 +153,45 @@ def test_a_tied_output_layer_may_be_left_out(folder):
     assert "lm_head.weight" not in load_file(folder / WEIGHTS)
     assert json.loads((folder / "config.json").read_text())["tie_word_embeddings"]
     load_base(folder, FP32)
+
+
+def test_an_output_layer_that_is_tied_and_saved_must_be_the_embedding(folder):
+    weights = load_file(folder / WEIGHTS)
+    embedding = weights["model.embed_tokens.weight"]
+    save_file(weights | {"lm_head.weight": embedding.clone()}, folder / WEIGHTS, {"format": "pt"})
+    load_base(folder, FP32)
+    save_file(weights | {"lm_head.weight": embedding + 1}, folder / WEIGHTS, {"format": "pt"})
+    with pytest.raises(
+        StudyError, match="lm_head.weight is model.embed_tokens.weight .*, but the weights of the two differ"
+    ):
+        load_base(folder, FP32)
+
+
+@pytest.mark.parametrize("architectures", [None, ["LlamaModel"], ["SomethingElse"], ["Other", "LlamaForCausalLM"]])
+def test_an_architecture_that_is_missing_or_unknown_is_no_mistake(folder, architectures):
+    edit(folder, "config.json", architectures=architectures)
+    load_base(folder, FP32)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("quantization", [FP32, replace(FP32, type="fp4", double=False)])
+def test_one_value_that_is_not_finite_is_noticed_wherever_it_is(checkpoints, tmp_path, name, value, quantization):
+    folder = shutil.copytree(checkpoints / name, tmp_path / "checkpoint")
+    whole = load_file(folder / WEIGHTS)
+    for part in ("embed_tokens.weight", "1.input_layernorm.weight", "model.norm.weight", "1.self_attn.k_proj.weight",
+                 "1.mlp.down_proj.weight", *(["k_proj.bias"] if "qwen" in name else [])):  # fmt: skip
+        key = next(key for key in whole if key.endswith(part))
+        damaged = whole[key].clone()
+        damaged.view(-1)[7] = value
+        save_file(whole | {key: damaged}, folder / WEIGHTS, {"format": "pt"})
+        assert f"{key} has values that are not finite" in said(lambda: load_base(folder, quantization), folder)
+
+
+@pytest.mark.parametrize("pad", [-1, 10**6, 1024, None])
+def test_a_padding_token_outside_the_embedding_is_forgotten(folder, pad):
+    edit(folder, "config.json", pad_token_id=pad)
+    assert load_base(folder, FP32).config.pad_token_id is None
 
 
 @pytest.mark.parametrize(

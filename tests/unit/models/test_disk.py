@@ -56,7 +56,8 @@ def test_a_local_checkpoint_is_not_downloaded_and_its_own_shapes_count(tmp_path)
     assert tuned == before[2]  # there is no config.json
     (tmp_path / "config.json").write_text(json.dumps(PUBLISHED["Gemma-2-2B"][0] | {"num_hidden_layers": 260}))
     assert gigabytes(config)[2] == pytest.approx(before[2] + 9 * 10.38e6 * 4 / 1e9, rel=0.05)
-    for damaged in ("{", "[]", '{"hidden_size": "x"}'):
+    unknown = json.dumps(PUBLISHED["Gemma-2-2B"][0] | {"model_type": "mixtral", "num_hidden_layers": 260})
+    for damaged in ("{", "[]", '{"hidden_size": "x"}', unknown):
         (tmp_path / "config.json").write_text(damaged)
         assert gigabytes(config)[2] == before[2]
 
@@ -67,3 +68,10 @@ def test_ranks_and_seeds_multiply():
     assert gigabytes(config)[3] == pytest.approx(3 * gigabytes(paper_config())[3], rel=0.02)
     config["methods"]["qlora"]["lora"]["r"] = 64
     assert gigabytes(config)[3] == pytest.approx(24 * gigabytes(paper_config())[3], rel=0.02)
+
+
+def test_fused_projections_count_as_those_that_they_hold():
+    modules = ("methods", "qlora", "lora", "target_modules")
+    fused = edit(paper_config(), modules, ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"])
+    assert gigabytes(fused) == gigabytes(paper_config())
+    assert gigabytes(edit(paper_config(), modules, ["qkv_proj"]))[2] < gigabytes(paper_config())[2]

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from codetune.models.shapes import lora_parameters, parameters
+import torch
+from codetune.models.shapes import FUSED_PROJECTIONS, SEVEN_PROJECTIONS, lora_parameters, parameters, projection_shapes
 from paper_models import PROJECTIONS, PUBLISHED, REAL_CONFIGS
 
 
@@ -14,7 +15,7 @@ def test_trainable_parameters_of_the_paper_s_models(name):
     assert round(lora_parameters(config, 16, PROJECTIONS) / 1e6, 2) == at_16
 
 
-def peft_count(config, rank):
+def peft_count(config, rank, modules=PROJECTIONS):
     """PEFT's own count on the architecture without weights."""
     import torch
     from peft import LoraConfig, get_peft_model
@@ -22,7 +23,7 @@ def peft_count(config, rank):
 
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
-        tuned = get_peft_model(model, LoraConfig(r=rank, target_modules=PROJECTIONS, task_type="CAUSAL_LM"))
+        tuned = get_peft_model(model, LoraConfig(r=rank, target_modules=modules, task_type="CAUSAL_LM"))
     return tuned.get_nb_trainable_parameters()[0]
 
 
@@ -44,6 +45,45 @@ def test_the_miniatures_give_peft_s_count(checkpoints, name):
     raw = json.loads((checkpoints / name / "config.json").read_text())
     count = peft_count(AutoConfig.from_pretrained(checkpoints / name), 4)
     assert lora_parameters(raw, 4, PROJECTIONS) == count
+
+
+# Hidden size, heads, heads of the keys, size of a head.
+HEADS = ((64, 4, 2, None), (64, 4, 4, None), (48, 4, 1, None), (64, 8, 2, 16))
+
+
+@pytest.mark.parametrize("kind", sorted(SEVEN_PROJECTIONS | FUSED_PROJECTIONS))
+def test_each_type_whose_layers_are_known_has_peft_s_count(kind):
+    """In each there are no other linear layers, and the projections of all names together and of each alone count."""
+    from torch.nn import Linear
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    for hidden, heads, keys, head in HEADS if kind != "phi3" else HEADS[:3]:  # Phi-3 divides its width by its heads
+        sizes = {"hidden_size": hidden, "num_attention_heads": heads, "num_key_value_heads": keys}
+        sizes |= {"head_dim": head} if head else {}
+        layers = {"intermediate_size": 96, "num_hidden_layers": 3, "vocab_size": 128, "pad_token_id": 0}
+        config = AutoConfig.for_model(kind, **sizes, **layers)
+        raw = json.loads(config.to_json_string(use_diff=False))
+        names = list(projection_shapes(raw))
+        assert lora_parameters(raw, 4, names) == peft_count(config, 4, names)
+        alone = [peft_count(config, 4, [name]) for name in names] if head is None and keys == 2 else []
+        assert alone == [lora_parameters(raw, 4, [name]) for name in names][: len(alone)]
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(config)
+        linear = {name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, Linear)}
+        assert linear - {"lm_head"} == set(names)
+
+
+@pytest.mark.parametrize("kind", ["mixtral", "lfm2", "arcee", "gemma3", None])
+def test_of_other_types_nothing_is_claimed(kind):
+    config = PUBLISHED["Llama-3.2-1B"][0] | {"model_type": kind}
+    assert lora_parameters(config, 8, PROJECTIONS) is None
+
+
+def test_projections_that_a_model_lacks_are_not_counted():
+    config = PUBLISHED["Llama-3.2-1B"][0]
+    assert lora_parameters(config | {"model_type": "phi3"}, 8, PROJECTIONS) is None
+    assert lora_parameters(config | {"model_type": "phi3"}, 8, ["o_proj"]) == lora_parameters(config, 8, ["o_proj"])
+    assert lora_parameters(config, 8, ["q_proj", "qkv_proj"]) is None
 
 
 # As the checkpoints' own weights count them.

@@ -8,8 +8,8 @@ from codetune.base.errors import StudyError
 from codetune.base.files import read_json, write_json
 from codetune.data.samples import Sample
 from codetune.models.tokenizers import load_tokenizer
-from codetune.prompts.templates import FIXED_DATE, Template
-from codetune.prompts.tokenizing import encode
+from codetune.prompts.rendering import FIXED_DATE
+from codetune.prompts.templates import Template
 
 SAMPLE = Sample(7, "Add two numbers", "a, b", "def add(a, b):\n    return a + b")
 
@@ -46,7 +46,8 @@ PADDED = [Sample(0, "  Sort", "", "x"), Sample(1, "Sort \n\n", "", "x")]
 def test_what_a_chat_template_trims_is_trimmed(checkpoints):
     tokenizer = load_tokenizer(checkpoints / "gemma-2-2b")
     for content in ("messages[0]['content']", "messages[0]['content'] | trim"):
-        tokenizer.chat_template = f"{{{{ {content} }}}}<end_of_turn>"
+        answer = "{% if messages | length > 1 %}{{ messages[1]['content'] }}{% endif %}"
+        tokenizer.chat_template = f"{{{{ {content} }}}}<end_of_turn>{answer}"
         rendered = [Template("chat", tokenizer).prompt(sample) for sample in PADDED]
         trims = "trim" in content
         assert rendered == [f"{s.request.strip() if trims else s.request}<end_of_turn>" for s in PADDED]
@@ -89,7 +90,22 @@ HOSTILE = {
     "no messages": ("hello", "changes what a user writes"),
     "twice": (CONTENT * 2, "changes what a user writes"),
     "not text": ("{{ 42 }}", "changes what a user writes"),
-    "no generation mark": ("{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}", "no ending"),
+    "no answers": (
+        "{% for m in messages if m['role'] == 'user' %}<{{ m['content'] }}>{% endfor %}",
+        "not show an answer",
+    ),
+    "answers in capitals": (
+        "{% for m in messages %}<{{ m['content'] if m['role'] == 'user' else m['content'] | upper }}>{% endfor %}",
+        "does not show an answer",
+    ),
+    "answers without tags": (
+        "{% for m in messages %}<{{ m['content'] if m['role'] == 'user' else m['content'] | striptags }}>{% endfor %}",
+        "changes what an assistant writes",
+    ),
+    "another start": (
+        CONTENT + "{% if add_generation_prompt %}<think>{% else %}{{ messages[1]['content'] }}{% endif %}",
+        "does not put an answer after its own generation prompt",
+    ),
     "a number": (42, "cannot be rendered: TypeError"),
     "a list": ([CONTENT], "cannot be rendered: TypeError"),
     "named, but none is the default": ({"tool_use": CONTENT}, "no default"),
@@ -139,20 +155,3 @@ def test_a_list_that_names_no_chat_templates_is_one_line(checkpoints, tmp_path, 
     write_json(tmp_path / "tokenizer_config.json", {**settings, "chat_template": source})
     with pytest.raises(StudyError, match="the tokenizer cannot be loaded"):
         load_tokenizer(tmp_path)
-
-
-class WithoutTokens:
-    """A tokenizer that has no token for any text."""
-
-    eos_token = "<eos>"
-    name_or_path = "folder"
-    is_fast = False
-
-    def __call__(self, texts, **_):
-        return {"input_ids": [[] for _ in texts]}
-
-
-def test_an_ending_without_a_token_is_one_line():
-    tokenizer = WithoutTokens()
-    with pytest.raises(StudyError, match="folder: the ending '<eos>' of a completion is no token"):
-        encode([SAMPLE], tokenizer, Template("paper", tokenizer))

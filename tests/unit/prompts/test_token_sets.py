@@ -1,20 +1,25 @@
 """Token sets: what a model's training data and prompts become, and the statistics of them."""
 
+import json
+import shutil
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from codetune.base.errors import StudyError
 from codetune.base.files import read_json, sha256_of_file, write_jsonl
+from codetune.base.plain import to_plain
 from codetune.data.samples import Sample, sha256_of_samples
 from codetune.models.tokenizers import load_tokenizer
+from codetune.prompts.completions import read_ending
 from codetune.prompts.prompt import tokenize_prompts
 from codetune.prompts.templates import Template
 from codetune.prompts.tokenizing import encode, tokenize_training_data, truncate
 from codetune.prompts.tokensets import TokenSample, read_tokens, write_tokens
 from conftest import ROOT
 from fake_records import write_split
+from small_tokenizers import make_tokenizer, turns
 
 SAMPLE = Sample(7, "Add two numbers", "a, b", "def add(a, b):\n    return a + b")
 LONG = Sample(8, "Repeat", "", "word " * 100)
@@ -75,9 +80,64 @@ def test_statistics_of_training_data_count_what_the_token_sets_hold(tmp_path, ch
         assert facts["longest"] == 64
         assert facts["packed_sequences"] == 2
         assert facts["packing_fill"] == round(facts["tokens"] / 128, 4)
-        completions = [f" {sample.output} <|end|>" for sample in (SAMPLE, LONG)]
-        assert facts["bytes_of_completions"] == sum(len(text.encode()) for text in completions)
+        texts = [load_tokenizer(checkpoints / "llama-3.2-1b").decode(sample.completion) for sample in tokens]
+        assert texts[0] == f" {SAMPLE.output} <|end|><|eot|>"
+        assert f" {LONG.output} <|end|>".startswith(texts[1])
+        assert facts["bytes_of_completions"] == sum(map(len, texts))
     assert stats["example"]["text"].startswith("<|user|> Add two numbers\na, b <|end|> <|assistant|> def add")
+
+
+@pytest.fixture
+def short_context(tmp_path, checkpoints):
+    """A checkpoint with a context of 48 tokens."""
+    folder = shutil.copytree(checkpoints / "llama-3.2-1b", tmp_path / "short")
+    config = read_json(folder / "config.json")
+    (folder / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 48}))
+    return folder
+
+
+@pytest.mark.parametrize("max_length", [40, 48, 64, 256])
+def test_samples_end_at_the_context_and_those_beyond_it_are_counted(tmp_path, short_context, max_length, capsys):
+    """A training with max_length tokens per packed row sees no sample that is longer than the context."""
+    wide = Sample(9, "word " * 60, "", "x")  # its prompt alone is longer
+    short = Sample(6, "Add", "", "a + b")
+    targets = make_tokens(tmp_path / "x", short_context, [short, SAMPLE, LONG, wide], max_length)
+    stats, limit = read_json(targets["stats"]), min(max_length, 48)
+    assert (stats["max_length"], stats["context"]) == (max_length, 48)
+    for part in ("train", "validation"):
+        facts, tokens = stats["parts"][part], read_tokens(targets[part])
+        lengths = [len(sample) for sample in tokens]
+        assert max(lengths) == facts["longest"] == limit
+        assert (facts["truncated"], facts["dropped"], facts["beyond_context"]) == (2, 1, 3)
+        assert lengths[0] < lengths[1] == lengths[2] == limit
+        assert facts["packed_sequences"] == (1 if max_length == 256 else 3)
+    assert "texts beyond the model's context of 48 tokens: 3" in capsys.readouterr().out
+
+
+def test_a_context_without_room_for_any_sample_is_one_line(tmp_path, short_context):
+    wide = Sample(9, "word " * 60, "", "x")
+    with pytest.raises(
+        StudyError, match=r"no sample is shorter than the model's context of 48 tokens\. Take the model"
+    ):
+        make_tokens(tmp_path / "x", short_context, [wide], max_length=256)
+    with pytest.raises(StudyError, match=r"no sample is shorter than max_length = 48 tokens\. Raise tokenization"):
+        make_tokens(tmp_path / "y", short_context, [wide], max_length=48)
+
+
+def test_prompts_that_all_fill_the_context_are_one_line(tmp_path, short_context):
+    with pytest.raises(StudyError, match=r"all prompts of .*test\.jsonl fill the context of 48 tokens\. Take"):
+        make_prompts(tmp_path / "prompts", short_context, [Sample(9, "word " * 60, "", "x")])
+    assert not (tmp_path / "prompts" / "prompts.arrow").exists()
+
+
+def test_prompts_that_fill_the_context_are_counted(tmp_path, short_context, capsys):
+    samples = [Sample(number, "word " * number, "", "x") for number in range(1, 60)]
+    tokens, stats = make_prompts(tmp_path / "prompts", short_context, samples)
+    lengths = [len(sample.prompt) for sample in tokens]
+    assert {47, 48, 49} <= set(lengths)
+    count = sum(length >= 48 for length in lengths)
+    assert (stats["context"], stats["prompts_without_room"]) == (48, count)
+    assert f"texts beyond the model's context of 48 tokens: {count}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("template", ["paper", "chat"])
@@ -102,6 +162,10 @@ def test_prompts_are_never_truncated_and_their_statistics_count_them(tmp_path, c
         "p95": lengths[1],
         "p99": lengths[1],
         "longest": lengths[2],
+        "ending": to_plain(Template(template, tokenizer).ending),
+        "with_control_tokens": 0,
+        "context": 2048,
+        "prompts_without_room": 0,
         "sha256": {"prompts": sha256_of_file(tmp_path / "prompts" / "prompts.arrow")},
         "samples_sha256": {"prompts": sha256_of_samples([SAMPLE, LONG, wide])},
     }
@@ -150,6 +214,7 @@ def test_tokenising_loads_no_torch(checkpoints, tmp_path):
     split = write_split(tmp_path / "split.json", test=tmp_path / "test.jsonl")
     code = f"""
 import sys
+from codetune.prompts.completions import read_ending
 from codetune.prompts.prompt import tokenize_prompts
 from codetune.prompts.tokenizing import tokenize_training_data
 samples, split, tokenizer = {str(tmp_path / "test.jsonl")!r}, {split!r}, {str(checkpoints / "llama-3.2-1b")!r}
@@ -160,3 +225,44 @@ assert "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT / "workflow/scripts")
     assert len(read_tokens(tmp_path / "prompts")) == 1
+
+
+def test_statistics_show_one_sample_token_by_token_and_what_is_learned(tmp_path):
+    tokenizer = make_tokenizer(
+        tmp_path / "model", turns("<|user|>X<eos>", "<|assistant|>X\n<|im_end|>", "<|assistant|>")
+    )
+    targets = make_tokens(tmp_path / "x", tmp_path / "model", [SAMPLE], 256, "chat")
+    (sample,), stats = read_tokens(targets["train"]), read_json(targets["stats"])
+    example = stats["example"]
+    assert example["ids"] == sample.prompt + sample.completion
+    assert example["tokens"] == tokenizer.convert_ids_to_tokens(example["ids"])
+    learned = [token for token, counts in zip(example["ids"], example["learned"], strict=True) if counts]
+    assert tokenizer.decode(learned) == f"{SAMPLE.output}\n<|im_end|>"
+    assert stats["ending"] == to_plain(Template("chat", tokenizer).ending)
+    assert stats["ending"]["end"] == example["ids"][-1]
+    assert read_ending(targets["stats"]) == Template("chat", tokenizer).ending
+
+
+HOLDING = {
+    "print('<eos>')": True,
+    "x = '<|im_start|>'": True,
+    "a <s> b": True,
+    "print('<|end|>')": True,  # the marker of the paper's template cuts it short
+    "<h1>": False,
+    "<eos": False,
+    "< s >": False,
+}
+
+
+@pytest.mark.parametrize("field", ["instruction", "input", "output"])
+def test_samples_that_hold_control_tokens_as_text_are_counted(tmp_path, capsys, field):
+    make_tokenizer(tmp_path / "model")
+    samples = [replace(SAMPLE, id=number, **{field: text}) for number, text in enumerate(HOLDING)]
+    expected = sum(HOLDING.values()) - (field != "output")
+    stats = read_json(make_tokens(tmp_path / "x", tmp_path / "model", [SAMPLE, *samples], 256)["stats"])
+    assert [part["with_control_tokens"] for part in stats["parts"].values()] == [expected, expected]
+    _, of_prompts = make_prompts(tmp_path / "prompts", tmp_path / "model", [SAMPLE, *samples])
+    assert of_prompts["with_control_tokens"] == expected
+    told = capsys.readouterr().out
+    for part in ("train", "validation", "prompts"):
+        assert f"{part}: {expected} of 8 samples hold the text of a control token or of an end" in told

@@ -5,8 +5,8 @@ from codetune.data.cleaning import clean
 from codetune.data.reading import read_records
 from codetune.data.samples import Sample
 from codetune.models.tokenizers import load_tokenizer
-from codetune.prompts.completions import clean_completion
-from codetune.prompts.templates import FIXED_DATE, Template
+from codetune.prompts.rendering import FIXED_DATE
+from codetune.prompts.templates import Template
 from codetune.prompts.tokenizing import _ids, encode
 
 SAMPLE = Sample(7, "Add two numbers", "a, b", "def add(a, b):\n    return a + b")
@@ -22,7 +22,7 @@ def test_every_completion_ends_with_the_model_s_eos_token(checkpoints, model, te
     assert tokens.completion[-1] == tokenizer.eos_token_id
     assert tokens.completion.count(tokenizer.eos_token_id) == 1
     text = tokenizer.decode(tokens.completion[:-1])
-    assert clean_completion(text) == SAMPLE.output
+    assert Template(template, tokenizer).ending.answer(text) == SAMPLE.output
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -123,7 +123,7 @@ def test_real_tokenizers_round_trip_and_end(real, name, template):
     tokenizer = load_tokenizer(real / "tokenizers" / name)
     serialisation = Template(template, tokenizer)
     (tokens,) = encode([SAMPLE], tokenizer, serialisation)
-    assert clean_completion(tokenizer.decode(tokens.completion[:-1])) == SAMPLE.output
+    assert serialisation.ending.answer(tokenizer.decode(tokens.completion[:-1])) == SAMPLE.output
     end = tokenizer.convert_ids_to_tokens(tokens.completion[-1])
     chat_ends = {"llama-3.2": "<|eot_id|>", "gemma-2": "<end_of_turn>", "qwen2.5": "<|im_end|>"}
     expected = tokenizer.eos_token if template == "paper" else chat_ends.get(name, "<|end|>")

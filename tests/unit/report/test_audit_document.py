@@ -11,6 +11,7 @@ from codetune.papers.verdicts import DISAGREES
 from codetune.report.audit import write, write_audit
 from codetune.study.model import Source
 from fake_records import fake_record
+from latex_reader import read_latex
 from paper_study import DATASETS, ROOT, a_study, make_evidence, verdicts
 
 
@@ -53,13 +54,13 @@ def test_the_audit_is_written_in_three_forms(tmp_path):
     text = Path(targets["md"]).read_text()
     assert text.count("\n## ") == table["subject"].nunique()
     assert "decide no claim: Llama-3.2-1B, Llama-3.2-3B" in text
-    latex = Path(targets["tex"]).read_text()
-    assert "\\begin{longtable}" in latex
-    assert latex.count(" \\\\\n") >= len(rows)
-    assert " 54 \\% " in latex
-    assert latex.count("{") == latex.count("}")
-    assert "My_model" not in latex
-    assert "Gemma-2-2B, Qwen2.5-1.5B, My\\_model 100\\%, Phi-3 Mini 4K" in latex
+    written = read_latex(targets["tex"])
+    assert "longtable" in written.packages
+    assert [[row[1], row[3], row[5]] for row in written.rows[1:]] == [
+        [row[name].replace("'", "\u2019") for name in ("claim", "paper", "verdict")] for row in rows
+    ]
+    assert "54 %" in [row[3] for row in written.rows]
+    assert "Gemma-2-2B, Qwen2.5-1.5B, My_model 100%, Phi-3 Mini 4K" in written.note
 
 
 def test_a_study_without_the_paper_s_models_still_checks_the_paper_against_itself(tmp_path):

@@ -70,8 +70,8 @@ def test_the_study_s_own_metric_comes_first_with_its_label_and_scale(tmp_path):
     write_browser(**study | {"metric": "bleu"})
     data = data_of((tmp_path / "page.html").read_text())
     assert list(data["metrics"]) == ["bleu", "rouge_l", "code_rouge_l"]
-    assert data["metrics"]["bleu"] == {"label": "BLEU", "highest": 100}
-    assert data["metrics"]["rouge_l"] == {"label": "ROUGE-L", "highest": 1}
+    assert data["metrics"]["bleu"] == {"label": "BLEU", "highest": 100, "marks": None}
+    assert data["metrics"]["rouge_l"] == {"label": "ROUGE-L", "highest": 1, "marks": "words"}
     (untuned,) = data["models"][0]["runs"]
     assert untuned["scores"] == {"bleu": [12.35, None], "rouge_l": [12.3456, None], "code_rouge_l": [12.3456, None]}
 

@@ -1,6 +1,7 @@
 """Figures: what is drawn is what was found, nothing is cut off, and equal data give equal bytes."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -9,12 +10,13 @@ import matplotlib as mpl
 import pytest
 from codetune.base.machine import PeakMemory
 from codetune.report.figure import FIGURES, Shown, draw_figure, mean_losses, read_curve
+from codetune.report.flags import FLAG, MEANING
 from codetune.report.style import STYLE
 from codetune.study.record import read_records
 from conftest import ROOT
 from fake_comparisons import fake_comparisons, write_fake_comparisons
 from fake_records import fake_method, fake_model, fake_record, with_test, write_fake
-from fake_trainings import GEMMA, GIB, MODELS, a_curve, a_log, a_run, untuned, written
+from fake_trainings import GEMMA, GIB, MODELS, a_curve, a_log, a_run, untuned, write_log, written
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
@@ -164,6 +166,36 @@ def test_the_losses_and_the_ring_at_the_lowest(tuned):
     assert data_of(below.lines[0]) == [(0, 0.1), (3, pytest.approx(1.23)), (6, pytest.approx(1.26))]
     assert data_of(below.lines[1]) == [(3, pytest.approx(1.23))]  # the untuned model's own is lower, and no adapter
     assert to_hex(below.lines[1].get_color()) == to_hex(below.lines[0].get_color())
+
+
+def test_losses_that_are_no_number_are_gaps_and_never_the_lowest(tuned):
+    rows = a_log(0)
+    rows[2] |= {"loss": None, "grad_norm": None}
+    rows[-1] |= {"eval_loss": None}
+    rows += [{"step": step, "loss": None} for step in (7, 8, 9)] + [{"step": 9, "eval_loss": None}]
+    write_log(tuned[0], rows)
+    above, below = drawn("losses", read_records([Path(tuned[0].folder) / "record.json"])).axes
+    points = [(3, math.nan), (6, 0.8), (9, math.nan)]
+    assert data_of(above.lines[0]) == [pytest.approx(point, nan_ok=True) for point in points]
+    points = [(0, 0.1), (3, 1.23), (6, math.nan), (9, math.nan)]
+    assert data_of(below.lines[0]) == [pytest.approx(point, nan_ok=True) for point in points]
+    assert data_of(below.lines[1]) == [(3, pytest.approx(1.23))]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_diverged_training_is_marked_in_every_figure(comparisons, tmp_path, name):
+    runs = [a_run(place, problem="no good" if place == 1 else None) for place in range(len(MODELS))]
+    tuned = read_records([written(tmp_path, record, place) for place, record in enumerate(runs)])
+    figure = drawn(name, tuned, comparisons)
+    texts = [text.get_text() for text in figure.findobj(Text)]
+    assert f"{MODELS[1].label} {FLAG}" in texts
+    assert f"{FLAG} {MEANING}" in texts
+    assert MODELS[0].label in texts
+    box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+    assert 0 <= box.x0 < box.x1 <= width <= 7.0
+    assert 0 <= box.y0 < box.y1 <= height
+    (legend,) = figure.legends
+    assert not any(legend.get_window_extent().overlaps(axis.get_tightbbox()) for axis in figure.axes)
 
 
 def test_the_cost_has_time_and_memory_and_energy_where_it_was_measured(tuned, comparisons):

@@ -65,7 +65,7 @@ def test_the_card_states_the_training(tmp_path, tuned):
         "| trainable parameters | 1,000 |",
         "| effective batch | 8 sequences of 512 tokens |",
         "| steps | 100 (best of 150) |",
-        "| validation loss | 0.9000 nats per token |",
+        "| validation loss | 0.9000 nats per token (2.5000 without training) |",
         "| seed | 0 |",
     ):
         assert line in card.splitlines()
@@ -94,3 +94,10 @@ def test_the_card_names_the_samples_that_could_not_be_measured(tmp_path, tuned):
     record = with_test(a_record(), "e", {"rouge_l": 0.4, "bleu": 12.0}, unmeasured={"bleu": 2})
     assert "2 of e could not be measured and are left out." in card_of(tmp_path, tuned, record, "bleu")
     assert "could not be measured" not in card_of(tmp_path, tuned, record)
+
+
+def test_the_card_names_what_was_adapted_and_in_how_many_layers(tmp_path, tuned):
+    record = a_record()
+    training = replace(record.training, adapted={"qkv_proj": 28, "o_proj": 7})
+    card = card_of(tmp_path, tuned, replace(record, training=training))
+    assert "| on | qkv_proj (28 layers), o_proj (7 layers) |" in card

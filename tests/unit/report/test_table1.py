@@ -2,16 +2,21 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from codetune.base.errors import StudyError
 from codetune.base.plain import to_plain
 from codetune.papers.declared import read_paper
 from codetune.report.table import write_table
 from codetune.report.table1 import PlannedSystem, table1, write_table1
+from codetune.study.method import Lora
 from codetune.study.runs import System
 from conftest import ROOT
-from fake_records import fake_method, fake_model, fake_plan
+from fake_records import PROJECTIONS, fake_method, fake_model, fake_plan
+from latex_reader import read_latex
 from paper_models import PUBLISHED
 
 PAPER = read_paper(ROOT / "config/paper.yaml")
@@ -35,13 +40,22 @@ def read(path):
         return list(csv.DictReader(stream))
 
 
+SHAPES = {"mine": "Llama-3.2-1B", "qwen2.5-3b": "Qwen2.5-3B", "llama-3.2-1b": "Llama-3.2-1B"}
+
+
 @pytest.fixture
 def first(tmp_path):
+    return make(tmp_path, [(model, 8, PROJECTIONS) for model in (MINE, QWEN, LLAMA)])
+
+
+def make(tmp_path, entries):
+    """Table 1 of trainings with a model, a rank and modules."""
     plans, stats, configs = [], [], []
-    for model, shape in ((MINE, "Llama-3.2-1B"), (QWEN, "Qwen2.5-3B"), (LLAMA, "Llama-3.2-1B")):
-        folder = tmp_path / model.name
-        plan = fake_plan(model, fake_method("qlora"))
-        plans.append(PlannedSystem(System("d", model.name, "qlora"), model.label, plan))
+    for model, rank, modules in entries:
+        folder, shape = tmp_path / model.name, SHAPES[model.name]
+        name = f"lora{rank}"
+        plan = fake_plan(model, fake_method(name, lora=Lora(rank, 16, 0.05, modules)))
+        plans.append(PlannedSystem(System("d", model.name, name), model.label, plan))
         configs.append(str(folder))
         write(folder / "config.json", PUBLISHED[shape][0])
         train = {"packed_sequences": 2400, "samples": 17014}
@@ -64,6 +78,38 @@ def test_table1_declares_and_computes(first, tmp_path):
     assert int(read(tmp_path / "t.csv")[0]["trainable_r8"]) == 5636096
 
 
+@pytest.mark.parametrize(
+    ("entries", "ranks", "filled"),
+    [
+        ([(LLAMA, 64, PROJECTIONS)], [64], [[64]]),
+        ([(LLAMA, 16, PROJECTIONS)], [8, 16], [[8, 16]]),
+        ([(LLAMA, 8, ["q_proj"])], [8], [[8]]),  # not the paper's modules
+        ([(MINE, 8, PROJECTIONS)], [8], [[8]]),  # not the paper's model
+        ([(LLAMA, 8, PROJECTIONS), (MINE, 64, PROJECTIONS)], [8, 16, 64], [[8, 16], [64]]),
+        ([(LLAMA, 8, PROJECTIONS), (LLAMA, 4, PROJECTIONS)], [4, 8, 16], [[8, 16], [4]]),
+    ],
+)
+def test_table1_has_the_ranks_of_the_methods_and_the_paper_s_where_they_belong(tmp_path, entries, ranks, filled):
+    table = make(tmp_path, entries)
+    assert [name for name in table if name.startswith("trainable_r")] == [f"trainable_r{rank}" for rank in ranks]
+    for (_, row), own in zip(table.iterrows(), filled, strict=True):
+        assert [rank for rank in ranks if not pd.isna(row[f"trainable_r{rank}"])] == own
+    write_table1(table, outputs(tmp_path, "t"))
+    head, *rows = read_latex(tmp_path / "t.tex").rows
+    places = [place for place, name in enumerate(head) if name.startswith("Trainable, r=")]
+    assert [head[place] for place in places] == [f"Trainable, r={rank}" for rank in ranks]
+    assert [[ranks[n] for n, place in enumerate(places) if row[place] != "-"] for row in rows] == filled
+
+
+def test_whole_numbers_are_whole_beside_an_empty_cell(first, tmp_path):
+    """A model that is none of the paper's has no steps there."""
+    write_table1(first, outputs(tmp_path, "t"))
+    assert [row["paper_steps"] for row in read(tmp_path / "t.csv")] == ["750", "1950", ""]
+    head, *rows = read_latex(tmp_path / "t.tex").rows
+    assert [row[head.index("Steps (paper)")] for row in rows] == ["750", "1,950", "-"]
+    assert "750.0" not in (tmp_path / "t.md").read_text()
+
+
 def test_table1_is_made_from_plans_by_its_name(tmp_path):
     config = write(tmp_path / "llama" / "config.json", PUBLISHED["Llama-3.2-1B"][0])
     inputs = {
@@ -76,3 +122,38 @@ def test_table1_is_made_from_plans_by_its_name(tmp_path):
     write_table("table1", inputs, {"plans": [entry]}, outputs(tmp_path, "table1"))
     (row,) = read(tmp_path / "table1.csv")
     assert (row["data"], row["model"], row["batch_size"], row["steps_packed"]) == ("alpaca", LLAMA.label, "160", "750")
+
+
+def table_of(tmp_path, modules, **config):
+    """Table 1 of one model with another config.json, whose method adapts these modules."""
+    write(tmp_path / "config.json", PUBLISHED["Llama-3.2-1B"][0] | config)
+    stats = write(tmp_path / "stats.json", {"parts": {"train": {"packed_sequences": 2400, "samples": 17014}}})
+    plan = fake_plan(LLAMA, fake_method("qlora"))
+    plan = replace(plan, lora=replace(plan.lora, target_modules=modules))
+    return table1([PlannedSystem(System("d", "m", "qlora"), "My model", plan)], [stats], [str(tmp_path)], PAPER)
+
+
+def test_modules_that_a_model_lacks_are_refused_before_anything_is_trained(tmp_path):
+    with pytest.raises(
+        StudyError, match="My model has no q_proj, k_proj, v_proj, gate_proj, up_proj to adapt"
+    ) as found:
+        table_of(tmp_path, PROJECTIONS, model_type="phi3")
+    assert "Its linear layers are qkv_proj, o_proj, gate_up_proj, down_proj." in str(found.value)
+    with pytest.raises(StudyError, match="My model has no qkv_proj to adapt"):
+        table_of(tmp_path, ["qkv_proj", "o_proj"])
+
+
+def test_fused_projections_are_counted_as_they_are(tmp_path):
+    hidden, inner, head, heads, keys, layers = 2048, 8192, 64, 32, 8, 16
+    table = table_of(tmp_path, ["qkv_proj", "gate_up_proj"], model_type="phi3")
+    both = hidden + head * (heads + 2 * keys) + hidden + 2 * inner
+    assert table["trainable_r8"].tolist() == [layers * 8 * both]
+
+
+def test_what_config_json_does_not_tell_is_left_out(tmp_path):
+    table = table_of(tmp_path, PROJECTIONS, model_type="mixtral")
+    assert table["trainable_r8"].isna().all()
+    write_table1(table, outputs(tmp_path, "t"))
+    assert " M " not in (tmp_path / "t.md").read_text()
+    assert "they are left out where config.json does not tell" in (tmp_path / "t.md").read_text()
+    assert read(tmp_path / "t.csv")[0]["trainable_r8"] == ""

@@ -187,6 +187,21 @@ def test_the_note_says_so_where_gains_are_not_all_over_untuned_models(tmp_path):
     assert "correction over all comparisons" in text
 
 
+def test_the_note_says_whose_completions_the_context_cut_off(systems, tmp_path):
+    """Over all seeds of a system; not a word where there are none."""
+    write_table2(table2(systems, "rouge_l", PAPER), systems, "rouge_l", outputs(tmp_path, "none"))
+    assert "context" not in (tmp_path / "none.md").read_text()
+    for one, counts in ((systems[1], [3]), (systems[3], [2, 5])):
+        for record, count in zip(one.records, counts, strict=True):
+            tested = record.tests["alpaca"]
+            cut = replace(tested.generation, cut_by_context=count)
+            record.tests["alpaca"] = replace(tested, generation=cut)
+    write_table2(table2(systems, "rouge_l", PAPER), systems, "rouge_l", outputs(tmp_path, "some"))
+    note = (tmp_path / "some.md").read_text().splitlines()[-1]
+    assert "Completions cut off at the end of the model's context: My" in note
+    assert note.endswith(r"(qlora) 3, Llama-3.2-1B (qlora) 7.")
+
+
 def test_the_metrics_have_a_row_per_system_and_the_digits_of_their_scale(two_tests, tmp_path):
     table = metrics_table(two_tests)
     assert len(table) == 6 * len(METRICS)
@@ -224,9 +239,9 @@ def test_the_breakdown_has_a_column_per_system_and_the_metric_s_label(two_tests,
     write_breakdown(table, two_tests, "bleu", outputs(tmp_path, "t"))
     text = (tmp_path / "t.md").read_text()
     assert columns_of(tmp_path / "t.md")[:5] == ["Test", "By", "Class", "Samples", "My_model 100% (base)"]
-    assert "0.31 |" in text
-    assert "0.3100" not in text
+    assert rows_of(tmp_path / "t.md")[-1][-1] == "0"  # 0.31 of 100: ten samples tell no decimals
     assert "BLEU by language" in text
+    assert "0 for up to 25 samples, 1 for up to 2,500, 2 for more" in text
 
 
 def test_the_breakdown_averages_over_seeds_and_has_no_score_where_a_seed_has_none():
@@ -248,6 +263,33 @@ def test_two_trainings_of_one_model_are_two_columns_of_the_breakdown(tmp_path):
         "Llama-3.2-1B (qlora, alpaca)",
         "Llama-3.2-1B (qlora, evol)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("samples", "shown"),
+    [(1, "0.67"), (25, "0.67"), (26, "0.667"), (2500, "0.667"), (2501, "0.6667"), (100_000, "0.6667")],
+)
+def test_the_fewer_samples_the_fewer_decimals(tmp_path, samples, shown):
+    record = fake_record(LLAMA, "base")
+    for parts in (record.tests[DATA].summary.by_language, record.tests[DATA].summary.by_length):
+        parts.clear()
+        parts["some"] = ScoredPart(samples, {"rouge_l": 2 / 3})
+    systems = evaluated_systems([record], [fake_comparisons([record])])
+    table = breakdown_table(systems, "rouge_l")
+    write_breakdown(table, systems, "rouge_l", outputs(tmp_path, "t"))
+    assert {row[-1] for row in rows_of(tmp_path / "t.md")[2:]} == {shown}
+    assert {float(row["score"]) for row in read(tmp_path / "t.csv")} == {2 / 3}
+
+
+def test_classes_and_systems_without_a_score_stay_in_the_breakdown(tmp_path):
+    records = [fake_record(LLAMA, "base"), fake_record(QWEN, "base", scores={"rouge_l": None})]
+    records[0].tests[DATA].summary.by_language["SQL"] = ScoredPart(4, {"rouge_l": None})
+    comparisons = fake_comparisons(records[:1])
+    systems = evaluated_systems(records, [comparisons])
+    write_breakdown(breakdown_table(systems, "rouge_l"), systems, "rouge_l", outputs(tmp_path, "t"))
+    rows = rows_of(tmp_path / "t.md")
+    assert rows[0] == ["By", "Class", "Samples", "Llama-3.2-1B (base)", "Qwen2.5-3B (base)"]
+    assert [row[3:] for row in rows[2:]] == [["0.50", "-"], ["-", "-"], ["0.50", "-"]]
 
 
 @pytest.mark.parametrize("name", ["table2", "metrics", "breakdown"])

@@ -43,20 +43,20 @@ def cut(depth=1):
 # What the scripts of the GPU jobs and of the first job of all reach in the library. A module that appears here without
 # need makes its every change rerun that job; a list that is suddenly short means that imports are no longer followed.
 DECODING = """
-    data/predictions generation/batches generation/decoding generation/loading methods/adapters models/caches
-    models/device models/loading models/memory models/patches models/quantization models/tokenizers
-    prompts/completions prompts/tokensets
+    data/predictions generation/batches generation/decoding generation/loading generation/trial methods/adapters
+    models/caches models/context models/device models/loading models/memory models/patches models/quantization
+    models/settings models/tokenizers models/weights prompts/completions prompts/tokensets
 """
 REACHED = {
     "finetune.py": """
         methods/adapters models/attention models/device models/loading models/memory models/patches models/quantization
-        models/tokenizers prompts/packing prompts/tokensets training/attention training/batches training/build
-        training/cost training/finetune training/history training/progress training/states training/trainer
-        training/validation
+        models/tokenizers models/weights prompts/packing prompts/tokensets training/attention training/batches
+        training/build training/cost training/finetune training/history training/outcome training/progress
+        training/states training/trainer training/trial training/validation
     """,
     "generate.py": DECODING + "generation/generate",
     "curve.py": DECODING + "data/samples generation/checkpoints generation/curve",
-    "split.py": "data/cleaning data/duplicates data/samples data/shares data/split",
+    "split.py": "data/cleaning data/duplicates data/samples data/shares data/split data/triples",
 }
 
 # Scripts whose outputs adapters and predictions are made from, and what none of them may reach.
@@ -75,7 +75,7 @@ EDITS = {
     "the script of records": ("record.py", 'files={"training_log"', 'files={"log"', "record"),
     "a docstring of training": ("codetune/training/trainer.py", '"""Does what comes', '"""Does all that comes', ""),
     "code of training": ("codetune/training/trainer.py", "deterministic = True", "deterministic = False", "finetune"),
-    "code of decoding": ("codetune/generation/batches.py", "END_MARKER not in raw", "raw", GENERATED),
+    "code of decoding": ("codetune/generation/batches.py", "not ending.ends(raw)", "True", GENERATED),
     "code of splitting": ("codetune/data/split.py", "random.Random(settings.seed)", "random.Random(0)", "split"),
     "a language": (
         "codetune/data/languages.py",
@@ -88,7 +88,7 @@ EDITS = {
     "a figure's label": ("codetune/report/figure.py", '"tokens per second"', '"tokens/s"', "figure"),
     "a table's head": ("codetune/report/table2.py", "score_low=", "low=", "table"),
     "an equation of the paper": ("codetune/papers/equations.py", "return", "return 1 +", "table"),
-    "a metric": ("codetune/evaluation/codebleu.py", "return 0.0", "return 0.1", f"publish {SCORED}"),
+    "a metric": ("codetune/evaluation/codebleu.py", "CodeBleu(0.0", "CodeBleu(0.1", f"publish {SCORED}"),
     "ROUGE-L": ("codetune/evaluation/rouge.py", "f1 = 2 *", "f1 = 3 *", f"publish {SCORED}"),
     "the score of a curve": ("codetune/evaluation/score_curve.py", "!= ids", "> ids", "score_curve"),
     "a page": ("codetune/report/page.py", "encoding=", "errors=", "browser page"),

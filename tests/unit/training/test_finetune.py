@@ -145,6 +145,7 @@ def test_the_facts_say_from_what_and_how_the_training_was_done(results, inputs, 
     }
     layers, rank, of_q, of_v = 3, 2, 128 + 128, 128 + 64  # inputs and outputs
     assert facts.trainable_parameters == layers * rank * (of_q + of_v)
+    assert facts.adapted == {"q_proj": layers, "v_proj": layers}
     assert facts.data.tokens == 88 * 6
     assert facts.data.packed_sequences == 9
     assert (facts.result.steps, facts.result.planned_steps, facts.result.stopped_early) == (6, 6, False)

@@ -8,7 +8,7 @@ import torch
 from codetune.models.attention import Packed
 from codetune.prompts.tokensets import TokenSample
 from codetune.study.model import Memory
-from codetune.training.batches import IGNORED
+from codetune.training.batches import IGNORED, pack_samples
 from codetune.training.history import log_row
 from miniatures import (
     FAMILIES,
@@ -191,3 +191,12 @@ def test_gradients_of_a_part_that_had_been_added_are_taken_back(checkpoints, tmp
     assert calls == [2, 2, 2, 2, 1, 1, 1, 1]
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-7)
+
+
+def test_labels_follow_from_the_place_and_not_from_the_token():
+    """In base checkpoints the end token is the pad token. It has to be learned all the same."""
+    pad = end = 0
+    samples = [TokenSample(0, [pad, 5], [7, pad, end]), TokenSample(1, [6], [end])]
+    (row,) = pack_samples(samples, 8)
+    assert row["input_ids"] == [0, 5, 7, 0, 0, 6, 0]
+    assert row["labels"] == [-100, -100, 7, 0, 0, -100, 0]

@@ -50,6 +50,13 @@ def test_the_loss_is_a_mean_over_tokens_however_they_are_batched(size):
     assert found["eval_bits_per_byte"] == pytest.approx(SUM / math.log(2) / 10)
 
 
+def test_tokens_without_text_have_no_bits_per_byte():
+    """The space that SentencePiece puts before a text may be all that truncation leaves."""
+    found = Validation(completion_bytes=0, interval=1, patience=1).measure(Told(), batches(1), limit())
+    assert found["eval_loss"] == pytest.approx(SUM / TOKENS)
+    assert math.isnan(found["eval_bits_per_byte"])
+
+
 def test_a_batch_that_does_not_fit_is_measured_in_parts():
     model, rows = Told(most_rows=1), limit()
     found = Validation(10, 1, 1).measure(model, batches(3), rows)

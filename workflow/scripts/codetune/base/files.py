@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -132,9 +133,26 @@ def write_text(path: str | Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
+def finite_or_none(value: float | None) -> float | None:
+    """A number as JSON can hold it: None for NaN and infinity, which JSON has no words for."""
+    return None if value is None or not math.isfinite(value) else value
+
+
+def _as_json(path: str | Path, value: Any, indent: int | None = None) -> str:
+    """The JSON of a value. What may be undefined is None by then: a NaN that got here is a mistake of ours.
+
+    Raises:
+        ValueError: The value holds NaN or infinity; other readers than Python's would take the file for damaged.
+    """
+    try:
+        return json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise ValueError(f"{path}: not written ({error})") from None
+
+
 def write_json(path: str | Path, value: Any) -> None:
-    """Writes indented JSON, atomically; keys keep their order."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    """Writes indented JSON without NaN, atomically; keys keep their order."""
+    write_text(path, _as_json(path, value, indent=2) + "\n")
 
 
 def read_json(path: str | Path, remedy: str = MADE_AGAIN) -> Any:
@@ -154,19 +172,18 @@ def read_json(path: str | Path, remedy: str = MADE_AGAIN) -> Any:
 
 
 def write_jsonl(path: str | Path, rows: Iterable[Row]) -> None:
-    """Writes one JSON object per line, atomically."""
+    """Writes one JSON object without NaN per line, atomically."""
     with atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
         for row in rows:
-            stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+            stream.write(_as_json(path, row) + "\n")
 
 
-def read_jsonl(path: str | Path) -> list[Row]:
-    """Reads one JSON object per line.
+def iterate_jsonl(path: str | Path) -> Iterator[Row]:
+    """Reads one JSON object per line, one after the other.
 
     Raises:
         StudyError: A line is not a JSON object.
     """
-    rows = []
     with Path(path).open("rb") as stream:
         for number, line in enumerate(stream, start=1):
             try:
@@ -178,8 +195,16 @@ def read_jsonl(path: str | Path) -> list[Row]:
                 ) from None
             if not isinstance(row, dict):
                 raise StudyError(f"{path}, line {number}: not a JSON object. Delete the file and run again.")
-            rows.append(row)
-    return rows
+            yield row
+
+
+def read_jsonl(path: str | Path) -> list[Row]:
+    """Reads one JSON object per line.
+
+    Raises:
+        StudyError: A line is not a JSON object.
+    """
+    return list(iterate_jsonl(path))
 
 
 def append_jsonl(path: str | Path, rows: Iterable[Row]) -> None:
@@ -188,7 +213,7 @@ def append_jsonl(path: str | Path, rows: Iterable[Row]) -> None:
     Raises:
         OSError: The file cannot be written, because the disk is full for example.
     """
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    text = "".join(_as_json(path, row) + "\n" for row in rows)
     try:
         with Path(path).open("a", encoding="utf-8", newline="\n") as stream:
             stream.write(text)
@@ -229,3 +254,13 @@ def sha256_of_json(value: Any) -> str:
     """Returns the SHA-256 of a value's canonical JSON: sorted keys, no spaces, UTF-8."""
     text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def sha256_of_list(values: Iterable[Any]) -> str:
+    """Returns what `sha256_of_json` returns of a list of these values, which need not be in memory together."""
+    digest = hashlib.sha256(b"[")
+    for number, value in enumerate(values):
+        text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        digest.update((b"," if number else b"") + text.encode("utf-8", "surrogatepass"))
+    digest.update(b"]")
+    return digest.hexdigest()

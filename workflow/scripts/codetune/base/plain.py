@@ -1,11 +1,12 @@
 """Conversion between dataclasses and the plain values of JSON and YAML: dictionaries, lists, text and numbers."""
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
 from codetune.base.errors import StudyError
-from codetune.base.files import MADE_AGAIN, read_json, read_jsonl, reading, reason_in_short
+from codetune.base.files import MADE_AGAIN, iterate_jsonl, read_json, reading, reason_in_short
 
 T = TypeVar("T")
 
@@ -50,7 +51,17 @@ def read_lines_as(path: str | Path, kind: type[T]) -> list[T]:
     Raises:
         StudyError: A line does not hold JSON, or a field of it is missing or has the wrong type.
     """
-    return [from_plain(row, kind, f"{path}: line {number}") for number, row in enumerate(read_jsonl(path), start=1)]
+    return list(iterate_lines_as(path, kind))
+
+
+def iterate_lines_as(path: str | Path, kind: type[T]) -> Iterator[T]:
+    """Reads the same lines, one after the other.
+
+    Raises:
+        StudyError: As `read_lines_as`, at the line.
+    """
+    for number, row in enumerate(iterate_jsonl(path), start=1):
+        yield from_plain(row, kind, f"{path}: line {number}")
 
 
 def read_number(path: str | Path, *keys: str) -> int:

@@ -13,6 +13,9 @@ MARKS = re.compile(
     r"[\\`*~$]|(?<![^\W_])_|_(?![^\W_])|\](?=[(\[:])|<(?=[A-Za-z/!?])|&(?=#?\w+;)|(?<=\w):(?=//)|(?<=www)\."
 )
 
+# What makes a list, a heading, a quotation or a rule of a line that begins with it.
+BLOCK = re.compile(r"[#>]|[+-](?=\s|$)|-(?=[\s-]*$)|\d{1,9}(?=[.)](\s|$))")
+
 
 def printable(text: str) -> str:
     """Returns text in one line, with characters that would act instead of being shown as escapes: `\\n`, `\\x1b`."""
@@ -20,8 +23,21 @@ def printable(text: str) -> str:
 
 
 def markdown(text: str) -> str:
-    """Returns text as Markdown that shows it, for paragraphs, headings and list items; not for the start of a line."""
+    """Returns text as Markdown that shows it, for within a line."""
     return MARKS.sub(r"\\\g<0>", printable(text))
+
+
+def markdown_paragraph(text: str) -> str:
+    """Returns text as a paragraph of Markdown, which its first characters make no list, heading, quotation or rule."""
+    text = markdown(text.lstrip(" "))
+    found = BLOCK.match(text)
+    place = 0 if found is None else found.end() if found[0].isdigit() else found.start()
+    return text if found is None else f"{text[:place]}\\{text[place:]}"
+
+
+def markdown_heading(text: str) -> str:
+    """Returns text for a heading that begins with `#`, which drops the same sign at its end."""
+    return re.sub(r"#(\s*)$", r"\#\1", markdown(text))
 
 
 def markdown_cell(text: str) -> str:

@@ -1,18 +1,15 @@
 """Near-duplicates: texts that share most of their token triples, apart from what many texts share."""
 
-import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import count
 
 import numpy as np
-import numpy.typing as npt
+
+from codetune.data.triples import Numbers, TripleSet, triple_sets
 
 THRESHOLD = 0.7  # least Jaccard similarity of near-duplicates; the code below counts in sevenths and tenths
 COMMON_SHARE = 10  # a triple is common if it is in more than a tenth of the texts,
 COMMON_LEAST = 10  # and in more than ten of them: of a few texts, two that are alike are a large share
-TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
 @dataclass(frozen=True)
@@ -25,7 +22,7 @@ class _Text:
     """
 
     size: int
-    features: tuple[int, ...]
+    features: Numbers
 
 
 class Components:
@@ -56,7 +53,7 @@ class Components:
         return list(groups.values())
 
 
-def near_duplicates(texts: Sequence[str]) -> list[list[int]]:
+def near_duplicates(texts: Iterable[str]) -> list[list[int]]:
     """Groups texts with their near-duplicates. The result is exact: nothing is sampled or hashed.
 
     A text's triples are the set of its runs of three tokens, in lower case. A triple is common if it is in more than a
@@ -74,29 +71,23 @@ def near_duplicates(texts: Sequence[str]) -> list[list[int]]:
     Returns:
         For each group of two or more texts their indices, ascending; groups are in the order of their first members.
     """
-    same: dict[tuple[int, ...], list[int]] = {}
-    for number, triples in enumerate(_triples_of(texts)):
-        same.setdefault(triples, []).append(number)
-    found = Components(len(texts))
-    for members in same.values():
-        found.connect(members)
-    described, weights = _describe(list(same))
-    _connect_similar(found, described, weights, [members[0] for members in same.values()])
+    sets = triple_sets(texts)
+    first: dict[bytes, int] = {}  # of the texts with the same triples
+    found = Components(len(sets))
+    different = []
+    for number, one in enumerate(sets):
+        same = number if one.key is None else first.setdefault(one.key, number)
+        if same == number:
+            different.append(number)
+        else:
+            found.connect([same, number])
+    described, weights = _describe([sets[number] for number in different])
+    del sets
+    _connect_similar(found, described, weights, different)
     return [group for group in found.groups() if len(group) > 1]
 
 
-def _triples_of(texts: Iterable[str]) -> Iterator[tuple[int, ...]]:
-    """The set of each text's token triples, as ascending numbers; of fewer than three tokens it is all of them."""
-    tokens: dict[str, int] = {}
-    numbers: dict[tuple[int, ...], int] = {}
-    triples: set[tuple[int, ...]]
-    for text in texts:
-        ids = [tokens.setdefault(token, len(tokens)) for token in TOKEN.findall(text.lower())]
-        triples = set(zip(ids, ids[1:], ids[2:], strict=False)) or {tuple(ids)}
-        yield tuple(sorted(numbers.setdefault(triple, len(numbers)) for triple in triples))
-
-
-def _describe(sets: list[tuple[int, ...]]) -> tuple[list[_Text], list[int]]:
+def _describe(sets: list[TripleSet]) -> tuple[list[_Text], Numbers]:
     """Reduces different sets of triples to what decides on their similarity.
 
     Triples that are in the same sets become one feature, so a long text that many repeat costs no more than a word.
@@ -105,30 +96,39 @@ def _describe(sets: list[tuple[int, ...]]) -> tuple[list[_Text], list[int]]:
     Returns:
         Each set, and the weight of each feature, which is its number of triples. Rarer features have lower numbers.
     """
-    # Of each triple; triples of one class are in the same sets so far.
-    class_of = [0] * (1 + max((one[-1] for one in sets), default=-1))
-    numbers = count(1)
-    for one in sets:
-        parts: dict[int, int] = {}
-        for triple in one:
-            before = class_of[triple]
-            if before not in parts:
-                parts[before] = next(numbers)
-            class_of[triple] = parts[before]
-    weights = Counter(class_of)
-    holders = Counter(found for one in sets for found in {class_of[triple] for triple in one})
-    most = max(COMMON_LEAST, len(sets) / COMMON_SHARE)
-    shared = sorted((held, found) for found, held in holders.items() if 1 < held <= most)
-    feature = {found: number for number, (_, found) in enumerate(shared)}
+    class_of = _classes(sets)
+    weights = np.bincount(class_of)
+    classes = [np.unique(class_of[one.shared]) for one in sets]
+    held = np.bincount(_joined(classes), minlength=len(weights))
+    common = held > max(COMMON_LEAST, len(sets) / COMMON_SHARE)
+    features = np.flatnonzero((held > 1) & ~common)
+    features = features[np.argsort(held[features], kind="stable")]
+    number_of = np.full(len(weights), -1)
+    number_of[features] = np.arange(len(features))
     texts = []
-    for one in sets:
-        classes = {class_of[triple] for triple in one}
-        size = sum(weights[found] for found in classes if holders[found] <= most)
-        texts.append(_Text(size, tuple(sorted(feature[found] for found in classes if found in feature))))
-    return texts, [weights[found] for _, found in shared]
+    for one, its in zip(sets, classes, strict=True):
+        numbers = number_of[its]
+        size = one.size - int(weights[its[common[its]]].sum())
+        texts.append(_Text(size, np.sort(numbers[numbers >= 0])))
+    return texts, weights[features]
 
 
-def _connect_similar(found: Components, texts: list[_Text], weights: list[int], nodes: list[int]) -> None:
+def _classes(sets: list[TripleSet]) -> Numbers:
+    """The class of each shared triple; those of one class are in the same sets."""
+    class_of = np.zeros(1 + max((int(one.shared[-1]) for one in sets if len(one.shared)), default=-1), dtype=np.int64)
+    last = 0
+    for one in sets:  # splits each class into what is in this set and what is not
+        parts, part_of = np.unique(class_of[one.shared], return_inverse=True)
+        class_of[one.shared] = last + 1 + part_of
+        last += len(parts)
+    return np.unique(class_of, return_inverse=True)[1]
+
+
+def _joined(rows: list[Numbers]) -> Numbers:
+    return np.concatenate([np.zeros(0, dtype=np.int64), *rows])
+
+
+def _connect_similar(found: Components, texts: list[_Text], weights: Numbers, nodes: list[int]) -> None:
     """Connects the nodes of texts that are similar, by an exact join with prefix filter.
 
     Similar texts overlap in at least 7/10 of the size of each. So the rarest feature that they share comes, in each,
@@ -144,20 +144,21 @@ def _connect_similar(found: Components, texts: list[_Text], weights: list[int], 
     order = sorted(range(len(texts)), key=lambda number: texts[number].size)
     sizes = np.array([texts[number].size for number in order])
     first = np.searchsorted(10 * sizes, 7 * sizes)  # the first text that is large enough, for each
-    holders = _holders([texts[number].features for number in order], len(weights))
+    places, starts = _holders([texts[number].features for number in order], len(weights))
+    weight_of, start_of = weights.tolist(), starts.tolist()
     connected = np.array([nodes[number] for number in order])  # of each text some node of its component
+    overlaps = np.zeros(len(order), dtype=np.int64)
+    last = np.full(len(weights), -1)  # the last text so far that has each feature
     for place, number in enumerate(order):
         features, window = texts[number].features, slice(first[place], place)
-        length = _length_of_prefix(texts[number], weights)
-        if not length:
+        prefix = features[: _length_of_prefix(texts[number], weights)]
+        alike = (last[prefix] >= first[place]).any()
+        last[features] = place
+        if not alike:
             continue
-        overlaps = np.zeros(len(order), dtype=np.int64)
-        for feature in features[:length]:
-            overlaps[holders[feature]] += weights[feature]
-        if not overlaps[window].any():
-            continue
-        for feature in features[length:]:
-            overlaps[holders[feature]] += weights[feature]
+        overlaps[:] = 0
+        for feature in features.tolist():
+            overlaps[places[start_of[feature] : start_of[feature + 1]]] += weight_of[feature]
         unions = sizes[window] + sizes[place] - overlaps[window]
         similar = first[place] + np.flatnonzero(10 * overlaps[window] >= 7 * unions)
         for node in np.unique(connected[similar]):
@@ -165,18 +166,14 @@ def _connect_similar(found: Components, texts: list[_Text], weights: list[int], 
         connected[similar] = connected[place] = found.root(nodes[number])
 
 
-def _holders(rows: list[tuple[int, ...]], features: int) -> list[npt.NDArray[np.int64]]:
-    """For each feature the numbers of the rows that have it, ascending."""
-    lengths = [len(row) for row in rows]
-    flat = np.fromiter((feature for row in rows for feature in row), dtype=np.int64, count=sum(lengths))
-    owners = np.repeat(np.arange(len(rows)), lengths)[np.argsort(flat, kind="stable")]
-    return np.split(owners, np.cumsum(np.bincount(flat, minlength=features))[:-1]) if features else []
+def _holders(rows: list[Numbers], features: int) -> tuple[Numbers, Numbers]:
+    """The places of the rows that have each feature, one feature after the other, and where those of each start."""
+    flat = _joined(rows)
+    owners = np.repeat(np.arange(len(rows)), [len(row) for row in rows])[np.argsort(flat, kind="stable")]
+    return owners, np.concatenate([[0], np.cumsum(np.bincount(flat, minlength=features))])
 
 
-def _length_of_prefix(text: _Text, weights: list[int]) -> int:
+def _length_of_prefix(text: _Text, weights: Numbers) -> int:
     """How many of a text's features come before those that together weigh less than 7/10 of its size."""
-    left, length = 0, len(text.features)
-    while length and 10 * (left + weights[text.features[length - 1]]) < 7 * text.size:
-        length -= 1
-        left += weights[text.features[length]]
-    return length
+    after = np.cumsum(weights[text.features[::-1]])  # weights of the last feature, of the last two, ...
+    return len(text.features) - int(np.searchsorted(10 * after, 7 * text.size))

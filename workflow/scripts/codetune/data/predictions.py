@@ -18,7 +18,7 @@ class Candidate:
     Attributes:
         text: The code: up to the template's end marker, without outer white space.
         tokens: Number of tokens generated, the end token included.
-        truncated: Whether the limit on new tokens cut it off before it ended.
+        truncated: Whether the limit on new tokens, or the end of the context, cut it off before it ended.
     """
 
     text: str

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from codetune.base.files import reading, sha256_of_json
+from codetune.base.files import reading, sha256_of_list
 from codetune.base.identity import check_recorded
-from codetune.base.plain import read_as, read_lines_as
+from codetune.base.plain import iterate_lines_as, read_as, read_lines_as
 from codetune.study.facts import ImportFacts, SplitFacts
 
 FIELDS = ("instruction", "input", "output")  # of a record as published
@@ -96,7 +96,7 @@ def read_part(path: str, split: str) -> list[Sample]:
 
 def sha256_of_samples(samples: Iterable[Sample]) -> str:
     """Returns the SHA-256 of samples, which does not depend on the file's layout."""
-    return sha256_of_json([asdict(sample) for sample in samples])
+    return sha256_of_list(map(asdict, samples))
 
 
 def choose_subset(ids: list[int], count: int) -> set[int]:
@@ -114,7 +114,7 @@ def choose_subset(ids: list[int], count: int) -> set[int]:
 
 def sha256_of_records(records: Iterable[dict[str, str]]) -> str:
     """Returns the SHA-256 of the records' fields in their order, which does not depend on the file's layout."""
-    return sha256_of_json([[record[field] for field in FIELDS] for record in records])
+    return sha256_of_list([record[field] for field in FIELDS] for record in records)
 
 
 def check_imported(records: str, facts: str) -> None:
@@ -127,6 +127,6 @@ def check_imported(records: str, facts: str) -> None:
     Raises:
         StudyError: The records have changed since.
     """
-    digest = sha256_of_records(map(asdict, read_lines_as(records, PublishedRecord)))
+    digest = sha256_of_records(map(asdict, iterate_lines_as(records, PublishedRecord)))
     imported = read_as(facts, ImportFacts)
     check_recorded({"records": digest}, {"records": imported.sha256}, {"records": records}, facts)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from codetune.base.errors import StudyError
 from codetune.base.files import write_json, write_jsonl
-from codetune.base.plain import read_lines_as, to_plain
+from codetune.base.plain import iterate_lines_as, to_plain
 from codetune.data.cleaning import clean
 from codetune.data.duplicates import THRESHOLD, Components, near_duplicates
 from codetune.data.samples import (
@@ -35,9 +35,9 @@ def split_dataset(source: str | Path, name: str, settings: Split, targets: Mappi
     Raises:
         StudyError: A part would be empty.
     """
-    records = [asdict(record) for record in read_lines_as(source, PublishedRecord)]
+    records = [asdict(record) for record in iterate_lines_as(source, PublishedRecord)]
     samples, touched = clean(records)
-    near = near_duplicates([f"{sample.request}\n{sample.output}" for sample in samples])
+    near = near_duplicates(f"{sample.request}\n{sample.output}" for sample in samples)
     parts = split(samples, settings, near)
     empty = [part for part, members in parts.items() if not members]
     if empty:

@@ -1,10 +1,15 @@
-"""CodeBLEU of Python predictions, from the parts of the package codebleu."""
+"""CodeBLEU of Python predictions (Ren et al., 2020), from the parts of the package codebleu."""
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from functools import cache
+from importlib.metadata import version
 from typing import Any, NamedTuple
 
+from codetune.data.samples import Sample
 from codetune.evaluation.dataflow import Edge, data_flow
+from codetune.evaluation.metric import Metric, mean_of_sums
+from codetune.evaluation.ngrams import precision_match, recall_match
 from codetune.evaluation.parsing import MOST_BYTES, encode, parse
 
 # The package gives up on deeper trees somewhere below 1,000, depending on who calls it, or crashes.
@@ -13,11 +18,23 @@ DEEPEST = 300
 MOST_STEPS = 1_000_000
 
 
+class CodeBleu(NamedTuple):
+    """CodeBLEU of one prediction.
+
+    Attributes:
+        score: In [0, 1].
+        has_data_flow: Whether the reference has a data flow; without one the score is the mean of the other parts.
+    """
+
+    score: float
+    has_data_flow: bool
+
+
 class _Structure(NamedTuple):
     """What is compared of a program beside its words.
 
     Attributes:
-        subtrees: The text of the syntax tree, and of each subtree with children.
+        subtrees: The text of the syntax tree, and of each subtree with children; of a program without code none.
         flow: How often each edge of the data flow occurs.
     """
 
@@ -25,38 +42,65 @@ class _Structure(NamedTuple):
     flow: Counter[Edge]
 
 
-def codebleu_of(reference: str, text: str) -> float | None:
+def codebleu_of(reference: str, text: str) -> CodeBleu | None:
     """Computes CodeBLEU of one prediction: the mean of the matches of n-grams, weighted n-grams, syntax and data flow.
 
-    This is the package's `calc_codebleu`, put together from its functions so that it ends: matches are counted by
-    tables instead of lists, and loops are followed once per state. If a reference has no data flow, the package counts
-    its data flow as fully matched. It fails on an empty prediction, which scores 0 here.
+    The four parts are those of Ren et al. (2020) and of the package's `calc_codebleu`, but put together such that they
+    end: matches are counted by tables instead of lists, and loops are followed once per state. They differ from the
+    package in this:
+
+    - A data flow that matches nowhere counts as 0. The package counts it as 1.
+    - A part that is not defined is left out of the mean: data flow, where the reference has none, and syntax, where the
+      reference is but a comment.
+    - The parts of n-grams leave out the orders that a text of fewer than four words does not have, as the package's
+      option `auto_reweigh` does, so that a program matches itself in full.
+    - An empty prediction scores 0. The package fails on it.
 
     Args:
         reference: The reference, in Python.
         text: The prediction.
 
     Returns:
-        The score, in [0, 1]; None if one of the texts is too long, too deeply nested or has too much data flow. That
-        depends on the texts alone, not on the machine.
+        The score; None if one of the texts is too long, too deeply nested or has too much data flow, or if the
+        reference is empty. That depends on the texts alone, not on the machine.
     """
-    from codebleu.bleu import corpus_bleu
-    from codebleu.weighted_ngram_match import corpus_bleu as corpus_weighted_bleu
-
-    if not text.strip():
-        return 0.0
     reference, text = (encode(code).decode().strip() for code in (reference, text))
     wanted, written = _structure(reference), _structure(text)
-    if wanted is None or written is None:
+    if wanted is None or written is None or not reference:
         return None
+    if not text:
+        return CodeBleu(0.0, bool(wanted.flow))
     words, tokens = reference.split(), text.split()
-    weights = {word: 1 if word in _keywords() else 0.2 for word in words}
-    ngrams = corpus_bleu([[words]], [tokens])
-    weighted_ngrams = corpus_weighted_bleu([[[words, weights]]], [tokens])
-    known = set(written.subtrees)
-    syntax = sum(tree in known for tree in wanted.subtrees) / len(wanted.subtrees)
-    flow = (wanted.flow & written.flow).total() / wanted.flow.total() if wanted.flow else 0
-    return float(0.25 * ngrams + 0.25 * weighted_ngrams + 0.25 * syntax + 0.25 * (flow or 1))
+    parts = [precision_match(words, tokens), recall_match(words, tokens, _keywords())]
+    if wanted.subtrees:
+        known = set(written.subtrees)
+        parts.append(sum(tree in known for tree in wanted.subtrees) / len(wanted.subtrees))
+    if wanted.flow:
+        parts.append((wanted.flow & written.flow).total() / wanted.flow.total())
+    return CodeBleu(sum(parts) / len(parts), bool(wanted.flow))
+
+
+def codebleu_metric(label: str) -> Metric:
+    """Makes the metric: the mean over Python samples, whose third statistic counts references without data flow.
+
+    Args:
+        label: Name of the metric in tables and figures.
+    """
+
+    def compute(sample: Sample, text: str, _language: str) -> list[float]:
+        found = codebleu_of(sample.output, text)
+        return [0.0, 0.0, 0.0] if found is None else [found.score, 1.0, float(not found.has_data_flow)]
+
+    signature = (
+        "mean over the Python samples|weights:0.25 each; without data flow in the reference equal over the other parts"
+        f"|unmatched data flow:0|n-grams:of the orders that a text has|version:codebleu {version('codebleu')}"
+    )
+    return Metric(label, signature, compute, mean_of_sums, [0.0, 0.0, 0.0], frozenset({"Python"}))
+
+
+def without_data_flow(statistics: Iterable[Sequence[float]]) -> int:
+    """Counts the samples whose score has no part for data flow, by their statistics."""
+    return sum(int(found[2]) for found in statistics)
 
 
 def _structure(code: str) -> _Structure | None:
@@ -81,6 +125,8 @@ def _without_comments(code: str) -> str:
 
 def _subtrees(tree: Any) -> list[str] | None:
     """The text of a tree and of each subtree with children; None if the tree is too deep or too large."""
+    if not tree.child_count:
+        return []
     nodes: list[Any] = []
     stack, steps = [(tree, 1)], 0
     while stack:

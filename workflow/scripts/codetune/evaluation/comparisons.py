@@ -33,20 +33,25 @@ class Score:
         model: Name of its model.
         method: Name of its method.
         metric: Name of the metric.
-        score: Mean over seeds.
-        interval: Its lower and upper end.
+        score: Mean over seeds; None where the metric applies to none of a seed's samples.
+        interval: Its lower and upper end; None without a score.
         seeds: The score of each seed.
-        deviation: Standard deviation over seeds; None for a single one.
+        deviation: Standard deviation over seeds; None for a single one, and without a score.
     """
 
     data: str
     model: str
     method: str
     metric: str
-    score: float
-    interval: list[float]
-    seeds: list[float]
+    score: float | None
+    interval: list[float] | None
+    seeds: list[float | None]
     deviation: float | None
+
+    @property
+    def ends(self) -> tuple[float | None, float | None]:
+        """Lower and upper end of the interval."""
+        return _ends(self.interval)
 
     @property
     def system(self) -> System:
@@ -64,10 +69,10 @@ class Comparison:
         method: Name of its method.
         baseline: Name of the baseline's method.
         metric: Name of the metric.
-        gain: Its score less the baseline's.
+        gain: Its score less the baseline's; None where one of them has no score, and so are the values below.
         interval: The gain's lower and upper end.
         p: Two-sided p-value of no difference.
-        p_holm: The same, corrected over all comparisons by this metric on this test set.
+        p_holm: The same, corrected over all comparisons with a p-value by this metric on this test set.
     """
 
     data: str
@@ -75,10 +80,10 @@ class Comparison:
     method: str
     baseline: str
     metric: str
-    gain: float
-    interval: list[float]
-    p: float
-    p_holm: float
+    gain: float | None
+    interval: list[float] | None
+    p: float | None
+    p_holm: float | None
 
     @property
     def system(self) -> System:
@@ -86,8 +91,15 @@ class Comparison:
         return System(self.data, self.model, self.method)
 
     @property
-    def verdict(self) -> str:
-        """What the interval of the gain says."""
+    def ends(self) -> tuple[float | None, float | None]:
+        """Lower and upper end of the gain's interval."""
+        return _ends(self.interval)
+
+    @property
+    def verdict(self) -> str | None:
+        """What the interval of the gain says; None where nothing was measured."""
+        if self.interval is None:
+            return None
         low, high = self.interval
         return "better" if low > 0 else "worse" if high < 0 else "no difference"
 
@@ -135,6 +147,10 @@ class Comparisons:
         return None
 
 
+def _ends(interval: list[float] | None) -> tuple[float | None, float | None]:
+    return (None, None) if interval is None else (interval[0], interval[1])
+
+
 def read_comparisons(path: str | Path) -> Comparisons:
     """Reads what the bootstrap says of one test set.
 
@@ -144,6 +160,6 @@ def read_comparisons(path: str | Path) -> Comparisons:
     found = read_as(path, Comparisons)
     shown: list[Score | Comparison] = [*found.scores, *found.comparisons]
     for one in shown:
-        if len(one.interval) != 2 or one.metric not in found.metrics:
+        if (one.interval is not None and len(one.interval) != 2) or one.metric not in found.metrics:
             raise StudyError(f"{path}: an interval or a metric of {', '.join(one.system)} is damaged. {MADE_AGAIN}")
     return found

@@ -30,6 +30,7 @@ class Metric:
         none: The statistics of a sample without a value, which add nothing to any sum.
         languages: The languages of the samples that it applies to; None for all.
         highest: The highest possible score.
+        score_alone: Computes the scores of single samples from their statistics; None where `score` does.
     """
 
     label: str
@@ -39,6 +40,7 @@ class Metric:
     none: list[float]
     languages: frozenset[str] | None = None
     highest: float = 1.0
+    score_alone: Callable[[Array], Array] | None = None
 
     def applies_to(self, language: str) -> bool:
         """Whether samples in a language have a value."""
@@ -58,6 +60,17 @@ class Metric:
         if not self.applies_to(language) or max(len(sample.output), len(text)) > MOST_CHARACTERS:
             return self.none
         return self.compute(sample, text, language)
+
+    def score_each(self, statistics: Array) -> Array:
+        """Computes the score of each sample.
+
+        Args:
+            statistics: Of the samples; shape (samples, statistics).
+
+        Returns:
+            The scores, of shape (samples,); NaN for a sample without a value.
+        """
+        return (self.score_alone or self.score)(statistics)
 
 
 def average_metric(
@@ -82,14 +95,14 @@ def average_metric(
         found = value(sample, text, language)
         return [0.0, 0.0] if found is None else [float(found), 1.0]
 
-    return Metric(label, signature, compute, _mean_of, [0.0, 0.0], languages)
+    return Metric(label, signature, compute, mean_of_sums, [0.0, 0.0], languages)
 
 
-def _mean_of(sums: Array) -> Array:
+def mean_of_sums(sums: Array) -> Array:
     """Computes means over the samples to which a metric applies.
 
     Args:
-        sums: Sums of the values and numbers of the samples; shape (sets, 2).
+        sums: Sums of the values and numbers of the samples, and of whatever else is counted; shape (sets, 2 or more).
 
     Returns:
         The means, of shape (sets,); NaN for a set without such samples.

@@ -1,7 +1,8 @@
 """Metrics of the overlap between a prediction and its reference: ROUGE-L and sacrebleu's corpus metrics."""
 
+import math
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ from codetune.data.samples import Sample
 from codetune.evaluation.bootstrap import Array
 from codetune.evaluation.metric import Metric, average_metric
 from codetune.evaluation.rouge import RougeL, rouge_l
+
+LOG_OF_NOTHING = -9_999_999_999.0  # sacrebleu's logarithm of 0
+CHRF_BETA = 2
 
 # Precision, recall and F1 are three metrics, which are computed one after the other; each pair is compared only once.
 cached_rouge_l = lru_cache(maxsize=1)(rouge_l)
@@ -27,20 +31,98 @@ def rouge_metric(label: str, part: str, compare: Callable[[str, str], RougeL], s
     return average_metric(label, signature, lambda sample, text, _: float(getattr(compare(sample.output, text), part)))
 
 
-def corpus_metric(label: str, metric: Any) -> Metric:
-    """Makes a metric of one of sacrebleu's corpus metrics, with its own statistics per sample and its own formula.
+def bleu_metric(label: str) -> Metric:
+    """Makes sacrebleu's BLEU, with its default settings.
+
+    A single sample is scored as `sentence_bleu` does, with the orders of n-grams that the prediction has: else every
+    text of fewer than four tokens would score 0.
 
     Args:
         label: Name of the metric in tables and figures.
-        metric: The metric of sacrebleu.
     """
+    from sacrebleu.metrics import BLEU
+
+    return _corpus_metric(label, BLEU(), bleu_of_sums, partial(bleu_of_sums, effective_order=True))
+
+
+def chrf_metric(label: str) -> Metric:
+    """Makes sacrebleu's chrF, with its default settings.
+
+    Args:
+        label: Name of the metric in tables and figures.
+    """
+    from sacrebleu.metrics import CHRF
+
+    return _corpus_metric(label, CHRF(), chrf_of_sums)
+
+
+def _corpus_metric(
+    label: str, metric: Any, score: Callable[[Array], Array], score_alone: Callable[[Array], Array] | None = None
+) -> Metric:
+    """Makes a metric of one of sacrebleu's, with its own statistics per sample and its own formula."""
 
     def compute(sample: Sample, text: str, _language: str) -> list[float]:
         return [float(x) for x in metric._extract_corpus_statistics([text], [[sample.output]])[0]]
 
-    def score(sums: Array) -> Array:
-        scores = (metric._compute_score_from_stats(row).score if any(row) else np.nan for row in sums.tolist())
-        return np.fromiter(scores, float, len(sums))
-
+    metric.corpus_score(["a"], [["a"]])  # sacrebleu completes a signature at the first score
     none = [0.0] * len(compute(Sample(0, "", "", "a"), "a", ""))
-    return Metric(label, str(metric.get_signature()), compute, score, none, highest=100.0)
+    return Metric(label, str(metric.get_signature()), compute, score, none, highest=100.0, score_alone=score_alone)
+
+
+def bleu_of_sums(sums: Array, effective_order: bool = False) -> Array:
+    """Computes BLEU as sacrebleu's `compute_bleu` does, to the last bit, but for many sets at once.
+
+    Args:
+        sums: Sums of statistics; shape (sets, 10): the lengths of predictions and references in tokens, the matched
+            n-grams of orders 1 to 4, and the predictions' n-grams of orders 1 to 4.
+        effective_order: Whether orders that the predictions do not have are left out; else they make the score 0.
+
+    Returns:
+        The scores, of shape (sets,), from 0 to 100; NaN for a set of nothing.
+    """
+    written, wanted, matched, total = sums[:, 0], sums[:, 1], sums[:, 2:6], sums[:, 6:]
+    there = np.logical_and.accumulate(total > 0, axis=1)
+    unmatched = there & (matched == 0)
+    smoothing = 2.0 ** np.cumsum(unmatched, axis=1)  # halved again at each order without a match
+    whole = np.where(there, total, 1.0)
+    precisions = np.where(unmatched, 100 / (smoothing * whole), 100 * matched / whole)
+    logarithms = np.where(
+        there, _each(math.log, np.where(there, precisions, 1.0)), 0.0 if effective_order else LOG_OF_NOTHING
+    )
+    orders = np.maximum(there.sum(axis=1), 1) if effective_order else np.full(len(sums), 4)
+    short = written < wanted
+    lengths = np.divide(wanted, written, out=np.ones(len(sums)), where=short & (written > 0))
+    brevity = np.where(short & (written == 0), 0.0, _each(math.exp, 1 - lengths))
+    added = logarithms[:, 0] + logarithms[:, 1] + logarithms[:, 2] + logarithms[:, 3]
+    scores = np.where(matched.any(axis=1) & there[:, 0], brevity * _each(math.exp, added / orders), 0.0)
+    return np.where(sums.any(axis=1), scores, np.nan)
+
+
+def chrf_of_sums(sums: Array) -> Array:
+    """Computes chrF as sacrebleu does, to the last bit, but for many sets at once.
+
+    Args:
+        sums: Sums of statistics; shape (sets, 3 x orders): for each order of n-grams of characters their number in the
+            predictions, in the references, and in both.
+
+    Returns:
+        The scores, of shape (sets,), from 0 to 100; NaN for a set of nothing.
+    """
+    precision, recall, orders = np.zeros(len(sums)), np.zeros(len(sums)), np.zeros(len(sums))
+    for place in range(0, sums.shape[1], 3):
+        written, wanted, matched = sums[:, place], sums[:, place + 1], sums[:, place + 2]
+        there = (written > 0) & (wanted > 0)
+        precision += np.divide(matched, written, out=np.zeros(len(sums)), where=there)
+        recall += np.divide(matched, wanted, out=np.zeros(len(sums)), where=there)
+        orders += there
+    orders = np.maximum(orders, 1)
+    precision, recall = precision / orders, recall / orders
+    weighed = (CHRF_BETA**2 * precision) + recall
+    products = (1 + CHRF_BETA**2) * precision * recall
+    scores = 100 * np.divide(products, weighed, out=np.zeros(len(sums)), where=weighed > 0)
+    return np.where(sums.any(axis=1), scores, np.nan)
+
+
+def _each(function: Callable[[float], float], values: Array) -> Array:
+    """A function of Python's for each value: numpy's own logarithms differ in the last bit from one CPU to another."""
+    return np.fromiter(map(function, values.ravel().tolist()), float, values.size).reshape(values.shape)

@@ -3,9 +3,9 @@
 from functools import cache
 from importlib.metadata import version
 
-from codetune.evaluation.codebleu import codebleu_of
+from codetune.evaluation.codebleu import codebleu_metric
 from codetune.evaluation.metric import Metric, average_metric
-from codetune.evaluation.overlap import cached_rouge_l, corpus_metric, rouge_metric
+from codetune.evaluation.overlap import bleu_metric, cached_rouge_l, chrf_metric, rouge_metric
 from codetune.evaluation.parsing import GRAMMARS, parses
 from codetune.evaluation.rouge import DEFINITION, code_rouge_l
 
@@ -13,14 +13,9 @@ from codetune.evaluation.rouge import DEFINITION, code_rouge_l
 @cache
 def metrics() -> dict[str, Metric]:
     """Returns all metrics by their names in the config and in files; the first is the paper's."""
-    from sacrebleu.metrics import BLEU, CHRF
-
     standard = f"tokens:letters and digits|case:lower|stemmer:no|version:{DEFINITION}"
     code = "tokens:names, numbers, each other character|case:kept|LCS as in ROUGE-L"
     parsers = ", ".join(f"{language} {version(package.replace('_', '-'))}" for language, package in GRAMMARS.items())
-    bleu, chrf = BLEU(), CHRF()
-    for metric in (bleu, chrf):
-        metric.corpus_score(["a"], [["a"]])  # sacrebleu completes a signature at the first score
     return {
         "rouge_l": rouge_metric("ROUGE-L", "f1", cached_rouge_l, f"F1|{standard}"),
         "rouge_l_precision": rouge_metric("ROUGE-L precision", "precision", cached_rouge_l, f"precision|{standard}"),
@@ -31,14 +26,9 @@ def metrics() -> dict[str, Metric]:
             "white space at the ends:ignored",
             lambda sample, text, _: sample.output.strip() == text.strip(),
         ),
-        "bleu": corpus_metric("BLEU", bleu),
-        "chrf": corpus_metric("chrF", chrf),
-        "codebleu": average_metric(
-            "CodeBLEU (Python)",
-            f"mean over the Python samples|weights:0.25 each|version:codebleu {version('codebleu')}",
-            lambda sample, text, _: codebleu_of(sample.output, text),
-            frozenset({"Python"}),
-        ),
+        "bleu": bleu_metric("BLEU"),
+        "chrf": chrf_metric("chrF"),
+        "codebleu": codebleu_metric("CodeBLEU (Python)"),
         "parses": average_metric(
             "Parses",
             "share without a syntax error, of the samples in a language with a grammar|version:tree-sitter "

@@ -13,6 +13,7 @@ from codetune.base.plain import read_as, to_plain
 from codetune.data.languages import guess_language
 from codetune.data.predictions import read_predictions
 from codetune.data.samples import Sample, read_part
+from codetune.evaluation.codebleu import without_data_flow
 from codetune.evaluation.metric import statistics_of
 from codetune.evaluation.registry import metrics
 from codetune.study.facts import ScoredPart, SplitFacts, Summary
@@ -60,6 +61,7 @@ def score_predictions(references: str, split: str, predictions: str, scores: str
         by_language=_score_groups(scored, (row["language"] for row in scored)),
         by_length=_score_groups(scored, (length_class(row["length"]) for row in scored)),
         unmeasured=unmeasured(scored),
+        without_data_flow=without_data_flow(row["statistics"]["codebleu"] for row in scored),
     )
     write_json(summary, to_plain(found))
 
@@ -69,7 +71,7 @@ def score_each(samples: list[Sample], texts: list[str]) -> list[dict[str, Any]]:
     languages = [guess_language(sample.request, sample.output) for sample in samples]
     confined = Confined(_measure)
     statistics = [_measure_confined(confined, *measured) for measured in zip(samples, texts, languages, strict=True)]
-    alone = {name: metric.score(np.array([row[name] for row in statistics])) for name, metric in metrics().items()}
+    alone = {name: one.score_each(np.array([row[name] for row in statistics])) for name, one in metrics().items()}
     return [
         {
             "id": sample.id,

@@ -3,11 +3,11 @@
 import numpy as np
 
 from codetune.base.errors import StudyError
-from codetune.base.files import Row, write_json
+from codetune.base.files import write_json
 from codetune.base.plain import to_plain
 from codetune.data.predictions import Prediction, read_curve_predictions
 from codetune.data.samples import Sample, read_part
-from codetune.evaluation.bootstrap import Array, draw_resamples, percentile_interval
+from codetune.evaluation.bootstrap import Array, Resamples, percentile_interval
 from codetune.evaluation.metric import statistics_of
 from codetune.evaluation.registry import metrics
 from codetune.evaluation.score import score_each, scores_of
@@ -38,22 +38,23 @@ def score_curve(predictions: str, samples: str, split: str, target: str) -> None
     if any([prediction.id for prediction in found] != ids for found in steps.values()):
         raise StudyError(f"{predictions}: its checkpoints do not have the same samples. Delete it and run again.")
     chosen = [references[number] for number in ids]
-    weights = draw_resamples(np.random.default_rng(RESAMPLES_SEED), len(ids), RESAMPLES)
-    points = [_point(step, steps[step], chosen, weights) for step in sorted(steps)]
+    resamples = Resamples(len(ids), RESAMPLES, RESAMPLES_SEED)
+    points = [_point(step, steps[step], chosen, resamples) for step in sorted(steps)]
     write_json(target, to_plain(Curve(sorted(ids), points)))
 
 
-def _point(step: int, predictions: list[Prediction], samples: list[Sample], weights: Array) -> CurvePoint:
+def _point(step: int, predictions: list[Prediction], samples: list[Sample], resamples: Resamples) -> CurvePoint:
     """One checkpoint by all metrics; its predictions are in the order of the samples."""
     scored = score_each(samples, [prediction.first.text for prediction in predictions])
-    scores = {name: _with_interval(name, score, scored, weights) for name, score in scores_of(scored).items()}
+    tables = {name: statistics_of(scored, name) for name in metrics()}
+    resampled: dict[str, list[Array]] = {name: [] for name in metrics()}
+    for weights in resamples.chunks():
+        for name, metric in metrics().items():
+            resampled[name].append(metric.score(weights @ tables[name]))
+    scores = {
+        name: CurveScore(score, None if score is None else percentile_interval(np.concatenate(resampled[name])))
+        for name, score in scores_of(scored).items()
+    }
     print(f"step {step}: {len(scored)} predictions scored", flush=True)
     truncated = sum(prediction.first.truncated for prediction in predictions)
     return CurvePoint(step, truncated / len(predictions), scores)
-
-
-def _with_interval(name: str, score: float | None, scored: list[Row], weights: Array) -> CurveScore:
-    """A metric's score of all samples, with its interval over the resamples."""
-    if score is None:
-        return CurveScore(None, None)
-    return CurveScore(score, percentile_interval(metrics()[name].score(weights @ statistics_of(scored, name))))

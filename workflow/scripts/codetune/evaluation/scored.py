@@ -7,6 +7,7 @@ from pathlib import Path
 from codetune.base.errors import StudyError
 from codetune.base.files import MADE_AGAIN, Row, read_jsonl, reading
 from codetune.base.plain import from_plain
+from codetune.evaluation.bootstrap import Array
 from codetune.evaluation.metric import statistics_of
 from codetune.evaluation.registry import metrics
 
@@ -16,6 +17,19 @@ class _ScoredSample:
     """What every row has."""
 
     id: int
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """The statistics of one run's samples.
+
+    Attributes:
+        ids: Of the samples, in their order.
+        tables: By each metric; shape (samples, statistics).
+    """
+
+    ids: list[int]
+    tables: dict[str, Array]
 
 
 def read_scores(path: str | Path, shown: Iterable[str]) -> list[Row]:
@@ -32,17 +46,18 @@ def read_scores(path: str | Path, shown: Iterable[str]) -> list[Row]:
     return rows
 
 
-def read_statistics(path: str | Path) -> list[Row]:
-    """Reads one row per sample: its id, and its statistics by every metric.
+def read_statistics(path: str | Path) -> Statistics:
+    """Reads the statistics of every metric, as arrays: rows of numbers take ten times the memory.
 
     Raises:
         StudyError: The file does not hold the statistics of every metric.
     """
     rows = _read_rows(path)
     with reading(path):
-        for name in metrics():
-            statistics_of(rows, name).astype(float)
-    return rows
+        tables = {name: statistics_of(rows, name).astype(float) for name in metrics()}
+        if wrong := [name for name, table in tables.items() if table.shape != (len(rows), len(metrics()[name].none))]:
+            raise ValueError(f"statistics of {wrong[0]} of another length")
+    return Statistics([row["id"] for row in rows], tables)
 
 
 def _read_rows(path: str | Path) -> list[Row]:

@@ -6,17 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from codetune.base.errors import StudyError
-from codetune.base.files import Row, write_json
+from codetune.base.files import write_json
 from codetune.base.plain import to_plain
-from codetune.evaluation.bootstrap import LEVEL, Array, draw_resamples, percentile_interval
+from codetune.evaluation.bootstrap import LEVEL, Array, Resamples, percentile_interval
 from codetune.evaluation.comparisons import Comparison, Comparisons, MetricFacts, Score
-from codetune.evaluation.metric import statistics_of
 from codetune.evaluation.registry import metrics
-from codetune.evaluation.scored import read_statistics
+from codetune.evaluation.scored import Statistics, read_statistics
 from codetune.study.record import Record, by_system
 from codetune.study.runs import NONE, System
-
-CHUNK = 500  # resamples at once, to bound memory
 
 
 @dataclass(frozen=True)
@@ -24,9 +21,9 @@ class Resampled:
     """A score and the same over resampled sets of samples.
 
     Attributes:
-        score: Over the samples as they are, mean over seeds.
+        score: Over the samples as they are, mean over seeds; NaN where the metric applies to none of them.
         seeds: The score of each seed.
-        resamples: Over each resample; shape (resamples,).
+        resamples: Over each resample; shape (resamples,); NaN where the metric applies to none of its samples.
     """
 
     score: float
@@ -51,7 +48,11 @@ def measure_significance(records: Iterable[Record], test: str, resamples: int, s
     """
     systems = by_system(records)
     pairs = [(system, baseline) for system in systems for baseline in _baselines_of(system, systems)]
-    found = resample(_read_scores(systems, test), resamples, seed)
+    ids: list[int] = []  # of the first run's samples, which all others have to have
+    members = {
+        system: (_read_statistics(record, test, ids) for record in records) for system, records in systems.items()
+    }
+    found = resample(members, resamples, seed)
     comparisons = Comparisons(
         test=test,
         resamples=resamples,
@@ -74,79 +75,96 @@ def _baselines_of(system: System, systems: Mapping[System, list[Record]]) -> lis
     ]
 
 
-def _read_scores(systems: Mapping[System, list[Record]], test: str) -> dict[System, list[list[Row]]]:
-    """The scored samples of each seed of each system."""
-    expected: list[int] | None = None
-    found: dict[System, list[list[Row]]] = {}
-    for system, records in systems.items():
-        for record in records:
-            path = record.read_path("scores", test)
-            rows = read_statistics(path)
-            ids = [row["id"] for row in rows]
-            expected = expected or ids
-            if ids != expected:
-                raise StudyError(f"{path}: not scored on the samples of the other runs. Delete it and run again.")
-            found.setdefault(system, []).append(rows)
+def _read_statistics(record: Record, test: str, expected: list[int]) -> Statistics:
+    """The statistics of one run; its samples are put where none are expected yet."""
+    path = record.read_path("scores", test)
+    found = read_statistics(path)
+    expected += found.ids if not expected else []
+    if found.ids != expected:
+        raise StudyError(f"{path}: not scored on the samples of the other runs. Delete it and run again.")
     return found
 
 
 def resample(
-    members: Mapping[System, list[list[Row]]], resamples: int, seed: int
+    members: Mapping[System, Iterable[Statistics]], resamples: int, seed: int
 ) -> dict[str, dict[System, Resampled]]:
     """Bootstrap of every metric over the test samples, with the same resamples for all.
 
     Args:
-        members: For each system the scored samples of each seed, all of the same samples.
+        members: For each system the statistics of each seed, all of the same samples. They are taken one after the
+            other, so that those of one run are in memory at a time.
         resamples: How many.
         seed: Of the resamples.
 
     Returns:
         For each metric and system the score and its resamples.
     """
-    tables = {
-        (name, system): [statistics_of(rows, name) for rows in seeds]
-        for name in metrics()
-        for system, seeds in members.items()
-    }
-    samples = len(next(iter(tables.values()))[0])
-    generator = np.random.default_rng(seed)
-    parts: dict[tuple[str, System], list[Array]] = {key: [] for key in tables}
-    for start in range(0, resamples, CHUNK):
-        weights = draw_resamples(generator, samples, min(CHUNK, resamples - start))
-        for (name, system), seeds in tables.items():
-            parts[name, system].append(np.mean([metrics()[name].score(weights @ table) for table in seeds], axis=0))
+    shared: Resamples | None = None
     found: dict[str, dict[System, Resampled]] = {name: {} for name in metrics()}
-    for (name, system), seeds in tables.items():
-        own = [float(metrics()[name].score(table.sum(axis=0, keepdims=True))[0]) for table in seeds]
-        found[name][system] = Resampled(float(np.mean(own)), own, np.concatenate(parts[name, system]))
+    for system, seeds in members.items():
+        own: dict[str, list[float]] = {name: [] for name in metrics()}
+        resampled: dict[str, list[Array]] = {name: [] for name in metrics()}
+        for statistics in seeds:
+            shared = shared or Resamples(len(statistics.ids), resamples, seed)
+            for name, (score, scores) in _resample_one(statistics, shared).items():
+                own[name].append(score)
+                resampled[name].append(scores)
+        for name, of_seeds in own.items():
+            found[name][system] = Resampled(float(np.mean(of_seeds)), of_seeds, np.mean(resampled[name], axis=0))
     return found
 
 
-def p_value(differences: Array) -> float:
-    """Two-sided bootstrap p-value of a difference: twice the smaller share of resamples on one side of zero."""
+def _resample_one(statistics: Statistics, shared: Resamples) -> dict[str, tuple[float, Array]]:
+    """The score of one run by each metric, over its samples and over each resample."""
+    parts: dict[str, list[Array]] = {name: [] for name in metrics()}
+    for weights in shared.chunks():
+        for name, metric in metrics().items():
+            parts[name].append(metric.score(weights @ statistics.tables[name]))
+    return {
+        name: (float(metric.score(statistics.tables[name].sum(axis=0, keepdims=True))[0]), np.concatenate(parts[name]))
+        for name, metric in metrics().items()
+    }
+
+
+def p_value(differences: Array) -> float | None:
+    """Two-sided bootstrap p-value of a difference: twice the smaller share of resamples on one side of zero.
+
+    Returns:
+        The p-value; None if the difference is defined in no resample.
+    """
     values = differences[~np.isnan(differences)]
+    if not len(values):
+        return None
     smaller = min(int((values <= 0).sum()), int((values >= 0).sum()))
     return float(min(1.0, 2 * (smaller + 1) / (len(values) + 1)))
 
 
-def holm(values: Sequence[float]) -> list[float]:
-    """Holm's step-down correction: p-values that stay below a level hold together at that level."""
-    corrected = [0.0] * len(values)
+def holm(values: Sequence[float | None]) -> list[float | None]:
+    """Holm's step-down correction: p-values that stay below a level hold together at that level.
+
+    A comparison without a p-value stays without, and the others are not corrected for it.
+    """
+    known = sorted((value, index) for index, value in enumerate(values) if value is not None)
+    corrected: list[float | None] = [None] * len(values)
     highest = 0.0
-    for rank, index in enumerate(sorted(range(len(values)), key=values.__getitem__)):
-        highest = max(highest, min(1.0, (len(values) - rank) * values[index]))
+    for rank, (value, index) in enumerate(known):
+        highest = max(highest, min(1.0, (len(known) - rank) * value))
         corrected[index] = highest
     return corrected
+
+
+def _or_none(value: float) -> float | None:
+    return None if np.isnan(value) else value
 
 
 def _score(system: System, metric: str, found: Resampled) -> Score:
     return Score(
         *system,
         metric=metric,
-        score=found.score,
+        score=_or_none(found.score),
         interval=percentile_interval(found.resamples),
-        seeds=found.seeds,
-        deviation=float(np.std(found.seeds, ddof=1)) if len(found.seeds) > 1 else None,
+        seeds=[_or_none(score) for score in found.seeds],
+        deviation=_or_none(float(np.std(found.seeds, ddof=1))) if len(found.seeds) > 1 else None,
     )
 
 
@@ -161,7 +179,7 @@ def _compare(
             *system,
             baseline=baseline.method,
             metric=metric,
-            gain=found[system].score - found[baseline].score,
+            gain=_or_none(found[system].score - found[baseline].score),
             interval=percentile_interval(differences),
             p=p,
             p_holm=corrected,

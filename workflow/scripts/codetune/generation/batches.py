@@ -1,7 +1,7 @@
 """Completions of all prompts, batch by batch, resumed after the last finished batch."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,21 @@ from codetune.base.plain import to_plain
 from codetune.data.predictions import Candidate, Prediction, predictions_of
 from codetune.generation.decoding import decode, greedy_config
 from codetune.models.caches import cache_bytes
+from codetune.models.context import context_of
 from codetune.models.memory import RowLimit
-from codetune.prompts.completions import END_MARKER, clean_completion
+from codetune.prompts.completions import Ending
 from codetune.prompts.tokensets import TokenSample
 from codetune.study.decoding import Decoding
 
 
 def generate(
-    model: Any, tokenizer: Any, prompts: list[TokenSample], decoding: Decoding, limit: RowLimit, kept: Path
+    model: Any,
+    tokenizer: Any,
+    prompts: list[TokenSample],
+    decoding: Decoding,
+    ending: Ending,
+    limit: RowLimit,
+    kept: Path,
 ) -> list[Prediction]:
     """Greedy completions of all prompts, in their order.
 
@@ -31,10 +38,11 @@ def generate(
         tokenizer: Its tokenizer.
         prompts: Prompts; the completions in them only serve to sort.
         decoding: The settings.
+        ending: What ends a completion.
         limit: Most prompts that are decoded at once; lowered if memory runs out.
         kept: File of finished batches. Those in it are not decoded again, and each batch is added when it is done.
     """
-    options = greedy_config(model, tokenizer, decoding.max_new_tokens)
+    options = greedy_config(model, decoding.max_new_tokens, ending.stops)
     cache_tokens = int(decoding.cache_gb * 1e9) // cache_bytes(model.config.to_dict(), model.dtype.itemsize)
     rows = [row for batch in recover_jsonl(kept) for row in batch["predictions"]]
     results = {prediction.id: prediction for prediction in predictions_of(rows, kept)}
@@ -47,7 +55,8 @@ def generate(
         if chosen[0].id in results:
             continue
         began = time.monotonic()
-        predictions = _complete(model, tokenizer, chosen, options, limit)
+        ids = _complete(model, chosen, options, limit)
+        predictions = [_prediction(prompt.id, row, tokenizer, ending) for prompt, row in zip(chosen, ids, strict=True)]
         now = time.monotonic()
         append_jsonl(kept, [{"seconds": round(now - began, 2), "predictions": list(map(to_plain, predictions))}])
         results |= {prediction.id: prediction for prediction in predictions}
@@ -55,17 +64,24 @@ def generate(
         if now - report > 10 or len(results) == len(prompts):
             report = now
             print(f"{len(results)} of {len(prompts)} prompts, {written / (now - start):.0f} tokens/s", flush=True)
+    if cut := cut_by_context(results.values(), decoding):
+        print(f"completions that the model's context cut off: {cut}", flush=True)
     return [results[prompt.id] for prompt in prompts]
 
 
-def _complete(
-    model: Any, tokenizer: Any, prompts: list[TokenSample], options: GenerationConfig, limit: RowLimit
-) -> list[Prediction]:
-    def part(rows: slice) -> list[list[int]]:
-        return decode(model, [prompt.prompt for prompt in prompts[rows]], options)
+def cut_by_context(predictions: Iterable[Prediction], decoding: Decoding) -> int:
+    """Counts the completions that were cut off before they had as many tokens as they might: the context ended."""
+    written = (candidate for prediction in predictions for candidate in prediction.candidates)
+    return sum(candidate.truncated and candidate.tokens < decoding.max_new_tokens for candidate in written)
 
-    ids = [row for rows in limit.map(part, len(prompts), undo=lambda: None) for row in rows]
-    return [_prediction(prompt.id, row, tokenizer, options) for prompt, row in zip(prompts, ids, strict=True)]
+
+def _complete(model: Any, prompts: list[TokenSample], options: GenerationConfig, limit: RowLimit) -> list[list[int]]:
+    context = context_of(model.config)
+
+    def part(rows: slice) -> list[list[int]]:
+        return decode(model, [prompt.prompt for prompt in prompts[rows]], options, context)
+
+    return [row for rows in limit.map(part, len(prompts), undo=lambda: None) for row in rows]
 
 
 def make_batches(prompts: list[TokenSample], decoding: Decoding, cache_tokens: int) -> Iterator[list[int]]:
@@ -90,10 +106,10 @@ def make_batches(prompts: list[TokenSample], decoding: Decoding, cache_tokens: i
         yield batch
 
 
-def _prediction(prompt_id: int, ids: list[int], tokenizer: Any, options: GenerationConfig) -> Prediction:
-    end = next((position for position, token in enumerate(ids) if token in options.eos_token_id), None)
+def _prediction(prompt_id: int, ids: list[int], tokenizer: Any, ending: Ending) -> Prediction:
+    end = next((position for position, token in enumerate(ids) if token in ending.stops), None)
     ids = ids if end is None else ids[: end + 1]
     # Skipping special tokens would also drop the paper's end marker where it is one (Phi-3), so only the end goes.
     raw = tokenizer.decode(ids if end is None else ids[:end], clean_up_tokenization_spaces=False)
-    truncated = end is None and END_MARKER not in raw
-    return Prediction(prompt_id, [Candidate(clean_completion(raw), len(ids), truncated)])
+    truncated = end is None and not ending.ends(raw)
+    return Prediction(prompt_id, [Candidate(ending.answer(raw), len(ids), truncated)])

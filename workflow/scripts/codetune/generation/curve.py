@@ -12,10 +12,12 @@ from codetune.data.predictions import Prediction, write_curve_predictions
 from codetune.data.samples import choose_subset
 from codetune.generation.batches import generate
 from codetune.generation.loading import load_for_decoding, prompt_limit
+from codetune.generation.trial import try_decoding
 from codetune.methods.adapters import ADAPTER, load_adapter, replace_adapter
 from codetune.models.device import set_determinism
 from codetune.models.loading import Checkpoint
 from codetune.models.tokenizers import load_tokenizer
+from codetune.prompts.completions import read_ending
 from codetune.prompts.tokensets import TokenSample, check_tokens, check_vocabulary, read_tokens
 from codetune.study.decoding import Decoding
 
@@ -87,6 +89,7 @@ def generate_curve(
     adapters = {path.name: path / ADAPTER for path in inputs.adapters().values()}
     identity = {
         "settings": to_plain(settings),
+        "ending": to_plain(read_ending(inputs.stats)),
         "quantization": to_plain(checkpoint.quantization),
         "checkpoint": to_plain(checkpoint_identity(checkpoint.folder)),
         "inputs": check_tokens(inputs.stats, validation=inputs.tokens) | file_hashes(**adapters),
@@ -112,10 +115,12 @@ def _predictions(
     )
 
     check_vocabulary(prompts, base, inputs.tokens)
+    ending = read_ending(inputs.stats)
+    try_decoding(base, prompts, decoding.max_new_tokens)
 
     def predict(step: int, model: Any) -> list[Prediction]:
         print(f"step {step}", flush=True)
-        return generate(model, tokenizer, prompts, decoding, limit, work / f"step-{step:06d}.jsonl")
+        return generate(model, tokenizer, prompts, decoding, ending, limit, work / f"step-{step:06d}.jsonl")
 
     found = {0: predict(0, base)}
     model = None

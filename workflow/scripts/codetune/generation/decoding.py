@@ -1,41 +1,56 @@
 """Batched greedy decoding."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from transformers import GenerationConfig
 
+from codetune.base.errors import StudyError
 from codetune.models.caches import growing_cache
 from codetune.models.device import device
 
 PROMPT_TOKENS = 32768  # that are read at once at most, which bounds the memory it takes
+PADDING = 0  # no token attends to padding, so any id will do; a tokenizer's own may lie outside the embedding
 LEAVING = 0.125  # share of a batch that must have ended before it is made smaller, which copies keys and values
 
 
-def greedy_config(model: Any, tokenizer: Any, max_new_tokens: int) -> GenerationConfig:
+def greedy_config(model: Any, max_new_tokens: int, stops: list[int]) -> GenerationConfig:
     """Greedy decoding and nothing else: nothing of the checkpoint's own sampling or penalties is left.
 
-    Qwen2.5's generation_config.json holds a repetition penalty that greedy decoding would inherit; of the checkpoint's
-    settings only its list of end tokens is kept.
+    Qwen2.5's generation_config.json holds a repetition penalty that greedy decoding would inherit. The end tokens that
+    a checkpoint declares are among `stops`, which were found when the prompts were tokenised.
     """
-    own = model.generation_config.eos_token_id
-    ends = {tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])} - {None}
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else min(ends)
+    _check_ends(stops, model)
     options = GenerationConfig(
         do_sample=False,
         num_beams=1,
         max_new_tokens=max_new_tokens,
         repetition_penalty=1.0,
         no_repeat_ngram_size=0,
-        eos_token_id=sorted(ends),
-        pad_token_id=pad,
+        eos_token_id=stops,
+        pad_token_id=PADDING,
         use_cache=True,
     )
     model.generation_config = options
     return options
 
 
-def decode(model: Any, prompts: list[list[int]], options: GenerationConfig) -> list[list[int]]:
+def _check_ends(ends: Iterable[int], model: Any) -> None:
+    """Refuses an end token that no model can write: completions would run to the limit."""
+    size = model.get_input_embeddings().weight.shape[0]
+    for end in sorted(ends):
+        if not 0 <= end < size:
+            raise StudyError(
+                f"{model.config.name_or_path}: the end token {end:,} is none of the model's {size:,} tokens, counted "
+                "from 0. Correct 'eos_token' in its tokenizer_config.json or 'eos_token_id' in its "
+                "generation_config.json, or name another checkpoint in the config."
+            )
+
+
+def decode(
+    model: Any, prompts: list[list[int]], options: GenerationConfig, context: int | None = None
+) -> list[list[int]]:
     """Completes prompts by greedy decoding, as `model.generate` does, with less to compute.
 
     There all prompts are padded to one length, and all sequences are fed until the last one has ended. Here prompts of
@@ -44,24 +59,32 @@ def decode(model: Any, prompts: list[list[int]], options: GenerationConfig) -> l
     Args:
         model: A causal language model of transformers.
         prompts: Token ids.
-        options: `max_new_tokens`, `eos_token_id` (a list) and `pad_token_id`.
+        options: `max_new_tokens` and `eos_token_id` (a list).
+        context: Most tokens of a prompt with its completion; None without a limit.
 
     Returns:
-        The new ids of each prompt, the end token included where there is one.
+        The new ids of each prompt, the end token included where there is one; none for a prompt that fills the context.
     """
     new: list[list[int]] = [[] for _ in prompts]
-    rows = list(range(len(prompts)))  # which prompt each row of the batch is
-    width = max(map(len, prompts))
+    context = context or max(map(len, prompts)) + options.max_new_tokens
+    most = [min(options.max_new_tokens, context - len(prompt)) for prompt in prompts]
+    rows = [row for row, count in enumerate(most) if count > 0]  # which prompt each row of the batch is
+    if not rows:
+        return new
+    ended: set[int] = set()
+    width = max(len(prompts[row]) for row in rows)
     with torch.inference_mode():
-        tokens, mask, cache = prefill(model, prompts, options.pad_token_id)
+        tokens, mask, cache = prefill(model, [prompts[row] for row in rows])
         while True:
             for row, token in zip(rows, tokens.tolist(), strict=True):
-                if not new[row] or new[row][-1] not in options.eos_token_id:
+                if row not in ended:
                     new[row].append(token)
-            going = [place for place, row in enumerate(rows) if new[row][-1] not in options.eos_token_id]
-            if not going or len(new[rows[going[0]]]) == options.max_new_tokens:
+                    if token in options.eos_token_id or len(new[row]) == most[row]:
+                        ended.add(row)
+            going = [place for place, row in enumerate(rows) if row not in ended]
+            if not going:
                 return new
-            if len(going) <= (1 - LEAVING) * len(rows):
+            if len(going) <= (1 - LEAVING) * len(rows) or mask.shape[1] >= context:  # whoever is there has ended
                 rows = [rows[place] for place in going]
                 start = width - max(len(prompts[row]) for row in rows)  # where the longest prompt left begins
                 width -= start
@@ -74,18 +97,18 @@ def decode(model: Any, prompts: list[list[int]], options: GenerationConfig) -> l
             tokens = next_tokens(model, tokens[:, None], mask, positions, cache)
 
 
-def prefill(model: Any, prompts: list[list[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor, Any]:
+def prefill(model: Any, prompts: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor, Any]:
     """Reads prompts, those of like length together.
 
     Returns:
         The first new token of each, the mask of the prompts padded on the left, and the cache for both.
     """
     width, layers = max(map(len, prompts)), model.config.num_hidden_layers
-    _, mask = _padded(prompts, pad)
+    _, mask = _padded(prompts)
     tokens = mask.new_empty(len(prompts))
     cache = growing_cache(layers)
     for group in prefill_groups([len(prompt) for prompt in prompts]):
-        ids, seen = _padded([prompts[row] for row in group], pad)
+        ids, seen = _padded([prompts[row] for row in group])
         part = growing_cache(layers)
         tokens[group] = next_tokens(model, ids, seen, (seen.cumsum(1) - 1).clamp(min=0), part)
         for whole, layer in zip(cache.layers, part.layers, strict=True):
@@ -104,16 +127,21 @@ def prefill_groups(lengths: list[int]) -> list[list[int]]:
     return groups
 
 
-def _padded(prompts: list[list[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _padded(prompts: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
     """Ids padded on the left, and the mask that shows the padding; each of shape (prompts, longest)."""
     width = max(map(len, prompts))
-    ids = [[pad] * (width - len(prompt)) + prompt for prompt in prompts]
+    ids = [[PADDING] * (width - len(prompt)) + prompt for prompt in prompts]
     mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
     return torch.tensor(ids, device=device()), torch.tensor(mask, device=device())
 
 
 def next_tokens(model: Any, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any) -> torch.Tensor:
     """The likeliest token after each row."""
+    return next_logits(model, ids, mask, positions, cache).argmax(-1)
+
+
+def next_logits(model: Any, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any) -> torch.Tensor:
+    """The logits of the token after each row; shape (rows, vocabulary)."""
     output = model(
         input_ids=ids,
         attention_mask=mask,
@@ -122,5 +150,5 @@ def next_tokens(model: Any, ids: torch.Tensor, mask: torch.Tensor, positions: to
         use_cache=True,
         logits_to_keep=1,
     )
-    tokens: torch.Tensor = output.logits[:, -1].argmax(-1)
-    return tokens
+    logits: torch.Tensor = output.logits[:, -1]
+    return logits

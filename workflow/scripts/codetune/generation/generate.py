@@ -11,13 +11,17 @@ from codetune.base.manifests import checked_folder
 from codetune.base.plain import to_plain
 from codetune.base.unfinished import unfinished_work
 from codetune.data.predictions import Prediction, write_predictions
-from codetune.generation.batches import generate
+from codetune.generation.batches import cut_by_context, generate
 from codetune.generation.loading import load_for_decoding, prompt_limit
+from codetune.generation.trial import try_decoding
 from codetune.methods.adapters import ADAPTER, load_adapter
+from codetune.models.context import context_of
 from codetune.models.device import set_determinism
 from codetune.models.loading import Checkpoint
 from codetune.models.quantization import linear_4bit
+from codetune.models.settings import ignored_settings
 from codetune.models.tokenizers import load_tokenizer
+from codetune.prompts.completions import read_ending
 from codetune.prompts.tokensets import TokenSample, check_tokens, check_vocabulary, read_tokens
 from codetune.study.decoding import Decoding
 from codetune.study.facts import GenerationFacts
@@ -75,9 +79,10 @@ def generate_predictions(
     tuned = checked_folder(inputs.tuned) if inputs.tuned else None
     if tuned:
         hashes |= file_hashes(adapter=tuned / ADAPTER)
-    origin = checkpoint_identity(checkpoint.folder)
+    ending, origin = read_ending(inputs.stats), checkpoint_identity(checkpoint.folder)
     identity = {
         "decoding": to_plain(decoding),
+        "ending": to_plain(ending),
         "quantization": to_plain(checkpoint.quantization),
         "checkpoint": to_plain(origin),
         "inputs": hashes,
@@ -87,7 +92,7 @@ def generate_predictions(
     with unfinished_work(outputs.work, identity) as folder:
         prompts, model = _load(inputs.prompts, tuned, checkpoint, decoding)
         tokenizer, limit, kept = load_tokenizer(checkpoint.folder), prompt_limit(decoding), folder / "batches.jsonl"
-        predictions = generate(model, tokenizer, prompts, decoding, limit, kept)
+        predictions = generate(model, tokenizer, prompts, decoding, ending, limit, kept)
         write_predictions(outputs.predictions, predictions)
         facts = GenerationFacts(
             decoding=decoding,
@@ -97,7 +102,8 @@ def generate_predictions(
             predictions_sha256=sha256_of_file(outputs.predictions),
             most_prompts_at_once=limit.rows,
             seconds=round(sum(batch["seconds"] for batch in recover_jsonl(kept)), 1),
-            **_counts_of(predictions),
+            **_counts_of(predictions, decoding),
+            ignored_settings=ignored_settings(checkpoint.folder),
             **_state_of(model),
         )
         write_json(outputs.facts, to_plain(facts))
@@ -109,22 +115,26 @@ def _load(
     """The prompts, and the model with its adapter."""
     samples, model = read_tokens(prompts), load_for_decoding(checkpoint, decoding)
     check_vocabulary(samples, model, prompts)
+    try_decoding(model, samples, decoding.max_new_tokens)
     return samples, load_adapter(model, tuned) if tuned else model
 
 
-def _counts_of(predictions: list[Prediction]) -> dict[str, Any]:
+def _counts_of(predictions: list[Prediction], decoding: Decoding) -> dict[str, Any]:
     """What the facts count of the predictions."""
     written = [candidate for prediction in predictions for candidate in prediction.candidates]
     return {
         "prompts": len(predictions),
         "tokens": sum(candidate.tokens for candidate in written),
         "truncated": sum(candidate.truncated for candidate in written),
+        "cut_by_context": cut_by_context(predictions, decoding),
+        "prompts_without_room": sum(prediction.first.tokens == 0 for prediction in predictions),
     }
 
 
 def _state_of(model: Any) -> dict[str, Any]:
     """What the facts say of the model and the machine that it is on."""
     return {
+        "context": context_of(model.config),
         "attention": model.config._attn_implementation,
         "weights": "4 bits" if linear_4bit(model) else str(model.dtype).removeprefix("torch."),
         "peak_memory": peak_memory(),

@@ -5,6 +5,7 @@ from typing import Any
 from codetune.models.loading import Checkpoint
 from codetune.models.memory import RowLimit
 from codetune.models.quantization import dequantize
+from codetune.models.settings import ignored_settings
 from codetune.study.decoding import Decoding
 
 RESERVE = 6_000_000_000  # bytes for prefill and for the libraries, where it is decided whether weights fit dequantised
@@ -17,6 +18,8 @@ def prompt_limit(decoding: Decoding) -> RowLimit:
 
 def load_for_decoding(checkpoint: Checkpoint, decoding: Decoding) -> Any:
     """The base model with its 4-bit weights in the compute type, or in 4 bits where memory is short."""
+    if ignored := ignored_settings(checkpoint.folder):
+        print(f"greedy decoding ignores settings of the checkpoint: {', '.join(ignored)}", flush=True)
     model = checkpoint.load()
     size = sum(p.numel() * p.element_size() for p in model.parameters())
     done = dequantize(model, reserve=int(decoding.cache_gb * 1e9) + RESERVE)

@@ -1,10 +1,13 @@
 """LoRA adapters: configured, loaded beside frozen weights, and replaced."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from peft import LoraConfig
+from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file
+from torch.nn import Linear
 from transformers import PreTrainedModel
 
 from codetune.base.errors import StudyError
@@ -72,6 +75,23 @@ def lora_config(lora: Lora) -> LoraConfig:
         target_modules=lora.target_modules,
         task_type="CAUSAL_LM",
     )
+
+
+def linear_layers(model: PreTrainedModel) -> Counter[str]:
+    """Counts the linear layers of a model by the last part of their names.
+
+    The output layer is left out, and so are names that modules of other kinds have, too: PEFT adapts all of a name.
+    """
+    modules = [(name.rpartition(".")[2], module) for name, module in model.named_modules()]
+    others = {name for name, module in modules if not isinstance(module, Linear)}
+    output = model.get_output_embeddings()
+    return Counter(name for name, module in modules if name not in others and module is not output)
+
+
+def adapted_layers(model: Any) -> dict[str, int]:
+    """Counts the layers that have an adapter by the last part of their names."""
+    layers = [name for name, module in model.named_modules() if isinstance(module, LoraLayer)]
+    return dict(Counter(name.rpartition(".")[2] for name in layers))
 
 
 def name_base_model(model: Any, source: Source) -> None:

@@ -71,11 +71,13 @@ def attend_varlen(
     scaling: float | None = None,
     softcap: float | None = None,
     sliding_window: int | None = None,
+    dropout: float = 0.0,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
     """Computes causal attention within all samples in one call of torch's variable-length flash kernel.
 
-    Where scores are capped, or the sliding window is shorter than a sample, it leaves the work to `attend_each`.
+    Where scores are capped, weights are dropped, or the sliding window is shorter than a sample, it leaves the work to
+    `attend_each`.
 
     Args:
         module: The attention layer.
@@ -87,12 +89,13 @@ def attend_varlen(
         scaling: Factor of the attention scores; None for the kernel's default, the inverse root of the head size.
         softcap: Bound of the attention scores (Gemma 2, section 2), which none of torch's kernels supports.
         sliding_window: Number of tokens that a token sees: itself and those before it. None without a limit.
+        dropout: Share of the attention weights that are dropped; the layer gives none but in training.
 
     Returns:
         The outputs, of shape (1, tokens, heads, head size), and None in place of the attention weights.
     """
-    if softcap is not None or (sliding_window is not None and sliding_window < packed.longest):
-        return attend_each(module, query, key, value, attention_mask, packed, scaling, softcap, sliding_window)
+    if softcap is not None or dropout or (sliding_window is not None and sliding_window < packed.longest):
+        return attend_each(module, query, key, value, attention_mask, packed, scaling, softcap, sliding_window, dropout)
     from torch.nn.attention.varlen import varlen_attn
 
     rows = [x[0].transpose(0, 1) for x in (query, key, value)]
@@ -111,6 +114,7 @@ def attend_each(
     scaling: float | None = None,
     softcap: float | None = None,
     sliding_window: int | None = None,
+    dropout: float = 0.0,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
     """Computes causal attention one sample after the other; arguments and result are those of `attend_varlen`.
@@ -125,9 +129,10 @@ def attend_each(
         q, k, v = query[:, :, span], key[:, :, span], value[:, :, span]
         mask = _window_mask(q.shape[2], sliding_window, q.device)
         if softcap is None:
-            outputs.append(scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None, scale=scale))
+            causal = mask is None
+            outputs.append(scaled_dot_product_attention(q, k, v, mask, dropout, is_causal=causal, scale=scale))
         else:
-            outputs.append(_attend_capped(q, k, v, mask, scale, softcap))
+            outputs.append(_attend_capped(q, k, v, mask, scale, softcap, dropout))
     return torch.cat(outputs, dim=2).transpose(1, 2), None
 
 
@@ -139,10 +144,17 @@ def _window_mask(length: int, sliding_window: int | None, device: torch.device) 
 
 
 def _attend_capped(
-    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None, scale: float, softcap: float
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    mask: torch.Tensor | None,
+    scale: float,
+    softcap: float,
+    dropout: float,
 ) -> torch.Tensor:
     """Computes causal attention with soft-capped scores (Gemma 2, section 2), as transformers' eager attention does."""
     if mask is None:
         mask = torch.ones(q.shape[2], q.shape[2], dtype=torch.bool, device=q.device).tril()
     scores = torch.tanh(q @ k.transpose(2, 3) * (scale / softcap)) * softcap
-    return scores.masked_fill(~mask, float("-inf")).softmax(-1, dtype=torch.float32).to(q.dtype) @ v
+    weights = scores.masked_fill(~mask, float("-inf")).softmax(-1, dtype=torch.float32).to(q.dtype)
+    return torch.dropout(weights, dropout, train=True) @ v

@@ -9,10 +9,11 @@ from codetune.base.files import atomic, reading, remove, sync
 from codetune.base.hub import download_files, list_files, partial_folder
 from codetune.base.hub_errors import Repository
 from codetune.base.manifests import Manifest, write_manifest
-from codetune.study.model import INDEX, Source, takes
+from codetune.models.weight_files import GET_AGAIN, check_weight_files
+from codetune.study.model import Source, takes
 
-GET_AGAIN = "Get the checkpoint again."
-POINTER = b"version https://git-lfs"  # start of the file that a git clone without LFS has in place of the weights
+CONFIG = "config.json"
+QUANTIZED = ("quantization_config", "compression_config")  # keys of config.json by which libraries know such weights
 
 
 def fetch_model(source: Source, target: str | Path, weights: bool) -> None:
@@ -28,23 +29,29 @@ def fetch_model(source: Source, target: str | Path, weights: bool) -> None:
         weights: Whether to take the weights, too.
 
     Raises:
-        StudyError: The checkpoint lacks files, or the download fails.
+        StudyError: The checkpoint lacks files, its weights are quantised already or not finite, or the download fails.
     """
     target = Path(target)
     if source.path is not None:
         with atomic(target) as folder:
             _link_files(Path(source.path), folder, weights)
             _check_complete([file.name for file in folder.iterdir()], weights, source.path)
-            _check_weights(folder, source.path)
-            _check_whole(folder, source.path)
+            _check_json(folder, source.path)
+            _check_unquantized(folder, source.path)
+            if weights:
+                check_weight_files(folder, source.path)
             _report(write_manifest(folder, path=source.path))
         return
     repo = Repository(source.repo or "", source.revision or "", "model")
     files = [file for file in list_files(repo) if takes(file.rfilename, weights)]
     _check_complete([file.rfilename for file in files], weights, repo.name)
     folder = partial_folder(target, repo.revision)
-    sums = download_files(repo, files, folder)
-    _check_weights(folder, repo.name)
+    config = [file for file in files if file.rfilename == CONFIG]
+    sums = download_files(repo, config, folder)
+    _check_unquantized(folder, repo.name)  # before gigabytes come
+    sums |= download_files(repo, [file for file in files if file not in config], folder)
+    if weights:
+        check_weight_files(folder, repo.name)
     _report(write_manifest(folder, sums, repo=repo.name, revision=repo.revision))
     sync(folder)
     # A rename is atomic: if the process is killed, the files are in either one place or the other.
@@ -82,40 +89,25 @@ def _check_complete(names: list[str], weights: bool, origin: str) -> None:
         )
 
 
-def _check_weights(folder: Path, origin: str) -> None:
-    """Checks that no file of the weights is missing, and that none is only a Git LFS pointer."""
-    if (folder / INDEX).exists():
-        with reading(f"{origin}: {INDEX}", GET_AGAIN):
-            index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-            names = sorted({Path(name).name for name in index["weight_map"].values()})
-        for name in names:
-            if not (folder / name).exists():
-                raise StudyError(f"{origin}: {INDEX} names {name}, which is not there. Get the checkpoint again.")
-    for path in sorted(folder.glob("*.safetensors")):
-        with path.open("rb") as stream:
-            if stream.read(len(POINTER)) == POINTER:
-                raise StudyError(
-                    f"{origin}: {path.name} is a Git LFS pointer to the weights. Run 'git lfs pull' there."
-                )
-
-
-def _check_whole(folder: Path, origin: str) -> None:
-    """Checks that the JSON of a local checkpoint is JSON, and that no file of its weights was cut off.
-
-    What comes from the hub has been checked against the hub's hashes.
-    """
+def _check_json(folder: Path, origin: str) -> None:
+    """Checks that the JSON of a local checkpoint is JSON. What comes from the hub has been checked by its hash."""
     for path in sorted(folder.glob("*.json")):
         with reading(f"{origin}: {path.name}", GET_AGAIN):
             json.loads(path.read_text(encoding="utf-8"))
-    for path in sorted(folder.glob("*.safetensors")):
-        with reading(f"{origin}: {path.name}", GET_AGAIN), path.open("rb") as stream:
-            length, size = int.from_bytes(stream.read(8), "little"), path.stat().st_size
-            if length > size:
-                raise ValueError("not in the safetensors format")
-            head = json.loads(stream.read(length))
-            end = max((tensor["data_offsets"][1] for name, tensor in head.items() if name != "__metadata__"), default=0)
-            if 8 + length + end > size:
-                raise ValueError(f"cut off: {size:,} of {8 + length + end:,} bytes")
+
+
+def _check_unquantized(folder: Path, origin: str) -> None:
+    """Refuses weights that are quantised already: they would be computed with as they are, whatever the study says."""
+    with reading(f"{origin}: {CONFIG}", GET_AGAIN):
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        parts = [config, *(part for part in config.values() if isinstance(part, dict))]
+        found = [part[key] for part in parts for key in QUANTIZED if part.get(key) is not None]
+    if found:
+        method = found[0].get("quant_method") if isinstance(found[0], dict) else None
+        raise StudyError(
+            f"{origin}: config.json says that the weights are quantised already{f' ({method})' if method else ''}, and "
+            "the study quantises them itself. Name the checkpoint with the original weights in the config."
+        )
 
 
 def _report(manifest: Manifest) -> None:

@@ -16,6 +16,7 @@ BYTES_PER_TRAINED_WEIGHT = 4  # of an adapter, in float32
 # grows with the parameters' power of 2/3, since they grow with width^3 and LoRA's with width^2. That is within 25 % for
 # each of the paper's models, and within 2 % for all five together.
 WEIGHTS_PER_RANK, PROJECTIONS = 0.75e6, 7
+FUSED = {"qkv_proj": 3, "gate_up_proj": 2}  # projections in one matrix, at most
 
 
 def describe_disk(study: Study, keeps_checkpoints: bool) -> str:
@@ -57,9 +58,11 @@ def _adapter_bytes(study: Study, run: Run) -> float:
     if model.source.path:
         with suppress(StudyError, OSError, *MISSHAPEN):  # whoever reads the checkpoint will say what is wrong with it
             config = read_json(Path(model.source.path) / "config.json")
-            return lora_parameters(config, lora.r, lora.target_modules) * BYTES_PER_TRAINED_WEIGHT
+            if (count := lora_parameters(config, lora.r, lora.target_modules)) is not None:
+                return count * BYTES_PER_TRAINED_WEIGHT
     size: float = model.parameters ** (2 / 3)
-    return lora.r * WEIGHTS_PER_RANK * len(lora.target_modules) / PROJECTIONS * size * BYTES_PER_TRAINED_WEIGHT
+    projections = sum(FUSED.get(name, 1) for name in lora.target_modules)
+    return lora.r * WEIGHTS_PER_RANK * projections / PROJECTIONS * size * BYTES_PER_TRAINED_WEIGHT
 
 
 def _evaluations(study: Study, run: Run) -> int:

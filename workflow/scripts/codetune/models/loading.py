@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, PretrainedConfig, PreTrainedModel
 
 from codetune.base.errors import StudyError
 from codetune.base.libraries import FETCH_AGAIN, loading
 from codetune.models.device import device
-from codetune.models.quantization import is_linear_4bit, keep_weights_unpacked
+from codetune.models.quantization import keep_weights_unpacked
+from codetune.models.weights import check_loaded_weights
 from codetune.study.method import Quantization
 
 
@@ -45,7 +46,8 @@ def load_base(folder: str | Path, quantization: Quantization) -> PreTrainedModel
         The frozen model, in evaluation mode, on this process's device.
 
     Raises:
-        StudyError: The checkpoint cannot be loaded, or does not fit into the GPU's memory.
+        StudyError: The checkpoint cannot be loaded, is quantised already, is not what its config.json says, has
+            weights that are not finite, or does not fit into the GPU's memory.
     """
     dtype = getattr(torch, quantization.compute_dtype)
     recipe = BitsAndBytesConfig(
@@ -56,9 +58,10 @@ def load_base(folder: str | Path, quantization: Quantization) -> PreTrainedModel
     )
     try:
         with loading(folder, "the checkpoint", FETCH_AGAIN, of_the_machine):
+            config = _read_config(folder)
             model, found = AutoModelForCausalLM.from_pretrained(
                 folder,
-                config=AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False),
+                config=config,
                 quantization_config=recipe,
                 dtype=dtype,
                 device_map={"": device()},
@@ -72,38 +75,31 @@ def load_base(folder: str | Path, quantization: Quantization) -> PreTrainedModel
         raise StudyError(
             f"{folder}: the model does not fit into the GPU's memory ({problem}). Is another program using that GPU?"
         ) from None
-    _check_weights(folder, found | {"mismatched_keys": _of_another_shape(model)})
+    check_loaded_weights(model, found, folder)
     keep_weights_unpacked(model)
     return model.eval()
+
+
+def _read_config(folder: str | Path) -> PretrainedConfig:
+    """Reads a checkpoint's config.json, which must not say that the weights are quantised.
+
+    Such weights would be loaded as they are, whatever the study's quantisation is. A padding token outside the
+    embedding is forgotten: nothing that is computed depends on it, but no embedding can be made with it.
+    """
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    text = config.get_text_config()
+    if any(getattr(part, "quantization_config", None) is not None for part in (config, text)):
+        raise StudyError(
+            f"{folder}: the weights are quantised already, and the study quantises them itself. Name the checkpoint "
+            "with the original weights in the config."
+        )
+    pad = getattr(text, "pad_token_id", None)
+    if pad is not None and not 0 <= pad < text.vocab_size:
+        text.pad_token_id = None
+    return config
 
 
 def of_the_machine(error: Exception) -> bool:
     """Whether an error of loading says nothing about the files: memory ran out, or the GPU failed."""
     known = isinstance(error, (torch.OutOfMemoryError, torch.AcceleratorError))
     return known or any(sign in str(error) for sign in ("DefaultCPUAllocator", "CUDA error", "CUDA driver"))
-
-
-def _of_another_shape(model: PreTrainedModel) -> list[str]:
-    """The layers whose 4-bit weights have another shape than the layer: the library compares the others alone."""
-    found = []
-    for name, module in model.named_modules():
-        if is_linear_4bit(module):
-            state = getattr(module.weight, "quant_state", None)  # none where the weight is missing
-            if state is None or tuple(state.shape) != (module.out_features, module.in_features):
-                found.append(name)
-    return found
-
-
-def _check_weights(folder: str | Path, found: dict[str, Any]) -> None:
-    """Refuses weights that are not those of the model: the library draws at random what it does not find."""
-    for kind, meaning in (
-        ("missing_keys", "lack"),
-        ("mismatched_keys", "have in another shape"),
-        ("unexpected_keys", "have, without a place in the model,"),
-    ):
-        names = sorted(map(str, found.get(kind) or []))
-        if names:
-            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            raise StudyError(
-                f"{folder}: the weights do not belong to config.json: they {meaning} {names[0]}{more}. {FETCH_AGAIN}"
-            )

@@ -1,5 +1,7 @@
 """Claims about scores: within the paper, and here."""
 
+import math
+
 from codetune.base.files import Row
 from codetune.papers.evidence import BASE, TUNED, Evidence, ModelEvidence, paths_of
 from codetune.papers.printed import parse_printed, rounds_to
@@ -94,11 +96,11 @@ def check_scores_here(evidence: Evidence) -> list[Verdict]:
     verdicts = [verdict for method in (BASE, TUNED) for verdict in _scores_of(evidence, method)]
     for key, percent in evidence.paper["text"]["gain_percent"].items():
         if key in pairs:
-            model = pairs[key]
+            model, gain = pairs[key], pairs[key].gain()
             verdicts.append(
                 Claim(f"Gain of {model.label} over its untuned self", "abstract", f"{percent} %").against(
-                    f"{model.gain():.1f} %",
-                    agrees=rounds_to(percent, model.gain()),
+                    f"{gain:,.1f} %" if math.isfinite(gain) else "none in percent: untuned it scores 0",
+                    agrees=rounds_to(percent, gain),
                     decides=evidence.comparable(key),
                     how="relative gain of the mean ROUGE-L",
                     files=paths_of(model.runs_of(BASE, TUNED)),

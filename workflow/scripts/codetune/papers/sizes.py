@@ -59,7 +59,7 @@ def check_contexts(evidence: Evidence) -> list[Verdict]:
             found = read_config(Path(model.config).parent, "max_position_embeddings")["max_position_embeddings"]
             verdicts.append(
                 Claim(f"Longest context of {model.label}, tokens", "section 3.1", printed).against(
-                    found,
+                    f"{found:,}",
                     agrees=found >= printed,
                     decides=model.genuine,
                     how="max_position_embeddings",
@@ -79,8 +79,8 @@ def check_trainable(evidence: Evidence) -> list[Verdict]:
                 place = table_name(table) + ("; r in section 3.5" if rank == ranks[0] else "")
                 verdicts.append(
                     Claim(f"Trainable parameters of {model.label} at r = {rank}", place, row["trainable"]).against(
-                        format_size(count),
-                        agrees=rounds_to(row["trainable"], count),
+                        "-" if count is None else format_size(count),
+                        agrees=None if count is None else rounds_to(row["trainable"], count),
                         decides=model.genuine,
                         how="r (inputs + outputs) of all seven projections of all layers",
                         files=[model.config],

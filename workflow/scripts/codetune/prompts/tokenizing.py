@@ -1,7 +1,7 @@
 """From samples to token ids. Needs no torch."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +9,14 @@ import numpy as np
 
 from codetune.base.errors import StudyError
 from codetune.base.files import sha256_of_file, write_json
+from codetune.base.plain import to_plain
 from codetune.data.samples import Sample, read_part, sha256_of_samples
+from codetune.models.context import read_context
 from codetune.models.tokenizers import load_tokenizer
+from codetune.prompts.endings import holding_control_tokens
 from codetune.prompts.packing import pack
 from codetune.prompts.templates import Template
+from codetune.prompts.text_bytes import bytes_of_text
 from codetune.prompts.tokensets import TokenSample, write_tokens
 
 TRAINING_PARTS = ("train", "validation")
@@ -27,25 +31,26 @@ def tokenize_training_data(
         parts: Paths of the samples, `train` and `validation`, and of the facts of the split, `split`.
         tokenizer_folder: Folder of the model's tokenizer files.
         template: Name of the template, `paper` or `chat`.
-        max_length: Most tokens per sample; longer samples are truncated or dropped.
+        max_length: Most tokens per sample; longer samples are truncated or dropped, and so are those that are longer
+            than the model's context.
         targets: Paths to write: the token set of each part, and the statistics, `stats`.
 
     Raises:
         StudyError: The tokenizer cannot be loaded, the template cannot be used with it, or a part has no prompt that
-            is shorter than `max_length`.
+            is shorter than `max_length` and the context.
     """
     tokenizer = load_tokenizer(tokenizer_folder)
     serialisation = Template(template, tokenizer)
-    stats = {**describe_template(serialisation, tokenizer), "max_length": max_length, "parts": {}}
+    context = read_context(tokenizer_folder)
+    limit = max_length if context is None else min(max_length, context)
+    stats = {**describe_template(serialisation, tokenizer), "max_length": max_length, "context": context, "parts": {}}
     stats |= {"sha256": {}, "samples_sha256": {}}
     for part in TRAINING_PARTS:
         samples = read_part(parts[part], parts["split"])
-        kept, cut = truncate(encode(samples, tokenizer, serialisation), max_length)
+        encoded = encode(samples, tokenizer, serialisation)
+        kept, cut = truncate(encoded, limit)
         if not kept:
-            raise StudyError(
-                f"{parts[part]}: no sample is shorter than max_length = {max_length} tokens. Raise "
-                "tokenization.max_length in the config."
-            )
+            raise StudyError(f"{parts[part]}: {_why_none(max_length, context)}")
         write_tokens(targets[part], kept)
         stats["sha256"][part] = sha256_of_file(targets[part])
         stats["samples_sha256"][part] = sha256_of_samples(samples)
@@ -53,39 +58,60 @@ def tokenize_training_data(
             **describe_tokens(kept),
             **_describe_packing(kept, max_length),
             **cut,
-            "bytes_of_completions": sum(len(serialisation.completion(sample).encode()) for sample in samples),
+            **describe_control_tokens(samples, part, serialisation),
+            "beyond_context": beyond_context(map(len, encoded), context),
+            "bytes_of_completions": bytes_of_text([sample.completion for sample in kept], tokenizer),
         }
         if part == "train":
             first = next(sample for sample in samples if sample.id == kept[0].id)
-            stats["example"] = {
-                "text": serialisation.prompt(first) + serialisation.completion(first),
-                "ending": serialisation.ending,
-                "tokens": tokenizer.convert_ids_to_tokens(kept[0].prompt + kept[0].completion),
-            }
+            stats["example"] = _describe_sample(first, kept[0], serialisation)
         print(f"{part}: {stats['parts'][part]}")
     write_json(targets["stats"], stats)
 
 
 def describe_template(template: Template, tokenizer: Any) -> dict[str, Any]:
-    """Returns what identifies a template and a vocabulary: name, SHA-256 and size."""
-    return {"template": template.name, "template_sha256": template.sha256, "vocabulary": len(tokenizer)}
+    """Returns what identifies a template and a vocabulary, and how completions end.
+
+    Raises:
+        StudyError: The template does not give the same text everywhere, or cannot be used.
+    """
+    template.check_repeatable()
+    return {
+        "template": template.name,
+        "template_sha256": template.sha256,
+        "vocabulary": len(tokenizer),
+        "ending": to_plain(template.ending),
+    }
+
+
+def describe_control_tokens(samples: list[Sample], part: str, template: Template) -> dict[str, int]:
+    """Counts samples that hold control tokens as text, which steer the model or end a completion too early."""
+    texts = [(sample.request, sample.output) for sample in samples]
+    found = holding_control_tokens(texts, template.tokenizer, template.ending)
+    if found:
+        print(f"{part}: {found} of {len(samples)} samples hold the text of a control token or of an end")
+    return {"with_control_tokens": found}
 
 
 def encode(samples: list[Sample], tokenizer: Any, template: Template) -> list[TokenSample]:
-    """Tokenises samples: prompt and completion separately, so that generation sees exactly the tokens of training.
+    """Tokenises samples: prompts without completions, so that generation sees exactly the tokens of training.
 
-    Each completion ends in the EOS token.
+    Each completion ends in the end token. What a tokenizer adds after every text, an EOS token for example, is left
+    out: it would stand between prompt and completion.
     """
     prompts = [template.prompt(sample) for sample in samples]
-    prompt_ids = _ids(prompts, tokenizer, True) if template.adds_special_tokens else _chat_ids(prompts, tokenizer)
-    completion_ids = _ids([template.completion(sample) for sample in samples], tokenizer)
-    end = _ids([template.ending], tokenizer)[0][:1]
-    if not end:
-        raise StudyError(f"{tokenizer.name_or_path}: the ending {template.ending!r} of a completion is no token")
-    for completion in completion_ids:
-        completion += end
+    if template.adds_special_tokens:
+        start = _added_before_texts(tokenizer)
+        prompt_ids = [start + ids for ids in _ids(prompts, tokenizer)]
+    else:
+        prompt_ids = _chat_ids(prompts, tokenizer)
+    completions = [template.completion(sample) for sample in samples]
+    end = tokenizer.added_tokens_decoder.get(template.ending.end)
+    if end is not None and end.lstrip:  # in a text this token takes the white space before it
+        completions = [text.rstrip() for text in completions]
+    completion_ids = _ids_after(template.answer_start, completions, tokenizer)
     return [
-        TokenSample(sample.id, prompt, completion)
+        TokenSample(sample.id, prompt, [*completion, template.ending.end])
         for sample, prompt, completion in zip(samples, prompt_ids, completion_ids, strict=True)
     ]
 
@@ -93,7 +119,7 @@ def encode(samples: list[Sample], tokenizer: Any, template: Template) -> list[To
 def truncate(samples: list[TokenSample], max_length: int) -> tuple[list[TokenSample], dict[str, int]]:
     """Truncates completions at the maximum length, and drops samples whose prompt alone reaches it.
 
-    A truncated completion has no EOS token: the model must not learn to stop there.
+    A truncated completion has no end token: the model must not learn to stop there.
 
     Returns:
         The samples that remain, and how many were truncated and how many were dropped.
@@ -109,6 +135,23 @@ def truncate(samples: list[TokenSample], max_length: int) -> tuple[list[TokenSam
     return kept, {"truncated": cut, "dropped": len(samples) - len(kept)}
 
 
+def _why_none(max_length: int, context: int | None) -> str:
+    """Says why no sample is left, and what to do."""
+    if context is None or max_length <= context:
+        return (
+            f"no sample is shorter than max_length = {max_length} tokens. Raise tokenization.max_length in the config."
+        )
+    return f"no sample is shorter than the model's context of {context} tokens. Take the model out of the config."
+
+
+def beyond_context(lengths: Iterable[int], context: int | None) -> int:
+    """Counts the lengths beyond a model's context, and says in the log that there are any."""
+    count = 0 if context is None else sum(length > context for length in lengths)
+    if count:
+        print(f"texts beyond the model's context of {context} tokens: {count}", flush=True)
+    return count
+
+
 def describe_tokens(samples: list[TokenSample]) -> dict[str, Any]:
     """Counts samples and tokens, and describes the samples' lengths in tokens."""
     lengths = np.array([len(sample) for sample in samples])
@@ -120,6 +163,39 @@ def describe_tokens(samples: list[TokenSample]) -> dict[str, Any]:
         **{f"p{q}": int(np.percentile(lengths, q, method="lower")) for q in (50, 95, 99)},
         "longest": int(lengths.max()),
     }
+
+
+def _ids_after(start: str, texts: list[str], tokenizer: Any) -> list[list[int]]:
+    """Tokenises texts as they are tokenised after another text, if that text's own tokens stay the same.
+
+    Some tokenizers put a space before a text. In the middle of a conversation it has none.
+    """
+    if not start:
+        return _ids(texts, tokenizer)
+    (before,) = _ids([start], tokenizer)
+    found = _ids([start + text for text in texts], tokenizer)
+    apart = [number for number, ids in enumerate(found) if ids[: len(before)] != before]
+    rest = {number: ids[len(before) :] for number, ids in enumerate(found)}
+    rest |= dict(zip(apart, _ids([texts[number] for number in apart], tokenizer), strict=True))
+    return [rest[number] for number in range(len(texts))]
+
+
+def _describe_sample(sample: Sample, tokens: TokenSample, template: Template) -> dict[str, Any]:
+    """Shows a sample as the model sees it: its tokens, their ids, and which of them are learned."""
+    ids = tokens.prompt + tokens.completion
+    return {
+        "text": template.prompt(sample) + template.completion(sample),
+        "tokens": template.tokenizer.convert_ids_to_tokens(ids),
+        "ids": ids,
+        "learned": [False] * len(tokens.prompt) + [True] * len(tokens.completion),
+    }
+
+
+def _added_before_texts(tokenizer: Any) -> list[int]:
+    """Returns what a tokenizer puts before a text of its own accord: a BOS token, or nothing."""
+    ((plain,), (whole,)) = _ids(["x"], tokenizer), _ids(["x"], tokenizer, True)
+    places = (place for place in range(len(whole)) if whole[place : place + len(plain)] == plain)
+    return whole[: next(places, 0)]
 
 
 def _chat_ids(prompts: list[str], tokenizer: Any) -> list[list[int]]:
@@ -159,7 +235,7 @@ def _ids(texts: list[str], tokenizer: Any, add_special_tokens: bool = False) -> 
     Python.
     """
     if not tokenizer.is_fast:  # written in Python, without a backend
-        ids: list[list[int]] = tokenizer(texts, add_special_tokens=add_special_tokens)["input_ids"]
+        ids: list[list[int]] = tokenizer(texts, add_special_tokens=add_special_tokens)["input_ids"] if texts else []
         return ids
     backend = tokenizer.backend_tokenizer
     backend.no_truncation()

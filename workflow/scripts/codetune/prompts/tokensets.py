@@ -23,7 +23,7 @@ class TokenSample:
     Attributes:
         id: The sample's id.
         prompt: Ids of all tokens before the completion, the BOS token included.
-        completion: Ids of the completion; the EOS token is the last, unless the completion was truncated.
+        completion: Ids of the completion; the end token is the last, unless the completion was truncated.
     """
 
     id: int
@@ -91,12 +91,16 @@ def check_vocabulary(samples: Iterable[TokenSample], model: Any, path: str) -> N
     """Checks that a model knows every token: a GPU that looks up one beyond its embedding fails for good.
 
     Raises:
-        StudyError: The token set was made with another model's tokenizer.
+        StudyError: The token set was made with another model's tokenizer, or the checkpoint has another's.
     """
     size = model.get_input_embeddings().weight.shape[0]
     highest = max((max(sample.prompt + sample.completion) for sample in samples), default=0)
     if highest >= size:
-        raise StudyError(f"{path}: token {highest:,}, but the model has {size:,} tokens. {MADE_AGAIN}")
+        raise StudyError(
+            f"{path}: token {highest:,}, but the model has {size:,} tokens, counted from 0. Delete the file and run "
+            "again. If it comes back, the checkpoint's tokenizer is not the model's: name another checkpoint in the "
+            "config."
+        )
 
 
 def _check_values(table: pa.Table) -> None:

@@ -8,13 +8,17 @@ import pandas as pd
 
 from codetune.base.files import read_json, reading, write_text
 from codetune.base.plain import from_plain
-from codetune.base.text import markdown
+from codetune.base.text import markdown, markdown_paragraph
 from codetune.papers.claims import audit
 from codetune.papers.declared import read_paper
 from codetune.papers.evidence import Evidence, Files, gather_evidence
-from codetune.report.writing import escape_latex, markdown_table, write_csv
+from codetune.report.flags import problems_of
+from codetune.report.latex import latex_table
+from codetune.report.writing import markdown_table, texts_of, write_csv
 from codetune.study.model import Source
 from codetune.study.record import read_records
+
+TITLE = "The paper's claims, checked"
 
 
 def write(inputs: Mapping[str, Any], params: Mapping[str, Any], outputs: Mapping[str, str]) -> None:
@@ -55,24 +59,17 @@ def write(inputs: Mapping[str, Any], params: Mapping[str, Any], outputs: Mapping
 
 
 def write_audit(table: pd.DataFrame, evidence: Evidence, outputs: Mapping[str, str]) -> None:
-    """Writes the audit as CSV, as Markdown with a table for each subject, and as one long LaTeX table."""
+    """Writes the audit as CSV, as Markdown with a table for each subject, and as one LaTeX table."""
     write_csv(table, outputs["csv"])
     note = _what_was_run(evidence)
-    shown = _for_readers(table)
+    shown = texts_of(_for_readers(table))
     parts = [
         f"## {markdown(str(subject))}\n\n{markdown_table(rows.drop(columns='Subject'))}"
         for subject, rows in shown.groupby("Subject", sort=False)
     ]
-    write_text(outputs["md"], "\n\n".join(["# The paper's claims, checked", markdown(note), *parts]) + "\n")
-    widths = (0.08, 0.16, 0.08, 0.08, 0.15, 0.08, 0.17)
-    latex = shown.map(escape_latex).to_latex(
-        index=False,
-        escape=False,
-        longtable=True,
-        column_format="".join(rf"p{{{width}\linewidth}}" for width in widths),
-        caption="The paper's claims, checked",
-    )
-    write_text(outputs["tex"], f"{{\\footnotesize\n{escape_latex(note)}\n\n{_breakable(latex)}}}\n")
+    write_text(outputs["md"], "\n\n".join([f"# {TITLE}", markdown_paragraph(note), *parts]) + "\n")
+    latex = latex_table([*map(str, shown)], shown.to_numpy().tolist(), [True] * len(shown.columns), TITLE, note)
+    write_text(outputs["tex"], latex)
 
 
 def _for_readers(table: pd.DataFrame) -> pd.DataFrame:
@@ -80,11 +77,6 @@ def _for_readers(table: pd.DataFrame) -> pd.DataFrame:
     shown = table.rename(columns=names | {"verdict": "Verdict"})
     shown["How, from what"] = table["how"] + " (" + table["files"] + ")"
     return shown.drop(columns=["how", "files"])
-
-
-def _breakable(text: str) -> str:
-    """Lets LaTeX break a path after each slash."""
-    return text.replace("/", r"/\allowbreak{}")
 
 
 def _what_was_run(evidence: Evidence) -> str:
@@ -95,6 +87,9 @@ def _what_was_run(evidence: Evidence) -> str:
         text += f" Not known to be the paper's checkpoints, so that they decide no claim: {', '.join(others)}."
     if not evidence.genuine_data:
         text += " The data set is not known to be the paper's, so that no score or token count decides a claim."
+    trainings = [record for model in models for runs in model.records.values() for record in runs]
+    if problems := problems_of(trainings):
+        text += f" Trainings that went wrong, so that their scores decide little: {'; '.join(problems)}."
     return (
         f"{text} A value agrees if it rounds to what the paper prints. Where a claim can be read in two ways (rank, "
         "packing), both are rows."

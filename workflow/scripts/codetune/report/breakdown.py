@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 
 from codetune.base.files import Row
-from codetune.report.cells import digits_of, format_number, varying_columns
+from codetune.report.cells import digits_of_mean, format_number, format_whole, table_of, varying_columns
+from codetune.report.flags import flag, flag_note, flagged
 from codetune.report.rows import EvaluatedSystem
 from codetune.report.writing import write_forms
 from codetune.study.facts import ScoredPart, Summary
@@ -16,7 +17,7 @@ from codetune.study.runs import NONE
 
 def breakdown_table(evaluated: Sequence[EvaluatedSystem], metric: str) -> pd.DataFrame:
     """One metric's score by language and by length of the reference, mean over seeds; one row per class and system."""
-    return pd.DataFrame([row for one in evaluated for row in _rows(one, metric)])
+    return table_of(row for one in evaluated for row in _rows(one, metric))
 
 
 def _rows(evaluated: EvaluatedSystem, metric: str) -> Iterator[Row]:
@@ -30,6 +31,7 @@ def _rows(evaluated: EvaluatedSystem, metric: str) -> Iterator[Row]:
                 "test": evaluated.test,
                 "model": evaluated.model.label,
                 "method": evaluated.system.method,
+                "flagged": len(flagged(evaluated.records)),
                 "of": kind,
                 "class": name,
                 "samples": part.samples,
@@ -53,19 +55,26 @@ def write_breakdown(
         outputs: Path for each of csv, md, tex.
     """
     facts = evaluated[0].comparisons.metrics[metric]
-    digits = digits_of(facts.highest)
     several = bool(varying_columns(table, "data"))
-    shown = table.assign(
-        Model=[_title(row, several) for _, row in table.iterrows()],
-        score=table["score"].map(lambda value: format_number(value, digits)),
-    ).rename(columns={"of": "By", "class": "Class", "samples": "Samples"})
-    wide = shown.pivot_table(
-        index=["test", "By", "Class", "Samples"], columns="Model", values="score", aggfunc="first", sort=False
-    ).reset_index()
+    rows: dict[tuple[str, str, str], dict[str, str | None]] = {}
+    for _, row in table.iterrows():
+        shown = rows.setdefault(
+            (row["test"], row["of"], row["class"]),
+            {
+                "test": row["test"],
+                "By": row["of"],
+                "Class": row["class"],
+                "Samples": format_whole(row["samples"]),
+            },
+        )
+        shown[_title(row, several)] = format_number(row["score"], digits_of_mean(facts.highest, row["samples"]))
+    wide = table_of(rows.values())
     wide = pd.concat([pd.DataFrame(varying_columns(wide, "test")), wide.drop(columns="test")], axis="columns")
     note = (
         f"{facts.label} by language (guessed from the request, else from the reference) and by characters of the "
-        "reference."
+        "reference. Decimals follow the number of samples, by the largest standard error that a mean of so many scores "
+        f"can have: {_digits_in_words(facts.highest)}."
+        f"{flag_note([record for one in evaluated for record in one.records])}"
     )
     write_forms(table, wide, "Breakdown", note, outputs)
 
@@ -73,4 +82,9 @@ def write_breakdown(
 def _title(row: "pd.Series[Any]", several: bool) -> str:
     """Name of a system; with its training data where there are several."""
     data = f", {row['data']}" if several and row["data"] != NONE else ""
-    return f"{row['model']} ({row['method']}{data})"
+    return f"{row['model']} ({row['method']}{data}){flag(row['flagged'])}"
+
+
+def _digits_in_words(highest: float) -> str:
+    few, some, many = (digits_of_mean(highest, samples) for samples in (25, 2500, 2501))
+    return f"{few} for up to 25 samples, {some} for up to 2,500, {many} for more"

@@ -15,10 +15,13 @@ from codetune.evaluation.metric import Metric
 from codetune.evaluation.registry import metrics
 from codetune.evaluation.scored import read_scores
 from codetune.report.cells import digits_of
+from codetune.report.flags import MEANING, flagged
 from codetune.report.page import with_policy
 from codetune.study.record import Record, by_system, read_records
 
 ALWAYS_SHOWN = ("rouge_l", "code_rouge_l")  # beside the study's own metric
+# What is marked in an output where one of these metrics is shown: the pieces that it compares. Others have no marks.
+MARKS = {"rouge_l": "words", "rouge_l_precision": "words", "rouge_l_recall": "words", "code_rouge_l": "tokens"}
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,9 @@ def write_browser(inputs: BrowserInputs, test: str, metric: str, target: str) ->
     shown = {name: metrics()[name] for name in dict.fromkeys([metric, *ALWAYS_SHOWN])}
     data = {
         "test": test,
-        "metrics": {name: {"label": one.label, "highest": one.highest} for name, one in shown.items()},
+        "metrics": {
+            name: {"label": one.label, "highest": one.highest, "marks": MARKS.get(name)} for name, one in shown.items()
+        },
         "seeds": len({record.run.seed for record in records if record.run.trains}) > 1,
         "samples": samples,
         "models": _models(records, test, shown, [sample.id for sample in asked]),
@@ -78,9 +83,10 @@ def _models(records: list[Record], test: str, shown: Mapping[str, Metric], ids: 
     for system, (first, *_) in by_system(records).items():
         entry = models.setdefault(system.model, {"label": first.model.label, "runs": []})
         trained_on = f", trained on {system.data}" if several and first.run.trains else ""
+        warning = f", whose {MEANING}" if flagged([first]) else ""
         entry["runs"].append(
             {
-                "method": system.method + trained_on,
+                "method": system.method + trained_on + warning,
                 "tuned": first.run.trains,
                 **_outputs(first.read_path("predictions", test), ids),
                 "scores": _scores(first.read_path("scores", test), shown, ids),
@@ -117,5 +123,5 @@ def _check_samples(path: Path, found: list[int], ids: list[int]) -> None:
 
 def fill_page(template: str, data: dict[str, Any]) -> str:
     """Puts data into a page. No `<` is left in them, so that no text can end the element that holds it."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     return with_policy(template).replace(">DATA<", f">{text}<", 1)

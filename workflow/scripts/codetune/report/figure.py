@@ -3,6 +3,8 @@
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +23,7 @@ from codetune.report.style import (
     Look,
     draw_legend,
     draw_line,
+    flag_entries,
     keep_on_page,
     legend_entries,
     looks_of,
@@ -103,6 +106,7 @@ def draw_figure1(shown: Shown) -> Figure:
     axes[0].set_yticks(range(len(names)), names)
     axes[0].invert_yaxis()
     make_room(figure, axes[:1], 4.9)
+    draw_legend(figure, flag_entries(shown.records))
     return figure
 
 
@@ -132,14 +136,19 @@ def read_curve(path: Path, metric: str) -> list[CurvePoint]:
     curve = read_as(path, Curve)
     with reading(path):
         found = [(point.step, point.scores[metric]) for point in curve.points]
-        return [CurvePoint(step, one.score, *(one.interval or [])) for step, one in found if one.score is not None]
+        return [
+            CurvePoint(step, one.score, *one.interval)
+            for step, one in found
+            if one.score is not None and one.interval is not None
+        ]
 
 
 def draw_losses(shown: Shown) -> Figure:
     """Training and validation loss of the tuned runs against training steps.
 
     The training loss is the mean over the steps since the last evaluation. A ring marks the lowest validation loss,
-    where the adapter is kept. Losses are per token: those of models with different tokenizers do not compare.
+    where the adapter is kept. Losses are per token: those of models with different tokenizers do not compare. A curve
+    has a gap where a loss is no finite number.
     """
     figure = Figure(figsize=(3.5, 4.4))
     above, below = figure.subplots(2, 1, sharex=True)
@@ -148,7 +157,7 @@ def draw_losses(shown: Shown) -> Figure:
         validation = [(row["step"], row["eval_loss"]) for row in log if "eval_loss" in row]
         draw_line(above, mean_losses(log), look)
         draw_line(below, validation, look)
-        best = min((point for point in validation if point[0] > 0), key=lambda point: point[1])
+        best = min(((step, loss) for step, loss in validation if step > 0 and isfinite(loss)), key=itemgetter(1))
         below.plot(*best, **RING | {"color": look["color"]}, clip_on=False)
     above.set_ylabel("training loss\n(nats per token)")
     below.set_ylabel("validation loss\n(nats per token)")
@@ -224,6 +233,7 @@ def draw_forest(shown: Shown) -> Figure:
     by_tuning = gains_are_by_tuning(evaluated_systems(shown.records, shown.comparisons))
     axes[-1].set_xlabel(f"gain in {shown.label} {'by tuning' if by_tuning else 'over the baseline'}")
     make_room(figure, axes, 1.0)
+    draw_legend(figure, flag_entries(shown.records))
     keep_on_page(figure, axes[-1])
     return figure
 
@@ -248,6 +258,11 @@ def _gains_by_panel(shown: Shown) -> dict[str, list[Comparison]]:
 
 def _draw_gains(axis: Axes, gains: Sequence[Comparison], looks: Mapping[System, Look]) -> None:
     for place, gain in enumerate(gains):
+        if gain.gain is None or gain.interval is None:
+            axis.annotate(
+                "no sample has a value", (0.5, place), xycoords=("axes fraction", "data"), ha="center", va="center"
+            )
+            continue
         low, high = gain.interval
         color, marker = looks[gain.system]["color"], looks[gain.system]["marker"]
         face = "white" if low <= 0 <= high else color

@@ -6,14 +6,15 @@ from typing import Any
 import pandas as pd
 
 from codetune.base.files import Row
-from codetune.report.cells import digits_of, format_number, varying_columns
+from codetune.report.cells import digits_of, format_number, table_of, varying_columns
+from codetune.report.flags import flag, flag_note, flagged
 from codetune.report.rows import EvaluatedSystem, gains_are_by_tuning
 from codetune.report.writing import write_forms
 
 
 def metrics_table(evaluated: Sequence[EvaluatedSystem]) -> pd.DataFrame:
     """Every metric of every system on every test set, one row each, with interval, gain and signature."""
-    return pd.DataFrame([_row(one, metric) for one in evaluated for metric in one.comparisons.metrics])
+    return table_of(_row(one, metric) for one in evaluated for metric in one.comparisons.metrics)
 
 
 def _row(evaluated: EvaluatedSystem, metric: str) -> Row:
@@ -24,14 +25,15 @@ def _row(evaluated: EvaluatedSystem, metric: str) -> Row:
         "test": evaluated.test,
         "model": evaluated.model.label,
         "method": evaluated.system.method,
+        "flagged": len(flagged(evaluated.records)),
         "metric": metric,
         "label": facts.label,
         "score": score.score,
-        "score_low": score.interval[0],
-        "score_high": score.interval[1],
+        "score_low": score.ends[0],
+        "score_high": score.ends[1],
         "gain": comparison.gain if comparison else None,
-        "gain_low": comparison.interval[0] if comparison else None,
-        "gain_high": comparison.interval[1] if comparison else None,
+        "gain_low": comparison.ends[0] if comparison else None,
+        "gain_high": comparison.ends[1] if comparison else None,
         "p_holm": comparison.p_holm if comparison else None,
         "verdict": comparison.verdict if comparison else None,
         "unmeasured": sum(summary.unmeasured.get(metric, 0) for summary in evaluated.summaries),
@@ -51,7 +53,8 @@ def write_metrics(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], out
     rows = []
     for (data, test, model, method), group in table.groupby(["data", "test", "model", "method"], sort=False):
         cells = {row["label"]: _with_mark(row, digits_of(facts[row["metric"]].highest)) for _, row in group.iterrows()}
-        rows.append({"data": data, "test": test, "Model": f"{model} ({method})", **cells})
+        title = f"{model} ({method}){flag(group['flagged'].iloc[0])}"
+        rows.append({"data": data, "test": test, "Model": title, **cells})
     shown = pd.DataFrame(rows)
     names = pd.DataFrame(varying_columns(shown, "data", "test"))
     shown = pd.concat([names, shown.drop(columns=["data", "test"])], axis="columns")
@@ -63,7 +66,16 @@ def write_metrics(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], out
         "p-values are in the CSV. Signatures: "
         f"{'; '.join(f'{one.label} [{one.signature}]' for one in facts.values())}."
     )
-    write_forms(table, shown, "All metrics", note + _unmeasured(table), outputs)
+    note += _without_data_flow(evaluated) + _unmeasured(table)
+    note += flag_note([record for one in evaluated for record in one.records])
+    write_forms(table, shown, "All metrics", note, outputs)
+
+
+def _without_data_flow(evaluated: Sequence[EvaluatedSystem]) -> str:
+    """A sentence on the samples whose CodeBLEU has three parts; none where all have four."""
+    counts = {one.test: one.summaries[0].without_data_flow for one in evaluated}
+    found = [f"{count} of {test}" for test, count in counts.items() if count]
+    return f" References without data flow, whose CodeBLEU has no such part: {'; '.join(found)}." if found else ""
 
 
 def _unmeasured(table: pd.DataFrame) -> str:

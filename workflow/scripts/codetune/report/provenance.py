@@ -11,7 +11,8 @@ from tabulate import tabulate
 from codetune.base.files import reading, write_text
 from codetune.base.identity import CheckpointIdentity
 from codetune.base.machine import Environment
-from codetune.base.text import markdown_block, markdown_cell, markdown_code
+from codetune.base.text import markdown, markdown_block, markdown_cell, markdown_code
+from codetune.report.flags import MEANING, problems_of
 from codetune.study.record import Record
 
 RUNS = ["trained on", "model", "method", "seed", "training minutes:", "generation minutes:", "GPU or processor"]
@@ -31,6 +32,7 @@ def write_provenance(records: Sequence[Record], config: Mapping[str, Any], targe
         "From each run's `record.json`. Generation is that of all its test sets, and the machine that of generation.",
         "## Runs",
         _table(RUNS, [_run(record) for record in records]),
+        *_trainings_with_problems(records),
         "## Checkpoints",
         _table(CHECKPOINTS, [_checkpoint(name, found) for name, found in checkpoints_of(records).items()]),
         "## Versions",
@@ -39,6 +41,12 @@ def write_provenance(records: Sequence[Record], config: Mapping[str, Any], targe
         markdown_block(yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True), "yaml"),
     ]
     write_text(target, "\n\n".join(sections) + "\n")
+
+
+def _trainings_with_problems(records: Sequence[Record]) -> list[str]:
+    """A section on them; none if there are none."""
+    found = [f"- {markdown(problem)}" for problem in problems_of(records)]
+    return [f"## {MEANING.capitalize()}", "\n".join(found)] if found else []
 
 
 def read_config(path: str | Path) -> dict[str, Any]:

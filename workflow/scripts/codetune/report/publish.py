@@ -10,7 +10,8 @@ from codetune.base.manifests import MANIFEST, read_manifest
 from codetune.base.text import markdown, markdown_cell, markdown_code
 from codetune.evaluation.registry import metrics
 from codetune.report.cells import digits_of, format_number
-from codetune.study.facts import TrainingFacts
+from codetune.report.flags import MEANING
+from codetune.study.facts import TrainingFacts, TrainingResult
 from codetune.study.record import Record
 
 CARD = "README.md"
@@ -54,24 +55,42 @@ def model_card(record: Record, training: TrainingFacts, metric: str) -> str:
 
 # {markdown(Path(source.name).name)}: QLoRA adapter for code generation
 
-Adapter for {markdown_code(source.name)}{revision}, fine-tuned on
+{_warning(result)}Adapter for {markdown_code(source.name)}{revision}, fine-tuned on
 instruction-code pairs with the base quantised to 4 bits ({plan.quantization.type}). Keep the adapter beside
 the 4-bit weights it was trained on; merging it into other weights changes its outputs.
 
 | | |
 |---|---|
 | LoRA | r = {lora.r}, alpha = {lora.alpha:g}, dropout = {lora.dropout} |
-| on | {markdown_cell(", ".join(lora.target_modules))} |
+| on | {markdown_cell(_adapted(training))} |
 | trainable parameters | {training.trainable_parameters:,} |
 | effective batch | {settings.batch_size} sequences of {settings.max_length} tokens |
 | steps | {result.best_step} (best of {result.steps}) |
-| validation loss | {result.best_validation_loss:.4f} nats per token |
+| validation loss | {result.best_validation_loss:.4f} nats per token{_untrained(result)} |
 | seed | {plan.seed} |
 
 {_test_scores(record, metric)}
 
 The licences of the base model and of the training data apply.
 """
+
+
+def _adapted(training: TrainingFacts) -> str:
+    """The modules that have an adapter, and in how many layers."""
+    counts = training.adapted or dict.fromkeys(training.plan.lora.target_modules)
+    return ", ".join(name if count is None else f"{name} ({count} layers)" for name, count in counts.items())
+
+
+def _warning(result: TrainingResult) -> str:
+    """A paragraph above all else, if the training has a problem."""
+    if not result.problem:
+        return ""
+    return f"**Do not rely on this adapter: its {MEANING}** ({markdown(result.problem)}).\n\n"
+
+
+def _untrained(result: TrainingResult) -> str:
+    before = result.untrained_validation_loss
+    return "" if before is None else f" ({before:.4f} without training)"
 
 
 def _test_scores(record: Record, metric: str) -> str:

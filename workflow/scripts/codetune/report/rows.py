@@ -63,3 +63,12 @@ def gains_are_by_tuning(evaluated: Iterable[EvaluatedSystem]) -> bool:
     tuned = {one.system.method for one in systems if one.system.data != NONE}
     baselines = {comparison.baseline for one in systems for comparison in one.comparisons.comparisons}
     return len(baselines) <= 1 and not tuned & baselines
+
+
+def cut_by_context(evaluated: Iterable[EvaluatedSystem]) -> str:
+    """Says whose completions the context of the model cut off, in a sentence; nothing where there are none."""
+    named = []
+    for one in evaluated:
+        if count := sum(record.tests[one.test].generation.cut_by_context for record in one.records):
+            named.append(f"{one.model.label} ({one.system.method}) {count}")
+    return f" Completions cut off at the end of the model's context: {', '.join(named)}." if named else ""

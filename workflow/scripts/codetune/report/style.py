@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 
 from codetune.base.files import atomic
 from codetune.base.text import printable
+from codetune.report.flags import FLAG, MEANING, flag, flagged
 from codetune.study.record import Record
 from codetune.study.runs import NONE
 
@@ -55,12 +56,22 @@ def draw_line(axis: Axes, points: Sequence[tuple[int, float]], look: Look) -> No
 
 
 def legend_entries(records: Sequence[Record]) -> dict[str, Look]:
-    """The look of each name; seeds share theirs."""
-    return dict(zip(names_of(records), looks_of(records), strict=True))
+    """The look of each name; seeds share theirs. An entry without a look says what the mark behind some names means."""
+    return dict(zip(names_of(records), looks_of(records), strict=True)) | flag_entries(records)
+
+
+def flag_entries(records: Sequence[Record]) -> dict[str, Look]:
+    """The entry of a legend that says what the mark behind some names means; none if no name has it."""
+    return {f"{FLAG} {MEANING}": {"linestyle": ""}} if flagged(records) else {}
 
 
 def draw_legend(figure: Figure, entries: Mapping[str, Look]) -> None:
-    """The legend, below the panels, in as many columns as the page has room for; a long one makes the figure taller."""
+    """The legend, below the panels, in as many columns as the page has room for; a long one makes the figure taller.
+
+    Without entries there is none.
+    """
+    if not entries:
+        return
     handles = [Line2D([], [], label=name, **look) for name, look in entries.items()]
     spacing = {"fontsize": 7, "handlelength": 2.8, "columnspacing": 1.0}
     for columns in (3, 2, 1):
@@ -91,6 +102,8 @@ def keep_on_page(figure: Figure, axis: Axes) -> None:
 def names_of(records: Sequence[Record], seeds: bool = False) -> list[str]:
     """The labels of the runs' models, with training data and method where they tell runs apart.
 
+    A name is marked if its training, or that of one of the seeds that share it, has a problem (`report/flags.py`).
+
     Args:
         records: Of the runs.
         seeds: Whether seeds are told apart, too.
@@ -98,11 +111,13 @@ def names_of(records: Sequence[Record], seeds: bool = False) -> list[str]:
     several = len({record.run.data for record in records} - {NONE}) > 1
     methods = len({record.run.method for record in records}) > 1
     seeds = seeds and len({record.run.seed for record in records}) > 1
+    marked = {(record.run.system, seeds and record.run.seed) for record in flagged(records)}
     names = []
     for record in records:
         run = record.run
         parts = [(run.data, several and run.trains), (run.method, methods), (f"seed {run.seed}", seeds)]
-        names.append(_in_lines(", ".join([record.model.label, *(part for part, shown in parts if shown)])))
+        name = ", ".join([record.model.label, *(part for part, shown in parts if shown)])
+        names.append(_in_lines(name + flag((run.system, seeds and run.seed) in marked)))
     return names
 
 

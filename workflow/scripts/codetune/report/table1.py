@@ -7,9 +7,9 @@ import pandas as pd
 
 from codetune.base.files import Row
 from codetune.base.plain import from_plain, read_number
-from codetune.models.shapes import lora_parameters, read_config
+from codetune.models.shapes import has_known_layers, lora_parameters, projection_shapes, read_config
 from codetune.prompts.packing import steps_per_epoch
-from codetune.report.cells import format_millions, in_paper_order, varying_columns
+from codetune.report.cells import format_millions, format_whole, in_paper_order, table_of, varying_columns
 from codetune.report.writing import write_forms
 from codetune.study.runs import System
 from codetune.study.training import TrainingPlan
@@ -54,21 +54,39 @@ def table1(plans: Sequence[PlannedSystem], stats: Sequence[str], configs: Sequen
         paper: What the paper declares.
 
     Returns:
-        One row per system; parameters as plain numbers.
+        One row per system; parameters as plain numbers. The trainable ones have a column per rank. A row fills that of
+        its method; and if it is one of the paper's, those of all ranks that the paper may mean.
+
+    Raises:
+        StudyError: A model lacks what is to be adapted.
     """
     declared = {row["model"]: row for row in paper["table1"]}
+    ranks = [_ranks_of(planned, declared, paper) for planned in plans]
+    columns = sorted({rank for own in ranks for rank in own})
     rows = [
-        _row(planned, path, read_config(folder), declared, paper)
-        for planned, path, folder in zip(plans, stats, configs, strict=True)
+        _row(planned, path, read_config(folder), declared, {rank: rank in own for rank in columns})
+        for planned, path, folder, own in zip(plans, stats, configs, ranks, strict=True)
     ]
-    return pd.DataFrame(in_paper_order(rows, [planned.system.model for planned in plans], list(declared)))
+    return table_of(in_paper_order(rows, [planned.system.model for planned in plans], list(declared)))
 
 
-def _row(planned: PlannedSystem, stats: str, config: Row, declared: Mapping[str, Row], paper: Row) -> Row:
-    """One row; `stats` is the file that counts the training samples, `config` the checkpoint's."""
+def _ranks_of(planned: PlannedSystem, declared: Mapping[str, Row], paper: Row) -> set[int]:
+    """Rank of the method. The paper has two, which contradict each other: for its models and modules both are shown."""
+    lora = planned.plan.lora
+    modules = set(lora.target_modules) == set(paper["target_modules"])
+    of_paper = planned.system.model in declared and modules and lora.r in paper["ranks"]
+    return {lora.r, *(paper["ranks"] if of_paper else ())}
+
+
+def _row(
+    planned: PlannedSystem, stats: str, config: Row, declared: Mapping[str, Row], ranks: Mapping[int, bool]
+) -> Row:
+    """One row; `stats` counts the training samples, `config` is the checkpoint's, `ranks` tells which ones it fills."""
     packed, samples = (read_number(stats, "parts", "train", name) for name in ("packed_sequences", "samples"))
     quoted = declared.get(planned.system.model, {})
     lora, settings = planned.plan.lora, planned.plan.settings
+    if has_known_layers(config):
+        lora.check_targets(projection_shapes(config), planned.label)
     return {
         "data": planned.system.data,
         "model": planned.label,
@@ -78,7 +96,10 @@ def _row(planned: PlannedSystem, stats: str, config: Row, declared: Mapping[str,
         "epochs": settings.epochs,
         "rank": lora.r,
         "paper_trainable": quoted.get("trainable"),
-        **{f"trainable_r{r}": lora_parameters(config, r, lora.target_modules) for r in paper["ranks"]},
+        **{
+            f"trainable_r{r}": lora_parameters(config, r, lora.target_modules) if own else None
+            for r, own in ranks.items()
+        },
         "paper_steps": quoted.get("steps"),
         "steps_packed": settings.epochs * steps_per_epoch(packed, settings.batch_size),
         "steps_unpacked": settings.epochs * steps_per_epoch(samples, settings.batch_size),
@@ -93,18 +114,20 @@ def write_table1(table: pd.DataFrame, outputs: Mapping[str, str]) -> None:
             **varying_columns(table, "data", "method"),
             "Model": table["model"],
             "Params (paper)": table["paper_params"],
-            "Batch": table["batch_size"],
-            "Epochs": table["epochs"],
+            "Batch": table["batch_size"].map(format_whole),
+            "Epochs": table["epochs"].map(format_whole),
             "Trainable (paper)": table["paper_trainable"],
             **{f"Trainable, r={r}": table[f"trainable_r{r}"].map(format_millions) for r in ranks},
-            "Steps (paper)": table["paper_steps"],
-            "Steps, packed": table["steps_packed"],
-            "Steps, unpacked": table["steps_unpacked"],
+            "Steps (paper)": table["paper_steps"].map(format_whole),
+            "Steps, packed": table["steps_packed"].map(format_whole),
+            "Steps, unpacked": table["steps_unpacked"].map(format_whole),
         }
     )
     note = (
         "Columns marked (paper) are quoted. Trainable parameters are computed from the architectures for LoRA on the "
-        "configured projections; steps are those of all epochs, from the token counts, with samples packed into "
-        "training sequences or not."
+        "configured projections, at the rank of the method and, for the paper's models, at each rank that the paper "
+        "names; they are left out where config.json does not tell which layers a model has, and the model card has "
+        "their number. Steps are those of all epochs, from the token counts, with samples packed into training "
+        "sequences or not."
     )
     write_forms(table, shown, "Training hyperparameters", note, outputs)

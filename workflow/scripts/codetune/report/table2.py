@@ -16,15 +16,18 @@ from codetune.report.cells import (
     format_millions,
     format_number,
     format_p,
+    format_signed,
+    format_whole,
     in_paper_order,
+    table_of,
     varying_columns,
 )
-from codetune.report.rows import EvaluatedSystem, gains_are_by_tuning
+from codetune.report.flags import flag, flag_note, flagged
+from codetune.report.rows import EvaluatedSystem, cut_by_context, gains_are_by_tuning
 from codetune.report.writing import write_forms
 
 HERE = "this study"
 QUOTED = "quoted by the paper"
-WHOLE = dict.fromkeys(("trainable", "steps", "seeds", "samples", "leaked"), "Int64")  # numbers without decimals
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +44,7 @@ class Table2Row:
         trainable: Trainable parameters.
         steps: Optimizer steps of the kept checkpoint, mean over seeds.
         seeds: How many.
+        flagged: How many of its trainings diverged, or did not lower the validation loss.
         samples: Number of test samples.
         metric: Name of the metric.
         score: Mean over seeds.
@@ -55,7 +59,7 @@ class Table2Row:
         p_holm: Corrected p-value of the gain.
         verdict: What its interval says.
         paper_gain: The paper's own gain over that baseline.
-        truncated: Share of predictions that the limit on new tokens cut off.
+        truncated: Share of predictions that the limit on new tokens or the context cut off.
         empty: Share of predictions without text.
         length_ratio: Characters of all predictions over those of all references.
         leaked: Test samples with a near-duplicate in train or validation.
@@ -72,6 +76,7 @@ class Table2Row:
     trainable: int | None = None
     steps: int | None = None
     seeds: int | None = None
+    flagged: int | None = None
     samples: int | None = None
     metric: str | None = None
     score: float | None = None
@@ -113,7 +118,7 @@ def table2(evaluated: Sequence[EvaluatedSystem], metric: str, paper: Row) -> pd.
         rows = [_row(one, metric, declared) for one in of_test]
         ours += in_paper_order(rows, [(one.system.model, one.system.method) for one in of_test], list(declared))
     quoted = [_quoted(row) for row in paper["table2"] if "model" not in row] if metric == PAPER_METRIC else []
-    return pd.DataFrame([asdict(row) for row in (*quoted, *ours)]).astype(WHOLE)
+    return table_of(asdict(row) for row in (*quoted, *ours))
 
 
 def _quoted(row: Row) -> Table2Row:
@@ -135,16 +140,17 @@ def _row(evaluated: EvaluatedSystem, metric: str, declared: Mapping[tuple[str, s
         trainable=trainings[0].trainable_parameters if trainings else None,
         steps=round(statistics.fmean(one.result.best_step for one in trainings)) if trainings else None,
         seeds=len(evaluated.records),
+        flagged=len(flagged(evaluated.records)),
         samples=summaries[0].samples,
         metric=metric,
         score=score.score,
-        score_low=score.interval[0],
-        score_high=score.interval[1],
+        score_low=score.ends[0],
+        score_high=score.ends[1],
         deviation=score.deviation,
         paper_score=quoted.get("rouge_l") if metric == PAPER_METRIC else None,
         gain=comparison.gain if comparison else None,
-        gain_low=comparison.interval[0] if comparison else None,
-        gain_high=comparison.interval[1] if comparison else None,
+        gain_low=comparison.ends[0] if comparison else None,
+        gain_high=comparison.ends[1] if comparison else None,
         gain_percent=_percent(comparison.gain, score.score) if comparison else None,
         p_holm=comparison.p_holm if comparison else None,
         verdict=comparison.verdict if comparison else None,
@@ -165,9 +171,9 @@ def _mean_of(scores: Sequence[Mapping[str, float | None] | None], metric: str) -
     return statistics.fmean(known) if len(known) == len(scores) else None
 
 
-def _percent(gain: float, score: float) -> float | None:
+def _percent(gain: float | None, score: float | None) -> float | None:
     """A gain relative to the score that it started from, in percent."""
-    return None if score == gain else 100 * gain / (score - gain)
+    return None if gain is None or score is None or score == gain else 100 * gain / (score - gain)
 
 
 def _paper_gain(
@@ -201,37 +207,54 @@ def write_table2(
             "Model": [_title(row) for _, row in table.iterrows()],
             "Params (paper)": table["paper_params"],
             "Trainable": table["trainable"].map(format_millions),
-            "Steps": table["steps"].map(lambda value: None if pd.isna(value) else f"{value:.0f}"),
+            "Steps": table["steps"].map(format_whole),
             **varying_columns(table, "seeds"),
             label: [format_number(row["score"], digits, row["deviation"]) for _, row in table.iterrows()],
             "95 % interval": [format_interval(row, "score", digits) for _, row in table.iterrows()],
             **_without_leaked(table, label, digits),
-            f"{label} (paper)": table["paper_score"].map(lambda value: None if pd.isna(value) else f"{value:.2f}"),
+            f"{label} (paper)": table["paper_score"].map(lambda value: format_number(value, 2)),
             "Gain": [_gain(row, digits) for _, row in table.iterrows()],
             "95 % interval of the gain": [format_interval(row, "gain", digits, "+") for _, row in table.iterrows()],
             "p (Holm)": table["p_holm"].map(format_p),
             "Verdict": table["verdict"],
-            "Gain (paper)": table["paper_gain"].map(lambda value: None if pd.isna(value) else f"{value:+.2f}"),
+            "Gain (paper)": table["paper_gain"].map(lambda value: format_signed(value, 2)),
         }
     )
-    shown = shown.dropna(axis="columns", how="all")
+    # These are shown even where the metric applies to no sample.
+    kept = {label, "95 % interval", *_without_leaked(table, label, digits)}
+    if any(one.comparison(metric) for one in evaluated):
+        kept |= {"Gain", "95 % interval of the gain", "p (Holm)", "Verdict"}
+    shown = shown[[name for name in shown if name in kept or shown[name].notna().any()]]
     write_forms(table, shown, f"Model comparison on {label}", _note(evaluated, metric), outputs)
 
 
 def _note(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
     comparisons = evaluated[0].comparisons
     facts = comparisons.metrics[metric]
-    samples = sorted({summary.samples for one in evaluated for summary in one.summaries})
+    counts = sorted({summary.samples for one in evaluated for summary in one.summaries})
+    samples = " / ".join(f"{count:,}" for count in counts)
     by_tuning = gains_are_by_tuning(evaluated)
     return (
-        f"{facts.label} [{facts.signature}] over {' / '.join(map(str, samples))} test samples. Intervals: paired "
-        f"bootstrap over test samples, {comparisons.resamples} resamples; p-values: two-sided, with Holm's correction "
-        f"over {'the tuned models' if by_tuning else 'all comparisons'}. Verdict: no difference where the interval of "
-        "the gain holds zero. A value after ± is the standard deviation over seeds. Columns marked (paper) and rows "
-        "marked (quoted) are the paper's. Gain: difference to "
+        f"{facts.label} [{facts.signature}] over {samples} test samples. Intervals: paired "
+        f"bootstrap over test samples, {comparisons.resamples:,} resamples; p-values: two-sided, with Holm's "
+        f"correction over {'the tuned models' if by_tuning else 'all comparisons'}. Verdict: no difference where the "
+        "interval of the gain holds zero. A value after ± is the standard deviation over seeds. "
+        "Columns marked (paper) and rows marked (quoted) are the paper's. Gain: difference to "
         f"{'the untuned model' if by_tuning else 'the first baseline of the method'}, and relative to it. Steps: of "
         "the best checkpoint. Where each score comes from: the column predictions of the CSV."
+        f"{flag_note([record for one in evaluated for record in one.records])}"
+        f"{cut_by_context(evaluated)}"
+        f"{_where_nothing_is_measured(evaluated, metric)}"
     )
+
+
+def _where_nothing_is_measured(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
+    """A sentence on the test sets to none of whose samples a metric applies; none where there are none."""
+    tests = {one.test for one in evaluated} - {one.test for one in evaluated if one.score(metric).score is not None}
+    if not tests:
+        return ""
+    label = evaluated[0].comparisons.metrics[metric].label
+    return f" {label} has no value for any sample of {', '.join(sorted(tests))}."
 
 
 def _without_leaked(table: pd.DataFrame, label: str, digits: int) -> dict[str, list[str | None]]:
@@ -246,11 +269,9 @@ def _without_leaked(table: pd.DataFrame, label: str, digits: int) -> dict[str, l
 def _title(row: "pd.Series[Any]") -> str:
     if row["source"] != HERE:
         return f"{row['model']} (quoted)"
-    return f"{row['model']} ({row['method']})"
+    return f"{row['model']} ({row['method']}){flag(row['flagged'], row['seeds'])}"
 
 
 def _gain(row: "pd.Series[Any]", digits: int) -> str | None:
-    gain, percent = row["gain"], row["gain_percent"]
-    if gain is None or pd.isna(gain):
-        return None
-    return f"{gain:+.{digits}f}" + ("" if percent is None or pd.isna(percent) else f" ({percent:+.1f} %)")
+    gain, percent = format_signed(row["gain"], digits), format_signed(row["gain_percent"], 1)
+    return gain if gain is None or percent is None else f"{gain} ({percent} %)"

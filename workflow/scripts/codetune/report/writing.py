@@ -7,23 +7,13 @@ from typing import Any
 import pandas as pd
 
 from codetune.base.files import atomic, write_text
-from codetune.base.text import markdown, markdown_cell, printable
+from codetune.base.text import markdown_cell, markdown_heading, markdown_paragraph
+from codetune.report.latex import latex_table
 
-LEFT = ("Model", "Data", "Test", "Method")  # columns of names; all others are aligned to the right
+# Columns of names and words; all others are aligned to the right.
+LEFT = ("Model", "Data", "Test", "Method", "By", "Class", "Verdict")
+EMPTY = "-"  # what readers get for a cell without a value
 
-# What stands for each character that LaTeX would obey, or shows as another one in its default encoding.
-LATEX = str.maketrans(
-    {
-        **{character: rf"\{character}" for character in "&%$#_{}"},
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "<": r"\textless{}",
-        ">": r"\textgreater{}",
-        "|": r"\textbar{}",
-        "`": r"\textasciigrave{}",
-    }
-)
 # What a spreadsheet takes for the start of a formula, after the apostrophes that mark text as text; and numbers.
 FORMULA = re.compile(r"'*\s*[=+\-@\t\r\n＝＋－＠].", re.DOTALL)  # noqa: RUF001 (full-width signs start formulas, too)
 NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?( ?%)?")
@@ -40,20 +30,17 @@ def write_forms(table: pd.DataFrame, shown: pd.DataFrame, title: str, note: str,
         outputs: Path for each of csv, md, tex.
     """
     write_csv(table, outputs["csv"])
-    shown = shown.astype(object).where(shown.notna(), "-")
-    align = ["left" if name in LEFT else "right" for name in shown]
-    write_text(outputs["md"], f"# {markdown(title)}\n\n{markdown_table(shown, align)}\n\n{markdown(note)}\n")
-    latex = (
-        shown.map(escape_latex)
-        .rename(columns=escape_latex)
-        .to_latex(
-            index=False,
-            escape=False,
-            column_format="".join(side[0] for side in align),
-            caption=escape_latex(f"{title}. {note}"),
-        )
-    )
-    write_text(outputs["tex"], latex)
+    shown = texts_of(shown)
+    left = [name in LEFT for name in shown]
+    table_text = markdown_table(shown, ["left" if one else "right" for one in left])
+    write_text(outputs["md"], f"# {markdown_heading(title)}\n\n{table_text}\n\n{markdown_paragraph(note)}\n")
+    write_text(outputs["tex"], latex_table([*map(str, shown)], shown.to_numpy().tolist(), left, title, note))
+
+
+def texts_of(shown: pd.DataFrame) -> pd.DataFrame:
+    """What readers get of each cell, and of each column's name."""
+    texts = [[EMPTY if pd.isna(cell) else str(cell) for cell in shown[name]] for name in shown]
+    return pd.DataFrame(dict(zip(map(str, shown), texts, strict=True)), dtype=object)
 
 
 def write_csv(table: pd.DataFrame, path: str) -> None:
@@ -94,10 +81,3 @@ def markdown_table(table: pd.DataFrame, align: Sequence[str] | None = None) -> s
     """
     escaped = table.map(lambda value: markdown_cell(str(value))).rename(columns=lambda name: markdown_cell(str(name)))
     return str(escaped.to_markdown(index=False, colalign=align, disable_numparse=True))
-
-
-def escape_latex(value: object) -> str:
-    """Returns a value as LaTeX that shows it."""
-    text = printable(str(value))
-    text = re.sub(r"(?<=-)-|(?<=')'", r"{}\g<0>", text.translate(LATEX))  # else a dash, or a quotation mark
-    return re.sub(r"^(\s*)([\[*])", r"\1{\2}", text)  # after a line's end LaTeX takes these for an argument

@@ -1,6 +1,7 @@
 """Facts that computing jobs write beside their results, and that the record of a run gathers."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from codetune.base.identity import CheckpointIdentity
 from codetune.base.machine import Environment, PeakMemory
@@ -122,6 +123,9 @@ class TrainingResult:
         best_validation_loss: Validation loss at that step, in nats per token.
         stopped_early: Whether early stopping ended the training.
         checkpoints: Steps after which a checkpoint was kept.
+        untrained_validation_loss: Validation loss before the first step; None if it is no finite number.
+        problem: Why the result may be worth nothing, in words: the best validation loss is not below the untrained
+            model's, or a loss or gradient norm of the training is no finite number. None if there is nothing to say.
     """
 
     steps: int
@@ -130,6 +134,8 @@ class TrainingResult:
     best_validation_loss: float
     stopped_early: bool
     checkpoints: list[int]
+    untrained_validation_loss: float | None = None
+    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -169,6 +175,7 @@ class TrainingFacts:
         result: How the training ended.
         cost: What the training cost.
         environment: Machine and versions.
+        adapted: Number of layers that have an adapter, by name of the module; empty in files of earlier versions.
     """
 
     plan: TrainingPlan
@@ -182,6 +189,7 @@ class TrainingFacts:
     result: TrainingResult
     cost: TrainingCost
     environment: Environment
+    adapted: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -199,11 +207,16 @@ class GenerationFacts:
         tokens: Number of generated tokens.
         attention: Name of the attention kernel.
         weights: The format in which weights were held while decoding.
-        truncated: Number of completions that reached the limit on new tokens.
+        truncated: Number of completions that reached the limit on new tokens or the end of the context.
         most_prompts_at_once: Most prompts per batch at the end, after any reduction for lack of memory.
         seconds: Duration of decoding, over all attempts.
         peak_memory: The most memory in use.
         environment: Machine and versions.
+        context: Most tokens of a prompt with its completion; None if the model sets no limit.
+        cut_by_context: Number of the truncated completions that reached the end of the context.
+        prompts_without_room: Number of prompts that fill the context alone; their completions are empty.
+        ignored_settings: What else the checkpoint's generation_config.json asks for, such as sampling and penalties.
+            Greedy decoding follows none of it.
     """
 
     decoding: Decoding
@@ -220,6 +233,10 @@ class GenerationFacts:
     seconds: float
     peak_memory: PeakMemory
     environment: Environment
+    context: int | None = None
+    cut_by_context: int = 0
+    prompts_without_room: int = 0
+    ignored_settings: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -244,7 +261,7 @@ class Summary:
         scores_sha256: SHA-256 of the file with the scores of each sample.
         scores: Score by each metric; None where the metric applies to no sample.
         signatures: Signature of each metric: all that is needed, beside its name, to compute the same numbers.
-        truncated: Share of the predictions that reached the limit on new tokens.
+        truncated: Share of the predictions that reached the limit on new tokens or the end of the context.
         empty: Share of the predictions without text.
         length_ratio: Characters of all predictions over characters of all references.
         leaked: Number of test samples with a near-duplicate in train or validation.
@@ -253,6 +270,8 @@ class Summary:
         by_length: Scores by length of the reference.
         unmeasured: Number of samples that a metric applies to but could not measure, because a text is too long or
             the time to measure it has no end; only metrics with such samples.
+        without_data_flow: Number of samples whose reference has no data flow, so that their CodeBLEU is the mean of its
+            other parts.
     """
 
     samples: int
@@ -267,3 +286,4 @@ class Summary:
     by_language: dict[str, ScoredPart]
     by_length: dict[str, ScoredPart]
     unmeasured: dict[str, int] = field(default_factory=dict)
+    without_data_flow: int = 0

@@ -1,7 +1,10 @@
 """The noun Method: what is done to a model before it is evaluated."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from codetune.base.errors import StudyError
 
 Kind = Literal["untuned", "peft"]
 
@@ -36,6 +39,24 @@ class Lora:
     alpha: float
     dropout: float
     target_modules: list[str]
+
+    def check_targets(self, layers: Collection[str], model: str) -> None:
+        """Checks that a model has what is to be adapted: what it lacks would be passed over without a word.
+
+        Args:
+            layers: Names of the model's linear layers.
+            model: Name of the model, for the message.
+
+        Raises:
+            StudyError: It lacks some of the target modules.
+        """
+        missing = [name for name in self.target_modules if name not in layers]
+        if missing:
+            raise StudyError(
+                f"{model} has no {', '.join(missing)} to adapt (target_modules of the method's lora). Its linear "
+                f"layers are {', '.join(layers)}. Give it a method of its own that names some of these, or take it out "
+                "of the runs that fine-tune."
+            )
 
 
 @dataclass(frozen=True)

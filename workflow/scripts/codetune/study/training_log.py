@@ -15,24 +15,25 @@ class LogRow:
 
     Attributes:
         step: Optimizer steps done.
-        loss: In nats per token.
-        eval_loss: In nats per token.
+        loss: In nats per token; None where it was no finite number.
+        eval_loss: In nats per token; None where it was no finite number.
     """
 
     step: int
-    loss: float = math.nan
-    eval_loss: float = math.nan
+    loss: float | None = math.nan
+    eval_loss: float | None = math.nan
 
 
 def read_training_log(path: str | Path) -> list[Row]:
-    """Reads the rows of a training log.
+    """Reads the rows of a training log; a value that was no finite number, null in the file, is NaN.
 
     Raises:
-        StudyError: The file is no such log, or no validation loss was measured after a step.
+        StudyError: The file is no such log, or no validation loss after a step is a number.
     """
     rows = read_jsonl(path)
     for number, row in enumerate(rows, start=1):
         from_plain(row, LogRow, f"{path}: line {number}")
-    if not any("eval_loss" in row and row["step"] > 0 for row in rows):
+    rows = [{key: math.nan if value is None else value for key, value in row.items()} for row in rows]
+    if not any(math.isfinite(row.get("eval_loss", math.nan)) and row["step"] > 0 for row in rows):
         raise StudyError(f"{path}: holds no validation loss of a training. {MADE_AGAIN}")
     return rows

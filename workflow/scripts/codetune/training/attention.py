@@ -38,8 +38,8 @@ def choose_attention(model: Any, samples: list[TokenSample]) -> None:
 
 def _choose(model: Any, samples: list[TokenSample]) -> None:
     """Does the work of `choose_attention`."""
-    ordered, middle = sorted(samples, key=len), len(samples) // 2
-    first, second = ordered[max(0, middle - 1)], ordered[middle]  # a single sample is its own neighbour
+    ordered = sorted(samples, key=len)
+    first, second = ordered[(len(samples) - 1) // 2], ordered[-1]  # windows show in the longest alone
     other = TokenSample(first.id, first.prompt[::-1], first.completion[::-1])
     tried = []
     with evaluating(model), torch.no_grad():
@@ -48,7 +48,7 @@ def _choose(model: Any, samples: list[TokenSample]) -> None:
             model.set_attn_implementation(name)
             try:
                 logits, changed = (_logits_of_last(model, row) for row in ([first, second], [other, second]))
-            except RuntimeError as error:
+            except (RuntimeError, TypeError) as error:  # a TypeError where the model does not pass on how samples lie
                 if is_out_of_memory(error):  # that says nothing about the kernel
                     raise
                 tried.append(f"{name} fails ({str(error).splitlines()[0]})")

@@ -7,7 +7,7 @@ from typing import Any
 
 from trl import SFTConfig
 
-from codetune.methods.adapters import lora_config
+from codetune.methods.adapters import linear_layers, lora_config
 from codetune.models.device import device
 from codetune.models.memory import RowLimit
 from codetune.models.patches import compute_labelled_logits_only
@@ -19,6 +19,7 @@ from codetune.training.batches import collate, pack_samples
 from codetune.training.cost import CostMeter
 from codetune.training.states import States
 from codetune.training.trainer import ResumableTrainer
+from codetune.training.trial import try_loss
 from codetune.training.validation import Validation
 
 
@@ -29,7 +30,7 @@ class TrainingTokens:
     Attributes:
         train: Samples to train on.
         validation: Samples of the validation loss.
-        completion_bytes: Bytes of all validation completions as text.
+        completion_bytes: Bytes of the text of all validation completions, as far as they were kept.
     """
 
     train: list[TokenSample]
@@ -48,8 +49,10 @@ def make_trainer(base: Any, tokenizer: Any, tokens: TrainingTokens, work: Path, 
         plan: The settings.
 
     Raises:
-        StudyError: No attention keeps the packed samples apart.
+        StudyError: The model lacks what is to be adapted, no attention keeps the packed samples apart, or the loss is
+            not that of the model's logits.
     """
+    plan.lora.check_targets(linear_layers(base), plan.source.name)
     compute_labelled_logits_only()
     choose_attention(base, tokens.train)
     settings, rows = plan.settings, plan.memory.micro_batch
@@ -73,6 +76,7 @@ def make_trainer(base: Any, tokenizer: Any, tokens: TrainingTokens, work: Path, 
     # TRL casts the adapter to bf16, where rounding would lose most updates at the end of a cosine schedule.
     for parameter in trainer.trainable():
         parameter.data = parameter.data.float()
+    try_loss(trainer.model, tokens.train)
     return trainer
 
 

@@ -10,7 +10,7 @@ from codetune.base.machine import environment, peak_memory
 from codetune.base.manifests import checked_folder, write_manifest
 from codetune.base.plain import to_plain
 from codetune.base.unfinished import unfinished_work
-from codetune.methods.adapters import ADAPTER, ADAPTER_FILES, name_base_model
+from codetune.methods.adapters import ADAPTER, ADAPTER_FILES, adapted_layers, name_base_model
 from codetune.models.device import set_determinism
 from codetune.models.loading import load_base
 from codetune.models.tokenizers import load_tokenizer
@@ -19,6 +19,7 @@ from codetune.study.facts import PackedData, TrainingCost, TrainingFacts, Traini
 from codetune.study.training import TrainingPlan
 from codetune.training.build import TrainingTokens, make_trainer
 from codetune.training.history import evaluated_steps, log_rows
+from codetune.training.outcome import problem_of, untrained_loss
 from codetune.training.trainer import ResumableTrainer
 
 
@@ -71,8 +72,8 @@ def finetune(inputs: FinetuneInputs, outputs: FinetuneOutputs, plan: TrainingPla
         code: Hash of the code; what other code left unfinished is not used.
 
     Raises:
-        StudyError: The checkpoint cannot be loaded, no attention keeps packed samples apart, one sequence does not fit
-            into memory, or the training diverged.
+        StudyError: The checkpoint cannot be loaded or lacks what is to be adapted, no attention keeps packed samples
+            apart, one sequence does not fit into memory, or the training diverged.
         Stopped: The process was asked to end; the training done so far is saved.
     """
     set_determinism(plan.seed)
@@ -100,13 +101,24 @@ def finetune(inputs: FinetuneInputs, outputs: FinetuneOutputs, plan: TrainingPla
         name_base_model(trainer.model, plan.source)
         adapter = _write_adapters(trainer, outputs)
         write_jsonl(outputs.log, log_rows(trainer.state.log_history))
-        write_json(outputs.facts, to_plain(_facts(trainer, plan, origin, hashes, adapter)))
-    best = trainer.state.best_global_step
-    print(f"best validation loss {trainer.state.best_metric:.4f} at step {best} of {trainer.state.global_step}")
+        facts = _facts(trainer, plan, origin, hashes, adapter)
+        write_json(outputs.facts, to_plain(facts))
+    _print_result(facts.result)
+
+
+def _print_result(result: TrainingResult) -> None:
+    before = "not finite" if result.untrained_validation_loss is None else f"{result.untrained_validation_loss:.4f}"
+    best = f"best validation loss {result.best_validation_loss:.4f} at step {result.best_step} of {result.steps}"
+    print(f"{best}, untrained {before}")
+    if result.problem:
+        print(
+            f"warning: this training diverged, or did not lower the validation loss ({result.problem}). Its adapter is "
+            "kept, and its scores are marked. Change 'training.learning_rate' in the config."
+        )
 
 
 def _completion_bytes(stats: str) -> int:
-    """Bytes of all validation completions as text."""
+    """Bytes of the text of all validation completions, as far as they were kept."""
     with reading(stats):
         return int(read_json(stats)["parts"]["validation"]["bytes_of_completions"])
 
@@ -149,6 +161,7 @@ def _facts(
         inputs_sha256=hashes,
         adapter_sha256=adapter,
         trainable_parameters=sum(parameter.numel() for parameter in trainer.trainable()),
+        adapted=adapted_layers(trainer.model),
         attention=trainer.model.config._attn_implementation,
         deterministic=trainer.deterministic,
         data=PackedData(sequences, tokens, round(tokens / (sequences * plan.settings.max_length), 4)),
@@ -159,6 +172,8 @@ def _facts(
             best_validation_loss=state.best_metric,
             stopped_early=state.global_step < state.max_steps,
             checkpoints=_kept_steps(trainer),
+            untrained_validation_loss=untrained_loss(state.log_history),
+            problem=problem_of(state.log_history, state.best_metric),
         ),
         cost=_cost(trainer, tokens),
         environment=environment(),

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from codetune.base.files import finite_or_none
+
 LOGGED = ("loss", "grad_norm", "learning_rate", "mean_token_accuracy", "eval_loss", "eval_bits_per_byte")
 
 
@@ -11,8 +13,11 @@ def evaluated_steps(history: list[dict[str, Any]]) -> list[int]:
 
 
 def log_row(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of the training log: step, epoch, and those of the library's values that do not depend on the clock."""
-    kept = {key: row[key] for key in LOGGED if key in row}
+    """A row of the training log: step, epoch, and those of the library's values that do not depend on the clock.
+
+    None stands for a value that is no finite number: once a training has diverged, losses are NaN.
+    """
+    kept = {key: finite_or_none(row[key]) for key in LOGGED if key in row}
     return {"step": row["step"], "epoch": round(row.get("epoch", 0.0), 4), **kept}
 
 

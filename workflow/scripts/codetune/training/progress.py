@@ -21,7 +21,7 @@ class Progress(TrainerCallback):  # type: ignore[misc]
     def on_log(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
         """Prints the newest row, if it holds anything to print."""
         for row in log_rows(state.log_history[-1:]):
-            shown = ", ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "step")
+            shown = ", ".join(f"{key} {_shown(value)}" for key, value in row.items() if key != "step")
             print(f"step {row['step']}/{state.max_steps}: {shown} [{self._times(state)}]", flush=True)
 
     def _times(self, state: Any) -> str:
@@ -30,3 +30,7 @@ class Progress(TrainerCallback):  # type: ignore[misc]
         if done == 0:
             return passed
         return f"{passed}, at most {elapsed / done * (state.max_steps - state.global_step) / 60:.1f} min left"
+
+
+def _shown(value: float | None) -> str:
+    return "not finite" if value is None else f"{value:.4g}"

@@ -147,6 +147,7 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
     def _maybe_log_save_evaluate(self, *arguments: Any, **options: Any) -> None:
         """Lets the library log, which is the last thing that it does in a step."""
         super()._maybe_log_save_evaluate(*arguments, **options)
+        self._tr_loss.zero_()  # the library subtracts it from itself, which after one NaN is NaN for good
         self.after_step()
 
     def after_step(self) -> None:

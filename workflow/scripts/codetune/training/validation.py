@@ -18,7 +18,7 @@ class Validation:
     """Validation during training, and early stopping.
 
     Attributes:
-        completion_bytes: Bytes of all validation completions.
+        completion_bytes: Bytes of the text of all validation completions, as far as their loss is measured.
         interval: Optimizer steps between validations.
         patience: Validations without a lower loss after which training stops.
     """
@@ -29,6 +29,8 @@ class Validation:
 
     def measure(self, model: Any, batches: Iterable[dict[str, Any]], limit: RowLimit) -> dict[str, float]:
         """Mean negative log-likelihood of the completions, in nats per token and in bits per byte.
+
+        Both are of the same tokens: those that truncation left, and the EOS token where it is among them.
 
         The Trainer averages batch means, so its value depends on packing; this one does not. No random number is drawn,
         so it makes no difference to the training when this runs.
@@ -41,7 +43,9 @@ class Validation:
         with torch.random.fork_rng(), evaluating(model), torch.no_grad():
             parts = [part for batch in batches for part in _sums(model, batch, limit)]
         loss, tokens = (float(sum(column)) for column in zip(*parts, strict=True))
-        return {"eval_loss": loss / tokens, "eval_bits_per_byte": loss / math.log(2) / self.completion_bytes}
+        bits = loss / math.log(2)
+        per_byte = bits / self.completion_bytes if self.completion_bytes else math.nan  # of tokens without text
+        return {"eval_loss": loss / tokens, "eval_bits_per_byte": per_byte}
 
     def is_due(self, step: int, last: int, history: list[dict[str, Any]]) -> bool:
         """Whether a validation is to be made after a step, and has not been made yet.

@@ -1,0 +1,133 @@
+"""Every table, set by pdfLaTeX: it fits on the page, and the PDF's text is the table's. Skips where it is missing."""
+
+import random
+import re
+import unicodedata
+from pathlib import Path
+
+import pytest
+from codetune.base.text import printable
+from codetune.report.latex import COMMANDS
+from codetune.report.signs import LATEX, TIE, escape_latex, fragments
+from every_table import SIGNATURE, TABLES, write_all
+from hostile import LABELS
+from latex_reader import as_copied, lines_of, needs_latex, read_latex, set_document, set_table, sources
+
+pytestmark = needs_latex
+
+NAMES = [
+    "Llama-3.2-1B, miniature",
+    "Qwen2.5-3B-Instruct with a long name",
+    'A|B <x> & "100 %" \u00b1 _\u4e2d_',
+    "x" * 60,
+]
+OT1, T1 = (), (r"\usepackage{cmap}\usepackage[T1]{fontenc}",)  # cmap: a name for each sign of LaTeX's bitmap fonts
+HEAD = "\n".join(COMMANDS) + "\n"
+POINTS = re.compile(r"(Overfull \\[hv]box|Float too large).*")
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory):
+    return write_all(tmp_path_factory.mktemp("tables"), NAMES)
+
+
+@pytest.fixture(scope="module", params=[OT1, T1], ids=["OT1", "T1"])
+def encoding(request, tmp_path_factory):
+    """What loads the encoding. The fonts of T1 are drawn when they are first needed."""
+    try:
+        set_document(tmp_path_factory.mktemp("fonts"), "x", *request.param)
+    except AssertionError as error:
+        pytest.skip(f"LaTeX has no fonts of this encoding: {str(error)[-200:]}")
+    return request.param
+
+
+def in_pdf(text):
+    """What pdfLaTeX shows of a text, without spaces: lines may end anywhere, and accents stand apart."""
+    text = unicodedata.normalize("NFC", printable(text))
+    known = "".join(s if s.isascii() or s in LATEX or accented(s) else f"U+{ord(s):04X}" for s in text)
+    return squeezed(known.replace("'", "\u2019"))
+
+
+def accented(sign):
+    return unicodedata.normalize("NFD", sign)[0].isascii()
+
+
+def squeezed(text):
+    found = unicodedata.normalize("NFKC", text).replace("\u2010", "-")
+    return "".join(found.split())
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_fits_the_page_and_the_pdf_has_every_word_of_it(tmp_path, paths, name, encoding):
+    path = paths[name]["tex"]
+    text, log = set_table(tmp_path, path, *encoding)
+    assert POINTS.findall(log) == []
+    assert not re.search(r"Missing character|LaTeX Warning: (?!Font|Label|Table widths)", log)
+    written, copied = read_latex(path), squeezed(text)
+    for row in written.rows:
+        for cell in row:
+            for part in fragments(cell.replace("\u2019", "'")):
+                assert in_pdf(part.replace(TIE, "")) in copied, part
+    assert in_pdf(written.caption) in copied
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_each_cell_is_set_as_what_it_says(tmp_path, paths, name, encoding):
+    """One cell per line, so that the PDF tells which is which."""
+    latex = Path(paths[name]["tex"]).read_text(encoding="utf-8")
+    cells = [cell for lines in lines_of(latex) for line in lines for cell in sources(line)]
+    shown = [cell for panel in read_latex(paths[name]["tex"]).panels for row in panel for cell in row]
+    unique = dict(zip(cells, shown, strict=True))
+    assert set_lines(tmp_path, list(unique), encoding) == [in_pdf(one) for one in unique.values()]
+
+
+def set_lines(folder, sources, encoding):
+    """The text of each of these in the PDF, without spaces."""
+    body = HEAD + "\n".join(rf"\noindent\hbox{{{one} \textsection}}" + "\n" for one in sources) + "}"
+    wide = r"\setlength{\paperwidth}{200in}\pdfpagewidth=200in\setlength{\textwidth}{190in}\tiny"
+    text, _ = set_document(folder, wide + body, *encoding)
+    return squeezed(re.sub(r"\n\s*\d+\s*\f", "\n", text)).split("\u00a7")[:-1]
+
+
+def test_every_label_is_set_as_what_it_says(tmp_path, encoding):
+    random.seed(1)
+    signs = "".join(map(chr, range(33, 127)))
+    labels = [one for one in LABELS if one.strip()] + list(signs)
+    labels += [
+        "Model (qlora) \u2020 1 of 3 \u2021",
+        "0.5 \u00b1 0.1 \u00d7 3\u00b0 \u2013 \u2014 \u2264\u2265\u2248\u2192\u2212\u00b7 \u00a3",
+    ]
+    labels += [
+        "\u00e9\u00e0\u00f4\u00f1\u00fc\u00e5\u0161\u00e7\u0151\u0101\u011f\u017c \u00df\u00e6\u00f8\u0153",
+        "\u2018a\u2019 \u201cb\u201d",
+    ]
+    labels += ["".join(random.choice(signs) for _ in range(12)) for _ in range(100)]
+    found = set_lines(tmp_path, [escape_latex(label) for label in labels], encoding)
+    assert found == [in_pdf(label) for label in labels]
+
+
+def test_signatures_can_be_copied(tmp_path, paths, encoding):
+    for name in ("table2", "metrics"):
+        text, _ = set_table(tmp_path, paths[name]["tex"], *encoding)
+        assert squeezed(f"ROUGE-L [{SIGNATURE}]") in "".join(text.split()), "a ligature is another sign"
+        assert "< 0.001" in as_copied(text) or name != "table2"
+
+
+@pytest.mark.parametrize("options", ["", "a4paper,11pt", "12pt"])
+def test_a_list_of_tables_shows_every_title(tmp_path, paths, options):
+    """A caption is written to a file and read again."""
+    bodies = [rf"\input{{{paths[name]['tex']}}}" for name in TABLES]
+    packages = [rf"\usepackage{{{name}}}" for name in ("array", "booktabs", "longtable", "pdflscape")]
+    text, _ = set_document(tmp_path, "\n".join([r"\listoftables", *bodies]), *packages)
+    for name in TABLES:
+        assert squeezed(text).count(in_pdf(read_latex(paths[name]["tex"]).caption)) == 2
+    numbers = re.findall(r"Table (\d+):", text)
+    assert sorted(map(int, numbers)) == [1, 2, 3, 4, 5]
+
+
+def test_the_tables_of_a_large_study_with_labels_of_all_kinds_fit_their_pages(tmp_path):
+    labels = [label for label in LABELS if label.isprintable()]
+    assert len(labels) > 50
+    for name, files in write_all(tmp_path, labels, seeds=3).items():
+        _, log = set_table(tmp_path, files["tex"])
+        assert POINTS.findall(log) == [], name

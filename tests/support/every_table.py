@@ -1,0 +1,67 @@
+"""All tables of a study, from made-up records, in all forms."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from codetune.papers.claims import audit
+from codetune.report.audit import write_audit
+from codetune.report.breakdown import breakdown_table, write_breakdown
+from codetune.report.metrics import metrics_table, write_metrics
+from codetune.report.rows import EvaluatedSystem, evaluated_systems
+from codetune.report.table1 import PlannedSystem, table1, write_table1
+from codetune.report.table2 import table2, write_table2
+from codetune.study.runs import System
+from fake_comparisons import METRICS, fake_comparisons
+from fake_records import fake_method, fake_model, fake_plan, fake_record, with_test
+from paper_models import PUBLISHED
+from paper_study import PAPER, a_study, write_value
+
+TABLES = ("table1", "table2", "metrics", "breakdown", "audit")
+SIGNATURE = "F1|tokens:letters and digits|case:lower|eff:no|stemmer:no|version:rouge-score 0.1.2"
+FORMS = ("csv", "md", "tex")
+
+
+def fake_systems(
+    labels: Sequence[str], seeds: int = 2, tests: Sequence[str] = ("alpaca", "evol")
+) -> list[EvaluatedSystem]:
+    """Systems of models with these labels, untuned and tuned, on test sets; scores of all sizes, one of them zero."""
+    records = []
+    for place, label in enumerate(labels):
+        model = fake_model(f"m{place}", label=label)
+        for method in ("base", "qlora"):
+            for seed in range(seeds if method == "qlora" else 1):
+                score = (place * 0.07 + seed * 0.01234567 + (0.1 if method == "qlora" else 0)) % 1
+                scores = {"rouge_l": score, "bleu": 100 * score}
+                record = fake_record(model, method, scores=scores, seed=seed, test=tests[0])
+                for test in tests[1:]:
+                    record = with_test(record, test, scores, leaked=3)
+                records.append(record)
+    facts = {name: replace(one, signature=SIGNATURE) for name, one in METRICS.items()}
+    found = [fake_comparisons(records, test, facts, resamples=10_000) for test in tests]
+    for comparisons in found:
+        comparisons.comparisons[0] = replace(comparisons.comparisons[0], p_holm=0.0004)
+    return evaluated_systems(records, found)
+
+
+def write_all(folder: Path, labels: Sequence[str], **systems: object) -> dict[str, dict[str, str]]:
+    """Writes every table of such systems and returns its path by name and form."""
+    paths = {name: {form: str(folder / f"{name}.{form}") for form in FORMS} for name in TABLES}
+    evaluated = fake_systems(labels, **systems)
+    write_table2(table2(evaluated, "rouge_l", PAPER), evaluated, "rouge_l", paths["table2"])
+    write_metrics(metrics_table(evaluated), evaluated, paths["metrics"])
+    write_breakdown(breakdown_table(evaluated, "rouge_l"), evaluated, "rouge_l", paths["breakdown"])
+    plans = [
+        PlannedSystem(System("d", "llama-3.2-1b" if place == 0 else f"m{place}", "qlora"), label, plan)
+        for place, label in enumerate(labels)
+        for plan in [fake_plan(fake_model("m"), fake_method("qlora"))]
+    ]
+    train = {"packed_sequences": 2400, "samples": 17014}
+    stats = write_value(folder / "stats.json", {"parts": {"train": train}})
+    config = write_value(folder / "model" / "config.json", PUBLISHED["Llama-3.2-1B"][0])
+    first = table1(plans, [stats] * len(plans), [str(Path(config).parent)] * len(plans), PAPER)
+    write_table1(first, paths["table1"])
+    evidence = a_study(folder / "paper")
+    evidence.models["qwen2.5-3b"] = replace(evidence.models["qwen2.5-3b"], label=labels[0])
+    write_audit(audit(evidence), evidence, paths["audit"])
+    return paths

@@ -1,0 +1,69 @@
+"""A trial of decoding: in a batch and with a cache, a model computes what it computes of each text alone."""
+
+from typing import Any
+
+import torch
+
+from codetune.base.errors import StudyError
+from codetune.base.machine import is_out_of_memory
+from codetune.generation.decoding import next_logits, prefill
+from codetune.models.context import context_of
+from codetune.models.device import device
+from codetune.prompts.tokensets import TokenSample
+
+STEPS = 8  # tokens that are decoded
+ROUNDING = 0.1  # most that the logits may differ, relative to their norm; in bf16 they differ by less than 0.02
+
+
+def try_decoding(model: Any, prompts: list[TokenSample], max_new_tokens: int) -> None:
+    """Decodes the ends of the shortest and the longest text together, and compares the logits with those of each alone.
+
+    They are others where a model has no cache of keys and values, does not know the mask of padding, sees tokens to
+    come, or keeps to another window with a cache than without.
+
+    Args:
+        model: A causal language model.
+        prompts: Prompts with their references, which make up the texts.
+        max_new_tokens: Most tokens of a reference that are taken.
+
+    Raises:
+        StudyError: The logits differ by more than rounding, or memory runs out.
+    """
+    folder, context = model.config.name_or_path, context_of(model.config)
+    texts = [(one.prompt + one.completion)[: len(one.prompt) + max_new_tokens][:context] for one in prompts]
+    texts = sorted((text for text in texts if len(text) > 1), key=len)
+    if not texts:
+        return
+    try:
+        difference = _difference(model, [texts[0], texts[-1]])
+    except Exception as error:  # models without such a cache fail in all kinds of ways
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        if is_out_of_memory(error):
+            raise StudyError(
+                f"memory ran out while decoding was tried on two texts ({reason}). Is another program using that GPU?"
+            ) from None
+        raise StudyError(
+            f"{folder}: cannot be decoded with a cache ({reason}). Take the model out of the runs."
+        ) from None
+    print(f"decoding differs by {difference:.1e} from each text alone (relative)", flush=True)
+    if not difference < ROUNDING:
+        raise StudyError(
+            f"{folder}: in a batch and with a cache, this model's logits differ from those of a text alone by "
+            f"{difference:.1e} of their norm. Take the model out of the runs."
+        )
+
+
+def _difference(model: Any, texts: list[list[int]]) -> float:
+    """How far the logits at the last tokens are from those of each text alone, at most, relative to their norm."""
+    steps = min(STEPS, *(len(text) - 1 for text in texts))
+    rows = [torch.tensor([text], device=device()) for text in texts]
+    found = []
+    with torch.inference_mode():
+        alone = [model(row, use_cache=False, logits_to_keep=steps).logits[0, -steps:].float() for row in rows]
+        _, mask, cache = prefill(model, [text[:-steps] for text in texts])
+        for step in range(steps, 0, -1):
+            positions, tokens = mask.sum(1, keepdim=True), torch.cat([row[:, [-step]] for row in rows])
+            mask = torch.cat([mask, mask.new_ones(len(texts), 1)], dim=1)
+            found.append(next_logits(model, tokens, mask, positions, cache).float())
+        together = torch.stack(found, dim=1)
+        return max(float((x - y).norm(dim=1).div(y.norm(dim=1)).max()) for x, y in zip(together, alone, strict=True))
