@@ -208,7 +208,7 @@ def test_a_row_is_a_line_of_latex_and_cells_are_divided_by_ampersands_alone(path
 @pytest.mark.parametrize("count", [1, 4, 8, 12, 20, 60])
 def test_a_layout_is_as_wide_as_the_page_at_most_and_has_each_column_once(count):
     rows = [[f"Column number {place}" for place in range(count)], *([["0.1234 to 0.5678"] * count] * 40)]
-    layout = choose_layout(rows, [place == 0 for place in range(count)])
+    layout = choose_layout(rows, [place == 0 for place in range(count)], "")
     assert layout.width == (PORTRAIT if count <= 4 else LANDSCAPE)
     for panel in layout.panels:
         assert sum(panel.values()) + 6 * (len(panel) - 1) <= layout.width + 0.01

@@ -7,13 +7,13 @@ from codetune.base.text import printable
 from codetune.report.signs import escape_latex, fragments, width_of
 
 PORTRAIT, LANDSCAPE = 345.0, 550.0  # width of the text on a page of `article`, in points
-HEIGHT = 400.0  # of a table that still stands on one page with its caption and note, in points
+HEIGHT = 400.0  # of a table and its note that still stand on an upright page, in points
 GAP = 6.0  # between columns, in points
 SIZES = {"small": 9.3, "footnotesize": 8.6, "scriptsize": 8.0}  # width of 1 em of `width_of`, in points
 WIDEST_TEXT = 12.0  # width that a column of texts has at most before its cells go over several lines, in em
 ROW_LINES = 16  # that a row may have in a table of one panel
 HEAD_LINES = 4  # over which the name of a column goes, as a rule
-LINE = 1.35  # distance of lines, in em
+LINES = {"small": 11.0, "footnotesize": 9.5, "scriptsize": 8.0}  # distance of lines, in points
 
 Rows = Sequence[Sequence[str]]  # of texts that are not escaped; the first is the head
 
@@ -40,7 +40,7 @@ class Layout:
         if self.single:
             return rf"\{self.size}\setlength{{\tabcolsep}}{{{GAP / 2:g}pt}}"
         gap = f"{GAP / 2 / self.width:.4f}"
-        return rf"\{self.size}\setlength{{\tabcolsep}}{{{gap}\linewidth}}\setlength{{\extrarowheight}}{{1.5pt}}"
+        return rf"\{self.size}\setlength{{\tabcolsep}}{{{gap}\linewidth}}\setlength{{\extrarowheight}}{{1pt}}"
 
     @property
     def turned(self) -> bool:
@@ -76,7 +76,7 @@ def latex_table(head: Sequence[str], body: Rows, left: Sequence[bool], title: st
         title: For the caption.
         note: To stand below the table.
     """
-    layout = choose_layout([head, *body], left)
+    layout = choose_layout([head, *body], left, note)
     upright = not layout.turned and len(layout.panels) == 1
     floats = upright and _height(layout, [head, *body], note) <= HEIGHT
     needed = {"array": not layout.single, "booktabs": True, "longtable": not floats, "pdflscape": layout.turned}
@@ -153,7 +153,7 @@ def _row(panel: dict[int, float], cells: Sequence[str]) -> str:
     return " & ".join(escape_latex(cells[place]) for place in panel) + r" \\"
 
 
-def choose_layout(rows: Rows, left: Sequence[bool]) -> Layout:
+def choose_layout(rows: Rows, left: Sequence[bool], note: str) -> Layout:
     """The layout with the largest letters in which a table fits.
 
     First with every cell in one line, then without a number that goes over two lines, upright and then in landscape;
@@ -163,6 +163,7 @@ def choose_layout(rows: Rows, left: Sequence[bool]) -> Layout:
     Args:
         rows: Head and body.
         left: For each column whether it holds texts.
+        note: What stands below: smaller letters are taken where all of it then stands on one page.
     """
     columns = [_column(cells, text) for cells, text in zip(zip(*rows, strict=True), left, strict=True)]
     whole = [max(width_of(printable(cell)) for cell in cells) for cells in zip(*rows, strict=True)]
@@ -173,12 +174,16 @@ def choose_layout(rows: Rows, left: Sequence[bool]) -> Layout:
     tries = [(PORTRAIT, size, wanted) for size in ("small", "footnotesize")]
     tries += [(LANDSCAPE, size, wanted) for size in SIZES]
     tries += [(LANDSCAPE, size, least) for size in ("footnotesize", "scriptsize")]
-    for width, size, widths in tries:
-        if sum(widths) <= _room(width, size, len(columns)):
-            layout = Layout(size, width, [_share_out(dict(enumerate(columns)), widths, width, size)])
-            if max(_lines_of(layout, rows)) <= ROW_LINES:
-                return layout
-    return _in_panels(columns, left)
+    fitting = [
+        Layout(size, width, [_share_out(dict(enumerate(columns)), widths, width, size)])
+        for width, size, widths in tries
+        if sum(widths) <= _room(width, size, len(columns))
+    ]
+    fitting = [layout for layout in fitting if max(_lines_of(layout, rows)) <= ROW_LINES]
+    if not fitting:
+        return _in_panels(columns, left)
+    pages = [layout for layout in fitting if _height(layout, rows, note) <= (PORTRAIT if layout.turned else HEIGHT)]
+    return pages[0] if pages and pages[0].turned == fitting[0].turned else fitting[0]
 
 
 @dataclass(frozen=True)
@@ -250,18 +255,16 @@ def _share_out(columns: dict[int, _Column], least: Sequence[float], width: float
 
 
 def _height(layout: Layout, rows: Rows, note: str) -> float:
-    """An upper estimate of the height of a table of one panel, in points."""
-    size = SIZES[layout.size]
-    note_lines = width_of(note) * SIZES["footnotesize"] / layout.width
-    return LINE * (sum(_lines_of(layout, rows)) * size + (2 + note_lines) * SIZES["footnotesize"])
+    """About how high a table of one panel is with its caption and note, in points."""
+    note_lines = 1 + width_of(note) * SIZES["footnotesize"] / layout.width
+    rules_and_caption = 50
+    table = sum(lines * LINES[layout.size] + 1 for lines in _lines_of(layout, rows))
+    return table + note_lines * LINES["footnotesize"] + rules_and_caption
 
 
 def _lines_of(layout: Layout, rows: Rows) -> list[int]:
-    """An upper estimate of the lines that each row of a table of one panel has."""
+    """About how many lines each row of a table of one panel has."""
     (panel,), size = layout.panels, SIZES[layout.size]
-    if layout.single:
-        return [1] * len(rows)
-    return [
-        max(1 + int(1.3 * width_of(printable(row[place])) * size / (width + 0.01)) for place, width in panel.items())
-        for row in rows
-    ]
+    shares = {place: size / max(width, 1.0) for place, width in panel.items()}
+    filled = [[width_of(printable(row[place])) * share for place, share in shares.items()] for row in rows]
+    return [max(1 if one <= 1.001 else 1 + int(1.2 * one) for one in row) for row in filled]
