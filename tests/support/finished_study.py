@@ -142,8 +142,10 @@ def _write_training(at, run, checkpoint, hashes):
         (folder / "adapter_config.json").write_text("{}")
         (folder / "adapter_model.safetensors").write_text(f"weights of {run}")
     weights = write_manifest(Path(at.of(layout.TUNED, run)).parent).files["adapter_model.safetensors"].sha256
+    facts = fake_training(at.study.for_training(run))
     facts = replace(
-        fake_training(at.study.for_training(run)),
+        facts,
+        result=replace(facts.result, untrained_validation_loss=LOSSES[0]),
         checkpoint=checkpoint,
         inputs_sha256=_used(run.model, hashes, "train", "validation"),
         adapter_sha256=weights,

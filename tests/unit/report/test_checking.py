@@ -327,6 +327,10 @@ CHANGES = {
         lambda: edit_json(f"{MINE}/training.json", lambda one: one["result"].update(best_validation_loss=0.5)),
         rf"{MINE}/training.json: result.best_validation_loss: found 0.5, expected 0.9 by ",
     ),
+    "the loss without a training": (
+        lambda: edit_json(f"{MINE}/training.json", lambda one: one["result"].update(untrained_validation_loss=9.0)),
+        rf"{MINE}/training.json: result.untrained_validation_loss: found 9.0, expected 2.5 by ",
+    ),
     "a loss of a log": (
         lambda: edit_rows(f"{MINE}/training_log.jsonl", lambda rows: rows[2].update(eval_loss=0.1)),
         rf"{MINE}/training.json: result.best_step: found 100, expected 50 by {MINE}/training_log.jsonl",

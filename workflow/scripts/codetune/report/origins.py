@@ -139,6 +139,9 @@ def _differences_from_log(facts: TrainingFacts, log: str) -> list[str]:
     if losses.get(result.best_step) != best:
         steps = ", ".join(str(step) for step, loss in losses.items() if loss == best and step > 0)
         lines.append(f"result.best_step: found {result.best_step}, expected {steps} by {log}")
+    if result.untrained_validation_loss != losses.get(0):
+        found, expected = result.untrained_validation_loss, losses.get(0)
+        lines.append(f"result.untrained_validation_loss: found {found}, expected {expected} by {log}")
     if result.best_validation_loss != best:
         lines.append(f"result.best_validation_loss: found {result.best_validation_loss}, expected {best} by {log}")
     return lines
