@@ -234,7 +234,7 @@ def test_scores_are_means_over_the_seeds_and_name_all_their_files(tmp_path):
     table = audit(make_evidence(tmp_path, records))
     (row,) = [row for _, row in table.iterrows() if row["claim"] == "ROUGE-L of Gemma-2-2B, fine-tuned"]
     assert row["computed"] == "0.4000"
-    assert row["how"] == "mean over the test samples and 3 seed(s)"
+    assert row["how"] == "mean over the test samples and 3 seeds"
     assert row["files"] == f"{tmp_path}/runs/codealpaca-20k/gemma-2-2b/qlora/*/record.json"
 
 

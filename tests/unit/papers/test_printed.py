@@ -4,7 +4,7 @@ import math
 
 import pytest
 from codetune.papers.levels import nf4_levels
-from codetune.papers.printed import parse_printed, rounds_to
+from codetune.papers.printed import format_seeds, format_size, parse_printed, rounds_to
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,12 @@ def test_what_is_no_printed_number_is_refused():
     assert parse_printed("3.21B") == (pytest.approx(3.21e9), pytest.approx(5e6))
     with pytest.raises(ValueError, match="not a printed number: 3,2"):
         parse_printed("3,2")
+
+
+def test_a_size_is_shown_in_a_unit_in_which_it_has_digits():
+    sizes = {49_152: "49.15 K", 999_994: "999.99 K", 999_999: "1.00 M", 11_272_192: "11.27 M", 1.2358e9: "1.24 B"}
+    assert {size: format_size(size) for size in sizes} == sizes
+    assert [format_seeds(1), format_seeds(3)] == ["1 seed", "3 seeds"]
 
 
 def test_nf4_s_levels_are_bitsandbytes():

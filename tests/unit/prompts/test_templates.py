@@ -15,6 +15,7 @@ SAMPLE = Sample(7, "Add two numbers", "a, b", "def add(a, b):\n    return a + b"
 
 
 class NoTokenizer:
+    name_or_path = "models/mine"
     eos_token = None
     chat_template = None
 

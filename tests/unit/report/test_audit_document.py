@@ -57,14 +57,14 @@ def test_the_audit_is_written_in_three_forms(tmp_path):
     assert set(rows[0]) == {"subject", "claim", "place", "paper", "computed", "verdict", "how", "files"}
     text = Path(targets["md"]).read_text()
     assert text.count("\n## ") == table["subject"].nunique()
-    assert "decide no claim: Llama-3.2-1B, Llama-3.2-3B" in text
+    assert "decide no claim: Llama-3.2-1B; Llama-3.2-3B" in text
     written = read_latex(targets["tex"])
     assert "longtable" in written.packages
     assert [[row[1], row[3], row[5]] for row in written.rows[1:]] == [
         [row[name].replace("'", "\u2019") for name in ("claim", "paper", "verdict")] for row in rows
     ]
     assert "54 %" in [row[3] for row in written.rows]
-    assert "Gemma-2-2B, Qwen2.5-1.5B, My_model 100%, Phi-3 Mini 4K" in written.note
+    assert "Gemma-2-2B; Qwen2.5-1.5B; My_model 100%; Phi-3 Mini 4K" in written.note
 
 
 def test_a_study_without_the_paper_s_models_still_checks_the_paper_against_itself(tmp_path):

@@ -15,6 +15,7 @@ from codetune.report.publish import publish
 from codetune.report.rows import evaluated_systems
 from codetune.report.style import STYLE
 from codetune.report.table import write_table
+from codetune.study.facts import ScoredPart
 from codetune.study.record import read_records
 from conftest import ROOT
 from fake_comparisons import METRICS, fake_comparisons, write_fake_comparisons
@@ -91,10 +92,23 @@ def test_a_metric_of_no_sample_has_a_dash_in_every_column(study, tmp_path):
     names = ["CodeBLEU (Python)", "95 % interval", "Gain", "95 % interval of the gain", "p (Holm)", "Verdict"]
     assert [cells[name] for name in names] == ["-"] * 6
     assert "CodeBLEU (Python) has no value for any sample of alpaca." in found["md"]
+    assert "over 10 test samples" in found["md"]
     rows = list(csv.DictReader(found["csv"].splitlines()))
     assert {row[name] for row in rows for name in ("score", "score_low", "gain", "p_holm", "verdict")} == {""}
     wide = table_of("breakdown", study, "codebleu", tmp_path)["md"]
     assert [line.count(" - ") for line in wide.splitlines()[4:7]] == [2, 2, 2]
+
+
+def test_table_2_says_of_how_many_samples_a_metric_of_some_languages_is_the_score(tmp_path):
+    languages = {"Python": ScoredPart(6, dict(BASE) | {"codebleu": 0.5}), "SQL": ScoredPart(4, dict(BASE))}
+    records = [
+        with_test(fake_record("m", method), DATA, BASE | {"codebleu": 0.5}, by_language=languages)
+        for method in ("base", "qlora")
+    ]
+    some = {"records": [write_fake(record, tmp_path) for record in records], "paper": PAPER}
+    some["comparisons"] = [write_fake_comparisons(fake_comparisons(records, metrics=FACTS), tmp_path)]
+    assert "over 6 of 10 test samples" in table_of("table2", some, "codebleu", tmp_path)["md"]
+    assert "over 10 test samples" in table_of("table2", some, "rouge_l", tmp_path)["md"]
 
 
 @pytest.mark.parametrize("metric", ["rouge_l", "bleu"])

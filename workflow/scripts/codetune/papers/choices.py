@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from codetune.base.files import read_json, reading
 from codetune.base.plain import read_number
 from codetune.papers.evidence import Evidence, ModelEvidence, paths_of
-from codetune.papers.printed import rounds_to
+from codetune.papers.printed import format_seeds, rounds_to
 from codetune.papers.verdicts import PAPER, Claim, Verdict
 
 
@@ -96,6 +96,8 @@ def _choices_of_runs(models: list[ModelEvidence]) -> dict[str, Choice]:
         "evaluation_precision": Choice(
             "Precision at evaluation, of untuned models too", "section 3.3.3", precision, files
         ),
-        "seeds": Choice("Seeds, and the spread over them", "section 3.5, Table 2", f"{most} seed(s) a model", files),
+        "seeds": Choice(
+            "Seeds, and the spread over them", "section 3.5, Table 2", f"{format_seeds(most)} per model", files
+        ),
         "base_checkpoints": Choice("Which checkpoints the untuned rows are", "Table 2", ", ".join(sources), files),
     }

@@ -22,7 +22,13 @@ def rounds_to(printed: object, computed: float) -> bool:
 
 
 def format_size(value: float) -> str:
-    return f"{value / 1e9:.2f} B" if value >= 1e8 else f"{value / 1e6:.2f} M"
+    """A number of parameters: in billions from 0.1 billion on, in thousands (K) below a million, else in millions."""
+    size, unit = (1e9, "B") if value >= 1e8 else (1e6, "M") if round(value / 1e3, 2) >= 1000 else (1e3, "K")
+    return f"{value / size:.2f} {unit}"
+
+
+def format_seeds(count: int) -> str:
+    return f"{count} seed" if count == 1 else f"{count} seeds"
 
 
 def table_name(table: str) -> str:

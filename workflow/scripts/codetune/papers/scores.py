@@ -4,7 +4,7 @@ import math
 
 from codetune.base.files import Row
 from codetune.papers.evidence import BASE, TUNED, Evidence, ModelEvidence, paths_of
-from codetune.papers.printed import parse_printed, rounds_to
+from codetune.papers.printed import format_seeds, parse_printed, rounds_to
 from codetune.papers.verdicts import PAPER, Claim, Verdict
 
 TABLE2 = "Table 2"
@@ -120,7 +120,7 @@ def _scores_of(evidence: Evidence, method: str) -> list[Verdict]:
                     f"{score:.4f}",
                     agrees=rounds_to(row["rouge_l"], score),
                     decides=evidence.comparable(row["model"]),
-                    how=f"mean over the test samples and {len(records)} seed(s)",
+                    how=f"mean over the test samples and {format_seeds(len(records))}",
                     files=paths_of(records),
                 )
             )

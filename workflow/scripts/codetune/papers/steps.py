@@ -6,7 +6,7 @@ import statistics
 from codetune.base.files import Row, read_json, reading
 from codetune.base.plain import read_number
 from codetune.papers.evidence import TUNED, Evidence, ModelEvidence, paths_of
-from codetune.papers.printed import format_range, rounds_to, table_name
+from codetune.papers.printed import format_range, format_seeds, rounds_to, table_name
 from codetune.papers.verdicts import PAPER, Claim, Verdict
 from codetune.prompts.packing import steps_per_epoch
 
@@ -53,7 +53,7 @@ def check_steps_trained(evidence: Evidence) -> list[Verdict]:
                     f"{steps:,.0f}",
                     agrees=rounds_to(row["steps"], steps),
                     decides=evidence.comparable(row["model"]),
-                    how=f"until training stopped, {len(trained)} seed(s)",
+                    how=f"until training stopped, {format_seeds(len(trained))}",
                     files=paths_of(records),
                 )
             )

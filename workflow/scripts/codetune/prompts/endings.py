@@ -75,7 +75,9 @@ def holding_control_tokens(texts: Iterable[tuple[str, str]], tokenizer: Any, end
 def _eos(tokenizer: Any) -> int:
     """The id of the tokenizer's EOS token."""
     if not tokenizer.eos_token:
-        raise StudyError("the tokenizer has no EOS token; add 'eos_token' to its tokenizer_config.json")
+        raise StudyError(
+            f"{tokenizer.name_or_path}: the tokenizer has no EOS token. Add 'eos_token' to its tokenizer_config.json."
+        )
     found: int | None = tokenizer.eos_token_id
     if found is None or (found == tokenizer.unk_token_id and tokenizer.eos_token != tokenizer.unk_token):
         raise StudyError(

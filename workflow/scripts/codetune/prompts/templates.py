@@ -206,7 +206,10 @@ class Template:
             StudyError: There is no chat template, or it fails or does not end.
         """
         if not self.tokenizer.chat_template:
-            raise StudyError("the tokenizer has no chat template; use the template 'paper' for this model")
+            raise StudyError(
+                f"{self.tokenizer.name_or_path}: the tokenizer has no chat template. Write 'template: paper' in the "
+                "config, in the entry of this model."
+            )
         try:
             return self._rendering(conversation, starts_answer)
         except UnusableError as reason:

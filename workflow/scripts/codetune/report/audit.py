@@ -82,9 +82,9 @@ def _for_readers(table: pd.DataFrame) -> pd.DataFrame:
 def _what_was_run(evidence: Evidence) -> str:
     models = evidence.models.values()
     others = [model.label for model in models if not model.genuine]
-    text = f"Models run: {', '.join(model.label for model in models) or 'none of the paper'}."
+    text = f"Models run: {'; '.join(model.label for model in models) or 'none of the paper'}."
     if others:
-        text += f" Not known to be the paper's checkpoints, so that they decide no claim: {', '.join(others)}."
+        text += f" Not known to be the paper's checkpoints, so that they decide no claim: {'; '.join(others)}."
     if not evidence.genuine_data:
         text += " The data set is not known to be the paper's, so that no score or token count decides a claim."
     trainings = [record for model in models for runs in model.records.values() for record in runs]

@@ -231,11 +231,9 @@ def write_table2(
 def _note(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
     comparisons = evaluated[0].comparisons
     facts = comparisons.metrics[metric]
-    counts = sorted({summary.samples for one in evaluated for summary in one.summaries})
-    samples = " / ".join(f"{count:,}" for count in counts)
     by_tuning = gains_are_by_tuning(evaluated)
     return (
-        f"{facts.label} [{facts.signature}] over {samples} test samples. Intervals: paired "
+        f"{facts.label} [{facts.signature}] over {_counts(evaluated, metric)} test samples. Intervals: paired "
         f"bootstrap over test samples, {comparisons.resamples:,} resamples; p-values: two-sided, with Holm's "
         f"correction over {'the tuned models' if by_tuning else 'all comparisons'}. Verdict: no difference where the "
         "interval of the gain holds zero. A value after ± is the standard deviation over seeds. "
@@ -246,6 +244,17 @@ def _note(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
         f"{cut_by_context(evaluated)}"
         f"{_where_nothing_is_measured(evaluated, metric)}"
     )
+
+
+def _counts(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
+    """How many samples each test set has and, where a metric is for some languages only, how many of them it is for."""
+    counts = set()
+    for test in {one.test for one in evaluated}:
+        summaries = [summary for one in evaluated if one.test == test for summary in one.summaries]
+        parts = [(language, part) for summary in summaries for language, part in summary.by_language.items()]
+        scored = {language: part.samples for language, part in parts if part.scores[metric] is not None}
+        counts.add((summaries[0].samples, sum(scored.values())))
+    return " / ".join(f"{some:,} of {all_:,}" if 0 < some < all_ else f"{all_:,}" for all_, some in sorted(counts))
 
 
 def _where_nothing_is_measured(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:

@@ -3,6 +3,7 @@
 import difflib
 import json
 import re
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -27,7 +28,8 @@ def explain_mistake(error: Any) -> str:
     why = f" ({about})" if about else ""
     match error.validator:
         case "enum":
-            return f"{found} is not one of {', '.join(error.validator_value)}"
+            allowed = error.validator_value
+            return f"{found} is not one of {', '.join(allowed)}{_similar(error.instance, allowed)}"
         case "type":
             return f"{found} is not of type {error.validator_value}{_hint(error.instance, error.validator_value)}"
         case "pattern":
@@ -69,11 +71,19 @@ def shorten(text: str) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
 
 
+def _similar(value: Any, allowed: Sequence[str]) -> str:
+    """Names the allowed value that is most similar to the one found, if any is."""
+    close = difflib.get_close_matches(shorten(value), allowed, n=1) if isinstance(value, str) else []
+    return f"; did you mean {quote(close[0])}?" if close else ""
+
+
 def _hint(value: Any, needed: str) -> str:
-    """Says how to write a value that YAML reads as another type: 2e-4 (without a point) as text, 1234 as a number."""
+    """Says how to write a value that YAML reads as another type: 2e-4 as text, 1234 as a number, one name as text."""
     if needed in ("number", "integer") and isinstance(value, str) and NUMBER.fullmatch(value):
         plain = f"{Decimal(value):f}"
         return f"; write {plain} without quotes" if len(plain) <= LONGEST_NUMBER else ""
+    if needed == "array" and isinstance(value, str | int | float) and len(text := str(value)) <= LONGEST:
+        return f"; write a list: [{shorten(text)}]"
     if needed == "string" and isinstance(value, bool | int | float | date):
         return "; put it in quotes"
     return ""
