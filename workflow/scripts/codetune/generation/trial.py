@@ -12,7 +12,9 @@ from codetune.models.device import device
 from codetune.prompts.tokensets import TokenSample
 
 STEPS = 8  # tokens that are decoded
-ROUNDING = 0.1  # most that the logits may differ, relative to their norm; in bf16 they differ by less than 0.02
+# Most that the logits may differ, relative to their norm. In bf16 they differ by 0.03 in wide models of random weights
+# and by 0.08 where attention is sharp, and by more than 0.6 where a model is decoded wrongly.
+ROUNDING = 0.25
 
 
 def try_decoding(model: Any, prompts: list[TokenSample], max_new_tokens: int) -> None:

@@ -11,7 +11,9 @@ from codetune.models.device import device, evaluating
 from codetune.prompts.tokensets import TokenSample
 
 LEAK = 1e-4  # most that a sample's logits may change with its neighbour, relative to their norm
-ROUNDING = 0.05  # most that they may differ from those of the sample alone; in bf16 they differ by less than 0.02
+# Most that they may differ from those of the sample alone. In bf16 most models' differ by less than 0.02, and by 0.16
+# and more where a kernel does not know the attention.
+ROUNDING = 0.1
 
 
 def choose_attention(model: Any, samples: list[TokenSample]) -> None:
