@@ -87,7 +87,7 @@ def ours(folder: Path, prompts: list[Any]) -> Callable[[], list[list[int]]]:
     base = load_for_decoding(Checkpoint(str(folder / "model"), quantization()), DECODING)
     model = load_adapter(_with_ends(base), folder / "adapter")
     options = greedy_config(model, LIMIT, [END])
-    cache_tokens = int(DECODING.cache_gb * 1e9) // cache_bytes(model.config.to_dict(), model.dtype.itemsize)
+    cache_tokens = int(DECODING.cache_gb * 1e9) // cache_bytes(model.config, model.dtype.itemsize)
     batches = list(make_batches(prompts, DECODING, cache_tokens))
 
     def run() -> list[list[int]]:

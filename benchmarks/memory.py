@@ -10,6 +10,7 @@ added up.
 import argparse
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -113,7 +114,7 @@ def generation(config: dict[str, Any], lora: Lora | None, decoding: Decoding, pr
     """
     room = int(decoding.cache_gb * 1e9)
     tokens = prompt + decoding.max_new_tokens
-    rows = min(decoding.batch_size, room // cache_bytes(config, 2) // tokens)
+    rows = min(decoding.batch_size, room // cache_bytes(SimpleNamespace(**config), 2) // tokens)
     attention = "eager" if "attn_logit_softcapping" in config else "sdpa"
     model = build(config, attention, lora, in_4_bits=not fits_dequantised(config, room)).eval()
     for parameter in model.parameters():

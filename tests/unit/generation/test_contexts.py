@@ -3,8 +3,9 @@
 import pytest
 import torch
 from codetune.base.errors import StudyError
-from codetune.generation.decoding import decode
+from codetune.generation.decoding import decode, prefill
 from codetune.generation.trial import try_decoding
+from codetune.models.caches import cache_bytes
 from codetune.models.context import context_of
 from codetune.prompts.tokensets import TokenSample
 from tiny_models import CONTEXT, CONTEXTS, UNDECODABLE, UNPACKABLE, WINDOWS, random_texts, tiny_model
@@ -98,3 +99,13 @@ def test_the_trial_says_that_memory_ran_out():
 @pytest.mark.parametrize("text", [[3], [3, 4]])
 def test_the_trial_takes_the_shortest_texts(text):
     try_decoding(tiny_model(*CONTEXTS["declared"]), [TokenSample(0, text[:1], text[1:])], 16)
+
+
+@pytest.mark.parametrize("name", [*WINDOWS, *UNPACKABLE, *CONTEXTS])
+def test_the_cache_takes_what_batches_are_sized_by(name):
+    """Whatever config.json calls the sizes: `n_head` in GPT-2's, `n_heads` in MPT's."""
+    model = tiny_model(*(WINDOWS | UNPACKABLE | CONTEXTS)[name])
+    with torch.no_grad():
+        _, _, cache = prefill(model, random_texts([5]))
+    held = sum(2 * layer.keys.numel() // layer.keys.shape[2] for layer in cache.layers)
+    assert cache_bytes(model.config, itemsize=1) == held

@@ -268,3 +268,27 @@ def test_samples_that_hold_control_tokens_as_text_are_counted(tmp_path, capsys, 
     told = capsys.readouterr().out
     for part in ("train", "validation", "prompts"):
         assert f"{part}: {expected} of 8 samples hold the text of a control token or of an end" in told
+
+
+def test_an_end_that_is_not_declared_special_is_counted_too(tmp_path):
+    """The tokenizer reads it as the end wherever it stands, so that the model learns to end in the middle."""
+    marks = ("<|EOT|>", "<|User|>", "<|Bot|>")
+    template = turns("<|User|>X", "<|Bot|>X<|EOT|>", "<|Bot|>")
+    tokenizer = make_tokenizer(tmp_path / "model", template, others=marks, config={"model_type": "llama"})
+    outputs = ["print('<|EOT|>')", "print('<|User|>')", "print('EOT')"]
+    samples = [replace(SAMPLE, id=number, output=output) for number, output in enumerate(outputs)]
+    stats = read_json(make_tokens(tmp_path / "x", tmp_path / "model", [SAMPLE, *samples], 256, "chat")["stats"])
+    ends = [tokenizer.convert_tokens_to_ids(mark) for mark in marks[:2]]
+    assert set(ends) <= set(stats["ending"]["stops"])
+    assert [part["with_control_tokens"] for part in stats["parts"].values()] == [2, 2]
+
+
+def test_the_sample_that_is_shown_is_a_whole_one(tmp_path):
+    """A truncated completion has no end token, and would not show how completions end."""
+    make_tokenizer(tmp_path / "model", config={"model_type": "llama"})
+    samples = [replace(SAMPLE, id=1, output="x = 1\n" * 99), SAMPLE, replace(SAMPLE, id=2)]
+    targets = make_tokens(tmp_path / "x", tmp_path / "model", samples, 256)
+    stats = read_json(targets["stats"])
+    assert stats["parts"]["train"]["truncated"] == 1
+    assert stats["example"]["tokens"][-1] == "<eos>"
+    assert SAMPLE.output in stats["example"]["text"]

@@ -1,11 +1,13 @@
 """The trial of the loss: it takes the models whose logits it trains, and changes nothing."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from codetune.base.errors import StudyError
 from codetune.prompts.tokensets import TokenSample
 from codetune.training.trial import try_loss
-from tiny_models import WINDOWS, random_texts, tiny_model
+from tiny_models import WINDOWS, WORDS, random_texts, tiny_model
 from trl.trainer.utils import add_fused_lm_head
 
 SAMPLES = [TokenSample(number, text[:3], text[3:]) for number, text in enumerate(random_texts([20, 9, 14]))]
@@ -47,3 +49,21 @@ def test_a_cap_that_the_loss_does_not_know_is_found():
     model.config.final_logit_softcapping = 0.5  # since the trainer was made
     with pytest.raises(StudyError, match="the loss in training differs"):
         try_loss(model, SAMPLES)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_model_that_is_certain_of_a_text_is_trained(dtype, capsys):
+    """Its log-probabilities there are 0, and what rounding makes of 0 is large relative to it."""
+    model = in_a_trainer("Llama", {"hidden_size": 100, "head_dim": 16}).to(dtype)
+    text = random_texts([9])[0]
+    following = dict(pairwise(text))
+    with torch.no_grad():
+        model.model.embed_tokens.weight.copy_(torch.eye(WORDS, 100))
+        model.lm_head.weight.zero_()
+        for before, after in following.items():
+            model.lm_head.weight[after, before] = 30.0
+        for layer in model.model.layers:
+            layer.self_attn.o_proj.weight.zero_()
+            layer.mlp.down_proj.weight.zero_()
+    try_loss(model, [TokenSample(0, text[:3], text[3:])])
+    assert "differs by" in capsys.readouterr().out

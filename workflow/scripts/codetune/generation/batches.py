@@ -43,7 +43,7 @@ def generate(
         kept: File of finished batches. Those in it are not decoded again, and each batch is added when it is done.
     """
     options = greedy_config(model, decoding.max_new_tokens, ending.stops)
-    cache_tokens = int(decoding.cache_gb * 1e9) // cache_bytes(model.config.to_dict(), model.dtype.itemsize)
+    cache_tokens = int(decoding.cache_gb * 1e9) // cache_bytes(model.config, model.dtype.itemsize)
     rows = [row for batch in recover_jsonl(kept) for row in batch["predictions"]]
     results = {prediction.id: prediction for prediction in predictions_of(rows, kept)}
     if results:

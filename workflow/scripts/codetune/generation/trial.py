@@ -12,7 +12,9 @@ from codetune.models.device import device
 from codetune.prompts.tokensets import TokenSample
 
 STEPS = 8  # tokens that are decoded
-ROUNDING = 0.1  # most that the logits may differ, relative to their norm; in bf16 they differ by less than 0.02
+# Most that the logits may differ, relative to their norm. In bf16 they differ by 0.03 in wide models of random weights
+# and by 0.08 where attention is sharp, in fp32 by less than 1e-4, and by more than 0.6 where decoding goes wrong.
+ROUNDING = {torch.bfloat16: 0.25, torch.float32: 0.01}
 
 
 def try_decoding(model: Any, prompts: list[TokenSample], max_new_tokens: int) -> None:
@@ -46,7 +48,7 @@ def try_decoding(model: Any, prompts: list[TokenSample], max_new_tokens: int) ->
             f"{folder}: cannot be decoded with a cache ({reason}). Take the model out of the runs."
         ) from None
     print(f"decoding differs by {difference:.1e} from each text alone (relative)", flush=True)
-    if not difference < ROUNDING:
+    if not difference < ROUNDING[model.dtype]:
         raise StudyError(
             f"{folder}: in a batch and with a cache, this model's logits differ from those of a text alone by "
             f"{difference:.1e} of their norm. Take the model out of the runs."

@@ -85,13 +85,14 @@ def growing_cache(layers: int) -> Any:
     return Cache(layers=[GrowingLayer() for _ in range(layers)])
 
 
-def cache_bytes(config: dict[str, Any], itemsize: int) -> int:
+def cache_bytes(config: Any, itemsize: int) -> int:
     """Returns the bytes of keys and values that a decoder caches per token.
 
     Args:
-        config: The content of a config.json of the Llama, Gemma, Qwen2 or Phi-3 family.
+        config: A model's configuration, as transformers has it: it knows the sizes by the same names in all
+            architectures, while the config.json of a GPT-2 says `n_head`.
         itemsize: Bytes per number.
     """
-    heads = config.get("num_key_value_heads") or config["num_attention_heads"]
-    head = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
-    return 2 * int(config["num_hidden_layers"]) * int(heads) * int(head) * itemsize
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return 2 * int(config.num_hidden_layers) * int(heads) * int(head) * itemsize

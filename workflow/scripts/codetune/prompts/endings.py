@@ -65,9 +65,10 @@ def holding_control_tokens(texts: Iterable[tuple[str, str]], tokenizer: Any, end
     Args:
         texts: Request and output of each sample.
         tokenizer: It reads the text of a control token as the token, wherever it stands.
-        ending: What ends a completion.
+        ending: What ends a completion: tokens that a checkpoint does not declare special may be among it.
     """
-    names = [re.escape(name) for name in sorted(control_tokens(tokenizer), key=len, reverse=True) if name.strip()]
+    known = {*control_tokens(tokenizer), *(_text_of(stop, tokenizer) for stop in ending.stops)}
+    names = [re.escape(name) for name in sorted(known, key=len, reverse=True) if name.strip()]
     control = re.compile("|".join(names) or r"(?!)")
     return sum(bool(control.search(f"{request}\n{output}")) or ending.ends(output) for request, output in texts)
 

@@ -63,8 +63,9 @@ def tokenize_training_data(
             "bytes_of_completions": bytes_of_text([sample.completion for sample in kept], tokenizer),
         }
         if part == "train":
-            first = next(sample for sample in samples if sample.id == kept[0].id)
-            stats["example"] = _describe_sample(first, kept[0], serialisation)
+            shown = next((tokens for tokens in kept if tokens.completion[-1] == serialisation.ending.end), kept[0])
+            sample = next(sample for sample in samples if sample.id == shown.id)
+            stats["example"] = _describe_sample(sample, shown, serialisation)
         print(f"{part}: {stats['parts'][part]}")
     write_json(targets["stats"], stats)
 

@@ -10,6 +10,7 @@ from codetune.prompts.tokensets import TokenSample
 from codetune.training.batches import IGNORED, collate, pack_samples, select_sequences
 
 ROUNDING = 0.2  # most that the log-probabilities may differ, relative to their norm; another head changes them by 0.4
+LEAST = 1.0  # nats per token that the norm counts as at least: of a model that is certain of a text it is 0
 
 
 def try_loss(model: Any, samples: list[TokenSample]) -> None:
@@ -36,7 +37,8 @@ def try_loss(model: Any, samples: list[TokenSample]) -> None:
     labels = labels[0, 1:]
     counted = labels != IGNORED
     expected = expected[counted].gather(1, labels[counted, None])[:, 0]
-    difference = ((found[counted] - expected).norm() / expected.norm()).item()
+    norm = expected.norm().clamp(min=LEAST * len(expected) ** 0.5)
+    difference = ((found[counted] - expected).norm() / norm).item()
     print(f"the loss differs by {difference:.1e} from that of the logits (relative)", flush=True)
     if not difference < ROUNDING:
         raise StudyError(
