@@ -101,6 +101,12 @@ def edit_text(path, old, new):
     return path
 
 
+def edit_weights(path):
+    weights = Path(path).read_bytes()
+    Path(path).write_bytes(weights[:-1] + b"\1")
+    return path
+
+
 # Tables, in every form.
 
 ROW = {"csv": re.compile(".+"), "md": re.compile(r"\|.*"), "tex": re.compile(".* & .*")}
@@ -273,14 +279,11 @@ CHANGES = {
         rf"{MINE}/published/README.md: line \d+: found .*, trained on, expected .*, fine-tuned on",
     ),
     "a published adapter": (
-        lambda: edit_text(f"{MINE}/published/adapter_model.safetensors", "weights", "w") and f"{MINE}/training.json",
+        lambda: edit_weights(f"{MINE}/published/adapter_model.safetensors") and f"{MINE}/training.json",
         rf"{MINE}/published/adapter_model.safetensors: not the file of that name that .*manifest.json describes",
     ),
     "an adapter": (
-        lambda: (
-            edit_text(f"{MINE_1}/tuned/adapter_model.safetensors", "weights", "WEIGHTS")
-            and f"{MINE_1}/tuned/manifest.json"
-        ),
+        lambda: edit_weights(f"{MINE_1}/tuned/adapter_model.safetensors") and f"{MINE_1}/tuned/manifest.json",
         rf"{MINE_1}/tuned/adapter_model.safetensors has changed since the manifest beside it was made",
     ),
     "a point of a curve": (
@@ -297,7 +300,7 @@ CHANGES = {
     ),
     "a checkpoint that the curve lacks": (
         lambda: edit_json(f"{MINE}/training.json", lambda one: one["result"].update(checkpoints=[50])),
-        rf"{MINE}/curve.json: points of steps \[0, 50, 100\], expected \[0, 50\] by {MINE}/training.json",
+        rf"{MINE}/curve.json: points of steps \[0, 50, 100, 150\], expected \[0, 50\] by {MINE}/training.json",
     ),
     "a prediction": (
         lambda: edit_rows(f"{UNTUNED}/{TESTED}/predictions.jsonl", a_sample),
@@ -326,6 +329,38 @@ CHANGES = {
     "a training's best loss": (
         lambda: edit_json(f"{MINE}/training.json", lambda one: one["result"].update(best_validation_loss=0.5)),
         rf"{MINE}/training.json: result.best_validation_loss: found 0.5, expected 0.9 by ",
+    ),
+    "a training that hides its end": (
+        lambda: edit_rows(f"{MINE}/training_log.jsonl", lambda rows: rows[-1].update(eval_loss=None)),
+        rf"{MINE}/training.json: result.problem: found null, expected validation loss not finite 1 of 4 times",
+    ),
+    "a training that is no better than none": (
+        lambda: edit_rows(f"{MINE}/training_log.jsonl", lambda rows: rows[1].update(eval_loss=0.8)),
+        rf"{MINE}/training.json: result.problem: found null, expected best validation loss 0.9, not below ",
+    ),
+    "the number of a training's steps": (
+        lambda: edit_json(f"{MINE}/training.json", lambda one: one["result"].update(steps=100)),
+        rf"{MINE}/training.json: result.steps: found 100, expected 150 by {MINE}/training_log.jsonl",
+    ),
+    "a training's planned steps": (
+        lambda: edit_json(f"{MINE}/training.json", lambda one: one["result"].update(planned_steps=150)),
+        rf"{MINE}/training.json: result.planned_steps: found 150, expected 200 by results/tokens/{DATA}/mine/",
+    ),
+    "a training's tokens": (
+        lambda: edit_json(f"{MINE}/training.json", lambda one: one["data"].update(tokens=1)),
+        rf"{MINE}/training.json: data.tokens: found 1, expected 90000 by results/tokens/{DATA}/mine/paper/stats.json",
+    ),
+    "the trainable parameters": (
+        lambda: edit_json(f"{MINE}/training.json", lambda one: one.update(trainable_parameters=1000)),
+        rf"{MINE}/training.json: trainable_parameters: found 1000, expected 84 by the adapter",
+    ),
+    "the adapted layers": (
+        lambda: edit_json(f"{MINE}/training.json", lambda one: one["adapted"].update(q_proj=16)),
+        rf"{MINE}/training.json: adapted.q_proj: found 16, expected 1 by the adapter",
+    ),
+    "other records": (
+        lambda: edit_json(f"results/data/{DATA}/split.json", lambda one: one.update(records_sha256="8" * 64)),
+        rf"results/data/{DATA}/split.json: records_sha256: found 8+\.*, expected 9+\.* by the config",
     ),
     "a loss of a log": (
         lambda: edit_rows(f"{MINE}/training_log.jsonl", lambda rows: rows[2].update(eval_loss=0.1)),
@@ -362,7 +397,7 @@ CHANGES = {
             f"results/tokens/{DATA}/mine/paper/stats.json",
             lambda one: one["parts"]["train"].update(packed_sequences=800),
         ),
-        r"results/tables/table1.csv: row 2 \(.*\), column steps_packed: found 2, expected 100",
+        r"results/tables/table1.csv: row 2 \(.*\), column steps_packed: found 200, expected 100",
     ),
     "a checkpoint's config": (
         lambda: (
@@ -605,6 +640,7 @@ def test_wrong_arguments_are_one_line(study, config, tmp_path):
         done = run_command(*arguments)
         assert done.returncode == 1
         assert re.fullmatch("error: .*\n", done.stderr)
+    assert done.stderr.startswith("error: results: a folder. Name the study's config files: ")
     Path("study.yaml").write_text(yaml.safe_dump(config))
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
