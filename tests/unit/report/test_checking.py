@@ -462,6 +462,10 @@ CHANGES = {
         lambda: edit_text(COMPARISONS, '"seed": 0', '"seed": 9, "seed": 0'),
         rf"{COMPARISONS}: its cells are right, but not how they are written",
     ),
+    "a space before a number": (
+        lambda: edit_text("results/tables/metrics.csv", ",0.", ", 0."),
+        r"results/tables/metrics.csv: row \d+ .*, column score: found  0\.\d+, expected 0\.\d+",
+    ),
     "quotes": (
         lambda: edit_text("results/tables/table2.csv", ",base,", ',"base",'),
         r"results/tables/table2.csv: its cells are right, but not how they are written",
