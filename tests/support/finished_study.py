@@ -42,6 +42,7 @@ def finished_config():
     config["models"] = {"llama-3.2-1b": config["models"]["llama-3.2-1b"], "mine": mine | tuned}
     runs = {"datasets": [DATA], "models": list(config["models"])}
     config["runs"] = [runs | {"methods": ["base"], "seeds": [0]}, runs | {"methods": ["qlora"], "seeds": [0, 1]}]
+    config["curve"] = {"samples": 6}
     config["evaluation"] = {"metric": "rouge_l", "resamples": 200, "seed": 0}
     return config
 

@@ -302,6 +302,10 @@ CHANGES = {
         lambda: edit_json(f"{MINE}/training.json", lambda one: one["result"].update(checkpoints=[50])),
         rf"{MINE}/curve.json: points of steps \[0, 50, 100, 150\], expected \[0, 50\] by {MINE}/training.json",
     ),
+    "a curve of fewer samples": (
+        lambda: edit_json(f"{MINE}/curve.json", lambda one: one["samples"].pop()),
+        rf"{MINE}/curve.json: of 5 samples, expected 6 by the config and results/tokens/{DATA}/mine/paper/stats.json",
+    ),
     "a prediction": (
         lambda: edit_rows(f"{UNTUNED}/{TESTED}/predictions.jsonl", a_sample),
         rf"{UNTUNED}/{TESTED}/predictions.jsonl is not the file that {UNTUNED}/{TESTED}/generation.json describes",

@@ -130,10 +130,14 @@ def _check_training(at: Results, run: Run, stats: str) -> list[str]:
     lines += [f"{path}: inputs_sha256.{one}" for one in compare_values(facts.inputs_sha256, made)]
     lines += [f"{path}: {one}" for one in _differences_from_tokens(facts, stats)]
     lines += [f"{path}: {one}" for one in _differences_from_log(facts, at.of(layout.TRAINING_LOG, run))]
-    steps = [point.step for point in read_as(at.of(layout.CURVE, run), Curve).points]
-    wanted = [0, *facts.result.checkpoints]
+    curve = at.of(layout.CURVE, run)
+    points = read_as(curve, Curve)
+    steps, wanted = [point.step for point in points.points], [0, *facts.result.checkpoints]
     if steps != wanted:
-        lines.append(f"{at.of(layout.CURVE, run)}: points of steps {steps}, expected {wanted} by {path}")
+        lines.append(f"{curve}: points of steps {steps}, expected {wanted} by {path}")
+    count = min(at.config["curve"]["samples"], read_number(stats, "parts", "validation", "samples"))
+    if len(points.samples) != count:
+        lines.append(f"{curve}: of {len(points.samples)} samples, expected {count} by the config and {stats}")
     return lines + _differences_in_adapters(facts, path, at.of(layout.TUNED, run), at.of(layout.PUBLISHED, run))
 
 
