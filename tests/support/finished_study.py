@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import yaml
 from codetune.base.files import sha256_of_file, write_json, write_jsonl
 from codetune.base.identity import CheckpointIdentity
@@ -10,6 +11,7 @@ from codetune.base.manifests import write_manifest
 from codetune.base.plain import to_plain
 from codetune.data.predictions import Candidate, Prediction, write_curve_predictions, write_predictions
 from codetune.data.samples import PARTS, read_samples, sha256_of_samples
+from codetune.prompts.packing import steps_per_epoch
 from codetune.report.provenance import write_provenance
 from codetune.report.remaking import Results, remakes_of
 from codetune.study import layout
@@ -18,24 +20,29 @@ from codetune.study.facts import DuplicateRequests, NearDuplicates, SplitFacts
 from codetune.study.record import read_records
 from fake_records import fake_generation, fake_training
 from paper_study import config_of
+from safetensors.numpy import save_file
 
 ROOT = Path(__file__).parents[2]
 DATA = "codealpaca-20k"  # the paper's, so that the audit has something to say
 OUTPUTS = [f"def f{i}(x):\n    return x + {i}" for i in range(12)]
 LOSSES = {0: 2.5, 50: 1.0, 100: 0.9, 150: 0.95}
-REVISION = "f" * 40
+PACKED = {"packed_sequences": 1600, "tokens": 90_000}
+REVISION, RECORDS_SHA256 = "f" * 40, "9" * 64
 
 
 def finished_config():
     """The study's config, with other runs: two models, untuned and tuned, the tuned ones with two seeds."""
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     split = {"train": 0.8, "validation": 0.1, "test": 0.1, "seed": 0, "near_duplicates": "together"}
-    config["datasets"] = {DATA: {"repo": "x/d", "revision": REVISION, "file": "d.json", "split": split}}
+    config["datasets"] = {
+        DATA: {"repo": "x/d", "revision": REVISION, "file": "d.json", "sha256": "9" * 64, "split": split}
+    }
     mine = {"label": "Mine | <b>", "family": "Mine", "repo": "x/mine", "revision": REVISION, "parameters": 1.0}
     tuned = {"batch_size": 8, "epochs": 1, "micro_batch": 4}
     config["models"] = {"llama-3.2-1b": config["models"]["llama-3.2-1b"], "mine": mine | tuned}
     runs = {"datasets": [DATA], "models": list(config["models"])}
     config["runs"] = [runs | {"methods": ["base"], "seeds": [0]}, runs | {"methods": ["qlora"], "seeds": [0, 1]}]
+    config["curve"] = {"samples": 6}
     config["evaluation"] = {"metric": "rouge_l", "resamples": 200, "seed": 0}
     return config
 
@@ -71,7 +78,7 @@ def _write_data(at):
         hashes[part] = sha256_of_samples(read_samples(at.path(pattern, dataset=DATA)))
     near = NearDuplicates(0.8, 2, [[3, 203]], "together", [203])
     shares = {"train": 0.8, "validation": 0.1, "test": 0.1}
-    facts = SplitFacts(DATA, 36, "9" * 64, {}, DuplicateRequests(0, 0, "kept"), near, shares, 0, hashes)
+    facts = SplitFacts(DATA, 36, RECORDS_SHA256, {}, DuplicateRequests(0, 0, "kept"), near, shares, 0, hashes)
     write_json(at.path(layout.SPLIT, dataset=DATA), to_plain(facts))
     return hashes
 
@@ -91,7 +98,7 @@ def _write_downloads(at, model, hashes):
     write_manifest(folder, repo=source.repo, revision=source.revision)
     template = at.study.template_of(model)
     parts = {
-        "train": {"samples": 12, "packed_sequences": 9, "tokens": 900},
+        "train": {"samples": 12, **PACKED},
         "validation": {"samples": 12, "packed_sequences": 2, "tokens": 90},
     }
     stats = {"template": template, "max_length": 1000, "parts": parts, **_hashes(model, hashes, "train", "validation")}
@@ -134,21 +141,33 @@ def _write_run(at, run, hashes):
     write_json(at.of(layout.GENERATION, evaluation), to_plain(facts))
 
 
+def _adapter(at, run):
+    modules = at.study.for_training(run).lora.target_modules
+    return {f"model.layers.0.{module}.lora_{one}.weight": np.zeros((2, 3), "f4") for module in modules for one in "AB"}
+
+
+def _planned(settings):
+    return settings.epochs * steps_per_epoch(PACKED["packed_sequences"], settings.batch_size)
+
+
 def _write_training(at, run, checkpoint, hashes):
     """What a training and its curve leave; gives the hash of the adapter's weights."""
     for pattern in (layout.TUNED, layout.PUBLISHED):
         folder = Path(at.of(pattern, run)).parent
         folder.mkdir(parents=True)
         (folder / "adapter_config.json").write_text("{}")
-        (folder / "adapter_model.safetensors").write_text(f"weights of {run}")
+        save_file(_adapter(at, run), folder / "adapter_model.safetensors", {"of": str(run)})
     weights = write_manifest(Path(at.of(layout.TUNED, run)).parent).files["adapter_model.safetensors"].sha256
     facts = fake_training(at.study.for_training(run))
     facts = replace(
         facts,
-        result=replace(facts.result, untrained_validation_loss=LOSSES[0]),
         checkpoint=checkpoint,
         inputs_sha256=_used(run.model, hashes, "train", "validation"),
         adapter_sha256=weights,
+        trainable_parameters=sum(tensor.size for tensor in _adapter(at, run).values()),
+        adapted=dict.fromkeys(facts.plan.lora.target_modules, 1),
+        data=replace(facts.data, **PACKED),
+        result=replace(facts.result, planned_steps=_planned(facts.plan.settings), checkpoints=[50, 100, 150]),
     )
     write_json(at.of(layout.TRAINING, run), to_plain(facts))
     rows = [{"step": step, "epoch": step / 100, "eval_loss": loss} for step, loss in LOSSES.items()]

@@ -7,6 +7,7 @@ import argparse
 import copy
 import os
 import sys
+from pathlib import Path
 
 from codetune.base.environment import clean_environment, set_environment
 from codetune.base.errors import StudyError
@@ -29,6 +30,8 @@ def read_config(paths):
     from snakemake.common.configfile import load_configfile
     from snakemake.utils import update_config
 
+    if folders := [path for path in paths if Path(path).is_dir()]:
+        raise StudyError(f"{folders[0]}: a folder. Name the study's config files: config/config.yaml, then overlays.")
     check_config_files(paths)
     own, *overlays = map(load_configfile, paths)
     given = {}

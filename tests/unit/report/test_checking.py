@@ -101,6 +101,12 @@ def edit_text(path, old, new):
     return path
 
 
+def edit_weights(path):
+    weights = Path(path).read_bytes()
+    Path(path).write_bytes(weights[:-1] + b"\1")
+    return path
+
+
 # Tables, in every form.
 
 ROW = {"csv": re.compile(".+"), "md": re.compile(r"\|.*"), "tex": re.compile(".* & .*")}
@@ -273,14 +279,11 @@ CHANGES = {
         rf"{MINE}/published/README.md: line \d+: found .*, trained on, expected .*, fine-tuned on",
     ),
     "a published adapter": (
-        lambda: edit_text(f"{MINE}/published/adapter_model.safetensors", "weights", "w") and f"{MINE}/training.json",
+        lambda: edit_weights(f"{MINE}/published/adapter_model.safetensors") and f"{MINE}/training.json",
         rf"{MINE}/published/adapter_model.safetensors: not the file of that name that .*manifest.json describes",
     ),
     "an adapter": (
-        lambda: (
-            edit_text(f"{MINE_1}/tuned/adapter_model.safetensors", "weights", "WEIGHTS")
-            and f"{MINE_1}/tuned/manifest.json"
-        ),
+        lambda: edit_weights(f"{MINE_1}/tuned/adapter_model.safetensors") and f"{MINE_1}/tuned/manifest.json",
         rf"{MINE_1}/tuned/adapter_model.safetensors has changed since the manifest beside it was made",
     ),
     "a point of a curve": (
@@ -297,7 +300,11 @@ CHANGES = {
     ),
     "a checkpoint that the curve lacks": (
         lambda: edit_json(f"{MINE}/training.json", lambda one: one["result"].update(checkpoints=[50])),
-        rf"{MINE}/curve.json: points of steps \[0, 50, 100\], expected \[0, 50\] by {MINE}/training.json",
+        rf"{MINE}/curve.json: points of steps \[0, 50, 100, 150\], expected \[0, 50\] by {MINE}/training.json",
+    ),
+    "a curve of fewer samples": (
+        lambda: edit_json(f"{MINE}/curve.json", lambda one: one["samples"].pop()),
+        rf"{MINE}/curve.json: of 5 samples, expected 6 by the config and results/tokens/{DATA}/mine/paper/stats.json",
     ),
     "a prediction": (
         lambda: edit_rows(f"{UNTUNED}/{TESTED}/predictions.jsonl", a_sample),
@@ -330,6 +337,38 @@ CHANGES = {
     "the loss without a training": (
         lambda: edit_json(f"{MINE}/training.json", lambda one: one["result"].update(untrained_validation_loss=9.0)),
         rf"{MINE}/training.json: result.untrained_validation_loss: found 9.0, expected 2.5 by ",
+    ),
+    "a training that hides its end": (
+        lambda: edit_rows(f"{MINE}/training_log.jsonl", lambda rows: rows[-1].update(eval_loss=None)),
+        rf"{MINE}/training.json: result.problem: found null, expected validation loss not finite 1 of 4 times",
+    ),
+    "a training that is no better than none": (
+        lambda: edit_rows(f"{MINE}/training_log.jsonl", lambda rows: rows[1].update(eval_loss=0.8)),
+        rf"{MINE}/training.json: result.problem: found null, expected best validation loss 0.9, not below ",
+    ),
+    "the number of a training's steps": (
+        lambda: edit_json(f"{MINE}/training.json", lambda one: one["result"].update(steps=100)),
+        rf"{MINE}/training.json: result.steps: found 100, expected 150 by {MINE}/training_log.jsonl",
+    ),
+    "a training's planned steps": (
+        lambda: edit_json(f"{MINE}/training.json", lambda one: one["result"].update(planned_steps=150)),
+        rf"{MINE}/training.json: result.planned_steps: found 150, expected 200 by results/tokens/{DATA}/mine/",
+    ),
+    "a training's tokens": (
+        lambda: edit_json(f"{MINE}/training.json", lambda one: one["data"].update(tokens=1)),
+        rf"{MINE}/training.json: data.tokens: found 1, expected 90000 by results/tokens/{DATA}/mine/paper/stats.json",
+    ),
+    "the trainable parameters": (
+        lambda: edit_json(f"{MINE}/training.json", lambda one: one.update(trainable_parameters=1000)),
+        rf"{MINE}/training.json: trainable_parameters: found 1000, expected 84 by the adapter",
+    ),
+    "the adapted layers": (
+        lambda: edit_json(f"{MINE}/training.json", lambda one: one["adapted"].update(q_proj=16)),
+        rf"{MINE}/training.json: adapted.q_proj: found 16, expected 1 by the adapter",
+    ),
+    "other records": (
+        lambda: edit_json(f"results/data/{DATA}/split.json", lambda one: one.update(records_sha256="8" * 64)),
+        rf"results/data/{DATA}/split.json: records_sha256: found 8+\.*, expected 9+\.* by the config",
     ),
     "a loss of a log": (
         lambda: edit_rows(f"{MINE}/training_log.jsonl", lambda rows: rows[2].update(eval_loss=0.1)),
@@ -366,7 +405,7 @@ CHANGES = {
             f"results/tokens/{DATA}/mine/paper/stats.json",
             lambda one: one["parts"]["train"].update(packed_sequences=800),
         ),
-        r"results/tables/table1.csv: row 2 \(.*\), column steps_packed: found 2, expected 100",
+        r"results/tables/table1.csv: row 2 \(.*\), column steps_packed: found 200, expected 100",
     ),
     "a checkpoint's config": (
         lambda: (
@@ -430,6 +469,10 @@ CHANGES = {
     "a key twice": (
         lambda: edit_text(COMPARISONS, '"seed": 0', '"seed": 9, "seed": 0'),
         rf"{COMPARISONS}: its cells are right, but not how they are written",
+    ),
+    "a space before a number": (
+        lambda: edit_text("results/tables/metrics.csv", ",0.", ", 0."),
+        r"results/tables/metrics.csv: row \d+ .*, column score: found  0\.\d+, expected 0\.\d+",
     ),
     "quotes": (
         lambda: edit_text("results/tables/table2.csv", ",base,", ',"base",'),
@@ -609,6 +652,7 @@ def test_wrong_arguments_are_one_line(study, config, tmp_path):
         done = run_command(*arguments)
         assert done.returncode == 1
         assert re.fullmatch("error: .*\n", done.stderr)
+    assert done.stderr.startswith("error: results: a folder. Name the study's config files: ")
     Path("study.yaml").write_text(yaml.safe_dump(config))
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from codetune.base.errors import StudyError
-from codetune.study import layout
+from codetune.study import folders, layout
 from codetune.study.folders import (
     LONGEST_FOLDER,
     check_given_files,
@@ -108,6 +108,12 @@ def here(tmp_path, monkeypatch):
 
 def check(results="results", resources="resources"):
     find_outputs({"results": results, "resources": resources})
+
+
+def test_a_project_where_snakemake_cannot_work_is_refused_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(folders, "PROJECT", tmp_path / "a {b}")
+    with pytest.raises(StudyError, match=r"the project lies in .*\{b\}: Snakemake takes braces for wildcards. Rename"):
+        check()
 
 
 HOLDS = [".", "..", "/", "up", "a/..", "elsewhere/..", "to_home", "to_home/project", "./", str(ROOT), str(ROOT.parent)]

@@ -1,6 +1,7 @@
 """A file as it lies there compared with the same file made anew: what differs, in one line per cell."""
 
 import math
+import re
 import tempfile
 from collections.abc import Sequence
 from difflib import SequenceMatcher
@@ -13,6 +14,7 @@ from codetune.report.parts import Part, as_json, flatten, read_parts
 
 TOLERANCE = 1e-12  # files hold every digit; sums may be taken in another order on another machine
 ALL_DIGITS = 14  # characters of a number that was not rounded, at least; fewer are compared as text
+FRACTION = re.compile(r"-?[0-9]+\.[0-9]+(e-?[0-9]+)?")  # as CSV has it, so that no label is one
 SHOWN = 8  # most differences of one file that are told
 WIDTH = 60  # characters of a text that are shown, around the first that differs
 NOTHING = object()
@@ -150,12 +152,8 @@ def _fraction(value: Any) -> float | None:
     """A number with all its digits, in JSON or as the text of a CSV has it; None of anything else."""
     if isinstance(value, float):
         return value
-    if not isinstance(value, str) or len(value) < ALL_DIGITS:
-        return None
-    try:
-        return float(value)
-    except ValueError:
-        return None
+    is_written = isinstance(value, str) and len(value) >= ALL_DIGITS and FRACTION.fullmatch(value)
+    return float(value) if is_written else None
 
 
 def _difference(found: Any, expected: Any) -> str:

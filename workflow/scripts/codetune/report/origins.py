@@ -4,6 +4,7 @@ None of it is made anew, which would take a GPU. But each fact has to agree with
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,10 +13,11 @@ from pathlib import Path
 from codetune.base.errors import StudyError
 from codetune.base.files import read_json, reading, sha256_of_file
 from codetune.base.manifests import File, checked_folder, read_manifest
-from codetune.base.plain import read_as, to_plain
+from codetune.base.plain import read_as, read_number, to_plain
 from codetune.data.predictions import Prediction, check_generated, read_predictions
 from codetune.data.samples import read_samples
 from codetune.evaluation.scored import read_scores
+from codetune.prompts.packing import steps_per_epoch
 from codetune.report.comparing import compare_values, shorten
 from codetune.report.parts import flatten
 from codetune.report.provenance import read_config
@@ -23,9 +25,10 @@ from codetune.report.remaking import Results
 from codetune.study import layout
 from codetune.study.curve import Curve
 from codetune.study.custody import check_downloads
-from codetune.study.facts import GenerationFacts, SplitFacts, TrainingFacts
+from codetune.study.facts import GenerationFacts, SplitFacts, TrainingFacts, TrainingResult
 from codetune.study.runs import Evaluation, Run
 from codetune.study.training_log import read_training_log
+from codetune.training.outcome import problem_of, untrained_loss
 
 WEIGHTS = "adapter_model.safetensors"  # as PEFT names them
 MOST_BY_THE_PACKAGE = 40_000_000  # product of two texts' lengths up to which rouge-score compares them in a second
@@ -66,16 +69,21 @@ def _split(at: Results, name: str) -> Check:
 
 
 def _check_split(at: Results, name: str, path: str) -> list[str]:
-    """Compares how a data set was split with the config."""
-    facts, split = read_as(path, SplitFacts), to_plain(at.study.datasets[name].split)
+    """Compares how a data set was split, and what records it has, with the config."""
+    facts, dataset = read_as(path, SplitFacts), at.study.datasets[name]
+    split, published = to_plain(dataset.split), dataset.published
     found = {
         "dataset": facts.dataset,
+        "records": facts.records,
+        "records_sha256": facts.records_sha256,
         **{f"shares.{part}": share for part, share in facts.shares.items()},
         "seed": facts.seed,
         "near_duplicates.handling": facts.near_duplicates.handling,
     }
     expected = {
         "dataset": name,
+        "records": facts.records if published.records is None else published.records,
+        "records_sha256": published.sha256 or facts.records_sha256,
         **{f"shares.{part}": split[part] for part in ("train", "validation", "test")},
         "seed": split["seed"],
         "near_duplicates.handling": split["near_duplicates"],
@@ -120,31 +128,46 @@ def _check_training(at: Results, run: Run, stats: str) -> list[str]:
     lines = [f"{path}: plan.{line}" for line in compare_values(*plans)]
     made = _hashes_of_tokens(stats)
     lines += [f"{path}: inputs_sha256.{one}" for one in compare_values(facts.inputs_sha256, made)]
+    lines += [f"{path}: {one}" for one in _differences_from_tokens(facts, stats)]
     lines += [f"{path}: {one}" for one in _differences_from_log(facts, at.of(layout.TRAINING_LOG, run))]
-    steps = [point.step for point in read_as(at.of(layout.CURVE, run), Curve).points]
-    wanted = [0, *facts.result.checkpoints]
+    curve = at.of(layout.CURVE, run)
+    points = read_as(curve, Curve)
+    steps, wanted = [point.step for point in points.points], [0, *facts.result.checkpoints]
     if steps != wanted:
-        lines.append(f"{at.of(layout.CURVE, run)}: points of steps {steps}, expected {wanted} by {path}")
+        lines.append(f"{curve}: points of steps {steps}, expected {wanted} by {path}")
+    count = min(at.config["curve"]["samples"], read_number(stats, "parts", "validation", "samples"))
+    if len(points.samples) != count:
+        lines.append(f"{curve}: of {len(points.samples)} samples, expected {count} by the config and {stats}")
     return lines + _differences_in_adapters(facts, path, at.of(layout.TUNED, run), at.of(layout.PUBLISHED, run))
 
 
 def _differences_from_log(facts: TrainingFacts, log: str) -> list[str]:
-    """Compares the best validation loss of a training with its log: where it was, and that none was lower."""
-    losses = {row["step"]: row["eval_loss"] for row in read_training_log(log) if row.get("eval_loss") is not None}
-    best = min((loss for step, loss in losses.items() if step > 0 and math.isfinite(loss)), default=None)
-    result = facts.result
-    if best is None or result.best_validation_loss is None:
-        return []
-    lines = []
-    if losses.get(result.best_step) != best:
-        steps = ", ".join(str(step) for step, loss in losses.items() if loss == best and step > 0)
-        lines.append(f"result.best_step: found {result.best_step}, expected {steps} by {log}")
-    if result.untrained_validation_loss != losses.get(0):
-        found, expected = result.untrained_validation_loss, losses.get(0)
-        lines.append(f"result.untrained_validation_loss: found {found}, expected {expected} by {log}")
-    if result.best_validation_loss != best:
-        lines.append(f"result.best_validation_loss: found {result.best_validation_loss}, expected {best} by {log}")
-    return lines
+    """Compares how a training ended, and what is said of it, with what its log has."""
+    rows, found = read_training_log(log), facts.result
+    evaluated = {step: row["eval_loss"] for row in rows if "eval_loss" in row and (step := row["step"]) > 0}
+    best = min((step for step, loss in evaluated.items() if math.isfinite(loss)), key=evaluated.__getitem__)
+    expected = TrainingResult(
+        steps=rows[-1]["step"],
+        planned_steps=found.planned_steps,
+        best_step=best,
+        best_validation_loss=evaluated[best],
+        stopped_early=rows[-1]["step"] < found.planned_steps,
+        checkpoints=list(evaluated),
+        untrained_validation_loss=untrained_loss(rows),
+        problem=problem_of(rows, evaluated[best]),
+    )
+    return [f"result.{line} by {log}" for line in compare_values(to_plain(found), to_plain(expected))]
+
+
+def _differences_from_tokens(facts: TrainingFacts, stats: str) -> list[str]:
+    """Compares what a training says of its data, and how many steps it planned, with the token statistics."""
+    packed, tokens = (read_number(stats, "parts", "train", name) for name in ("packed_sequences", "tokens"))
+    settings, data = facts.plan.settings, facts.data
+    planned = settings.epochs * steps_per_epoch(packed, settings.batch_size)
+    found = (data.packed_sequences, data.tokens, facts.result.planned_steps)
+    names = ("data.packed_sequences", "data.tokens", "result.planned_steps")
+    lines = compare_values(*(dict(zip(names, values, strict=True)) for values in (found, (packed, tokens, planned))))
+    return [f"{line} by {stats}" for line in lines]
 
 
 def _differences_in_adapters(facts: TrainingFacts, path: str, tuned: str, published: str) -> list[str]:
@@ -154,9 +177,14 @@ def _differences_in_adapters(facts: TrainingFacts, path: str, tuned: str, publis
     except StudyError as error:
         return [str(error)]
     weights = files.get(WEIGHTS, File(0, "nothing")).sha256
-    lines = []
     if weights != facts.adapter_sha256:
-        lines.append(f"{path}: adapter_sha256: found {facts.adapter_sha256}, expected {weights} by {tuned}")
+        return [f"{path}: adapter_sha256: found {facts.adapter_sha256}, expected {weights} by {tuned}"]
+    shapes = _shapes_in(Path(tuned).with_name(WEIGHTS))
+    layers = Counter(name.split(".")[-3] for name in shapes if name.endswith(".lora_A.weight"))
+    found = {"trainable_parameters": facts.trainable_parameters, "adapted": dict(sorted(facts.adapted.items()))}
+    adapted = dict(sorted(layers.items())) if facts.adapted else {}  # earlier versions did not count them
+    expected = {"trainable_parameters": sum(map(math.prod, shapes.values())), "adapted": adapted}
+    lines = [f"{path}: {line} by the adapter" for line in compare_values(found, expected)]
     for name, file in files.items():
         copy = Path(published).with_name(name)
         if not copy.exists():
@@ -164,6 +192,14 @@ def _differences_in_adapters(facts: TrainingFacts, path: str, tuned: str, publis
         elif sha256_of_file(copy) != file.sha256:
             lines.append(f"{copy}: not the file of that name that {tuned} describes")
     return lines
+
+
+def _shapes_in(path: Path) -> dict[str, list[int]]:
+    """The shape of each tensor of a file."""
+    from safetensors import safe_open
+
+    with safe_open(path, "np") as file:
+        return {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118 (no dictionary)
 
 
 def _hashes_of_tokens(stats: str) -> dict[str, str]:

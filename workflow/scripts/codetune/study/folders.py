@@ -30,8 +30,11 @@ def find_outputs(config: Mapping[str, Any]) -> Outputs:
         Results and resources, and where links to folders in them lead.
 
     Raises:
-        StudyError: What the config names cannot be a folder, or holds or lies in something else.
+        StudyError: What the config names cannot be a folder, or holds or lies in something else; or Snakemake cannot
+            work where the project lies.
     """
+    if set("{}") & set(str(PROJECT)):  # it formats the paths of environments and scripts
+        raise StudyError(f"the project lies in {PROJECT}: Snakemake takes braces for wildcards. Rename the folder.")
     found = {}
     for key, names, deepest in (
         ("results", layout.IN_RESULTS, layout.TUNED),
