@@ -150,8 +150,9 @@ def test_fused_projections_are_counted_as_they_are(tmp_path):
     assert table["trainable_r8"].tolist() == [layers * 8 * both]
 
 
-def test_what_config_json_does_not_tell_is_left_out(tmp_path):
-    table = table_of(tmp_path, PROJECTIONS, model_type="mixtral")
+@pytest.mark.parametrize("config", [{"model_type": "mixtral"}, {"model_type": "falcon", "intermediate_size": None}])
+def test_what_config_json_does_not_tell_is_left_out(tmp_path, config):
+    table = table_of(tmp_path, PROJECTIONS, **config)
     assert table["trainable_r8"].isna().all()
     write_table1(table, outputs(tmp_path, "t"))
     assert " M " not in (tmp_path / "t.md").read_text()

@@ -33,6 +33,22 @@ class _Sizes:
     model_type: str | None = None
 
 
+@dataclass(frozen=True)
+class _Kind:
+    """What every config.json has."""
+
+    model_type: str | None = None
+
+
+def read_layers(folder: str | Path) -> dict[str, Any]:
+    """Reads the sizes in a checkpoint's config.json as `read_config` does, where layers of its type are known.
+
+    Of other types only the type is given: GPT-2, for example, has other names for its sizes.
+    """
+    kind = to_plain(read_as(Path(folder) / "config.json", _Kind, FETCH_AGAIN))
+    return read_config(folder) if has_known_layers(kind) else kind
+
+
 def read_config(folder: str | Path, *more: str) -> dict[str, Any]:
     """Reads the sizes in a checkpoint's config.json.
 
@@ -66,8 +82,10 @@ def lora_parameters(config: dict[str, Any], rank: int, target_modules: list[str]
     Returns:
         The number; None where the layers of a model of this type are not known, or lack one of the projections.
     """
+    if not has_known_layers(config):
+        return None
     shapes = projection_shapes(config)
-    if not has_known_layers(config) or not shapes.keys() >= set(target_modules):
+    if not shapes.keys() >= set(target_modules):
         return None
     return int(config["num_hidden_layers"]) * rank * sum(sum(shapes[name]) for name in target_modules)
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from codetune.base.files import Row
 from codetune.base.plain import from_plain, read_number
-from codetune.models.shapes import has_known_layers, lora_parameters, projection_shapes, read_config
+from codetune.models.shapes import has_known_layers, lora_parameters, projection_shapes, read_layers
 from codetune.prompts.packing import steps_per_epoch
 from codetune.report.cells import format_millions, format_whole, in_paper_order, table_of, varying_columns
 from codetune.report.writing import write_forms
@@ -64,7 +64,7 @@ def table1(plans: Sequence[PlannedSystem], stats: Sequence[str], configs: Sequen
     ranks = [_ranks_of(planned, declared, paper) for planned in plans]
     columns = sorted({rank for own in ranks for rank in own})
     rows = [
-        _row(planned, path, read_config(folder), declared, {rank: rank in own for rank in columns})
+        _row(planned, path, read_layers(folder), declared, {rank: rank in own for rank in columns})
         for planned, path, folder, own in zip(plans, stats, configs, ranks, strict=True)
     ]
     return table_of(in_paper_order(rows, [planned.system.model for planned in plans], list(declared)))
