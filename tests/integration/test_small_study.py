@@ -423,8 +423,9 @@ def test_a_full_disk_stops_a_study_with_one_line_and_costs_nothing_else(study, t
     assert expected in done.stdout
 
 
-def test_a_failing_job_says_why_on_the_console_and_leaves_no_output(study):
+def test_a_failing_job_says_why_on_the_console_and_leaves_no_output(study, tmp_path):
     """Asked for a GPU where there is none: one line, no traceback, and the log's place."""
+    folder = shutil.copytree(study, tmp_path / "project", symlinks=True)
     done = snakemake(
         *LOCAL,
         "--cores",
@@ -435,7 +436,7 @@ def test_a_failing_job_says_why_on_the_console_and_leaves_no_output(study):
         "generate",
         "--",
         f"results/{UNTUNED}/{TESTED}/predictions.jsonl",
-        cwd=study,
+        cwd=folder,
         CUDA_VISIBLE_DEVICES="",
     )
     text = done.stdout + done.stderr
@@ -443,4 +444,4 @@ def test_a_failing_job_says_why_on_the_console_and_leaves_no_output(study):
     assert "error: this job asks for 1 GPU(s), none found. Run with '--resources gpu=0' to use the CPU" in text
     assert "Traceback" not in text
     assert f"results/logs/generate/none/llama-3.2-1b/base/seed0/{TESTED}.log" in text
-    assert not Path(study / "results" / UNTUNED / TESTED / "predictions.jsonl").exists()
+    assert not Path(folder / "results" / UNTUNED / TESTED / "predictions.jsonl").exists()
