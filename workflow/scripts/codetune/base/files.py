@@ -252,15 +252,18 @@ def sha256_of_file(path: str | Path) -> str:
 
 def sha256_of_json(value: Any) -> str:
     """Returns the SHA-256 of a value's canonical JSON: sorted keys, no spaces, UTF-8."""
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(_canonical(value)).hexdigest()
 
 
 def sha256_of_list(values: Iterable[Any]) -> str:
     """Returns what `sha256_of_json` returns of a list of these values, which need not be in memory together."""
     digest = hashlib.sha256(b"[")
     for number, value in enumerate(values):
-        text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-        digest.update((b"," if number else b"") + text.encode("utf-8", "surrogatepass"))
+        digest.update((b"," if number else b"") + _canonical(value))
     digest.update(b"]")
     return digest.hexdigest()
+
+
+def _canonical(value: Any) -> bytes:
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return text.encode("utf-8", "surrogatepass")
