@@ -56,7 +56,7 @@ def fake_comparisons(
             for (system, name), seeds in scores.items()
         ],
         comparisons=[
-            _compare(system, baseline, name, metrics[name], scores)
+            _compare(system, baseline, _baselines(system, systems), name, metrics[name], scores)
             for system, name in scores
             for baseline in _baselines(system, systems)
         ],
@@ -89,14 +89,16 @@ def _baselines(system: System, systems: Mapping[System, Sequence[Record]]) -> li
 def _compare(
     system: System,
     baseline: System,
+    baselines: Sequence[System],
     metric: str,
     facts: MetricFacts,
     scores: Mapping[tuple[System, str], Sequence[float | None]],
 ) -> Comparison:
     ours, theirs = _mean(scores[system, metric]), _mean(scores[baseline, metric])
+    best = max(baselines, key=lambda one: _mean(scores[one, metric]) or 0.0)
     gain = None if ours is None or theirs is None else ours - theirs
     interval = _around(gain, facts)
-    p, p_holm = (None, None) if gain is None else (0.02, 0.04)
-    return Comparison(
-        *system, baseline=baseline.method, metric=metric, gain=gain, interval=interval, p=p, p_holm=p_holm
-    )
+    family, p, p_holm = ("gain", 0.02, 0.04) if baseline == best else ("other gain", None, None)
+    if gain is None:
+        p = p_holm = None
+    return Comparison(family, system, baseline, metric, gain, interval, p, p_holm)

@@ -188,6 +188,7 @@ def fake_record(
         training=fake_training(fake_plan(model, method, seed)) if run.trains else None,
         files=files,
         tests={},
+        template="paper",
         folder=str(Path("results", fill(RECORD, run)).parent),
     )
     return replace(with_test(record, test, scores or {"rouge_l": 0.5}), **changes)

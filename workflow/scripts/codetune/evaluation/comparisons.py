@@ -1,12 +1,16 @@
 """What the bootstrap says of one test set: every score with its interval, and every gain over a baseline."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from codetune.base.errors import StudyError
 from codetune.base.files import MADE_AGAIN
 from codetune.base.plain import read_as
 from codetune.study.runs import System
+
+ALPHA = 0.05  # level of the verdicts: the chance that any of a family says better or worse where there is nothing
+Family = Literal["gain", "other gain", "pair"]
 
 
 @dataclass(frozen=True)
@@ -61,34 +65,29 @@ class Score:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The gain of a system over one of its method's baselines by one metric.
+    """The difference between the scores of two systems by one metric, on the same samples.
 
     Attributes:
-        data: Name of its training data; `none` where there are none.
-        model: Name of its model, which is the baseline's too.
-        method: Name of its method.
-        baseline: Name of the baseline's method.
+        family: Which comparisons it is corrected with. `gain`: of a system over the better of its method's baselines by
+            this metric. `other gain`: over another of these baselines, which gets no p-value and no verdict. `pair`: of
+            two systems otherwise.
+        system: The system.
+        over: The system that it is compared with.
         metric: Name of the metric.
-        gain: Its score less the baseline's; None where one of them has no score, and so are the values below.
-        interval: The gain's lower and upper end.
+        gain: The first one's score less the other's; None where one of them has no score, and so are the values below.
+        interval: Lower and upper end of the gain's interval, which is not corrected.
         p: Two-sided p-value of no difference.
-        p_holm: The same, corrected over all comparisons with a p-value by this metric on this test set.
+        p_holm: The same, corrected over all comparisons of the family with a p-value by this metric on this test set.
     """
 
-    data: str
-    model: str
-    method: str
-    baseline: str
+    family: Family
+    system: System
+    over: System
     metric: str
     gain: float | None
     interval: list[float] | None
     p: float | None
     p_holm: float | None
-
-    @property
-    def system(self) -> System:
-        """The system that is compared with the baseline."""
-        return System(self.data, self.model, self.method)
 
     @property
     def ends(self) -> tuple[float | None, float | None]:
@@ -97,11 +96,19 @@ class Comparison:
 
     @property
     def verdict(self) -> str | None:
-        """What the interval of the gain says; None where nothing was measured."""
-        if self.interval is None:
+        """What the corrected p-value says; None where there is none."""
+        if self.gain is None or self.p_holm is None:
             return None
-        low, high = self.interval
-        return "better" if low > 0 else "worse" if high < 0 else "no difference"
+        if self.p_holm > ALPHA:
+            return "undecided"
+        return "better" if self.gain > 0 else "worse"
+
+    @property
+    def reverse(self) -> "Comparison":
+        """The same comparison, of the second system with the first."""
+        interval = None if self.interval is None else [-end for end in reversed(self.interval)]
+        gain = None if self.gain is None else -self.gain
+        return replace(self, system=self.over, over=self.system, gain=gain, interval=interval)
 
 
 @dataclass(frozen=True)
@@ -115,7 +122,8 @@ class Comparisons:
         level: Of the intervals.
         metrics: Every metric by its name.
         scores: Of each system by each metric.
-        comparisons: Of each system with each of its method's baselines by each metric.
+        comparisons: Of each system with each of its method's baselines, and of all pairs that a reader may ask for, by
+            each metric.
     """
 
     test: str
@@ -139,11 +147,36 @@ class Comparisons:
             f"comparisons of {self.test}: no {metric} of {', '.join(system)}. Delete the file and run again."
         )
 
-    def comparison_of(self, system: System, metric: str) -> Comparison | None:
-        """The gain over the first baseline of the system's method; None where no baseline was evaluated."""
-        for comparison in self.comparisons:
-            if comparison.system == system and comparison.metric == metric:
-                return comparison
+    def gain_of(self, system: System, metric: str) -> Comparison | None:
+        """The gain over the better of the baselines of a system's method; None where no baseline was evaluated."""
+        found = (one for one in self.comparisons if one.family == "gain")
+        return next((one for one in found if (one.system, one.metric) == (system, metric)), None)
+
+    def gain_over(self, system: System, method: str, metric: str) -> Comparison | None:
+        """The gain over a baseline, whether or not it is the better one; None where that was not evaluated.
+
+        Args:
+            system: The system.
+            method: Name of the baseline's method.
+            metric: Name of the metric.
+        """
+        gains = (one for one in self.comparisons if one.family != "pair")
+        wanted = (system, metric, method)
+        return next((one for one in gains if (one.system, one.metric, one.over.method) == wanted), None)
+
+    def other_gains_of(self, system: System, metric: str) -> list[Comparison]:
+        """The gains over the other baselines of a system's method."""
+        found = (one for one in self.comparisons if one.family == "other gain")
+        return [one for one in found if (one.system, one.metric) == (system, metric)]
+
+    def pair_of(self, system: System, over: System, metric: str) -> Comparison | None:
+        """The comparison of two systems, whichever of them was compared with the other; None where neither was."""
+        for one in self.comparisons:
+            if one.family == "pair" and one.metric == metric:
+                if (one.system, one.over) == (system, over):
+                    return one
+                if (one.system, one.over) == (over, system):
+                    return one.reverse
         return None
 
 

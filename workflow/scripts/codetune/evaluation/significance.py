@@ -167,18 +167,25 @@ def _score(system: System, metric: str, found: Resampled) -> Score:
 def _compare(
     pairs: Sequence[tuple[System, System]], metric: str, found: Mapping[System, Resampled]
 ) -> list[Comparison]:
-    """The gain of each system over its baseline, for all pairs of system and baseline; corrected over these."""
-    gains = [found[system].resamples - found[baseline].resamples for system, baseline in pairs]
-    values = [p_value(differences) for differences in gains]
+    """The gain of each system over each of its baselines; those over the better one are corrected together."""
+    best: dict[System, System] = {}
+    for system, baseline in pairs:
+        first = best.setdefault(system, baseline)
+        best[system] = max(first, baseline, key=lambda one: found[one].score)
+    gains = {pair: found[pair[0]].resamples - found[pair[1]].resamples for pair in pairs}
+    leading = [pair for pair in pairs if best[pair[0]] == pair[1]]
+    values = {pair: p_value(gains[pair]) for pair in leading}
+    corrected = dict(zip(leading, holm(list(values.values())), strict=True))
     return [
         Comparison(
-            *system,
-            baseline=baseline.method,
+            family="gain" if (system, baseline) in values else "other gain",
+            system=system,
+            over=baseline,
             metric=metric,
             gain=finite_or_none(found[system].score - found[baseline].score),
-            interval=percentile_interval(differences),
-            p=p,
-            p_holm=corrected,
+            interval=percentile_interval(gains[system, baseline]),
+            p=values.get((system, baseline)),
+            p_holm=corrected.get((system, baseline)),
         )
-        for (system, baseline), differences, p, corrected in zip(pairs, gains, values, holm(values), strict=True)
+        for system, baseline in pairs
     ]

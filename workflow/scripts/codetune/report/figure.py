@@ -217,7 +217,7 @@ def _draw_points(axis: Axes, shown: Shown, test: str, values: Sequence[float | N
 
 
 def draw_forest(shown: Shown) -> Figure:
-    """Gains with their 95 % intervals, hollow where that holds zero; a panel per test set and baseline."""
+    """Gains with their 95 % intervals, hollow where they are undecided; a panel per test set and baseline."""
     systems = [record.run.system for record in shown.records]
     names = dict(zip(systems, names_of(shown.records), strict=True))
     looks = dict(zip(systems, looks_of(shown.records), strict=True))
@@ -245,12 +245,12 @@ def _gains_by_panel(shown: Shown) -> dict[str, list[Comparison]]:
         (of_test.test, gain)
         for of_test in shown.comparisons
         for gain in of_test.comparisons
-        if gain.metric == shown.metric and gain.system in systems
+        if gain.metric == shown.metric and gain.family == "gain" and gain.system in systems
     ]
-    tests, baselines = {test for test, _ in gains}, {gain.baseline for _, gain in gains}
+    tests, baselines = {test for test, _ in gains}, {gain.over.method for _, gain in gains}
     panels: dict[str, list[Comparison]] = {}
     for test, gain in gains:
-        parts = [(test, tests), (f"over {gain.baseline}", baselines)]
+        parts = [(test, tests), (f"over {gain.over.method}", baselines)]
         title = ", ".join(part for part, kinds in parts if len(kinds) > 1)
         panels.setdefault(title, []).append(gain)
     return panels or {"": []}
@@ -265,7 +265,7 @@ def _draw_gains(axis: Axes, gains: Sequence[Comparison], looks: Mapping[System, 
             continue
         low, high = gain.interval
         color, marker = looks[gain.system]["color"], looks[gain.system]["marker"]
-        face = "white" if low <= 0 <= high else color
+        face = "white" if gain.verdict == "undecided" else color
         axis.plot([low, high], [place, place], color=color, linewidth=1.6)
         axis.plot(gain.gain, place, marker=marker, markersize=5.5, color=color, markerfacecolor=face)
     axis.axvline(0, color="#555555", linewidth=0.8)

@@ -19,7 +19,7 @@ def metrics_table(evaluated: Sequence[EvaluatedSystem]) -> pd.DataFrame:
 
 def _row(evaluated: EvaluatedSystem, metric: str) -> Row:
     facts, score = evaluated.comparisons.metrics[metric], evaluated.score(metric)
-    comparison = evaluated.comparison(metric)
+    comparison = evaluated.gain(metric)
     return {
         "data": evaluated.system.data,
         "test": evaluated.test,

@@ -43,9 +43,9 @@ class EvaluatedSystem:
         """Its score over all seeds."""
         return self.comparisons.score_of(self.system, metric)
 
-    def comparison(self, metric: str) -> Comparison | None:
-        """Its gain over the first baseline of its method."""
-        return self.comparisons.comparison_of(self.system, metric)
+    def gain(self, metric: str) -> Comparison | None:
+        """Its gain over the better of the baselines of its method."""
+        return self.comparisons.gain_of(self.system, metric)
 
 
 def evaluated_systems(records: Sequence[Record], comparisons: Iterable[Comparisons]) -> list[EvaluatedSystem]:
@@ -61,7 +61,7 @@ def gains_are_by_tuning(evaluated: Iterable[EvaluatedSystem]) -> bool:
     """Whether every gain is one over the untuned model: there is one baseline, and it sees no data."""
     systems = list(evaluated)
     tuned = {one.system.method for one in systems if one.system.data != NONE}
-    baselines = {comparison.baseline for one in systems for comparison in one.comparisons.comparisons}
+    baselines = {gain.over.method for one in systems for gain in one.comparisons.comparisons if gain.family != "pair"}
     return len(baselines) <= 1 and not tuned & baselines
 
 

@@ -127,7 +127,7 @@ def _quoted(row: Row) -> Table2Row:
 
 def _row(evaluated: EvaluatedSystem, metric: str, declared: Mapping[tuple[str, str], Row]) -> Table2Row:
     system, summaries = evaluated.system, evaluated.summaries
-    score, comparison = evaluated.score(metric), evaluated.comparison(metric)
+    score, comparison = evaluated.score(metric), evaluated.gain(metric)
     quoted = declared.get((system.model, system.method), {})
     trainings = [record.training for record in evaluated.records if record.training is not None]
     return Table2Row(
@@ -181,7 +181,7 @@ def _paper_gain(
 ) -> float | None:
     """The paper's own difference between a system and its baseline."""
     model, method = evaluated.system.model, evaluated.system.method
-    baselines = [comparison.baseline] if comparison else evaluated.records[0].method.baselines
+    baselines = [comparison.over.method] if comparison else evaluated.records[0].method.baselines
     pair = [(model, method), *((model, baseline) for baseline in baselines[:1])]
     if len(pair) == 1 or any(one not in declared for one in pair):
         return None
@@ -222,7 +222,7 @@ def write_table2(
     )
     # These are shown even where the metric applies to no sample.
     kept = {label, "95 % interval", *_without_leaked(table, label, digits)}
-    if any(one.comparison(metric) for one in evaluated):
+    if any(one.gain(metric) for one in evaluated):
         kept |= {"Gain", "95 % interval of the gain", "p (Holm)", "Verdict"}
     shown = shown[[name for name in shown if name in kept or shown[name].notna().any()]]
     write_forms(table, shown, f"Model comparison on {label}", _note(evaluated, metric), outputs)
@@ -235,8 +235,8 @@ def _note(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
     return (
         f"{facts.label} [{facts.signature}] over {_counts(evaluated, metric)} test samples. Intervals: paired "
         f"bootstrap over test samples, {comparisons.resamples:,} resamples; p-values: two-sided, with Holm's "
-        f"correction over {'the tuned models' if by_tuning else 'all comparisons'}. Verdict: no difference where the "
-        "interval of the gain holds zero. A value after ± is the standard deviation over seeds. "
+        f"correction over {'the tuned models' if by_tuning else 'all comparisons'}. Verdict: undecided where the "
+        "corrected p-value is above 0.05. A value after ± is the standard deviation over seeds. "
         "Columns marked (paper) and rows marked (quoted) are the paper's. Gain: difference to "
         f"{'the untuned model' if by_tuning else 'the first baseline of the method'}, and relative to it. Steps: of "
         "the best checkpoint. Where each score comes from: the column predictions of the CSV."

@@ -63,6 +63,7 @@ class Record:
         training: Facts of the training, with all settings in `plan`; None for a run without training data.
         files: The file `training_log` of a training; empty for a run without training data.
         tests: Results on each test set, by its name.
+        template: Name of the template of its prompts, `paper` or `chat`; None for a run without a model.
         folder: Folder of the record; not part of the document.
     """
 
@@ -74,6 +75,7 @@ class Record:
     training: TrainingFacts | None
     files: dict[str, HashedFile]
     tests: dict[str, Tested]
+    template: str | None = None
     folder: str = ""
 
     def path_of(self, name: str, test: str | None = None) -> Path:
