@@ -1,5 +1,6 @@
 """The samples whose requests are most similar to a request, by BM25 (Robertson and Zaragoza 2009)."""
 
+import logging
 import re
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -11,6 +12,7 @@ from codetune.data.samples import Sample
 
 VARIANT, K1, B = "lucene", 1.5, 0.75  # the package's own values, chosen on no data
 WORD = re.compile(r"\w+")
+logging.getLogger("bm25s").setLevel(logging.WARNING)  # it tells of each step otherwise
 
 
 def signature() -> str:

@@ -123,14 +123,14 @@ def _check_names(config: Entry) -> None:
         for name in config[kind]:
             if name.casefold() == NONE:
                 raise StudyError(f"config: {kind}: '{name}' means {what} another name")
+    for method, entry in config["methods"].items():
+        _check_method(method, entry, config)
     for number, entry in enumerate(config["runs"]):
         for kind in ("datasets", "models", "methods"):
             for name in entry[kind]:
                 if name not in config[kind] and (kind, name) != ("models", NONE):
                     raise unknown_name(f"runs[{number}].{kind}", name, config[kind])
         _check_pairs(f"runs[{number}]", entry, config["methods"])
-    for method, entry in config["methods"].items():
-        _check_method(method, entry, config)
     _check_labels(config["models"])
 
 
