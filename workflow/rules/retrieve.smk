@@ -25,7 +25,7 @@ rule retrieve:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=memory(per_mb=30),
+        mem_mb=memory(per_mb=20),
         runtime=10,
         gpu=0,
     params:

@@ -41,7 +41,7 @@ class Nearest:
 
         Args:
             request: The request to compare with.
-            count: How many samples to find.
+            count: How many samples to find, at least one; all if there are fewer.
 
         Returns:
             The samples, the most similar first; of equally similar ones the first of the index first, as for a request
@@ -49,7 +49,9 @@ class Nearest:
         """
         known = self._index.get_tokens_ids(_words(request))
         scores = self._index.get_scores_from_ids(known) if known else np.zeros(len(self._samples))
-        return [self._samples[place] for place in np.argsort(-scores, kind="stable")[:count]]
+        count = min(count, len(scores))
+        near = np.flatnonzero(scores >= np.partition(scores, -count)[-count])  # sorting all would take most of the time
+        return [self._samples[place] for place in near[np.argsort(-scores[near], kind="stable")[:count]]]
 
 
 def _words(text: str) -> list[str]:
