@@ -35,12 +35,18 @@ def _scores_of(evidence: Evidence, method: str) -> list[Verdict]:
             Claim(f"ROUGE-L of {model.label}, {state}", TABLE2, row["rouge_l"]).against(
                 _show(score.score if score else None, interval, ".4f"),
                 compare(interval, row["rouge_l"], model.samples, widest=spread_of_scores(evidence.paper)),
-                how=f"mean over {model.samples:,} test samples and {format_seeds(len(records))}; {ANOTHER}",
+                how=f"mean over {model.samples:,} test samples and {_seeds(records)}; {ANOTHER}",
                 files=[*paths_of(records), evidence.compared],
                 because=evidence.obstacle([row["model"]], data=True),
             )
         )
     return verdicts
+
+
+def _seeds(records: Sequence[Record]) -> str:
+    """The number of seeds; for a single training that it is one adapter: its spread over seeds is in no interval."""
+    alone = len(records) == 1 and records[0].training is not None
+    return format_seeds(len(records)) + (", so of this one adapter" if alone else "")
 
 
 def _untuned(record: Record) -> str:

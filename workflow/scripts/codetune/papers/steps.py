@@ -6,7 +6,7 @@ import statistics
 from codetune.base.files import Row
 from codetune.base.plain import read_number
 from codetune.papers.evidence import OWN_CHOICE, TUNED, Evidence, paths_of
-from codetune.papers.printed import format_range, format_seeds, rounds_to, table_name
+from codetune.papers.printed import format_range, format_seeds, rounds_to
 from codetune.papers.verdicts import PAPER, Claim, Verdict, exact
 from codetune.prompts.packing import steps_per_epoch
 from codetune.study.facts import TrainingFacts
@@ -14,33 +14,28 @@ from codetune.study.training import TrainingSettings
 
 
 def check_steps(evidence: Evidence) -> list[Verdict]:
-    """Steps of both tables, against samples packed into training sequences and against one sample per sequence.
+    """Steps of both tables, beside those of samples packed into training sequences and of one sample per sequence.
 
-    The numbers follow from this study's share of training samples and length of sequences, so that they decide nothing.
+    These follow from this study's share of training samples and length of sequences, so that they decide nothing.
     """
-    declared = {row["model"]: row for row in evidence.paper["table1"]}
+    other = _steps_of_table2(evidence.paper)
     verdicts = []
-    for table, method in (("table1", None), ("table2", TUNED)):
-        for row, model in evidence.rows(table, method):
-            if not model.stats:
-                continue
-            packed, samples = (
-                read_number(model.stats, "parts", "train", name) for name in ("packed_sequences", "samples")
+    for row, model in evidence.rows("table1"):
+        if not model.stats:
+            continue
+        epochs, batch, steps = row["epochs"], row["batch_size"], []
+        counts = [read_number(model.stats, "parts", "train", name) for name in ("packed_sequences", "samples")]
+        for count in counts:
+            steps.append(f"{epochs * (count // batch):,} or {epochs * steps_per_epoch(count, batch):,}")
+        verdicts.append(
+            Claim(f"Steps of {model.label}", "Tables 1, 2", f"{row['steps']}; {other[row['model']]}").against(
+                f"{steps[0]} of samples packed; {steps[1]} of one sample per sequence",
+                how=f"{epochs} epochs of {counts[0]:,} or {counts[1]:,} sequences; batches of {batch}, without or with "
+                "the last, smaller one",
+                files=[model.stats],
+                because=evidence.obstacle([row["model"]], data=True) or OWN_CHOICE,
             )
-            epochs, batch = declared[row["model"]]["epochs"], declared[row["model"]]["batch_size"]
-            for kind, count in (("packed", packed), ("not packed", samples)):
-                whole, all_of_it = epochs * (count // batch), epochs * steps_per_epoch(count, batch)
-                how = (
-                    f"{epochs} epochs of {count:,} sequences; batches of {batch}, without or with the last, smaller one"
-                )
-                verdicts.append(
-                    Claim(f"Steps of {model.label}, samples {kind}", table_name(table), row["steps"]).against(
-                        f"{whole:,} or {all_of_it:,}",
-                        how=how,
-                        files=[model.stats],
-                        because=evidence.obstacle([row["model"]], data=True) or OWN_CHOICE,
-                    )
-                )
+        )
     return [*verdicts, _steps_of_both(evidence.paper)]
 
 
@@ -113,8 +108,13 @@ def share_of_peak(settings: TrainingSettings, step: int, planned: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * progress)) if settings.schedule == "cosine" else max(0.0, 1 - progress)
 
 
+def _steps_of_table2(paper: Row) -> dict[str, str]:
+    """What Table 2 prints of each tuned model."""
+    return {row["model"]: row["steps"] for row in paper["table2"] if "steps" in row}
+
+
 def _steps_of_both(paper: Row) -> Verdict:
-    other = {row["model"]: row["steps"] for row in paper["table2"] if "steps" in row}
+    other = _steps_of_table2(paper)
     printed = ", ".join(other[row["model"]] for row in paper["table1"])
     return Claim("Table 2's steps are Table 1's", "Tables 1, 2", printed).against(
         ", ".join(str(row["steps"]) for row in paper["table1"]),
