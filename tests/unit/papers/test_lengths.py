@@ -2,15 +2,17 @@
 
 import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
+from codetune.base.files import read_json
 from codetune.papers.claims import audit
 from codetune.papers.evidence import OTHER_MODELS
 from codetune.papers.lengths import LENGTHS, MOST_EMPTY, lengths_that_fit
 from codetune.papers.steps import sequences_of
 from codetune.papers.verdicts import AGREES, DISAGREES, NOT_CHECKABLE
 from codetune.prompts.packing import pack, steps_per_epoch
-from paper_study import NAMES, PAPER, a_study, paper_scores
+from paper_study import NAMES, PAPER, a_study, paper_scores, write_value
 
 TABLE1 = PAPER["table1"]
 FAMILIES = {"llama-3.2-1b": "llama-3.2", "llama-3.2-3b": "llama-3.2", "gemma-2-2b": "gemma-2"}
@@ -86,6 +88,38 @@ def test_the_row_needs_the_tokens_of_all_models_of_table_1(tmp_path):
     row = the_row(a_study(tmp_path / "b", genuine=False))
     assert (row["verdict"], row["because"]) == (NOT_CHECKABLE, OTHER_MODELS)
     assert row["computed"] == "none"
+
+
+def test_each_template_that_all_models_have_has_a_row(tmp_path):
+    study = a_study(tmp_path, lengths={key: {100: 8000} for key in NAMES})
+    for name, model in study.models.items():
+        if model.tokens:
+            found = read_json(model.tokens["paper"])
+            found["lengths"] |= {"train": {"200": 9000} if name == "gemma-2-2b" else {"100": 9000}, "prompts": {}}
+            chat = {"chat": write_value(tmp_path / "chat" / name / "stats.json", found)}
+            study.models[name] = replace(model, tokens=model.tokens | chat, prompts=model.prompts | chat)
+            write_value(
+                tmp_path / "chat" / name / "stats.json", found | {"lengths": found["lengths"] | {"prompts": {}}}
+            )
+    table = audit(study)
+    rows = table[table["claim"].str.startswith("One length of packed")]
+    assert [claim.rpartition(" ")[2] for claim in rows["claim"]] == ["'paper'", "'chat'"]
+    assert list(rows["verdict"]) == [AGREES, DISAGREES]
+    assert "/chat/" in rows["files"].iloc[1]
+    assert "/chat/" not in rows["files"].iloc[0]
+    study.models["gemma-2-2b"] = replace(study.models["gemma-2-2b"], prompts={"paper": model.prompts["paper"]})
+    table = audit(study)
+    assert table["claim"].str.startswith("One length of packed").sum() == 1
+
+
+def test_steps_are_of_the_template_that_the_paper_s_method_was_trained_in(tmp_path):
+    model = a_study(tmp_path).models["gemma-2-2b"]
+    model = replace(model, tokens={"chat": "c/stats.json", "paper": "p/stats.json"})
+    assert model.stats == "p/stats.json"
+    records = {"qlora": [replace(record, template="chat") for record in model.records["qlora"]]}
+    assert replace(model, records=records).stats == "c/stats.json"
+    assert replace(model, records={"qlora-chat": records["qlora"]}).stats == "c/stats.json"
+    assert replace(model, tokens={}).stats == ""
 
 
 def test_no_length_gives_table_1_s_steps_with_the_real_tokenizers(real):
