@@ -4,13 +4,13 @@ import math
 from collections.abc import Iterable
 from statistics import NormalDist
 
-from codetune.evaluation.bootstrap import LEVEL
 from codetune.evaluation.comparisons import Comparison, Score
 from codetune.papers.printed import parse_printed
 from codetune.papers.verdicts import COMPATIBLE, NOT_COMPATIBLE, UNDECIDED
 
 Interval = tuple[float, float]
 
+LEVEL = 0.95  # of the intervals in comparisons/<test>.json
 DEVIATIONS = NormalDist().inv_cdf((1 + LEVEL) / 2)  # to each side, of a normal distribution
 LEAST_SAMPLES = 100  # of a test set, below which nothing is decided: a bootstrap of fewer is too narrow
 CLOSE = 1e-9  # values as near as this touch: 0.455 and 0.45 + 0.005 differ in the last bit
@@ -44,9 +44,10 @@ def percent_of_another_sample(tuned: Score, base: Score, gain: Comparison) -> In
     Returns:
         Lower and upper end; None where a score is missing, or the untuned one could be zero.
     """
-    if gain.gain is None or base.score is None:
+    intervals = [one.interval for one in (gain, tuned, base) if one.interval is not None]
+    if gain.gain is None or base.score is None or len(intervals) < 3:
         return None
-    apart, of_tuned, of_base = (_half_squared(one.interval) for one in (gain, tuned, base))
+    apart, of_tuned, of_base = (_half_squared(*interval) for interval in intervals)
     together = (of_tuned - of_base - apart) / 2  # of gain and untuned score
     # (gain - g base)^2 = apart - 2 g together + g^2 of_base, ordered by powers of g
     square, linear = base.score**2 - of_base, gain.gain * base.score - together
@@ -56,9 +57,9 @@ def percent_of_another_sample(tuned: Score, base: Score, gain: Comparison) -> In
     return 100 * (linear - math.sqrt(inside)) / square, 100 * (linear + math.sqrt(inside)) / square
 
 
-def _half_squared(interval: list[float] | None) -> float:
+def _half_squared(low: float, high: float) -> float:
     """The square of half the length of an interval, widened to that of a difference of two samples."""
-    return 0.0 if interval is None else 2 * ((interval[1] - interval[0]) / 2) ** 2
+    return 2 * ((high - low) / 2) ** 2
 
 
 def compare(interval: Interval | None, printed: object, samples: int, widest: float) -> str:
