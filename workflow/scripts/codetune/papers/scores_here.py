@@ -120,7 +120,8 @@ def _untuned_beaten(evidence: Evidence) -> list[Verdict]:
                 claim = Claim(text, "section 4.1; larger baselines in the abstract", f"all {len(declared)}")
                 over = model.system_of(method)
                 found = {key: direction(evidence.pair_of(one.system_of(TUNED), over)) for key, one in models.items()}
-                verdicts += _about_all(evidence, claim, found, PAIRED, [*untuned, *beaters], [row["model"]])
+                how = f"{PAIRED}; the paper does not say in which template"
+                verdicts += _about_all(evidence, claim, found, how, [*untuned, *beaters], [row["model"]])
     return verdicts
 
 

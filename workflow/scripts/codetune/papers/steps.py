@@ -76,7 +76,7 @@ def check_schedule(evidence: Evidence) -> list[Verdict]:
     return [
         Claim("Learning rate where training stopped, as a share of its peak", "section 3.5, Table 1", printed).against(
             "; ".join(shown),
-            how="schedule of each training at its last step; mean over the seeds",
+            how="the schedule, which is laid out over all epochs, at the last step; mean over the seeds",
             files=paths_of(record for key in trainings for record in evidence.models[key].runs_of(TUNED)),
             because=evidence.obstacle(trainings, data=True) or OWN_CHOICE,
         )
