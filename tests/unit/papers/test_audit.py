@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 from codetune.papers.claims import audit
+from codetune.papers.evidence import NOT_RUN, OTHER_DATA, OTHER_MODELS, OWN_CHOICE
 from codetune.papers.levels import nf4_levels, uniform_levels
-from codetune.papers.steps import implied_sequences
+from codetune.papers.steps import implied_sequences, share_of_peak
 from codetune.papers.verdicts import AGREES, DISAGREES, NOT_CHECKABLE, NOT_STATED
+from fake_records import fake_method, fake_model, fake_plan
 from paper_models import REAL_CONFIGS
-from paper_study import DATASETS, NAMES, PAPER, a_record, a_study, make_evidence, paper_scores, verdicts, write_value
+from paper_study import DATASETS, NAMES, PAPER, a_record, a_study, make_evidence, paper_scores, verdicts
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -38,53 +40,49 @@ def test_the_real_configurations_say_so_too(real, tmp_path):
     assert found["Longest context of Qwen2.5-3B, tokens", "section 3.1"] == DISAGREES
 
 
-def test_the_real_tokenizers_do_not_pack_into_table_1_s_steps(real, tmp_path):
-    """Neither the training split nor all samples, in the paper's own serialisation, give 15 or 39 steps an epoch."""
-    from codetune.data.cleaning import clean
-    from codetune.data.reading import read_records
-    from codetune.models.tokenizers import load_tokenizer
-    from codetune.prompts.templates import Template
-    from codetune.prompts.tokenizing import encode
-
-    samples, _ = clean(read_records(real / "codealpaca" / "code_alpaca_20k.json"))
-    study = a_study(tmp_path)
-    for name, keys in {
-        "llama-3.2": ["llama-3.2-1b", "llama-3.2-3b"],
-        "qwen2.5": ["qwen2.5-1.5b", "qwen2.5-3b"],
-    }.items():
-        tokenizer = load_tokenizer(real / "tokenizers" / name)
-        total = sum(map(len, encode(samples, tokenizer, Template("paper", tokenizer))))
-        train = {"samples": len(samples), "tokens": total, "packed_sequences": -(-total // 1024)}
-        for key in keys:
-            stats = {"parts": {"train": train}, "max_length": 1024, "template": "paper"}
-            write_value(Path(study.models[key].tokens), stats)
-            write_value(Path(study.models[key].prompts), {"tokens": 0})
-    found = verdicts(study, "Training steps")
-    for name in ("Llama-3.2-1B", "Llama-3.2-3B", "Qwen2.5-1.5B", "Qwen2.5-3B"):
-        assert found[f"Steps of {name}, samples packed", "Table 1"] == DISAGREES
-        assert found[f"Steps of {name}, samples not packed", "Table 1"] == DISAGREES
+@pytest.mark.parametrize(("sequences", "samples"), [(2500, 80 * 160), (1633, 17014)])
+def test_steps_that_follow_from_choices_of_this_study_are_shown_and_decide_nothing(tmp_path, sequences, samples):
+    """Our share of training samples, our length of sequences and our early stopping are behind all of them."""
+    table = audit(a_study(tmp_path, sequences=sequences, samples=samples))
+    rows = table[table["claim"].str.startswith(("Steps of", "Learning rate"))]
+    assert len(rows) == 5 + 5 + 1
+    assert set(zip(rows["verdict"], rows["because"], strict=True)) == {(NOT_CHECKABLE, OWN_CHOICE)}
+    shown = dict(zip(rows["claim"], rows["computed"], strict=True))
+    assert shown["Steps of Llama-3.2-1B"].startswith({2500: "750 or 800 of", 1633: "500 or 550 of"}[sequences])
+    assert {12800: "; 4,000 or 4,000 of", 17014: "; 5,300 or 5,350 of"}[samples] in shown["Steps of Llama-3.2-1B"]
+    assert shown["Steps of Gemma-2-2B, as trained here"] == "950"
+    assert "750; 4K" in set(rows["paper"])
+    assert verdicts(a_study(tmp_path))["Table 2's steps are Table 1's", "Tables 1, 2"] == DISAGREES
 
 
-@pytest.mark.parametrize(("sequences", "expected"), [(2500, AGREES), (1633, DISAGREES)])
-def test_packed_steps_in_both_directions(tmp_path, sequences, expected):
-    found = verdicts(a_study(tmp_path, sequences=sequences), "Training steps")
-    for key in NAMES:
-        assert found[f"Steps of {PAPER['models'][key]['name']}, samples packed", "Table 1"] == expected
-    claim = "That number is what packing gives, even of all samples, with the template 'paper'"
-    assert found[claim, "Table 1"] == expected
+@pytest.mark.parametrize(
+    ("schedule", "warmup"), [("cosine", 0), ("cosine", 10), ("linear", 0), ("linear", 10), ("constant", 10)]
+)
+def test_the_share_of_the_peak_is_the_rate_that_transformers_gives_each_step(schedule, warmup):
+    import torch
+    from transformers import get_scheduler
+
+    settings = fake_plan(fake_model("m"), fake_method("qlora"), schedule=schedule, warmup_steps=warmup).settings
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler = get_scheduler(schedule, optimizer, warmup, 750)
+    for step in range(1, 751):
+        assert share_of_peak(settings, step, 750) == pytest.approx(scheduler.get_last_lr()[0], abs=1e-12)
+        optimizer.step()
+        scheduler.step()
 
 
-@pytest.mark.parametrize(("samples", "expected"), [(80 * 160, AGREES), (17014, DISAGREES)])
-def test_table_2_s_steps_in_both_directions(tmp_path, samples, expected):
-    found = verdicts(a_study(tmp_path, samples=samples), "Training steps")
-    assert found["Steps of Llama-3.2-1B, samples not packed", "Table 2"] == expected
-    assert found["Table 2's steps are Table 1's", "Tables 1, 2"] == DISAGREES
-
-
-def test_trained_steps_are_held_against_table_1(tmp_path):
-    found = verdicts(a_study(tmp_path), "Training steps")
-    assert found["Steps of Gemma-2-2B, as trained here", "Table 1"] == AGREES
-    assert found["Steps of Llama-3.2-1B, as trained here", "Table 1"] == DISAGREES
+def test_the_audit_says_how_far_the_schedule_had_come(tmp_path):
+    records = []
+    for seed, steps in enumerate((74, 76)):
+        record = a_record("gemma-2-2b", "qlora", 0.49, seed=seed)
+        settings = replace(record.training.plan.settings, epochs=50, warmup_steps=0)
+        result = replace(record.training.result, steps=steps, planned_steps=750)
+        plan = replace(record.training.plan, settings=settings)
+        records.append(replace(record, training=replace(record.training, plan=plan, result=result)))
+    table = audit(make_evidence(tmp_path, records))
+    (row,) = [row for _, row in table.iterrows() if row["claim"].startswith("Learning rate")]
+    assert row["paper"] == "cosine over 50 epochs, early stopping"
+    assert row["computed"] == "Gemma-2-2B 0.976 after 5.0 of 50 epochs"
 
 
 def test_one_number_of_sequences_fits_table_1_only_in_whole_batches():
@@ -165,43 +163,23 @@ def test_another_table_2_turns_these_verdicts(tmp_path):
     assert improved == AGREES
 
 
-def test_scores_like_the_paper_s_agree_with_its_table_and_not_with_its_abstract(tmp_path):
-    found = verdicts(a_study(tmp_path), "Scores, here")
-    assert {value for (claim, _), value in found.items() if claim.startswith("ROUGE-L of")} == {AGREES}
-    assert found["Gain of Qwen2.5-3B over its untuned self", "abstract"] == DISAGREES
-    assert found["Fine-tuning improves all models", "section 4.1"] == DISAGREES
-    assert found["Best tuned model", "section 4.3"] == AGREES
-    assert found["Tuned models above Phi-3 Mini 4K, untuned", "section 4.1"] == AGREES
-
-
-def test_other_scores_turn_these_verdicts(tmp_path):
-    scores = {key: 0.2 if key[1] == "base" else 0.31 for key in paper_scores()}
-    scores[("llama-3.2-1b", "qlora")] = 0.4
-    scores[("phi-3-mini", "base")] = 0.35
-    found = verdicts(a_study(tmp_path, scores), "Scores, here")
-    assert {value for (claim, _), value in found.items() if claim.startswith("ROUGE-L of")} == {DISAGREES}
-    assert found["Gain of Qwen2.5-3B over its untuned self", "abstract"] == AGREES  # 55 %
-    assert found["Fine-tuning improves all models", "section 4.1"] == AGREES
-    assert found["Best tuned model", "section 4.3"] == DISAGREES
-    assert found["Tuned models above Phi-3 Mini 4K, untuned", "section 4.1"] == DISAGREES
-
-
 def test_a_local_checkpoint_decides_nothing_and_is_computed_all_the_same(tmp_path):
     table = audit(a_study(tmp_path, genuine=False))
     about_run = table[~table["files"].str.contains("paper.yaml")]
-    decided = about_run[about_run["verdict"].isin([AGREES, DISAGREES])]
+    decided = about_run[~about_run["verdict"].isin([NOT_CHECKABLE, NOT_STATED])]
     assert set(decided["claim"]) <= {"Records of the data set"} | {c for c in decided["claim"] if "whole number k" in c}
+    assert set(table["because"]) == {"", OTHER_MODELS}
     scores = table[table["claim"] == "ROUGE-L of Gemma-2-2B, fine-tuned"]
-    assert list(scores["computed"]) == ["0.4900"]
+    assert list(scores["computed"]) == ["0.4900 (0.4759 to 0.5041)"]
 
 
 @pytest.mark.parametrize("entry", [{"repo": "someone/else"}, DATASETS["codealpaca-20k"] | {"path": "records.json"}, {}])
 def test_another_data_set_decides_no_score_and_no_step(tmp_path, entry):
     study = a_study(tmp_path, datasets={"codealpaca-20k": entry})
     assert set(verdicts(study, "Scores, here").values()) == {NOT_CHECKABLE}
-    found = verdicts(study, "Training steps")
-    assert found["Steps of Gemma-2-2B, samples packed", "Table 1"] == NOT_CHECKABLE
-    assert found["Steps of Gemma-2-2B, as trained here", "Table 1"] == NOT_CHECKABLE
+    table = audit(study)
+    steps = table[table["claim"].str.startswith(("Steps of", "One length"))]
+    assert set(zip(steps["verdict"], steps["because"], strict=True)) == {(NOT_CHECKABLE, OTHER_DATA)}
     assert verdicts(study)["Records of the data set", "section 3.2"] == NOT_CHECKABLE
     assert verdicts(study)["Trainable parameters of Gemma-2-2B at r = 16", "Table 1"] == AGREES  # needs no data
 
@@ -219,23 +197,11 @@ def test_what_the_paper_leaves_open_is_said_with_this_study_s_choice(tmp_path):
     assert len(again[again["verdict"] == NOT_STATED]) == len(rows) - 1
 
 
-def test_claims_about_all_models_need_all_of_them(tmp_path):
+def test_a_claim_about_all_models_needs_all_of_them(tmp_path):
     scores = {key: value for key, value in paper_scores().items() if key[0] in ("llama-3.2-1b", "gemma-2-2b")}
-    study = a_study(tmp_path, scores)
-    found = verdicts(study)
-    assert found["All fine-tuned models have fewer parameters than this", "abstract, section 3.1"] == NOT_CHECKABLE
-    found = verdicts(study, "Scores, here")
-    assert found["ROUGE-L of Gemma-2-2B, fine-tuned", "Table 2"] == AGREES
-    assert found["Fine-tuning improves all models", "section 4.1"] == NOT_CHECKABLE
-
-
-def test_scores_are_means_over_the_seeds_and_name_all_their_files(tmp_path):
-    records = [a_record("gemma-2-2b", "qlora", score, seed=seed) for seed, score in enumerate((0.6, 0.3, 0.3))]
-    table = audit(make_evidence(tmp_path, records))
-    (row,) = [row for _, row in table.iterrows() if row["claim"] == "ROUGE-L of Gemma-2-2B, fine-tuned"]
-    assert row["computed"] == "0.4000"
-    assert row["how"] == "mean over the test samples and 3 seeds"
-    assert row["files"] == f"{tmp_path}/runs/codealpaca-20k/gemma-2-2b/qlora/*/record.json"
+    table = audit(a_study(tmp_path, scores))
+    (row,) = [row for _, row in table.iterrows() if row["claim"].startswith("All fine-tuned models have fewer")]
+    assert (row["verdict"], row["because"]) == (NOT_CHECKABLE, NOT_RUN)
 
 
 def test_a_run_on_other_data_or_another_test_set_is_no_evidence(tmp_path):
@@ -249,7 +215,7 @@ def test_a_run_on_other_data_or_another_test_set_is_no_evidence(tmp_path):
 
 def test_a_model_that_is_not_trained_here_has_no_rows_on_steps(tmp_path):
     table = audit(make_evidence(tmp_path, [a_record("gemma-2-2b", "base", 0.46)]))
-    steps = [claim for claim in table["claim"] if claim.startswith(("Steps of", "That number is what packing"))]
+    steps = [claim for claim in table["claim"] if claim.startswith(("Steps of", "One length", "Learning rate"))]
     assert steps == []
     assert "Length and packing of training sequences" not in set(table["claim"])
     assert "Parameters of Gemma-2-2B" in set(table["claim"])

@@ -168,6 +168,7 @@ def test_prompts_are_never_truncated_and_their_statistics_count_them(tmp_path, c
         "prompts_without_room": 0,
         "sha256": {"prompts": sha256_of_file(tmp_path / "prompts" / "prompts.arrow")},
         "samples_sha256": {"prompts": sha256_of_samples([SAMPLE, LONG, wide])},
+        "lengths": {"prompts": {str(length): 1 for length in lengths}},
     }
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from codetune.base.files import read_json, reading
 from codetune.base.plain import read_number
-from codetune.papers.evidence import Evidence, ModelEvidence, paths_of
+from codetune.papers.evidence import OWN_CHOICE, Evidence, ModelEvidence, paths_of
 from codetune.papers.printed import format_seeds, rounds_to
-from codetune.papers.verdicts import PAPER, Claim, Verdict
+from codetune.papers.verdicts import PAPER, Claim, Verdict, exact
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ def check_data(evidence: Evidence) -> list[Verdict]:
     return [
         Claim("Records of the data set", "section 3.2", printed).against(
             f"{records:,}",
-            agrees=rounds_to(printed, records),
-            decides=evidence.genuine_data,
+            exact(rounds_to(printed, records)),
             how="counted",
             files=[evidence.card],
+            because=evidence.obstacle(data=True),
         )
     ]
 
@@ -58,7 +58,7 @@ def list_unstated(evidence: Evidence) -> list[Verdict]:
         choices |= _choices_of_data(evidence) | _choices_of_runs(list(evidence.models.values()))
     return [
         Claim(choices[key].what, choices[key].place, stated).against(
-            choices[key].done, agrees=None, how="this study's own choice", files=choices[key].files
+            choices[key].done, how="this study's own choice", files=choices[key].files, because=OWN_CHOICE
         )
         for key, stated in evidence.paper["unstated"].items()
         if key in choices
@@ -75,7 +75,7 @@ def _choices_of_data(evidence: Evidence) -> dict[str, Choice]:
         "split": Choice("Shares of training, validation, test", "section 3.2", shares, files),
         "test_samples": Choice("Number of test samples", "section 4", samples, files),
     }
-    stats = [model.tokens for model in evidence.models.values() if model.tokens]
+    stats = [model.stats for model in evidence.models.values() if model.stats]
     if stats:
         length = f"packed, {read_number(stats[0], 'max_length'):,} tokens"
         choices["packing"] = Choice("Length and packing of training sequences", "section 3.5", length, stats)
@@ -85,8 +85,7 @@ def _choices_of_data(evidence: Evidence) -> dict[str, Choice]:
 def _choices_of_runs(models: list[ModelEvidence]) -> dict[str, Choice]:
     """How predictions are made, and of which models; by key of the paper's `unstated`."""
     records = [record for model in models for method in model.records for record in model.records[method]]
-    tested = [record.tests[models[0].test] for record in records]
-    generations = [one.generation for one in tested if one.generation]
+    generations = [facts for record in records if (facts := record.tests[models[0].test].generation)]
     first, files = generations[0], paths_of(records)
     new = first.decoding.max_new_tokens
     precision = f"{first.quantization.type}, computed in {first.quantization.compute_dtype}"

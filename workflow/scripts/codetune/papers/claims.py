@@ -7,9 +7,11 @@ import pandas as pd
 from codetune.papers.choices import check_data, list_unstated
 from codetune.papers.equations import check_quantisation, check_scaling
 from codetune.papers.evidence import Evidence
-from codetune.papers.scores import check_scores_here, check_scores_within
+from codetune.papers.lengths import check_lengths
+from codetune.papers.scores import check_scores_within
+from codetune.papers.scores_here import check_scores_here
 from codetune.papers.sizes import check_contexts, check_sizes, check_trainable
-from codetune.papers.steps import check_sequences, check_steps, check_steps_trained
+from codetune.papers.steps import check_schedule, check_sequences, check_steps, check_steps_trained
 
 
 def audit(evidence: Evidence) -> pd.DataFrame:
@@ -22,7 +24,13 @@ def audit(evidence: Evidence) -> pd.DataFrame:
     subjects = {
         "Models": check_sizes(evidence) + check_contexts(evidence),
         "Trainable parameters": check_trainable(evidence),
-        "Training steps": check_steps(evidence) + check_steps_trained(evidence) + check_sequences(evidence),
+        "Training steps": [
+            *check_steps(evidence),
+            *check_steps_trained(evidence),
+            *check_schedule(evidence),
+            *check_sequences(evidence),
+            *check_lengths(evidence),
+        ],
         "Equations": [check_scaling(paper), check_quantisation(paper)],
         "Scores, within the paper": check_scores_within(paper),
         "Scores, here": check_scores_here(evidence),

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 from codetune.base.files import Row
 from codetune.papers.levels import nf4_levels, uniform_levels
-from codetune.papers.verdicts import PAPER, Claim, Verdict
+from codetune.papers.verdicts import PAPER, Claim, Verdict, exact
 
 
 def check_scaling(paper: Row) -> Verdict:
@@ -13,7 +13,7 @@ def check_scaling(paper: Row) -> Verdict:
     claim = Claim(f"An adapter is scaled by alpha, at alpha = {alpha} and r = {rank}", "equation 2, section 3.5", alpha)
     return claim.against(
         f"{alpha / rank:g}",
-        agrees=alpha == alpha / rank,
+        exact(alpha == alpha / rank),
         how="alpha / r (Hu et al. 2022, section 4.1; PEFT)",
         files=PAPER,
     )
@@ -30,7 +30,7 @@ def check_quantisation(paper: Row) -> Verdict:
     )
     return claim.against(
         f"levels {min(gaps):.3f} to {max(gaps):.3f} apart; up to {apart:.2f} from equation 3's",
-        agrees=apart < 0.005,
+        exact(apart < 0.005),
         how=levels,
         files=PAPER,
     )

@@ -1,19 +1,26 @@
 """What this study has of the paper's models and data."""
 
-import math
-import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from codetune.base.files import Row
+from codetune.evaluation.comparisons import Comparison, Comparisons, Score
 from codetune.papers.declared import PAPER_METRIC
 from codetune.study.layout import RECORD
 from codetune.study.model import Source
 from codetune.study.record import Record
-from codetune.study.runs import NONE
+from codetune.study.runs import NONE, System
 
 BASE, TUNED = "base", "qlora"  # the paper's two methods, by the names that config/paper.yaml gives them
+CHAT = "base-chat"  # the untuned model in its own chat template, which the paper may mean by its first method, too
+
+# Why a claim is not checkable here.
+OTHER_MODELS = "checkpoints that are not known to be the paper's"
+OTHER_DATA = "data that are not known to be the paper's"
+NOT_RUN = "all models of the paper, not all of which were run"
+OTHER_LAYERS = "layers whose shapes config.json does not tell"
+OWN_CHOICE = "a choice of this study decides it"
 
 
 @dataclass(frozen=True)
@@ -22,14 +29,14 @@ class Files:
 
     Attributes:
         configs: config.json by model.
-        tokens: Statistics of the training tokens, by data set, model and template.
-        prompts: Statistics of the prompts, by test set, model and template.
+        tokens: Statistics of the training tokens, by data set and model, and then by template.
+        prompts: Statistics of the prompts, by test set and model, and then by template.
         cards: The data card by data set.
     """
 
     configs: Mapping[str, str]
-    tokens: Mapping[tuple[str, str, str], str]
-    prompts: Mapping[tuple[str, str, str], str]
+    tokens: Mapping[tuple[str, str], dict[str, str]]
+    prompts: Mapping[tuple[str, str], dict[str, str]]
     cards: Mapping[str, str]
 
 
@@ -42,9 +49,8 @@ class ModelEvidence:
         genuine: The config names the very repository that the paper names. A local folder may hold anything.
         test: The test set that its scores are of.
         config: Path of its config.json.
-        tokens: Path of the statistics of its training tokens, in the template of its training; empty where it is not
-            trained.
-        prompts: Path of the statistics of its test prompts, in the same template.
+        tokens: Path of the statistics of its training tokens, by template; empty where it is not trained.
+        prompts: Path of the statistics of its test prompts, by template.
         records: The records of its runs, one per seed, by method.
     """
 
@@ -52,8 +58,8 @@ class ModelEvidence:
     genuine: bool
     test: str
     config: str
-    tokens: str
-    prompts: str
+    tokens: dict[str, str]
+    prompts: dict[str, str]
     records: dict[str, list[Record]] = field(default_factory=dict)
 
     def runs_of(self, *methods: str) -> list[Record]:
@@ -62,14 +68,20 @@ class ModelEvidence:
             return []
         return [record for method in methods for record in self.records[method]]
 
-    def score_of(self, method: str) -> float:
-        """Mean ROUGE-L over the seeds."""
-        return statistics.fmean(_rouge_l(record, self.test) for record in self.records[method])
+    def system_of(self, method: str) -> System:
+        """The system of a method that was run."""
+        return self.records[method][0].run.system
 
-    def gain(self) -> float:
-        """Gain of the tuned over the untuned model, in percent of it; infinite over nothing."""
-        base, tuned = self.score_of(BASE), self.score_of(TUNED)
-        return 100 * (tuned / base - 1) if base else math.inf
+    @property
+    def stats(self) -> str:
+        """Path of the statistics of the tokens that the paper's method was trained on; empty where there are none."""
+        template = self.records[TUNED][0].template if TUNED in self.records else None
+        return self.tokens.get(template or "", next(iter(self.tokens.values()), ""))
+
+    @property
+    def samples(self) -> int:
+        """Number of test samples."""
+        return min(record.tests[self.test].summary.samples for runs in self.records.values() for record in runs)
 
 
 @dataclass(frozen=True)
@@ -81,16 +93,27 @@ class Evidence:
         models: The paper's models that were run here on the paper's data set, by name, in the paper's order.
         card: Path of the data card; empty where the data set was not used.
         genuine_data: The config names the very repository of the data that the paper names.
+        comparisons: Scores on the paper's data set, with their intervals; None where nothing was evaluated on it.
+        compared: Path of these comparisons; empty where there are none.
     """
 
     paper: Row
     models: dict[str, ModelEvidence]
     card: str
     genuine_data: bool
+    comparisons: Comparisons | None
+    compared: str
 
-    def comparable(self, *names: str) -> bool:
-        """Whether scores and token counts of these models are about the paper's models and data at all."""
-        return self.genuine_data and all(name in self.models and self.models[name].genuine for name in names)
+    def obstacle(self, names: Iterable[str] = (), *, data: bool = False) -> str:
+        """Why what was computed of these models decides nothing about the paper's; empty if it does.
+
+        Args:
+            names: Models that were run here.
+            data: Whether the claim is about the data, too.
+        """
+        if not all(self.models[name].genuine for name in names):
+            return OTHER_MODELS
+        return OTHER_DATA if data and not self.genuine_data else ""
 
     def rows(self, table: str, method: str | None = None) -> list[tuple[Row, ModelEvidence]]:
         """The rows of one of the paper's tables whose model was run here."""
@@ -102,55 +125,63 @@ class Evidence:
         """The models of the paper's Table 1 that have training tokens here, in its order."""
         return {row["model"]: model for row, model in self.rows("table1") if model.tokens}
 
+    def score_of(self, system: System) -> Score | None:
+        """The score of a system by the paper's metric."""
+        return self.comparisons.score_of(system, PAPER_METRIC) if self.comparisons else None
 
-def gather_evidence(records: Iterable[Record], files: Files, datasets: Mapping[str, Source], paper: Row) -> Evidence:
+    def gain_of(self, system: System, method: str) -> Comparison | None:
+        """The gain of a system over one of its baselines, by the paper's metric; None where it was not computed."""
+        return self.comparisons.gain_over(system, method, PAPER_METRIC) if self.comparisons else None
+
+    def pair_of(self, system: System, over: System) -> Comparison | None:
+        """The comparison of two systems by the paper's metric; None where it was not computed."""
+        return self.comparisons.pair_of(system, over, PAPER_METRIC) if self.comparisons else None
+
+
+def gather_evidence(
+    records: Iterable[Record],
+    comparisons: Mapping[str, Comparisons],
+    files: Files,
+    datasets: Mapping[str, Source],
+    paper: Row,
+) -> Evidence:
     """Sorts what a study found by the paper's models.
 
     Args:
         records: Of all runs of the study.
+        comparisons: Of all test sets of the study, by their paths.
         files: What else is read.
         datasets: Where each data set comes from.
         paper: What the paper declares.
     """
     name = paper["dataset"]["name"]
-    members: dict[str, list[Record]] = {}
+    found: dict[str, ModelEvidence] = {}
     for record in records:
-        if record.run.model in paper["models"] and name in record.tests and record.run.data in (name, NONE):
-            members.setdefault(record.run.model, []).append(record)
-    found = {key: _evidence_of(own, name, files, paper["models"][key]["repo"]) for key, own in members.items()}
+        key = record.run.model
+        if key not in paper["models"] or name not in record.tests or record.run.data not in (name, NONE):
+            continue
+        if key not in found:
+            found[key] = ModelEvidence(
+                label=record.model.label,
+                genuine=record.model.source.is_repository(paper["models"][key]["repo"]),
+                test=name,
+                config=files.configs[key],
+                tokens=files.tokens.get((name, key), {}),
+                prompts=files.prompts[name, key],
+            )
+        found[key].records.setdefault(record.run.method, []).append(record)
+    own = ((path, one) for path, one in comparisons.items() if one.test == name)
+    path, compared = next(own, ("", None))
     return Evidence(
         paper=paper,
         models={key: found[key] for key in paper["models"] if key in found},
         card=files.cards[name] if found else "",
         genuine_data=name in datasets and datasets[name].is_repository(paper["dataset"]["repo"]),
+        comparisons=compared,
+        compared=path,
     )
-
-
-def _evidence_of(records: list[Record], test: str, files: Files, repo: str) -> ModelEvidence:
-    """What this study has of one model; `repo` is the repository that the paper names."""
-    key, model = records[0].run.model, records[0].model
-    # The paper's tuned model decides, or else another tuned one, or else the paper's untuned one.
-    leading = max(records, key=lambda one: (one.run.trains, one.run.method in (TUNED, BASE)))
-    place = (test, key, str(leading.template))
-    evidence = ModelEvidence(
-        label=model.label,
-        genuine=model.source.is_repository(repo),
-        test=test,
-        config=files.configs[key],
-        tokens=files.tokens.get(place, ""),
-        prompts=files.prompts[place],
-    )
-    for record in records:
-        evidence.records.setdefault(record.run.method, []).append(record)
-    return evidence
 
 
 def paths_of(records: Iterable[Record]) -> list[str]:
     """Paths of the records themselves: the files that a score comes from."""
     return [str(Path(record.folder) / Path(RECORD).name) for record in records]
-
-
-def _rouge_l(record: Record, test: str) -> float:
-    """The run's mean ROUGE-L F1, in [0, 1] (the paper's equation 4)."""
-    score = record.tests[test].summary.scores[PAPER_METRIC]
-    return math.nan if score is None else score

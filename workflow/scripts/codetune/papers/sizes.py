@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from codetune.models.shapes import lora_parameters, parameters, read_config
-from codetune.papers.evidence import BASE, TUNED, Evidence
+from codetune.papers.evidence import BASE, NOT_RUN, OTHER_LAYERS, TUNED, Evidence
 from codetune.papers.printed import format_size, parse_printed, rounds_to, table_name
-from codetune.papers.verdicts import Claim, Verdict
+from codetune.papers.verdicts import Claim, Verdict, exact
 
 
 def check_sizes(evidence: Evidence) -> list[Verdict]:
@@ -24,10 +24,10 @@ def check_sizes(evidence: Evidence) -> list[Verdict]:
         verdicts.append(
             Claim(f"Parameters of {model.label}", place, printed).against(
                 f"{format_size(totals[key])}; {format_size(found['layers'])} without the embedding",
-                agrees=rounds_to(printed, totals[key]),
-                decides=model.genuine,
+                exact(rounds_to(printed, totals[key])),
                 how="embedding and projections; norms and biases, under 0.1 %, left out",
                 files=[model.config],
+                because=evidence.obstacle([key]),
             )
         )
     tuned = {row["model"]: totals[row["model"]] for row, _ in evidence.rows("table1")}
@@ -40,13 +40,14 @@ def _all_below(evidence: Evidence, totals: dict[str, int]) -> Verdict:
     limit = parse_printed(printed)[0]
     above = [f"{models[key].label} {format_size(total)}" for key, total in totals.items() if total >= limit]
     suffices = bool(above) or len(totals) == len(evidence.paper["table1"])
+    missing = "" if suffices else NOT_RUN
     claim = Claim("All fine-tuned models have fewer parameters than this", "abstract, section 3.1", printed)
     return claim.against(
         f"not below: {', '.join(above)}" if above else "all below",
-        agrees=not above,
-        decides=suffices and all(models[key].genuine for key in totals),
+        exact(not above),
         how="as above",
         files=[models[key].config for key in totals],
+        because=evidence.obstacle(totals) or missing,
     )
 
 
@@ -60,10 +61,10 @@ def check_contexts(evidence: Evidence) -> list[Verdict]:
             verdicts.append(
                 Claim(f"Longest context of {model.label}, tokens", "section 3.1", printed).against(
                     f"{found:,}",
-                    agrees=found >= printed,
-                    decides=model.genuine,
+                    exact(found >= printed),
                     how="max_position_embeddings",
                     files=[model.config],
+                    because=evidence.obstacle([key]),
                 )
             )
     return verdicts
@@ -80,10 +81,10 @@ def check_trainable(evidence: Evidence) -> list[Verdict]:
                 verdicts.append(
                     Claim(f"Trainable parameters of {model.label} at r = {rank}", place, row["trainable"]).against(
                         "-" if count is None else format_size(count),
-                        agrees=None if count is None else rounds_to(row["trainable"], count),
-                        decides=model.genuine,
+                        exact(count is not None and rounds_to(row["trainable"], count)),
                         how="r (inputs + outputs) of all seven projections of all layers",
                         files=[model.config],
+                        because=evidence.obstacle([row["model"]]) or (OTHER_LAYERS if count is None else ""),
                     )
                 )
     return verdicts

@@ -3,40 +3,39 @@
 import math
 import statistics
 
-from codetune.base.files import Row, read_json, reading
+from codetune.base.files import Row
 from codetune.base.plain import read_number
-from codetune.papers.evidence import TUNED, Evidence, ModelEvidence, paths_of
-from codetune.papers.printed import format_range, format_seeds, rounds_to, table_name
-from codetune.papers.verdicts import PAPER, Claim, Verdict
+from codetune.papers.evidence import OWN_CHOICE, TUNED, Evidence, paths_of
+from codetune.papers.printed import format_range, format_seeds, rounds_to
+from codetune.papers.verdicts import PAPER, Claim, Verdict, exact
 from codetune.prompts.packing import steps_per_epoch
+from codetune.study.facts import TrainingFacts
+from codetune.study.training import TrainingSettings
 
 
 def check_steps(evidence: Evidence) -> list[Verdict]:
-    """Steps of both tables, against samples packed into training sequences and against one sample per sequence."""
-    declared = {row["model"]: row for row in evidence.paper["table1"]}
+    """Steps of both tables, beside those of samples packed into training sequences and of one sample per sequence.
+
+    These follow from this study's share of training samples and length of sequences, so that they decide nothing.
+    """
+    other = _steps_of_table2(evidence.paper)
     verdicts = []
-    for table, method in (("table1", None), ("table2", TUNED)):
-        for row, model in evidence.rows(table, method):
-            if not model.tokens:
-                continue
-            packed, samples = (
-                read_number(model.tokens, "parts", "train", name) for name in ("packed_sequences", "samples")
+    for row, model in evidence.rows("table1"):
+        if not model.stats:
+            continue
+        epochs, batch, steps = row["epochs"], row["batch_size"], []
+        counts = [read_number(model.stats, "parts", "train", name) for name in ("packed_sequences", "samples")]
+        for count in counts:
+            steps.append(f"{epochs * (count // batch):,} or {epochs * steps_per_epoch(count, batch):,}")
+        verdicts.append(
+            Claim(f"Steps of {model.label}", "Tables 1, 2", f"{row['steps']}; {other[row['model']]}").against(
+                f"{steps[0]} of samples packed; {steps[1]} of one sample per sequence",
+                how=f"{epochs} epochs of {counts[0]:,} or {counts[1]:,} sequences; batches of {batch}, without or with "
+                "the last, smaller one",
+                files=[model.stats],
+                because=evidence.obstacle([row["model"]], data=True) or OWN_CHOICE,
             )
-            epochs, batch = declared[row["model"]]["epochs"], declared[row["model"]]["batch_size"]
-            for kind, count in (("packed", packed), ("not packed", samples)):
-                whole, all_of_it = epochs * (count // batch), epochs * steps_per_epoch(count, batch)
-                how = (
-                    f"{epochs} epochs of {count:,} sequences; batches of {batch}, without or with the last, smaller one"
-                )
-                verdicts.append(
-                    Claim(f"Steps of {model.label}, samples {kind}", table_name(table), row["steps"]).against(
-                        f"{whole:,} or {all_of_it:,}",
-                        agrees=rounds_to(row["steps"], whole) or rounds_to(row["steps"], all_of_it),
-                        decides=evidence.comparable(row["model"]),
-                        how=how,
-                        files=[model.tokens],
-                    )
-                )
+        )
     return [*verdicts, _steps_of_both(evidence.paper)]
 
 
@@ -51,40 +50,97 @@ def check_steps_trained(evidence: Evidence) -> list[Verdict]:
             verdicts.append(
                 Claim(f"Steps of {model.label}, as trained here", "Table 1", row["steps"]).against(
                     f"{steps:,.0f}",
-                    agrees=rounds_to(row["steps"], steps),
-                    decides=evidence.comparable(row["model"]),
                     how=f"until training stopped, {format_seeds(len(trained))}",
                     files=paths_of(records),
+                    because=evidence.obstacle([row["model"]], data=True) or OWN_CHOICE,
                 )
             )
     return verdicts
 
 
+def check_schedule(evidence: Evidence) -> list[Verdict]:
+    """How far the learning rate had fallen where training stopped: the schedule is laid out over all epochs.
+
+    A training that stops early sees only its beginning. When it stops is this study's choice.
+    """
+    trainings = {
+        row["model"]: [record.training for record in model.runs_of(TUNED) if record.training]
+        for row, model in evidence.rows("table1")
+    }
+    trainings = {key: found for key, found in trainings.items() if found}
+    if not trainings:
+        return []
+    shown = [f"{evidence.models[key].label} {_where_it_stopped(found)}" for key, found in trainings.items()]
+    epochs = " or ".join(dict.fromkeys(str(row["epochs"]) for row in evidence.paper["table1"]))
+    printed = f"{evidence.paper['schedule']} over {epochs} epochs, early stopping"
+    return [
+        Claim("Learning rate where training stopped, as a share of its peak", "section 3.5, Table 1", printed).against(
+            "; ".join(shown),
+            how="the schedule, which is laid out over all epochs, at the last step; mean over the seeds",
+            files=paths_of(record for key in trainings for record in evidence.models[key].runs_of(TUNED)),
+            because=evidence.obstacle(trainings, data=True) or OWN_CHOICE,
+        )
+    ]
+
+
+def _where_it_stopped(trainings: list[TrainingFacts]) -> str:
+    """The mean over seeds of the share of the peak, and of the epochs that were done."""
+    results = [(facts.plan.settings, facts.result) for facts in trainings]
+    share = statistics.fmean(share_of_peak(settings, one.steps, one.planned_steps) for settings, one in results)
+    done = statistics.fmean(settings.epochs * one.steps / one.planned_steps for settings, one in results)
+    return f"{share:.3f} after {done:.1f} of {results[0][0].epochs} epochs"
+
+
+def share_of_peak(settings: TrainingSettings, step: int, planned: int) -> float:
+    """The learning rate of an optimizer step over the highest one, as transformers has it.
+
+    Args:
+        settings: Settings of the training: its schedule and warm-up.
+        step: The step, counted from 1.
+        planned: Number of steps in all epochs.
+    """
+    done, warmup = step - 1, settings.warmup_steps
+    if settings.schedule == "constant":
+        return 1.0
+    if done < warmup:
+        return done / warmup
+    progress = (done - warmup) / max(1, planned - warmup)
+    return 0.5 * (1 + math.cos(math.pi * progress)) if settings.schedule == "cosine" else max(0.0, 1 - progress)
+
+
+def _steps_of_table2(paper: Row) -> dict[str, str]:
+    """What Table 2 prints of each tuned model."""
+    return {row["model"]: row["steps"] for row in paper["table2"] if "steps" in row}
+
+
 def _steps_of_both(paper: Row) -> Verdict:
-    other = {row["model"]: row["steps"] for row in paper["table2"] if "steps" in row}
+    other = _steps_of_table2(paper)
     printed = ", ".join(other[row["model"]] for row in paper["table1"])
     return Claim("Table 2's steps are Table 1's", "Tables 1, 2", printed).against(
         ", ".join(str(row["steps"]) for row in paper["table1"]),
-        agrees=all(rounds_to(other[row["model"]], row["steps"]) for row in paper["table1"]),
+        exact(all(rounds_to(other[row["model"]], row["steps"]) for row in paper["table1"])),
         how="Table 1's steps",
         files=PAPER,
     )
 
 
-def implied_sequences(table1: list[Row], whole_batches: bool) -> range:
-    """The numbers of training sequences that give every row of Table 1 its steps.
+def sequences_of(row: Row, whole_batches: bool) -> range:
+    """The numbers of training sequences that give a row of Table 1 its steps.
 
     Args:
-        table1: The paper's rows.
+        row: The paper's row.
         whole_batches: Only whole batches are steps, as in transformers 4 where it accumulates gradients; else the
             last, smaller one too.
     """
-    lowest, highest = 1, math.inf
-    for row in table1:
-        steps, batch = row["steps"] // row["epochs"], row["batch_size"]
-        first = steps * batch if whole_batches else (steps - 1) * batch + 1
-        lowest, highest = max(lowest, first), min(highest, first + batch - 1)
-    return range(lowest, int(highest) + 1)
+    steps, batch = row["steps"] // row["epochs"], row["batch_size"]
+    first = steps * batch if whole_batches else (steps - 1) * batch + 1
+    return range(first, first + batch)
+
+
+def implied_sequences(table1: list[Row], whole_batches: bool) -> range:
+    """The numbers of training sequences that give every row of Table 1 its steps, as `sequences_of` does one."""
+    each = [sequences_of(row, whole_batches) for row in table1]
+    return range(max(one.start for one in each), min(one.stop for one in each))
 
 
 def check_sequences(evidence: Evidence) -> list[Verdict]:
@@ -98,44 +154,15 @@ def check_sequences(evidence: Evidence) -> list[Verdict]:
         verdicts.append(
             Claim(claim, "Table 1", printed).against(
                 format_range(fits),
-                agrees=bool(fits),
+                exact(bool(fits)),
                 how="the numbers that steps and batch size allow, common to all rows",
                 files=PAPER,
             )
         )
     fits = implied_sequences(table1, whole_batches=True)
     if fits and evidence.models:
-        verdicts += [*_packed_into(evidence, fits), _multiple_of_batch(evidence, fits)]
+        verdicts.append(_multiple_of_batch(evidence, fits))
     return verdicts
-
-
-def _packed_into(evidence: Evidence, fits: range) -> list[Verdict]:
-    """Whether packing gives the implied number: even all records, packed without a gap."""
-    trained = evidence.trained
-    if not trained:
-        return []
-    facts = [_all_tokens(model) for model in trained.values()]
-    full = [tokens // max_length for tokens, max_length, _ in facts]
-    templates = ", ".join(dict.fromkeys(template for _, _, template in facts))
-    claim = f"That number is what packing gives, even of all samples, with the template '{templates}'"
-    return [
-        Claim(claim, "Table 1", format_range(fits)).against(
-            ", ".join(f"{number:,}" for number in full),
-            agrees=any(number in fits for number in full),
-            decides=evidence.comparable(*trained),
-            how="tokens of all parts / max_length, in the order of Table 1",
-            files=[path for model in trained.values() for path in (model.tokens, model.prompts)],
-        )
-    ]
-
-
-def _all_tokens(model: ModelEvidence) -> tuple[int, int, str]:
-    """Tokens of all samples of the data set, the longest training sample, and the template."""
-    training = read_json(model.tokens)
-    with reading(model.tokens):
-        tokens = sum(part["tokens"] for part in training["parts"].values())
-        template = str(training["template"])
-    return tokens + read_number(model.prompts, "tokens"), read_number(model.tokens, "max_length"), template
 
 
 def _multiple_of_batch(evidence: Evidence, fits: range) -> Verdict:
@@ -146,8 +173,8 @@ def _multiple_of_batch(evidence: Evidence, fits: range) -> Verdict:
     claim = "That number is all records by a whole number k: no packing, and k times the printed batch size"
     return Claim(claim, "Table 1", format_range(fits)).against(
         shown or f"none of {records:,} / k",
-        agrees=bool(times),
-        decides=evidence.genuine_data,
+        exact(bool(times)),
         how="records of the data card",
         files=[evidence.card],
+        because=evidence.obstacle(data=True),
     )

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-AGREES, DISAGREES, NOT_STATED, NOT_CHECKABLE = "agrees", "disagrees", "not stated", "not checkable here"
+AGREES, DISAGREES = "agrees", "disagrees"  # of what is exact: the paper's own arithmetic, counts, architectures
+COMPATIBLE, NOT_COMPATIBLE, UNDECIDED = "compatible", "not compatible", "undecided"  # of what rests on scores here
+NOT_STATED, NOT_CHECKABLE = "not stated", "not checkable here"
 PAPER = ("config/paper.yaml",)
 
 
@@ -16,9 +18,10 @@ class Verdict:
         place: Where the paper says it.
         paper: What it says.
         computed: What was computed.
-        verdict: One of the four words above.
+        verdict: One of the seven words above.
         how: What was computed, in words.
         files: What the computed value comes from.
+        because: Why it is not checkable here; empty otherwise.
     """
 
     claim: str
@@ -28,14 +31,11 @@ class Verdict:
     verdict: str
     how: str
     files: str
+    because: str = ""
 
 
-def verdict(paper: object, agrees: bool | None) -> str:
-    """Returns the verdict on a claim, also where the paper omits the value or where it cannot be compared."""
-    if paper is None:
-        return NOT_STATED
-    if agrees is None:
-        return NOT_CHECKABLE
+def exact(agrees: bool) -> str:
+    """The verdict on a claim about something that has no sampling error."""
     return AGREES if agrees else DISAGREES
 
 
@@ -54,25 +54,27 @@ class Claim:
     printed: object
 
     def against(
-        self, computed: object, *, agrees: bool | None, how: str, files: Sequence[str], decides: bool = True
+        self, computed: object, outcome: str = NOT_CHECKABLE, *, how: str, files: Sequence[str], because: str = ""
     ) -> Verdict:
         """Holds the claim against a computed value.
 
         Args:
             computed: The value.
-            agrees: Whether it is what the paper says; None where that cannot be said.
+            outcome: What it says of the claim, as one of the words above.
             how: How it was computed, in words.
             files: What it comes from.
-            decides: Whether it is about the paper's own models and data at all: else it is only shown.
+            because: Why it decides nothing, so that it is only shown; empty where it decides.
         """
+        found = NOT_STATED if self.printed is None else NOT_CHECKABLE if because else outcome
         return Verdict(
             claim=self.text,
             place=self.place,
             paper="-" if self.printed is None else str(self.printed),
             computed=str(computed),
-            verdict=verdict(self.printed, agrees if decides else None),
+            verdict=found,
             how=how,
             files=common_path(files),
+            because=because if found == NOT_CHECKABLE else "",
         )
 
 

@@ -11,6 +11,7 @@ from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.templates import Template
 from codetune.prompts.tokenizing import (
     beyond_context,
+    count_lengths,
     describe_control_tokens,
     describe_template,
     describe_tokens,
@@ -59,5 +60,5 @@ def tokenize_prompts(
         "sha256": {"prompts": sha256_of_file(targets["prompts"])},
         "samples_sha256": {"prompts": sha256_of_samples(asked)},
     }
-    write_json(targets["stats"], stats)
     print(stats)
+    write_json(targets["stats"], stats | {"lengths": {"prompts": count_lengths(tokens)}})

@@ -1,6 +1,7 @@
 """From samples to token ids. Needs no torch."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ def tokenize_training_data(
     context = read_context(tokenizer_folder)
     limit = max_length if context is None else min(max_length, context)
     stats = {**describe_template(serialisation, tokenizer), "max_length": max_length, "context": context, "parts": {}}
-    stats |= {"sha256": {}, "samples_sha256": {}}
+    stats |= {"sha256": {}, "samples_sha256": {}, "lengths": {}}
     for part in TRAINING_PARTS:
         samples = read_part(parts[part], parts["split"])
         encoded = encode(samples, tokenizer, serialisation)
@@ -54,6 +55,7 @@ def tokenize_training_data(
         write_tokens(targets[part], kept)
         stats["sha256"][part] = sha256_of_file(targets[part])
         stats["samples_sha256"][part] = sha256_of_samples(samples)
+        stats["lengths"][part] = count_lengths(encoded)
         stats["parts"][part] = {
             **describe_tokens(kept),
             **_describe_packing(kept, max_length),
@@ -164,6 +166,11 @@ def describe_tokens(samples: list[TokenSample]) -> dict[str, Any]:
         **{f"p{q}": int(np.percentile(lengths, q, method="lower")) for q in (50, 95, 99)},
         "longest": int(lengths.max()),
     }
+
+
+def count_lengths(samples: list[TokenSample]) -> dict[str, int]:
+    """Counts samples by their length in tokens, in ascending order; JSON has no other keys than texts."""
+    return {str(length): count for length, count in sorted(Counter(map(len, samples)).items())}
 
 
 def _ids_after(start: str, texts: list[str], tokenizer: Any) -> list[list[int]]:

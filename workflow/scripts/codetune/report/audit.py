@@ -1,6 +1,7 @@
 """The audit of the paper's claims as a document."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ import pandas as pd
 from codetune.base.files import read_json, reading, write_text
 from codetune.base.plain import from_plain
 from codetune.base.text import markdown, markdown_paragraph
+from codetune.evaluation.comparisons import read_comparisons
 from codetune.papers.claims import audit
 from codetune.papers.declared import read_paper
-from codetune.papers.evidence import Evidence, Files, gather_evidence
+from codetune.papers.evidence import OWN_CHOICE, Evidence, Files, gather_evidence
+from codetune.papers.intervals import LEAST_SAMPLES
 from codetune.report.flags import problems_of
 from codetune.report.latex import latex_table
 from codetune.report.writing import markdown_table, texts_of, write_csv
@@ -19,16 +22,26 @@ from codetune.study.model import Source
 from codetune.study.record import read_records
 
 TITLE = "The paper's claims, checked"
+WORDS = (
+    "What is exact agrees with the paper if it rounds to what the paper prints, and else disagrees. What rests on "
+    "scores here is compatible with the paper, not compatible, or undecided. A score is compatible if the paper's, "
+    "before rounding, can lie in our 95 % interval, widened by the square root of 2 because the paper's test samples "
+    f"are others; with fewer than {LEAST_SAMPLES} samples, or an interval longer than all scores that the paper gives "
+    "to these models lie apart, or than the gain that it claims, it is undecided. A claim about all models is "
+    "compatible if every comparison says better, and not compatible if one says worse. Where a claim can be read in "
+    "two ways (rank, template), both are rows."
+)
 
 
 def write(inputs: Mapping[str, Any], params: Mapping[str, Any], outputs: Mapping[str, str]) -> None:
     """Checks the paper's claims and writes what became of each.
 
     Args:
-        inputs: `records` of all runs; `configs`, the folders with each model's config.json; `stats`, the statistics
-            of training tokens; `prompt_stats`, those of test prompts; `cards`, the data cards; `paper`.
-        params: What the lists are of: `models`, `tokens` (data set, model and template), `prompts` (test set, model
-            and template); and `datasets`, the source of each data set by name.
+        inputs: `records` of all runs; `comparisons`, one per test set; `configs`, the folders with each model's
+            config.json; `stats`, the statistics of training tokens; `prompt_stats`, those of test prompts; `cards`, the
+            data cards; `paper`.
+        params: What the lists are of: `models`, `tokens` (data set, model and template), `prompts` (test set, model and
+            template); and `datasets`, the source of each data set by name.
         outputs: The files to write: `csv`, `md` and `tex`.
     """
     cards: dict[str, str] = {}
@@ -41,28 +54,38 @@ def write(inputs: Mapping[str, Any], params: Mapping[str, Any], outputs: Mapping
             model: str(Path(folder) / "config.json")
             for model, folder in zip(params["models"], inputs["configs"], strict=True)
         },
-        tokens={
-            (entry["dataset"], entry["model"], entry["template"]): path
-            for entry, path in zip(params["tokens"], inputs["stats"], strict=True)
-        },
-        prompts={
-            (entry["test"], entry["model"], entry["template"]): path
-            for entry, path in zip(params["prompts"], inputs["prompt_stats"], strict=True)
-        },
+        tokens=_by_template("dataset", params["tokens"], inputs["stats"]),
+        prompts=_by_template("test", params["prompts"], inputs["prompt_stats"]),
         cards=cards,
     )
     datasets = {
         name: from_plain(plain, Source, f"params: datasets.{name}") for name, plain in params["datasets"].items()
     }
-    evidence = gather_evidence(read_records(inputs["records"]), files, datasets, read_paper(inputs["paper"]))
+    comparisons = {path: read_comparisons(path) for path in inputs["comparisons"]}
+    paper = read_paper(inputs["paper"])
+    evidence = gather_evidence(read_records(inputs["records"]), comparisons, files, datasets, paper)
     write_audit(audit(evidence), evidence, outputs)
 
 
+def _by_template(
+    data: str, entries: Sequence[Mapping[str, str]], paths: Sequence[str]
+) -> dict[tuple[str, str], dict[str, str]]:
+    """The path of each template's file, by data set and model."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for entry, path in zip(entries, paths, strict=True):
+        found.setdefault((entry[data], entry["model"]), {})[entry["template"]] = path
+    return found
+
+
 def write_audit(table: pd.DataFrame, evidence: Evidence, outputs: Mapping[str, str]) -> None:
-    """Writes the audit as CSV, as Markdown with a table for each subject, and as one LaTeX table."""
+    """Writes the audit as CSV, as Markdown with a table for each subject, and as one LaTeX table.
+
+    Claims on models or data that are not the paper's stand in the CSV alone; a note says how many there are, and why.
+    """
     write_csv(table, outputs["csv"])
-    note = _what_was_run(evidence)
-    shown = texts_of(_for_readers(table))
+    folded = ~table["because"].isin(["", OWN_CHOICE])
+    note = _note(evidence, Counter(table[folded]["because"]))
+    shown = texts_of(_for_readers(table[~folded]))
     parts = [
         f"## {markdown(str(subject))}\n\n{markdown_table(rows.drop(columns='Subject'))}"
         for subject, rows in shown.groupby("Subject", sort=False)
@@ -75,22 +98,19 @@ def write_audit(table: pd.DataFrame, evidence: Evidence, outputs: Mapping[str, s
 def _for_readers(table: pd.DataFrame) -> pd.DataFrame:
     names = {"subject": "Subject", "claim": "Claim", "place": "Where", "paper": "Paper", "computed": "Computed"}
     shown = table.rename(columns=names | {"verdict": "Verdict"})
-    shown["How, from what"] = table["how"] + " (" + table["files"] + ")"
-    return shown.drop(columns=["how", "files"])
+    reasons = table["because"].map(lambda because: f"; {because}" if because else "")
+    shown["How, from what"] = table["how"] + reasons + " (" + table["files"] + ")"
+    return shown.drop(columns=["how", "files", "because"])
 
 
-def _what_was_run(evidence: Evidence) -> str:
+def _note(evidence: Evidence, folded: Mapping[str, int]) -> str:
+    """What was run, which claims stand in the CSV alone, and what the verdicts mean."""
     models = evidence.models.values()
-    others = [model.label for model in models if not model.genuine]
     text = f"Models run: {'; '.join(model.label for model in models) or 'none of the paper'}."
-    if others:
-        text += f" Not known to be the paper's checkpoints, so that they decide no claim: {'; '.join(others)}."
-    if not evidence.genuine_data:
-        text += " The data set is not known to be the paper's, so that no score or token count decides a claim."
+    if folded:
+        reasons = "; ".join(f"{count} are about {because}" for because, count in folded.items())
+        text += f" {sum(folded.values())} claims are not checkable here and stand in audit.csv only: {reasons}."
     trainings = [record for model in models for runs in model.records.values() for record in runs]
     if problems := problems_of(trainings):
         text += f" Trainings that went wrong, so that their scores decide little: {'; '.join(problems)}."
-    return (
-        f"{text} A value agrees if it rounds to what the paper prints. Where a claim can be read in two ways (rank, "
-        "packing), both are rows."
-    )
+    return f"{text} {WORDS}"
