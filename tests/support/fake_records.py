@@ -106,6 +106,7 @@ def fake_training(plan: TrainingPlan, best_step: int = 100, problem: str | None 
             checkpoints=[50, best_step],
             untrained_validation_loss=2.5,
             problem=problem,
+            best_learning_rate=1.8e-4,
         ),
         cost=TrainingCost(**used | cost),
         environment=ENVIRONMENT,

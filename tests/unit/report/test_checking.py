@@ -334,6 +334,17 @@ CHANGES = {
         lambda: edit_json(f"{MINE}/training.json", lambda one: one["result"].update(best_validation_loss=0.5)),
         rf"{MINE}/training.json: result.best_validation_loss: found 0.5, expected 0.9 by ",
     ),
+    "the learning rate of the best step": (
+        lambda: edit_json(f"{MINE}/training.json", lambda one: one["result"].update(best_learning_rate=1e-4)),
+        rf"{MINE}/training.json: result.best_learning_rate: found 0.0001, expected 0.000101\d* by {MINE}/training_log",
+    ),
+    "a learning rate that is not the schedule's": (
+        lambda: (
+            edit_rows(f"{MINE}/training_log.jsonl", lambda rows: rows[4].update(learning_rate=2e-4))
+            and edit_json(f"{MINE}/training.json", lambda one: one["result"].update(best_learning_rate=2e-4))
+        ),
+        rf"{MINE}/training.json: result.best_learning_rate: found 0.0002, expected 0.000101\d* by the schedule",
+    ),
     "the loss without a training": (
         lambda: edit_json(f"{MINE}/training.json", lambda one: one["result"].update(untrained_validation_loss=9.0)),
         rf"{MINE}/training.json: result.untrained_validation_loss: found 9.0, expected 2.5 by ",

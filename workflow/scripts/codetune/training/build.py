@@ -1,6 +1,5 @@
 """The trainer of a training plan."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from codetune.methods.adapters import linear_layers, lora_config
 from codetune.models.device import device
 from codetune.models.memory import RowLimit
 from codetune.models.patches import compute_labelled_logits_only
-from codetune.prompts.packing import steps_per_epoch
+from codetune.prompts.packing import steps_between_evaluations, steps_per_epoch
 from codetune.prompts.tokensets import TokenSample
 from codetune.study.training import TrainingPlan
 from codetune.training.attention import choose_attention
@@ -58,7 +57,7 @@ def make_trainer(base: Any, tokenizer: Any, tokens: TrainingTokens, work: Path, 
     settings, rows = plan.settings, plan.memory.micro_batch
     train, validation = (pack_samples(part, settings.max_length) for part in (tokens.train, tokens.validation))
     epoch = steps_per_epoch(len(train), settings.batch_size)
-    interval = max(1, math.ceil(epoch / settings.evaluations_per_epoch))
+    interval = steps_between_evaluations(epoch, settings.evaluations_per_epoch)
     remedy = "Set 'gradient_checkpointing: true' for this model in the config, or a lower 'max_length' for all."
     trainer = ResumableTrainer(
         States(work),
