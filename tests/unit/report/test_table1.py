@@ -116,9 +116,8 @@ def test_table1_says_what_early_stopping_leaves_of_the_schedule(first, tmp_path)
         ["50", "3", "0.993"],
         ["2", "3", "0.000"],
     ]
-    assert (
-        "Of the paper's 50 epochs with a cosine, 3 leave 0.991 of the highest rate" in (tmp_path / "t.md").read_text()
-    )
+    text = (tmp_path / "t.md").read_text()
+    assert "Of the paper's 50 epochs with a cosine, 3 leave 0.991 of the highest rate" in text
 
 
 @pytest.mark.parametrize(
