@@ -149,7 +149,8 @@ class TrainingCost:
         seconds: Duration, with evaluations.
         evaluation_seconds: Duration of the evaluations alone.
         tokens_per_second: Throughput without evaluations.
-        micro_batch: Packed sequences per forward pass at the end, after any reduction for lack of memory.
+        micro_batch: Packed sequences per forward pass at the end, after any reduction for lack of memory, from which
+            on the masks of dropout are others than they would have been.
         peak_memory: The most memory in use.
         energy_joules: Energy that the GPU used; None if it was not measured.
     """
@@ -173,7 +174,9 @@ class TrainingFacts:
         adapter_sha256: SHA-256 of the weights of the best adapter.
         trainable_parameters: Number of trainable parameters, which are held in float32.
         attention: Name of the attention kernel.
-        deterministic: Whether every kernel of a training step is deterministic.
+        deterministic: Whether the first micro-batch, computed twice before the first step of each attempt, gave the
+            same bytes of loss and gradients, and torch knows a deterministic version of each of its own kernels there.
+            The clipping and the optimizer are not tried.
         data: The packed training data.
         result: How the training ended.
         cost: What the training cost.

@@ -63,7 +63,7 @@ def make_trainer(base: Any, tokenizer: Any, tokens: TrainingTokens, work: Path, 
         States(work),
         Validation(tokens.completion_bytes, interval, settings.patience),
         CostMeter(),
-        RowLimit(rows, "sequences", remedy),
+        RowLimit(rows, "sequences", remedy, _effect_of_dividing(plan.lora.dropout)),
         model=base,
         args=_arguments(plan, work),
         train_dataset=train,
@@ -77,6 +77,13 @@ def make_trainer(base: Any, tokenizer: Any, tokens: TrainingTokens, work: Path, 
         parameter.data = parameter.data.float()
     try_loss(trainer.model, tokens.train)
     return trainer
+
+
+def _effect_of_dividing(dropout: float) -> str:
+    """What a training's log says when micro-batches become smaller."""
+    if not dropout:
+        return "From here on sums are rounded in another order"
+    return "From here on dropout draws other masks, so the adapter differs from that of a run with enough memory"
 
 
 def _arguments(plan: TrainingPlan, work: Path) -> SFTConfig:
