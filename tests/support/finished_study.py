@@ -19,7 +19,7 @@ from codetune.study import layout
 from codetune.study.config import load_study
 from codetune.study.facts import DuplicateRequests, NearDuplicates, SplitFacts
 from codetune.study.record import read_records
-from fake_records import fake_generation, fake_training
+from fake_records import DESCRIBED, fake_generation, fake_training
 from paper_study import config_of
 from safetensors.numpy import save_file
 
@@ -102,7 +102,8 @@ def _write_downloads(at, model, hashes):
         "train": {"samples": 12, **PACKED},
         "validation": {"samples": 12, "packed_sequences": 2, "tokens": 90},
     }
-    stats = {"template": template, "max_length": 1000, "parts": parts, **_hashes(model, hashes, "train", "validation")}
+    stats = to_plain(DESCRIBED) | {"template": template}
+    stats |= {"max_length": 1000, "parts": parts, **_hashes(model, hashes, "train", "validation")}
     write_json(at.path(layout.TOKEN_STATS, dataset=DATA, model=model, template=template), stats)
     stats = {"template": template, "tokens": 200, **_hashes(model, hashes, "prompts")}
     write_json(at.path(layout.PROMPT_STATS, test=DATA, model=model, template=template), stats)

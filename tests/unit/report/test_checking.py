@@ -278,6 +278,18 @@ CHANGES = {
         lambda: edit_text(f"{MINE}/published/README.md", "fine-tuned on", "trained on"),
         rf"{MINE}/published/README.md: line \d+: found .*, trained on, expected .*, fine-tuned on",
     ),
+    "the end token of a model card": (
+        lambda: edit_text(f"{MINE}/published/README.md", "`</s>` (id 2)", "`</s>` (id 3)"),
+        rf"{MINE}/published/README.md: row \d+ \(end token.*\), .*: found .*id 3.*, expected .*id 2",
+    ),
+    "the stops in a model card's lines": (
+        lambda: edit_text(f"{MINE}/published/README.md", "eos_token_id=[2, 7]", "eos_token_id=[7]"),
+        rf"{MINE}/published/README.md: line \d+: found .*\[7\].*, expected .*\[2, 7\]",
+    ),
+    "the serialisation in the token statistics": (
+        lambda: edit_json(f"results/tokens/{DATA}/mine/paper/stats.json", lambda one: one["prompt"].update(added=[])),
+        rf"{MINE}/published/README.md: line \d+: found .*\[\[1\].*, expected .*\[\[\]",
+    ),
     "a published adapter": (
         lambda: edit_weights(f"{MINE}/published/adapter_model.safetensors") and f"{MINE}/training.json",
         rf"{MINE}/published/adapter_model.safetensors: not the file of that name that .*manifest.json describes",
