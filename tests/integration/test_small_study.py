@@ -174,8 +174,7 @@ def test_the_lines_of_a_model_card_write_what_was_scored(study):
     (sample,) = (sample for sample in tests if sample["id"] == chosen)
     request = "\n".join(filter(None, (sample["instruction"], sample["input"])))
     code = re.sub(r"(?m)^request = .*$", lambda _: f"request = {request!r}", code)
-    folder = study / "results" / TUNED / "published"
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], cwd=study, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stdout.removesuffix("\n") == written[chosen]["text"]
 

@@ -51,7 +51,7 @@ def card_of(plan, described, **generation):
 
 def run(code, adapter, request, capsys):
     """What the lines print, with this adapter and this request in place of those in the card."""
-    code, adapters = re.subn(r'(?m)^adapter = "\."', lambda _: f"adapter = {str(adapter)!r}", code)
+    code, adapters = re.subn(r"(?m)^adapter = .*$", lambda _: f"adapter = {str(adapter)!r}", code)
     code, requests = re.subn(r"(?m)^request = .*$", lambda _: f"request = {request!r}", code)
     assert (adapters, requests) == (1, 1)
     capsys.readouterr()
@@ -175,8 +175,11 @@ def test_the_line_that_cuts_a_text_does_what_scoring_did(ending, text):
 def test_a_card_names_the_commit_of_a_repository_and_no_commit_of_a_folder():
     code = blocks_of(card_of(replace(PLAN, source=Source(repo="x/base", revision="f" * 40)), DESCRIBED))["python"]
     assert f"source = {{'pretrained_model_name_or_path': 'x/base', 'revision': '{'f' * 40}'}}" in code
+    assert 'adapter = "."  # the folder of this card, or the repository that it was uploaded to' in code.splitlines()
     code = blocks_of(card_of(replace(PLAN, source=Source(path="a/'b\"`")), DESCRIBED))["python"]
     (line,) = (line for line in code.splitlines() if line.startswith("source = "))
+    folder = "results/runs/d/a/qlora/seed0/published"
+    assert f"adapter = '{folder}'  # as seen from the study's folder, like the base" in code.splitlines()
     assert eval(line.removeprefix("source = ")) == {"pretrained_model_name_or_path": "a/'b\"`"}
 
 

@@ -14,6 +14,7 @@ from codetune.prompts.described import Described, read_described
 from codetune.report.cells import digits_of, format_number
 from codetune.report.flags import MEANING
 from codetune.report.usage import prompt_rows, usage_section
+from codetune.study import layout
 from codetune.study.facts import Summary, TrainingFacts, TrainingResult
 from codetune.study.record import Record
 from codetune.study.training import NO_PATIENCE
@@ -57,6 +58,7 @@ def model_card(record: Record, training: TrainingFacts, metric: str, described: 
     generation = next(iter(record.tests.values())).generation
     assert generation is not None  # as of all runs with a model
     prompt = "\n".join(prompt_rows(described))
+    usage = usage_section(training, generation, described, f"{record.folder}/{Path(layout.PUBLISHED).parent.name}")
     revision = f" at revision {markdown_code(source.revision)}" if source.revision else ""
     return f"""---
 {yaml.safe_dump(metadata, sort_keys=False).strip()}
@@ -82,7 +84,7 @@ the 4-bit weights it was trained on; merging it into other weights changes its o
 
 {_test_scores(record, metric)}
 
-{usage_section(training, generation, described)}
+{usage}
 
 The licences of the base model and of the training data apply.
 """

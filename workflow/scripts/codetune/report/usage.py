@@ -16,18 +16,21 @@ def prompt_rows(described: Described) -> list[str]:
     return [f"| template | {markdown_cell(described.template)} |", f"| end token | {end} |"]
 
 
-def usage_section(training: TrainingFacts, generation: GenerationFacts, described: Described) -> str:
+def usage_section(training: TrainingFacts, generation: GenerationFacts, described: Described, folder: str) -> str:
     """A section with the exact prompt, and with the code that loads the adapter and uses it.
 
     Args:
         training: Facts of the training.
         generation: Facts of the predictions that were scored.
         described: How prompts and completions were serialised.
+        folder: The card's folder, as seen from the study's.
     """
     prompt = f"{described.prompt.before}{REQUEST}{described.prompt.after}"
     shown = "".join(f"{printable(line)}\n" for line in prompt.split("\n"))
     dtype = training.plan.quantization.compute_dtype
     held = "in 4 bits" if generation.weights == FOUR_BITS else f"dequantised from 4 bits to {dtype}"
+    names = _names(training.plan.source, folder)
+    code = "\n".join([names, _settings(generation, described), _three_lines(generation, described)])
     return f"""## Use it as it was scored
 
 A prompt, sign by sign, with a request for an example:
@@ -37,7 +40,7 @@ A prompt, sign by sign, with a request for an example:
 With these settings three statements load the base in 4 bits, put the adapter beside it, and complete the prompt by
 greedy decoding:
 
-{markdown_block(_settings(training, generation, described) + _three_lines(generation, described), "python")}
+{markdown_block(code, "python")}
 
 For the scores, weights were held {held}, and up to {generation.decoding.batch_size} prompts were decoded at once.
 {_rounding(dtype)}"""
@@ -52,21 +55,30 @@ def _rounding(dtype: str) -> str:
     )
 
 
-def _settings(training: TrainingFacts, generation: GenerationFacts, described: Described) -> str:
-    """Lines that name the base and the adapter, and make the prompt."""
-    recipe, prompt, decoding = generation.quantization, described.prompt, generation.decoding
-    most = str(decoding.max_new_tokens)
-    if generation.context is not None:
-        most = f"min({most}, {generation.context} - ids.shape[1])"
+def _names(source: Source, folder: str) -> str:
+    """Lines that import, and that name the adapter and its base; a local base only its own study's folder can find."""
+    if source.path:
+        adapter, where = repr(folder), "as seen from the study's folder, like the base"
+    else:
+        adapter, where = '"."', "the folder of this card, or the repository that it was uploaded to"
+    revision = {} if source.path or not source.revision else {"revision": source.revision}
     return f"""import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, GenerationConfig
 
-adapter = "."  # the folder of this card, or the repository that it was uploaded to
-source = {_arguments(training.plan.source)}
+adapter = {adapter}  # {where}
+source = { {"pretrained_model_name_or_path": source.name, **revision}!r}
 request = {REQUEST!r}
+"""
 
-device, dtype = "cuda:0" if torch.cuda.is_available() else "cpu", torch.{recipe.compute_dtype}
+
+def _settings(generation: GenerationFacts, described: Described) -> str:
+    """Lines that make the settings of the study, and the prompt."""
+    recipe, prompt, decoding = generation.quantization, described.prompt, generation.decoding
+    most = str(decoding.max_new_tokens)
+    if generation.context is not None:
+        most = f"min({most}, {generation.context} - ids.shape[1])"
+    return f"""device, dtype = "cuda:0" if torch.cuda.is_available() else "cpu", torch.{recipe.compute_dtype}
 bits = BitsAndBytesConfig(
     load_in_4bit=True,
     bnb_4bit_quant_type={recipe.type!r},
@@ -79,7 +91,6 @@ ids = torch.tensor([{prompt.added} + tokenizer.encode(prompt, add_special_tokens
 greedy = GenerationConfig(
     do_sample=False, max_new_tokens={most}, eos_token_id={described.ending.stops}, pad_token_id=0
 )
-
 """
 
 
@@ -110,9 +121,3 @@ def _answer(ending: Ending) -> str:
         return f"text = text.split({ending.markers[0]!r})[0].strip(){end}\n"
     pieces = f'f"\\n{{text}}\\n".split(marker)[0] for marker in {ending.markers}'
     return f"text = min(({pieces}), key=len).strip(){end}\n"
-
-
-def _arguments(source: Source) -> str:
-    """What `from_pretrained` gets to find a checkpoint, as Python writes it."""
-    revision = {} if source.path or not source.revision else {"revision": source.revision}
-    return repr({"pretrained_model_name_or_path": source.name, **revision})
