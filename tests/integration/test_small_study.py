@@ -163,6 +163,22 @@ def test_the_adapter_is_one_that_peft_takes_as_it_is(study, checkpoints):
     assert yaml.safe_load(card.split("---")[1])["library_name"] == "peft"
 
 
+def test_the_lines_of_a_model_card_write_what_was_scored(study):
+    """In a process of their own, as a reader runs them, for a sample whose text ends before the limit if one does."""
+    card = (study / "results" / TUNED / "published/README.md").read_text()
+    code = re.search(r"```python\n(.*?)```", card, re.DOTALL)[1]
+    rows = (study / f"results/{TUNED}/{TESTED}/predictions.jsonl").read_text().splitlines()
+    written = {row["id"]: row["candidates"][0] for row in map(json.loads, rows)}
+    chosen = max(written, key=lambda id: (not written[id]["truncated"], written[id]["tokens"]))
+    tests = map(json.loads, (study / f"results/data/{DATA}/test.jsonl").read_text().splitlines())
+    (sample,) = (sample for sample in tests if sample["id"] == chosen)
+    request = "\n".join(filter(None, (sample["instruction"], sample["input"])))
+    code = re.sub(r"(?m)^request = .*$", lambda _: f"request = {request!r}", code)
+    done = subprocess.run([sys.executable, "-c", code], cwd=study, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.removesuffix("\n") == written[chosen]["text"]
+
+
 def test_records_name_what_went_in(study):
     record = json.loads((study / "results" / TUNED / "training.json").read_text())
     tokens = study / f"results/tokens/{DATA}/llama-3.2-1b/paper/train.arrow"

@@ -10,6 +10,8 @@ from codetune.base.identity import CheckpointIdentity
 from codetune.base.machine import Environment, PeakMemory
 from codetune.base.plain import to_plain
 from codetune.data.samples import PARTS, read_samples, sha256_of_samples
+from codetune.prompts.completions import Ending
+from codetune.prompts.described import Described, PromptFrame
 from codetune.study.decoding import Decoding
 from codetune.study.facts import (
     DuplicateRequests,
@@ -32,6 +34,8 @@ from codetune.study.runs import NONE, Evaluation, Run
 from codetune.study.training import TrainingPlan, TrainingSettings
 
 DATA = "alpaca"
+FRAME = PromptFrame([1], "<|user|> ", " <|end|> <|assistant|>")
+DESCRIBED = Described("paper", FRAME, Ending("", 2, [2, 7], ["<|end|>"]), "</s>")
 SHA256 = "0" * 64
 PROJECTIONS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 QUANTIZATION = Quantization(type="nf4", double=True, compute_dtype="bfloat16")
@@ -107,6 +111,7 @@ def fake_training(plan: TrainingPlan, best_step: int = 100, problem: str | None 
             checkpoints=[50, best_step],
             untrained_validation_loss=2.5,
             problem=problem,
+            best_learning_rate=1.8e-4,
         ),
         cost=TrainingCost(**used | cost),
         environment=ENVIRONMENT,
@@ -125,7 +130,7 @@ def fake_generation(**changes: Any) -> GenerationFacts:
         prompts=10,
         tokens=900,
         attention="flash",
-        weights="4-bit",
+        weights="bfloat16",
         truncated=1,
         most_prompts_at_once=32,
         seconds=60.0,
@@ -228,6 +233,13 @@ def write_split(path: str | Path, name: str = DATA, leaked: Sequence[int] = (), 
     near = NearDuplicates(0.8, 0, [], "together", list(leaked))
     facts = SplitFacts(name, 10, "9" * 64, {}, DuplicateRequests(0, 0, "kept"), near, {}, 0, hashes)
     write_json(path, to_plain(facts))
+    return str(path)
+
+
+def write_stats(folder: str | Path, described: Described = DESCRIBED) -> str:
+    """Writes stats.json of a token set, as far as it says how samples were serialised, and returns its path."""
+    path = Path(folder) / "stats.json"
+    write_json(path, to_plain(described))
     return str(path)
 
 

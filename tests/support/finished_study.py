@@ -11,6 +11,7 @@ from codetune.base.manifests import write_manifest
 from codetune.base.plain import to_plain
 from codetune.data.predictions import Candidate, Prediction, write_curve_predictions, write_predictions
 from codetune.data.samples import PARTS, read_samples, sha256_of_samples
+from codetune.methods.schedule import share_of_highest
 from codetune.prompts.packing import steps_per_epoch
 from codetune.report.provenance import write_provenance
 from codetune.report.remaking import Results, remakes_of
@@ -18,7 +19,7 @@ from codetune.study import layout
 from codetune.study.config import load_study
 from codetune.study.facts import DuplicateRequests, NearDuplicates, SplitFacts
 from codetune.study.record import read_records
-from fake_records import fake_generation, fake_training
+from fake_records import DESCRIBED, fake_generation, fake_training
 from paper_study import config_of
 from safetensors.numpy import save_file
 
@@ -113,7 +114,7 @@ def _write_tokens(at, entry, hashes):
         "train": {"samples": 12, **PACKED},
         "validation": {"samples": 12, "packed_sequences": 2, "tokens": 90},
     }
-    stats = {"template": entry["template"], "max_length": 1000, "parts": parts}
+    stats = to_plain(DESCRIBED) | {"template": entry["template"], "max_length": 1000, "parts": parts}
     write_json(at.path(layout.TOKEN_STATS, **entry), stats | _hashes(entry, hashes, "train", "validation"))
 
 
@@ -160,6 +161,12 @@ def _planned(settings):
     return settings.epochs * steps_per_epoch(PACKED["packed_sequences"], settings.batch_size)
 
 
+def _rate(settings, step):
+    """The learning rate of a step."""
+    steps = _planned(settings)
+    return settings.learning_rate * share_of_highest(settings.schedule, settings.warmup_steps, step - 1, steps)
+
+
 def _write_training(at, run, checkpoint, hashes):
     """What a training and its curve leave; gives the hash of the adapter's weights."""
     for pattern in (layout.TUNED, layout.PUBLISHED):
@@ -177,11 +184,21 @@ def _write_training(at, run, checkpoint, hashes):
         trainable_parameters=sum(tensor.size for tensor in _adapter(at, run).values()),
         adapted=dict.fromkeys(facts.plan.lora.target_modules, 1),
         data=replace(facts.data, **PACKED),
-        result=replace(facts.result, planned_steps=_planned(facts.plan.settings), checkpoints=[50, 100, 150]),
+        result=replace(
+            facts.result,
+            planned_steps=_planned(facts.plan.settings),
+            checkpoints=[50, 100, 150],
+            best_learning_rate=_rate(facts.plan.settings, facts.result.best_step),
+        ),
     )
     write_json(at.of(layout.TRAINING, run), to_plain(facts))
     rows = [{"step": step, "epoch": step / 100, "eval_loss": loss} for step, loss in LOSSES.items()]
-    write_jsonl(at.of(layout.TRAINING_LOG, run), [{"step": 1, "epoch": 0.01, "loss": 2.4}, *rows])
+    best = facts.result.best_step
+    trained = [
+        {"step": 1, "epoch": 0.01, "loss": 2.4, "learning_rate": _rate(facts.plan.settings, 1)},
+        {"step": best, "epoch": best / 100, "loss": 1.1, "learning_rate": _rate(facts.plan.settings, best)},
+    ]
+    write_jsonl(at.of(layout.TRAINING_LOG, run), [trained[0], *rows[:-1], trained[1], rows[-1]])
     texts = {step: _texts(run, 2 + step // 50)[:6] for step in (0, *facts.result.checkpoints)}
     curve = {
         step: [Prediction(100 + i, [Candidate(text, 5, False)]) for i, text in enumerate(of_step)]

@@ -79,6 +79,7 @@ rule publish:
     """Puts a run's adapter and its model card into one folder, ready for upload to the hub."""
     input:
         record=in_results(layout.RECORD),
+        stats=for_run(layout.TOKEN_STATS),
         tuned=in_results(layout.TUNED),
     output:
         in_results(layout.PUBLISHED),

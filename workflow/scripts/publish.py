@@ -8,4 +8,5 @@ with job(snakemake):
     from codetune.study.record import read_record
 
     inputs = snakemake.input
-    publish(read_record(inputs.record), snakemake.params.metric, checked_folder(inputs.tuned), snakemake.output[0])
+    tuned = checked_folder(inputs.tuned)
+    publish(read_record(inputs.record), snakemake.params.metric, inputs.stats, tuned, snakemake.output[0])

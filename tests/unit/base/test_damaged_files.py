@@ -20,6 +20,7 @@ from codetune.evaluation.scored import read_scores, read_statistics
 from codetune.models.shapes import read_config
 from codetune.papers.declared import read_paper
 from codetune.prompts.completions import Ending, read_ending
+from codetune.prompts.described import read_described
 from codetune.prompts.tokensets import SCHEMA, TokenSample, read_tokens, write_tokens
 from codetune.report.figure import read_curve
 from codetune.report.page import write_page
@@ -28,6 +29,7 @@ from codetune.study.dataset import Split
 from codetune.study.record import read_record
 from codetune.study.training_log import read_training_log
 from damages import BROKEN, OTHER_SHAPES, VALUES, damage, keys_of, with_value, without
+from fake_records import DESCRIBED
 
 SYSTEM = {"data": "none", "model": "m", "method": "base"}
 SCORE = Score(**SYSTEM, metric="rouge_l", score=0.5, interval=[0.4, 0.6], seeds=[0.5], deviation=None)
@@ -61,6 +63,7 @@ OBJECTS = {
     ),
     "config.json": (config_of, SIZES),
     "stats.json": (lambda path: read_number(path, "parts", "train", "samples"), {"parts": {"train": {"samples": 3}}}),
+    "described.json": (read_described, to_plain(DESCRIBED)),
     "ending.json": (read_ending, {"ending": to_plain(Ending("\n", 2, [2], ["[INST]"]))}),
 }
 LINES = {

@@ -163,6 +163,12 @@ def test_prompts_are_never_truncated_and_their_statistics_count_them(tmp_path, c
         "p99": lengths[1],
         "longest": lengths[2],
         "ending": to_plain(Template(template, tokenizer).ending),
+        "end_token": tokenizer.eos_token,
+        "prompt": {
+            "added": [tokenizer.bos_token_id] if template == "paper" else [],
+            "before": "<|user|> " if template == "paper" else "<|user|>\n",
+            "after": " <|end|> <|assistant|>" if template == "paper" else "<|eot|>\n<|assistant|>\n",
+        },
         "with_control_tokens": 0,
         "context": 2048,
         "prompts_without_room": 0,

@@ -280,6 +280,18 @@ CHANGES = {
         lambda: edit_text(f"{MINE}/published/README.md", "fine-tuned on", "trained on"),
         rf"{MINE}/published/README.md: line \d+: found .*, trained on, expected .*, fine-tuned on",
     ),
+    "the end token of a model card": (
+        lambda: edit_text(f"{MINE}/published/README.md", "`</s>` (id 2)", "`</s>` (id 3)"),
+        rf"{MINE}/published/README.md: row \d+ \(end token.*\), .*: found .*id 3.*, expected .*id 2",
+    ),
+    "the stops in a model card's lines": (
+        lambda: edit_text(f"{MINE}/published/README.md", "eos_token_id=[2, 7]", "eos_token_id=[7]"),
+        rf"{MINE}/published/README.md: line \d+: found .*\[7\].*, expected .*\[2, 7\]",
+    ),
+    "the serialisation in the token statistics": (
+        lambda: edit_json(f"results/tokens/{DATA}/mine/paper/stats.json", lambda one: one["prompt"].update(added=[])),
+        rf"{MINE}/published/README.md: line \d+: found .*\[\[1\].*, expected .*\[\[\]",
+    ),
     "a published adapter": (
         lambda: edit_weights(f"{MINE}/published/adapter_model.safetensors") and f"{MINE}/training.json",
         rf"{MINE}/published/adapter_model.safetensors: not the file of that name that .*manifest.json describes",
@@ -354,6 +366,17 @@ CHANGES = {
     "a training's best loss": (
         lambda: edit_json(f"{MINE}/training.json", lambda one: one["result"].update(best_validation_loss=0.5)),
         rf"{MINE}/training.json: result.best_validation_loss: found 0.5, expected 0.9 by ",
+    ),
+    "the learning rate of the best step": (
+        lambda: edit_json(f"{MINE}/training.json", lambda one: one["result"].update(best_learning_rate=1e-4)),
+        rf"{MINE}/training.json: result.best_learning_rate: found 0.0001, expected 0.000101\d* by {MINE}/training_log",
+    ),
+    "a learning rate that is not the schedule's": (
+        lambda: (
+            edit_rows(f"{MINE}/training_log.jsonl", lambda rows: rows[4].update(learning_rate=2e-4))
+            and edit_json(f"{MINE}/training.json", lambda one: one["result"].update(best_learning_rate=2e-4))
+        ),
+        rf"{MINE}/training.json: result.best_learning_rate: found 0.0002, expected 0.000101\d* by the schedule",
     ),
     "the loss without a training": (
         lambda: edit_json(f"{MINE}/training.json", lambda one: one["result"].update(untrained_validation_loss=9.0)),

@@ -125,7 +125,7 @@ def test_every_number_of_the_breakdown_is_the_csv_s(paths):
 def test_every_number_of_table_1_is_the_csv_s(paths):
     rows, table = columns(paths, "table1"), csv_of(paths["table1"])
     assert [row["Model"] for row in rows] == [text_of_csv(of["model"]) for of in table] == NAMES
-    names = {"Batch": "batch_size", "Epochs": "epochs", "Steps (paper)": "paper_steps"}
+    names = {"Batch": "batch_size", "Epochs planned": "epochs", "Steps (paper)": "paper_steps"}
     names |= {"Steps, packed": "steps_packed", "Steps, unpacked": "steps_unpacked"}
     for row, of in zip(rows, table, strict=True):
         for name, key in names.items():

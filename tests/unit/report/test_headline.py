@@ -19,7 +19,7 @@ from codetune.study.facts import ScoredPart
 from codetune.study.record import read_records
 from conftest import ROOT
 from fake_comparisons import METRICS, fake_comparisons, write_fake_comparisons
-from fake_records import DATA, fake_record, seal, with_test, write_fake
+from fake_records import DATA, fake_record, seal, with_test, write_fake, write_stats
 
 # By ROUGE-L the tuned model is better, by BLEU worse; CodeBLEU applies to no sample.
 BASE = {"rouge_l": 0.2345, "bleu": 76.54, "codebleu": None}
@@ -206,7 +206,7 @@ def test_the_model_card_names_the_metric(study, tmp_path, metric):
     (tmp_path / "tuned/adapter_model.safetensors").write_text("x")
     write_manifest(tmp_path / "tuned")
     (tuned,) = read_records(study["records"][1:])
-    publish(tuned, metric, tmp_path / "tuned", str(tmp_path / "published/README.md"))
+    publish(tuned, metric, write_stats(tmp_path), tmp_path / "tuned", str(tmp_path / "published/README.md"))
     card = (tmp_path / "published/README.md").read_text()
     label, scores, _ = SHOWN[metric]
     score = scores["table2"]

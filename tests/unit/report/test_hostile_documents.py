@@ -28,7 +28,7 @@ from codetune.study.record import read_records
 from conftest import ROOT
 from docutils.core import publish_parts
 from fake_comparisons import fake_comparisons
-from fake_records import fake_model, fake_record
+from fake_records import DESCRIBED, fake_model, fake_record
 from fake_trainings import written
 from hostile import LABELS, Elements, hostile, in_cell
 from jinja2 import Environment
@@ -94,7 +94,7 @@ def test_a_model_card_has_the_metadata_and_the_structure_of_any_other(label):
         plan = record.training.plan
         lora = replace(plan.lora, target_modules=[text, "q"])
         training = replace(record.training, plan=replace(plan, lora=lora, source=Source(**source)))
-        return model_card(replace(record, training=training), training, "rouge_l").removeprefix("---\n")
+        return model_card(replace(record, training=training), training, "rouge_l", DESCRIBED).removeprefix("---\n")
 
     def parsed(text):
         tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text)

@@ -9,7 +9,7 @@ from codetune.base.manifests import write_manifest
 from codetune.evaluation.registry import metrics
 from codetune.report.publish import publish
 from codetune.study.model import Source
-from fake_records import fake_record, with_test
+from fake_records import fake_record, with_test, write_stats
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def a_record(**sources):
 
 
 def card_of(tmp_path, tuned, record, metric="rouge_l"):
-    publish(record, metric, tuned, str(tmp_path / "published/README.md"))
+    publish(record, metric, write_stats(tmp_path), tuned, str(tmp_path / "published/README.md"))
     return (tmp_path / "published/README.md").read_text()
 
 
@@ -63,7 +63,11 @@ def test_the_card_states_the_training(tmp_path, tuned):
     for line in (
         "| LoRA | r = 8, alpha = 16, dropout = 0.05 |",
         "| trainable parameters | 1,000 |",
-        "| effective batch | 8 sequences of 512 tokens |",
+        "| effective batch | 8 sequences of 512 tokens, 4 at once |",
+        "| template | paper |",
+        "| end token | `</s>` (id 2) |",
+        "| schedule | cosine over 2 epochs planned, 500 steps, patience 3; highest rate 0.0002; 0.900 of that at the "
+        "best step |",
         "| steps | 100 (best of 150) |",
         "| validation loss | 0.9000 nats per token (2.5000 without training) |",
         "| seed | 0 |",
@@ -86,7 +90,7 @@ def test_the_card_states_the_study_s_metric_on_every_test_set(tmp_path, tuned):
 
 def test_an_untuned_model_is_not_published(tmp_path, tuned):
     with pytest.raises(StudyError, match="none, a, base is not trained; there is nothing to publish"):
-        publish(fake_record("a", "base"), "rouge_l", str(tuned), str(tmp_path / "published"))
+        publish(fake_record("a", "base"), "rouge_l", write_stats(tmp_path), tuned, str(tmp_path / "published"))
     assert not (tmp_path / "published").exists()
 
 
@@ -101,3 +105,34 @@ def test_the_card_names_what_was_adapted_and_in_how_many_layers(tmp_path, tuned)
     training = replace(record.training, adapted={"qkv_proj": 28, "o_proj": 7})
     card = card_of(tmp_path, tuned, replace(record, training=training))
     assert "| on | qkv_proj (28 layers), o_proj (7 layers) |" in card
+
+
+def test_the_card_says_what_else_the_training_depended_on(tmp_path, tuned):
+    record = a_record()
+    training = record.training
+    settings = replace(training.plan.settings, patience=None, schedule="linear")
+    training = replace(
+        training, plan=replace(training.plan, settings=settings), cost=replace(training.cost, micro_batch=1)
+    )
+    training = replace(training, result=replace(training.result, best_learning_rate=None))  # of an earlier version
+    lines = card_of(tmp_path, tuned, replace(record, training=training)).splitlines()
+    assert "| schedule | linear over 2 epochs planned, 500 steps, patience none; highest rate 0.0002 |" in lines
+    at_once = "4 at once, 1 in the end for lack of memory"
+    assert f"| effective batch | 8 sequences of 512 tokens, {at_once} |" in lines
+
+
+@pytest.mark.parametrize("metric", ["rouge_l", "bleu"])
+def test_the_card_has_the_metric_on_the_code_beside_that_on_the_text(tmp_path, tuned, monkeypatch, metric):
+    """Each with its signature, which says how the code was found."""
+    written = metrics()
+    on_code = {f"{name}_on_code": replace(one, label=f"{one.label} on code") for name, one in written.items()}
+    monkeypatch.setattr("codetune.report.publish.metrics", lambda: on_code | written)
+    scores = {"rouge_l": 0.41234, "bleu": 12.344, "rouge_l_on_code": 0.51234, "bleu_on_code": None}
+    record = with_test(a_record(), "e", scores, signatures=dict.fromkeys(scores, "s") | {f"{metric}_on_code": "fence"})
+    lines = card_of(tmp_path, tuned, record, metric).splitlines()
+    label = written[metric].label
+    assert f"| Test set | samples | {label} | {label} on code |" in lines
+    both = {"rouge_l": "0.4123 | 0.5123", "bleu": "12.34 | -"}[metric]
+    assert f"| e | 10 | {both} |" in lines
+    assert f"| d | 10 | {both.partition(' |')[0]} | - |" in lines  # scored by an earlier version
+    assert f"{label} on code [fence]." in lines

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -99,6 +100,47 @@ def test_table1_has_the_ranks_of_the_methods_and_the_paper_s_where_they_belong(t
     places = [place for place, name in enumerate(head) if name.startswith("Trainable, r=")]
     assert [head[place] for place in places] == [f"Trainable, r={rank}" for rank in ranks]
     assert [[ranks[n] for n, place in enumerate(places) if row[place] != "-"] for row in rows] == filled
+
+
+def test_table1_says_what_early_stopping_leaves_of_the_schedule(first, tmp_path):
+    """After ten steps of warm-up. Mine plans two epochs, so that a patience of three waits until the rate is zero."""
+    assert first["epochs"].tolist() == [50, 50, 2]
+    waited = [(3 * epoch - 10) / (50 * epoch - 10) for epoch in (15, 38)]
+    left = [*((1 + math.cos(math.pi * share)) / 2 for share in waited), 0.0]
+    assert first["rate_left"].tolist() == pytest.approx(left, abs=1e-12)
+    write_table1(first, outputs(tmp_path, "t"))
+    head, *rows = read_latex(tmp_path / "t.tex").rows
+    at = [head.index(name) for name in ("Epochs planned", "Patience", "Rate left")]
+    assert [[row[place] for place in at] for row in rows] == [
+        ["50", "3", "0.994"],
+        ["50", "3", "0.993"],
+        ["2", "3", "0.000"],
+    ]
+    text = (tmp_path / "t.md").read_text()
+    assert "Of the paper's 50 epochs with a cosine, 3 leave 0.991 of the highest rate" in text
+
+
+@pytest.mark.parametrize(
+    ("settings", "patience", "left", "said"),
+    [
+        ({}, "5", "0.976", "50 epochs with a cosine, 5 leave 0.976 of the highest rate"),
+        ({"patience": None}, "none", "-", None),
+        ({"patience": 50}, "50", "0.000", None),
+        ({"schedule": "linear", "evaluations_per_epoch": 3}, "5", "0.967", "5 leave 0.976"),  # 5 times 5 of 15 steps
+        ({"schedule": "constant"}, "5", "1.000", "5 leave 0.976"),
+        ({"warmup_steps": 150}, "5", "0.500", "5 leave 0.976"),
+    ],
+)
+def test_the_rate_that_is_left_follows_from_schedule_and_patience(tmp_path, settings, patience, left, said):
+    plan = fake_plan(LLAMA, fake_method("qlora"), **{"patience": 5, "warmup_steps": 0, **settings})
+    folder = Path(write(tmp_path / "config.json", PUBLISHED["Llama-3.2-1B"][0])).parent
+    stats = write(tmp_path / "stats.json", {"parts": {"train": {"packed_sequences": 2400, "samples": 17014}}})
+    planned = PlannedSystem(System("d", LLAMA.name, "qlora"), LLAMA.label, plan)
+    write_table1(table1([planned], [stats], [str(folder)], PAPER), outputs(tmp_path, "t"))
+    head, row = read_latex(tmp_path / "t.tex").rows
+    assert (row[head.index("Patience")], row[head.index("Rate left")]) == (patience, left)
+    text = (tmp_path / "t.md").read_text()
+    assert said in text if said else "epochs with a cosine" not in text
 
 
 def test_whole_numbers_are_whole_beside_an_empty_cell(first, tmp_path):

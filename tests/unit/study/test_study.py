@@ -1,9 +1,11 @@
 """From the configuration to the study: its runs, and what each depends on."""
 
 import copy
+import json
 
 import pytest
 from codetune.base.errors import StudyError
+from codetune.base.plain import from_plain, to_plain
 from codetune.study.config import load_study
 from codetune.study.method import Lora, Quantization
 from codetune.study.model import Memory, Source
@@ -102,6 +104,9 @@ def test_a_training_depends_on_these_settings(config):
         ({"patience": 6}, {}, 6, 50),
         ({}, {"patience": 7, "epochs": 3}, 7, 3),
         ({"patience": 6}, {"patience": 7}, 7, 50),
+        ({"patience": "none"}, {}, None, 50),
+        ({"patience": "none"}, {"patience": 7}, 7, 50),
+        ({"patience": 6}, {"patience": "none"}, None, 50),
     ],
 )
 def test_a_method_s_training_settings_go_before_the_model_s_and_these_before_the_study_s(
@@ -112,8 +117,21 @@ def test_a_method_s_training_settings_go_before_the_model_s_and_these_before_the
     plans = {run.model: study.for_training(run).settings for run in study.training_runs}
     assert (plans["gemma-2-2b"].patience, plans["gemma-2-2b"].epochs) == (patience, epochs)
     others = plans["llama-3.2-1b"]
-    assert (others.patience, others.epochs) == (method.get("patience", 5), method.get("epochs", 50))
+    of_method = None if method.get("patience") == "none" else method.get("patience", 5)
+    assert (others.patience, others.epochs) == (of_method, method.get("epochs", 50))
     assert plans["gemma-2-2b"].learning_rate == others.learning_rate == 2.0e-4
+
+
+def test_without_patience_a_plan_says_so_and_with_it_the_plan_is_what_it_was(config):
+    """What a plan is decides on reruns, so the number stays a number."""
+    study = load_study(edit(config, ["training", "patience"], "none"))
+    (plan, *_) = (study.for_training(run) for run in study.training_runs)
+    plain = json.loads(json.dumps(to_plain(plan)))
+    assert plain["settings"]["patience"] is None
+    assert from_plain(plain, TrainingPlan, "the plan") == plan
+    (other, *_) = (load_study(config).for_training(run) for run in study.training_runs)
+    assert to_plain(other)["settings"] == plain["settings"] | {"patience": 5}
+    assert [*to_plain(other)["settings"]] == [*plain["settings"]]
 
 
 def test_what_a_method_sets_a_model_need_not(config):

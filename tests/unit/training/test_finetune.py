@@ -10,6 +10,7 @@ from codetune.base.files import read_json, read_jsonl, sha256_of_file, write_jso
 from codetune.base.identity import checkpoint_identity, file_hashes
 from codetune.base.manifests import checked_folder
 from codetune.base.plain import from_plain
+from codetune.methods.schedule import share_of_highest
 from codetune.models.checkpoints import fetch_model
 from codetune.prompts.tokensets import TokenSample, write_tokens
 from codetune.study.facts import TrainingFacts
@@ -18,6 +19,7 @@ from codetune.study.model import Memory, Source
 from codetune.study.training import TrainingPlan, TrainingSettings
 from codetune.training.finetune import FinetuneInputs, FinetuneOutputs, finetune
 from codetune.training.trainer import ResumableTrainer
+from codetune.training.validation import Validation
 from safetensors.torch import load_file
 
 SETTINGS = TrainingSettings(
@@ -154,6 +156,29 @@ def test_the_facts_say_from_what_and_how_the_training_was_done(results, inputs, 
     assert facts.result.best_validation_loss == log[facts.result.best_step] == min(log.values())
     assert facts.cost.energy_joules is None
     assert facts.cost.micro_batch == 2
+
+
+@pytest.mark.parametrize("patience", [1, None])
+def test_without_patience_all_epochs_are_done_and_the_best_checkpoint_is_kept(
+    inputs, plan, tmp_path, monkeypatch, patience
+):
+    """The loss is lowest after the second of six epochs. The schedule is the same in both cases."""
+    measured = iter([2.5, 1.0, 0.8, 0.9, 0.85, 0.95, 0.9])
+    monkeypatch.setattr(Validation, "measure", lambda *_: {"eval_loss": next(measured), "eval_bits_per_byte": 1.0})
+    plan = replace(plan, settings=replace(SETTINGS, patience=patience, schedule="cosine", warmup_steps=2, epochs=6))
+    finetune(inputs, outputs_in(tmp_path), plan, "code")
+    facts = from_plain(read_json(tmp_path / "training.json"), TrainingFacts, "training.json")
+    result = facts.result
+    assert facts.plan == plan
+    assert (result.planned_steps, result.best_step, result.best_validation_loss) == (6 * 3, 6, 0.8)
+    assert (result.steps, result.stopped_early) == ((9, True) if patience else (18, False))
+    assert result.checkpoints == [*range(3, result.steps + 1, 3)]
+    log = read_jsonl(tmp_path / "training_log.jsonl")
+    best = tmp_path / "checkpoints" / f"step-{result.best_step:06d}" / "adapter_model.safetensors"
+    assert sha256_of_file(best) == facts.adapter_sha256 == sha256_of_file(tmp_path / "tuned" / best.name)
+    rates = {row["step"]: row["learning_rate"] for row in log if "learning_rate" in row}
+    assert result.best_learning_rate == rates[result.best_step]
+    assert rates == {step: pytest.approx(1e-3 * share_of_highest("cosine", 2, step - 1, 18)) for step in rates}
 
 
 @pytest.mark.parametrize("changed", ["nothing", "plan", "code", "data"])

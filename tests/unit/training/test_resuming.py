@@ -103,6 +103,16 @@ def test_a_training_stopped_anywhere_goes_on_to_the_same_bytes(
     assert outcome(trainer, tmp_path) == undisturbed
 
 
+def test_that_a_training_was_not_deterministic_is_remembered(checkpoints, tmp_path, monkeypatch):
+    """The facts speak of all attempts, also where the last one finds nothing."""
+    first = new_trainer(checkpoints, tmp_path)
+    monkeypatch.setattr(first, "_twice_the_same", lambda _: [True, False])
+    assert run_and_stop(first, 8, monkeypatch)
+    last = new_trainer(checkpoints, tmp_path)
+    assert not run_and_stop(last, 10**6, monkeypatch)
+    assert (first.deterministic, last.deterministic) == (False, False)
+
+
 OFTEN = {"evaluations_per_epoch": 3}
 
 

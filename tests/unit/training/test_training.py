@@ -10,6 +10,7 @@ from codetune.prompts.tokensets import TokenSample
 from codetune.study.model import Memory
 from codetune.training.batches import IGNORED, pack_samples
 from codetune.training.history import log_row
+from codetune.training.trainer import _same_bytes
 from miniatures import (
     FAMILIES,
     FOUR_AT_ONCE,
@@ -57,11 +58,18 @@ def test_the_full_study_s_bfloat16_trains_and_generates_too(checkpoints, tmp_pat
     assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.02)
 
 
+DROPOUT = replace(PLAN, lora=replace(PLAN.lora, dropout=0.2))
+
+
+def weights_of(trainer):
+    return torch.cat([parameter.detach().flatten() for parameter in trainer.trainable()])
+
+
 @pytest.mark.parametrize("possible", [True, False])
 def test_training_demands_deterministic_kernels_where_it_can(checkpoints, tmp_path, monkeypatch, possible):
-    """torch's attention on a GPU is deterministic only then. The trial leaves no trace in log, gradients or seeds."""
+    """torch's attention on a GPU is deterministic only then. The trial leaves no trace in log, weights or seeds."""
     samples = tokens_for(checkpoints / "llama-3.2-1b", 8)
-    trainer = trainer_for(checkpoints / "llama-3.2-1b", tmp_path, samples)
+    trainer = trainer_for(checkpoints / "llama-3.2-1b", tmp_path, samples, DROPOUT)
     compute, calls = trainer.compute_loss, []
 
     def compute_loss(*arguments, **options):
@@ -75,10 +83,85 @@ def test_training_demands_deterministic_kernels_where_it_can(checkpoints, tmp_pa
     assert trainer.deterministic is possible
     assert calls[0] is False
     assert set(calls[1:]) == {not possible}
-    plain = trainer_for(checkpoints / "llama-3.2-1b", tmp_path / "plain", samples)
+    plain = trainer_for(checkpoints / "llama-3.2-1b", tmp_path / "plain", samples, DROPOUT)
     monkeypatch.setattr(plain, "try_a_step", lambda: None)
     plain.run()
     assert [log_row(row) for row in trainer.state.log_history] == [log_row(row) for row in plain.state.log_history]
+    assert torch.equal(weights_of(trainer), weights_of(plain))
+
+
+class DrawsOfItsOwn(torch.autograd.Function):
+    """The identity, with a backward pass that gives other bytes each time: what a kernel with atomic sums does."""
+
+    calls = 0
+
+    @staticmethod
+    def forward(_, values):
+        return values.clone()
+
+    @staticmethod
+    def backward(_, gradient):
+        DrawsOfItsOwn.calls += 1
+        return gradient * (1 + 1e-5 * DrawsOfItsOwn.calls)
+
+
+@pytest.mark.parametrize("where", ["forward", "backward"])
+def test_kernels_that_torch_knows_nothing_of_are_found_by_computing_twice(checkpoints, tmp_path, capsys, where):
+    """A difference in the backward pass alone leaves the loss as it is. The training goes on."""
+    trainer = trainer_for(checkpoints / MODEL, tmp_path, tokens_for(checkpoints / MODEL, 12), DROPOUT)
+    layer = trainer.model.base_model.model.model.layers[1].mlp
+
+    def disturb(_module, _inputs, output):
+        if where == "backward" or not torch.is_grad_enabled():
+            return DrawsOfItsOwn.apply(output)
+        DrawsOfItsOwn.calls += 1
+        return output * (1 + 1e-5 * DrawsOfItsOwn.calls)
+
+    layer.register_forward_hook(disturb)
+    trainer.run()
+    assert trainer.deterministic is False
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("not deterministic")]
+    assert len(said) == 1
+    tensors = 1 + len(trainer.trainable())
+    assert "computed twice, loss and gradients have other bytes (" in said[0]
+    assert f" of {tensors} tensors)" in said[0]
+    assert trainer.state.global_step == trainer.state.max_steps > 0
+
+
+def test_a_trial_in_which_memory_runs_out_is_made_again_with_what_fits(checkpoints, tmp_path, capsys):
+    """Dropout draws other masks for smaller parts: that says nothing about the kernels."""
+    plan = replace(DROPOUT, memory=FOUR_AT_ONCE.memory)
+    trainer = trainer_for(checkpoints / MODEL, tmp_path, tokens_for(checkpoints / MODEL, 24), plan)
+    trainer.model.train()
+    seen = out_of_memory_beyond(trainer.model, 2)
+    before = torch.get_rng_state()
+    trainer.create_optimizer_and_scheduler(1)
+    trainer.try_a_step()
+    assert trainer.deterministic
+    text = capsys.readouterr().out
+    assert (
+        "continuing with 2 (CUDA out of memory). From here on dropout draws other masks, so the adapter differs" in text
+    )
+    assert seen == [4, 2, 2, 2, 2, *[2] * 4]
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(parameter.grad is None for parameter in trainer.trainable())
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ([1.0, 2.0], [1.0, 2.0], True),
+        ([math.nan], [math.nan], True),
+        ([0.0], [-0.0], False),
+        ([1.0], [1.0 + 2**-23], False),
+        (None, None, True),
+        (None, [0.0], False),
+    ],
+)
+def test_bytes_are_compared_and_not_numbers(one, other, same):
+    tensors = [None if values is None else torch.tensor(values) for values in (one, other)]
+    assert _same_bytes(*tensors) is same
+    assert _same_bytes(torch.tensor(1.5), torch.tensor(1.5)) is True
 
 
 def test_gradient_checkpointing_changes_memory_alone(checkpoints, tmp_path):
@@ -169,6 +252,20 @@ def test_a_smaller_micro_batch_gives_the_same_gradients(checkpoints, tmp_path, c
     assert trainer.limit.rows == 1
     text = capsys.readouterr().out
     assert "out of memory with 4 sequences at once: continuing with 2 (CUDA out of memory)" in text
+
+
+@pytest.mark.parametrize(("dropout", "least", "most"), [(0.0, 0.0, 1e-5), (0.05, 1e-3, 1.0)])
+def test_what_the_micro_batch_changes_is_the_masks_of_dropout(checkpoints, tmp_path, dropout, least, most):
+    """As the docs say: with dropout another micro-batch is like another seed, without it is rounding."""
+    adapters = []
+    for size in (1, 2):
+        lora = replace(PLAN.lora, dropout=dropout)
+        plan = replace(PLAN, lora=lora, memory=Memory(size), settings=replace(PLAN.settings, epochs=2))
+        trainer = trainer_for(checkpoints / MODEL, tmp_path / str(size), tokens_for(checkpoints / MODEL, 24), plan)
+        trainer.run()
+        adapters.append(weights_of(trainer))
+    difference = ((adapters[0] - adapters[1]).norm() / adapters[0].norm()).item()
+    assert least <= difference < most
 
 
 def test_gradients_of_a_part_that_had_been_added_are_taken_back(checkpoints, tmp_path):

@@ -95,16 +95,22 @@ def test_a_better_loss_is_a_lower_number(loss, best, better):
     assert Validation(10, 1, 1).is_better(loss, best) is better
 
 
-@pytest.mark.parametrize(
-    ("measured", "best", "over"),
-    [
-        ([0, 3], 3, False),
-        ([0, 3, 6], 3, False),
-        ([0, 3, 6, 9], 3, True),
-        ([0, 3, 6, 9], 6, False),
-        ([0, 3], None, False),
-        ([0, 3, 6], None, True),  # the untrained adapter's does not count
-    ],
-)
+PATIENCE = [
+    ([0, 3], 3, False),
+    ([0, 3, 6], 3, False),
+    ([0, 3, 6, 9], 3, True),
+    ([0, 3, 6, 9], 6, False),
+    ([0, 3], None, False),
+    ([0, 3, 6], None, True),  # the untrained adapter's does not count
+]
+
+
+@pytest.mark.parametrize(("measured", "best", "over"), PATIENCE)
+def test_without_a_patience_no_validation_ends_a_training(measured, best, over):
+    """Not even where the patience of two would be over."""
+    assert Validation(10, interval=3, patience=None).ends_training(history(*measured), best) is False
+
+
+@pytest.mark.parametrize(("measured", "best", "over"), PATIENCE)
 def test_the_patience_is_over_after_so_many_validations_without_a_better_one(measured, best, over):
     assert Validation(10, interval=3, patience=2).ends_training(history(*measured), best) is over

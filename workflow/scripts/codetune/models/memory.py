@@ -21,11 +21,13 @@ class RowLimit:
         rows: The limit, which never rises.
         what: What the rows are, for messages: "sequences", "prompts".
         remedy: What to change if even one row does not fit, for the error message.
+        effect: A sentence on what else is different once the limit is lower, for the message that says so.
     """
 
     rows: int
     what: str
     remedy: str
+    effect: str = ""
 
     def map(self, compute: Callable[[slice], Result], count: int, undo: Callable[[], None]) -> list[Result]:
         """Computes `count` rows in parts of at most `rows`; starts again with smaller parts if memory runs out.
@@ -58,4 +60,8 @@ class RowLimit:
         gc.collect()
         torch.cuda.empty_cache()
         self.rows = rows // 2
-        print(f"out of memory with {rows} {self.what} at once: continuing with {self.rows} ({problem})", flush=True)
+        effect = f". {self.effect}" if self.effect else ""
+        print(
+            f"out of memory with {rows} {self.what} at once: continuing with {self.rows} ({problem}){effect}",
+            flush=True,
+        )

@@ -43,3 +43,13 @@ def pack(lengths: list[int], capacity: int) -> list[list[int]]:
                 free.insert(bisect_left(free, after), after)
             open_bins[after].append(chosen)
     return bins
+
+
+def steps_between_evaluations(steps: int, evaluations: int) -> int:
+    """Counts the optimizer steps from one validation to the next.
+
+    Args:
+        steps: Optimizer steps per epoch.
+        evaluations: Validations per epoch.
+    """
+    return max(1, math.ceil(steps / evaluations))

@@ -68,11 +68,11 @@ class Template:
         """
         if sample.request != sample.request.strip() and self.name == "chat":
             return self._render_request(sample.request) + self._prefilled  # some templates strip the request
-        before, after = self._frame
+        before, after = self.frame
         return f"{before}{sample.request}{after}"
 
     @cached_property
-    def _frame(self) -> tuple[str, str]:
+    def frame(self) -> tuple[str, str]:
         """The text before and after a request, found once: rendering 20,000 prompts costs as much as tokenising 10,000.
 
         Raises:
@@ -88,7 +88,7 @@ class Template:
     @property
     def answer_start(self) -> str:
         """What a chat template writes between a request and its answer; empty for the paper's template."""
-        return self._frame[1] if self.name == "chat" else ""
+        return self.frame[1] if self.name == "chat" else ""
 
     def completion(self, sample: Sample) -> str:
         """Renders what the model has to write, without its end token.

@@ -14,6 +14,7 @@ from codetune.base.plain import to_plain
 from codetune.data.samples import Sample, read_part, sha256_of_samples
 from codetune.models.context import read_context
 from codetune.models.tokenizers import load_tokenizer
+from codetune.prompts.described import PromptFrame
 from codetune.prompts.endings import holding_control_tokens
 from codetune.prompts.packing import pack
 from codetune.prompts.templates import Template
@@ -84,6 +85,8 @@ def describe_template(template: Template, tokenizer: Any) -> dict[str, Any]:
         "template_sha256": template.sha256,
         "vocabulary": len(tokenizer),
         "ending": to_plain(template.ending),
+        "end_token": tokenizer.convert_ids_to_tokens(template.ending.end),
+        "prompt": to_plain(PromptFrame(added_ids(template), *template.frame)),
     }
 
 
@@ -104,7 +107,7 @@ def encode(samples: list[Sample], tokenizer: Any, template: Template) -> list[To
     """
     prompts = [template.prompt(sample) for sample in samples]
     if template.adds_special_tokens:
-        start = _added_before_texts(tokenizer)
+        start = added_ids(template)
         prompt_ids = [start + ids for ids in _ids(prompts, tokenizer)]
     else:
         prompt_ids = _chat_ids(prompts, tokenizer)
@@ -199,8 +202,11 @@ def _describe_sample(sample: Sample, tokens: TokenSample, template: Template) ->
     }
 
 
-def _added_before_texts(tokenizer: Any) -> list[int]:
-    """Returns what a tokenizer puts before a text of its own accord: a BOS token, or nothing."""
+def added_ids(template: Template) -> list[int]:
+    """Returns what the tokenizer puts before a prompt of its own accord: a BOS token, or nothing."""
+    if not template.adds_special_tokens:
+        return []
+    tokenizer: Any = template.tokenizer
     ((plain,), (whole,)) = _ids(["x"], tokenizer), _ids(["x"], tokenizer, True)
     places = (place for place in range(len(whole)) if whole[place : place + len(plain)] == plain)
     return whole[: next(places, 0)]

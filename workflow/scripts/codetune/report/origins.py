@@ -17,6 +17,7 @@ from codetune.base.plain import read_as, read_number, to_plain
 from codetune.data.predictions import Prediction, check_generated, read_predictions
 from codetune.data.samples import read_samples
 from codetune.evaluation.scored import read_scores
+from codetune.methods.schedule import share_of_highest
 from codetune.prompts.packing import steps_per_epoch
 from codetune.report.comparing import compare_values, shorten
 from codetune.report.parts import flatten
@@ -28,7 +29,7 @@ from codetune.study.custody import check_downloads
 from codetune.study.facts import GenerationFacts, SplitFacts, TrainingFacts, TrainingResult
 from codetune.study.runs import Evaluation, Run
 from codetune.study.training_log import read_training_log
-from codetune.training.outcome import problem_of, untrained_loss
+from codetune.training.outcome import learning_rate_of, problem_of, untrained_loss
 
 WEIGHTS = "adapter_model.safetensors"  # as PEFT names them
 MOST_BY_THE_PACKAGE = 40_000_000  # product of two texts' lengths up to which rouge-score compares them in a second
@@ -155,8 +156,16 @@ def _differences_from_log(facts: TrainingFacts, log: str) -> list[str]:
         checkpoints=list(evaluated),
         untrained_validation_loss=untrained_loss(rows),
         problem=problem_of(rows, evaluated[best]),
+        best_learning_rate=learning_rate_of(rows, best),
     )
-    return [f"result.{line} by {log}" for line in compare_values(to_plain(found), to_plain(expected))]
+    lines = [f"result.{line} by {log}" for line in compare_values(to_plain(found), to_plain(expected))]
+    plan, rate = facts.plan.settings, found.best_learning_rate
+    share = share_of_highest(plan.schedule, plan.warmup_steps, found.best_step - 1, found.planned_steps)
+    if rate is not None and not math.isclose(rate, plan.learning_rate * share, rel_tol=1e-6):
+        lines.append(
+            f"result.best_learning_rate: found {rate}, expected {plan.learning_rate * share:.6g} by the schedule"
+        )
+    return lines
 
 
 def _differences_from_tokens(facts: TrainingFacts, stats: str) -> list[str]:

@@ -1,5 +1,6 @@
 """Rule publish: a run's adapter in one folder with its model card, as the hub takes it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -9,25 +10,30 @@ from codetune.base.files import atomic, link_or_copy
 from codetune.base.manifests import MANIFEST, read_manifest
 from codetune.base.text import markdown, markdown_cell, markdown_code
 from codetune.evaluation.registry import metrics
+from codetune.prompts.described import Described, read_described
 from codetune.report.cells import digits_of, format_number
 from codetune.report.flags import MEANING
-from codetune.study.facts import TrainingFacts, TrainingResult
+from codetune.report.usage import prompt_rows, usage_section
+from codetune.study import layout
+from codetune.study.facts import Summary, TrainingFacts, TrainingResult
 from codetune.study.record import Record
+from codetune.study.training import NO_PATIENCE
 
 CARD = "README.md"
 
 
-def publish(record: Record, metric: str, tuned: Path, target: str) -> None:
+def publish(record: Record, metric: str, stats: str, tuned: Path, target: str) -> None:
     """Puts the adapter into a folder of its own, as hard links or copies, and the model card beside it.
 
     Args:
         record: The record of the run.
         metric: The study's metric, whose scores the card names.
+        stats: Statistics of the token set that was trained on: how prompts and completions were serialised.
         tuned: Folder of the adapter.
         target: The model card to write; its folder is written as a whole.
 
     Raises:
-        StudyError: The run is not a training.
+        StudyError: The run is not a training, or the statistics are damaged.
     """
     if record.training is None:
         raise StudyError(f"{record.folder}: {', '.join(record.run.system)} is not trained; there is nothing to publish")
@@ -35,10 +41,11 @@ def publish(record: Record, metric: str, tuned: Path, target: str) -> None:
         folder.mkdir()
         for name in read_manifest(tuned / MANIFEST).files:
             link_or_copy(tuned / name, folder / name)
-        (folder / CARD).write_text(model_card(record, record.training, metric), encoding="utf-8")
+        card = model_card(record, record.training, metric, read_described(stats))
+        (folder / CARD).write_text(card, encoding="utf-8")
 
 
-def model_card(record: Record, training: TrainingFacts, metric: str) -> str:
+def model_card(record: Record, training: TrainingFacts, metric: str, described: Described) -> str:
     """The README.md of an adapter's folder, with the metadata that the hub reads."""
     plan, result = training.plan, training.result
     source, lora, settings = plan.source, plan.lora, plan.settings
@@ -48,6 +55,10 @@ def model_card(record: Record, training: TrainingFacts, metric: str) -> str:
         "tags": ["qlora", "code-generation"],
         **({"base_model": source.name} if source.repo and not source.path else {}),
     }
+    generation = next(iter(record.tests.values())).generation
+    assert generation is not None  # as of all runs with a model
+    prompt = "\n".join(prompt_rows(described))
+    usage = usage_section(training, generation, described, f"{record.folder}/{Path(layout.PUBLISHED).parent.name}")
     revision = f" at revision {markdown_code(source.revision)}" if source.revision else ""
     return f"""---
 {yaml.safe_dump(metadata, sort_keys=False).strip()}
@@ -64,12 +75,16 @@ the 4-bit weights it was trained on; merging it into other weights changes its o
 | LoRA | r = {lora.r}, alpha = {lora.alpha:g}, dropout = {lora.dropout} |
 | on | {markdown_cell(_adapted(training))} |
 | trainable parameters | {training.trainable_parameters:,} |
-| effective batch | {settings.batch_size} sequences of {settings.max_length} tokens |
+{prompt}
+| effective batch | {settings.batch_size} sequences of {settings.max_length} tokens, {_at_once(training)} |
+| schedule | {_schedule(training)} |
 | steps | {result.best_step} (best of {result.steps}) |
 | validation loss | {result.best_validation_loss:.4f} nats per token{_untrained(result)} |
 | seed | {plan.seed} |
 
 {_test_scores(record, metric)}
+
+{usage}
 
 The licences of the base model and of the training data apply.
 """
@@ -79,6 +94,22 @@ def _adapted(training: TrainingFacts) -> str:
     """The modules that have an adapter, and in how many layers."""
     counts = training.adapted or dict.fromkeys(training.plan.lora.target_modules)
     return ", ".join(name if count is None else f"{name} ({count} layers)" for name, count in counts.items())
+
+
+def _at_once(training: TrainingFacts) -> str:
+    """How many sequences were computed at once, on which the masks of dropout depend."""
+    planned, last = training.plan.memory.micro_batch, training.cost.micro_batch
+    return f"{last} at once" if last == planned else f"{planned} at once, {last} in the end for lack of memory"
+
+
+def _schedule(training: TrainingFacts) -> str:
+    """Over what the learning rate was scheduled, when training would stop before, and the rate of the best step."""
+    settings, result = training.plan.settings, training.result
+    rate = result.best_learning_rate
+    at_best = f"; {rate / settings.learning_rate:.3f} of that at the best step" if rate is not None else ""
+    patience = f"patience {NO_PATIENCE if settings.patience is None else settings.patience}"
+    planned = f"{settings.epochs} epochs planned, {result.planned_steps:,} steps"
+    return f"{settings.schedule} over {planned}, {patience}; highest rate {settings.learning_rate:g}{at_best}"
 
 
 def _warning(result: TrainingResult) -> str:
@@ -94,18 +125,29 @@ def _untrained(result: TrainingResult) -> str:
 
 
 def _test_scores(record: Record, metric: str) -> str:
-    """The score on each test set, and what else a reader has to know to get the same numbers."""
-    label, digits = metrics()[metric].label, digits_of(metrics()[metric].highest)
+    """The scores on each test set, and what else a reader has to know to get the same numbers."""
     summaries = {test: tested.summary for test, tested in record.tests.items()}
+    shown = [name for name in (metric, f"{metric}_on_code") if any(name in one.scores for one in summaries.values())]
+    head = ["Test set", "samples", *(metrics()[name].label for name in shown)]
     rows = [
-        f"| {markdown_cell(test)} | {summary.samples:,} | {format_number(summary.scores[metric], digits) or '-'} |"
+        [markdown_cell(test), f"{summary.samples:,}", *(_score(summary, name) for name in shown)]
         for test, summary in summaries.items()
     ]
-    signatures = dict.fromkeys(summary.signatures[metric] for summary in summaries.values())
+    table = [f"| {' | '.join(cells)} |" for cells in (head, *rows)]
+    ruler = "|---" + "|---:" * (len(head) - 1) + "|"
+    return "\n".join([table[0], ruler, *table[1:], "", "\n".join(_note(name, summaries) for name in shown)])
+
+
+def _score(summary: Summary, name: str) -> str:
+    return format_number(summary.scores.get(name), digits_of(metrics()[name].highest)) or "-"
+
+
+def _note(name: str, summaries: Mapping[str, Summary]) -> str:
+    """The signature of a metric, and how many samples it could not measure."""
+    signatures = dict.fromkeys(one.signatures[name] for one in summaries.values() if name in one.signatures)
     missing = [
-        f"{summary.unmeasured[metric]} of {test} could not be measured and are left out."
+        f" {summary.unmeasured[name]} of {test} could not be measured and are left out."
         for test, summary in summaries.items()
-        if metric in summary.unmeasured
+        if name in summary.unmeasured
     ]
-    note = " ".join([f"{label} [{'; '.join(signatures)}].", *missing])
-    return "\n".join([f"| Test set | samples | {label} |", "|---|---:|---:|", *rows, "", note])
+    return f"{metrics()[name].label} [{'; '.join(signatures)}].{''.join(missing)}"

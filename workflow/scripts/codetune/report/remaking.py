@@ -18,6 +18,7 @@ from codetune.evaluation.score import score_predictions
 from codetune.evaluation.score_curve import score_curve
 from codetune.evaluation.significance import measure_significance
 from codetune.generation.retrieve import RetrieveInputs, retrieve_outputs
+from codetune.prompts.described import read_described
 from codetune.report.browser import BrowserInputs, write_browser
 from codetune.report.comparing import compare_files
 from codetune.report.page import write_page
@@ -184,14 +185,15 @@ def _make_record(run: Run, study: Study, inputs: RecordInputs, folder: Path, out
 
 
 def _model_card(at: Results, run: Run) -> Remake:
-    record = at.of(layout.RECORD, run)
-    return Remake(partial(_make_model_card, record, at.metric), {"card": at.of(layout.PUBLISHED, run)}, [record])
+    record, stats = at.of(layout.RECORD, run), at.path(layout.TOKEN_STATS, **at.study.token_set_of(run))
+    make = partial(_make_model_card, record, at.metric, stats)
+    return Remake(make, {"card": at.of(layout.PUBLISHED, run)}, [record, stats])
 
 
-def _make_model_card(path: str, metric: str, outputs: Outputs) -> None:
+def _make_model_card(path: str, metric: str, stats: str, outputs: Outputs) -> None:
     record = read_record(path)
     assert record.training is not None  # as the config says of this run
-    write_text(outputs["card"], model_card(record, record.training, metric))
+    write_text(outputs["card"], model_card(record, record.training, metric, read_described(stats)))
 
 
 def _comparisons(at: Results, test: str) -> Remake:

@@ -7,12 +7,22 @@ import pandas as pd
 
 from codetune.base.files import Row
 from codetune.base.plain import from_plain, read_number
+from codetune.methods.schedule import share_of_highest
 from codetune.models.shapes import has_known_layers, lora_parameters, projection_shapes, read_layers
-from codetune.prompts.packing import steps_per_epoch
-from codetune.report.cells import format_millions, format_whole, in_paper_order, table_of, varying_columns
+from codetune.prompts.packing import steps_between_evaluations, steps_per_epoch
+from codetune.report.cells import (
+    format_millions,
+    format_number,
+    format_whole,
+    in_paper_order,
+    table_of,
+    varying_columns,
+)
 from codetune.report.writing import write_forms
 from codetune.study.runs import System
-from codetune.study.training import TrainingPlan
+from codetune.study.training import NO_PATIENCE, TrainingPlan, TrainingSettings
+
+RATE_DIGITS = 3
 
 
 @dataclass(frozen=True)
@@ -85,6 +95,7 @@ def _row(
     packed, samples = (read_number(stats, "parts", "train", name) for name in ("packed_sequences", "samples"))
     quoted = declared.get(planned.system.model, {})
     lora, settings = planned.plan.lora, planned.plan.settings
+    epoch = steps_per_epoch(packed, settings.batch_size)
     if has_known_layers(config):
         lora.check_targets(projection_shapes(config), planned.label)
     return {
@@ -93,7 +104,11 @@ def _row(
         "method": planned.system.method,
         "paper_params": quoted.get("params"),
         "batch_size": settings.batch_size,
+        "paper_epochs": quoted.get("epochs"),
         "epochs": settings.epochs,
+        "schedule": settings.schedule,
+        "patience": settings.patience,
+        "rate_left": _rate_left(settings, epoch),
         "rank": lora.r,
         "paper_trainable": quoted.get("trainable"),
         **{
@@ -101,9 +116,17 @@ def _row(
             for r, own in ranks.items()
         },
         "paper_steps": quoted.get("steps"),
-        "steps_packed": settings.epochs * steps_per_epoch(packed, settings.batch_size),
+        "steps_packed": settings.epochs * epoch,
         "steps_unpacked": settings.epochs * steps_per_epoch(samples, settings.batch_size),
     }
+
+
+def _rate_left(settings: TrainingSettings, epoch: int) -> float | None:
+    """Share of the highest learning rate that is left after as many validations as the patience; None without any."""
+    if settings.patience is None:
+        return None
+    waited = settings.patience * steps_between_evaluations(epoch, settings.evaluations_per_epoch)
+    return share_of_highest(settings.schedule, settings.warmup_steps, waited, settings.epochs * epoch)
 
 
 def write_table1(table: pd.DataFrame, outputs: Mapping[str, str]) -> None:
@@ -115,7 +138,9 @@ def write_table1(table: pd.DataFrame, outputs: Mapping[str, str]) -> None:
             "Model": table["model"],
             "Params (paper)": table["paper_params"],
             "Batch": table["batch_size"].map(format_whole),
-            "Epochs": table["epochs"].map(format_whole),
+            "Epochs planned": table["epochs"].map(format_whole),
+            "Patience": table["patience"].map(lambda count: format_whole(count) or NO_PATIENCE),
+            "Rate left": table["rate_left"].map(lambda share: format_number(share, RATE_DIGITS)),
             "Trainable (paper)": table["paper_trainable"],
             **{f"Trainable, r={r}": table[f"trainable_r{r}"].map(format_millions) for r in ranks},
             "Steps (paper)": table["paper_steps"].map(format_whole),
@@ -128,6 +153,21 @@ def write_table1(table: pd.DataFrame, outputs: Mapping[str, str]) -> None:
         "configured projections, at the rank of the method and, for the paper's models, at each rank that the paper "
         "names; they are left out where config.json does not tell which layers a model has, and the model card has "
         "their number. Steps are those of all epochs, from the token counts, with samples packed into training "
-        "sequences or not."
+        "sequences or not. The schedule of the learning rate is laid out over the planned epochs, wherever training "
+        "stops. It stops when as many validations in a row as the patience have brought no lower loss (none: never); "
+        "rate left is the share of the highest rate that is left after the first so many."
     )
-    write_forms(table, shown, "Training hyperparameters", note, outputs)
+    write_forms(table, shown, "Training hyperparameters", note + _paper_s_rate(table), outputs)
+
+
+def _paper_s_rate(table: pd.DataFrame) -> str:
+    """A sentence on what early stopping leaves of the paper's schedule; nothing where it does not stop before."""
+    found = table[["paper_epochs", "patience"]].dropna()
+    if found.empty or (found["patience"] >= found["paper_epochs"]).any():
+        return ""
+    epochs, patience = map(int, found.iloc[0])
+    left = format_number(share_of_highest("cosine", 0, patience, epochs), RATE_DIGITS)
+    return (
+        f" Of the paper's {epochs} epochs with a cosine, {patience} leave {left} of the highest rate: where training "
+        "stops early, the cosine has hardly begun."
+    )

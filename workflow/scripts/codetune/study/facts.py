@@ -126,6 +126,8 @@ class TrainingResult:
         untrained_validation_loss: Validation loss before the first step; None if it is no finite number.
         problem: Why the result may be worth nothing, in words: the best validation loss is not below the untrained
             model's, or a loss or gradient norm of the training is no finite number. None if there is nothing to say.
+        best_learning_rate: Learning rate of the best step, as the schedule had it there; None in files of earlier
+            versions.
     """
 
     steps: int
@@ -136,6 +138,7 @@ class TrainingResult:
     checkpoints: list[int]
     untrained_validation_loss: float | None = None
     problem: str | None = None
+    best_learning_rate: float | None = None
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,8 @@ class TrainingCost:
         seconds: Duration, with evaluations.
         evaluation_seconds: Duration of the evaluations alone.
         tokens_per_second: Throughput without evaluations.
-        micro_batch: Packed sequences per forward pass at the end, after any reduction for lack of memory.
+        micro_batch: Packed sequences per forward pass at the end, after any reduction for lack of memory, from which
+            on the masks of dropout are others than they would have been.
         peak_memory: The most memory in use.
         energy_joules: Energy that the GPU used; None if it was not measured.
     """
@@ -170,7 +174,9 @@ class TrainingFacts:
         adapter_sha256: SHA-256 of the weights of the best adapter.
         trainable_parameters: Number of trainable parameters, which are held in float32.
         attention: Name of the attention kernel.
-        deterministic: Whether every kernel of a training step is deterministic.
+        deterministic: Whether the first micro-batch, computed twice before the first step of each attempt, gave the
+            same bytes of loss and gradients, and torch knows a deterministic version of each of its own kernels there.
+            The clipping and the optimizer are not tried.
         data: The packed training data.
         result: How the training ended.
         cost: What the training cost.

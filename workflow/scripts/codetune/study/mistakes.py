@@ -27,6 +27,8 @@ def explain_mistake(error: Any) -> str:
     about = error.schema.get("description", "")
     why = f" ({about})" if about else ""
     match error.validator:
+        case "type" | "pattern" if isinstance(error.schema.get("type"), list):
+            return f"{found} is not {about}{_hint(error.instance, error.schema['type'][0])}"
         case "enum":
             allowed = error.validator_value
             return f"{found} is not one of {', '.join(allowed)}{_similar(error.instance, allowed)}"

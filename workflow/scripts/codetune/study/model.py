@@ -58,7 +58,8 @@ class Memory:
     """Settings with which a training fits on one GPU of 24 GB.
 
     Attributes:
-        micro_batch: Packed sequences per forward pass.
+        micro_batch: Packed sequences per forward pass. Dropout draws one mask for all of them, so another number gives
+            another adapter; without dropout it differs by rounding alone.
         gradient_checkpointing: Whether activations are recomputed in the backward pass instead of kept.
     """
 

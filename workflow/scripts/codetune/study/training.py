@@ -7,6 +7,8 @@ from typing import Any
 from codetune.study.method import Lora, Quantization
 from codetune.study.model import Memory, Source
 
+NO_PATIENCE = "none"  # as the config says that all epochs are done
+
 
 @dataclass(frozen=True)
 class TrainingSettings:
@@ -19,7 +21,7 @@ class TrainingSettings:
         weight_decay: Weight decay of AdamW.
         max_grad_norm: Norm to which gradients are clipped.
         evaluations_per_epoch: Validations per epoch, after each of which a checkpoint is kept.
-        patience: Validations without a lower loss after which training stops.
+        patience: Validations without a lower loss after which training stops; None if it never stops early.
         batch_size: Packed sequences per optimizer step.
         epochs: Most passes over the training samples.
         max_length: Most tokens per sample, and per packed sequence.
@@ -31,7 +33,7 @@ class TrainingSettings:
     weight_decay: float
     max_grad_norm: float
     evaluations_per_epoch: int
-    patience: int
+    patience: int | None
     batch_size: int
     epochs: int
     max_length: int
@@ -64,4 +66,6 @@ def resolve_settings(*levels: Mapping[str, Any]) -> TrainingSettings:
     Args:
         levels: The settings of the study, then of the model, then of the method.
     """
-    return TrainingSettings(**{key: value for level in levels for key, value in level.items()})
+    merged = {key: value for level in levels for key, value in level.items()}
+    patience = None if merged["patience"] == NO_PATIENCE else merged["patience"]
+    return TrainingSettings(**merged | {"patience": patience})

@@ -17,11 +17,13 @@ class LogRow:
         step: Optimizer steps done.
         loss: In nats per token; None where it was no finite number.
         eval_loss: In nats per token; None where it was no finite number.
+        learning_rate: With which the step was made.
     """
 
     step: int
     loss: float | None = math.nan
     eval_loss: float | None = math.nan
+    learning_rate: float | None = math.nan
 
 
 def read_training_log(path: str | Path) -> list[Row]:

@@ -1,6 +1,5 @@
 """The trainer of a training plan."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from codetune.methods.adapters import linear_layers, lora_config
 from codetune.models.device import device
 from codetune.models.memory import RowLimit
 from codetune.models.patches import compute_labelled_logits_only
-from codetune.prompts.packing import steps_per_epoch
+from codetune.prompts.packing import steps_between_evaluations, steps_per_epoch
 from codetune.prompts.tokensets import TokenSample
 from codetune.study.training import TrainingPlan
 from codetune.training.attention import choose_attention
@@ -58,13 +57,13 @@ def make_trainer(base: Any, tokenizer: Any, tokens: TrainingTokens, work: Path, 
     settings, rows = plan.settings, plan.memory.micro_batch
     train, validation = (pack_samples(part, settings.max_length) for part in (tokens.train, tokens.validation))
     epoch = steps_per_epoch(len(train), settings.batch_size)
-    interval = max(1, math.ceil(epoch / settings.evaluations_per_epoch))
+    interval = steps_between_evaluations(epoch, settings.evaluations_per_epoch)
     remedy = "Set 'gradient_checkpointing: true' for this model in the config, or a lower 'max_length' for all."
     trainer = ResumableTrainer(
         States(work),
         Validation(tokens.completion_bytes, interval, settings.patience),
         CostMeter(),
-        RowLimit(rows, "sequences", remedy),
+        RowLimit(rows, "sequences", remedy, _effect_of_dividing(plan.lora.dropout)),
         model=base,
         args=_arguments(plan, work),
         train_dataset=train,
@@ -78,6 +77,13 @@ def make_trainer(base: Any, tokenizer: Any, tokens: TrainingTokens, work: Path, 
         parameter.data = parameter.data.float()
     try_loss(trainer.model, tokens.train)
     return trainer
+
+
+def _effect_of_dividing(dropout: float) -> str:
+    """What a training's log says when micro-batches become smaller."""
+    if not dropout:
+        return "From here on sums are rounded in another order"
+    return "From here on dropout draws other masks, so the adapter differs from that of a run with enough memory"
 
 
 def _arguments(plan: TrainingPlan, work: Path) -> SFTConfig:

@@ -19,7 +19,7 @@ from codetune.study.facts import PackedData, TrainingCost, TrainingFacts, Traini
 from codetune.study.training import TrainingPlan
 from codetune.training.build import TrainingTokens, make_trainer
 from codetune.training.history import evaluated_steps, log_rows
-from codetune.training.outcome import problem_of, untrained_loss
+from codetune.training.outcome import learning_rate_of, problem_of, untrained_loss
 from codetune.training.trainer import ResumableTrainer
 
 
@@ -174,6 +174,7 @@ def _facts(
             checkpoints=_kept_steps(trainer),
             untrained_validation_loss=untrained_loss(state.log_history),
             problem=problem_of(state.log_history, state.best_metric),
+            best_learning_rate=learning_rate_of(state.log_history, state.best_global_step),
         ),
         cost=_cost(trainer, tokens),
         environment=environment(),

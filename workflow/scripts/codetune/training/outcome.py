@@ -14,6 +14,11 @@ def untrained_loss(history: Sequence[Row]) -> float | None:
     return finite_or_none(found[0]) if found else None
 
 
+def learning_rate_of(history: Sequence[Row], step: int) -> float | None:
+    """The learning rate with which a step was made; None if the log does not have it."""
+    return next((row["learning_rate"] for row in history if "learning_rate" in row and row["step"] == step), None)
+
+
 def problem_of(history: Sequence[Row], best_loss: float) -> str | None:
     """What a reader of a training's scores has to be told; None if it went as a training should.
 

@@ -34,7 +34,7 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
 
         run                     takes the last whole state, if any, and calls the Trainer's `train`
           begin                 [the callback on_train_begin, when the Trainer has loaded what it finds in the state]
-            try_a_step          makes one step and discards it
+            try_a_step          computes the gradients of one micro-batch twice and discards them
             after_step          makes the evaluation that was still due when the state was saved
                                 raises TrainingOver past the Trainer to `run` if no step is left
           training_step         [`train`, for each micro-batch] raises Stopped past it to `run` if a signal has come
@@ -46,7 +46,7 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
         validation: When and how the validation loss is measured.
         meter: Time and energy.
         limit: Most sequences that are computed at once.
-        deterministic: Whether all of a step's kernels are.
+        deterministic: Whether torch and a repeated micro-batch say that gradients are, as in training.json.
     """
 
     control: Any
@@ -75,6 +75,7 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
         if self._saved:
             progress = read_json(self._saved / PROGRESS)
             self.limit.rows, before = progress["rows"], from_plain(progress["spent"], Spent, str(self._saved))
+            self.deterministic = progress["deterministic"]
         self.meter.start(before)
         with signals_deferred() as self._stop_if_asked:
             try:
@@ -119,26 +120,47 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
         return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
 
     def try_a_step(self) -> None:
-        """Runs one step and discards it.
+        """Computes the gradients of one micro-batch twice, and discards them.
 
-        It shows before the first real step whether memory suffices and whether every kernel has a deterministic
-        version. torch's attention kernels are deterministic only where that is demanded; a demand for a mere warning
-        does not suffice. But under the demand, a kernel without a deterministic version fails.
+        It shows before the first real step whether memory suffices, whether every kernel of torch's own has a
+        deterministic version, and whether the bytes are the same again: of kernels that others wrote (bitsandbytes,
+        Triton) torch knows nothing. torch's attention kernels are deterministic only where that is demanded; a demand
+        for a mere warning does not suffice. But under the demand, a kernel without a deterministic version fails.
         """
         count = min(self.args.per_device_train_batch_size, len(self.train_dataset))
-        rows = [self.train_dataset[row] for row in range(count)]
+        inputs = self._prepare_inputs(collate([self.train_dataset[row] for row in range(count)]))
         torch.use_deterministic_algorithms(True)
         try:
-            with torch.random.fork_rng():
-                self._add_gradients(self.model, self._prepare_inputs(collate(rows)), torch.tensor(1))
+            same = self._twice_the_same(inputs)
         except RuntimeError as error:
             if "deterministic" not in str(error):
                 raise
             torch.use_deterministic_algorithms(True, warn_only=True)
             self.deterministic = False
             print(f"not every kernel can be deterministic ({str(error).splitlines()[0]})", flush=True)
+        else:
+            self.deterministic &= all(same)
+            if not all(same):
+                other = f"{same.count(False)} of {len(same)} tensors"
+                print(f"not deterministic: computed twice, loss and gradients have other bytes ({other})", flush=True)
         self.model.zero_grad()
         self._metrics["train"].clear()
+
+    def _twice_the_same(self, inputs: dict[str, Any]) -> list[bool]:
+        """Whether the loss and each gradient of a micro-batch have the same bytes when it is computed again."""
+        rows, found = 0, []
+        while rows != self.limit.rows:  # when memory runs out, the parts that are computed again have other masks
+            rows = self.limit.rows
+            found = [self._loss_and_gradients(inputs) for _ in range(2)]
+        return [_same_bytes(*pair) for pair in zip(*found, strict=True)]
+
+    def _loss_and_gradients(self, inputs: dict[str, Any]) -> list[torch.Tensor | None]:
+        """The loss and the gradients of a micro-batch; leaves gradients and generators as they were."""
+        with torch.random.fork_rng():
+            loss = self._add_gradients(self.model, inputs, torch.tensor(1))
+        found = [loss, *(parameter.grad for parameter in self.trainable())]
+        self.model.zero_grad()
+        return found
 
     def _load_rng_state(self, _checkpoint: str | None) -> None:
         """Where the library loads the generators: by then `begin` may have replaced the state on the disk."""
@@ -179,7 +201,8 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
             self._save_optimizer_and_scheduler(str(folder))
             self._save_rng_state(str(folder))
             self.state.save_to_json(str(folder / TRAINER_STATE))
-            write_json(folder / PROGRESS, {"rows": self.limit.rows, "spent": to_plain(self.meter.spent())})
+            progress = {"rows": self.limit.rows, "deterministic": self.deterministic}
+            write_json(folder / PROGRESS, {**progress, "spent": to_plain(self.meter.spent())})
 
         self.states.save(len(self.state.log_history), write)  # each step and each evaluation adds to the history
 
@@ -223,6 +246,13 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
         for batch in self.get_eval_dataloader():
             self._stop_if_asked()
             yield self._prepare_inputs(batch)
+
+
+def _same_bytes(one: torch.Tensor | None, other: torch.Tensor | None) -> bool:
+    """Whether two tensors of one shape and type hold the same bytes: NaN is NaN, and -0 is not 0."""
+    if one is None or other is None:  # an adapter that no token passed through has no gradient
+        return one is other
+    return bool(torch.equal(one.reshape(-1).view(torch.uint8), other.reshape(-1).view(torch.uint8)))
 
 
 class _AtBegin(TrainerCallback):  # type: ignore[misc]

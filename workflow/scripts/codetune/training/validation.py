@@ -20,12 +20,12 @@ class Validation:
     Attributes:
         completion_bytes: Bytes of the text of all validation completions, as far as their loss is measured.
         interval: Optimizer steps between validations.
-        patience: Validations without a lower loss after which training stops.
+        patience: Validations without a lower loss after which training stops; None if it never stops early.
     """
 
     completion_bytes: int
     interval: int
-    patience: int
+    patience: int | None
 
     def measure(self, model: Any, batches: Iterable[dict[str, Any]], limit: RowLimit) -> dict[str, float]:
         """Mean negative log-likelihood of the completions, in nats per token and in bits per byte.
@@ -64,7 +64,7 @@ class Validation:
     def ends_training(self, history: list[dict[str, Any]], best_step: int | None) -> bool:
         """Whether the patience is over: so many validations since the best one, or since the start, were no better."""
         since = [step for step in evaluated_steps(history) if step > (best_step or 0)]
-        return len(since) >= self.patience
+        return self.patience is not None and len(since) >= self.patience
 
 
 def _sums(model: Any, batch: dict[str, Any], limit: RowLimit) -> list[tuple[torch.Tensor, torch.Tensor]]:

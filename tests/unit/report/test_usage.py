@@ -1,0 +1,199 @@
+"""The lines of a model card: they load the adapter and complete a prompt as it was done for the scores."""
+
+import itertools
+import json
+import re
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+from bitsandbytes.nn import modules
+from codetune.base.plain import from_plain
+from codetune.data.samples import Sample
+from codetune.generation import loading
+from codetune.generation.batches import generate
+from codetune.methods.adapters import load_adapter
+from codetune.models.loading import Checkpoint
+from codetune.models.quantization import linear_4bit
+from codetune.models.tokenizers import load_tokenizer
+from codetune.prompts.completions import Ending
+from codetune.prompts.described import Described, PromptFrame
+from codetune.prompts.templates import Template
+from codetune.prompts.tokenizing import describe_template, encode
+from codetune.report.publish import model_card
+from codetune.report.usage import FOUR_BITS, REQUEST, _answer
+from codetune.study.decoding import Decoding
+from codetune.study.method import Quantization
+from codetune.study.model import Source
+from fake_records import DESCRIBED, fake_record
+from make_samples import make_records
+from markdown_it import MarkdownIt
+from miniatures import PLAN, tokens_for, trainer_for
+
+SAMPLES = [Sample(number, **record) for number, record in enumerate(make_records(5, seed=11))]
+DECODING = Decoding(max_new_tokens=16, batch_size=1, cache_gb=1)
+
+
+def blocks_of(card):
+    """The blocks of code in a card, by their languages."""
+    return {token.info: token.content for token in MarkdownIt("commonmark").parse(card) if token.type == "fence"}
+
+
+def card_of(plan, described, **generation):
+    record = fake_record("a", "qlora", "d", test="d")
+    training = replace(record.training, plan=plan)
+    tested = record.tests["d"]
+    facts = replace(tested.generation, quantization=plan.quantization, **generation)
+    record = replace(record, training=training, tests={"d": replace(tested, generation=facts)})
+    return model_card(record, training, "rouge_l", described)
+
+
+def run(code, adapter, request, capsys):
+    """What the lines print, with this adapter and this request in place of those in the card."""
+    code, adapters = re.subn(r"(?m)^adapter = .*$", lambda _: f"adapter = {str(adapter)!r}", code)
+    code, requests = re.subn(r"(?m)^request = .*$", lambda _: f"request = {request!r}", code)
+    assert (adapters, requests) == (1, 1)
+    capsys.readouterr()
+    exec(code, {})
+    return capsys.readouterr().out.removesuffix("\n")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(checkpoints, tmp_path_factory):
+    """A model whose own settings would sample and punish repetitions."""
+    folder = shutil.copytree(checkpoints / "llama-3.2-1b", tmp_path_factory.mktemp("card") / "model")
+    own = {"do_sample": True, "temperature": 2.0, "top_k": 3, "repetition_penalty": 3.0, "max_new_tokens": 3}
+    (folder / "generation_config.json").write_text(json.dumps(own))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def adapter(checkpoint, tmp_path_factory):
+    """An adapter that changes much, as no training of a few steps would."""
+    folder = tmp_path_factory.mktemp("adapter")
+    trainer = trainer_for(checkpoint, folder, tokens_for(checkpoint))
+    for parameter in trainer.trainable():
+        torch.nn.init.normal_(parameter, std=0.1, generator=torch.Generator().manual_seed(1))
+    trainer.model.save_pretrained(str(folder / "tuned"))
+    return folder / "tuned"
+
+
+@pytest.mark.parametrize(
+    ("template", "dtype", "held"),
+    [
+        ("paper", "float32", "dequantised"),
+        ("chat", "bfloat16", "dequantised"),
+        ("paper", "bfloat16", FOUR_BITS),
+        ("chat", "float32", FOUR_BITS),
+    ],
+)
+def test_the_lines_of_a_card_give_the_text_that_was_scored(
+    checkpoint, adapter, tmp_path, capsys, monkeypatch, template, dtype, held
+):
+    """An end token and a marker within the texts stand for what trained models write.
+
+    On some CPUs bitsandbytes repacks 4-bit weights, which rounds otherwise; the library keeps it from that.
+    """
+    monkeypatch.setattr(modules, "has_avx512bf16", lambda: False)
+    if held == FOUR_BITS:
+        monkeypatch.setattr(loading, "dequantize", lambda *_, **__: False)
+    else:
+        monkeypatch.setattr(loading, "RESERVE", 0)
+    quantization = Quantization("nf4", double=True, compute_dtype=dtype)
+    tokenizer = load_tokenizer(checkpoint)
+    serialisation = Template(template, tokenizer)
+    model = load_adapter(loading.load_for_decoding(Checkpoint(checkpoint, quantization), DECODING), adapter)
+    assert bool(linear_4bit(model)) is (held == FOUR_BITS)
+    prompts = encode(SAMPLES, tokenizer, serialisation)
+
+    def complete(ending, name):
+        limit = loading.prompt_limit(DECODING)
+        found = generate(model, tokenizer, prompts, DECODING, ending, limit, tmp_path / name)
+        return [prediction.first for prediction in found]
+
+    plain = [one.text for one in complete(serialisation.ending, "plain")]
+    ids = tokenizer.encode(plain[0], add_special_tokens=False)
+    described = from_plain(describe_template(serialisation, tokenizer), Described, "the statistics")
+    ending = replace(described.ending, stops=sorted({*described.ending.stops, ids[len(ids) // 2]}))
+    ending = replace(ending, markers=[*ending.markers, plain[1][3:6]])
+    expected = complete(ending, "ended")
+    assert [one.text for one in expected] != plain
+    plan = replace(PLAN, source=Source(path=str(checkpoint)), quantization=quantization)
+    card = card_of(plan, replace(described, ending=ending), decoding=DECODING, weights=held, context=2048)
+    code = blocks_of(card)["python"]
+    for sample, one in zip(SAMPLES, expected, strict=True):
+        assert run(code, adapter, sample.request, capsys) == one.text
+
+
+@pytest.mark.parametrize("template", ["paper", "chat"])
+def test_the_prompt_of_a_card_has_the_tokens_of_training(checkpoint, template):
+    tokenizer = load_tokenizer(checkpoint)
+    serialisation = Template(template, tokenizer)
+    described = from_plain(describe_template(serialisation, tokenizer), Described, "the statistics")
+    sample = Sample(0, REQUEST, "", "def add(a, b):\n    return a + b")
+    shown = blocks_of(card_of(PLAN, described))["text"].removesuffix("\n")
+    assert shown == serialisation.prompt(sample)
+    (tokens,) = encode([sample], tokenizer, serialisation)
+    assert described.prompt.added + tokenizer.encode(shown, add_special_tokens=False) == tokens.prompt
+    assert bool(described.prompt.added) is (template == "paper")  # a chat template writes BOS itself
+    assert tokens.completion[-1] == described.ending.end
+    assert tokenizer.convert_tokens_to_ids(described.end_token) == described.ending.end
+
+
+ENDINGS = [
+    Ending("", 2, [2], []),
+    Ending("", 2, [2], ["<|end|>"]),
+    Ending("</answer>\n", 2, [2], ["<|end|>", "\nUser:"]),
+    Ending("\n", 2, [2], ["\n# Next\n"]),
+    Ending("'\"", 2, [2], ['"""', "\\", "'"]),
+]
+TEXTS = [
+    "",
+    " \n",
+    "x = 1",
+    "  x = 1 </answer>\n",
+    "x <|end|> y\nUser: z",
+    "User: x",
+    "<|end|>x",
+    "x\n# Next",
+    "# Next\nx",
+    "x # Next\ny",
+    "x\nUser: <|end|>",
+    'x = """a"""',
+    "x = '\\n'",
+]
+
+
+@pytest.mark.parametrize(("ending", "text"), itertools.product(ENDINGS, TEXTS))
+def test_the_line_that_cuts_a_text_does_what_scoring_did(ending, text):
+    found = {"text": text}
+    exec(_answer(ending), found)
+    assert found["text"] == ending.answer(text)
+
+
+def test_a_card_names_the_commit_of_a_repository_and_no_commit_of_a_folder():
+    code = blocks_of(card_of(replace(PLAN, source=Source(repo="x/base", revision="f" * 40)), DESCRIBED))["python"]
+    assert f"source = {{'pretrained_model_name_or_path': 'x/base', 'revision': '{'f' * 40}'}}" in code
+    assert 'adapter = "."  # the folder of this card, or the repository that it was uploaded to' in code.splitlines()
+    code = blocks_of(card_of(replace(PLAN, source=Source(path="a/'b\"`")), DESCRIBED))["python"]
+    (line,) = (line for line in code.splitlines() if line.startswith("source = "))
+    folder = "results/runs/d/a/qlora/seed0/published"
+    assert f"adapter = '{folder}'  # as seen from the study's folder, like the base" in code.splitlines()
+    assert eval(line.removeprefix("source = ")) == {"pretrained_model_name_or_path": "a/'b\"`"}
+
+
+@pytest.mark.parametrize("text", ["```\n</s>", "'''\"\"\"\\", "\u202e{request}\x1b[2J", "}}{{\n\n# A heading\n"])
+def test_what_a_chat_template_writes_acts_nowhere_in_a_card(text):
+    """It comes from whoever made the checkpoint."""
+    described = replace(DESCRIBED, prompt=PromptFrame([], text, text), end_token=text)
+    card = card_of(PLAN, replace(described, ending=Ending(text, 2, [2], [text])))
+    assert [token.info for token in MarkdownIt("commonmark").parse(card) if token.type == "fence"] == ["text", "python"]
+    code = blocks_of(card)["python"]
+    compile(code, "card", "exec")
+    (line,) = (line for line in code.splitlines() if line.startswith("prompt = "))
+    assert eval(line.removeprefix("prompt = "), {"request": "x"}) == f"{text}x{text}"
+    headings = [token for token in MarkdownIt("commonmark").parse(card) if token.type == "heading_open"]
+    assert len(headings) == 2
+    assert "\u202e" not in card
+    assert "\x1b" not in card

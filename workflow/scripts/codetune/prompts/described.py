@@ -1,0 +1,48 @@
+"""What the statistics of a token set say about its prompts and completions."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from codetune.base.plain import read_as
+from codetune.prompts.completions import Ending
+
+
+@dataclass(frozen=True)
+class PromptFrame:
+    """What stands around a request.
+
+    Attributes:
+        added: Ids that the tokenizer puts before a text, such as BOS; none where the template has them itself.
+        before: Text before the request.
+        after: Text between the request and the completion.
+    """
+
+    added: list[int]
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Described:
+    """How the samples of a token set were serialised.
+
+    Attributes:
+        template: Name of the template, `paper` or `chat`.
+        prompt: What stands around a request.
+        ending: How a completion ends.
+        end_token: The end token, as the vocabulary spells it.
+    """
+
+    template: str
+    prompt: PromptFrame
+    ending: Ending
+    end_token: str
+
+
+def read_described(stats: str | Path) -> Described:
+    """Reads how samples were serialised, from the statistics of their token set.
+
+    Raises:
+        StudyError: The statistics are damaged.
+    """
+    return read_as(stats, Described)
