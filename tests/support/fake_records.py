@@ -56,9 +56,11 @@ def fake_model(name: str, **changes: Any) -> Model:
 
 
 def fake_method(name: str, **changes: Any) -> Method:
-    """An untuned method if its name is `base`, else LoRA, with `base` as its baseline."""
-    if name == "base":
+    """An untuned method if its name is `base` or `base-chat`, `retrieval`, else LoRA with `base` as its baseline."""
+    if name.startswith("base"):
         return replace(Method(name, "untuned", None), **changes)
+    if name == "retrieval":
+        return replace(Method(name, "retrieval", None), **changes)
     lora = Lora(r=8, alpha=16, dropout=0.05, target_modules=PROJECTIONS)
     return replace(Method(name, "peft", lora, baselines=["base"]), **changes)
 
@@ -178,17 +180,17 @@ def fake_record(
     model = fake_model(model) if isinstance(model, str) else model
     method = fake_method(method) if isinstance(method, str) else method
     run = Run(data if method.trains else NONE, model.name, method.name, seed)
-    files = {"training_log": _file(TRAINING_LOG, run)} if run.trains else {}
+    files = {"training_log": _file(TRAINING_LOG, run)} if method.lora else {}
     record = Record(
         version=VERSION,
         run=run,
         model=model,
         method=method,
         data_sha256={"train": SHA256, "validation": SHA256} if run.trains else {},
-        training=fake_training(fake_plan(model, method, seed)) if run.trains else None,
+        training=fake_training(fake_plan(model, method, seed)) if method.lora else None,
         files=files,
         tests={},
-        template="paper",
+        template={"base-chat": "chat", "retrieval": None}.get(method.name, "paper"),
         folder=str(Path("results", fill(RECORD, run)).parent),
     )
     return replace(with_test(record, test, scores or {"rouge_l": 0.5}), **changes)
