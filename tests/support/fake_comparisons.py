@@ -104,7 +104,9 @@ def _compare(
     gain = None if ours is None or theirs is None else ours - theirs
     interval = _around(gain, facts)
     family = "gain" if baseline == best else "other gain"
-    p, p_holm = (None, None) if gain is None or family != "gain" else (0.2, 0.4) if _holds_zero(interval) else (0.02, 0.04)
+    p, p_holm = (
+        (None, None) if gain is None or family != "gain" else (0.2, 0.4) if _holds_zero(interval) else (0.02, 0.04)
+    )
     return Comparison(family, system, baseline, metric, gain, interval, p, p_holm)
 
 

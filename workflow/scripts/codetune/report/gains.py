@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from codetune.base.files import Row
 from codetune.evaluation.comparisons import Comparison, Comparisons
 from codetune.report.cells import digits_of, format_signed
 from codetune.report.rows import EvaluatedSystem, gains_are_by_tuning
@@ -44,6 +45,25 @@ def gains_over(one: EvaluatedSystem, metric: str) -> dict[str, Comparison]:
 def baselines_of(evaluated: Sequence[EvaluatedSystem], metric: str) -> list[str]:
     """Names of all baselines that a gain is measured over."""
     return list(dict.fromkeys(name for one in evaluated for name in gains_over(one, metric)))
+
+
+def gain_columns(one: EvaluatedSystem, metric: str, baselines: Sequence[str]) -> Row:
+    """The columns of a system's gain over each baseline, as written and on the code, for a CSV.
+
+    Args:
+        one: The system.
+        metric: Name of the metric.
+        baselines: Names of all baselines; a column of one that the system is not measured over is empty.
+    """
+    code = on_code(metric, one.comparisons)
+    found: Row = {}
+    for name, key in ((metric, "gain"), *([(code, "gain_on_code")] if code else [])):
+        gains = gains_over(one, name)
+        for over in baselines:
+            gain = gains.get(over)
+            found[f"{key}_over_{over}"] = gain.gain if gain else None
+            found[f"{key}_low_over_{over}"], found[f"{key}_high_over_{over}"] = gain.ends if gain else (None, None)
+    return found
 
 
 def telling_gains(one: EvaluatedSystem, metric: str) -> dict[Kind, Comparison]:

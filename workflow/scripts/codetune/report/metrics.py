@@ -60,10 +60,10 @@ def write_metrics(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], out
     shown = pd.concat([names, shown.drop(columns=["data", "test"])], axis="columns")
     by_tuning = gains_are_by_tuning(evaluated)
     marked = "tuned models" if by_tuning else "systems"
-    baseline = "the untuned one" if by_tuning else "the first baseline of their method"
+    baselines = "their untuned rows" if by_tuning else "the baselines of their method"
     note = (
-        f"+ and - mark {marked} whose gain over {baseline} has an interval above or below zero. Intervals, gains and "
-        "p-values are in the CSV. Signatures: "
+        f"+ and - mark {marked} that are better or worse than the better of {baselines} by that metric, by a p-value "
+        "with Holm's correction. Intervals, gains and p-values are in the CSV. Signatures: "
         f"{'; '.join(f'{one.label} [{one.signature}]' for one in facts.values())}."
     )
     note += _without_data_flow(evaluated) + _unmeasured(table)

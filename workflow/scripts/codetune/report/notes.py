@@ -99,8 +99,9 @@ def _say_gain(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
     baselines, untuned = baselines_of(evaluated, metric), gains_are_by_tuning(evaluated)
     if len(baselines) == 1:
         return f"Gain: over the {'untuned model' if untuned else 'baseline'} ({baselines[0]})."
-    kind = "untuned rows of the model" if untuned else "baselines of the method"
-    text = f"Interval, p and verdict of a gain: over the better of the {kind}, where it is the smallest."
+    better = "model's untuned rows" if untuned else "method's baselines"
+    which = "smaller" if len(baselines) == 2 else "smallest"
+    text = f"Interval, p and verdict are of the {which} gain, the one over the better of the {better}."
     return text if baselines else ""
 
 

@@ -20,7 +20,7 @@ from codetune.report.cells import (
     varying_columns,
 )
 from codetune.report.flags import flag, flagged
-from codetune.report.gains import baselines_of, gains_over, on_code
+from codetune.report.gains import baselines_of, gain_columns, on_code
 from codetune.report.notes import note_of_table2
 from codetune.report.rows import EvaluatedSystem
 from codetune.report.writing import write_forms
@@ -130,7 +130,7 @@ def table2(evaluated: Sequence[EvaluatedSystem], metric: str, paper: Row) -> pd.
     for test in dict.fromkeys(one.test for one in evaluated):
         of_test = [one for one in evaluated if one.test == test]
         for one in sorted(of_test, key=_place_in(of_test, list(declared))):
-            rows.append(asdict(_row(one, metric, declared)) | _gains_over_each(one, metric, baselines))
+            rows.append(asdict(_row(one, metric, declared)) | gain_columns(one, metric, baselines))
     return table_of(rows)
 
 
@@ -199,19 +199,6 @@ def _row(evaluated: EvaluatedSystem, metric: str, declared: Mapping[tuple[str, s
         score_without_leaked=_mean_of([summary.scores_without_leaked for summary in summaries], metric),
         predictions=" ".join(str(record.path_of("predictions", evaluated.test)) for record in evaluated.records),
     )
-
-
-def _gains_over_each(evaluated: EvaluatedSystem, metric: str, baselines: Sequence[str]) -> Row:
-    """The columns of the gain over each baseline, as written and on the code; empty where it was not evaluated."""
-    code = on_code(metric, evaluated.comparisons)
-    found: Row = {}
-    for name, key in ((metric, "gain"), *([(code, "gain_on_code")] if code else [])):
-        gains = gains_over(evaluated, name)
-        for over in baselines:
-            gain = gains.get(over)
-            found[f"{key}_over_{over}"] = gain.gain if gain else None
-            found[f"{key}_low_over_{over}"], found[f"{key}_high_over_{over}"] = gain.ends if gain else (None, None)
-    return found
 
 
 def _mean_of(scores: Sequence[Mapping[str, float | None] | None], metric: str) -> float | None:
