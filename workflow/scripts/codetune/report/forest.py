@@ -182,8 +182,8 @@ def _draw_groups(axis: Axes, groups: Sequence[Group], looks: Mapping[Kind, Look]
 
 
 def _draw_gain(axis: Axes, place: float, gain: Comparison, look: Look) -> None:
-    """Draws one gain with its interval."""
-    if gain.gain is None or gain.interval is None:
+    """Draws one gain with its interval, if it has one."""
+    if gain.gain is None:
         axis.annotate(
             "no sample has a value",
             (0.5, place),
@@ -193,6 +193,6 @@ def _draw_gain(axis: Axes, place: float, gain: Comparison, look: Look) -> None:
             fontsize=7,
         )
         return
-    line = {key: look[key] for key in ("color", "linestyle", "linewidth")}
-    axis.plot(gain.interval, [place, place], **line)
+    if gain.interval is not None:
+        axis.plot(gain.interval, [place, place], **{key: look[key] for key in ("color", "linestyle", "linewidth")})
     axis.plot(gain.gain, place, **look | {"linestyle": ""} | MARKS[_mark(gain)])

@@ -24,7 +24,7 @@ def note_of_table2(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], me
         _say_templates(evaluated),
         _say_statistics(evaluated, metric),
         _say_gain(evaluated, metric),
-        "Cut off: predictions that the limit on new tokens or the context ended. Length: characters of all predictions "
+        "Cut off: predictions that the limit on new tokens or the model's context ended. Length: characters of all predictions "
         "over those of all references. Column Paper and rows marked (quoted) are the paper's. More columns, and where "
         "each score comes from: in the CSV.",
         flag_note([record for one in evaluated for record in one.records]),
@@ -69,7 +69,7 @@ def _say_templates(evaluated: Sequence[EvaluatedSystem]) -> str:
 def _say_statistics(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
     """How intervals, p-values and verdicts were made, and what they are about."""
     seeds = {len(one.records) for one in evaluated if one.is_tuned}
-    over = "test samples" if seeds <= {1} else "seeds and test samples"
+    over = "test samples" if seeds <= {1} else "test samples and seeds"
     resamples = " / ".join(f"{count:,}" for count in sorted({one.comparisons.resamples for one in evaluated}))
     text = f"Intervals: 95 %, paired bootstrap over {over}, {resamples} resamples."
     if sizes := _family_sizes(evaluated, metric):
