@@ -226,9 +226,8 @@ def test_short_trainings_on_a_processor_are_told_in_minutes(comparisons):
 
 def test_each_test_set_has_a_row_of_panels_in_the_cost():
     tuned = [with_test(a_run(place), "evol", {"rouge_l": 0.1}) for place in (0, 1)]
-    time, _, time_of_second, _ = drawn(
-        "cost", tuned, [fake_comparisons(tuned, test) for test in ("alpaca", "evol")]
-    ).axes
+    comparisons = [fake_comparisons(tuned, test) for test in ("alpaca", "evol")]
+    time, _, time_of_second, _ = drawn("cost", tuned, comparisons).axes
     assert (time.get_ylabel(), time_of_second.get_ylabel()) == ("ROUGE-L (alpaca)", "ROUGE-L (evol)")
     assert [data_of(line)[0][1] for line in time_of_second.lines] == [0.1, 0.1]
 

@@ -1,5 +1,6 @@
 """The figure of gains: every bar is a gain as it was found, every mark is its verdict, and it fits a page."""
 
+import itertools
 from dataclasses import replace
 
 import matplotlib as mpl
@@ -218,6 +219,6 @@ def test_it_is_never_higher_than_a_page_and_no_text_hides_another(systems, tests
     for axis in figure.axes:
         assert not legend.get_window_extent().overlaps(axis.get_tightbbox())
         boxes = [one.get_window_extent() for one in axis.get_yticklabels()]
-        assert all(first.y0 >= second.y1 - 1 for first, second in zip(boxes, boxes[1:], strict=False))
+        assert all(above.y0 >= below.y1 - 1 for above, below in itertools.pairwise(boxes))
         assert axis.get_window_extent().width / figure.dpi > 0.9
     assert sum(len(gains_of(axis)[1]) for axis in figure.axes) == 3 * systems * len(tests)

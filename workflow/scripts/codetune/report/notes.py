@@ -24,9 +24,9 @@ def note_of_table2(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], me
         _say_templates(evaluated),
         _say_statistics(evaluated, metric),
         _say_gain(evaluated, metric),
-        "Cut off: predictions that the limit on new tokens or the model's context ended. Length: characters of all predictions "
-        "over those of all references. Column Paper and rows marked (quoted) are the paper's. More columns, and where "
-        "each score comes from: in the CSV.",
+        "Cut off: predictions that the limit on new tokens or the model's context ended. Length: characters of all "
+        "predictions over those of all references. Column Paper and rows marked (quoted) are the paper's. The CSV has "
+        "more columns, and where each score comes from.",
         flag_note([record for one in evaluated for record in one.records]),
         cut_by_context(evaluated),
         _where_nothing_is_measured(evaluated, metric),
@@ -58,12 +58,10 @@ def _say_templates(evaluated: Sequence[EvaluatedSystem]) -> str:
             templates.setdefault(template, []).extend(names)
     if not templates:
         return ""
-    several = [f"{name} ({', '.join(who)})" for name, who in templates.items()]
-    return (
-        f"Templates of the prompts: {'; '.join(several)}."
-        if len(several) > 1
-        else f"Template: {next(iter(templates))}."
-    )
+    if len(templates) == 1:
+        return f"Template of the prompts: {next(iter(templates))}."
+    listed = [f"{name} ({', '.join(who)})" for name, who in templates.items()]
+    return f"Templates of the prompts: {'; '.join(listed)}."
 
 
 def _say_statistics(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
@@ -71,7 +69,7 @@ def _say_statistics(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
     seeds = {len(one.records) for one in evaluated if one.is_tuned}
     over = "test samples" if seeds <= {1} else "test samples and seeds"
     resamples = " / ".join(f"{count:,}" for count in sorted({one.comparisons.resamples for one in evaluated}))
-    text = f"Intervals: 95 %, paired bootstrap over {over}, {resamples} resamples."
+    text = f"Intervals: 95 %, each for itself, paired bootstrap over {over}, {resamples} resamples."
     if sizes := _family_sizes(evaluated, metric):
         text += (
             f" p: two-sided, with Holm's correction over the column's {sizes}. Verdict: better or worse where the "
