@@ -4,6 +4,8 @@ import re
 from textwrap import dedent
 from typing import NamedTuple
 
+from codetune.evaluation.metric import MOST_CHARACTERS
+
 # What the signature of each metric on code says of it. The number changes with the rules below.
 EXTRACTION = (
     "code:first fenced block of the text up to the next turn, else that text without a lead-in sentence|extraction:1"
@@ -83,11 +85,14 @@ def extract_code(text: str) -> Code:
     """Finds the code in what a model wrote, in the same way for all models.
 
     It is the first fenced block of the text up to the next turn; where there is no fence, that text without a sentence
-    that announces it. From the code that is found, nothing more would be taken off.
+    that announces it. From the code that is found, nothing more would be taken off. A text that is too long to be
+    measured stays as it is.
 
     Args:
         text: The text as written.
     """
+    if len(text) > MOST_CHARACTERS:
+        return Code(text, None)
     code, how = text.strip(), None
     while True:
         found, by = _take_off(code)
