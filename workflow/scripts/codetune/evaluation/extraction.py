@@ -14,14 +14,15 @@ EXTRACTION = (
 # A control token of a chat template, written as text: `<|end|>`, `<|im_start|>`, `<end_of_turn>`, `[INST]`, `</s>`.
 # In quotes it belongs to a program.
 _CONTROL = (
-    r"(?<![\"'`])(?:<\|[A-Za-z_]+\|>|<\uff5c[^\uff5c<>\n]{1,40}\uff5c>|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>"
+    r"(?<![\"'`])(?:</?\|/?[A-Za-z_]\w*\|>|<\|[A-Za-z_]*\Z|<\uff5c[^\uff5c<>\n]{1,40}\uff5c>|<(?:(?:start|end)_of_turn|eos)>|\[/?INST\]|<</?SYS>>"
     r"|</?s>(?=\s*(?:\Z|<|\[/?INST\])|[ \t]*\n))"
 )
 # A line that begins a turn in plain text: a role with words after it, or a heading of Alpaca's prompt.
 _ROLE = (
-    r"^(?:User|Human|Assistant|Question|Instruct|Instruction|Exercise[ \t]\d+):"
+    r"^(?:User|Human|Assistant|System|Question|Instruct|Instruction|Exercise[ \t]\d+):"
     r"(?:(?=[ \t]+[^\W\d_])|(?=[ \t]*(?:\Z|\n(?![ \t]))))"
     r"|^\#{2,4}[ \t]*(?:Instruction|Response|Input|Human|User|Assistant|Question)s?(?::|[ \t]*$)"
+    r"|^(?:user|assistant)[ \t]*$"
     r"|^Below is an instruction that describes a task"
 )
 _TURN = re.compile(f"{_CONTROL}|{_ROLE}", re.MULTILINE)
@@ -41,23 +42,28 @@ _LANGUAGE = re.compile(
 )
 _CODE_AT_END = re.compile(r"[=;{}()\[\]<>][^\n]*[^\s.:!?]\Z|[;{}()\[\]>]\Z")
 
-# A sentence that announces code, after a greeting or without: "Here is ...", "Below is ...", or one that ends its line
-# and names "the following code" or the like. Signs of code do not occur in it, so that it is none itself.
-_GREETING = r"(?:Sure|Certainly|Of course|Absolutely|Okay|Yes)\b(?: thing)?[!,.:]*[ \t]*"
-_WITHIN = r"(?:(?![.!?][ \t])[^\n:=;{}])*"
+# A line that announces code: a greeting, "Here is ...", or words that name "the following code" or the like, without a
+# sign of code. "Here is ...:" may also have the code beside it.
+_MARKUP = r"(?:\#{2,4}[ \t]|\*\*?|__?)?"
+_LINE_END = r"[*_]*[ \t\r]*(?=\n)"
+_GREETING = r"(?:Sure|Certainly|Of course|Absolutely)\b"
+_WITHIN = r"(?:(?![.!?][ \t])[^\n:=;{}])*"  # one sentence
 _KINDS = "code|function|program|script|query|class|method|snippet|statement|command|implementation|solution|example"
 _LEAD_IN = re.compile(
-    rf"(?:{_GREETING})?(?:"
-    rf"(?:here(?:'s|\u2019s| is| are)|below (?:is|are))\b{_WITHIN}(?::(?=\s)|(?<=[.!])(?=[ \t\r]*\n))"
-    rf"|(?=[a-z]){_WITHIN}?\bfollowing (?:[\w+#]+ ){{0,3}}?(?:{_KINDS})\b{_WITHIN}:(?=[ \t\r]*\n))",
+    rf"{_MARKUP}(?:{_GREETING}[^\n=;{{}}]*[:.!]{_LINE_END}"
+    rf"|(?:(?:{_GREETING}|Okay|OK|Yes)[!,.:]*[ \t]*)?"
+    rf"(?:here(?:'s|\u2019s| is| are| it is| you go)|below (?:is|are)|this is the (?:{_KINDS}))\b"
+    rf"(?:{_WITHIN}:(?=[ \t]+[^\n]*[=;{{}}()\[\]<>])|[^\n]*{_LINE_END}|{_WITHIN}:(?=[ \t]))"
+    rf"|(?=[a-z]){_WITHIN}?\bfollowing (?:[\w+#]+ ){{0,3}}?(?:{_KINDS})\b[^\n=;{{}}]*:{_LINE_END}"
+    rf"|(?:the|your|my) (?:[\w+#]+ ){{0,3}}?(?:{_KINDS})\b{_WITHIN}\b(?:is|are|follows|below):{_LINE_END})",
     re.IGNORECASE,
 )
-_GREETING_ALONE = re.compile(rf"{_GREETING}(?=\n)", re.IGNORECASE)
+_CODE_FOLLOWS = re.compile(rf"[^\n]*\b(?:{_KINDS})\b[^\n]*:{_LINE_END}", re.IGNORECASE)
 _LABEL = re.compile(
-    r"[*_#]*[ \t]?(?:[A-Z][\w+#]*[ \t])?(?:[Cc]ode|[Ss]olution|[Qq]uery|[Ff]unction|Answer|Program|Script|Output)"
-    r"(?::[*_]*|[*_]+:)[ \t\r]*(?=\n)"
+    rf"{_MARKUP}(?:[A-Z][\w+#]*[ \t])?(?:[Cc]ode|[Ss]olution|[Qq]uery|[Ff]unction|Answer|Program|Script|Output|Python"
+    rf"|JavaScript|Java|SQL|HTML|CSS|C\+\+|Bash)(?::|[*_]+:){_LINE_END}|(?:Answer|Solution):[ \t]"
 )
-_ANNOUNCEMENTS = (_LEAD_IN, _GREETING_ALONE, _LABEL)
+_ANNOUNCEMENTS = (_LEAD_IN, _LABEL)
 _NOT_BLANK = re.compile(r"\S")
 _LONGEST = 400  # characters of a sentence that announces code, and of the line after it that is looked at
 # A line in words: an item of a list, or four words or more, or a sentence, without a sign of code.
@@ -173,9 +179,7 @@ def _without_lead_in(text: str) -> str:
     start = 0
     while found := next(filter(None, (one.match(text, start, start + _LONGEST) for one in _ANNOUNCEMENTS)), None):
         rest = _NOT_BLANK.search(text, found.end())
-        if rest is None or _WORDS.match(
-            text, rest.start(), min(_line_end(text, rest.start()), rest.start() + _LONGEST)
-        ):
+        if rest is None or (_in_words(text, rest.start()) and not _CODE_FOLLOWS.match(text, start, rest.start())):
             break
         start = rest.start()
     return text[start:]
