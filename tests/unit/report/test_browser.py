@@ -73,7 +73,8 @@ def test_the_study_s_own_metric_comes_first_with_its_label_and_scale(tmp_path):
     assert data["metrics"]["bleu"] == {"label": "BLEU", "highest": 100, "marks": None}
     assert data["metrics"]["rouge_l"] == {"label": "ROUGE-L", "highest": 1, "marks": "words"}
     (untuned,) = data["models"][0]["runs"]
-    assert untuned["scores"] == {"bleu": [12.35, None], "rouge_l": [12.3456, None], "code_rouge_l": [12.3456, None]}
+    written = {"bleu": [12.35, None], "rouge_l": [12.3456, None], "code_rouge_l": [12.3456, None]}
+    assert untuned["scores"] == written | {f"{name}_on_code": scores for name, scores in written.items()}
 
 
 def test_runs_on_several_data_sets_are_told_apart(tmp_path):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from codetune.base.files import Row
 from codetune.evaluation.comparisons import Comparison, Comparisons
+from codetune.evaluation.metric import ON_CODE
 from codetune.report.cells import digits_of, format_signed
 from codetune.report.rows import EvaluatedSystem, gains_are_by_tuning
 
@@ -31,7 +32,7 @@ class Kind:
 
 def on_code(metric: str, comparisons: Comparisons) -> str | None:
     """Name of the same metric on the code of each prediction; None where there is none: it is one on code itself."""
-    name = f"{metric}_on_code"
+    name = metric + ON_CODE
     return name if name in comparisons.metrics else None
 
 

@@ -1,10 +1,12 @@
 """What stands below Table 2: how its numbers were made, and what they say of format, templates and seeds."""
 
 from collections.abc import Sequence
+from statistics import fmean
 
 import pandas as pd
 
 from codetune.evaluation.comparisons import ALPHA
+from codetune.report.cells import format_number
 from codetune.report.flags import flag_note
 from codetune.report.gains import baselines_of, on_code, say_gains
 from codetune.report.rows import EvaluatedSystem, cut_by_context, gains_are_by_tuning
@@ -21,6 +23,7 @@ def note_of_table2(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], me
     parts = [
         say_gains(evaluated, metric, _gains_of_the_paper(table)),
         _say_scores(evaluated, metric),
+        _say_extracted(evaluated, metric),
         _say_templates(evaluated),
         _say_statistics(evaluated, metric),
         _say_gain(evaluated, metric),
@@ -41,6 +44,15 @@ def _say_scores(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
     found = [comparisons.metrics[name] for name in names if name]
     signatures = "; ".join(f"{facts.label} [{facts.signature}]" for facts in found)
     return f"{signatures} over {_counts(evaluated, metric)} test samples."
+
+
+def _say_extracted(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
+    """How many predictions of each method are more than their code, over all its systems."""
+    shares: dict[str, list[float]] = {}
+    for one in evaluated:
+        shares.setdefault(one.system.method, []).extend(summary.extracted for summary in one.summaries)
+    listed = [f"{format_number(100 * fmean(found), 1)} % ({name})" for name, found in shares.items()]
+    return f"Predictions that are more than code: {', '.join(listed)}." if on_code(metric, evaluated[0].comparisons) else ""
 
 
 def _say_templates(evaluated: Sequence[EvaluatedSystem]) -> str:

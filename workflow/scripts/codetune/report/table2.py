@@ -66,6 +66,7 @@ class Table2Row:
         paper_gain_over: Name of the baseline that the paper's gain is over.
         truncated: Share of predictions that the limit on new tokens or the context cut off.
         empty: Share of predictions without text.
+        extracted: Share of predictions that are more than their code.
         length_ratio: Characters of all predictions over those of all references.
         leaked: Test samples with a near-duplicate in train or validation.
         score_without_leaked: Score of all other test samples.
@@ -104,6 +105,7 @@ class Table2Row:
     paper_gain_over: str | None = None
     truncated: float | None = None
     empty: float | None = None
+    extracted: float | None = None
     length_ratio: float | None = None
     leaked: int | None = None
     score_without_leaked: float | None = None
@@ -194,6 +196,7 @@ def _row(evaluated: EvaluatedSystem, metric: str, declared: Mapping[tuple[str, s
         paper_gain_over=paper_gain[1] if paper_gain else None,
         truncated=statistics.fmean(summary.truncated for summary in summaries),
         empty=statistics.fmean(summary.empty for summary in summaries),
+        extracted=statistics.fmean(summary.extracted for summary in summaries),
         length_ratio=statistics.fmean(summary.length_ratio for summary in summaries),
         leaked=summaries[0].leaked,
         score_without_leaked=_mean_of([summary.scores_without_leaked for summary in summaries], metric),
