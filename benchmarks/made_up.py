@@ -64,7 +64,7 @@ def record_of(study: Study, run: Run, log_sha256: str) -> Record:
     return Record(
         version=VERSION,
         run=run,
-        model=study.models[run.model],
+        model=study.model_of(run),
         method=study.methods[run.method],
         data_sha256={"train": SHA256, "validation": SHA256} if run.trains else {},
         training=_training(study, run) if run.trains else None,

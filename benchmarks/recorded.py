@@ -71,8 +71,7 @@ class Recorded:
 
     def _training_work(self, job: Job, architecture: dict[str, Any]) -> Work:
         run, facts = job.run, self._training_facts(job)
-        names = {"dataset": run.data, "model": run.model, "template": self.study.template_of(run.model)}
-        stats = read_json(self._results / layout.TOKEN_STATS.format(**names))
+        stats = read_json(self._results / layout.TOKEN_STATS.format(**self.study.token_set_of(run)))
         done = facts.result.steps / facts.result.planned_steps
         return training_work(
             architecture,

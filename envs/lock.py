@@ -17,7 +17,7 @@ ENVIRONMENTS = {
     "download": "Downloads from the hub.",
     "tokenize": "Splitting and tokenising: no torch.",
     "train": "Fine-tuning and generation.",
-    "analysis": "Scoring, tables and figures: no torch.",
+    "analysis": "Retrieval, scoring, tables and figures: no torch.",
 }
 PYTHON, PIP = "3.11.14", "25.3"
 LEFT_OUT = ("nvidia-", "cuda-", "triton")

@@ -25,8 +25,9 @@ from codetune.study.facts import (
 )
 from codetune.study.layout import PREDICTIONS, RECORD, SCORES, TRAINING_LOG, fill
 from codetune.study.method import Lora, Method, Quantization
-from codetune.study.model import Memory, Model, Source
+from codetune.study.model import NO_MODEL, Memory, Model, Source
 from codetune.study.record import VERSION, HashedFile, Record, Tested, read_record
+from codetune.study.retrieval import RetrievalFacts
 from codetune.study.runs import NONE, Evaluation, Run
 from codetune.study.training import TrainingPlan, TrainingSettings
 
@@ -56,11 +57,9 @@ def fake_model(name: str, **changes: Any) -> Model:
 
 
 def fake_method(name: str, **changes: Any) -> Method:
-    """An untuned method if its name is `base` or `base-chat`, `retrieval`, else LoRA with `base` as its baseline."""
-    if name.startswith("base"):
-        return replace(Method(name, "untuned", None), **changes)
-    if name == "retrieval":
-        return replace(Method(name, "retrieval", None), **changes)
+    """An untuned method if its name is `base` or `base-chat`, or a retrieval by that name; else LoRA over `base`."""
+    if name in ("base", "base-chat", "retrieval"):
+        return replace(Method(name, "retrieval" if name == "retrieval" else "untuned"), **changes)
     lora = Lora(r=8, alpha=16, dropout=0.05, target_modules=PROJECTIONS)
     return replace(Method(name, "peft", lora, baselines=["base"]), **changes)
 
@@ -138,6 +137,13 @@ def fake_generation(**changes: Any) -> GenerationFacts:
     return replace(facts, **changes)
 
 
+def fake_retrieval(**changes: Any) -> RetrievalFacts:
+    """What predictions that no model made were found in."""
+    hashes = dict.fromkeys(("train_samples", "test_samples"), SHA256)
+    facts = RetrievalFacts(hashes, SHA256, training_samples=80, predictions=10, signature="a search")
+    return replace(facts, **changes)
+
+
 def fake_summary(scores: Mapping[str, float | None], **changes: Any) -> Summary:
     """Scores of ten test samples, the same in each language and length, and one hundredth less without leaked ones."""
     parts = {"Python": ScoredPart(6, dict(scores)), "SQL": ScoredPart(4, dict(scores))}
@@ -173,27 +179,27 @@ def fake_record(
 
     Args:
         model: The model, or the name of a fake one.
-        method: The method, or the name of a fake one: `base` is untuned.
-        data: Training data of a method that trains; the others have none.
+        method: The method, or the name of a fake one: `base` is untuned, `retrieval` has no model.
+        data: Training data of a method that trains or retrieves; the others have none.
         seed: Of the run.
         test: Name of the test set; `with_test` adds more.
         scores: By each metric; ROUGE-L of 0.5 unless told otherwise.
         changes: Fields of the record to replace.
     """
-    model = fake_model(model) if isinstance(model, str) else model
     method = fake_method(method) if isinstance(method, str) else method
-    run = Run(data if method.trains else NONE, model.name, method.name, seed)
-    files = {"training_log": _file(TRAINING_LOG, run)} if method.lora else {}
+    model = NO_MODEL if method.retrieves else fake_model(model) if isinstance(model, str) else model
+    run = Run(NONE if method.kind == "untuned" else data, model.name, method.name, seed)
+    files = {"training_log": _file(TRAINING_LOG, run)} if run.trains else {}
     record = Record(
         version=VERSION,
         run=run,
         model=model,
         method=method,
-        data_sha256={"train": SHA256, "validation": SHA256} if run.trains else {},
-        training=fake_training(fake_plan(model, method, seed)) if method.lora else None,
+        data_sha256=dict.fromkeys(PARTS[:2] if run.trains else PARTS[:1] if run.retrieves else (), SHA256),
+        training=fake_training(fake_plan(model, method, seed)) if run.trains else None,
         files=files,
         tests={},
-        template={"base-chat": "chat", "retrieval": None}.get(method.name, "paper"),
+        template=None if run.retrieves else "chat" if method.name == "base-chat" else "paper",
         folder=str(Path("results", fill(RECORD, run)).parent),
     )
     return replace(with_test(record, test, scores or {"rouge_l": 0.5}), **changes)
@@ -203,7 +209,8 @@ def with_test(record: Record, test: str, scores: Mapping[str, float | None], **c
     """The same run on one test set more; `changes` are those of its summary."""
     evaluation = Evaluation(record.run, test)
     tested = Tested(
-        generation=fake_generation(),
+        generation=None if record.run.retrieves else fake_generation(),
+        retrieval=fake_retrieval() if record.run.retrieves else None,
         summary=fake_summary(scores, **changes),
         samples_sha256=SHA256,
         files={"predictions": _file(PREDICTIONS, evaluation), "scores": _file(SCORES, evaluation)},

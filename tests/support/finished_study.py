@@ -31,7 +31,7 @@ REVISION, RECORDS_SHA256 = "f" * 40, "9" * 64
 
 
 def finished_config():
-    """The study's config, with other runs: two models, untuned and tuned, the tuned ones with two seeds."""
+    """The study's config, with other runs: two models, untuned in two ways and tuned, the tuned ones with two seeds."""
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     split = {"train": 0.8, "validation": 0.1, "test": 0.1, "seed": 0, "near_duplicates": "together"}
     config["datasets"] = {
@@ -41,7 +41,11 @@ def finished_config():
     tuned = {"batch_size": 8, "epochs": 1, "micro_batch": 4}
     config["models"] = {"llama-3.2-1b": config["models"]["llama-3.2-1b"], "mine": mine | tuned}
     runs = {"datasets": [DATA], "models": list(config["models"])}
-    config["runs"] = [runs | {"methods": ["base"], "seeds": [0]}, runs | {"methods": ["qlora"], "seeds": [0, 1]}]
+    config["runs"] = [
+        runs | {"methods": ["base", "base-chat"], "seeds": [0]},
+        runs | {"methods": ["qlora"], "seeds": [0, 1]},
+        runs | {"models": ["none"], "methods": ["retrieval"], "seeds": [0]},
+    ]
     config["curve"] = {"samples": 6}
     config["evaluation"] = {"metric": "rouge_l", "resamples": 200, "seed": 0}
     return config
@@ -52,9 +56,15 @@ def finish_study(config):
     at = Results(load_study(config), config, config["results"], config["resources"])
     hashes = _write_data(at)
     for model in at.study.used_models:
-        _write_downloads(at, model, hashes)
+        _write_downloads(at, model)
+    for entry in at.study.token_sets:
+        _write_tokens(at, entry, hashes)
+    for entry in at.study.prompt_sets:
+        stats = {"template": entry["template"], "tokens": 200, **_hashes(entry, hashes, "prompts")}
+        write_json(at.path(layout.PROMPT_STATS, **entry), stats)
     for run in at.study.runs:
-        _write_run(at, run, hashes)
+        if not run.retrieves:  # what is retrieved is made like all else that follows
+            _write_run(at, run, hashes)
     for task in remakes_of(at):
         path = next(iter(task.files.values()))
         if path == at.path(layout.PROVENANCE):
@@ -83,32 +93,32 @@ def _write_data(at):
     return hashes
 
 
-def _hashes(model, hashes, *parts):
-    """Hashes of a model's token sets, and of the samples in them."""
+def _hashes(entry, hashes, *parts):
+    """Hashes of a model's token sets in a template, and of the samples in them."""
     return {
-        "sha256": {part: f"{part} of {model}" for part in parts},
+        "sha256": {part: f"{part} of {entry['model']} ({entry['template']})" for part in parts},
         "samples_sha256": {part: hashes["test" if part == "prompts" else part] for part in parts},
     }
 
 
-def _write_downloads(at, model, hashes):
+def _write_downloads(at, model):
     source = at.study.models[model].source
     folder = Path(at.download(layout.TOKENIZER, model=model)).parent
     write_json(folder / "config.json", config_of("Llama-3.2-1B"))
     write_manifest(folder, repo=source.repo, revision=source.revision)
-    template = at.study.template_of(model)
+
+
+def _write_tokens(at, entry, hashes):
     parts = {
         "train": {"samples": 12, **PACKED},
         "validation": {"samples": 12, "packed_sequences": 2, "tokens": 90},
     }
-    stats = {"template": template, "max_length": 1000, "parts": parts, **_hashes(model, hashes, "train", "validation")}
-    write_json(at.path(layout.TOKEN_STATS, dataset=DATA, model=model, template=template), stats)
-    stats = {"template": template, "tokens": 200, **_hashes(model, hashes, "prompts")}
-    write_json(at.path(layout.PROMPT_STATS, test=DATA, model=model, template=template), stats)
+    stats = {"template": entry["template"], "max_length": 1000, "parts": parts}
+    write_json(at.path(layout.TOKEN_STATS, **entry), stats | _hashes(entry, hashes, "train", "validation"))
 
 
-def _used(model, hashes, *parts):
-    found = _hashes(model, hashes, *parts)
+def _used(entry, hashes, *parts):
+    found = _hashes(entry, hashes, *parts)
     return found["sha256"] | {f"{part}_samples": digest for part, digest in found["samples_sha256"].items()}
 
 
@@ -121,10 +131,10 @@ def _write_run(at, run, hashes):
     """What the GPU jobs of one run leave."""
     study, source = at.study, at.study.models[run.model].source
     checkpoint = CheckpointIdentity(f"checkpoint of {run.model}", repo=source.repo, revision=source.revision)
-    used = _used(run.model, hashes, "prompts")
+    (evaluation,) = study.of_run(run)
+    used = _used(study.prompt_set_of(evaluation), hashes, "prompts")
     if run.trains:
         used["adapter"] = _write_training(at, run, checkpoint, hashes)
-    (evaluation,) = study.of_run(run)
     predictions = at.of(layout.PREDICTIONS, evaluation)
     texts = _texts(run, 3) if run.trains else [text[:9] for text in OUTPUTS]
     write_predictions(predictions, [Prediction(200 + i, [Candidate(text, 5, i == 1)]) for i, text in enumerate(texts)])
@@ -162,7 +172,7 @@ def _write_training(at, run, checkpoint, hashes):
     facts = replace(
         facts,
         checkpoint=checkpoint,
-        inputs_sha256=_used(run.model, hashes, "train", "validation"),
+        inputs_sha256=_used(at.study.token_set_of(run), hashes, "train", "validation"),
         adapter_sha256=weights,
         trainable_parameters=sum(tensor.size for tensor in _adapter(at, run).values()),
         adapted=dict.fromkeys(facts.plan.lora.target_modules, 1),

@@ -50,9 +50,12 @@ def make_evidence(folder, records, datasets=DATASETS, paper=PAPER, sequences=240
             model: write_value(folder / "tokenizers" / model / "config.json", config_of(NAMES.get(model, "Qwen2.5-3B")))
             for model in models
         },
-        tokens={("codealpaca-20k", m): write_value(folder / "tokens" / m / "paper/stats.json", stats) for m in trained},
+        tokens={
+            ("codealpaca-20k", m, "paper"): write_value(folder / "tokens" / m / "paper/stats.json", stats)
+            for m in trained
+        },
         prompts={
-            ("codealpaca-20k", m): write_value(
+            ("codealpaca-20k", m, "paper"): write_value(
                 folder / "prompts" / m / "paper/none/stats.json", {"tokens": sequences * 100}
             )
             for m in models

@@ -38,12 +38,14 @@ def make_checkpoints(folder):
 
 
 def small_config(checkpoints, records_path, count):
-    """Two tuned models, four untuned, a few steps each."""
+    """Two tuned models, four untuned, those two in their chat template, too, and a retrieval; a few steps each."""
     everywhere = {"batch_size": 8, "micro_batch": 4, "epochs": 2}
+    on = {"datasets": ["codealpaca-20k"], "seeds": [0]}
     return {
         "runs": [
-            {"datasets": ["codealpaca-20k"], "models": list(MODELS[:2]), "methods": ["base", "qlora"], "seeds": [0]},
-            {"datasets": ["codealpaca-20k"], "models": list(MODELS[2:]), "methods": ["base"], "seeds": [0]},
+            on | {"models": list(MODELS[:2]), "methods": ["base", "base-chat", "qlora"]},
+            on | {"models": list(MODELS[2:]), "methods": ["base"]},
+            on | {"models": ["none"], "methods": ["retrieval"]},
         ],
         "datasets": {
             "codealpaca-20k": {

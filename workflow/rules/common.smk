@@ -69,10 +69,10 @@ def each(pattern, things):
 
 
 def for_run(pattern):
-    """Returns an input function that fills in a pattern within the results with a run's data, model and template."""
+    """Returns an input function that fills in a pattern within the results with what a run is, and with its template."""
 
     def filled(wildcards):
-        template = STUDY.template_of(wildcards.model)
+        template = STUDY.template_of(run_of(wildcards))
         return in_results(pattern, **dict(wildcards.items()), dataset=wildcards.data, template=template)
 
     return filled
@@ -84,8 +84,13 @@ def run_of(wildcards):
 
 
 def trains(wildcards):
-    """Whether the run that a job's wildcards name uses training data."""
+    """Whether the run that a job's wildcards name trains a model."""
     return run_of(wildcards).trains
+
+
+def retrieves(wildcards):
+    """Whether the run that a job's wildcards name has no model, and answers with training samples."""
+    return run_of(wildcards).retrieves
 
 
 def tests_of(wildcards):
@@ -99,9 +104,9 @@ def on_each_test(pattern):
 
 
 def splits_of(wildcards):
-    """Returns the names of the data sets of a run: the one it is trained on, and those it is tested on."""
-    trained_on = [wildcards.data] if trains(wildcards) else []
-    return list(dict.fromkeys(trained_on + tests_of(wildcards)))
+    """Returns the names of the data sets of a run: the one whose training samples it uses, and those of its tests."""
+    used = [wildcards.data] if wildcards.data != NONE else []
+    return list(dict.fromkeys(used + tests_of(wildcards)))
 
 
 def declared(noun):

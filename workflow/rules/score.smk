@@ -12,7 +12,7 @@ rule score:
         references=in_results(layout.TEST),
         split=lambda wildcards: in_results(layout.SPLIT, dataset=wildcards.test),
         predictions=in_results(layout.PREDICTIONS),
-        generation=in_results(layout.GENERATION),
+        origin=branch(retrieves, then=in_results(layout.RETRIEVAL), otherwise=in_results(layout.GENERATION)),
     output:
         scores=in_results(layout.SCORES),
         summary=in_results(layout.SUMMARY),
@@ -20,6 +20,8 @@ rule score:
         f"<logs>/score/{layout.EVALUATION}.log",
     benchmark:
         f"<benchmarks>/score/{layout.EVALUATION}.tsv"
+    wildcard_constraints:
+        model=one_of([*STUDY.models, NONE]),
     localrule: True  # takes seconds, less than waiting in a queue
     conda:
         "../../envs/analysis.yaml"
@@ -38,7 +40,7 @@ rule record:
     """Gathers all that is known about one run: settings, revisions, hashes, versions, machine, cost and scores."""
     input:
         splits=lambda wildcards: [in_results(layout.SPLIT, dataset=name) for name in splits_of(wildcards)],
-        generation=on_each_test(layout.GENERATION),
+        origin=branch(retrieves, then=on_each_test(layout.RETRIEVAL), otherwise=on_each_test(layout.GENERATION)),
         summary=on_each_test(layout.SUMMARY),
         predictions=on_each_test(layout.PREDICTIONS),
         scores=on_each_test(layout.SCORES),
@@ -50,6 +52,8 @@ rule record:
         f"<logs>/record/{layout.RUN}.log",
     benchmark:
         f"<benchmarks>/record/{layout.RUN}.tsv"
+    wildcard_constraints:
+        model=one_of([*STUDY.models, NONE]),
     localrule: True  # takes seconds, less than waiting in a queue
     conda:
         "../../envs/analysis.yaml"
@@ -60,8 +64,9 @@ rule record:
         gpu=0,
     params:
         run=lambda wildcards: to_plain(run_of(wildcards)),
-        model=lambda wildcards: to_plain(STUDY.models[wildcards.model]),
-        method=lambda wildcards: to_plain(STUDY.methods[wildcards.method]),
+        model=lambda wildcards: declared(STUDY.model_of(run_of(wildcards))),
+        method=lambda wildcards: declared(STUDY.methods[wildcards.method]),
+        template=lambda wildcards: STUDY.template_of(run_of(wildcards)),
         splits=splits_of,
         tests=tests_of,
         version=VERSION,

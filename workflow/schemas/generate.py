@@ -21,11 +21,13 @@ def kinds() -> dict[str, type]:
     from codetune.study.curve import Curve
     from codetune.study.facts import GenerationFacts, SplitFacts, Summary, TrainingFacts
     from codetune.study.record import Record
+    from codetune.study.retrieval import RetrievalFacts
 
     return {
         "record": Record,
         "training": TrainingFacts,
         "generation": GenerationFacts,
+        "retrieval": RetrievalFacts,
         "prediction": Prediction,
         "summary": Summary,
         "split": SplitFacts,

@@ -10,11 +10,12 @@ with job(snakemake):
     from codetune.study.runs import Run
 
     inputs, params = dict(snakemake.input.items()), snakemake.params
-    kinds = ("generation", "summary", "predictions", "scores")
+    kinds = ("origin", "summary", "predictions", "scores")
     write_record(
         from_plain(params.run, Run, "params.run"),
         from_plain(params.model, Model, "params.model"),
         from_plain(params.method, Method, "params.method"),
+        params.template,
         RecordInputs(
             splits=dict(zip(params.splits, inputs["splits"], strict=True)),
             training=inputs.get("training") or None,

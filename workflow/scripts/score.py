@@ -3,9 +3,10 @@
 from codetune.base.jobs import job
 
 with job(snakemake):
-    from codetune.data.predictions import check_generated
     from codetune.evaluation.score import score_predictions
+    from codetune.study.custody import check_inputs
 
     inputs = dict(snakemake.input.items())
-    check_generated(inputs["predictions"], inputs.pop("generation"))
+    del inputs["origin"]  # which lies beside the predictions
+    check_inputs([inputs["predictions"]])
     score_predictions(**inputs, **dict(snakemake.output.items()))

@@ -30,8 +30,8 @@ def test_the_audit_of_a_study_s_files_is_the_audit_of_its_evidence(tmp_path):
     }
     params = {
         "models": list(models),
-        "tokens": [{"dataset": name, "model": key} for key in trained],
-        "prompts": [{"test": name, "model": key} for key in models],
+        "tokens": [{"dataset": name, "model": key, "template": "paper"} for key in trained],
+        "prompts": [{"test": name, "model": key, "template": "paper"} for key in models],
         "datasets": {"unused": to_plain(Source(path="x")), name: to_plain(Source(**DATASETS[name]))},
     }
     targets = {kind: str(tmp_path / f"audit.{kind}") for kind in ("csv", "md", "tex")}

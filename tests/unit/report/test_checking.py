@@ -25,6 +25,7 @@ TUNED = f"results/runs/{DATA}/{{model}}/qlora/seed{{seed}}"
 MINE, MINE_1, LLAMA = (
     TUNED.format(model=model, seed=seed) for model, seed in (("mine", 0), ("mine", 1), ("llama-3.2-1b", 0))
 )
+RETRIEVED, CHAT = f"results/runs/{DATA}/none/retrieval/seed0", "results/runs/none/mine/base-chat/seed0"
 UNTUNED, UNTUNED_LLAMA = (BASE.format(model=model) for model in ("mine", "llama-3.2-1b"))
 TESTED = f"tests/{DATA}"
 COMPARISONS = f"results/comparisons/{DATA}.json"
@@ -76,8 +77,9 @@ def problems(study, config, monkeypatch):
 def test_an_untouched_study_passes(study, config):
     findings = check_results(config)
     assert (findings.problems, findings.notes) == ([], [])
-    tables, runs, trainings = 15, 6, 4
-    assert findings.files == tables + 3 * runs + 2 * trainings + len(["card", "its text", "comparisons"]) + 2 + 7
+    tables, runs, trainings = 15, 9, 4
+    retrieval, card = ["predictions", "facts"], ["card", "its text"]
+    assert findings.files == tables + 3 * runs + 2 * trainings + len([*retrieval, *card, "comparisons"]) + 2 + 7
 
 
 def edit_json(path, change):
@@ -314,6 +316,25 @@ CHANGES = {
         lambda: edit_rows(f"{UNTUNED}/{TESTED}/predictions.jsonl", a_sample),
         rf"{UNTUNED}/{TESTED}/scores.jsonl: line 5 \(id 204, Python\), column rouge_l: found ",
     ),
+    "a retrieved output": (
+        lambda: edit_rows(f"{RETRIEVED}/{TESTED}/predictions.jsonl", a_sample),
+        rf"{RETRIEVED}/{TESTED}/predictions.jsonl: line 5 \(id 204, .*\), column candidates\[0\].text: found something",
+    ),
+    "how something was retrieved": (
+        lambda: edit_json(f"{RETRIEVED}/{TESTED}/retrieval.json", lambda one: one.update(signature="by hand")),
+        rf"{RETRIEVED}/{TESTED}/retrieval.json: signature: found by hand, expected BM25",
+    ),
+    "prompts in another template": (
+        lambda: edit_json(
+            f"{CHAT}/{TESTED}/generation.json",
+            lambda one: one["inputs_sha256"].update(prompts="prompts of mine (paper)"),
+        ),
+        rf"{CHAT}/{TESTED}/generation.json: inputs_sha256.prompts: found .*\(paper\), expected .*\(chat\)$",
+    ),
+    "the template of a record": (
+        lambda: edit_json(f"{CHAT}/record.json", lambda one: one.update(template="paper")),
+        rf"{CHAT}/record.json: template: found paper, expected chat$",
+    ),
     "predictions swapped between seeds": (
         lambda: swap_files(f"{MINE}/{TESTED}/predictions.jsonl", f"{MINE_1}/{TESTED}/predictions.jsonl"),
         rf"{MINE}/{TESTED}/predictions.jsonl is not the file that {MINE}/{TESTED}/generation.json describes",
@@ -493,7 +514,7 @@ def test_a_changed_file_does_not_pass(study, problems, kind):
     assert any(re.match(said, line) for line in found), found
     assert all("\n" not in line and "cannot be checked" not in line for line in found)
     assert all(line.startswith(("results/", "resources/")) for line in found)
-    assert len(found) < 60
+    assert len(found) < 80
 
 
 def swap_folders(one, other):
@@ -622,7 +643,7 @@ def odd(tmp_path, monkeypatch, config):
 def test_the_command_at_an_odd_place_in_any_locale(odd, tmp_path):
     done = run_command("my study é.yaml", "--cores", "2", LC_ALL="C")
     assert done.returncode == 0, done.stderr
-    assert re.fullmatch(r"53 files made anew from the config and the predictions: all cells are equal\n", done.stdout)
+    assert re.fullmatch(r"64 files made anew from the config and the predictions: all cells are equal\n", done.stdout)
     assert done.stderr == ""
     path = f"results é 1/runs/{DATA}/mine/qlora/seed0/record.json"
     edit_json(path, lambda one: score_of(one).update(rouge_l=0.99))

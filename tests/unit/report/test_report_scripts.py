@@ -13,7 +13,7 @@ from browser_study import make_study, run
 from codetune.base.files import sha256_of_file, write_json, write_jsonl
 from codetune.base.manifests import MANIFEST, write_manifest
 from codetune.base.plain import to_plain
-from codetune.study.layout import GENERATION, PREDICTIONS, RECORD, SCORES, SUMMARY, TRAINING, TRAINING_LOG, fill
+from codetune.study.layout import PREDICTIONS, RECORD, SCORES, SUMMARY, TRAINING, TRAINING_LOG, fill, origin_of
 from codetune.study.record import read_record
 from codetune.study.runs import Evaluation
 from fake_records import fake_record, with_test, write_fake, write_split
@@ -64,16 +64,19 @@ def run_script(tmp_path):
 
 def write_facts(results, record, keeps_samples=False):
     """The files that a record of this content gathers; gives the inputs of the rule, without splits."""
-    kinds = {"generation": GENERATION, "summary": SUMMARY, "predictions": PREDICTIONS, "scores": SCORES}
+    kinds = {"origin": origin_of(record.run), "summary": SUMMARY, "predictions": PREDICTIONS, "scores": SCORES}
     inputs = {kind: [] for kind in kinds}
     for test, tested in record.tests.items():
         paths = {kind: str(results / fill(pattern, Evaluation(record.run, test))) for kind, pattern in kinds.items()}
         for kind in ("predictions", "scores"):
             write_jsonl(paths[kind], [{"id": 0, "of": test}])
-        used = tested.generation.inputs_sha256
-        used = used if keeps_samples else used | {"prompts_samples": f"test of {test}"}
+        origin = tested.generation or tested.retrieval
+        samples = {"prompts_samples": f"test of {test}"}
+        if tested.retrieval:
+            samples = {"train_samples": f"train of {record.run.data}", "test_samples": f"test of {test}"}
+        used = origin.inputs_sha256 if keeps_samples else origin.inputs_sha256 | samples
         made = {"inputs_sha256": used, "predictions_sha256": sha256_of_file(paths["predictions"])}
-        write_json(paths["generation"], to_plain(replace(tested.generation, **made)))
+        write_json(paths["origin"], to_plain(replace(origin, **made)))
         summary = replace(tested.summary, scores_sha256=sha256_of_file(paths["scores"]))
         write_json(paths["summary"], to_plain(summary))
         for kind, path in paths.items():
@@ -95,21 +98,22 @@ def a_record(method):
     return replace(record, training=replace(record.training, inputs_sha256=used))
 
 
-@pytest.mark.parametrize("method", ["base", "qlora"])
+@pytest.mark.parametrize("method", ["base", "qlora", "retrieval"])
 def test_a_record_gathers_the_files_of_its_run(tmp_path, run_script, method):
     record = a_record(method)
     results = tmp_path / "results"
     names = ["d", "e"]
     inputs = write_facts(results, record) | {"splits": [write_split(tmp_path / f"{name}.json", name) for name in names]}
-    params = {kind: to_plain(getattr(record, kind)) for kind in ("run", "model", "method")}
+    params = {kind: to_plain(getattr(record, kind)) for kind in ("run", "model", "method")} | {"template": "chat"}
     target = results / fill(RECORD, record.run)
     run_script("record", inputs, params | {"splits": names, "tests": names}, target)
     found = read_record(target)
     assert (found.run, found.model, found.method) == (record.run, record.model, record.method)
     assert found.training == record.training
-    assert list(found.files) == ([] if method == "base" else ["training_log"])
-    parts = {} if method == "base" else {"train": "train of d", "validation": "validation of d"}
-    assert found.data_sha256 == parts
+    assert found.template == (None if method == "retrieval" else "chat")
+    assert list(found.files) == (["training_log"] if method == "qlora" else [])
+    parts = {"base": [], "qlora": ["train", "validation"], "retrieval": ["train"]}
+    assert found.data_sha256 == {part: f"{part} of d" for part in parts[method]}
     for name, score in (("d", 0.5), ("e", 0.7)):
         assert found.tests[name].summary.scores == {"rouge_l": score}
         assert found.tests[name].samples_sha256 == f"test of {name}"
@@ -123,11 +127,21 @@ DIFFERENT = {
     "predictions": "predictions.jsonl is not the file that .*generation.json describes",
     "scores": "scores.jsonl is not the file that .*summary.json describes",
 }
+NOT_RETRIEVED = {
+    "split": r"made from other inputs than the run has now \(train samples\)",
+    "predictions": "predictions.jsonl is not the file that .*retrieval.json describes",
+}
 
 
-@pytest.mark.parametrize("changed", DIFFERENT)
-def test_what_is_not_made_from_the_rest_is_no_record(tmp_path, run_script, changed):
-    record = a_record("qlora")
+@pytest.mark.parametrize(
+    ("method", "changed", "message"),
+    [
+        *(("qlora", changed, message) for changed, message in DIFFERENT.items()),
+        *(("retrieval", changed, message) for changed, message in NOT_RETRIEVED.items()),
+    ],
+)
+def test_what_is_not_made_from_the_rest_is_no_record(tmp_path, run_script, method, changed, message):
+    record = a_record(method)
     if changed in ("prompts", "adapter"):
         name = {"prompts": "prompts_samples", "adapter": "adapter"}[changed]
         generation = record.tests["d"].generation
@@ -140,11 +154,11 @@ def test_what_is_not_made_from_the_rest_is_no_record(tmp_path, run_script, chang
     if changed in ("predictions", "scores"):
         write_jsonl(inputs[changed][0], [{"id": 1}])
     params = {kind: to_plain(getattr(record, kind)) for kind in ("run", "model", "method")}
-    params |= {"splits": ["d", "e"], "tests": ["d", "e"]}
+    params |= {"template": "paper", "splits": ["d", "e"], "tests": ["d", "e"]}
     target = tmp_path / "results" / fill(RECORD, record.run)
     with pytest.raises(AssertionError):
         run_script("record", inputs | {"splits": splits}, params, target)
-    assert re.search(f"^error: .*{DIFFERENT[changed]}", (tmp_path / "log.txt").read_text(), re.MULTILINE)
+    assert re.search(f"^error: .*{message}", (tmp_path / "log.txt").read_text(), re.MULTILINE)
     assert not target.exists()
 
 

@@ -128,7 +128,7 @@ CASES = [
     (
         ["runs", 0, "seeds"],
         list(range(2000)),
-        "runs: 20,001 runs are more than 10,000. Split them into several studies",
+        "runs: 30,003 runs are more than 10,000. Split them into several studies",
     ),
     (
         ["datasets", "codealpaca-20k", "file"],
@@ -236,6 +236,61 @@ def test_no_value_is_too_strange_for_one_short_line(config, place, value):
 def test_a_config_that_is_no_mapping_is_an_error(value):
     with pytest.raises(StudyError, match="config: top level: .* is not of type object"):
         load_study(value)
+
+
+NONE = {"datasets": ["codealpaca-20k"], "models": ["none"], "methods": ["retrieval"], "seeds": [0]}
+# Prompts, and runs without a model.
+NO_MODEL = [
+    (
+        ["methods", "base-chat", "prompt"],
+        "cat",
+        "config: methods.base-chat.prompt: 'cat' is unknown; did you mean 'chat'?",
+    ),
+    (["methods", "qlora", "prompt"], "few-shot", "methods.qlora.prompt: 'few-shot' is unknown; known: paper, chat"),
+    (["methods", "base-chat", "prompt"], ["chat"], 'methods.base-chat.prompt: ["chat"] is not of type string'),
+    (["prompts", "chat"], {}, "config: prompts.chat: the key 'template' is missing; add it"),
+    (["prompts", "chat", "template"], "own", 'prompts.chat.template: "own" is not one of paper, chat'),
+    (["prompts", "chat", "examples"], 2, "config: prompts.chat: 'examples' is unknown"),
+    (["prompts"], {}, "config: prompts: {} is empty"),
+    (["prompts"], ..., "config: top level: the key 'prompts' is missing"),
+    (["methods", "retrieval", "kind"], "retrieve", '"retrieve" is not one of retrieval; did you mean "retrieval"?'),
+    (["methods", "qlora", "kind"], "retrieval", "methods.qlora: 'lora' says nothing with 'kind: retrieval'"),
+    (["methods", "retrieval", "prompt"], "chat", "methods.retrieval: 'prompt' says nothing with 'kind: retrieval'"),
+    (["methods", "retrieval", "training"], {}, "methods.retrieval: 'training' says nothing with 'kind: retrieval'"),
+    (["methods", "retrieval", "baselines"], ["base"], "methods.retrieval: 'baselines' says nothing with 'kind: ret"),
+    (["methods", "qlora", "baselines"], ["retrieval"], "'retrieval' is a retrieval, but gains are over the same model"),
+    (["runs", 0], NONE | {"methods": ["base"]}, "runs[0]: the method 'base' needs a model, but models has 'none'"),
+    (["runs", 0], NONE | {"methods": ["retrieval", "qlora"]}, "runs[0]: the method 'qlora' needs a model, but models"),
+    (
+        ["runs", 0, "methods"],
+        ["base", "retrieval"],
+        "runs[0]: the method 'retrieval' is a retrieval, which has no model",
+    ),
+    (
+        ["runs", 0],
+        NONE | {"models": ["none", "gemma-2-2b"]},
+        "but models has 'gemma-2-2b'. Give it an entry of runs of",
+    ),
+    (["runs", 0], NONE | {"models": ["None"]}, "runs[0].models: 'None' is unknown"),
+    (["runs", 0], NONE | {"models": [None]}, "config: runs[0].models[0]: null is not of type string"),
+    (["runs", 0], NONE, "runs: codealpaca-20k, none, retrieval, seed 0 is named twice. Remove one of the two"),
+    (["models", "gemma-2-2b", "label"], "Most similar training sample", "is what retrieval is called in tables"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "message"), NO_MODEL, ids=lambda found: str(found)[:50])
+def test_a_mistake_about_prompts_or_runs_without_a_model_gives_one_line(config, path, value, message):
+    with pytest.raises(StudyError) as error:
+        load_study(edit(config, path, value))
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["none", "NONE", "None"])
+def test_no_model_may_be_called_none(config, name):
+    config["models"][name] = config["models"]["phi-3-mini"] | {"label": "Another"}
+    with pytest.raises(StudyError, match=f"^config: models: '{name}' means no model; give this one another name$"):
+        load_study(config)
 
 
 def test_no_data_set_may_be_called_none(config):

@@ -17,11 +17,11 @@ def config():
     return paper_config()
 
 
-def test_the_paper_s_study_is_five_tuned_models_and_six_untuned(config):
+def test_the_paper_s_study_is_five_tuned_models_six_untuned_in_two_templates_and_a_retrieval(config):
     study = load_study(config)
     assert len(study.training_runs) == 5
-    assert len(study.runs) == 5 + 6
-    assert len({run.model for run in study.runs if not run.trains}) == 6
+    assert len(study.runs) == 5 + 2 * 6 + 1
+    assert len({run.model for run in study.runs if not run.trains}) == len([*study.used_models, "none"]) == 7
     assert [evaluation.run for evaluation in study.evaluations] == study.runs
 
 
@@ -40,9 +40,20 @@ def test_seeds_multiply_the_tuned_runs_only(config):
     study = load_study(edit(config, ["runs", 0, "seeds"], [0, 1, 2]))
     assert len(study.training_runs) == 5 * 3
     assert {run.seed for run in study.training_runs} == {0, 1, 2}
-    untuned = [run for run in study.runs if not run.trains]
-    assert len(untuned) == 6
-    assert {(run.data, run.seed) for run in untuned} == {("none", 0)}
+    untuned = [run for run in study.runs if run.data == "none"]
+    assert len(untuned) == 2 * 6
+    assert {run.seed for run in untuned} == {0}
+
+
+def test_a_retrieval_is_one_run_per_data_set_without_a_model(config):
+    entry = runs_of("codealpaca-20k", "more", models=["none"], methods=["retrieval"], seeds=[3, 4])
+    study = load_study(with_two_datasets(config, [entry]))
+    runs = [Run(data, "none", "retrieval", 0) for data in ("codealpaca-20k", "more")]
+    assert study.evaluations == [Evaluation(run, run.data) for run in runs]
+    assert all(run.retrieves and not run.trains for run in runs)
+    assert study.training_runs == study.used_models == study.token_sets == study.prompt_sets == []
+    assert study.used_datasets == ["codealpaca-20k", "more"]
+    assert study.model_of(runs[0]).label == "Most similar training sample"
 
 
 @pytest.mark.parametrize("entries", [[("codealpaca-20k", "more")], [("codealpaca-20k",), ("more",)]], ids=str)
@@ -116,27 +127,61 @@ def test_a_method_s_baselines_are_all_untuned_methods_unless_it_names_others(con
     study = load_study(config)
     assert {name: method.baselines for name, method in study.methods.items()} == {
         "base": [],
-        "qlora": ["base"],
+        "base-chat": [],
+        "retrieval": [],
+        "qlora": ["base", "base-chat"],
         "chat": [],
-        "other": ["base", "chat"],
+        "other": ["base", "base-chat", "chat"],
     }
     assert [name for name, method in study.methods.items() if method.trains] == ["qlora", "other"]
     named = load_study(edit(config, ["methods", "other", "baselines"], ["qlora", "base"]))
     assert named.methods["other"].baselines == ["qlora", "base"]
 
 
-def test_a_model_s_own_template_goes_before_the_study_s(config):
-    study = load_study(edit(config, ["models", "gemma-2-2b", "template"], "chat"))
-    assert (study.template_of("gemma-2-2b"), study.template_of("llama-3.2-1b")) == ("chat", "paper")
+@pytest.mark.parametrize("of_study", ["paper", "chat"])
+@pytest.mark.parametrize("of_model", [None, "paper", "chat"])
+@pytest.mark.parametrize("of_method", [None, "paper", "chat"])
+@pytest.mark.parametrize("method", ["base", "qlora"])
+def test_a_method_s_prompt_goes_before_a_model_s_template_and_that_before_the_study_s(
+    config, of_study, of_model, of_method, method
+):
+    config = edit(config, ["tokenization", "template"], of_study)
+    config["models"]["gemma-2-2b"] |= {"template": of_model} if of_model else {}
+    config["methods"][method] |= {"prompt": of_method} if of_method else {}
+    study = load_study(config)
+    run = next(run for run in study.runs if (run.model, run.method) == ("gemma-2-2b", method))
+    expected = of_method or of_model or of_study
+    assert study.template_of(run) == expected
+    (evaluation,) = study.of_run(run)
+    assert study.prompt_set_of(evaluation) in study.prompt_sets
+    assert study.prompt_set_of(evaluation)["template"] == expected
+    if run.trains:
+        assert study.token_set_of(run) in study.token_sets
+        assert study.token_set_of(run)["template"] == expected
+
+
+def test_token_sets_and_prompts_are_per_model_and_template_and_none_is_named_twice(config):
+    study = load_study(config)
+    assert len(study.prompt_sets) == 2 * 6
+    assert len(study.token_sets) == 5
+    study = load_study(edit(config, ["tokenization", "template"], "chat"))  # base and base-chat have the same prompts
+    assert len(study.prompt_sets) == 6
+    config["methods"]["qlora-chat"] = config["methods"]["qlora"] | {"prompt": "chat"}
+    config["runs"][0]["methods"].append("qlora-chat")
+    sets = load_study(config).token_sets
+    assert len(sets) == 2 * 5
+    assert {(entry["template"], entry["model"]) for entry in sets} == {
+        (template, model) for template in ("paper", "chat") for model in config["runs"][0]["models"]
+    }
 
 
 def test_a_local_path_replaces_the_hub(config, tmp_path):
     changed = edit(config, ["models", "gemma-2-2b", "path"], str(tmp_path))
     study = load_study(changed)
     assert study.models["gemma-2-2b"].source == Source(path=str(tmp_path))
-    assert len(study.runs) == 11
+    assert len(study.runs) == 18
 
 
 @pytest.mark.parametrize("folder", ["/scratch/me/results", "../results", "my results", "results/deep/er"])
 def test_any_other_folder_will_do(config, folder):
-    assert len(load_study(edit(config, ["results"], folder)).runs) == 11
+    assert len(load_study(edit(config, ["results"], folder)).runs) == 18

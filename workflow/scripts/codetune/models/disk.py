@@ -28,7 +28,7 @@ def describe_disk(study: Study, keeps_checkpoints: bool) -> str:
         study: The study.
         keeps_checkpoints: Whether the adapter of each evaluation is kept after the curve is drawn.
     """
-    downloads = sum(_download_bytes(study.models[model]) for model in {run.model for run in study.runs})
+    downloads = sum(_download_bytes(study.models[model]) for model in study.used_models)
     adapters = sum(_adapter_bytes(study, run) for run in study.training_runs)
     checkpoints = sum(_adapter_bytes(study, run) * _evaluations(study, run) for run in study.training_runs)
     kept = "kept" if keeps_checkpoints else "each until its curve is drawn"

@@ -85,7 +85,8 @@ def _choices_of_data(evidence: Evidence) -> dict[str, Choice]:
 def _choices_of_runs(models: list[ModelEvidence]) -> dict[str, Choice]:
     """How predictions are made, and of which models; by key of the paper's `unstated`."""
     records = [record for model in models for method in model.records for record in model.records[method]]
-    generations = [record.tests[models[0].test].generation for record in records]
+    tested = [record.tests[models[0].test] for record in records]
+    generations = [one.generation for one in tested if one.generation]
     first, files = generations[0], paths_of(records)
     new = first.decoding.max_new_tokens
     precision = f"{first.quantization.type}, computed in {first.quantization.compute_dtype}"

@@ -22,14 +22,14 @@ class Files:
 
     Attributes:
         configs: config.json by model.
-        tokens: Statistics of the training tokens, by data set and model.
-        prompts: Statistics of the prompts, by test set and model.
+        tokens: Statistics of the training tokens, by data set, model and template.
+        prompts: Statistics of the prompts, by test set, model and template.
         cards: The data card by data set.
     """
 
     configs: Mapping[str, str]
-    tokens: Mapping[tuple[str, str], str]
-    prompts: Mapping[tuple[str, str], str]
+    tokens: Mapping[tuple[str, str, str], str]
+    prompts: Mapping[tuple[str, str, str], str]
     cards: Mapping[str, str]
 
 
@@ -42,8 +42,9 @@ class ModelEvidence:
         genuine: The config names the very repository that the paper names. A local folder may hold anything.
         test: The test set that its scores are of.
         config: Path of its config.json.
-        tokens: Path of the statistics of its training tokens; empty where it is not trained.
-        prompts: Path of the statistics of its test prompts.
+        tokens: Path of the statistics of its training tokens, in the template of its training; empty where it is not
+            trained.
+        prompts: Path of the statistics of its test prompts, in the same template.
         records: The records of its runs, one per seed, by method.
     """
 
@@ -112,27 +113,36 @@ def gather_evidence(records: Iterable[Record], files: Files, datasets: Mapping[s
         paper: What the paper declares.
     """
     name = paper["dataset"]["name"]
-    found: dict[str, ModelEvidence] = {}
+    members: dict[str, list[Record]] = {}
     for record in records:
-        key = record.run.model
-        if key not in paper["models"] or name not in record.tests or record.run.data not in (name, NONE):
-            continue
-        if key not in found:
-            found[key] = ModelEvidence(
-                label=record.model.label,
-                genuine=record.model.source.is_repository(paper["models"][key]["repo"]),
-                test=name,
-                config=files.configs[key],
-                tokens=files.tokens.get((name, key), ""),
-                prompts=files.prompts[name, key],
-            )
-        found[key].records.setdefault(record.run.method, []).append(record)
+        if record.run.model in paper["models"] and name in record.tests and record.run.data in (name, NONE):
+            members.setdefault(record.run.model, []).append(record)
+    found = {key: _evidence_of(own, name, files, paper["models"][key]["repo"]) for key, own in members.items()}
     return Evidence(
         paper=paper,
         models={key: found[key] for key in paper["models"] if key in found},
         card=files.cards[name] if found else "",
         genuine_data=name in datasets and datasets[name].is_repository(paper["dataset"]["repo"]),
     )
+
+
+def _evidence_of(records: list[Record], test: str, files: Files, repo: str) -> ModelEvidence:
+    """What this study has of one model; `repo` is the repository that the paper names."""
+    key, model = records[0].run.model, records[0].model
+    # The paper's tuned model decides, or else another tuned one, or else the paper's untuned one.
+    leading = max(records, key=lambda one: (one.run.trains, one.run.method in (TUNED, BASE)))
+    place = (test, key, str(leading.template))
+    evidence = ModelEvidence(
+        label=model.label,
+        genuine=model.source.is_repository(repo),
+        test=test,
+        config=files.configs[key],
+        tokens=files.tokens.get(place, ""),
+        prompts=files.prompts[place],
+    )
+    for record in records:
+        evidence.records.setdefault(record.run.method, []).append(record)
+    return evidence
 
 
 def paths_of(records: Iterable[Record]) -> list[str]:

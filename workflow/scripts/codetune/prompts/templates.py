@@ -207,8 +207,9 @@ class Template:
         """
         if not self.tokenizer.chat_template:
             raise StudyError(
-                f"{self.tokenizer.name_or_path}: the tokenizer has no chat template. Write 'template: paper' in the "
-                "config, in the entry of this model."
+                f"{self.tokenizer.name_or_path}: the tokenizer has no chat template. In the config, take this model "
+                "out of the runs of methods that ask for one ('prompt: chat', as base-chat has); and if its own or the "
+                "study's template is chat, write 'template: paper' in the entry of this model."
             )
         try:
             return self._rendering(conversation, starts_answer)

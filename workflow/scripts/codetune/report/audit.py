@@ -27,8 +27,8 @@ def write(inputs: Mapping[str, Any], params: Mapping[str, Any], outputs: Mapping
     Args:
         inputs: `records` of all runs; `configs`, the folders with each model's config.json; `stats`, the statistics
             of training tokens; `prompt_stats`, those of test prompts; `cards`, the data cards; `paper`.
-        params: What the lists are of: `models`, `tokens` (data set and model), `prompts` (test set and model); and
-            `datasets`, the source of each data set by name.
+        params: What the lists are of: `models`, `tokens` (data set, model and template), `prompts` (test set, model
+            and template); and `datasets`, the source of each data set by name.
         outputs: The files to write: `csv`, `md` and `tex`.
     """
     cards: dict[str, str] = {}
@@ -42,11 +42,11 @@ def write(inputs: Mapping[str, Any], params: Mapping[str, Any], outputs: Mapping
             for model, folder in zip(params["models"], inputs["configs"], strict=True)
         },
         tokens={
-            (entry["dataset"], entry["model"]): path
+            (entry["dataset"], entry["model"], entry["template"]): path
             for entry, path in zip(params["tokens"], inputs["stats"], strict=True)
         },
         prompts={
-            (entry["test"], entry["model"]): path
+            (entry["test"], entry["model"], entry["template"]): path
             for entry, path in zip(params["prompts"], inputs["prompt_stats"], strict=True)
         },
         cards=cards,

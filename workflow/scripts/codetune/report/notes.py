@@ -52,7 +52,8 @@ def _say_extracted(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
     for one in evaluated:
         shares.setdefault(one.system.method, []).extend(summary.extracted for summary in one.summaries)
     listed = [f"{format_number(100 * fmean(found), 1)} % ({name})" for name, found in shares.items()]
-    return f"Predictions that are more than code: {', '.join(listed)}." if on_code(metric, evaluated[0].comparisons) else ""
+    known = on_code(metric, evaluated[0].comparisons)
+    return f"Predictions that are more than code: {', '.join(listed)}." if known else ""
 
 
 def _say_templates(evaluated: Sequence[EvaluatedSystem]) -> str:

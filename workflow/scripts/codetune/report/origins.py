@@ -58,7 +58,7 @@ def checks_of(at: Results) -> list[Check]:
         *(_split(at, name) for name in study.used_datasets),
         *(_checkpoint(at, model) for model in study.used_models),
         *(_training(at, run) for run in study.training_runs),
-        *(_generation(at, evaluation) for evaluation in study.evaluations),
+        *((_retrieval if one.run.retrieves else _generation)(at, one) for one in study.evaluations),
         _provenance(at),
     ]
 
@@ -211,8 +211,7 @@ def _hashes_of_tokens(stats: str) -> dict[str, str]:
 
 
 def _generation(at: Results, one: Evaluation) -> Check:
-    template = at.study.template_of(one.run.model)
-    stats = at.path(layout.PROMPT_STATS, test=one.test, model=one.run.model, template=template)
+    stats = at.path(layout.PROMPT_STATS, **at.study.prompt_set_of(one))
     needs = [at.of(layout.GENERATION, one), at.of(layout.PREDICTIONS, one), at.of(layout.SCORES, one), stats]
     return Check(partial(_check_generation, at, one, stats), needs, long=True)
 
@@ -245,18 +244,28 @@ def _check_generation(at: Results, one: Evaluation, stats: str) -> list[str]:
         check_generated(predictions, path)
     except StudyError as error:
         lines.append(str(error))
-    references = {sample.id: sample.output for sample in read_samples(at.path(layout.TEST, test=one.test))}
-    return lines + _differences_from_the_package(references, completed, at.of(layout.SCORES, one))
+    return lines + _differences_from_the_package(at, one, completed)
 
 
-def _differences_from_the_package(references: dict[int, str], completed: list[Prediction], scores: str) -> list[str]:
+def _retrieval(at: Results, one: Evaluation) -> Check:
+    """What was retrieved is made anew; here its scores are checked."""
+    needs = [at.path(layout.TEST, test=one.test), at.of(layout.PREDICTIONS, one), at.of(layout.SCORES, one)]
+    return Check(partial(_check_retrieval, at, one), needs, long=True)
+
+
+def _check_retrieval(at: Results, one: Evaluation) -> list[str]:
+    return _differences_from_the_package(at, one, read_predictions(at.of(layout.PREDICTIONS, one)))
+
+
+def _differences_from_the_package(at: Results, one: Evaluation, completed: list[Prediction]) -> list[str]:
     """Compares ROUGE-L of each prediction with the package `rouge-score`; the workflow has a faster way of its own.
 
     Scores that are null stay so, and so do those of long texts, with which the package takes minutes and gigabytes.
     """
     from rouge_score.rouge_scorer import RougeScorer
 
-    scorer, lines = RougeScorer(["rougeL"]), []
+    scorer, scores, lines = RougeScorer(["rougeL"]), at.of(layout.SCORES, one), []
+    references = {sample.id: sample.output for sample in read_samples(at.path(layout.TEST, test=one.test))}
     ours = {row["id"]: row["rouge_l"] for row in read_scores(scores, ["rouge_l"])}
     for prediction in completed:
         reference, text, score = references.get(prediction.id), prediction.first.text, ours.get(prediction.id)

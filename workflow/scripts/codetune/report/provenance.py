@@ -13,6 +13,7 @@ from codetune.base.identity import CheckpointIdentity
 from codetune.base.machine import Environment
 from codetune.base.text import markdown, markdown_block, markdown_cell, markdown_code
 from codetune.report.flags import MEANING, problems_of
+from codetune.study.facts import GenerationFacts
 from codetune.study.record import Record
 
 RUNS = ["trained on", "model", "method", "seed", "training minutes:", "generation minutes:", "GPU or processor"]
@@ -66,7 +67,12 @@ def read_config(path: str | Path) -> dict[str, Any]:
 
 def checkpoints_of(records: Iterable[Record]) -> dict[str, CheckpointIdentity]:
     """The checkpoint of each model, by its name."""
-    return {record.run.model: tested.generation.checkpoint for record in records for tested in record.tests.values()}
+    return {record.run.model: one.checkpoint for record in records for one in _generations_of(record)}
+
+
+def _generations_of(record: Record) -> list[GenerationFacts]:
+    """The facts of the generation on each test set; none for a run without a model."""
+    return [tested.generation for tested in record.tests.values() if tested.generation]
 
 
 def versions_of(records: Iterable[Record]) -> dict[str, str]:
@@ -80,14 +86,14 @@ def versions_of(records: Iterable[Record]) -> dict[str, str]:
 
 
 def _environments_of(record: Record) -> list[Environment]:
-    generations = [tested.generation.environment for tested in record.tests.values()]
+    generations = [generation.environment for generation in _generations_of(record)]
     return [*generations, *([record.training.environment] if record.training else [])]
 
 
 def _run(record: Record) -> list[Any]:
     """Times in minutes; the machines are those of generation."""
     run, training = record.run, record.training
-    generations = [tested.generation for tested in record.tests.values()]
+    generations = _generations_of(record)
     machines = [", ".join(one.environment.gpus) or one.environment.processor for one in generations]
     return [
         markdown_cell(run.data) if run.trains else "-",
@@ -95,8 +101,8 @@ def _run(record: Record) -> list[Any]:
         markdown_cell(run.method),
         run.seed,
         f"{training.cost.seconds / 60:.1f}" if training else "-",
-        f"{sum(generation.seconds for generation in generations) / 60:.1f}",
-        markdown_cell("; ".join(dict.fromkeys(machines))),
+        f"{sum(generation.seconds for generation in generations) / 60:.1f}" if generations else "-",
+        markdown_cell("; ".join(dict.fromkeys(machines)) or "-"),
     ]
 
 

@@ -17,6 +17,7 @@ from codetune.data.card import write_card
 from codetune.evaluation.score import score_predictions
 from codetune.evaluation.score_curve import score_curve
 from codetune.evaluation.significance import measure_significance
+from codetune.generation.retrieve import RetrieveInputs, retrieve_outputs
 from codetune.report.browser import BrowserInputs, write_browser
 from codetune.report.comparing import compare_files
 from codetune.report.page import write_page
@@ -25,7 +26,7 @@ from codetune.report.publish import model_card
 from codetune.report.table import write_table
 from codetune.study import layout
 from codetune.study.record import RecordInputs, gather_record, read_record, read_records, save_record
-from codetune.study.runs import Evaluation, Run
+from codetune.study.runs import NONE, Evaluation, Run
 from codetune.study.study import Study
 from codetune.study.tables import table_inputs, table_params
 
@@ -89,6 +90,7 @@ def remakes_of(at: Results) -> list[Remake]:
     study = at.study
     return [
         *(_data_card(at, name) for name in study.used_datasets),
+        *(_retrieval(at, evaluation) for evaluation in study.evaluations if evaluation.run.retrieves),
         *(_scores(at, evaluation) for evaluation in study.evaluations),
         *(_curve(at, run) for run in study.training_runs),
         *(_record(at, run) for run in study.runs),
@@ -107,6 +109,22 @@ def _data_card(at: Results, name: str) -> Remake:
     facts = at.path(layout.SPLIT, dataset=name)
     files = {"json": at.path(layout.CARD, dataset=name), "text": at.path(layout.CARD_TEXT, dataset=name)}
     return Remake(partial(write_card, facts, parts), files, [facts, *parts.values()])
+
+
+def _retrieval(at: Results, evaluation: Evaluation) -> Remake:
+    run, test = evaluation.run, evaluation.test
+    inputs = RetrieveInputs(
+        train=at.of(layout.TRAIN, run),
+        test=at.path(layout.TEST, test=test),
+        train_split=at.of(layout.SPLIT, run),
+        test_split=at.path(layout.SPLIT, dataset=test),
+    )
+    files = {"predictions": at.of(layout.PREDICTIONS, evaluation), "facts": at.of(layout.RETRIEVAL, evaluation)}
+    return Remake(partial(_make_retrieval, inputs), files, [*vars(inputs).values()])
+
+
+def _make_retrieval(inputs: RetrieveInputs, outputs: Outputs) -> None:
+    retrieve_outputs(inputs, **outputs)
 
 
 def _scores(at: Results, evaluation: Evaluation) -> Remake:
@@ -141,12 +159,12 @@ def _record(at: Results, run: Run) -> Remake:
     study = at.study
     tests = {evaluation.test: evaluation for evaluation in study.of_run(run)}
     kinds = {
-        "generation": layout.GENERATION,
+        "origin": layout.origin_of(run),
         "summary": layout.SUMMARY,
         "predictions": layout.PREDICTIONS,
         "scores": layout.SCORES,
     }
-    names = dict.fromkeys([*([run.data] if run.trains else []), *tests])
+    names = dict.fromkeys([*([run.data] if run.data != NONE else []), *tests])
     inputs = RecordInputs(
         splits={name: at.path(layout.SPLIT, dataset=name) for name in names},
         training=at.of(layout.TRAINING, run) if run.trains else None,
@@ -160,7 +178,8 @@ def _record(at: Results, run: Run) -> Remake:
 
 
 def _make_record(run: Run, study: Study, inputs: RecordInputs, folder: Path, outputs: Outputs) -> None:
-    record = gather_record(run, study.models[run.model], study.methods[run.method], inputs, folder)
+    model, method, template = study.model_of(run), study.methods[run.method], study.template_of(run)
+    record = gather_record(run, model, method, template, inputs, folder)
     save_record(record, outputs["record"])
 
 

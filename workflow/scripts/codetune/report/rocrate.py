@@ -40,7 +40,7 @@ RESULTS = (
     *(layout.TRAIN, layout.VALIDATION, layout.TEST, layout.SPLIT, layout.CARD, layout.CARD_TEXT),
     *(layout.RECORD, layout.TRAINING, layout.TRAINING_LOG, layout.CURVE, layout.CURVE_PREDICTIONS),
     *(layout.TUNED_FILES, layout.PUBLISHED_FILES),
-    *(layout.PREDICTIONS, layout.GENERATION, layout.SCORES, layout.SUMMARY),
+    *(layout.PREDICTIONS, layout.GENERATION, layout.RETRIEVAL, layout.SCORES, layout.SUMMARY),
     *(layout.TABLE_CSV, layout.TABLE_MD, layout.TABLE_TEX),
     *(layout.FIGURE_PNG, layout.FIGURE_SVG, layout.FIGURE_PDF),
     *(layout.COMPARISONS, layout.BROWSER, layout.PROVENANCE, layout.PAGE),

@@ -72,6 +72,7 @@ def cut_by_context(evaluated: Iterable[EvaluatedSystem]) -> str:
     """Says whose completions the context of the model cut off, in a sentence; nothing where there are none."""
     named = []
     for one in evaluated:
-        if count := sum(record.tests[one.test].generation.cut_by_context for record in one.records):
+        generations = [record.tests[one.test].generation for record in one.records]
+        if count := sum(generation.cut_by_context for generation in generations if generation):
             named.append(f"{one.model.label} ({one.system.method}) {count}")
     return f" Completions cut off at the end of the model's context: {', '.join(named)}." if named else ""

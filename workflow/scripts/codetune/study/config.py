@@ -14,7 +14,8 @@ from codetune.study.decoding import Decoding
 from codetune.study.folders import find_outputs
 from codetune.study.method import Lora, Method, Quantization
 from codetune.study.mistakes import unknown_name
-from codetune.study.model import Memory, Model, Source
+from codetune.study.model import NO_MODEL, Memory, Model, Source
+from codetune.study.prompt import Prompt
 from codetune.study.runs import NONE, Evaluation, Run
 from codetune.study.schema import check_schema
 from codetune.study.sources import check_sources
@@ -39,7 +40,7 @@ def load_study(config: Entry) -> Study:
     check_schema(config)
     check_sources(config, find_outputs(config))
     _check_names(config)
-    methods = {name: _build_method(name, entry, config["methods"]) for name, entry in config["methods"].items()}
+    methods = {name: _build_method(name, entry, config) for name, entry in config["methods"].items()}
     study = Study(
         evaluations=_build_evaluations(config["runs"], methods),
         models={name: _build_model(name, entry) for name, entry in config["models"].items()},
@@ -63,10 +64,10 @@ def _build_evaluations(entries: list[Entry], methods: Mapping[str, Method]) -> l
     found = []
     for entry in entries:
         for dataset, model, method in product(entry["datasets"], entry["models"], entry["methods"]):
-            trains = methods[method].trains
-            # An untuned model's greedy decoding involves no randomness, so one seed suffices.
-            seeds = entry["seeds"] if trains else [0]
-            found += [Evaluation(Run(dataset if trains else NONE, model, method, seed), dataset) for seed in seeds]
+            data = NONE if methods[method].kind == "untuned" else dataset
+            # Neither an untuned model's greedy decoding nor a search involves randomness, so one seed suffices.
+            seeds = entry["seeds"] if methods[method].trains else [0]
+            found += [Evaluation(Run(data, model, method, seed), dataset) for seed in seeds]
     twice, times = Counter(found).most_common(1)[0]
     if times > 1:
         name = f"{twice.test}, {twice.run.model}, {twice.run.method}, seed {twice.run.seed}"
@@ -88,12 +89,18 @@ def _build_model(name: str, entry: Entry) -> Model:
     )
 
 
-def _build_method(name: str, entry: Entry, others: Mapping[str, Entry]) -> Method:
-    untuned = [other for other, its in others.items() if "lora" not in its]
+def _build_method(name: str, entry: Entry, config: Entry) -> Method:
+    prompt = Prompt(entry["prompt"], **config["prompts"][entry["prompt"]]) if "prompt" in entry else None
     if "lora" not in entry:
-        return Method(name, "untuned", None)
-    lora = Lora(**entry["lora"])
-    return Method(name, "peft", lora, entry.get("training", {}), entry.get("baselines", untuned))
+        return Method(name, "retrieval" if _retrieves(entry) else "untuned", prompt=prompt)
+    untuned = [other for other, its in config["methods"].items() if "lora" not in its and not _retrieves(its)]
+    baselines = entry.get("baselines", untuned)
+    return Method(name, "peft", Lora(**entry["lora"]), entry.get("training", {}), baselines, prompt)
+
+
+def _retrieves(entry: Entry) -> bool:
+    """Whether an entry of the config's `methods` is a retrieval."""
+    return entry.get("kind") == "retrieval"
 
 
 def _build_dataset(name: str, entry: Entry) -> Dataset:
@@ -112,16 +119,18 @@ def _check_names(config: Entry) -> None:
     """Checks that every name referred to exists, and that no two things share a name or a folder."""
     for kind in ("datasets", "models", "methods"):
         _check_apart(kind, config[kind])
+    for kind, what in (("datasets", "no training data; give the data set"), ("models", "no model; give this one")):
+        for name in config[kind]:
+            if name.casefold() == NONE:
+                raise StudyError(f"config: {kind}: '{name}' means {what} another name")
+    for method, entry in config["methods"].items():
+        _check_method(method, entry, config)
     for number, entry in enumerate(config["runs"]):
         for kind in ("datasets", "models", "methods"):
             for name in entry[kind]:
-                if name not in config[kind]:
+                if name not in config[kind] and (kind, name) != ("models", NONE):
                     raise unknown_name(f"runs[{number}].{kind}", name, config[kind])
-    for method, entry in config["methods"].items():
-        _check_method(method, entry, config["methods"])
-    for name in config["datasets"]:
-        if name.casefold() == NONE:
-            raise StudyError(f"config: datasets: '{name}' means no training data; give the data set another name")
+        _check_pairs(f"runs[{number}]", entry, config["methods"])
     _check_labels(config["models"])
 
 
@@ -141,22 +150,53 @@ def _check_apart(kind: str, names: Entry) -> None:
             raise StudyError(f"config: {kind}: '{name}' ends in twenty times the same. Rename it.")
 
 
-def _check_method(method: str, entry: Entry, others: Mapping[str, Entry]) -> None:
-    """Checks that a method is compared with others that exist, and that one without training states nothing of it."""
+def _check_pairs(where: str, entry: Entry, methods: Mapping[str, Entry]) -> None:
+    """Checks that each method of some runs has a model, unless it is a retrieval, which has none."""
+    for model, method in product(entry["models"], entry["methods"]):
+        if model == NONE and not _retrieves(methods[method]):
+            raise StudyError(
+                f"config: {where}: the method '{method}' needs a model, but models has '{NONE}', which is for "
+                "methods of the kind retrieval. Give those an entry of runs of their own."
+            )
+        if model != NONE and _retrieves(methods[method]):
+            raise StudyError(
+                f"config: {where}: the method '{method}' is a retrieval, which has no model, but models has '{model}'. "
+                f"Give it an entry of runs of its own, with 'models: [{NONE}]'."
+            )
+
+
+def _check_method(method: str, entry: Entry, config: Entry) -> None:
+    """Checks that what a method names exists, and that it states nothing that says nothing."""
+    where, others = f"config: methods.{method}", config["methods"]
+    for key in ("lora", "training", "baselines", "prompt"):
+        if key in entry and _retrieves(entry):
+            raise StudyError(f"{where}: '{key}' says nothing with 'kind: retrieval', which has no model; leave it out")
+    for key in ("training", "baselines"):
+        if key in entry and "lora" not in entry:
+            raise StudyError(f"{where}: '{key}' says nothing without 'lora'; add that or leave it out")
     for name in entry.get("baselines", []):
         if name not in others:
             raise unknown_name(f"methods.{method}.baselines", name, others)
         if name == method:
-            raise StudyError(f"config: methods.{method}.baselines: a method cannot be its own baseline; name another")
-    for key in ("training", "baselines"):
-        if key in entry and "lora" not in entry:
-            raise StudyError(f"config: methods.{method}: '{key}' says nothing without 'lora'; add that or leave it out")
+            raise StudyError(f"{where}.baselines: a method cannot be its own baseline; name another")
+        if _retrieves(others[name]):
+            raise StudyError(
+                f"{where}.baselines: '{name}' is a retrieval, but gains are over the same model; leave it out, since "
+                "tuned models are compared with it in any case"
+            )
+    if "prompt" in entry and entry["prompt"] not in config["prompts"]:
+        raise unknown_name(f"methods.{method}.prompt", entry["prompt"], config["prompts"])
 
 
 def _check_labels(models: Entry) -> None:
     """Checks that each model has a label of its own."""
     named: dict[str, str] = {}
     for name, model in models.items():
+        if model["label"] == NO_MODEL.label:
+            raise StudyError(
+                f'config: models.{name}.label: "{NO_MODEL.label}" is what retrieval is called in tables and figures. '
+                "Give the model another label."
+            )
         other = named.setdefault(model["label"], name)
         if other != name:
             raise StudyError(

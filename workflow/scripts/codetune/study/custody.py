@@ -111,6 +111,9 @@ KINDS: tuple[tuple[str, str, tuple[str, ...], Callable[[Path], str]], ...] = (
         (tokens, "stats.json", ("sha256", "{stem}"), sha256_of_file)
         for tokens in (layout.TRAIN_TOKENS, layout.VALIDATION_TOKENS, layout.PROMPTS)
     ),
-    (layout.PREDICTIONS, "generation.json", ("predictions_sha256",), sha256_of_file),
+    *(
+        (layout.PREDICTIONS, Path(origin).name, ("predictions_sha256",), sha256_of_file)
+        for origin in (layout.GENERATION, layout.RETRIEVAL)
+    ),
     (layout.SCORES, "summary.json", ("scores_sha256",), sha256_of_file),
 )

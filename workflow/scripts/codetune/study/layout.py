@@ -59,6 +59,7 @@ UNFINISHED = f"runs/{RUN}/unfinished/{{stage}}"
 EVALUATION = f"{RUN}/tests/{{test}}"
 PREDICTIONS = f"runs/{EVALUATION}/predictions.jsonl"
 GENERATION = f"runs/{EVALUATION}/generation.json"
+RETRIEVAL = f"runs/{EVALUATION}/retrieval.json"  # in its place, where there is no model
 SCORES = f"runs/{EVALUATION}/scores.jsonl"
 SUMMARY = f"runs/{EVALUATION}/summary.json"
 
@@ -79,6 +80,11 @@ def fill(pattern: str, what: Run | Evaluation) -> str:
     run = what.run if isinstance(what, Evaluation) else what
     test = {"test": what.test} if isinstance(what, Evaluation) else {}
     return pattern.format(**vars(run), dataset=run.data, **test)
+
+
+def origin_of(run: Run) -> str:
+    """Returns the pattern of the facts of how a run's predictions were made."""
+    return RETRIEVAL if run.retrieves else GENERATION
 
 
 def glob_of(pattern: str) -> str:

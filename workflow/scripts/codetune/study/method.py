@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from codetune.base.errors import StudyError
+from codetune.study.prompt import Prompt
 
-Kind = Literal["untuned", "peft"]
+Kind = Literal["untuned", "peft", "retrieval"]
 
 
 @dataclass(frozen=True)
@@ -65,19 +66,27 @@ class Method:
 
     Attributes:
         name: Its name in the config and in paths.
-        kind: `untuned`: the checkpoint as published; `peft`: with a trained adapter.
-        lora: Settings of the adapter; None for an untuned model.
+        kind: `untuned`: the checkpoint as published; `peft`: with a trained adapter; `retrieval`: no model, but the
+            output of the most similar training sample.
+        lora: Settings of the adapter; None where nothing is trained.
         training: Training settings that override the study's and the model's.
         baselines: Methods over which the gain of this one is measured; Table 2 shows the gain over the first.
+        prompt: How samples are put to the model; None for the way of the model, or else of the study.
     """
 
     name: str
     kind: Kind
-    lora: Lora | None
+    lora: Lora | None = None
     training: dict[str, Any] = field(default_factory=dict)
     baselines: list[str] = field(default_factory=list)
+    prompt: Prompt | None = None
 
     @property
     def trains(self) -> bool:
-        """Whether the method uses training data."""
-        return self.kind != "untuned"
+        """Whether the method trains a model."""
+        return self.kind == "peft"
+
+    @property
+    def retrieves(self) -> bool:
+        """Whether the method has no model, and answers with training samples."""
+        return self.kind == "retrieval"

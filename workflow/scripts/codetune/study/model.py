@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from typing import Any
 
+from codetune.study.runs import NONE
+
 # Patterns of the files that are taken of a checkpoint: none that can hold code or pickled objects.
 TOKENIZER_FILES = (
     "config.json",
@@ -84,6 +86,10 @@ class Model:
     family: str
     source: Source
     parameters: float
-    template: str | None
-    memory: Memory | None
+    template: str | None = None
+    memory: Memory | None = None
     training: dict[str, Any] = field(default_factory=dict)
+
+
+# What stands in the place of a model in runs that have none.
+NO_MODEL = Model(NONE, label="Most similar training sample", family="none", source=Source(), parameters=0.0)

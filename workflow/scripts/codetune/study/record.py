@@ -15,6 +15,7 @@ from codetune.study import layout
 from codetune.study.facts import GenerationFacts, SplitFacts, Summary, TrainingFacts
 from codetune.study.method import Method
 from codetune.study.model import Model
+from codetune.study.retrieval import RetrievalFacts
 from codetune.study.runs import Run, System
 
 VERSION = 1  # of the format of record.json
@@ -38,16 +39,18 @@ class Tested:
     """Results of a run on one test set.
 
     Attributes:
-        generation: What the predictions were computed from and with.
+        generation: What the predictions were computed from and with; None for a run without a model.
         summary: Scores of the predictions.
         samples_sha256: SHA-256 of the test samples.
         files: The files `predictions` and `scores`.
+        retrieval: What the predictions of a run without a model were found in; None for the others.
     """
 
-    generation: GenerationFacts
+    generation: GenerationFacts | None
     summary: Summary
     samples_sha256: str
     files: dict[str, HashedFile]
+    retrieval: RetrievalFacts | None = None
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,12 @@ class Record:
     Attributes:
         version: Version of the document's format.
         run: Which run it is.
-        model: The config's entry of its model.
+        model: The config's entry of its model, or what stands in its place.
         method: The config's entry of its method.
-        data_sha256: SHA-256 of `train` and `validation`; empty for a run without training data.
-        training: Facts of the training, with all settings in `plan`; None for a run without training data.
-        files: The file `training_log` of a training; empty for a run without training data.
+        data_sha256: SHA-256 of `train` and `validation`; of `train` alone where samples are retrieved; empty for a run
+            without training data.
+        training: Facts of the training, with all settings in `plan`; None for a run that trains nothing.
+        files: The file `training_log` of a training; empty for a run that trains nothing.
         tests: Results on each test set, by its name.
         template: Name of the template of its prompts, `paper` or `chat`; None for a run without a model.
         folder: Folder of the record; not part of the document.
@@ -113,9 +117,10 @@ class RecordInputs:
 
     Attributes:
         splits: Path of split.json of the training data and of each test set, by name of the data set.
-        training: Path of training.json; None for a run without training data.
-        files: Path of the `training_log` of a training; empty for a run without training data.
-        tests: For each test set the paths of `generation`, `summary`, `predictions` and `scores`.
+        training: Path of training.json; None for a run that trains nothing.
+        files: Path of the `training_log` of a training; empty for a run that trains nothing.
+        tests: For each test set the paths of `summary`, `predictions` and `scores`, and of the facts of the generation
+            or the retrieval, `origin`.
     """
 
     splits: Mapping[str, str]
@@ -124,23 +129,24 @@ class RecordInputs:
     tests: Mapping[str, Mapping[str, str]]
 
 
-def write_record(run: Run, model: Model, method: Method, inputs: RecordInputs, target: str) -> None:
+def write_record(run: Run, model: Model, method: Method, template: str, inputs: RecordInputs, target: str) -> None:
     """Gathers all that is known about one run into its record.
 
     Args:
         run: The run.
-        model: The config's entry of its model.
+        model: The config's entry of its model, or what stands in its place.
         method: The config's entry of its method.
+        template: Name of the template of its prompts; a run without a model has none.
         inputs: The files to gather.
         target: The file to write.
 
     Raises:
         StudyError: An input does not hold what its name says, or is not made from the others.
     """
-    save_record(gather_record(run, model, method, inputs, Path(target).parent), target)
+    save_record(gather_record(run, model, method, template, inputs, Path(target).parent), target)
 
 
-def gather_record(run: Run, model: Model, method: Method, inputs: RecordInputs, folder: Path) -> Record:
+def gather_record(run: Run, model: Model, method: Method, template: str, inputs: RecordInputs, folder: Path) -> Record:
     """Gathers all that is known about one run, as `write_record` does, for a record that lies in a folder.
 
     Raises:
@@ -154,23 +160,25 @@ def gather_record(run: Run, model: Model, method: Method, inputs: RecordInputs, 
 
     tests = {
         test: Tested(
-            generation=read_as(files["generation"], GenerationFacts),
+            generation=None if run.retrieves else read_as(files["origin"], GenerationFacts),
             summary=read_as(files["summary"], Summary),
             samples_sha256=hash_of(test, "test"),
             files={name: _hash_file(files[name], folder) for name in ("predictions", "scores")},
+            retrieval=read_as(files["origin"], RetrievalFacts) if run.retrieves else None,
         )
         for test, files in inputs.tests.items()
     }
-    training = inputs.training
+    training, parts = inputs.training, ("train", "validation") if run.trains else ("train",) if run.retrieves else ()
     record = Record(
         version=VERSION,
         run=run,
         model=model,
         method=method,
-        data_sha256={part: hash_of(run.data, part) for part in ("train", "validation")} if run.trains else {},
+        data_sha256={part: hash_of(run.data, part) for part in parts},
         training=read_as(training, TrainingFacts) if training else None,
         files={name: _hash_file(path, folder) for name, path in inputs.files.items()},
         tests=tests,
+        template=None if run.retrieves else template,
         folder=str(folder),
     )
     _check_origins(record, inputs)
@@ -192,11 +200,16 @@ def _check_origins(record: Record, inputs: RecordInputs) -> None:
         _check_made_from(training.inputs_sha256, samples, inputs.training)
         expected = {"adapter": training.adapter_sha256, "checkpoint": training.checkpoint.sha256}
     for test, tested in record.tests.items():
-        files, generation = inputs.tests[test], tested.generation
-        used = generation.inputs_sha256 | {"checkpoint": generation.checkpoint.sha256}
-        _check_made_from(used, expected | {"prompts_samples": tested.samples_sha256}, files["generation"])
-        written = {"predictions": generation.predictions_sha256, "scores": tested.summary.scores_sha256}
-        for name, facts in (("predictions", "generation"), ("scores", "summary")):
+        files, written = inputs.tests[test], {"scores": tested.summary.scores_sha256}
+        if generation := tested.generation:
+            used = generation.inputs_sha256 | {"checkpoint": generation.checkpoint.sha256}
+            _check_made_from(used, expected | {"prompts_samples": tested.samples_sha256}, files["origin"])
+            written["predictions"] = generation.predictions_sha256
+        if retrieval := tested.retrieval:
+            searched = {"train_samples": record.data_sha256["train"], "test_samples": tested.samples_sha256}
+            _check_made_from(retrieval.inputs_sha256, searched, files["origin"])
+            written["predictions"] = retrieval.predictions_sha256
+        for name, facts in (("predictions", "origin"), ("scores", "summary")):
             check_recorded({name: tested.files[name].sha256}, written, files, files[facts])
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-NONE = "none"  # name that stands for no training data
+NONE = "none"  # name that stands for no training data, and for no model
 
 
 class System(NamedTuple):
@@ -11,7 +11,7 @@ class System(NamedTuple):
 
     Attributes:
         data: Name of the training data; `none` if there are none.
-        model: Name of the model.
+        model: Name of the model; `none` for a method that has none.
         method: Name of the method.
     """
 
@@ -26,7 +26,7 @@ class Run:
 
     Attributes:
         data: Name of the training data; `none` for an untuned model.
-        model: Name of the model.
+        model: Name of the model; `none` for a method that has none.
         method: Name of the method.
         seed: Seed of the adapter's initial weights, dropout and the order of the samples.
     """
@@ -43,8 +43,13 @@ class Run:
 
     @property
     def trains(self) -> bool:
-        """Whether the run uses training data."""
-        return self.data != NONE
+        """Whether the run trains a model on its data."""
+        return NONE not in (self.data, self.model)
+
+    @property
+    def retrieves(self) -> bool:
+        """Whether the run has no model, and answers with training samples."""
+        return self.model == NONE
 
 
 @dataclass(frozen=True)

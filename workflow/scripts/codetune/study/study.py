@@ -7,7 +7,7 @@ from typing import Any
 from codetune.study.dataset import Dataset
 from codetune.study.decoding import Decoding
 from codetune.study.method import Method, Quantization
-from codetune.study.model import Model
+from codetune.study.model import NO_MODEL, Model
 from codetune.study.runs import Evaluation, Run
 from codetune.study.training import TrainingPlan, resolve_settings
 
@@ -22,7 +22,7 @@ class Study:
         methods: The methods by name.
         datasets: The data sets by name.
         quantization: Quantisation of the frozen weights in every run.
-        template: Name of the template for models without one of their own.
+        template: Name of the template where neither method nor model names one.
         training: The study's training settings.
         decoding: Settings of the decoding.
     """
@@ -43,18 +43,18 @@ class Study:
 
     @property
     def training_runs(self) -> list[Run]:
-        """The runs that use training data."""
+        """The runs that train a model."""
         return [run for run in self.runs if run.trains]
 
     @property
     def planned(self) -> list[Run]:
-        """One run of each system that uses training data: what Table 1 has a row of."""
+        """One run of each system that is trained: what Table 1 has a row of."""
         return list({run.system: run for run in self.training_runs}.values())
 
     @property
     def used_models(self) -> list[str]:
-        """Names of the models of all runs."""
-        return list(dict.fromkeys(run.model for run in self.runs))
+        """Names of the models of all runs that have one."""
+        return list(dict.fromkeys(run.model for run in self.runs if not run.retrieves))
 
     @property
     def tests(self) -> list[str]:
@@ -63,7 +63,7 @@ class Study:
 
     @property
     def used_datasets(self) -> list[str]:
-        """Names of the data sets on which a run is trained or evaluated."""
+        """Names of the data sets on which a run is trained or evaluated; a retrieval is evaluated on its own."""
         return list(dict.fromkeys([*(run.data for run in self.training_runs), *self.tests]))
 
     def of_test(self, test: str) -> list[Evaluation]:
@@ -83,22 +83,32 @@ class Study:
     @property
     def prompt_sets(self) -> list[dict[str, str]]:
         """Test set, model and template of each set of prompts that a run is evaluated on."""
-        found = dict.fromkeys((evaluation.test, evaluation.run.model) for evaluation in self.evaluations)
-        return [{"test": test, "model": model, "template": self.template_of(model)} for test, model in found]
+        found = [self.prompt_set_of(evaluation) for evaluation in self.evaluations if not evaluation.run.retrieves]
+        return [entry for place, entry in enumerate(found) if entry not in found[:place]]
 
     def token_set_of(self, run: Run) -> dict[str, str]:
         """Data set, model and template of the token set that a run is trained on."""
-        return {"dataset": run.data, "model": run.model, "template": self.template_of(run.model)}
+        return {"dataset": run.data, "model": run.model, "template": self.template_of(run)}
 
-    def template_of(self, model: str) -> str:
-        """Returns the name of a model's template: its own, or else the study's."""
-        return self.models[model].template or self.template
+    def prompt_set_of(self, evaluation: Evaluation) -> dict[str, str]:
+        """Test set, model and template of the prompts that a run with a model is evaluated on."""
+        run = evaluation.run
+        return {"test": evaluation.test, "model": run.model, "template": self.template_of(run)}
+
+    def model_of(self, run: Run) -> Model:
+        """Returns a run's model, or what stands for it where there is none."""
+        return NO_MODEL if run.retrieves else self.models[run.model]
+
+    def template_of(self, run: Run) -> str:
+        """Returns the name of a run's template: its method's, or else its model's, or else the study's."""
+        prompt = self.methods[run.method].prompt
+        return (prompt.template if prompt else self.model_of(run).template) or self.template
 
     def for_training(self, run: Run) -> TrainingPlan:
         """Returns all settings on which a run's training depends.
 
         Args:
-            run: A run that uses training data.
+            run: A run that trains.
         """
         model, method = self.models[run.model], self.methods[run.method]
         assert model.memory is not None and method.lora is not None  # as `load_study` has checked
