@@ -282,3 +282,14 @@ def test_gains_of_the_csv_are_the_comparisons_in_full_precision(tmp_path):
         key = "gain_on_code" if one.metric.endswith("on_code") else "gain"
         found = [row[f"{key}_{end}over_{one.over.method}"] for end in ("", "low_", "high_")]
         assert found == [one.gain, *one.interval]
+
+
+def test_the_note_says_of_how_many_predictions_code_is_not_all(tmp_path):
+    """By method, over its systems and seeds; not where nothing is scored on the code."""
+    shares = {"base": 0.8, "base-chat": 1.0, "qlora": 0.0}
+    models = [*ONE, *a_model(OTHER, (0.1, 0.1), (0.2, 0.2), (0.3, 0.3), 2)]
+    records = [with_test(one, "alpaca", both(0.3, 0.4), extracted=shares[one.run.method]) for one in models]
+    table, _, note = written(tmp_path, evaluated_of(records))
+    assert "Predictions that are more than code: 80.0 % (base), 100.0 % (base-chat), 0.0 % (qlora)." in note
+    assert set(table["extracted"].dropna()) == set(shares.values())
+    assert "more than code" not in written(tmp_path, evaluated_of(a_model(MINE, (0.1,), (0.2,), (0.3,))))[2]

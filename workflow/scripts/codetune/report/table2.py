@@ -38,7 +38,6 @@ class Table2Row:
         test: Name of the test set.
         model: Label of the model.
         method: Name of the method.
-        template: Name of the template of its prompts.
         source: Where the score comes from.
         paper_params: The model's parameters, as the paper has them.
         trainable: Trainable parameters.
@@ -47,6 +46,7 @@ class Table2Row:
         flagged: How many of its trainings diverged, or did not lower the validation loss.
         samples: Number of test samples.
         metric: Name of the metric.
+        template: Name of the template of its prompts.
         score: Mean over seeds.
         score_low: Lower end of its interval.
         score_high: Upper end of its interval.
@@ -77,7 +77,6 @@ class Table2Row:
     test: str | None = None
     model: str
     method: str | None = None
-    template: str | None = None
     source: str
     paper_params: str | None
     trainable: int | None = None
@@ -86,6 +85,7 @@ class Table2Row:
     flagged: int | None = None
     samples: int | None = None
     metric: str | None = None
+    template: str | None = None
     score: float | None = None
     score_low: float | None = None
     score_high: float | None = None
@@ -168,7 +168,6 @@ def _row(evaluated: EvaluatedSystem, metric: str, declared: Mapping[tuple[str, s
         test=evaluated.test,
         model=evaluated.model.label,
         method=system.method,
-        template=evaluated.records[0].template,
         source=HERE,
         paper_params=quoted.get("params"),
         trainable=trainings[0].trainable_parameters if trainings else None,
@@ -177,6 +176,7 @@ def _row(evaluated: EvaluatedSystem, metric: str, declared: Mapping[tuple[str, s
         flagged=len(flagged(evaluated.records)),
         samples=summaries[0].samples,
         metric=metric,
+        template=evaluated.records[0].template,
         score=score.score,
         score_low=score.ends[0],
         score_high=score.ends[1],
