@@ -214,7 +214,7 @@ def test_the_metrics_have_a_row_per_system_and_the_digits_of_their_scale(two_tes
 
 
 def test_the_metrics_have_a_row_for_the_code_below_that_of_the_text(tmp_path):
-    facts = {name: one for name, one in METRICS.items()}
+    facts = dict(METRICS)
     facts |= {f"{name}_on_code": replace(one, signature=f"{one.signature}|code:x|1") for name, one in METRICS.items()}
     scores = {"rouge_l": 0.2, "bleu": 30.0, "rouge_l_on_code": 0.4, "bleu_on_code": 50.0}
     records = [fake_record(LLAMA, method, scores=scores) for method in ("base", "qlora")]
