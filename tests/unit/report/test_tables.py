@@ -216,6 +216,24 @@ def test_the_metrics_have_a_row_per_system_and_the_digits_of_their_scale(two_tes
     assert lines[6] == ["evol", "Llama-3.2-1B (base)", "0.2000", "0.31"]  # of 100, however low it is
 
 
+def test_the_metrics_have_a_row_for_the_code_below_that_of_the_text(tmp_path):
+    facts = dict(METRICS)
+    facts |= {f"{name}_on_code": replace(one, signature=f"{one.signature}|code:x|1") for name, one in METRICS.items()}
+    scores = {"rouge_l": 0.2, "bleu": 30.0, "rouge_l_on_code": 0.4, "bleu_on_code": 50.0}
+    records = [fake_record(LLAMA, method, scores=scores) for method in ("base", "qlora")]
+    systems = evaluated_systems(records, [fake_comparisons(records, metrics=facts)])
+    table = metrics_table(systems)
+    write_metrics(table, systems, outputs(tmp_path, "t"))
+    assert [*table["metric"][:4]] == [*facts]
+    rows = rows_of(tmp_path / "t.md")
+    assert rows[0] == ["Model", "Scored", "ROUGE-L", "BLEU"]
+    assert rows[2] == ["Llama-3.2-1B (base)", "as written", "0.2000", "30.00"]
+    assert rows[3] == ["Llama-3.2-1B (base)", "on code", "0.4000", "50.00"]
+    text = (tmp_path / "t.md").read_text()
+    assert "ROUGE-L [f1]; BLEU [sacrebleu]." in text
+    assert "Rows on code: the same of the code in each prediction [code:x|1]." in text.replace("\\", "")
+
+
 def test_the_metrics_name_the_samples_that_could_not_be_measured(tmp_path):
     scores = dict.fromkeys(METRICS, 0.5)
     seeds = [fake_record(LLAMA, "qlora", seed=seed, scores=scores) for seed in (0, 1)]

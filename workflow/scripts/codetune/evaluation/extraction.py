@@ -14,28 +14,25 @@ EXTRACTION = (
 # A control token of a chat template, written as text: `<|end|>`, `<|im_start|>`, `<end_of_turn>`, `[INST]`, `</s>`.
 # In quotes it belongs to a program.
 _CONTROL = (
-    r"(?<![\"'`])(?:</?\|/?[A-Za-z_]\w*\|>|<\|[A-Za-z_]*\Z|<\uff5c[^\uff5c<>\n]{1,40}\uff5c>|<(?:(?:start|end)_of_turn|eos)>|\[/?INST\]|<</?SYS>>"
-    r"|</?s>(?=\s*(?:\Z|<|\[/?INST\])|[ \t]*\n))"
+    r"(?<![\"'`])(?:</?\|/?[A-Za-z_]\w*\|>|<\uff5c[^\uff5c<>\n]{1,40}\uff5c>|<(?:(?:start|end)_of_turn|eos)>|\[/?INST\]|<</?SYS>>"
+    r"|</s>(?=\s*(?:\Z|<|\[/?INST\])|[ \t\r]*\n)|<s>(?=\s*\[INST\]))"
 )
-# A line that begins a turn in plain text: a role with words after it, or a heading of Alpaca's prompt.
+# A line that begins a turn in plain text: a role with words after it or below it, or a heading of Alpaca's prompt. The
+# end of a text is no sign of one: all that it would cut off is that line.
+_ANSWER = r"Assistant:(?=[ \t]+\S|[ \t\r]*\n(?![ \t]))|\#{2,4}[ \t]*(?:Response|Assistant)(?::|[ \t\r]*$)"
 _ROLE = (
-    r"^(?:User|Human|Assistant|System|Question|Instruct|Instruction|Exercise[ \t]\d+):"
-    r"(?:(?=[ \t]+[^\W\d_])|(?=[ \t]*(?:\Z|\n(?![ \t]))))"
-    r"|^\#{2,4}[ \t]*(?:Instruction|Response|Input|Human|User|Assistant|Question)s?(?::|[ \t]*$)"
-    r"|^(?:user|assistant)[ \t]*$"
-    r"|^Below is an instruction that describes a task"
+    rf"^(?:{_ANSWER}|(?:User|Human|System|Question|Instruct|Instruction|Exercise[ \t]\d+):"
+    r"(?=[ \t]+[^\W\d_]|[ \t\r]*\n(?![ \t]))"
+    r"|\#{2,4}[ \t]*(?:Instruction|Input|Human|User|Question)s?(?::|[ \t\r]*$)|(?:user|assistant)[ \t\r]*$"
+    r"|Below is an instruction that describes a task)"
 )
 _TURN = re.compile(f"{_CONTROL}|{_ROLE}", re.MULTILINE)
-# What stands before an answer, and may stand at the start of a text that repeats it.
-_HEAD = re.compile(
-    rf"\s*(?:{_CONTROL}(?:[ \t]*(?:assistant|model|system|user)\b)?|(?:Assistant|Response):"
-    r"|\#{2,4}[ \t]*(?:Response|Assistant|Answer|Solution)(?::|[ \t]*$))",
-    re.MULTILINE,
-)
+# What of these a text may begin with: the head of its own turn.
+_HEAD = re.compile(rf"\s*(?:{_CONTROL}(?:[ \t]*(?:assistant|model|system|user)\b)?|{_ANSWER})", re.MULTILINE)
 
 _OPENING = re.compile(r"(?<![\"'`])`{3,}|^[ \t]*+~{3,}", re.MULTILINE)
 # A fence closes at the start of a line, whatever follows, or at the end of one.
-_CLOSING = re.compile(r"^[ \t>]*+(?P<first>`{3,}+|~{3,}+)|(?<!`)(?P<last>`{3,}+)(?=[ \t\r]*+$)", re.MULTILINE)
+_CLOSING = re.compile(r"^[ \t>]*+(?:`{3,}+|~{3,}+)|(?<![`~])(?:`{3,}+|~{3,}+)(?=[ \t\r]*+$)", re.MULTILINE)
 _CODE_BESIDE_FENCE = re.compile(r"[;{]$|\s.*:$|\w\(.*\)$")  # else what follows an opening fence says the language
 _LANGUAGE = re.compile(
     r"\s*(?:[Pp]ython3?|py|[Jj]ava[Ss]cript|js|[Jj]ava|c|C|cpp|c\+\+|C\+\+|sql|html|css|bash|sh|json)\s"
@@ -61,7 +58,7 @@ _LEAD_IN = re.compile(
 _CODE_FOLLOWS = re.compile(rf"[^\n]*\b(?:{_KINDS})\b[^\n]*:{_LINE_END}", re.IGNORECASE)
 _LABEL = re.compile(
     rf"{_MARKUP}(?:[A-Z][\w+#]*[ \t])?(?:[Cc]ode|[Ss]olution|[Qq]uery|[Ff]unction|Answer|Program|Script|Output|Python"
-    rf"|JavaScript|Java|SQL|HTML|CSS|C\+\+|Bash)(?::|[*_]+:){_LINE_END}|(?:Answer|Solution):[ \t]"
+    rf"|JavaScript|Java|SQL|HTML|CSS|C\+\+|Bash)(?::|[*_]+:){_LINE_END}"
 )
 _ANNOUNCEMENTS = (_LEAD_IN, _LABEL)
 _NOT_BLANK = re.compile(r"\S")
@@ -122,7 +119,7 @@ def _up_to_next_turn(text: str) -> str:
         start = head.end()
     struck = text.find("<s>", start)  # in HTML this strikes text through, up to the tag that ends a turn elsewhere
     for turn in _TURN.finditer(text, start):
-        is_tag = turn.group() in ("<s>", "</s>") and -1 < struck <= turn.start()
+        is_tag = turn.group() == "</s>" and -1 < struck < turn.start()
         if not is_tag and text[start : turn.start()].strip():
             return text[start : turn.start()].strip()
     return text[start:].strip()
@@ -132,6 +129,8 @@ def _fenced(text: str) -> str | None:
     """The first fenced block that is not empty; where all are, what stands outside of them; None without a fence."""
     outside, place = [], 0
     while opening := _OPENING.search(text, place):
+        if text.count('"""', place, opening.start()) % 2:
+            return None  # an example in a docstring
         block, end = _block(text, opening)
         if block.strip():
             return block
@@ -165,9 +164,12 @@ def _closes(before: str, text: str, after: int) -> bool:
 
 
 def _closing(text: str, fence: str, start: int) -> re.Match[str] | None:
-    """The fence that closes a block: of the same sign, and at least as long."""
-    found = ((one, one["first"] or one["last"]) for one in _CLOSING.finditer(text, start))
-    return next((one for one, run in found if run.startswith(fence)), None)
+    """The fence that closes a block: of the same sign and at least as long; where none is closing, the next one."""
+    for kind in (_CLOSING, _OPENING):
+        for found in kind.finditer(text, start):
+            if found.group().lstrip(" \t>").startswith(fence):
+                return found
+    return None
 
 
 def _line_end(text: str, start: int) -> int:
