@@ -237,7 +237,7 @@ def test_captions_name_the_files(chromium, reported):
     assert all(captions.values())
     assert "results/tables/table2.md" in captions["results/report/pages/table2.html"]
     runs = captions["results/report/samples/codealpaca-20k.html"].count("record.json")
-    assert runs == 6
+    assert runs == 9
     assert str(ROOT) not in "".join(captions.values())
 
 
@@ -250,6 +250,6 @@ def test_the_study_can_be_described_as_an_ro_crate(reported):
     predictions = {
         str(path.relative_to(project / "results")) for path in project.glob("results/runs/*/*/*/*/tests/*/*.jsonl")
     }
-    assert len(predictions) == 2 * 6  # and the scores
+    assert len(predictions) == 2 * 9  # and the scores
     assert predictions | {"tables/table1.md", "figures/figure2.pdf", "workflow/Snakefile"} <= described
     assert all((project / "results" / name).exists() for name in described if not name.startswith(("#", "http")))

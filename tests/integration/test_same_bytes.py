@@ -64,7 +64,7 @@ def test_an_environment_s_packages_rerun_what_runs_in_it_and_its_comments_nothin
     assert plan(*LOCAL, cwd=moved) == {}
     env.write_text(env.read_text().replace("pandas==", "pandas==0"))
     found = plan(*LOCAL, cwd=moved)
-    assert found["score"] == 6
+    assert found["score"] == 9
     assert not found.keys() & (HEAVY | {"split", "tokenize"})
 
 
@@ -79,7 +79,7 @@ def test_a_changed_source_is_noticed_by_the_next_command(moved, tmp_path):
     os.utime(settings, ns=(times.st_atime_ns, times.st_mtime_ns))
     found = plan(*LOCAL, cwd=moved)
     assert (found["download_model"], found["download_tokenizer"], found["finetune"]) == (1, 1, 1)
-    assert found["generate"] == 2
+    assert found["generate"] == 3
     settings.write_text(before)
     assert plan(*LOCAL, cwd=moved) == {}
     text = records.read_text()

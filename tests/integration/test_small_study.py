@@ -34,7 +34,7 @@ def test_everything_asked_for_is_there(study):
             assert (results / "figures" / f"{name}.{kind}").stat().st_size > 1000
     with open(results / "tables" / "table2.csv") as stream:
         rows = list(csv.DictReader(stream))
-    assert len(rows) == 2 + 6
+    assert len(rows) == 2 + 9
     assert all(0 <= float(row["score"]) <= 1 for row in rows[2:])
 
 
@@ -209,7 +209,7 @@ def test_a_changed_module_reruns_what_uses_it(study, tmp_path):
         jobs = plan(*LOCAL, cwd=study)
     finally:
         module.write_text(before)
-    assert jobs["score"] == 6
+    assert jobs["score"] == 9
     assert jobs["score_curve"] == 2
     assert jobs["significance"] == 1
     assert not jobs.keys() & {"finetune", "generate", "curve", "tokenize", "prompt", "split", "card"}
@@ -234,7 +234,7 @@ def test_a_new_label_redraws_and_trains_nothing(study):
     (study / "edited.yaml").write_text(yaml.safe_dump(config))
     jobs = plan("--workflow-profile", "profiles/local", "--configfile", "edited.yaml", cwd=study)
     assert not jobs.keys() & {"finetune", "generate", "curve", "score", "score_curve", "tokenize", "prompt"}
-    assert jobs["record"] == 2
+    assert jobs["record"] == 3
     assert jobs["table"] == jobs["figure"] == 5
 
 
@@ -267,7 +267,7 @@ def test_the_cost_model_is_compared_with_what_the_jobs_took(study, tmp_path):
     done = subprocess.run([BIN / "python", *command], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     jobs = json.loads((tmp_path / "out.json").read_text())["jobs"]
-    assert sorted(row["job"].split()[0] for row in jobs) == ["curve"] * 2 + ["finetune"] * 2 + ["generate"] * 6
+    assert sorted(row["job"].split()[0] for row in jobs) == ["curve"] * 2 + ["finetune"] * 2 + ["generate"] * 8
     for row in jobs:
         rule, data, model, method, seed, *_ = row["job"].split()
         assert row["benchmark"].startswith(f"results/benchmarks/{rule}/{data}/{model}/{method}/seed{seed}")

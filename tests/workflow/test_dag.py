@@ -24,26 +24,78 @@ def project(tmp_path):
     return tmp_path
 
 
-def test_the_full_study_is_five_tuned_models_and_six_untuned(project):
+def test_the_full_study_is_five_tuned_models_six_untuned_in_two_templates_and_a_retrieval(project):
     jobs = plan("--resources", "gpu=4", cwd=project)
     assert jobs["finetune"] == jobs["curve"] == 5
-    assert jobs["generate"] == jobs["score"] == 11
-    assert jobs["prompt"] == jobs["download_model"] == 6
+    assert jobs["generate"] == 5 + 2 * 6
+    assert jobs["retrieve"] == 1
+    assert jobs["download_model"] == jobs["download_tokenizer"] == 6
+    assert jobs["prompt"] == 2 * 6  # one per model and template
     assert jobs["tokenize"] == 5  # of the tuned models alone: no other reads training data
-    assert jobs["record"] == 11
+    assert jobs["record"] == jobs["score"] == 18
     assert jobs["publish"] == jobs["table"] == jobs["figure"] == 5
 
 
 @pytest.mark.parametrize("model", TUNED)
 def test_a_model_s_name_asks_for_its_branch_alone(project, model):
     jobs = plan(model, cwd=project)
-    assert (jobs["finetune"], jobs["curve"], jobs["generate"], jobs["score"]) == (1, 1, 2, 2)
-    assert jobs["download_model"] == 1
+    assert (jobs["finetune"], jobs["curve"], jobs["generate"], jobs["score"]) == (1, 1, 3, 3)
+    assert (jobs["download_model"], jobs["prompt"], jobs["retrieve"]) == (1, 2, 0)
 
 
 def test_the_untuned_comparison_has_no_training(project):
     jobs = plan("phi-3-mini", cwd=project)
-    assert (jobs["finetune"], jobs["generate"]) == (0, 1)
+    assert (jobs["finetune"], jobs["generate"]) == (0, 2)
+
+
+# Where a template is named, and then the numbers of token sets and of sets of prompts.
+QLORA_CHAT = {"prompts": {"own": {"template": "chat"}}, "methods": {"qlora": {"prompt": "own"}}}
+TEMPLATES = {
+    "in the study": ({"tokenization": {"template": "chat"}}, ["chat"] * 5, ["chat"] * 6),
+    "in a model": (
+        {"models": {"gemma-2-2b": {"template": "chat"}}},
+        ["chat"] + ["paper"] * 4,
+        ["chat"] * 6 + ["paper"] * 5,
+    ),
+    "in the tuned method": (QLORA_CHAT, ["chat"] * 5, ["chat"] * 6 + ["paper"] * 6),
+    "in the study, and another in methods": (
+        {"tokenization": {"template": "chat"}, "methods": {"base": {"prompt": "paper"}, "qlora": {"prompt": "paper"}}},
+        ["paper"] * 5,
+        ["chat"] * 6 + ["paper"] * 6,
+    ),
+}
+
+
+@pytest.mark.parametrize("named", TEMPLATES)
+def test_tokens_and_prompts_are_those_of_the_template_that_is_named(project, named):
+    overlay, tokens, prompts = TEMPLATES[named]
+    (project / "mine.yaml").write_text(json.dumps(overlay))
+    done = snakemake("-n", "--cores", "1", "--configfile", "mine.yaml", cwd=project)
+    assert done.returncode == 0, done.stderr
+    text = done.stdout + done.stderr
+    assert sorted(re.findall(r"output: results/tokens/codealpaca-20k/[^/]+/(\w+)/train", text)) == tokens
+    assert sorted(re.findall(r"output: results/prompts/codealpaca-20k/[^/]+/(\w+)/none", text)) == prompts
+    trained = re.findall(r"input: results/tokens/codealpaca-20k/[^/]+/(\w+)/train.arrow, [^\n]*models/", text)
+    assert sorted(trained) == tokens
+    assert text.count("rule download_model:") == 6
+
+
+@pytest.mark.parametrize(
+    ("folder", "facts"), [("none/gemma-2-2b/base", "retrieval"), ("codealpaca-20k/none/retrieval", "generation")]
+)
+def test_nothing_is_retrieved_for_a_model_and_nothing_generated_without_one(project, folder, facts):
+    target = f"results/runs/{folder}/seed0/tests/codealpaca-20k/{facts}.json"
+    done = snakemake("-n", "--cores", "1", target, cwd=project)
+    assert done.returncode == 1
+    assert "MissingRuleException" in done.stdout + done.stderr
+
+
+def test_a_study_of_a_retrieval_alone_needs_neither_a_model_nor_a_gpu(project):
+    entry = {"datasets": ["codealpaca-20k"], "models": ["none"], "methods": ["retrieval"], "seeds": [0, 1]}
+    (project / "mine.yaml").write_text(json.dumps({"runs": [entry]}))
+    jobs = plan("--configfile", "mine.yaml", cwd=project)
+    assert (jobs["retrieve"], jobs["score"], jobs["record"], jobs["table"]) == (1, 1, 1, 4)
+    assert not jobs.keys() & {"download_model", "download_tokenizer", "prompt", "generate", "finetune", "figure"}
 
 
 def test_table1_needs_neither_weights_nor_training(project):

@@ -91,6 +91,30 @@ def test_a_method_is_trained_beside_those_that_are_there(finished):
     assert computed(planned(finished, "method.yaml")) == promised("a method")
 
 
+def test_a_method_with_a_prompt_of_its_own_is_trained_on_token_sets_in_its_template(finished):
+    jobs = planned(finished, "prompt.yaml")
+    assert computed(jobs) == promised("a prompt")
+    assert not jobs.keys() & {"download_model", "download_tokenizer", "prompt"}  # base-chat has these prompts
+
+
+@pytest.mark.parametrize(
+    "overlay",
+    [
+        "prompts: {own: {template: chat}}",
+        "methods: {base-chat: {prompt: paper}}",
+        "methods: {qlora: {baselines: [base]}}",
+    ],
+)
+def test_prompts_and_untuned_methods_rerun_neither_the_untuned_nor_the_tuned_models(finished, overlay):
+    (finished / "overlay.yaml").write_text(overlay)
+    done = snakemake("-n", *LOCAL, "--cores", "1", "--configfile", "overlay.yaml", cwd=finished)
+    text = done.stdout + done.stderr
+    made = re.findall(r"^rule (?:finetune|generate|curve):\n.*?wildcards: ([^\n]*)", text, re.MULTILINE | re.DOTALL)
+    assert all("method=base-chat" in wildcards for wildcards in made)
+    assert len(made) == (6 if "base-chat" in overlay else 0)
+    assert not re.findall(r"^rule (?:tokenize|prompt|split|retrieve):", text, re.MULTILINE)
+
+
 def test_a_method_s_settings_go_before_the_model_s_and_the_study_s(monkeypatch):
     monkeypatch.chdir(ROOT)
     study = load_study(merged(snippet("method.yaml")))
@@ -101,7 +125,7 @@ def test_a_method_s_settings_go_before_the_model_s_and_the_study_s(monkeypatch):
     others = study.for_training(Run("codealpaca-20k", "gemma-2-2b", "qlora", 0)).settings
     assert (others.learning_rate, others.epochs) == (2.0e-4, 50)
     assert study.methods["qlora-r16"].baselines == ["base", "qlora"]
-    assert study.methods["qlora"].baselines == ["base"]
+    assert study.methods["qlora"].baselines == ["base", "base-chat"]
 
 
 def test_a_data_set_is_split_trained_on_and_tested_on(finished):
@@ -156,7 +180,7 @@ def test_the_metric_of_the_page_measures_what_it_says(tmp_path):
 
 def test_every_row_of_the_page_has_its_section_and_its_numbers():
     titles = re.findall(r"^\| \[([^\]]+)\]\(#([\w-]+)\)", PAGE, re.MULTILINE)
-    assert len(titles) == 7
+    assert len(titles) == 8
     sections = {title.lower().replace(" ", "-") for title in re.findall(r"^## (.+)$", PAGE, re.MULTILINE)}
     for title, anchor in titles:
         assert anchor in sections
@@ -165,5 +189,5 @@ def test_every_row_of_the_page_has_its_section_and_its_numbers():
 
 def test_the_snippets_are_whole_files_that_the_page_names():
     names = re.findall(r"```yaml\n# (\S+)\n", PAGE)
-    assert len(names) == len(set(names)) == 6
+    assert len(names) == len(set(names)) == 7
     assert all(Path(name).suffix == ".yaml" for name in names)

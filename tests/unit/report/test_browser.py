@@ -38,6 +38,14 @@ def test_the_data_are_whole_and_of_several_seeds_the_first_is_shown(page):
     assert data["seeds"]
 
 
+def test_what_no_model_wrote_is_not_called_untuned(tmp_path):
+    runs = [run("a", "base"), run("a", "qlora"), run("a", "retrieval")]
+    write_browser(**make_study(tmp_path, ["x"], runs))
+    models = data_of((tmp_path / "page.html").read_text())["models"]
+    assert [model["label"] for model in models] == ["Model A", "Most similar training sample"]
+    assert [[one["made"] for one in model["runs"]] for model in models] == [["Untuned", "Tuned"], ["Retrieved"]]
+
+
 def test_no_output_can_end_the_element_that_holds_it(page):
     assert page.count("</script>") == 2
     assert "alert(1)</" not in page

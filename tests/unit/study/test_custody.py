@@ -70,6 +70,15 @@ def test_a_damaged_record_is_one_line(files, name, text):
     assert "\n" not in str(error.value)
 
 
+def test_what_was_retrieved_is_checked_by_the_facts_of_the_retrieval(files):
+    path = files["predictions.jsonl"]
+    path.with_name("generation.json").rename(path.with_name("retrieval.json"))
+    check_inputs([str(path)])
+    path.write_text("of another run")
+    with pytest.raises(StudyError, match=r"predictions\.jsonl is not the file that .*retrieval\.json describes"):
+        check_inputs([str(path)])
+
+
 def test_a_folder_is_checked_by_its_manifest(files):
     (files["manifest.json"].parent / "adapter_model.safetensors").write_text("WEIGHTS")
     with pytest.raises(StudyError, match=r"adapter_model\.safetensors has changed"):

@@ -175,6 +175,12 @@ def test_token_sets_and_prompts_are_per_model_and_template_and_none_is_named_twi
     }
 
 
+def test_a_config_whose_methods_name_no_prompt_needs_none(config):
+    config["methods"]["base-chat"] = {}
+    study = load_study(edit(config, ["prompts"], ...))
+    assert {study.template_of(run) for run in study.runs} == {"paper"}
+
+
 def test_a_local_path_replaces_the_hub(config, tmp_path):
     changed = edit(config, ["models", "gemma-2-2b", "path"], str(tmp_path))
     study = load_study(changed)

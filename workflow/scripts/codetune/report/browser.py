@@ -88,6 +88,7 @@ def _models(records: list[Record], test: str, shown: Mapping[str, Metric], ids: 
             {
                 "method": system.method + trained_on + warning,
                 "tuned": first.run.trains,
+                "made": "Tuned" if first.run.trains else "Retrieved" if first.run.retrieves else "Untuned",
                 **_outputs(first.read_path("predictions", test), ids),
                 **_scores(first.read_path("scores", test), shown, ids),
             }

@@ -184,6 +184,10 @@ def _check_method(method: str, entry: Entry, config: Entry) -> None:
                 f"{where}.baselines: '{name}' is a retrieval, but gains are over the same model; leave it out, since "
                 "tuned models are compared with it in any case"
             )
+    if "prompt" in entry and "prompts" not in config:
+        raise StudyError(
+            f"{where}.prompt: the config has no prompts. Add 'prompts: {{chat: {{template: chat}}}}' to it."
+        )
     if "prompt" in entry and entry["prompt"] not in config["prompts"]:
         raise unknown_name(f"methods.{method}.prompt", entry["prompt"], config["prompts"])
 
