@@ -22,8 +22,8 @@ PAPER = read_paper(ROOT / "config/paper.yaml")
 QLORA = fake_method("qlora", baselines=["base", "base-chat"])
 LLAMA = fake_model("llama-3.2-1b", label="Llama-3.2-1B")
 MINE, OTHER = fake_model("mine"), fake_model("other")
-REASON = "The difference between a gain as written and one on the code is due to stopping and format"
-PROMPTS = f"{REASON}, that between two baselines to their prompts."
+REASON = "Gains as written and on the code differ by stopping and format"
+PROMPTS = f"{REASON}, those over two baselines by the prompt."
 
 
 def both(written, code=None):
@@ -160,7 +160,7 @@ def test_the_verdict_is_on_the_gain_over_the_better_baseline_and_the_other_stand
     assert found == pytest.approx([0.5, 0.3, 0.4, 0.2, 0.6, 0.4])
     found = [tuned[f"gain_on_code_{kind}over_base"] for kind in ("", "low_", "high_")]
     assert found == pytest.approx([0.42, 0.32, 0.52])
-    assert "are of the smaller gain, the one over the better of the model's untuned rows." in note
+    assert "are of the smaller gain, over the better of the model's untuned rows." in note
 
 
 def test_scores_on_the_code_stand_beside_those_as_written_with_both_signatures(tmp_path):
@@ -180,7 +180,7 @@ def test_what_was_cut_off_and_how_long_it_is_stand_in_the_table(tmp_path, share,
     table, rows, note = written(tmp_path, evaluated_of(records))
     assert {(row["Cut off (%)"], row["Length"]) for row in list(rows.values())[2:]} == {shown}
     assert set(table["truncated"].dropna()) == {share}
-    assert "Length: characters of all predictions over those of all references." in note
+    assert "Length: characters over those of the references." in note
 
 
 ABOUT = [([1], True, False), ([3], False, True), ([1, 3], True, True)]

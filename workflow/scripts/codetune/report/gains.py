@@ -133,5 +133,5 @@ def _say_reasons(prompts: bool) -> str:
     Args:
         prompts: Whether there are several baselines and all are untuned: those of one model differ in the prompt alone.
     """
-    text = "The difference between a gain as written and one on the code is due to stopping and format"
-    return f"{text}, that between two baselines to their prompts." if prompts else f"{text}."
+    text = "Gains as written and on the code differ by stopping and format"
+    return f"{text}, those over two baselines by the prompt." if prompts else f"{text}."

@@ -27,9 +27,8 @@ def note_of_table2(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], me
         _say_templates(evaluated),
         _say_statistics(evaluated, metric),
         _say_gain(evaluated, metric),
-        "Cut off: predictions that the limit on new tokens or the model's context ended. Length: characters of all "
-        "predictions over those of all references. Column Paper and rows marked (quoted) are the paper's. The CSV has "
-        "more columns, and where each score comes from.",
+        "Cut off: by the limit on new tokens or the model's context. Length: characters over those of the references. "
+        "Column Paper and rows (quoted) are the paper's. More is in the CSV.",
         flag_note([record for one in evaluated for record in one.records]),
         cut_by_context(evaluated),
         _where_nothing_is_measured(evaluated, metric),
@@ -84,10 +83,8 @@ def _say_statistics(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
     resamples = " / ".join(f"{count:,}" for count in sorted({one.comparisons.resamples for one in evaluated}))
     text = f"Intervals: 95 %, each for itself, paired bootstrap over {over}, {resamples} resamples."
     if sizes := _family_sizes(evaluated, metric):
-        text += (
-            f" p: two-sided, with Holm's correction over the column's {sizes}. Verdict: better or worse where the "
-            f"corrected p is {ALPHA} or less, else undecided"
-        )
+        text += f" p: two-sided, with Holm's correction over the column's {sizes}."
+        text += f" Verdict: undecided where p is above {ALPHA}"
         text += "; with one seed, it is about that one adapter." if 1 in seeds else "."
     return text + (" A value after ± is the standard deviation over seeds." if seeds - {1} else "")
 
@@ -112,7 +109,7 @@ def _say_gain(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
         return f"Gain: over the {'untuned model' if untuned else 'baseline'} ({baselines[0]})."
     better = "model's untuned rows" if untuned else "method's baselines"
     which = "smaller" if len(baselines) == 2 else "smallest"
-    text = f"Interval, p and verdict are of the {which} gain, the one over the better of the {better}."
+    text = f"Interval, p and verdict are of the {which} gain, over the better of the {better}."
     return text if baselines else ""
 
 
