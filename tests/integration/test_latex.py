@@ -3,15 +3,21 @@
 import random
 import re
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from codetune.base.text import printable
 from codetune.report.latex import COMMANDS
+from codetune.report.rows import evaluated_systems
 from codetune.report.signs import LATEX, TIE, escape_latex, fragments
-from every_table import SIGNATURE, TABLES, write_all
+from codetune.report.table2 import table2, write_table2
+from every_table import SIGNATURE, TABLES, fake_systems, write_all
+from fake_comparisons import fake_comparisons
+from fake_records import fake_model, fake_record
 from hostile import LABELS
 from latex_reader import as_copied, lines_of, needs_latex, read_latex, set_document, set_table, sources
+from paper_study import PAPER
 
 pytestmark = needs_latex
 
@@ -22,6 +28,7 @@ NAMES = [
     "x" * 60,
 ]
 OT1, T1 = (), (r"\usepackage{cmap}\usepackage[T1]{fontenc}",)  # cmap: a name for each sign of LaTeX's bitmap fonts
+SCORES = {"rouge_l": 0.2654, "rouge_l_on_code": 0.2654, "bleu": 12.34, "bleu_on_code": 12.34}
 HEAD = "\n".join(COMMANDS) + "\n"
 POINTS = re.compile(r"(Overfull \\[hv]box|Float too large).*")
 
@@ -123,6 +130,24 @@ def test_a_list_of_tables_shows_every_title(tmp_path, paths, options):
         assert squeezed(text).count(in_pdf(read_latex(paths[name]["tex"]).caption)) == 2
     numbers = re.findall(r"Table (\d+):", text)
     assert sorted(map(int, numbers)) == [1, 2, 3, 4, 5]
+
+
+def test_table_2_of_the_paper_s_models_is_a_page_with_its_note(tmp_path):
+    """Five models untuned in two templates and tuned, one that is not tuned, what is retrieved and what is quoted."""
+    labels = ["Llama-3.2-1B", "Llama-3.2-3B", "Gemma-2-2b-it", "Qwen2.5-1.5B", "Qwen2.5-3B", "Phi-3 Mini 4K"]
+    evaluated = fake_systems(labels, seeds=1, tests=["alpaca"])[:-1]
+    retrieval = fake_record(fake_model("none", label="Most similar training sample"), "retrieval", scores=SCORES)
+    records = [*(record for one in evaluated for record in one.records), retrieval]
+    code = f"{SIGNATURE}|code:first fenced block of the text up to the next turn, else that text without a lead-in"
+    facts = evaluated[0].comparisons.metrics
+    facts["rouge_l_on_code"] = replace(facts["rouge_l_on_code"], signature=f"{code} sentence|extraction:1")
+    evaluated = evaluated_systems(records, [fake_comparisons(records, metrics=facts, resamples=10_000)])
+    files = {kind: str(tmp_path / f"table2.{kind}") for kind in ("csv", "md", "tex")}
+    write_table2(table2(evaluated, "rouge_l", PAPER), evaluated, "rouge_l", files)
+    text, log = set_table(tmp_path, files["tex"])
+    assert len(read_latex(files["tex"]).rows) == 1 + 2 + 5 * 3 + 2 + 1
+    assert POINTS.findall(log) == []
+    assert text.count("\f") == 1, "more than a page"
 
 
 def test_the_tables_of_a_large_study_with_labels_of_all_kinds_fit_their_pages(tmp_path):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from codetune.base.files import write_jsonl
 from codetune.data.predictions import Candidate, Prediction, write_predictions
+from codetune.evaluation.metric import ON_CODE
 from codetune.report.browser import BrowserInputs
 from fake_records import fake_model, fake_record, seal, write_fake
 
@@ -32,7 +33,8 @@ def make_study(folder, texts, runs, scores=None):
         record = replace(record, folder=str(Path(path).parent))
         write_predictions(record.path_of("predictions", "d"), predictions)
         values = scores[number] if scores else [0.1 * record.run.seed] * count
-        rows = [{"id": 10 * i, "rouge_l": f1, "code_rouge_l": f1, "bleu": f1} for i, f1 in enumerate(values)]
+        names = [f"{name}{ending}" for ending in ("", ON_CODE) for name in ("rouge_l", "code_rouge_l", "bleu")]
+        rows = [{"id": 10 * i, "extracted": None, **dict.fromkeys(names, f1)} for i, f1 in enumerate(values)]
         write_jsonl(record.path_of("scores", "d"), rows)
         seal(path)
     return {

@@ -12,7 +12,7 @@ from codetune.report.rows import EvaluatedSystem, evaluated_systems
 from codetune.report.table1 import PlannedSystem, table1, write_table1
 from codetune.report.table2 import table2, write_table2
 from codetune.study.runs import System
-from fake_comparisons import METRICS, fake_comparisons
+from fake_comparisons import METRICS, ON_CODE, fake_comparisons
 from fake_records import fake_method, fake_model, fake_plan, fake_record, with_test
 from paper_models import PUBLISHED
 from paper_study import PAPER, a_study, write_value
@@ -25,22 +25,25 @@ FORMS = ("csv", "md", "tex")
 def fake_systems(
     labels: Sequence[str], seeds: int = 2, tests: Sequence[str] = ("alpaca", "evol")
 ) -> list[EvaluatedSystem]:
-    """Systems of models with these labels, untuned and tuned, on test sets; scores of all sizes, one of them zero."""
+    """Systems of models with these labels, untuned in two templates and tuned; scores of all sizes, one zero."""
     records = []
     for place, label in enumerate(labels):
         model = fake_model(f"m{place}", label=label)
-        for method in ("base", "qlora"):
-            for seed in range(seeds if method == "qlora" else 1):
-                score = (place * 0.07 + seed * 0.01234567 + (0.1 if method == "qlora" else 0)) % 1
-                scores = {"rouge_l": score, "bleu": 100 * score}
+        tuned = fake_method("qlora", baselines=["base", "base-chat"])
+        for method, more in ((fake_method("base"), 0.0), (fake_method("base-chat"), 0.03), (tuned, 0.15)):
+            for seed in range(seeds if method is tuned else 1):
+                score = (place * 0.07 + seed * 0.01234567 + more) % 1
+                scores = {"rouge_l": score, "rouge_l_on_code": 0.9 * score + 0.1}
+                scores |= {name.replace("rouge_l", "bleu"): 100 * one for name, one in scores.items()}
                 record = fake_record(model, method, scores=scores, seed=seed, test=tests[0])
                 for test in tests[1:]:
                     record = with_test(record, test, scores, leaked=3)
                 records.append(record)
-    facts = {name: replace(one, signature=SIGNATURE) for name, one in METRICS.items()}
+    facts = {name: replace(one, signature=SIGNATURE) for name, one in (METRICS | ON_CODE).items()}
     found = [fake_comparisons(records, test, facts, resamples=10_000) for test in tests]
     for comparisons in found:
-        comparisons.comparisons[0] = replace(comparisons.comparisons[0], p_holm=0.0004)
+        place = next(place for place, one in enumerate(comparisons.comparisons) if one.p_holm is not None)
+        comparisons.comparisons[place] = replace(comparisons.comparisons[place], p_holm=0.0004)
     return evaluated_systems(records, found)
 
 

@@ -17,22 +17,27 @@ METRICS = {
     "rouge_l": MetricFacts("ROUGE-L", "f1", 1.0),
     "bleu": MetricFacts("BLEU", "sacrebleu", 100.0),
 }
+ON_CODE = {
+    f"{name}_on_code": MetricFacts(f"{one.label} on code", f"{one.signature}|text:code", one.highest)
+    for name, one in METRICS.items()
+}
 
 
 def fake_comparisons(
     records: Sequence[Record], test: str = DATA, metrics: Mapping[str, MetricFacts] | None = None, **changes: Any
 ) -> Comparisons:
-    """Comparisons of records with their own scores; every interval reaches a tenth of the scale to both sides.
+    """Comparisons of records with their own scores; every interval reaches a tenth of the scale to both sides,
+    and a gain that is less is undecided.
 
     Args:
         records: The runs; those without the test set are left out.
         test: Name of the test set.
-        metrics: Facts of metrics; those of `METRICS` that the runs have unless told otherwise.
+        metrics: Facts of metrics; those of `METRICS` and `ON_CODE` that the runs have unless told otherwise.
         changes: Fields to replace.
     """
     systems = by_system(record for record in records if test in record.tests)
     own = {name for seeds in systems.values() for name in seeds[0].tests[test].summary.scores}
-    metrics = metrics or {name: facts for name, facts in METRICS.items() if name in own}
+    metrics = metrics or {name: facts for name, facts in (METRICS | ON_CODE).items() if name in own}
     scores = {
         (system, name): [record.tests[test].summary.scores[name] for record in seeds]
         for name in metrics
@@ -98,7 +103,12 @@ def _compare(
     best = max(baselines, key=lambda one: _mean(scores[one, metric]) or 0.0)
     gain = None if ours is None or theirs is None else ours - theirs
     interval = _around(gain, facts)
-    family, p, p_holm = ("gain", 0.02, 0.04) if baseline == best else ("other gain", None, None)
-    if gain is None:
-        p = p_holm = None
+    family = "gain" if baseline == best else "other gain"
+    p, p_holm = (
+        (None, None) if gain is None or family != "gain" else (0.2, 0.4) if _holds_zero(interval) else (0.02, 0.04)
+    )
     return Comparison(family, system, baseline, metric, gain, interval, p, p_holm)
+
+
+def _holds_zero(interval: list[float] | None) -> bool:
+    return interval is not None and interval[0] <= 0 <= interval[1]

@@ -61,9 +61,9 @@ def fake_model(name: str, **changes: Any) -> Model:
 
 
 def fake_method(name: str, **changes: Any) -> Method:
-    """An untuned method if its name is `base`, or a retrieval by that name; else LoRA, with `base` as its baseline."""
-    if name in ("base", "retrieval"):
-        return replace(Method(name, "untuned" if name == "base" else name), **changes)
+    """An untuned method if its name is `base` or `base-chat`, or a retrieval by that name; else LoRA over `base`."""
+    if name in ("base", "base-chat", "retrieval"):
+        return replace(Method(name, "retrieval" if name == "retrieval" else "untuned"), **changes)
     lora = Lora(r=8, alpha=16, dropout=0.05, target_modules=PROJECTIONS)
     return replace(Method(name, "peft", lora, baselines=["base"]), **changes)
 
@@ -160,6 +160,9 @@ def fake_summary(scores: Mapping[str, float | None], **changes: Any) -> Summary:
         truncated=0.1,
         empty=0.0,
         length_ratio=1.0,
+        extracted=0.1,
+        extracted_by={"fence": 1},
+        length_ratio_on_code=0.9,
         leaked=0,
         scores_without_leaked={name: None if score is None else 0.99 * score for name, score in scores.items()},
         by_language=parts,
@@ -201,7 +204,7 @@ def fake_record(
         training=fake_training(fake_plan(model, method, seed)) if run.trains else None,
         files=files,
         tests={},
-        template=None if run.retrieves else "paper",
+        template=None if run.retrieves else "chat" if method.name == "base-chat" else "paper",
         folder=str(Path("results", fill(RECORD, run)).parent),
     )
     return replace(with_test(record, test, scores or {"rouge_l": 0.5}), **changes)

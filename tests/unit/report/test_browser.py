@@ -81,7 +81,21 @@ def test_the_study_s_own_metric_comes_first_with_its_label_and_scale(tmp_path):
     assert data["metrics"]["bleu"] == {"label": "BLEU", "highest": 100, "marks": None}
     assert data["metrics"]["rouge_l"] == {"label": "ROUGE-L", "highest": 1, "marks": "words"}
     (untuned,) = data["models"][0]["runs"]
-    assert untuned["scores"] == {"bleu": [12.35, None], "rouge_l": [12.3456, None], "code_rouge_l": [12.3456, None]}
+    written = {"bleu": [12.35, None], "rouge_l": [12.3456, None], "code_rouge_l": [12.3456, None]}
+    assert untuned["scores"] == written | {f"{name}_on_code": scores for name, scores in written.items()}
+
+
+def test_a_text_that_is_not_all_code_has_the_score_of_its_code_beside_its_own(tmp_path):
+    study = make_study(tmp_path, ["x", "y"], [run("a", "base")])
+    path = read_record(study["inputs"].records[0]).path_of("scores", "d")
+    rows = read_jsonl(path)
+    write_jsonl(path, [rows[0], rows[1] | {"extracted": "fence", "rouge_l_on_code": 0.75}])
+    seal(study["inputs"].records[0])
+    write_browser(**study)
+    (untuned,) = data_of((tmp_path / "page.html").read_text())["models"][0]["runs"]
+    assert untuned["extracted"] == {"1": "fence"}
+    assert untuned["scores"]["rouge_l_on_code"] == [0.0, 0.75]
+    assert untuned["scores"]["rouge_l"] == [0.0, 0.0]
 
 
 def test_runs_on_several_data_sets_are_told_apart(tmp_path):

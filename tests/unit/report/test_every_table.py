@@ -13,6 +13,7 @@ from codetune.report.latex import LANDSCAPE, PORTRAIT, choose_layout
 from codetune.report.page import to_html
 from codetune.report.writing import text_of_csv, write_forms
 from every_table import SIGNATURE, TABLES, write_all
+from fake_comparisons import METRICS
 from hostile import LABELS, Elements
 from latex_reader import lines_of, read_latex, sources, unescape
 from markdown_reader import read_markdown
@@ -86,29 +87,32 @@ def test_every_number_of_table_2_is_the_csv_s(paths):
         score, _, deviation = row["ROUGE-L"].partition(" \u00b1 ")
         assert agrees(score, of["score"], 4)
         assert agrees(deviation or "-", of["deviation"], 4)
-        gain, _, percent = row["Gain"].partition(" (")
-        assert agrees(gain, of["gain"], 4)
-        assert agrees(percent.removesuffix(" %)") or "-", of["gain_percent"], 1)
-        for name, key in (("95 % interval", "score"), ("95 % interval of the gain", "gain")):
+        assert agrees(row["On code"], of["score_on_code"], 4)
+        for name in ("base", "base-chat"):
+            assert agrees(row[f"Gain over {name}"], of[f"gain_over_{name}"], 4)
+        for name, key in (("95 % interval", "score"), ("95 % interval of the smaller gain", "gain")):
             low, _, high = row[name].partition(" to ")
-            assert agrees(low, of[f"{key}_low"], 4)
-            assert agrees(high or "-", of[f"{key}_high"], 4)
-        assert row["Steps"] == (of["steps"] or "-")
+            assert agrees(low, of[f"{key}_low"], 3)
+            assert agrees(high or "-", of[f"{key}_high"], 3)
         assert row["Seeds"] == (of["seeds"] or "-")
-        assert row["p (Holm)"] == {"": "-", "0.0004": "< 0.001", "0.04": "0.040"}[of["p_holm"]]
-        assert agrees(row["ROUGE-L (paper)"], of["paper_score"], 2)
+        assert row["p (Holm)"] == {"": "-", "0.0004": "< 0.001", "0.04": "0.040", "0.4": "0.400"}[of["p_holm"]]
+        assert agrees(row["Paper"], of["paper_score"], 2)
         assert agrees(row["ROUGE-L without 3 leaked"], of["score_without_leaked"], 4)
-        assert row["Trainable"] == ("1.00 K" if of["trainable"] else "-")
+        assert agrees(row["Cut off (%)"], of["truncated"] and 100 * float(of["truncated"]), 1)
+        assert agrees(row["Length"], of["length_ratio"], 2)
 
 
 def test_every_number_of_the_metrics_is_the_csv_s(paths):
     rows, table = columns(paths, "metrics"), csv_of(paths["metrics"])
-    shown = {(row["Test"], row["Model"], label): row[label] for row in rows for label in ("ROUGE-L", "BLEU")}
-    assert len(table) == len(shown) == 2 * len(rows)
-    marks = {"better": " +", "worse": " -", "": "", "no difference": ""}
+    labels = [one.label for one in METRICS.values()]
+    shown = {(row["Test"], row["Model"], row["Scored"], label): row[label] for row in rows for label in labels}
+    assert len(table) == len(shown) == len(labels) * len(rows)
+    marks = {"better": " +", "worse": " -", "": "", "undecided": ""}
     for of in table:
-        cell = shown[of["test"], f"{text_of_csv(of['model'])} ({of['method']})", of["label"]]
-        assert agrees(cell.rstrip("+- "), of["score"], 4 if of["metric"] == "rouge_l" else 2)
+        label = of["label"].removesuffix(" on code")
+        kind = "as written" if label == of["label"] else "on code"
+        cell = shown[of["test"], f"{text_of_csv(of['model'])} ({of['method']})", kind, label]
+        assert agrees(cell.rstrip("+- "), of["score"], 4 if label == "ROUGE-L" else 2)
         assert cell[len(cell.rstrip("+- ")) :] == marks[of["verdict"]]
 
 

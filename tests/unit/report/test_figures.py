@@ -9,14 +9,15 @@ from pathlib import Path
 import matplotlib as mpl
 import pytest
 from codetune.base.machine import PeakMemory
-from codetune.report.figure import FIGURES, Shown, draw_figure, mean_losses, read_curve
+from codetune.report.figure import FIGURES, draw_figure, mean_losses, read_curve
 from codetune.report.flags import FLAG, MEANING
+from codetune.report.shown import Shown
 from codetune.report.style import STYLE
 from codetune.study.record import read_records
 from conftest import ROOT
 from fake_comparisons import fake_comparisons, write_fake_comparisons
-from fake_records import fake_method, fake_model, fake_record, with_test, write_fake
-from fake_trainings import GEMMA, GIB, MODELS, a_curve, a_log, a_run, untuned, write_log, written
+from fake_records import with_test, write_fake
+from fake_trainings import GIB, MODELS, a_curve, a_log, a_run, untuned, write_log, written
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
@@ -52,13 +53,6 @@ def comparisons(tuned):
 
 def data_of(line):
     return list(zip(map(float, line.get_xdata()), map(float, line.get_ydata()), strict=True))
-
-
-def gains_of(axis):
-    """The points and the intervals of a forest's panel."""
-    lines = [line for line in axis.get_lines() if line.get_marker() == "None" and len(set(line.get_xdata())) == 2]
-    points = [line for line in axis.get_lines() if line.get_marker() != "None"]
-    return lines, points
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -230,65 +224,12 @@ def test_short_trainings_on_a_processor_are_told_in_minutes(comparisons):
     assert data_of(time.lines[0])[0][0] == 1.5
 
 
-def test_the_forest_has_every_gain_with_its_interval_and_is_hollow_where_that_holds_zero(tuned, comparisons):
-    (axis,) = drawn("forest", tuned, comparisons).axes
-    lines, points = gains_of(axis)
-    assert len(lines) == len(points) == len(MODELS)
-    for line, point in zip(lines, points, strict=True):
-        low, high = line.get_xdata()
-        assert low < point.get_xdata()[0] < high
-        assert (point.get_markerfacecolor() == "white") == (low <= 0 <= high)
-    assert {point.get_markerfacecolor() == "white" for point in points} == {True, False}
-
-
-@pytest.mark.parametrize(("metric", "label", "highest"), [("rouge_l", "ROUGE-L", 1), ("bleu", "BLEU", 100)])
-def test_the_forest_has_the_gains_in_the_headline_metric(tuned, comparisons, metric, label, highest):
-    (axis,) = drawn("forest", tuned, comparisons, metric).axes
-    assert axis.get_xlabel() == f"gain in {label} by tuning"
-    _, points = gains_of(axis)
-    assert [point.get_xdata()[0] for point in points] == pytest.approx([highest * (k - 1) / 20 for k in range(5)])
-
-
-def test_two_seeds_are_one_row_of_the_forest():
-    tuned = [a_run(2, seed) for seed in (0, 1)]
-    (axis,) = drawn("forest", tuned, [fake_comparisons([*tuned, untuned(2)])]).axes
-    assert [label.get_text() for label in axis.get_yticklabels()] == [GEMMA.label]
-
-
-def test_two_test_sets_are_two_panels():
-    everything = [
-        with_test(one, "evol", {"rouge_l": 0.1}) for place in (0, 1) for one in (untuned(place), a_run(place))
-    ]
-    tuned = [record for record in everything if record.run.trains]
-    comparisons = [fake_comparisons(everything, test) for test in ("alpaca", "evol")]
-    first, second = drawn("forest", tuned, comparisons).axes
-    assert (first.get_title(loc="left"), second.get_title(loc="left")) == ("alpaca", "evol")
-    assert [point.get_xdata()[0] for point in gains_of(second)[1]] == [0.0, 0.0]
+def test_each_test_set_has_a_row_of_panels_in_the_cost():
+    tuned = [with_test(a_run(place), "evol", {"rouge_l": 0.1}) for place in (0, 1)]
+    comparisons = [fake_comparisons(tuned, test) for test in ("alpaca", "evol")]
     time, _, time_of_second, _ = drawn("cost", tuned, comparisons).axes
     assert (time.get_ylabel(), time_of_second.get_ylabel()) == ("ROUGE-L (alpaca)", "ROUGE-L (evol)")
     assert [data_of(line)[0][1] for line in time_of_second.lines] == [0.1, 0.1]
-
-
-def test_several_baselines_are_panels_of_the_forest():
-    lora = fake_method("lora", baselines=["qlora", "base"])
-    tuned = [a_run(2), a_run(2, method=lora)]
-    over_base, over_qlora = drawn("forest", tuned, [fake_comparisons([untuned(2), *tuned])]).axes
-    assert (over_base.get_title(loc="left"), over_qlora.get_title(loc="left")) == ("over base", "over qlora")
-    names = [[label.get_text() for label in axis.get_yticklabels()] for axis in (over_base, over_qlora)]
-    assert names == [[f"{GEMMA.label}, qlora", f"{GEMMA.label}, lora"], [f"{GEMMA.label}, lora"]]
-    assert over_qlora.get_xlabel() == "gain in ROUGE-L over the baseline"
-
-
-def test_a_forest_without_a_baseline_is_empty(tuned):
-    (axis,) = drawn("forest", tuned, [fake_comparisons(tuned)]).axes
-    assert gains_of(axis) == ([], [])
-
-
-def test_long_names_push_no_label_off_the_page():
-    tuned = [fake_record(fake_model("x", label="A model with the longest of all names"), method) for method in "ab"]
-    everything = [*tuned, fake_record(tuned[0].model, "base")]
-    figure = drawn("forest", tuned, [fake_comparisons(everything)])
-    assert figure.axes[0].xaxis.label.get_window_extent().x1 <= figure.bbox.x1
 
 
 def test_a_long_legend_makes_the_figure_taller_instead_of_the_panel_smaller(comparisons):

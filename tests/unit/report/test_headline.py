@@ -8,11 +8,12 @@ import matplotlib as mpl
 import pytest
 from codetune.base.manifests import write_manifest
 from codetune.evaluation.comparisons import MetricFacts
-from codetune.report.figure import FIGURES, Shown, draw_figure, read_curve
+from codetune.report.figure import FIGURES, draw_figure, read_curve
 from codetune.report.metrics import metrics_table, write_metrics
 from codetune.report.page import write_page
 from codetune.report.publish import publish
 from codetune.report.rows import evaluated_systems
+from codetune.report.shown import Shown
 from codetune.report.style import STYLE
 from codetune.report.table import write_table
 from codetune.study.facts import ScoredPart

@@ -17,11 +17,12 @@ from browser_study import make_study
 from codetune.base.files import read_json, write_json
 from codetune.base.text import printable
 from codetune.report.browser import write_browser
-from codetune.report.figure import FIGURES, Shown
+from codetune.report.figure import FIGURES
 from codetune.report.page import to_html
 from codetune.report.provenance import write_provenance
 from codetune.report.publish import model_card
 from codetune.report.rocrate import _file
+from codetune.report.shown import Shown
 from codetune.report.style import STYLE, names_of, save_figure
 from codetune.study.model import Source
 from codetune.study.record import read_records

@@ -90,13 +90,13 @@ def test_table2_gives_the_mean_over_seeds_and_the_gain_over_the_untuned_model(se
     write_table2(second, systems, "rouge_l", outputs(tmp_path, "t"))
     text = (tmp_path / "t.md").read_text()
     assert "CodeBERT (quoted)" in text
-    assert "+0.0500 (+10.0 %)" in text
+    assert "+0.0500" in text
     assert "0.5500 ± 0.0707" in text
     assert "ROUGE-L without 2 leaked" in text
     assert "0.4950" in text
-    assert "-0.0500 to +0.1500" in text
-    assert "difference to the untuned model" in text
-    assert tuned["verdict"] == "no difference"
+    assert "-0.050 to +0.150" in text
+    assert "Gain: over the untuned model (base)." in text
+    assert tuned["verdict"] == "undecided"
     assert second.iloc[5]["verdict"] == "better"
     assert "nan" not in text.lower().replace("finance", "")
     row = read(tmp_path / "t.csv")[3]
@@ -119,7 +119,7 @@ def test_two_seeds_are_one_row_which_names_both_files(second):
 def test_an_untuned_run_stands_under_no_data_which_alone_makes_no_column(second, systems, tmp_path):
     assert list(second["data"][2:]) == ["none", "alpaca", "none", "alpaca"]
     write_table2(second, systems, "rouge_l", outputs(tmp_path, "t"))
-    assert columns_of(tmp_path / "t.md")[:2] == ["Model", "Params (paper)"]
+    assert columns_of(tmp_path / "t.md")[:2] == ["Model", "Seeds"]
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ def test_the_paper_s_columns_are_for_its_own_metric(two_tests, tmp_path):
     text = (tmp_path / "t.md").read_text()
     assert "BLEU [sacrebleu]" in text
     header, _, _, tuned, *_ = rows_of(tmp_path / "t.md")
-    assert [name for name in header if "paper" in name] == ["Params (paper)"]
+    assert "Paper" not in header
     assert tuned[header.index("BLEU")] == "60.00"
     assert read(tmp_path / "t.csv")[1]["steps"] == "100"
 
@@ -174,7 +174,10 @@ def test_a_method_that_is_measured_over_a_tuned_one_has_that_gain():
     systems = evaluated_systems(records, [fake_comparisons(records)])
     table = table2(systems, "rouge_l", PAPER)
     assert list(table["gain"].dropna()) == pytest.approx([0.1, 0.2])
-    assert [comparison.baseline for comparison in systems[0].comparisons.comparisons] == ["base", "qlora", "base"]
+    found = [(one.family, one.over.method) for one in systems[0].comparisons.comparisons]
+    assert found == [("gain", "base"), ("gain", "qlora"), ("other gain", "base")]
+    assert list(table["gain_over"].dropna()) == ["base", "qlora"]
+    assert list(table["gain_over_base"].dropna()) == pytest.approx([0.1, 0.3])
 
 
 def test_the_note_says_so_where_gains_are_not_all_over_untuned_models(tmp_path):
@@ -183,14 +186,14 @@ def test_the_note_says_so_where_gains_are_not_all_over_untuned_models(tmp_path):
     systems = evaluated_systems(records, [fake_comparisons(records)])
     write_table2(table2(systems, "rouge_l", PAPER), systems, "rouge_l", outputs(tmp_path, "t"))
     text = (tmp_path / "t.md").read_text()
-    assert "difference to the first baseline of the method" in text
-    assert "correction over all comparisons" in text
+    assert "are of the smaller gain, over the better of the method's baselines." in text
+    assert "correction over the column's 2 comparisons" in text
 
 
 def test_the_note_says_whose_completions_the_context_cut_off(systems, tmp_path):
     """Over all seeds of a system; not a word where there are none."""
     write_table2(table2(systems, "rouge_l", PAPER), systems, "rouge_l", outputs(tmp_path, "none"))
-    assert "context" not in (tmp_path / "none.md").read_text()
+    assert "Completions" not in (tmp_path / "none.md").read_text()
     for one, counts in ((systems[1], [3]), (systems[3], [2, 5])):
         for record, count in zip(one.records, counts, strict=True):
             tested = record.tests["alpaca"]
@@ -211,6 +214,24 @@ def test_the_metrics_have_a_row_per_system_and_the_digits_of_their_scale(two_tes
     assert lines[2] == ["alpaca", "My_model 100% (base)", "0.2000", "20.00"]
     assert lines[5] == ["alpaca", "Llama-3.2-1B (qlora)", "0.6000 +", "60.00 +"]
     assert lines[6] == ["evol", "Llama-3.2-1B (base)", "0.2000", "0.31"]  # of 100, however low it is
+
+
+def test_the_metrics_have_a_row_for_the_code_below_that_of_the_text(tmp_path):
+    facts = dict(METRICS)
+    facts |= {f"{name}_on_code": replace(one, signature=f"{one.signature}|code:x|1") for name, one in METRICS.items()}
+    scores = {"rouge_l": 0.2, "bleu": 30.0, "rouge_l_on_code": 0.4, "bleu_on_code": 50.0}
+    records = [fake_record(LLAMA, method, scores=scores) for method in ("base", "qlora")]
+    systems = evaluated_systems(records, [fake_comparisons(records, metrics=facts)])
+    table = metrics_table(systems)
+    write_metrics(table, systems, outputs(tmp_path, "t"))
+    assert [*table["metric"][:4]] == [*facts]
+    rows = rows_of(tmp_path / "t.md")
+    assert rows[0] == ["Model", "Scored", "ROUGE-L", "BLEU"]
+    assert rows[2] == ["Llama-3.2-1B (base)", "as written", "0.2000", "30.00"]
+    assert rows[3] == ["Llama-3.2-1B (base)", "on code", "0.4000", "50.00"]
+    text = (tmp_path / "t.md").read_text()
+    assert "ROUGE-L [f1]; BLEU [sacrebleu]." in text
+    assert "Rows on code: the same of the code in each prediction [code:x|1]." in text.replace("\\", "")
 
 
 def test_the_metrics_name_the_samples_that_could_not_be_measured(tmp_path):

@@ -16,7 +16,7 @@ class Candidate:
     """One completion of a prompt.
 
     Attributes:
-        text: The code: up to the template's end marker, without outer white space.
+        text: The text as written: up to the template's end marker, without outer white space.
         tokens: Number of tokens generated, the end token included.
         truncated: Whether the limit on new tokens, or the end of the context, cut it off before it ended.
     """

@@ -16,6 +16,7 @@ from codetune.evaluation.bootstrap import Array
 
 # No metric measures longer texts: the time of a longest common subsequence grows with the product of both lengths.
 MOST_CHARACTERS = 100_000
+ON_CODE = "_on_code"  # ends the name of a metric that is given the code in a prediction, in place of the whole text
 
 
 @dataclass(frozen=True)
@@ -113,5 +114,9 @@ def mean_of_sums(sums: Array) -> Array:
 
 
 def statistics_of(scored: list[dict[str, Any]], name: str) -> Array:
-    """Returns the statistics of one metric, of shape (samples, statistics)."""
-    return np.array([row["statistics"][name] for row in scored])
+    """Returns the statistics of one metric, of shape (samples, statistics).
+
+    A prediction that is nothing but code has the same on its code, and its row has them once.
+    """
+    plain = name.removesuffix(ON_CODE)
+    return np.array([found[name] if name in (found := row["statistics"]) else found[plain] for row in scored])

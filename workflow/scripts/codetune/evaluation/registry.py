@@ -1,18 +1,34 @@
 """All metrics by name."""
 
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
 
 from codetune.evaluation.codebleu import codebleu_metric
-from codetune.evaluation.metric import Metric, average_metric
+from codetune.evaluation.extraction import EXTRACTION
+from codetune.evaluation.metric import ON_CODE, Metric, average_metric
 from codetune.evaluation.overlap import bleu_metric, cached_rouge_l, chrf_metric, rouge_metric
 from codetune.evaluation.parsing import GRAMMARS, parses
 from codetune.evaluation.rouge import DEFINITION, code_rouge_l
 
 
+def on_code(name: str) -> str:
+    """The name of a metric's second form, which is given the code in a prediction in place of the whole text."""
+    return name + ON_CODE
+
+
 @cache
 def metrics() -> dict[str, Metric]:
-    """Returns all metrics by their names in the config and in files; the first is the paper's."""
+    """Returns all metrics by their names in files: those of the text as written, then the same of the code in it."""
+    written = _as_written()
+    return written | {
+        on_code(name): replace(one, label=f"{one.label} on code", signature=f"{one.signature}|{EXTRACTION}")
+        for name, one in written.items()
+    }
+
+
+def _as_written() -> dict[str, Metric]:
+    """The metrics of texts as written, by their names in the config and in files; the first is the paper's."""
     standard = f"tokens:letters and digits|case:lower|stemmer:no|version:{DEFINITION}"
     code = "tokens:names, numbers, each other character|case:kept|LCS as in ROUGE-L"
     parsers = ", ".join(f"{language} {version(package.replace('_', '-'))}" for language, package in GRAMMARS.items())

@@ -1,5 +1,6 @@
 """Scores of one run's predictions: per sample, over all samples, and by language and length."""
 
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
@@ -14,7 +15,8 @@ from codetune.data.languages import guess_language
 from codetune.data.predictions import read_predictions
 from codetune.data.samples import Sample, read_part
 from codetune.evaluation.codebleu import without_data_flow
-from codetune.evaluation.metric import statistics_of
+from codetune.evaluation.extraction import Code, extract_code
+from codetune.evaluation.metric import ON_CODE, statistics_of
 from codetune.evaluation.registry import metrics
 from codetune.study.facts import ScoredPart, SplitFacts, Summary
 
@@ -29,9 +31,10 @@ def score_predictions(references: str, split: str, predictions: str, scores: str
         references: Path of the test samples, JSON lines.
         split: Path of the facts of the split, which name the test samples with a near-duplicate in another part.
         predictions: Path of the predictions, JSON lines.
-        scores: Path to write, JSON lines: id, language, length of the reference in characters, the sample's own score
-            by each metric (null where the metric does not apply or could not be measured), and `statistics`, from
-            which the scores of sets of samples are computed.
+        scores: Path to write, JSON lines: id, language, length of the reference in characters, what the code in the
+            prediction was found by (null where it is all of it) and its length, the sample's own score by each metric
+            (null where the metric does not apply or could not be measured), and `statistics`, from which the scores of
+            sets of samples are computed: those on the code only where it is not all of the prediction.
         summary: Path to write, JSON: scores over all samples, over those without a near-duplicate in another part, and
             by language and length of the reference.
 
@@ -48,6 +51,8 @@ def score_predictions(references: str, split: str, predictions: str, scores: str
     write_jsonl(scores, scored)
     leaked = set(read_as(split, SplitFacts).near_duplicates.leaked)
     clean = [row for row in scored if row["id"] not in leaked]
+    wanted = sum(len(sample.output) for sample in samples.values())
+    by = Counter(row["extracted"] for row in scored if row["extracted"])
     found = Summary(
         samples=len(completed),
         scores_sha256=sha256_of_file(scores),
@@ -55,7 +60,10 @@ def score_predictions(references: str, split: str, predictions: str, scores: str
         signatures={name: metric.signature for name, metric in metrics().items()},
         truncated=sum(prediction.first.truncated for prediction in completed) / len(completed),
         empty=sum(not text for text in texts) / len(texts),
-        length_ratio=sum(map(len, texts)) / sum(len(sample.output) for sample in samples.values()),
+        length_ratio=sum(map(len, texts)) / wanted,
+        extracted=sum(by.values()) / len(scored),
+        extracted_by=dict(by),
+        length_ratio_on_code=sum(row["code_length"] for row in scored) / wanted,
         leaked=len(scored) - len(clean),
         scores_without_leaked=scores_of(clean) if clean else None,
         by_language=_score_groups(scored, (row["language"] for row in scored)),
@@ -67,41 +75,56 @@ def score_predictions(references: str, split: str, predictions: str, scores: str
 
 
 def score_each(samples: list[Sample], texts: list[str]) -> list[dict[str, Any]]:
-    """Returns one row per sample: its scores and statistics by all metrics."""
+    """Returns one row per sample: its scores and statistics by all metrics, and what its code was found by."""
     languages = [guess_language(sample.request, sample.output) for sample in samples]
+    codes = [extract_code(text) for text in texts]
     confined = Confined(_measure)
-    statistics = [_measure_confined(confined, *measured) for measured in zip(samples, texts, languages, strict=True)]
-    alone = {name: one.score_each(np.array([row[name] for row in statistics])) for name, one in metrics().items()}
+    measured = zip(samples, texts, codes, languages, strict=True)
+    rows = [{"statistics": _measure_both(confined, *each)} for each in measured]
+    alone = {name: one.score_each(statistics_of(rows, name)) for name, one in metrics().items()}
     return [
         {
             "id": sample.id,
             "language": languages[index],
             "length": len(sample.output),
+            "extracted": codes[index].how,
+            "code_length": len(codes[index].text),
             **{name: _score_or_none(scores[index]) for name, scores in alone.items()},
-            "statistics": statistics[index],
+            **rows[index],
         }
         for index, sample in enumerate(samples)
     ]
 
 
 def _measure(names: list[str], sample: Sample, text: str, language: str) -> dict[str, list[float]]:
-    """The statistics of a prediction by some metrics."""
+    """The statistics of a text by some metrics."""
     return {name: metrics()[name].measure(sample, text, language) for name in names}
 
 
-def _measure_confined(
-    confined: Confined[dict[str, list[float]]], sample: Sample, text: str, language: str
+def _measure_both(
+    confined: Confined[dict[str, list[float]]], sample: Sample, text: str, code: Code, language: str
 ) -> dict[str, list[float]]:
-    """The statistics of a prediction by all metrics; those of nothing where a metric does not come to an end."""
+    """The statistics of a prediction as written, and of the code in it where that is not all of it."""
+    on_code = [name for name in metrics() if name.endswith(ON_CODE)]
+    found = _measure_confined(confined, [name for name in metrics() if name not in on_code], sample, text, language)
+    if code.how is not None:
+        found |= _measure_confined(confined, on_code, sample, code.text, language)
+    return found
+
+
+def _measure_confined(
+    confined: Confined[dict[str, list[float]]], names: list[str], sample: Sample, text: str, language: str
+) -> dict[str, list[float]]:
+    """The statistics of a text by some metrics; those of nothing where a metric does not come to an end."""
     with suppress(ExceededError):
-        return confined(list(metrics()), sample, text, language)  # nearly always
+        return confined(names, sample, text, language)  # nearly always
     found: dict[str, list[float]] = {}
-    for name, metric in metrics().items():
+    for name in names:
         try:
             found |= confined([name], sample, text, language)
         except ExceededError as reason:
             print(f"sample {sample.id}: no {name}, because it {reason}", flush=True)
-            found[name] = metric.none
+            found[name] = metrics()[name].none
     return found
 
 

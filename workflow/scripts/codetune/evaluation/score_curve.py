@@ -8,7 +8,7 @@ from codetune.base.plain import to_plain
 from codetune.data.predictions import Prediction, read_curve_predictions
 from codetune.data.samples import Sample, read_part
 from codetune.evaluation.bootstrap import Array, Resamples, percentile_interval
-from codetune.evaluation.metric import statistics_of
+from codetune.evaluation.metric import ON_CODE, statistics_of
 from codetune.evaluation.registry import metrics
 from codetune.evaluation.score import score_each, scores_of
 from codetune.study.curve import Curve, CurvePoint, CurveScore
@@ -46,13 +46,16 @@ def score_curve(predictions: str, samples: str, split: str, target: str) -> None
 def _point(step: int, predictions: list[Prediction], samples: list[Sample], resamples: Resamples) -> CurvePoint:
     """One checkpoint by all metrics; its predictions are in the order of the samples."""
     scored = score_each(samples, [prediction.first.text for prediction in predictions])
-    tables = {name: statistics_of(scored, name) for name in metrics()}
-    resampled: dict[str, list[Array]] = {name: [] for name in metrics()}
+    all_code = not any(row["extracted"] for row in scored)  # then each metric on code is the one of the text
+    of = {name: name.removesuffix(ON_CODE) if all_code else name for name in metrics()}
+    tables = {name: statistics_of(scored, name) for name in of.values()}
+    resampled: dict[str, list[Array]] = {name: [] for name in tables}
     for weights in resamples.chunks():
-        for name, metric in metrics().items():
-            resampled[name].append(metric.score(weights @ tables[name]))
+        for name, table in tables.items():
+            resampled[name].append(metrics()[name].score(weights @ table))
+    intervals = {name: percentile_interval(np.concatenate(values)) for name, values in resampled.items()}
     scores = {
-        name: CurveScore(score, None if score is None else percentile_interval(np.concatenate(resampled[name])))
+        name: CurveScore(score, None if score is None else intervals[of[name]])
         for name, score in scores_of(scored).items()
     }
     print(f"step {step}: {len(scored)} predictions scored", flush=True)

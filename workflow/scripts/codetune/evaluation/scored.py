@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from codetune.base.errors import StudyError
 from codetune.base.files import MADE_AGAIN, Row, read_jsonl, reading
@@ -17,6 +18,7 @@ class _ScoredSample:
     """What every row has."""
 
     id: int
+    extracted: Literal["fence", "turn", "lead-in"] | None = None
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Statistics:
 
 
 def read_scores(path: str | Path, shown: Iterable[str]) -> list[Row]:
-    """Reads one row per sample: its id, and its score by each of some metrics.
+    """Reads one row per sample: its id, what its code was found by, and its score by each of some metrics.
 
     Raises:
         StudyError: The file does not hold these scores.
@@ -54,6 +56,8 @@ def read_statistics(path: str | Path) -> Statistics:
     """
     rows = _read_rows(path)
     with reading(path):
+        if any(row.get("extracted") and not row["statistics"].keys() >= metrics().keys() for row in rows):
+            raise ValueError("no statistics of the code in a prediction")
         tables = {name: statistics_of(rows, name).astype(float) for name in metrics()}
         if wrong := [name for name, table in tables.items() if table.shape != (len(rows), len(metrics()[name].none))]:
             raise ValueError(f"statistics of {wrong[0]} of another length")

@@ -12,7 +12,7 @@ from codetune.data.languages import guess_language
 from codetune.data.predictions import read_predictions
 from codetune.data.samples import read_samples
 from codetune.evaluation.metric import Metric
-from codetune.evaluation.registry import metrics
+from codetune.evaluation.registry import metrics, on_code
 from codetune.evaluation.scored import read_scores
 from codetune.report.cells import digits_of
 from codetune.report.flags import MEANING, flagged
@@ -90,7 +90,7 @@ def _models(records: list[Record], test: str, shown: Mapping[str, Metric], ids: 
                 "tuned": first.run.trains,
                 "made": "Tuned" if first.run.trains else "Retrieved" if first.run.retrieves else "Untuned",
                 **_outputs(first.read_path("predictions", test), ids),
-                "scores": _scores(first.read_path("scores", test), shown, ids),
+                **_scores(first.read_path("scores", test), shown, ids),
             }
         )
     return list(models.values())
@@ -106,11 +106,16 @@ def _outputs(path: Path, ids: list[int]) -> dict[str, Any]:
     }
 
 
-def _scores(path: Path, shown: Mapping[str, Metric], ids: list[int]) -> dict[str, list[float | None]]:
-    """The score of each sample by each metric; None where it does not apply."""
-    rows = read_scores(path, shown)
+def _scores(path: Path, shown: Mapping[str, Metric], ids: list[int]) -> dict[str, Any]:
+    """The score of each sample by each metric, as written and on the code, and where and how code was found in it."""
+    digits = {name: digits_of(one.highest) for name, one in shown.items()}
+    digits |= {on_code(name): count for name, count in digits.items()}
+    rows = read_scores(path, digits)
     _check_samples(path, [row["id"] for row in rows], ids)
-    return {name: [_rounded(row[name], digits_of(one.highest)) for row in rows] for name, one in shown.items()}
+    return {
+        "scores": {name: [_rounded(row[name], count) for row in rows] for name, count in digits.items()},
+        "extracted": {place: row["extracted"] for place, row in enumerate(rows) if row.get("extracted")},
+    }
 
 
 def _rounded(score: float | None, digits: int) -> float | None:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from codetune.base.files import Row
+from codetune.evaluation.comparisons import ALPHA
 from codetune.study.runs import NONE
 
 T = TypeVar("T")
@@ -119,10 +120,13 @@ def format_interval(row: "pd.Series[Any]", name: str, digits: int, sign: str = "
 
 
 def format_p(value: float | None) -> str | None:
-    """A p-value."""
+    """A p-value; with more decimals where it else looked as if it were not above the level of the verdicts."""
     if value is None or _unknown(value):
         return None
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+    if value < 0.001:
+        return "< 0.001"
+    texts = [f"{value:.{digits}f}" for digits in range(3, 10)]
+    return next((text for text in texts if (float(text) > ALPHA) == (value > ALPHA)), texts[-1])
 
 
 def _unknown(value: float | None) -> bool:

@@ -2,7 +2,6 @@
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from math import isfinite
 from operator import itemgetter
 from pathlib import Path
@@ -14,17 +13,16 @@ from matplotlib.figure import Figure
 
 from codetune.base.files import Row, reading
 from codetune.base.plain import read_as
-from codetune.evaluation.comparisons import Comparison, Comparisons, read_comparisons
-from codetune.report.rows import evaluated_systems, gains_are_by_tuning
+from codetune.evaluation.comparisons import read_comparisons
+from codetune.report.forest import draw_forest
+from codetune.report.shown import Shown
 from codetune.report.style import (
     POINT,
     RING,
     STYLE,
-    Look,
     draw_legend,
     draw_line,
     flag_entries,
-    keep_on_page,
     legend_entries,
     looks_of,
     make_room,
@@ -35,34 +33,8 @@ from codetune.report.style import (
 )
 from codetune.study.curve import Curve
 from codetune.study.facts import TrainingCost
-from codetune.study.record import Record, read_records
-from codetune.study.runs import System
+from codetune.study.record import read_records
 from codetune.study.training_log import read_training_log
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What figures are drawn from.
-
-    Attributes:
-        records: Of the tuned runs.
-        comparisons: What the bootstrap says of each test set; none for a figure without scores.
-        metric: Name of the metric that figures with scores show.
-    """
-
-    records: Sequence[Record]
-    comparisons: Sequence[Comparisons]
-    metric: str
-
-    @property
-    def label(self) -> str:
-        """The metric's label."""
-        return self.comparisons[0].metrics[self.metric].label
-
-    @property
-    def costs(self) -> list[TrainingCost]:
-        """What each training used."""
-        return [record.training.cost for record in self.records if record.training is not None]
 
 
 class CurvePoint(NamedTuple):
@@ -79,12 +51,12 @@ def draw_figure(name: str, inputs: Mapping[str, Any], metric: str, outputs: Mapp
 
     Args:
         name: One of `FIGURES`.
-        inputs: `records`, of which the tuned runs are shown; for figures with scores `comparisons`, one per test set.
+        inputs: `records`, of which those that train are shown; for figures with scores `comparisons`, one per test set.
         metric: Name of the metric that they show.
         outputs: Path for each of png, svg, pdf.
     """
     comparisons = [read_comparisons(path) for path in inputs.get("comparisons", [])]
-    tuned = [record for record in read_records(inputs["records"]) if record.run.trains]
+    tuned = [record for record in read_records(inputs["records"]) if record.training is not None]
     shown = Shown(tuned, comparisons, metric)
     with mpl.rc_context(STYLE):
         save_figure(FIGURES[name](shown), outputs)
@@ -214,63 +186,6 @@ def _draw_points(axis: Axes, shown: Shown, test: str, values: Sequence[float | N
         if value is not None and score is not None:
             axis.plot(value, score, **look | POINT)
     axis.margins(y=0.12)
-
-
-def draw_forest(shown: Shown) -> Figure:
-    """Gains with their 95 % intervals, hollow where they are undecided; a panel per test set and baseline."""
-    systems = [record.run.system for record in shown.records]
-    names = dict(zip(systems, names_of(shown.records), strict=True))
-    looks = dict(zip(systems, looks_of(shown.records), strict=True))
-    panels = _gains_by_panel(shown)
-    heights = [max(len(gains), 1) for gains in panels.values()]
-    height = 0.8 + row_height(names.values()) * sum(heights) + 0.25 * (len(panels) - 1)
-    figure = Figure(figsize=(3.5, height))
-    axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
-    for axis, (title, gains) in zip(axes, panels.items(), strict=True):
-        _draw_gains(axis, gains, looks)
-        axis.set_yticks(range(len(gains)), [names[gain.system] for gain in gains])
-        axis.set_title(title, loc="left", fontsize=8)
-    by_tuning = gains_are_by_tuning(evaluated_systems(shown.records, shown.comparisons))
-    axes[-1].set_xlabel(f"gain in {shown.label} {'by tuning' if by_tuning else 'over the baseline'}")
-    make_room(figure, axes, 1.0)
-    draw_legend(figure, flag_entries(shown.records))
-    keep_on_page(figure, axes[-1])
-    return figure
-
-
-def _gains_by_panel(shown: Shown) -> dict[str, list[Comparison]]:
-    """The gains of each panel, by its title: test set and baseline where there are several."""
-    systems = {record.run.system for record in shown.records}
-    gains = [
-        (of_test.test, gain)
-        for of_test in shown.comparisons
-        for gain in of_test.comparisons
-        if gain.metric == shown.metric and gain.family == "gain" and gain.system in systems
-    ]
-    tests, baselines = {test for test, _ in gains}, {gain.over.method for _, gain in gains}
-    panels: dict[str, list[Comparison]] = {}
-    for test, gain in gains:
-        parts = [(test, tests), (f"over {gain.over.method}", baselines)]
-        title = ", ".join(part for part, kinds in parts if len(kinds) > 1)
-        panels.setdefault(title, []).append(gain)
-    return panels or {"": []}
-
-
-def _draw_gains(axis: Axes, gains: Sequence[Comparison], looks: Mapping[System, Look]) -> None:
-    for place, gain in enumerate(gains):
-        if gain.gain is None or gain.interval is None:
-            axis.annotate(
-                "no sample has a value", (0.5, place), xycoords=("axes fraction", "data"), ha="center", va="center"
-            )
-            continue
-        low, high = gain.interval
-        color, marker = looks[gain.system]["color"], looks[gain.system]["marker"]
-        face = "white" if gain.verdict == "undecided" else color
-        axis.plot([low, high], [place, place], color=color, linewidth=1.6)
-        axis.plot(gain.gain, place, marker=marker, markersize=5.5, color=color, markerfacecolor=face)
-    axis.axvline(0, color="#555555", linewidth=0.8)
-    axis.set_ylim(max(len(gains), 1) - 0.5, -0.5)
-    axis.grid(axis="y", visible=False)
 
 
 def _times(costs: Sequence[TrainingCost]) -> tuple[str, list[float]]:

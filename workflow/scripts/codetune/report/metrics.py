@@ -6,10 +6,14 @@ from typing import Any
 import pandas as pd
 
 from codetune.base.files import Row
+from codetune.evaluation.comparisons import MetricFacts
+from codetune.evaluation.metric import ON_CODE
 from codetune.report.cells import digits_of, format_number, table_of, varying_columns
 from codetune.report.flags import flag, flag_note, flagged
 from codetune.report.rows import EvaluatedSystem, gains_are_by_tuning
 from codetune.report.writing import write_forms
+
+WRITTEN, CODE = "as written", "on code"  # what is scored of a prediction, for readers
 
 
 def metrics_table(evaluated: Sequence[EvaluatedSystem]) -> pd.DataFrame:
@@ -42,7 +46,7 @@ def _row(evaluated: EvaluatedSystem, metric: str) -> Row:
 
 
 def write_metrics(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], outputs: Mapping[str, str]) -> None:
-    """Writes the table of all metrics: one row per system and one column per metric for readers.
+    """Writes the table of all metrics; for readers a column each, and per system one row as written and one on code.
 
     Args:
         table: As `metrics_table` makes it.
@@ -50,25 +54,43 @@ def write_metrics(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], out
         outputs: Path for each of csv, md, tex.
     """
     facts = evaluated[0].comparisons.metrics
+    written = {name: one for name, one in facts.items() if not name.endswith(ON_CODE)}
+    kinds = {WRITTEN: ""} | ({CODE: ON_CODE} if len(written) < len(facts) else {})
     rows = []
     for (data, test, model, method), group in table.groupby(["data", "test", "model", "method"], sort=False):
-        cells = {row["label"]: _with_mark(row, digits_of(facts[row["metric"]].highest)) for _, row in group.iterrows()}
+        found = {row["metric"]: row for _, row in group.iterrows()}
         title = f"{model} ({method}){flag(group['flagged'].iloc[0])}"
-        rows.append({"data": data, "test": test, "Model": title, **cells})
+        for kind, ending in kinds.items():
+            cells = {
+                one.label: _with_mark(found[name + ending], digits_of(one.highest)) for name, one in written.items()
+            }
+            rows.append({"data": data, "test": test, "Model": title, "Scored": kind, **cells})
     shown = pd.DataFrame(rows)
     names = pd.DataFrame(varying_columns(shown, "data", "test"))
-    shown = pd.concat([names, shown.drop(columns=["data", "test"])], axis="columns")
+    hidden = ["data", "test"] if CODE in kinds else ["data", "test", "Scored"]
+    shown = pd.concat([names, shown.drop(columns=hidden)], axis="columns")
     by_tuning = gains_are_by_tuning(evaluated)
     marked = "tuned models" if by_tuning else "systems"
-    baseline = "the untuned one" if by_tuning else "the first baseline of their method"
+    baselines = "their untuned rows" if by_tuning else "the baselines of their method"
     note = (
-        f"+ and - mark {marked} whose gain over {baseline} has an interval above or below zero. Intervals, gains and "
-        "p-values are in the CSV. Signatures: "
-        f"{'; '.join(f'{one.label} [{one.signature}]' for one in facts.values())}."
+        f"+ and - mark {marked} that are better or worse than the better of {baselines} by that metric, by a p-value "
+        "with Holm's correction. Intervals, gains and p-values are in the CSV. Signatures: "
+        f"{'; '.join(f'{one.label} [{one.signature}]' for one in written.values())}."
     )
+    note += _of_code(facts)
     note += _without_data_flow(evaluated) + _unmeasured(table)
     note += flag_note([record for one in evaluated for record in one.records])
     write_forms(table, shown, "All metrics", note, outputs)
+
+
+def _of_code(facts: Mapping[str, MetricFacts]) -> str:
+    """A sentence on what the rows of code are; none without such rows."""
+    found = {
+        one.signature.removeprefix(f"{facts[name.removesuffix(ON_CODE)].signature}|")
+        for name, one in facts.items()
+        if name.endswith(ON_CODE)
+    }
+    return f" Rows {CODE}: the same of the code in each prediction [{'; '.join(sorted(found))}]." if found else ""
 
 
 def _without_data_flow(evaluated: Sequence[EvaluatedSystem]) -> str:

@@ -44,6 +44,7 @@ STYLE: dict[Any, Any] = {
     "pdf.fonttype": 42,
     "text.parse_math": False,  # a dollar sign in a label is a dollar sign
 }
+PAGE = 9.0  # height of the text on a page, in inches
 LONGEST_LINE = 40  # of a name, in characters
 RING: Look = {"marker": "o", "markersize": 8, "fillstyle": "none", "color": "#555555", "linestyle": ""}
 POINT: Look = {"markersize": 5.5, "linestyle": ""}
@@ -85,10 +86,17 @@ def draw_legend(figure: Figure, entries: Mapping[str, Look]) -> None:
         legend.remove()
 
 
-def make_room(figure: Figure, axes: Iterable[Axes], inches: float) -> None:
-    """Widens a figure in which the names beside its panels would leave these less than so many inches."""
+def make_room(figure: Figure, axes: Iterable[Axes], inches: float, columns: int = 1) -> None:
+    """Widens a figure in which the names beside its panels would leave these less than so many inches.
+
+    Args:
+        figure: The figure.
+        axes: Panels with names.
+        inches: Least width of such a panel.
+        columns: How many of them stand side by side.
+    """
     names = [label.get_window_extent().width for axis in axes for label in axis.get_yticklabels()]
-    figure.set_figwidth(max(figure.get_figwidth(), max(names, default=0) / figure.dpi + inches))
+    figure.set_figwidth(max(figure.get_figwidth(), columns * (max(names, default=0) / figure.dpi + inches)))
 
 
 def keep_on_page(figure: Figure, axis: Axes) -> None:

@@ -1,29 +1,28 @@
 """Table 2: the score of all runs, with intervals and gains, beside the paper's."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
 from codetune.base.files import Row
-from codetune.evaluation.comparisons import Comparison
 from codetune.papers.declared import PAPER_METRIC
 from codetune.report.cells import (
     digits_of,
     format_interval,
-    format_millions,
     format_number,
     format_p,
     format_signed,
-    format_whole,
-    in_paper_order,
     table_of,
     varying_columns,
 )
-from codetune.report.flags import flag, flag_note, flagged
-from codetune.report.rows import EvaluatedSystem, cut_by_context, gains_are_by_tuning
+from codetune.report.flags import flag, flagged
+from codetune.report.gains import baselines_of, gain_columns, on_code
+from codetune.report.notes import note_of_table2
+from codetune.report.rows import EvaluatedSystem
 from codetune.report.writing import write_forms
 
 HERE = "this study"
@@ -47,20 +46,27 @@ class Table2Row:
         flagged: How many of its trainings diverged, or did not lower the validation loss.
         samples: Number of test samples.
         metric: Name of the metric.
+        template: Name of the template of its prompts.
         score: Mean over seeds.
         score_low: Lower end of its interval.
         score_high: Upper end of its interval.
         deviation: Standard deviation over seeds.
+        score_on_code: The same metric on the code of each prediction, mean over seeds.
+        score_on_code_low: Lower end of its interval.
+        score_on_code_high: Upper end of its interval.
         paper_score: The paper's score.
-        gain: Difference to the first baseline of the method.
+        gain: Difference to the better of the method's baselines.
+        gain_over: Name of that baseline.
         gain_low: Lower end of its interval.
         gain_high: Upper end of its interval.
         gain_percent: The gain relative to the baseline.
         p_holm: Corrected p-value of the gain.
-        verdict: What its interval says.
-        paper_gain: The paper's own gain over that baseline.
+        verdict: What it says.
+        paper_gain: The paper's own gain.
+        paper_gain_over: Name of the baseline that the paper's gain is over.
         truncated: Share of predictions that the limit on new tokens or the context cut off.
         empty: Share of predictions without text.
+        extracted: Share of predictions that are more than their code.
         length_ratio: Characters of all predictions over those of all references.
         leaked: Test samples with a near-duplicate in train or validation.
         score_without_leaked: Score of all other test samples.
@@ -79,20 +85,27 @@ class Table2Row:
     flagged: int | None = None
     samples: int | None = None
     metric: str | None = None
+    template: str | None = None
     score: float | None = None
     score_low: float | None = None
     score_high: float | None = None
     deviation: float | None = None
+    score_on_code: float | None = None
+    score_on_code_low: float | None = None
+    score_on_code_high: float | None = None
     paper_score: float | None
     gain: float | None = None
+    gain_over: str | None = None
     gain_low: float | None = None
     gain_high: float | None = None
     gain_percent: float | None = None
     p_holm: float | None = None
     verdict: str | None = None
     paper_gain: float | None = None
+    paper_gain_over: str | None = None
     truncated: float | None = None
     empty: float | None = None
+    extracted: float | None = None
     length_ratio: float | None = None
     leaked: int | None = None
     score_without_leaked: float | None = None
@@ -108,17 +121,34 @@ def table2(evaluated: Sequence[EvaluatedSystem], metric: str, paper: Row) -> pd.
         paper: What the paper declares.
 
     Returns:
-        Rows of `Table2Row`: those that the paper quotes, then test set by test set one per system, in the paper's
-        order. The paper's columns and rows are filled for its own metric, ROUGE-L.
+        Rows of `Table2Row`, with columns for the gain over each baseline: those that the paper quotes, then test set by
+        test set one per system, in the paper's order. The paper's columns and rows are filled for its own metric,
+        ROUGE-L.
     """
     declared = {(row["model"], row["method"]): row for row in paper["table2"] if "model" in row}
-    ours: list[Table2Row] = []
+    baselines = baselines_of(evaluated, metric)
+    quoted = [_quoted(row) for row in paper["table2"] if "model" not in row] if metric == PAPER_METRIC else []
+    rows: list[Row] = [asdict(row) for row in quoted]
     for test in dict.fromkeys(one.test for one in evaluated):
         of_test = [one for one in evaluated if one.test == test]
-        rows = [_row(one, metric, declared) for one in of_test]
-        ours += in_paper_order(rows, [(one.system.model, one.system.method) for one in of_test], list(declared))
-    quoted = [_quoted(row) for row in paper["table2"] if "model" not in row] if metric == PAPER_METRIC else []
-    return table_of(asdict(row) for row in (*quoted, *ours))
+        for one in sorted(of_test, key=_place_in(of_test, list(declared))):
+            rows.append(asdict(_row(one, metric, declared)) | gain_columns(one, metric, baselines))
+    return table_of(rows)
+
+
+def _place_in(
+    evaluated: Sequence[EvaluatedSystem], order: Sequence[tuple[str, str]]
+) -> Callable[[EvaluatedSystem], tuple[int, bool, int]]:
+    """The place of a system: its model's in the paper, then the untuned rows before the tuned ones.
+
+    Models and methods that the paper does not have come last, as they came.
+    """
+    models = [model for model, _ in order] + [one.system.model for one in evaluated]
+    return lambda one: (
+        models.index(one.system.model),
+        one.is_tuned,
+        order.index(key) if (key := (one.system.model, one.system.method)) in order else len(order),
+    )
 
 
 def _quoted(row: Row) -> Table2Row:
@@ -128,7 +158,10 @@ def _quoted(row: Row) -> Table2Row:
 def _row(evaluated: EvaluatedSystem, metric: str, declared: Mapping[tuple[str, str], Row]) -> Table2Row:
     system, summaries = evaluated.system, evaluated.summaries
     score, comparison = evaluated.score(metric), evaluated.gain(metric)
+    code = on_code(metric, evaluated.comparisons)
+    coded = evaluated.score(code) if code else None
     quoted = declared.get((system.model, system.method), {})
+    paper_gain = _paper_gain(evaluated, declared) if metric == PAPER_METRIC else None
     trainings = [record.training for record in evaluated.records if record.training is not None]
     return Table2Row(
         data=system.data,
@@ -143,20 +176,27 @@ def _row(evaluated: EvaluatedSystem, metric: str, declared: Mapping[tuple[str, s
         flagged=len(flagged(evaluated.records)),
         samples=summaries[0].samples,
         metric=metric,
+        template=evaluated.records[0].template,
         score=score.score,
         score_low=score.ends[0],
         score_high=score.ends[1],
         deviation=score.deviation,
+        score_on_code=coded.score if coded else None,
+        score_on_code_low=coded.ends[0] if coded else None,
+        score_on_code_high=coded.ends[1] if coded else None,
         paper_score=quoted.get("rouge_l") if metric == PAPER_METRIC else None,
         gain=comparison.gain if comparison else None,
+        gain_over=comparison.over.method if comparison else None,
         gain_low=comparison.ends[0] if comparison else None,
         gain_high=comparison.ends[1] if comparison else None,
         gain_percent=_percent(comparison.gain, score.score) if comparison else None,
         p_holm=comparison.p_holm if comparison else None,
         verdict=comparison.verdict if comparison else None,
-        paper_gain=_paper_gain(evaluated, comparison, declared) if metric == PAPER_METRIC else None,
+        paper_gain=paper_gain[0] if paper_gain else None,
+        paper_gain_over=paper_gain[1] if paper_gain else None,
         truncated=statistics.fmean(summary.truncated for summary in summaries),
         empty=statistics.fmean(summary.empty for summary in summaries),
+        extracted=statistics.fmean(summary.extracted for summary in summaries),
         length_ratio=statistics.fmean(summary.length_ratio for summary in summaries),
         leaked=summaries[0].leaked,
         score_without_leaked=_mean_of([summary.scores_without_leaked for summary in summaries], metric),
@@ -176,16 +216,15 @@ def _percent(gain: float | None, score: float | None) -> float | None:
     return None if gain is None or score is None or score == gain else 100 * gain / (score - gain)
 
 
-def _paper_gain(
-    evaluated: EvaluatedSystem, comparison: Comparison | None, declared: Mapping[tuple[str, str], Row]
-) -> float | None:
-    """The paper's own difference between a system and its baseline."""
+def _paper_gain(evaluated: EvaluatedSystem, declared: Mapping[tuple[str, str], Row]) -> tuple[float, str] | None:
+    """The paper's own difference between a system and the first baseline of its method that it has, and which."""
     model, method = evaluated.system.model, evaluated.system.method
-    baselines = [comparison.over.method] if comparison else evaluated.records[0].method.baselines
-    pair = [(model, method), *((model, baseline) for baseline in baselines[:1])]
-    if len(pair) == 1 or any(one not in declared for one in pair):
-        return None
-    return round(float(declared[pair[0]]["rouge_l"] - declared[pair[1]]["rouge_l"]), 4)
+    own = declared.get((model, method))
+    for name in evaluated.records[0].method.baselines:
+        baseline = declared.get((model, name))
+        if own and baseline:
+            return round(float(own["rouge_l"] - baseline["rouge_l"]), 4), name
+    return None
 
 
 def write_table2(
@@ -199,71 +238,32 @@ def write_table2(
         metric: Name of the metric.
         outputs: Path for each of csv, md, tex.
     """
-    label = evaluated[0].comparisons.metrics[metric].label
-    digits = digits_of(evaluated[0].comparisons.metrics[metric].highest)
+    facts = evaluated[0].comparisons.metrics
+    label, digits = facts[metric].label, digits_of(facts[metric].highest)
+    code, gains = on_code(metric, evaluated[0].comparisons), _gains(table, baselines_of(evaluated, metric), digits)
     shown = pd.DataFrame(
         {
             **varying_columns(table, "data", "test"),
             "Model": [_title(row) for _, row in table.iterrows()],
-            "Params (paper)": table["paper_params"],
-            "Trainable": table["trainable"].map(format_millions),
-            "Steps": table["steps"].map(format_whole),
             **varying_columns(table, "seeds"),
             label: [format_number(row["score"], digits, row["deviation"]) for _, row in table.iterrows()],
-            "95 % interval": [format_interval(row, "score", digits) for _, row in table.iterrows()],
+            "95 % interval": [format_interval(row, "score", digits - 1) for _, row in table.iterrows()],
+            **({"On code": table["score_on_code"].map(partial(format_number, digits=digits))} if code else {}),
             **_without_leaked(table, label, digits),
-            f"{label} (paper)": table["paper_score"].map(lambda value: format_number(value, 2)),
-            "Gain": [_gain(row, digits) for _, row in table.iterrows()],
-            "95 % interval of the gain": [format_interval(row, "gain", digits, "+") for _, row in table.iterrows()],
+            "Cut off (%)": (100 * table["truncated"]).map(partial(format_number, digits=1)),
+            "Length": table["length_ratio"].map(partial(format_number, digits=2)),
+            **gains,
             "p (Holm)": table["p_holm"].map(format_p),
             "Verdict": table["verdict"],
-            "Gain (paper)": table["paper_gain"].map(lambda value: format_signed(value, 2)),
+            "Paper": table["paper_score"].map(partial(format_number, digits=2)),
         }
     )
     # These are shown even where the metric applies to no sample.
     kept = {label, "95 % interval", *_without_leaked(table, label, digits)}
     if any(one.gain(metric) for one in evaluated):
-        kept |= {"Gain", "95 % interval of the gain", "p (Holm)", "Verdict"}
+        kept |= {*gains, "p (Holm)", "Verdict"}
     shown = shown[[name for name in shown if name in kept or shown[name].notna().any()]]
-    write_forms(table, shown, f"Model comparison on {label}", _note(evaluated, metric), outputs)
-
-
-def _note(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
-    comparisons = evaluated[0].comparisons
-    facts = comparisons.metrics[metric]
-    by_tuning = gains_are_by_tuning(evaluated)
-    return (
-        f"{facts.label} [{facts.signature}] over {_counts(evaluated, metric)} test samples. Intervals: paired "
-        f"bootstrap over test samples, {comparisons.resamples:,} resamples; p-values: two-sided, with Holm's "
-        f"correction over {'the tuned models' if by_tuning else 'all comparisons'}. Verdict: undecided where the "
-        "corrected p-value is above 0.05. A value after ± is the standard deviation over seeds. "
-        "Columns marked (paper) and rows marked (quoted) are the paper's. Gain: difference to "
-        f"{'the untuned model' if by_tuning else 'the first baseline of the method'}, and relative to it. Steps: of "
-        "the best checkpoint. Where each score comes from: the column predictions of the CSV."
-        f"{flag_note([record for one in evaluated for record in one.records])}"
-        f"{cut_by_context(evaluated)}"
-        f"{_where_nothing_is_measured(evaluated, metric)}"
-    )
-
-
-def _counts(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
-    """How many samples each test set has and, where a metric is for some languages only, how many of them it is for."""
-    counts = set()
-    for test in {one.test for one in evaluated}:
-        summaries = [summary for one in evaluated if one.test == test for summary in one.summaries]
-        parts = [(language, part) for summary in summaries for language, part in summary.by_language.items()]
-        scored = {language: part.samples for language, part in parts if part.scores[metric] is not None}
-        counts.add((summaries[0].samples, sum(scored.values())))
-    return " / ".join(f"{some:,} of {all_:,}" if 0 < some < all_ else f"{all_:,}" for all_, some in sorted(counts))
-
-
-def _where_nothing_is_measured(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
-    """A sentence on the test sets to none of whose samples a metric applies; none where there are none."""
-    tests = {one.test for one in evaluated} - {one.test for one in evaluated if one.score(metric).score is not None}
-    if not tests:
-        return ""
-    label = evaluated[0].comparisons.metrics[metric].label
-    return f" {label} has no value for any sample of {', '.join(sorted(tests))}."
+    write_forms(table, shown, f"Model comparison on {label}", note_of_table2(table, evaluated, metric), outputs)
 
 
 def _without_leaked(table: pd.DataFrame, label: str, digits: int) -> dict[str, list[str | None]]:
@@ -281,6 +281,15 @@ def _title(row: "pd.Series[Any]") -> str:
     return f"{row['model']} ({row['method']}){flag(row['flagged'], row['seeds'])}"
 
 
-def _gain(row: "pd.Series[Any]", digits: int) -> str | None:
-    gain, percent = format_signed(row["gain"], digits), format_signed(row["gain_percent"], 1)
-    return gain if gain is None or percent is None else f"{gain} ({percent} %)"
+def _gains(table: pd.DataFrame, baselines: Sequence[str], digits: int) -> dict[str, list[str | None]]:
+    """The columns of the gain over each baseline, and of the interval of that over the better one: the smallest."""
+    which = ("smaller" if len(baselines) == 2 else "smallest") if len(baselines) > 1 else ""
+    columns = (
+        {f"Gain over {name}": table[f"gain_over_{name}"] for name in baselines} if which else {"Gain": table["gain"]}
+    )
+    return {
+        **{name: [format_signed(gain, digits) for gain in gains] for name, gains in columns.items()},
+        " ".join(f"95 % interval of the {which} gain".split()): [
+            format_interval(row, "gain", digits - 1, "+") for _, row in table.iterrows()
+        ],
+    }

@@ -270,6 +270,9 @@ class Summary:
         truncated: Share of the predictions that reached the limit on new tokens or the end of the context.
         empty: Share of the predictions without text.
         length_ratio: Characters of all predictions over characters of all references.
+        extracted: Share of the predictions that are not all code: what metrics on code measure is less than the text.
+        extracted_by: Number of these predictions by what their code was found by: `fence`, `turn` or `lead-in`.
+        length_ratio_on_code: Characters of the code in all predictions over characters of all references.
         leaked: Number of test samples with a near-duplicate in train or validation.
         scores_without_leaked: Scores of the other samples; None if there are no others.
         by_language: Scores by programming language.
@@ -287,6 +290,9 @@ class Summary:
     truncated: float
     empty: float
     length_ratio: float
+    extracted: float
+    extracted_by: dict[str, int]
+    length_ratio_on_code: float
     leaked: int
     scores_without_leaked: dict[str, float | None] | None
     by_language: dict[str, ScoredPart]

@@ -70,7 +70,7 @@ class Method:
             output of the most similar training sample.
         lora: Settings of the adapter; None where nothing is trained.
         training: Training settings that override the study's and the model's.
-        baselines: Methods over which the gain of this one is measured; Table 2 shows the gain over the first.
+        baselines: Methods over which the gain of this one is measured; the verdict is on that over the better one.
         prompt: How samples are put to the model; None for the way of the model, or else of the study.
     """
 

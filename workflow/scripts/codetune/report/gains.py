@@ -1,0 +1,137 @@
+"""What a system gains: as written and on the code, over each baseline of its method; and how much of that is format."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from codetune.base.files import Row
+from codetune.evaluation.comparisons import Comparison, Comparisons
+from codetune.evaluation.metric import ON_CODE
+from codetune.report.cells import digits_of, format_signed
+from codetune.report.rows import EvaluatedSystem, gains_are_by_tuning
+
+FEWER = 2  # decimals that a sentence has less than a table
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Which of a system's gains.
+
+    Attributes:
+        over: Name of the baseline's method.
+        text: `as written` or `on the code`: what of each prediction is scored; empty where there is no such choice.
+    """
+
+    over: str
+    text: str
+
+    @property
+    def words(self) -> str:
+        """What it is, in words."""
+        return f"over {self.over} {self.text}".strip()
+
+
+def on_code(metric: str, comparisons: Comparisons) -> str | None:
+    """Name of the same metric on the code of each prediction; None where there is none: it is one on code itself."""
+    name = metric + ON_CODE
+    return name if name in comparisons.metrics else None
+
+
+def gains_over(one: EvaluatedSystem, metric: str) -> dict[str, Comparison]:
+    """The gain of a system over each baseline of its method, by the baseline's name, in the method's order."""
+    names = one.records[0].method.baselines
+    found = {name: one.comparisons.gain_over(one.system, name, metric) for name in names}
+    return {name: gain for name, gain in found.items() if gain is not None}
+
+
+def baselines_of(evaluated: Sequence[EvaluatedSystem], metric: str) -> list[str]:
+    """Names of all baselines that a gain is measured over."""
+    return list(dict.fromkeys(name for one in evaluated for name in gains_over(one, metric)))
+
+
+def gain_columns(one: EvaluatedSystem, metric: str, baselines: Sequence[str]) -> Row:
+    """The columns of a system's gain over each baseline, as written and on the code, for a CSV.
+
+    Args:
+        one: The system.
+        metric: Name of the metric.
+        baselines: Names of all baselines; a column of one that the system is not measured over is empty.
+    """
+    code = on_code(metric, one.comparisons)
+    found: Row = {}
+    for name, key in ((metric, "gain"), *([(code, "gain_on_code")] if code else [])):
+        gains = gains_over(one, name)
+        for over in baselines:
+            gain = gains.get(over)
+            found[f"{key}_over_{over}"] = gain.gain if gain else None
+            found[f"{key}_low_over_{over}"], found[f"{key}_high_over_{over}"] = gain.ends if gain else (None, None)
+    return found
+
+
+def telling_gains(one: EvaluatedSystem, metric: str) -> dict[Kind, Comparison]:
+    """The gains that tell what is format: as written over the first baseline, then on the code over each.
+
+    Without a metric on the code they are the gains over each baseline.
+    """
+    written = gains_over(one, metric)
+    code = on_code(metric, one.comparisons)
+    if code is None:
+        return {Kind(name, ""): gain for name, gain in written.items()}
+    first = {Kind(name, "as written"): gain for name, gain in list(written.items())[:1]}
+    return first | {Kind(name, "on the code"): gain for name, gain in gains_over(one, code).items()}
+
+
+def say_gains(evaluated: Sequence[EvaluatedSystem], metric: str, papers: Mapping[str, Sequence[float]]) -> str:
+    """Says how far the gains go that tell what is format; nothing where no gain was measured.
+
+    There is a sentence per test set and first baseline. One more says what is between these gains.
+
+    Args:
+        evaluated: The systems.
+        metric: Name of the metric.
+        papers: The paper's own gains over a baseline, by the baseline's name.
+    """
+    groups: dict[tuple[str, str], list[dict[Kind, Comparison]]] = {}
+    for one in evaluated:
+        if gains := telling_gains(one, metric):
+            groups.setdefault((one.test, next(iter(gains)).over), []).append(gains)
+    several = len({test for test, _ in groups}) > 1
+    digits = digits_of(evaluated[0].comparisons.metrics[metric].highest) - FEWER
+    said = []
+    for (test, _), systems in groups.items():
+        if parts := _ranges(systems, digits, papers):
+            word = "Gains" if len(systems) > 1 else "Gain"
+            said.append(f"{f'On {test}: {word.lower()}' if several else word} {parts}.")
+    if any("on the code" in sentence for sentence in said):
+        overs = {kind.over for systems in groups.values() for gains in systems for kind in gains}
+        said.append(_say_reasons(len(overs) > 1 and gains_are_by_tuning(evaluated)))
+    return " ".join(said)
+
+
+def _ranges(systems: Sequence[dict[Kind, Comparison]], digits: int, papers: Mapping[str, Sequence[float]]) -> str:
+    """From where to where each kind of gain goes; with a count where it was not measured of all systems."""
+    parts = []
+    for kind in dict.fromkeys(kind for gains in systems for kind in gains):
+        found = [gains[kind].gain for gains in systems if kind in gains]
+        known = [gain for gain in found if gain is not None]
+        count = f"{len(known)} of {len(systems)} systems" if len(known) < len(systems) else ""
+        paper = _range(papers.get(kind.over, []), 2) if kind.text != "on the code" else ""
+        more = "; ".join(filter(None, [count, paper and f"the paper's: {paper}"]))
+        if known:
+            parts.append(f"{kind.words}: {_range(known, digits)}{more and f' ({more})'}")
+    return "; ".join(parts)
+
+
+def _range(values: Sequence[float], digits: int) -> str:
+    """The lowest and the highest value; empty where there are none."""
+    ends = [min(values), max(values)] if values else []
+    return " to ".join(dict.fromkeys(str(format_signed(end, digits)) for end in ends))
+
+
+def _say_reasons(prompts: bool) -> str:
+    """What the difference between two of the gains is due to.
+
+    Args:
+        prompts: Whether there are several baselines and all are untuned: those of one model differ in the prompt alone.
+    """
+    text = "Gains as written and on the code differ by stopping and format"
+    return f"{text}, those over two baselines by the prompt." if prompts else f"{text}."

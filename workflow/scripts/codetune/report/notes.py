@@ -1,0 +1,139 @@
+"""What stands below Table 2: how its numbers were made, and what they say of format, templates and seeds."""
+
+from collections.abc import Sequence
+from statistics import fmean
+
+import pandas as pd
+
+from codetune.evaluation.comparisons import ALPHA
+from codetune.report.cells import format_number
+from codetune.report.flags import flag_note
+from codetune.report.gains import baselines_of, on_code, say_gains
+from codetune.report.rows import EvaluatedSystem, cut_by_context, gains_are_by_tuning
+
+
+def note_of_table2(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
+    """The note below Table 2.
+
+    Args:
+        table: As `table2` makes it.
+        evaluated: What it was made from.
+        metric: Name of the metric at its head.
+    """
+    parts = [
+        say_gains(evaluated, metric, _gains_of_the_paper(table)),
+        _say_scores(evaluated, metric),
+        _say_extracted(evaluated, metric),
+        _say_templates(evaluated),
+        _say_statistics(evaluated, metric),
+        _say_gain(evaluated, metric),
+        "Cut off: by the limit on new tokens or the model's context. Length: characters over those of the references. "
+        "Column Paper and rows (quoted) are the paper's. More is in the CSV.",
+        flag_note([record for one in evaluated for record in one.records]),
+        cut_by_context(evaluated),
+        _where_nothing_is_measured(evaluated, metric),
+    ]
+    return " ".join(part.strip() for part in parts if part)
+
+
+def _say_scores(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
+    """The signature of the metric, and of the same on the code."""
+    comparisons = evaluated[0].comparisons
+    names = [metric, on_code(metric, comparisons)]
+    found = [comparisons.metrics[name] for name in names if name]
+    signatures = "; ".join(f"{facts.label} [{facts.signature}]" for facts in found)
+    return f"{signatures} over {_counts(evaluated, metric)} test samples."
+
+
+def _say_extracted(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
+    """How many predictions of each method are more than their code, over all its systems."""
+    shares: dict[str, list[float]] = {}
+    for one in evaluated:
+        shares.setdefault(one.system.method, []).extend(summary.extracted for summary in one.summaries)
+    listed = [f"{format_number(100 * fmean(found), 1)} % ({name})" for name, found in shares.items()]
+    known = on_code(metric, evaluated[0].comparisons)
+    return f"Predictions that are more than code: {', '.join(listed)}." if known else ""
+
+
+def _say_templates(evaluated: Sequence[EvaluatedSystem]) -> str:
+    """Which template each method's prompts have; of which model, where a method's models differ."""
+    methods: dict[str, dict[str, list[str]]] = {}
+    for one in evaluated:
+        if template := one.records[0].template:
+            labels = methods.setdefault(one.system.method, {}).setdefault(template, [])
+            labels += [one.model.label] if one.model.label not in labels else []
+    templates: dict[str, list[str]] = {}
+    for method, of in methods.items():
+        usual = max(of, key=lambda template: len(of[template]))
+        for template, labels in of.items():
+            names = [method] if template == usual else [f"{label} ({method})" for label in labels]
+            templates.setdefault(template, []).extend(names)
+    if not templates:
+        return ""
+    if len(templates) == 1:
+        return f"Template of the prompts: {next(iter(templates))}."
+    listed = [f"{name} ({', '.join(who)})" for name, who in templates.items()]
+    return f"Templates of the prompts: {'; '.join(listed)}."
+
+
+def _say_statistics(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
+    """How intervals, p-values and verdicts were made, and what they are about."""
+    seeds = {len(one.records) for one in evaluated if one.is_tuned}
+    over = "test samples" if seeds <= {1} else "test samples and seeds"
+    resamples = " / ".join(f"{count:,}" for count in sorted({one.comparisons.resamples for one in evaluated}))
+    text = f"Intervals: 95 %, each for itself, paired bootstrap over {over}, {resamples} resamples."
+    if sizes := _family_sizes(evaluated, metric):
+        text += f" p: two-sided, with Holm's correction over the column's {sizes}."
+        text += f" Verdict: undecided where p is above {ALPHA}"
+        text += "; with one seed, it is about that one adapter." if 1 in seeds else "."
+    return text + (" A value after ± is the standard deviation over seeds." if seeds - {1} else "")
+
+
+def _family_sizes(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
+    """How many comparisons p-values are corrected over, on each test set; empty where there are none."""
+    sizes = {
+        of.test: sum((one.family, one.metric) == ("gain", metric) and one.p is not None for one in of.comparisons)
+        for of in {one.test: one.comparisons for one in evaluated}.values()
+    }
+    counts = sorted(set(sizes.values()) - {0})
+    if not counts:
+        return ""
+    per_test = " per test set" if len(sizes) > 1 else ""
+    return f"{' / '.join(map(str, counts))} {'comparison' if counts == [1] else 'comparisons'}{per_test}"
+
+
+def _say_gain(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
+    """What the gains are measured over, and which of them has an interval, a p-value and a verdict."""
+    baselines, untuned = baselines_of(evaluated, metric), gains_are_by_tuning(evaluated)
+    if len(baselines) == 1:
+        return f"Gain: over the {'untuned model' if untuned else 'baseline'} ({baselines[0]})."
+    better = "model's untuned rows" if untuned else "method's baselines"
+    which = "smaller" if len(baselines) == 2 else "smallest"
+    text = f"Interval, p and verdict are of the {which} gain, over the better of the {better}."
+    return text if baselines else ""
+
+
+def _gains_of_the_paper(table: pd.DataFrame) -> dict[str, list[float]]:
+    """The paper's own gains, by the name of the baseline."""
+    known = table[table["paper_gain"].notna()]
+    return {str(name): list(rows["paper_gain"]) for name, rows in known.groupby("paper_gain_over")}
+
+
+def _counts(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
+    """How many samples each test set has and, where a metric is for some languages only, how many of them it is for."""
+    counts = set()
+    for test in {one.test for one in evaluated}:
+        summaries = [summary for one in evaluated if one.test == test for summary in one.summaries]
+        parts = [(language, part) for summary in summaries for language, part in summary.by_language.items()]
+        scored = {language: part.samples for language, part in parts if part.scores[metric] is not None}
+        counts.add((summaries[0].samples, sum(scored.values())))
+    return " / ".join(f"{some:,} of {all_:,}" if 0 < some < all_ else f"{all_:,}" for all_, some in sorted(counts))
+
+
+def _where_nothing_is_measured(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
+    """A sentence on the test sets to none of whose samples a metric applies; none where there are none."""
+    tests = {one.test for one in evaluated} - {one.test for one in evaluated if one.score(metric).score is not None}
+    if not tests:
+        return ""
+    label = evaluated[0].comparisons.metrics[metric].label
+    return f"{label} has no value for any sample of {', '.join(sorted(tests))}."
