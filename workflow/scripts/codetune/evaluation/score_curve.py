@@ -1,13 +1,12 @@
 """Rule score_curve: the scores of a training's checkpoints."""
 
-import numpy as np
-
 from codetune.base.errors import StudyError
 from codetune.base.files import write_json
 from codetune.base.plain import to_plain
 from codetune.data.predictions import Prediction, read_curve_predictions
 from codetune.data.samples import Sample, read_part
-from codetune.evaluation.bootstrap import Array, Resamples, percentile_interval
+from codetune.evaluation.bootstrap import Resamples
+from codetune.evaluation.estimate import estimate_score, interval_of_score, measured, resample_scores
 from codetune.evaluation.metric import statistics_of
 from codetune.evaluation.registry import metrics
 from codetune.evaluation.score import score_each, scores_of
@@ -46,15 +45,14 @@ def score_curve(predictions: str, samples: str, split: str, target: str) -> None
 def _point(step: int, predictions: list[Prediction], samples: list[Sample], resamples: Resamples) -> CurvePoint:
     """One checkpoint by all metrics; its predictions are in the order of the samples."""
     scored = score_each(samples, [prediction.first.text for prediction in predictions])
-    tables = {name: statistics_of(scored, name) for name in metrics()}
-    resampled: dict[str, list[Array]] = {name: [] for name in metrics()}
-    for weights in resamples.chunks():
-        for name, metric in metrics().items():
-            resampled[name].append(metric.score(weights @ tables[name]))
-    scores = {
-        name: CurveScore(score, None if score is None else percentile_interval(np.concatenate(resampled[name])))
-        for name, score in scores_of(scored).items()
-    }
+    scores = {}
+    for name, score in scores_of(scored).items():
+        found = CurveScore(score, None)
+        if score is not None:
+            metric, table = metrics()[name], statistics_of(scored, name)
+            estimate = estimate_score([score], resample_scores(metric, [table], resamples), measured(metric, table))
+            found = CurveScore(score, interval_of_score(estimate, metric.highest, RESAMPLES_SEED))
+        scores[name] = found
     print(f"step {step}: {len(scored)} predictions scored", flush=True)
     truncated = sum(prediction.first.truncated for prediction in predictions)
     return CurvePoint(step, truncated / len(predictions), scores)
