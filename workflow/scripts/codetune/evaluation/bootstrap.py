@@ -34,6 +34,10 @@ class Resamples:
             weights = draw_resamples(generator, samples, min(CHUNK, resamples - start))
             self._chunks.append(weights.astype(np.min_scalar_type(int(weights.max()))))
 
+    def __len__(self) -> int:
+        """Their number."""
+        return sum(map(len, self._chunks))
+
     def chunks(self) -> Iterator[Array]:
         """How often each sample is in each resample, some hundred resamples at a time; (resamples, samples)."""
         for chunk in self._chunks:

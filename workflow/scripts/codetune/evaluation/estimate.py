@@ -76,12 +76,13 @@ def resample_scores(metric: Metric, tables: Sequence[Array], resamples: Resample
     distinct = np.stack([np.frombuffer(column) for column in places], axis=1)
     del places
     width = len(metric.none)
-    starts = range(0, len(own), width)
-    found = []
+    scores, done = np.empty((len(tables), len(resamples))), 0
     for weights in resamples.chunks():
         sums = weights @ distinct
-        found.append(np.stack([metric.score(sums[:, own[start : start + width]]) for start in starts]))
-    return np.concatenate(found, axis=1)
+        for run in range(len(tables)):
+            scores[run, done : done + len(weights)] = metric.score(sums[:, own[run * width : (run + 1) * width]])
+        done += len(weights)
+    return scores
 
 
 def measured(metric: Metric, table: Array) -> int:
@@ -121,6 +122,11 @@ def difference(one: Estimate, other: Estimate) -> Estimate:
     )
 
 
+def no_difference(score: Estimate) -> Estimate:
+    """Returns the difference of two equal scores without rounding errors, as means over seeds have them."""
+    return Estimate(0 * score.value, 0 * score.resamples, score.samples)
+
+
 def distribution_of(estimate: Estimate, seed: int) -> Array:
     """Returns the values that the estimate could have had, in ascending order; none where it has no value.
 
@@ -133,11 +139,12 @@ def distribution_of(estimate: Estimate, seed: int) -> Array:
         return np.empty(0)
     by_samples = float(known.var()) * _unbiased(estimate.samples)
     deviations: Array = np.sort((known - estimate.value) * _student_factors(estimate.samples, len(known), seed))
-    variance = max(max(0.0, by_samples - estimate.shared) + estimate.variance, LEAST * by_samples)
+    variance = by_samples + estimate.variance - estimate.shared
+    variance = max(variance, LEAST * max(by_samples, estimate.shared))
     if by_samples > 0:
         deviations *= np.sqrt(variance / by_samples)
-    if estimate.variance > 0:
-        weight = (estimate.variance / variance) ** WEIGHT
+    if max(estimate.variance, estimate.shared) > 0:
+        weight = min(1.0, (estimate.variance / variance) ** WEIGHT) if by_samples > 0 else 1.0
         quantiles = student_quantiles(estimate.freedom, len(known))
         deviations = (1 - weight) * deviations + weight * np.sqrt(variance) * quantiles
     return estimate.value + deviations

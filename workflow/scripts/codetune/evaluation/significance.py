@@ -1,10 +1,8 @@
 """How sure the scores are: paired bootstrap over test samples, and p-values corrected for the number of comparisons."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
-from typing import NamedTuple
 
 import numpy as np
 
@@ -22,25 +20,18 @@ from codetune.evaluation.estimate import (
     interval_of_gain,
     interval_of_score,
     measured,
+    no_difference,
     p_value,
     resample_scores,
 )
 from codetune.evaluation.metric import Metric
+from codetune.evaluation.pairs import Pair, count_resamples, gains_of, pairs_of
 from codetune.evaluation.registry import metrics
 from codetune.evaluation.scored import Statistics, read_statistics
 from codetune.study.record import Record, by_system
-from codetune.study.runs import NONE, System
+from codetune.study.runs import System
 
-# Resamples per comparison of the largest family. R of them give p-values from 2 / (R + 1) on, which times the number of
-# comparisons is then 0.01: five times less than what a verdict needs.
-RESAMPLES_PER_COMPARISON = 200
-
-
-class Pair(NamedTuple):
-    """Two systems to compare."""
-
-    system: System
-    over: System
+RUNS_AT_ONCE = 50  # whose statistics are multiplied together, to bound memory
 
 
 @dataclass(frozen=True)
@@ -75,12 +66,10 @@ def measure_significance(records: Iterable[Record], test: str, resamples: int, s
         StudyError: The runs were not scored on the same samples.
     """
     systems = by_system(records)
-    gains = [Pair(system, baseline) for system in systems for baseline in _baselines_of(system, systems)]
-    pairs = pairs_of(systems)
+    baselines = {system: of[0].method.baselines for system, of in systems.items()}
+    gains, pairs, number = gains_of(baselines), pairs_of(baselines), count_resamples(baselines, resamples)
     ids: list[int] = []  # of the first run's samples, which all others have to have
     statistics = {system: [_read_statistics(record, test, ids) for record in of] for system, of in systems.items()}
-    largest = max(len({pair.system for pair in gains}), len(pairs))
-    number = max(resamples, RESAMPLES_PER_COMPARISON * largest)
     shared = Resamples(len(ids), number, seed)
     scores: list[Score] = []
     comparisons: list[Comparison] = []
@@ -91,41 +80,6 @@ def measure_significance(records: Iterable[Record], test: str, resamples: int, s
         comparisons += compare_gains(gains, name, metric, found, seed) + compare_pairs(pairs, name, metric, found, seed)
     facts = {name: MetricFacts(one.label, one.signature, one.highest) for name, one in metrics().items()}
     write_json(target, to_plain(Comparisons(test, number, seed, LEVEL, facts, scores, comparisons)))
-
-
-def _baselines_of(system: System, systems: Mapping[System, list[Record]]) -> list[System]:
-    """The systems that a gain is measured over: of the same model, without training data or with the same."""
-    return [
-        other
-        for name in systems[system][0].method.baselines
-        for other in systems
-        if (other.model, other.method) == (system.model, name) and other.data in (NONE, system.data)
-    ]
-
-
-def pairs_of(systems: Mapping[System, list[Record]]) -> list[Pair]:
-    """Chooses the systems that are compared beside those that a gain is measured between.
-
-    - The same method on the same data, of two models.
-    - The same model after two methods, neither of which is a baseline of the other; on the same data, if both train.
-    - Each tuned system and each system of a model that is never tuned.
-
-    Args:
-        systems: The records of each system.
-    """
-    tuned = {system.model for system in systems if system.trains}
-    found = []
-    for one, other in combinations(systems, 2):
-        if one.method == other.method:
-            wanted = one.data == other.data
-        elif one.model == other.model:
-            gains = one in _baselines_of(other, systems) or other in _baselines_of(one, systems)
-            wanted = not gains and (one.data == other.data or not (one.trains and other.trains))
-        else:
-            wanted = one.trains != other.trains and not {one.model, other.model} <= tuned
-        if wanted:
-            found.append(Pair(other, one) if other.trains and not one.trains else Pair(one, other))
-    return found
 
 
 def _read_statistics(record: Record, test: str, expected: list[int]) -> Statistics:
@@ -146,14 +100,27 @@ def measure(metric: Metric, tables: Mapping[System, list[Array]], resamples: Res
         tables: For each system its statistics of each seed; shape (samples, statistics).
         resamples: The resamples of these samples, the same for all systems.
     """
-    resampled = resample_scores(metric, [table for seeds in tables.values() for table in seeds], resamples)
-    found = {}
-    for system, seeds in tables.items():
-        own, resampled = resampled[: len(seeds)], resampled[len(seeds) :]
-        scores = [float(metric.score(table.astype(np.float64).sum(axis=0, keepdims=True))[0]) for table in seeds]
-        samples = min(measured(metric, table) for table in seeds)
-        found[system] = Measured(estimate_score(scores, own, samples), scores, seeds)
+    found: dict[System, Measured] = {}
+    for systems in _batches(tables):
+        resampled = resample_scores(metric, [table for system in systems for table in tables[system]], resamples)
+        for system in systems:
+            seeds = tables[system]
+            own, resampled = resampled[: len(seeds)], resampled[len(seeds) :]
+            scores = [float(metric.score(table.astype(np.float64).sum(axis=0, keepdims=True))[0]) for table in seeds]
+            samples = min(measured(metric, table) for table in seeds)
+            found[system] = Measured(estimate_score(scores, own, samples), scores, seeds)
     return found
+
+
+def _batches(tables: Mapping[System, list[Array]]) -> Iterator[list[System]]:
+    """Systems in groups of so many runs that their resampled scores need little memory."""
+    batch: list[System] = []
+    for system in tables:
+        if batch and sum(len(tables[one]) for one in [*batch, system]) > RUNS_AT_ONCE:
+            yield batch
+            batch = []
+        batch.append(system)
+    yield batch
 
 
 def holm(values: Sequence[float | None]) -> list[float | None]:
@@ -208,10 +175,10 @@ def _compare(
 ) -> Comparison:
     """The difference of two systems, without a correction."""
     one, other = found[pair.system], found[pair.over]
-    gain = difference(one.estimate, other.estimate)
-    distribution = distribution_of(gain, seed)
     first, *others = [*one.tables, *other.tables]
     differing = int(np.any([(table != first).any(axis=1) for table in others], axis=0).sum())
+    gain = difference(one.estimate, other.estimate) if differing else no_difference(one.estimate)
+    distribution = distribution_of(gain, seed)
     return Comparison(
         family=family,
         system=pair.system,
