@@ -26,7 +26,7 @@ TUNED_LOG = f"results/logs/finetune/{DATA}/llama-3.2-1b/qlora/seed0.log"
 
 def test_everything_asked_for_is_there(study):
     results = study / "results"
-    for name in ("table1", "table2", "metrics", "breakdown", "audit"):
+    for name in ("table1", "table2", "pairs", "metrics", "breakdown", "audit"):
         for kind in ("csv", "md", "tex"):
             assert (results / "tables" / f"{name}.{kind}").stat().st_size > 100
     for name in ("figure1", "figure2", "losses", "cost", "forest"):
