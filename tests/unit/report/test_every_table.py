@@ -105,7 +105,7 @@ def test_every_number_of_the_metrics_is_the_csv_s(paths):
     rows, table = columns(paths, "metrics"), csv_of(paths["metrics"])
     shown = {(row["Test"], row["Model"], label): row[label] for row in rows for label in ("ROUGE-L", "BLEU")}
     assert len(table) == len(shown) == 2 * len(rows)
-    marks = {"better": " +", "worse": " -", "": "", "no difference": ""}
+    marks = {"better": " +", "worse": " -", "": "", "undecided": ""}
     for of in table:
         cell = shown[of["test"], f"{text_of_csv(of['model'])} ({of['method']})", of["label"]]
         assert agrees(cell.rstrip("+- "), of["score"], 4 if of["metric"] == "rouge_l" else 2)
