@@ -91,6 +91,12 @@ def test_few_samples_that_differ_decide_no_more_than_a_sign_test_of_them(differi
     assert (found.interval[0] > 0) == (found.verdict == "better")
 
 
+def test_samples_that_only_one_system_has_a_value_for_decide_nothing():
+    found = compare({"a": [[0.9] * 3 + [None] * 97], "b": [[None] * 3 + [0.1] * 97]})
+    assert (found.gain, found.verdict, found.interval) == (pytest.approx(0.8), "undecided", None)
+    assert found.p >= 0.25
+
+
 def test_equal_predictions_differ_by_exactly_nothing():
     values = np.random.default_rng(1).random(50)
     for seeds in (1, 3):
@@ -172,17 +178,18 @@ def test_resamples_in_which_a_metric_has_no_value_do_not_count():
 
 def random_study(generator):
     """A random system and its baseline: few samples or many, ties, seeds, and samples without a value."""
-    samples, kind = int(generator.integers(1, 40)), generator.integers(4)
+    samples, kind = int(generator.integers(1, 40)), generator.integers(5)
+    common = generator.choice([0, 0.2]) * generator.standard_normal(samples)
+    lacking = generator.random(samples) < (generator.choice([0.5, 0.9]) if kind == 3 else 0)
 
     def seeds():
+        without = generator.random(samples) < generator.choice([0, 0.5, 0.95]) if kind == 4 else lacking
         shift, spread = generator.choice([0, 0, 0.1, 0.3]), generator.choice([0, 0.05, 0.3])
         found = shift + spread * generator.standard_normal((int(generator.choice([1, 1, 2, 3])), samples)) + common
         found += generator.choice([0, 0.05]) * generator.standard_normal((len(found), 1))
         found = np.round(found, 1) if kind == 1 else (found > 0.5) * 1.0 if kind == 2 else found
-        return [[None if lacking else value for value, lacking in zip(one, without, strict=True)] for one in found]
+        return [[None if lacks else value for value, lacks in zip(one, without, strict=True)] for one in found]
 
-    common = generator.choice([0, 0.2]) * generator.standard_normal(samples)
-    without = generator.random(samples) < (generator.choice([0.5, 0.9]) if kind == 3 else 0)
     return {"a": seeds(), "b": seeds()}
 
 

@@ -178,6 +178,7 @@ def _compare(
     first, *others = [*one.tables, *other.tables]
     differing = int(np.any([(table != first).any(axis=1) for table in others], axis=0).sum())
     gain = difference(one.estimate, other.estimate) if differing else no_difference(one.estimate)
+    differing = min(differing, gain.samples)  # of those that only one of the systems has a value for, none decides
     distribution = distribution_of(gain, seed)
     return Comparison(
         family=family,
