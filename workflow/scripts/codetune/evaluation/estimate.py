@@ -9,8 +9,8 @@ Samples are resampled. Seeds are few, and resamples of K of them have (K - 1) / 
   variance is left, lest seeds that agree by chance make a score certain.
 - The quantiles of the distribution are weighted means of the resamples' and of those of Student's t with K - 1 degrees
   of freedom, as Cochran and Cox (1950) weight critical values. The weight of t is its share of the variance to the
-  power of 1.3. This power and the quarter are no theory: of some ten forms these were chosen for their coverage, computed
-  for normal scores. In simulations of 2,000 studies each, 95 % intervals of three seeds then covered the truth in 93.0 to
+  power of 1.3. This power and the quarter are no theory: of some ten forms these were chosen for their coverage with
+  normal scores. In simulations of 2,000 studies each, 95 % intervals of three seeds then covered the truth in 93.0 to
   97.4 %, by the shares, and those of two in 94.2 to 97.3 % (tests/unit/evaluation/test_coverage.py does fewer).
 - Where both systems of a difference have several seeds, their variances are added, with the degrees of freedom of Welch
   (1947) and Satterthwaite (1946).
