@@ -14,7 +14,8 @@ from codetune.base.files import sha256_of_file, write_json, write_jsonl
 from codetune.base.identity import CheckpointIdentity
 from codetune.base.machine import Environment, PeakMemory
 from codetune.base.plain import to_plain
-from codetune.evaluation.comparisons import Comparison, Comparisons, MetricFacts, Score
+from codetune.evaluation.comparisons import Comparison, Comparisons, Family, MetricFacts, Score
+from codetune.evaluation.pairs import Pair, gains_of, pairs_of
 from codetune.study import layout
 from codetune.study.curve import Curve, CurvePoint, CurveScore
 from codetune.study.facts import (
@@ -93,8 +94,10 @@ def curve() -> Curve:
 
 
 def comparisons_of(study: Study, test: str) -> Comparisons:
-    """The score of each system on a test set, and its gain over each baseline of its method."""
+    """The score of each system on a test set, and its difference to others."""
     systems = list(dict.fromkeys(evaluation.run.system for evaluation in study.of_test(test)))
+    baselines = {system: study.methods[system.method].baselines for system in systems}
+    families: dict[Family, list[Pair]] = {"gain": gains_of(baselines), "pair": pairs_of(baselines)}
     return Comparisons(
         test=test,
         resamples=10_000,
@@ -103,9 +106,9 @@ def comparisons_of(study: Study, test: str) -> Comparisons:
         metrics={METRIC: MetricFacts("ROUGE-L", "made up", 1.0)},
         scores=[Score(*system, METRIC, 0.4, _around(0.4), [0.4], None) for system in systems],
         comparisons=[
-            Comparison(*system, baseline, METRIC, 0.1, _around(0.1), 0.01, 0.05)
-            for system in systems
-            for baseline in study.methods[system.method].baselines
+            Comparison(family, *pair, METRIC, 0.1, _around(0.1), 0.01, 0.05)
+            for family, pairs in families.items()
+            for pair in pairs
         ],
     )
 

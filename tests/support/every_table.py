@@ -8,6 +8,7 @@ from codetune.papers.claims import audit
 from codetune.report.audit import write_audit
 from codetune.report.breakdown import breakdown_table, write_breakdown
 from codetune.report.metrics import metrics_table, write_metrics
+from codetune.report.pairs import pairs_table, write_pairs
 from codetune.report.rows import EvaluatedSystem, evaluated_systems
 from codetune.report.table1 import PlannedSystem, table1, write_table1
 from codetune.report.table2 import table2, write_table2
@@ -17,7 +18,7 @@ from fake_records import fake_method, fake_model, fake_plan, fake_record, with_t
 from paper_models import PUBLISHED
 from paper_study import PAPER, a_study, write_value
 
-TABLES = ("table1", "table2", "metrics", "breakdown", "audit")
+TABLES = ("table1", "table2", "pairs", "metrics", "breakdown", "audit")
 SIGNATURE = "F1|tokens:letters and digits|case:lower|eff:no|stemmer:no|version:rouge-score 0.1.2"
 FORMS = ("csv", "md", "tex")
 
@@ -52,6 +53,7 @@ def write_all(folder: Path, labels: Sequence[str], **systems: object) -> dict[st
     paths = {name: {form: str(folder / f"{name}.{form}") for form in FORMS} for name in TABLES}
     evaluated = fake_systems(labels, **systems)
     write_table2(table2(evaluated, "rouge_l", PAPER), evaluated, "rouge_l", paths["table2"])
+    write_pairs(pairs_table(evaluated, "rouge_l"), evaluated, "rouge_l", paths["pairs"])
     write_metrics(metrics_table(evaluated), evaluated, paths["metrics"])
     write_breakdown(breakdown_table(evaluated, "rouge_l"), evaluated, "rouge_l", paths["breakdown"])
     plans = [

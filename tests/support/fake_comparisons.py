@@ -9,6 +9,7 @@ from typing import Any
 from codetune.base.files import write_json
 from codetune.base.plain import to_plain
 from codetune.evaluation.comparisons import Comparison, Comparisons, MetricFacts, Score
+from codetune.evaluation.pairs import Pair, pairs_of
 from codetune.study.record import Record, by_system
 from codetune.study.runs import NONE, System
 from fake_records import DATA
@@ -66,6 +67,8 @@ def fake_comparisons(
             for baseline in _baselines(system, systems)
         ],
     )
+    pairs = pairs_of({system: seeds[0].method.baselines for system, seeds in systems.items()})
+    comparisons.comparisons.extend(_pair(pair, name, metrics[name], scores) for name in metrics for pair in pairs)
     return replace(comparisons, **changes)
 
 
@@ -89,6 +92,17 @@ def _baselines(system: System, systems: Mapping[System, Sequence[Record]]) -> li
     names = systems[system][0].method.baselines
     found = [System(data, system.model, name) for name in names for data in (NONE, system.data)]
     return [one for one in found if one in systems]
+
+
+def _pair(
+    pair: Pair, metric: str, facts: MetricFacts, scores: Mapping[tuple[System, str], Sequence[float | None]]
+) -> Comparison:
+    one, other = scores[pair.system, metric], scores[pair.over, metric]
+    ours, theirs = _mean(one), _mean(other)
+    gain = None if ours is None or theirs is None else ours - theirs
+    p = None if gain is None else 0.01 if abs(gain) > 0.1 * facts.highest else 0.2
+    p_holm = None if p is None else 2 * p
+    return Comparison("pair", *pair, metric, gain, _around(gain, facts), p, p_holm, len(one), len(other))
 
 
 def _compare(

@@ -9,6 +9,7 @@ from pathlib import Path
 from codetune.base.contents import Contents, files_in
 from codetune.base.errors import StudyError
 from codetune.base.plain import to_plain
+from codetune.evaluation.pairs import count_resamples
 from codetune.models.disk import describe_disk
 from codetune.study import layout
 from codetune.study.config import load_study
@@ -164,12 +165,14 @@ def memory(per_mb, least=1000):
 
 
 def memory_of_bootstrap(wildcards, input):
-    """Returns the memory of a bootstrap in MB: a byte per sample and resample, and a score per metric, run and resample."""
+    """Returns the memory of a bootstrap in MB: for resamples a byte per sample and a score per run; all statistics."""
     runs = len(input.scores)
     mb_per_run = input.size_mb / runs
     samples = 2000 * mb_per_run  # which take half a kilobyte and more
-    resampled = config["evaluation"]["resamples"] * (samples + 100 * runs) / 1e6
-    return max(1000, round(300 + 30 * mb_per_run + resampled))
+    systems = {one.run.system: STUDY.methods[one.run.method].baselines for one in STUDY.of_test(wildcards.test)}
+    resamples = count_resamples(systems, config["evaluation"]["resamples"])
+    resampled = resamples * (samples + 10 * runs + 1000) / 1e6
+    return max(1000, round(300 + 30 * mb_per_run + input.size_mb + resampled))
 
 
 # Priorities, highest first: jobs that GPU jobs wait for; light rules (0, the default); GPU jobs by stage. Within a

@@ -27,13 +27,14 @@ from codetune.report.page import write_page
 from codetune.study.curve import Curve, CurvePoint, CurveScore
 from codetune.study.dataset import Split
 from codetune.study.record import read_record
+from codetune.study.runs import System
 from codetune.study.training_log import read_training_log
 from damages import BROKEN, OTHER_SHAPES, VALUES, damage, keys_of, with_value, without
 from fake_records import DESCRIBED
 
 SYSTEM = {"data": "none", "model": "m", "method": "base"}
 SCORE = Score(**SYSTEM, metric="rouge_l", score=0.5, interval=[0.4, 0.6], seeds=[0.5], deviation=None)
-GAIN = Comparison(**SYSTEM, baseline="b", metric="rouge_l", gain=0.1, interval=[0.0, 0.2], p=0.1, p_holm=0.1)
+GAIN = Comparison("gain", System("d", "m", "b"), System(**SYSTEM), "rouge_l", 0.1, [0.0, 0.2], p=0.1, p_holm=0.1)
 FACTS = {"rouge_l": MetricFacts("ROUGE-L", "F1", 1.0)}
 SIZES = {"hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 9}
 PREDICTION = to_plain(Prediction(1, [Candidate("x", 3, False)]))

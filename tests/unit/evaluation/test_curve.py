@@ -10,7 +10,8 @@ from codetune.base.files import read_json, write_jsonl
 from codetune.base.plain import from_plain
 from codetune.data.predictions import Candidate, Prediction, write_curve_predictions
 from codetune.data.samples import SUBSET_SEED
-from codetune.evaluation.bootstrap import draw_resamples, percentile_interval
+from codetune.evaluation.bootstrap import draw_resamples
+from codetune.evaluation.estimate import Estimate, interval_of_score
 from codetune.evaluation.registry import metrics
 from codetune.evaluation.rouge import rouge_l
 from codetune.evaluation.score_curve import RESAMPLES, score_curve
@@ -57,7 +58,8 @@ def test_rouge_l_is_the_mean_and_its_interval_that_of_the_mean(written, tmp_path
         values = [rouge_l(references[p.id], p.first.text).f1 for p in written["predictions"][point.step]]
         found = point.scores["rouge_l"]
         assert found.score == pytest.approx(statistics.fmean(values), abs=1e-12)
-        expected = percentile_interval(weights @ np.array(values) / len(values))
+        resampled = weights @ np.array(values) / len(values)
+        expected = interval_of_score(Estimate(statistics.fmean(values), resampled, len(IDS)), 1.0, SUBSET_SEED)
         assert found.interval == pytest.approx(expected, abs=1e-12)
 
 

@@ -148,6 +148,16 @@ def test_a_curve_leaves_out_steps_at_which_the_metric_applies_to_no_sample(tmp_p
     assert [point.step for point in read_curve(tmp_path / "curve.json", "rouge_l")] == [0, 100]
 
 
+def test_a_curve_of_too_few_samples_for_an_interval_is_drawn_without_a_band(tmp_path):
+    curve = a_curve(0)
+    for point in curve["points"]:
+        point["scores"]["rouge_l"] = {"score": 0.5, "interval": None}
+    (tmp_path / "curve.json").write_text(json.dumps(curve))
+    assert {(one.score, one.low, one.high) for one in read_curve(tmp_path / "curve.json", "rouge_l")} == {
+        (0.5, 0.5, 0.5)
+    }
+
+
 def test_training_losses_are_means_from_one_evaluation_to_the_next():
     assert mean_losses(a_log(0)) == [(3, pytest.approx(1.5)), (6, pytest.approx(0.8))]
     assert mean_losses([{"step": 1, "loss": 1.0}, {"step": 2, "loss": 3.0}]) == [(2, 2.0)]

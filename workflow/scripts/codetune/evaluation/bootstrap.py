@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
-LEVEL = 0.95
 CHUNK = 500  # resamples at once, to bound memory
 
 
@@ -35,21 +34,11 @@ class Resamples:
             weights = draw_resamples(generator, samples, min(CHUNK, resamples - start))
             self._chunks.append(weights.astype(np.min_scalar_type(int(weights.max()))))
 
+    def __len__(self) -> int:
+        """Their number."""
+        return sum(map(len, self._chunks))
+
     def chunks(self) -> Iterator[Array]:
         """How often each sample is in each resample, some hundred resamples at a time; (resamples, samples)."""
         for chunk in self._chunks:
             yield chunk.astype(np.float64)
-
-
-def percentile_interval(values: Array) -> list[float] | None:
-    """The percentile interval at `LEVEL`; resamples in which a score is not defined do not count.
-
-    Returns:
-        Its lower and upper end; None if the score is defined in no resample.
-    """
-    known = values[~np.isnan(values)]
-    if not len(known):
-        return None
-    tail = 100 * (1 - LEVEL) / 2
-    low, high = np.percentile(known, [tail, 100 - tail])
-    return [float(low), float(high)]

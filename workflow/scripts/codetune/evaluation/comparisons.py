@@ -38,7 +38,8 @@ class Score:
         method: Name of its method.
         metric: Name of the metric.
         score: Mean over seeds; None where the metric applies to none of a seed's samples.
-        interval: Its lower and upper end; None without a score.
+        interval: Its lower and upper end; None without a score, and where fewer than six samples have a value. It is
+            over samples and, where there are several, over seeds; of one seed it is about this one adapter.
         seeds: The score of each seed.
         deviation: Standard deviation over seeds; None for a single one, and without a score.
     """
@@ -75,9 +76,12 @@ class Comparison:
         over: The system that it is compared with.
         metric: Name of the metric.
         gain: The first one's score less the other's; None where one of them has no score, and so are the values below.
-        interval: Lower and upper end of the gain's interval, which is not corrected.
+        interval: Lower and upper end of the gain's interval, which is not corrected; None also where fewer than six
+            samples have a value. Where there is a verdict, it lies on that side of zero.
         p: Two-sided p-value of no difference.
         p_holm: The same, corrected over all comparisons of the family with a p-value by this metric on this test set.
+        seeds: Number of runs of the system.
+        over_seeds: Number of runs of the other.
     """
 
     family: Family
@@ -88,6 +92,8 @@ class Comparison:
     interval: list[float] | None
     p: float | None
     p_holm: float | None
+    seeds: int = 1
+    over_seeds: int = 1
 
     @property
     def ends(self) -> tuple[float | None, float | None]:
@@ -104,11 +110,17 @@ class Comparison:
         return "better" if self.gain > 0 else "worse"
 
     @property
+    def of_one_adapter(self) -> bool:
+        """Whether it has a tuned system of one seed, so that interval and verdict are about that one adapter."""
+        return (self.system.trains and self.seeds == 1) or (self.over.trains and self.over_seeds == 1)
+
+    @property
     def reverse(self) -> "Comparison":
         """The same comparison, of the second system with the first."""
         interval = None if self.interval is None else [-end for end in reversed(self.interval)]
         gain = None if self.gain is None else -self.gain
-        return replace(self, system=self.over, over=self.system, gain=gain, interval=interval)
+        exchanged = replace(self, system=self.over, over=self.system, seeds=self.over_seeds, over_seeds=self.seeds)
+        return replace(exchanged, gain=gain, interval=interval)
 
 
 @dataclass(frozen=True)
@@ -117,7 +129,7 @@ class Comparisons:
 
     Attributes:
         test: Name of the test set.
-        resamples: Number of bootstrap resamples.
+        resamples: Number of bootstrap resamples: as the config says, or more where a family has many comparisons.
         seed: Of the resamples.
         level: Of the intervals.
         metrics: Every metric by its name.

@@ -1,13 +1,12 @@
 """Rule score_curve: the scores of a training's checkpoints."""
 
-import numpy as np
-
 from codetune.base.errors import StudyError
-from codetune.base.files import write_json
+from codetune.base.files import Row, write_json
 from codetune.base.plain import to_plain
 from codetune.data.predictions import Prediction, read_curve_predictions
 from codetune.data.samples import Sample, read_part
-from codetune.evaluation.bootstrap import Array, Resamples, percentile_interval
+from codetune.evaluation.bootstrap import Resamples
+from codetune.evaluation.estimate import estimate_score, interval_of_score, measured, resample_scores
 from codetune.evaluation.metric import ON_CODE, statistics_of
 from codetune.evaluation.registry import metrics
 from codetune.evaluation.score import score_each, scores_of
@@ -47,17 +46,23 @@ def _point(step: int, predictions: list[Prediction], samples: list[Sample], resa
     """One checkpoint by all metrics; its predictions are in the order of the samples."""
     scored = score_each(samples, [prediction.first.text for prediction in predictions])
     all_code = not any(row["extracted"] for row in scored)  # then each metric on code is the one of the text
-    of = {name: name.removesuffix(ON_CODE) if all_code else name for name in metrics()}
-    tables = {name: statistics_of(scored, name) for name in of.values()}
-    resampled: dict[str, list[Array]] = {name: [] for name in tables}
-    for weights in resamples.chunks():
-        for name, table in tables.items():
-            resampled[name].append(metrics()[name].score(weights @ table))
-    intervals = {name: percentile_interval(np.concatenate(values)) for name, values in resampled.items()}
-    scores = {
-        name: CurveScore(score, None if score is None else intervals[of[name]])
-        for name, score in scores_of(scored).items()
+    scores = scores_of(scored)
+    intervals = {
+        name: _interval(name, score, scored, resamples)
+        for name, score in scores.items()
+        if not (all_code and name.endswith(ON_CODE))
     }
+    of = {name: name.removesuffix(ON_CODE) if all_code else name for name in scores}
     print(f"step {step}: {len(scored)} predictions scored", flush=True)
     truncated = sum(prediction.first.truncated for prediction in predictions)
-    return CurvePoint(step, truncated / len(predictions), scores)
+    found = {name: CurveScore(score, intervals[of[name]]) for name, score in scores.items()}
+    return CurvePoint(step, truncated / len(predictions), found)
+
+
+def _interval(name: str, score: float | None, scored: list[Row], resamples: Resamples) -> list[float] | None:
+    """The interval of a checkpoint's score by one metric; None without a score, and of too few samples."""
+    if score is None:
+        return None
+    metric, table = metrics()[name], statistics_of(scored, name)
+    estimate = estimate_score([score], resample_scores(metric, [table], resamples), measured(metric, table))
+    return interval_of_score(estimate, metric.highest, RESAMPLES_SEED)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from codetune.base.errors import StudyError
 from codetune.base.files import MADE_AGAIN, Row, read_jsonl, reading
 from codetune.base.plain import from_plain
@@ -27,7 +29,7 @@ class Statistics:
 
     Attributes:
         ids: Of the samples, in their order.
-        tables: By each metric; shape (samples, statistics).
+        tables: By each metric, in as few bytes as they need; shape (samples, statistics).
     """
 
     ids: list[int]
@@ -61,7 +63,13 @@ def read_statistics(path: str | Path) -> Statistics:
         tables = {name: statistics_of(rows, name).astype(float) for name in metrics()}
         if wrong := [name for name, table in tables.items() if table.shape != (len(rows), len(metrics()[name].none))]:
             raise ValueError(f"statistics of {wrong[0]} of another length")
-    return Statistics([row["id"] for row in rows], tables)
+    return Statistics([row["id"] for row in rows], {name: _in_few_bytes(table) for name, table in tables.items()})
+
+
+def _in_few_bytes(table: Array) -> Array:
+    """Counts as whole numbers: a study of many runs has all statistics of all runs in memory."""
+    whole = (table >= 0).all() and (table == np.floor(table)).all()
+    return table.astype(np.min_scalar_type(int(table.max()))) if whole else table
 
 
 def _read_rows(path: str | Path) -> list[Row]:

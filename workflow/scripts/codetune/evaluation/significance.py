@@ -1,45 +1,64 @@
 """How sure the scores are: paired bootstrap over test samples, and p-values corrected for the number of comparisons."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from codetune.base.errors import StudyError
 from codetune.base.files import finite_or_none, write_json
 from codetune.base.plain import to_plain
-from codetune.evaluation.bootstrap import LEVEL, Array, Resamples, percentile_interval
-from codetune.evaluation.comparisons import Comparison, Comparisons, MetricFacts, Score
+from codetune.evaluation.bootstrap import Array, Resamples
+from codetune.evaluation.comparisons import Comparison, Comparisons, Family, MetricFacts, Score
+from codetune.evaluation.estimate import (
+    LEVEL,
+    Estimate,
+    difference,
+    distribution_of,
+    estimate_score,
+    interval_of_gain,
+    interval_of_score,
+    measured,
+    no_difference,
+    p_value,
+    resample_scores,
+)
+from codetune.evaluation.metric import Metric
+from codetune.evaluation.pairs import Pair, count_resamples, gains_of, pairs_of
 from codetune.evaluation.registry import metrics
 from codetune.evaluation.scored import Statistics, read_statistics
 from codetune.study.record import Record, by_system
-from codetune.study.runs import NONE, System
+from codetune.study.runs import System
+
+RUNS_AT_ONCE = 50  # whose statistics are multiplied together, to bound memory
 
 
 @dataclass(frozen=True)
-class Resampled:
-    """A score and the same over resampled sets of samples.
+class Measured:
+    """A system by one metric.
 
     Attributes:
-        score: Over the samples as they are, mean over seeds; NaN where the metric applies to none of them.
+        estimate: Its score.
         seeds: The score of each seed.
-        resamples: Over each resample; shape (resamples,); NaN where the metric applies to none of its samples.
+        tables: The statistics of each seed; shape (samples, statistics).
     """
 
-    score: float
+    estimate: Estimate
     seeds: list[float]
-    resamples: Array
+    tables: list[Array]
 
 
 def measure_significance(records: Iterable[Record], test: str, resamples: int, seed: int, target: str) -> None:
-    """Writes the score of every system by every metric, and its gain over each baseline of its method.
+    """Writes the score of every system by every metric, its gain over each baseline of its method, and all pairs.
 
-    All runs share the resamples, so that differences are paired.
+    All runs share the resamples, so that differences are paired. Metrics are taken one after the other, so that the
+    resampled scores of one metric are in memory at a time.
 
     Args:
         records: Records of all runs that are evaluated on the test set.
         test: Name of the test set.
-        resamples: Number of bootstrap resamples.
+        resamples: Number of bootstrap resamples, at least; a large family of comparisons has more.
         seed: Of the resamples.
         target: JSON to write, in the form of `Comparisons`.
 
@@ -47,32 +66,20 @@ def measure_significance(records: Iterable[Record], test: str, resamples: int, s
         StudyError: The runs were not scored on the same samples.
     """
     systems = by_system(records)
-    pairs = [(system, baseline) for system in systems for baseline in _baselines_of(system, systems)]
+    baselines = {system: of[0].method.baselines for system, of in systems.items()}
+    gains, pairs, number = gains_of(baselines), pairs_of(baselines), count_resamples(baselines, resamples)
     ids: list[int] = []  # of the first run's samples, which all others have to have
-    members = {
-        system: (_read_statistics(record, test, ids) for record in records) for system, records in systems.items()
-    }
-    found = resample(members, resamples, seed)
-    comparisons = Comparisons(
-        test=test,
-        resamples=resamples,
-        seed=seed,
-        level=LEVEL,
-        metrics={name: MetricFacts(one.label, one.signature, one.highest) for name, one in metrics().items()},
-        scores=[_score(system, name, one) for name, of in found.items() for system, one in of.items()],
-        comparisons=[one for name, of in found.items() for one in _compare(pairs, name, of)],
-    )
-    write_json(target, to_plain(comparisons))
-
-
-def _baselines_of(system: System, systems: Mapping[System, list[Record]]) -> list[System]:
-    """The systems that a gain is measured over: of the same model, without training data or with the same."""
-    return [
-        other
-        for name in systems[system][0].method.baselines
-        for other in systems
-        if (other.model, other.method) == (system.model, name) and other.data in (NONE, system.data)
-    ]
+    statistics = {system: [_read_statistics(record, test, ids) for record in of] for system, of in systems.items()}
+    shared = Resamples(len(ids), number, seed)
+    scores: list[Score] = []
+    comparisons: list[Comparison] = []
+    for name, metric in metrics().items():
+        tables = {system: [one.tables[name] for one in seeds] for system, seeds in statistics.items()}
+        found = measure(metric, tables, shared)
+        scores += [_score(system, name, one, metric, seed) for system, one in found.items()]
+        comparisons += compare_gains(gains, name, metric, found, seed) + compare_pairs(pairs, name, metric, found, seed)
+    facts = {name: MetricFacts(one.label, one.signature, one.highest) for name, one in metrics().items()}
+    write_json(target, to_plain(Comparisons(test, number, seed, LEVEL, facts, scores, comparisons)))
 
 
 def _read_statistics(record: Record, test: str, expected: list[int]) -> Statistics:
@@ -85,58 +92,35 @@ def _read_statistics(record: Record, test: str, expected: list[int]) -> Statisti
     return found
 
 
-def resample(
-    members: Mapping[System, Iterable[Statistics]], resamples: int, seed: int
-) -> dict[str, dict[System, Resampled]]:
-    """Bootstrap of every metric over the test samples, with the same resamples for all.
+def measure(metric: Metric, tables: Mapping[System, list[Array]], resamples: Resamples) -> dict[System, Measured]:
+    """Scores every system by one metric, over the samples and over each resample.
 
     Args:
-        members: For each system the statistics of each seed, all of the same samples. They are taken one after the
-            other, so that those of one run are in memory at a time.
-        resamples: How many.
-        seed: Of the resamples.
-
-    Returns:
-        For each metric and system the score and its resamples.
+        metric: The metric.
+        tables: For each system its statistics of each seed; shape (samples, statistics).
+        resamples: The resamples of these samples, the same for all systems.
     """
-    shared: Resamples | None = None
-    found: dict[str, dict[System, Resampled]] = {name: {} for name in metrics()}
-    for system, seeds in members.items():
-        own: dict[str, list[float]] = {name: [] for name in metrics()}
-        resampled: dict[str, list[Array]] = {name: [] for name in metrics()}
-        for statistics in seeds:
-            shared = shared or Resamples(len(statistics.ids), resamples, seed)
-            for name, (score, scores) in _resample_one(statistics, shared).items():
-                own[name].append(score)
-                resampled[name].append(scores)
-        for name, of_seeds in own.items():
-            found[name][system] = Resampled(float(np.mean(of_seeds)), of_seeds, np.mean(resampled[name], axis=0))
+    found: dict[System, Measured] = {}
+    for systems in _batches(tables):
+        resampled = resample_scores(metric, [table for system in systems for table in tables[system]], resamples)
+        for system in systems:
+            seeds = tables[system]
+            own, resampled = resampled[: len(seeds)], resampled[len(seeds) :]
+            scores = [float(metric.score(table.astype(np.float64).sum(axis=0, keepdims=True))[0]) for table in seeds]
+            samples = min(measured(metric, table) for table in seeds)
+            found[system] = Measured(estimate_score(scores, own, samples), scores, seeds)
     return found
 
 
-def _resample_one(statistics: Statistics, shared: Resamples) -> dict[str, tuple[float, Array]]:
-    """The score of one run by each metric, over its samples and over each resample."""
-    parts: dict[str, list[Array]] = {name: [] for name in metrics()}
-    for weights in shared.chunks():
-        for name, metric in metrics().items():
-            parts[name].append(metric.score(weights @ statistics.tables[name]))
-    return {
-        name: (float(metric.score(statistics.tables[name].sum(axis=0, keepdims=True))[0]), np.concatenate(parts[name]))
-        for name, metric in metrics().items()
-    }
-
-
-def p_value(differences: Array) -> float | None:
-    """Two-sided bootstrap p-value of a difference: twice the smaller share of resamples on one side of zero.
-
-    Returns:
-        The p-value; None if the difference is defined in no resample.
-    """
-    values = differences[~np.isnan(differences)]
-    if not len(values):
-        return None
-    smaller = min(int((values <= 0).sum()), int((values >= 0).sum()))
-    return float(min(1.0, 2 * (smaller + 1) / (len(values) + 1)))
+def _batches(tables: Mapping[System, list[Array]]) -> Iterator[list[System]]:
+    """Systems in groups of so many runs that their resampled scores need little memory."""
+    batch: list[System] = []
+    for system in tables:
+        if batch and sum(len(tables[one]) for one in [*batch, system]) > RUNS_AT_ONCE:
+            yield batch
+            batch = []
+        batch.append(system)
+    yield batch
 
 
 def holm(values: Sequence[float | None]) -> list[float | None]:
@@ -153,39 +137,75 @@ def holm(values: Sequence[float | None]) -> list[float | None]:
     return corrected
 
 
-def _score(system: System, metric: str, found: Resampled) -> Score:
-    return Score(
-        *system,
-        metric=metric,
-        score=finite_or_none(found.score),
-        interval=percentile_interval(found.resamples),
-        seeds=[finite_or_none(score) for score in found.seeds],
-        deviation=finite_or_none(float(np.std(found.seeds, ddof=1))) if len(found.seeds) > 1 else None,
-    )
+def compare_gains(
+    gains: Sequence[Pair], name: str, metric: Metric, found: Mapping[System, Measured], seed: int
+) -> list[Comparison]:
+    """Compares each system with each of its baselines; the gains over the better one are corrected together.
+
+    The better baseline is the one with the higher score by this metric, of equal ones the first.
+
+    Args:
+        gains: Each system with each of its baselines.
+        name: Name of the metric.
+        metric: The metric.
+        found: Every system by this metric.
+        seed: Of what is drawn beside the resamples.
+    """
+    best: dict[System, System] = {}
+    for system, baseline in gains:
+        best[system] = max(best.get(system, baseline), baseline, key=lambda one: _order(found[one].estimate.value))
+    families: list[Family] = ["gain" if best[pair.system] == pair.over else "other gain" for pair in gains]
+    compared = zip(families, gains, strict=True)
+    return _corrected([_compare(family, pair, name, metric, found, seed) for family, pair in compared])
+
+
+def compare_pairs(
+    pairs: Sequence[Pair], name: str, metric: Metric, found: Mapping[System, Measured], seed: int
+) -> list[Comparison]:
+    """Compares the systems of each pair, all of which are corrected together; arguments as of `compare_gains`."""
+    return _corrected([_compare("pair", pair, name, metric, found, seed) for pair in pairs])
+
+
+def _order(score: float) -> float:
+    return -math.inf if math.isnan(score) else score
 
 
 def _compare(
-    pairs: Sequence[tuple[System, System]], metric: str, found: Mapping[System, Resampled]
-) -> list[Comparison]:
-    """The gain of each system over each of its baselines; those over the better one are corrected together."""
-    best: dict[System, System] = {}
-    for system, baseline in pairs:
-        first = best.setdefault(system, baseline)
-        best[system] = max(first, baseline, key=lambda one: found[one].score)
-    gains = {pair: found[pair[0]].resamples - found[pair[1]].resamples for pair in pairs}
-    leading = [pair for pair in pairs if best[pair[0]] == pair[1]]
-    values = {pair: p_value(gains[pair]) for pair in leading}
-    corrected = dict(zip(leading, holm(list(values.values())), strict=True))
-    return [
-        Comparison(
-            family="gain" if (system, baseline) in values else "other gain",
-            system=system,
-            over=baseline,
-            metric=metric,
-            gain=finite_or_none(found[system].score - found[baseline].score),
-            interval=percentile_interval(gains[system, baseline]),
-            p=values.get((system, baseline)),
-            p_holm=corrected.get((system, baseline)),
-        )
-        for system, baseline in pairs
-    ]
+    family: Family, pair: Pair, name: str, metric: Metric, found: Mapping[System, Measured], seed: int
+) -> Comparison:
+    """The difference of two systems, without a correction."""
+    one, other = found[pair.system], found[pair.over]
+    first, *others = [*one.tables, *other.tables]
+    differing = int(np.any([(table != first).any(axis=1) for table in others], axis=0).sum())
+    gain = difference(one.estimate, other.estimate) if differing else no_difference(one.estimate)
+    differing = min(differing, gain.samples)  # of those that only one of the systems has a value for, none decides
+    distribution = distribution_of(gain, seed)
+    return Comparison(
+        family=family,
+        system=pair.system,
+        over=pair.over,
+        metric=name,
+        gain=finite_or_none(gain.value),
+        interval=interval_of_gain(gain, distribution, differing, metric.highest),
+        p=None if family == "other gain" else p_value(gain.value, distribution, differing),
+        p_holm=None,
+        seeds=len(one.seeds),
+        over_seeds=len(other.seeds),
+    )
+
+
+def _corrected(family: Sequence[Comparison]) -> list[Comparison]:
+    """Corrects comparisons for their number."""
+    values = holm([one.p for one in family])
+    return [replace(one, p_holm=value) for one, value in zip(family, values, strict=True)]
+
+
+def _score(system: System, name: str, found: Measured, metric: Metric, seed: int) -> Score:
+    return Score(
+        *system,
+        metric=name,
+        score=finite_or_none(found.estimate.value),
+        interval=interval_of_score(found.estimate, metric.highest, seed),
+        seeds=[finite_or_none(score) for score in found.seeds],
+        deviation=finite_or_none(float(np.std(found.seeds, ddof=1))) if len(found.seeds) > 1 else None,
+    )

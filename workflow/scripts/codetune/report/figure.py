@@ -104,14 +104,17 @@ def draw_figure2(shown: Shown) -> Figure:
 
 
 def read_curve(path: Path, metric: str) -> list[CurvePoint]:
-    """Points of a run's curve by one metric, without those where it applies to no sample."""
+    """Points of a run's curve by one metric, without those where it applies to no sample.
+
+    Where it applies to so few that there is no interval, the band has no width.
+    """
     curve = read_as(path, Curve)
     with reading(path):
         found = [(point.step, point.scores[metric]) for point in curve.points]
         return [
-            CurvePoint(step, one.score, *one.interval)
+            CurvePoint(step, one.score, *(one.interval or [one.score] * 2))
             for step, one in found
-            if one.score is not None and one.interval is not None
+            if one.score is not None
         ]
 
 

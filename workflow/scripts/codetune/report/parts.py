@@ -14,7 +14,7 @@ MOST_NAMES, LONGEST_NAME = 6, 60  # of a row, in a message
 NUMBER = re.compile(r"[-+<]? ?[0-9.,]+(e[-+]?[0-9]+)?( ?[%MB])?")
 SIDE = re.compile(":?-{2,}:?|:-|-:")  # a lone dash is an empty cell
 # What tells the entries of a list in JSON apart, where they are objects.
-NAMES = ("data", "model", "method", "baseline", "metric", "step", "id", "label")
+NAMES = ("family", "system", "over", "data", "model", "method", "metric", "step", "id", "label")
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,9 @@ def _name_of(entry: Any) -> str:
     """What tells an entry of a list from the others, if it is an object that says so."""
     if not isinstance(entry, dict):
         return ""
-    found = {name: entry[name] for name in NAMES if isinstance(entry.get(name), str | int)}
+    said = {name: entry[name] for name in NAMES if name in entry}
+    whole = {name: " ".join(map(str, value)) if isinstance(value, list) else value for name, value in said.items()}
+    found = {name: value for name, value in whole.items() if isinstance(value, str | int)}
     return ", ".join(value if isinstance(value, str) else f"{name} {value}" for name, value in found.items())
 
 

@@ -7,6 +7,7 @@ from codetune.evaluation.comparisons import read_comparisons
 from codetune.papers.declared import read_paper
 from codetune.report.breakdown import breakdown_table, write_breakdown
 from codetune.report.metrics import metrics_table, write_metrics
+from codetune.report.pairs import pairs_table, write_pairs
 from codetune.report.rows import EvaluatedSystem, evaluated_systems
 from codetune.report.table1 import read_plans, table1, write_table1
 from codetune.report.table2 import table2, write_table2
@@ -43,6 +44,11 @@ def _write_metrics(inputs: Named, _params: Named, outputs: Outputs) -> None:
     write_metrics(metrics_table(evaluated), evaluated, outputs)
 
 
+def _write_pairs(inputs: Named, params: Named, outputs: Outputs) -> None:
+    evaluated, metric = _evaluated(inputs), params["metric"]
+    write_pairs(pairs_table(evaluated, metric), evaluated, metric, outputs)
+
+
 def _write_breakdown(inputs: Named, params: Named, outputs: Outputs) -> None:
     evaluated, metric = _evaluated(inputs), params["metric"]
     write_breakdown(breakdown_table(evaluated, metric), evaluated, metric, outputs)
@@ -61,6 +67,7 @@ def _evaluated(inputs: Named) -> list[EvaluatedSystem]:
 TABLES: Mapping[str, Callable[[Named, Named, Outputs], None]] = {
     "table1": _write_table1,
     "table2": _write_table2,
+    "pairs": _write_pairs,
     "metrics": _write_metrics,
     "breakdown": _write_breakdown,
     "audit": _write_audit,

@@ -11,7 +11,10 @@ from codetune.base.text import markdown_cell, markdown_heading, markdown_paragra
 from codetune.report.latex import latex_table
 
 # Columns of names and words; all others are aligned to the right.
-LEFT = ("Model", "Scored", "Data", "Test", "Method", "By", "Class", "Verdict")
+LEFT = (
+    *("Model", "Scored", "Data", "Test", "Method", "By", "Class", "Verdict"),
+    *("In common", "System", "Compared with", "Verdict on code"),
+)
 EMPTY = "-"  # what readers get for a cell without a value
 
 # What a spreadsheet takes for the start of a formula, after the apostrophes that mark text as text; and numbers.

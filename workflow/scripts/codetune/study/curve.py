@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class CurveScore:
-    """A checkpoint's score by one metric; both are None where the metric applies to none of the samples.
+    """A checkpoint's score by one metric.
 
     Attributes:
-        score: Over all samples of the curve.
-        interval: The score's bootstrap interval, from its lower to its upper end.
+        score: Over all samples of the curve; None where the metric applies to none of them.
+        interval: The score's bootstrap interval, from its lower to its upper end; None where the metric applies to
+            fewer than six of the samples.
     """
 
     score: float | None

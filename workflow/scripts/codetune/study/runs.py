@@ -19,6 +19,11 @@ class System(NamedTuple):
     model: str
     method: str
 
+    @property
+    def trains(self) -> bool:
+        """Whether its runs train a model."""
+        return NONE not in (self.data, self.model)
+
 
 @dataclass(frozen=True)
 class Run:

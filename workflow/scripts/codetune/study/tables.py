@@ -39,7 +39,8 @@ def table_inputs(study: Study, in_results: Place, in_resources: Place) -> dict[s
         "prompt_stats": [in_results(layout.PROMPT_STATS, **entry) for entry in study.prompt_sets],
         "cards": [in_results(layout.CARD, dataset=name) for name in study.used_datasets],
     }
-    tables = {"table1": planned, "table2": scored, "metrics": scored, "breakdown": scored, "audit": audited}
+    of_scores = dict.fromkeys(("table2", "pairs", "metrics", "breakdown"), scored)
+    tables = {"table1": planned, **of_scores, "audit": audited}
     return {name: inputs for name, inputs in tables.items() if study.training_runs or name != "table1"}
 
 
