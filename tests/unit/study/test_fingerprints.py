@@ -76,6 +76,7 @@ EDITS = {
     "a docstring of training": ("codetune/training/trainer.py", '"""Does what comes', '"""Does all that comes', ""),
     "code of training": ("codetune/training/trainer.py", "deterministic = True", "deterministic = False", "finetune"),
     "code of decoding": ("codetune/generation/batches.py", "not ending.ends(raw)", "True", GENERATED),
+    "the search for similar samples": ("codetune/prompts/nearest.py", '"lucene", 1.5', '"lucene", 1.2', "retrieve"),
     "code of splitting": ("codetune/data/split.py", "random.Random(settings.seed)", "random.Random(0)", "split"),
     "a language": (
         "codetune/data/languages.py",
