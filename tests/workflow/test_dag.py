@@ -95,7 +95,7 @@ def test_a_study_of_a_retrieval_alone_needs_neither_a_model_nor_a_gpu(project):
     entry = {"datasets": ["codealpaca-20k"], "models": ["none"], "methods": ["retrieval"], "seeds": [0, 1]}
     (project / "mine.yaml").write_text(json.dumps({"runs": [entry]}))
     jobs = plan("--configfile", "mine.yaml", cwd=project)
-    assert (jobs["retrieve"], jobs["score"], jobs["record"], jobs["table"]) == (1, 1, 1, 4)
+    assert (jobs["retrieve"], jobs["score"], jobs["record"], jobs["table"]) == (1, 1, 1, 5)
     assert not jobs.keys() & {"download_model", "download_tokenizer", "prompt", "generate", "finetune", "figure"}
 
 

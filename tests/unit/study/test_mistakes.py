@@ -262,7 +262,7 @@ NO_MODEL = [
     (["prompts", "chat", "template"], "own", 'prompts.chat.template: "own" is not one of paper, chat'),
     (["prompts", "chat", "examples"], 2, "config: prompts.chat: 'examples' is unknown"),
     (["prompts"], {}, "config: prompts: {} is empty"),
-    (["prompts"], ..., "methods.base-chat.prompt: there are no prompts. Add 'prompts: {chat: {template: chat}}'"),
+    (["prompts"], ..., "methods.base-chat.prompt: the config has no prompts. Add 'prompts: {chat: {template: chat}}'"),
     (["methods", "retrieval", "kind"], "retrieve", '"retrieve" is not one of retrieval; did you mean "retrieval"?'),
     (["methods", "qlora", "kind"], "retrieval", "methods.qlora: 'lora' says nothing with 'kind: retrieval'"),
     (["methods", "retrieval", "prompt"], "chat", "methods.retrieval: 'prompt' says nothing with 'kind: retrieval'"),

@@ -17,6 +17,7 @@ ALL_DIGITS = 14  # characters of a number that was not rounded, at least; fewer 
 FRACTION = re.compile(r"-?[0-9]+\.[0-9]+(e-?[0-9]+)?")  # as CSV has it, so that no label is one
 SHOWN = 8  # most differences of one file that are told
 WIDTH = 60  # characters of a text that are shown, around the first that differs
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # shown by their escapes, so that each difference is a line
 NOTHING = object()
 
 
@@ -168,7 +169,7 @@ def _difference(found: Any, expected: Any) -> str:
 
 def _text_of(value: Any) -> str:
     if isinstance(value, str):
-        return value or "nothing"
+        return CONTROL.sub(lambda sign: repr(sign[0])[1:-1], value) or "nothing"
     return as_json(value)
 
 

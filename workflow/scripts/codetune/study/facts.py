@@ -126,8 +126,7 @@ class TrainingResult:
         untrained_validation_loss: Validation loss before the first step; None if it is no finite number.
         problem: Why the result may be worth nothing, in words: the best validation loss is not below the untrained
             model's, or a loss or gradient norm of the training is no finite number. None if there is nothing to say.
-        best_learning_rate: Learning rate of the best step, as the schedule had it there; None in files of earlier
-            versions.
+        best_learning_rate: Learning rate of the best step; None in files of earlier versions.
     """
 
     steps: int
