@@ -27,10 +27,11 @@ from codetune.study.facts import (
     TrainingResult,
 )
 from codetune.study.record import VERSION, HashedFile, Record, Tested
+from codetune.study.retrieval import RetrievalFacts
 from codetune.study.runs import Evaluation, Run
 from codetune.study.study import Study
 
-METRIC = "rouge_l"
+METRICS = {"rouge_l": "ROUGE-L", "rouge_l_on_code": "ROUGE-L on code"}
 EVALUATIONS, STEPS = 50, 15  # evaluations per training, and optimizer steps between two of them
 SHA256 = "0" * 64
 CHECKPOINT = CheckpointIdentity(SHA256, path="made up")
@@ -71,6 +72,7 @@ def record_of(study: Study, run: Run, log_sha256: str) -> Record:
         training=_training(study, run) if run.trains else None,
         files=files,
         tests={evaluation.test: _tested(study, evaluation) for evaluation in study.of_run(run)},
+        template=None if run.retrieves else study.template_of(run),
     )
 
 
@@ -88,7 +90,8 @@ def curve() -> Curve:
     """The curve of a training: the untuned model and one checkpoint per evaluation."""
     scores = {number: 0.3 + number / 500 for number in range(EVALUATIONS + 1)}
     points = [
-        CurvePoint(STEPS * number, 0.0, {METRIC: CurveScore(score, _around(score))}) for number, score in scores.items()
+        CurvePoint(STEPS * number, 0.0, dict.fromkeys(METRICS, CurveScore(score, _around(score))))
+        for number, score in scores.items()
     ]
     return Curve(list(range(200)), points)
 
@@ -97,18 +100,25 @@ def comparisons_of(study: Study, test: str) -> Comparisons:
     """The score of each system on a test set, and its difference to others."""
     systems = list(dict.fromkeys(evaluation.run.system for evaluation in study.of_test(test)))
     baselines = {system: study.methods[system.method].baselines for system in systems}
-    families: dict[Family, list[Pair]] = {"gain": gains_of(baselines), "pair": pairs_of(baselines)}
+    gains, pairs = gains_of(baselines), pairs_of(baselines)
+    better = {pair.system: pair for pair in reversed(gains)}  # the first baseline of each is the better one
+    families: dict[Family, list[Pair]] = {
+        "gain": list(better.values()),
+        "other gain": [pair for pair in gains if pair not in better.values()],
+        "pair": pairs,
+    }
     return Comparisons(
         test=test,
         resamples=10_000,
         seed=0,
         level=0.95,
-        metrics={METRIC: MetricFacts("ROUGE-L", "made up", 1.0)},
-        scores=[Score(*system, METRIC, 0.4, _around(0.4), [0.4], None) for system in systems],
+        metrics={name: MetricFacts(label, "made up", 1.0) for name, label in METRICS.items()},
+        scores=[Score(*system, name, 0.4, _around(0.4), [0.4], None) for name in METRICS for system in systems],
         comparisons=[
-            Comparison(family, *pair, METRIC, 0.1, _around(0.1), 0.01, 0.05)
-            for family, pairs in families.items()
-            for pair in pairs
+            Comparison(family, *pair, metric=name, gain=0.1, interval=_around(0.1), p=0.01, p_holm=0.05)
+            for name in METRICS
+            for family, compared in families.items()
+            for pair in compared
         ],
     )
 
@@ -131,30 +141,54 @@ def _training(study: Study, run: Run) -> TrainingFacts:
 
 
 def _tested(study: Study, evaluation: Evaluation) -> Tested:
-    score: dict[str, float | None] = {METRIC: 0.4}
     return Tested(
-        generation=GenerationFacts(
-            decoding=study.decoding,
-            quantization=study.quantization,
-            checkpoint=CHECKPOINT,
-            inputs_sha256=dict.fromkeys(("prompts", "prompts_samples", "adapter"), SHA256),
-            predictions_sha256=SHA256,
-            prompts=2002,
-            tokens=120_000,
-            attention="made up",
-            weights="made up",
-            truncated=0,
-            most_prompts_at_once=study.decoding.batch_size,
-            seconds=600.0,
-            peak_memory=MEMORY,
-            environment=ENVIRONMENT,
-        ),
-        summary=Summary(2002, SHA256, score, {METRIC: "made up"}, 0.0, 0.0, 1.0, 0, score, {}, {}),
+        generation=None if evaluation.run.retrieves else _generation(study),
+        summary=_summary(),
         samples_sha256=SHA256,
         files={
             "predictions": _hashed(layout.PREDICTIONS, evaluation),
             "scores": _hashed(layout.SCORES, evaluation),
         },
+        retrieval=RetrievalFacts({}, SHA256, 17_014, 2002, "made up") if evaluation.run.retrieves else None,
+    )
+
+
+def _generation(study: Study) -> GenerationFacts:
+    return GenerationFacts(
+        decoding=study.decoding,
+        quantization=study.quantization,
+        checkpoint=CHECKPOINT,
+        inputs_sha256=dict.fromkeys(("prompts", "prompts_samples", "adapter"), SHA256),
+        predictions_sha256=SHA256,
+        prompts=2002,
+        tokens=120_000,
+        attention="made up",
+        weights="made up",
+        truncated=0,
+        most_prompts_at_once=study.decoding.batch_size,
+        seconds=600.0,
+        peak_memory=MEMORY,
+        environment=ENVIRONMENT,
+    )
+
+
+def _summary() -> Summary:
+    scores: dict[str, float | None] = dict.fromkeys(METRICS, 0.4)
+    return Summary(
+        samples=2002,
+        scores_sha256=SHA256,
+        scores=scores,
+        signatures=dict.fromkeys(METRICS, "made up"),
+        truncated=0.0,
+        empty=0.0,
+        length_ratio=1.0,
+        extracted=0.0,
+        extracted_by={},
+        length_ratio_on_code=1.0,
+        leaked=0,
+        scores_without_leaked=scores,
+        by_language={},
+        by_length={},
     )
 
 

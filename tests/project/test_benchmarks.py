@@ -6,8 +6,11 @@ import subprocess
 import sys
 
 import pytest
-from common import Row, reached
+from codetune.report.figure import FIGURES, draw_figure
+from codetune.study import layout
+from common import Row, full_study, reached
 from conftest import ROOT
+from made_up import METRICS, write_results
 from subjects import SHARES, draw_samples, quantization
 from suite import table
 
@@ -79,6 +82,17 @@ def test_samples_are_as_long_as_codealpaca_s():
     assert max(map(len, samples)) <= 1024
     assert sorted(SHARES) == SHARES
     assert quantization().type == "nf4"
+
+
+def test_the_made_up_results_of_the_full_study_have_all_that_figures_read(tmp_path):
+    study = full_study()
+    write_results(study, tmp_path)
+    records = [tmp_path / layout.fill(layout.RECORD, run) for run in study.runs]
+    comparisons = [tmp_path / layout.COMPARISONS.format(test=test) for test in study.tests]
+    for name in FIGURES:
+        path = tmp_path / f"{name}.png"
+        draw_figure(name, {"records": records, "comparisons": comparisons}, next(iter(METRICS)), {"png": path})
+        assert path.stat().st_size > 10_000
 
 
 def test_the_table_says_what_was_reached():

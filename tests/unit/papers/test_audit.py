@@ -8,9 +8,8 @@ import pytest
 from codetune.papers.claims import audit
 from codetune.papers.evidence import NOT_RUN, OTHER_DATA, OTHER_MODELS, OWN_CHOICE
 from codetune.papers.levels import nf4_levels, uniform_levels
-from codetune.papers.steps import implied_sequences, share_of_peak
+from codetune.papers.steps import implied_sequences
 from codetune.papers.verdicts import AGREES, DISAGREES, NOT_CHECKABLE, NOT_STATED
-from fake_records import fake_method, fake_model, fake_plan
 from paper_models import REAL_CONFIGS
 from paper_study import DATASETS, NAMES, PAPER, a_record, a_study, make_evidence, paper_scores, verdicts
 
@@ -53,22 +52,6 @@ def test_steps_that_follow_from_choices_of_this_study_are_shown_and_decide_nothi
     assert shown["Steps of Gemma-2-2B, as trained here"] == "950"
     assert "750; 4K" in set(rows["paper"])
     assert verdicts(a_study(tmp_path))["Table 2's steps are Table 1's", "Tables 1, 2"] == DISAGREES
-
-
-@pytest.mark.parametrize(
-    ("schedule", "warmup"), [("cosine", 0), ("cosine", 10), ("linear", 0), ("linear", 10), ("constant", 10)]
-)
-def test_the_share_of_the_peak_is_the_rate_that_transformers_gives_each_step(schedule, warmup):
-    import torch
-    from transformers import get_scheduler
-
-    settings = fake_plan(fake_model("m"), fake_method("qlora"), schedule=schedule, warmup_steps=warmup).settings
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    scheduler = get_scheduler(schedule, optimizer, warmup, 750)
-    for step in range(1, 751):
-        assert share_of_peak(settings, step, 750) == pytest.approx(scheduler.get_last_lr()[0], abs=1e-12)
-        optimizer.step()
-        scheduler.step()
 
 
 def test_the_audit_says_how_far_the_schedule_had_come(tmp_path):

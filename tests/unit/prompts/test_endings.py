@@ -320,7 +320,7 @@ def test_chat_templates_in_use_are_trained_as_they_render_or_refused_in_one_line
         try:
             encoded = encode(TEXTS, tokenizer, template)
         except StudyError as reason:
-            assert "; use the template 'paper' for this model" in str(reason), path.stem
+            assert "; use the template 'paper' for this model where" in str(reason), path.stem
             continue
         used += 1
         for sample, tokens in zip(TEXTS, encoded, strict=True):

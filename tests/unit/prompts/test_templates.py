@@ -123,7 +123,8 @@ def test_a_chat_template_that_cannot_be_used_is_one_line(checkpoints, monkeypatc
         _ = Template("chat", tokenizer).sha256
     message = str(caught.value)
     assert message.startswith(f"{checkpoints / 'qwen2.5-1.5b'}: the chat template ")
-    assert message.endswith("; use the template 'paper' for this model")
+    for remedy in ("'paper'", "method's prompt", "model's template", "tokenization.template", "leave these runs out"):
+        assert remedy in message
     assert message.isprintable()
     assert len(message) < 500
 

@@ -7,6 +7,7 @@ from typing import Literal
 from codetune.base.errors import StudyError
 from codetune.base.files import MADE_AGAIN
 from codetune.base.plain import read_as
+from codetune.evaluation.metric import ON_CODE
 from codetune.study.runs import System
 
 ALPHA = 0.05  # level of the verdicts: the chance that any of a family says better or worse where there is nothing
@@ -145,6 +146,11 @@ class Comparisons:
     metrics: dict[str, MetricFacts]
     scores: list[Score]
     comparisons: list[Comparison]
+
+    def on_code(self, metric: str) -> str | None:
+        """Name of the same metric on the code in a prediction; None for a metric that is on code itself."""
+        name = metric + ON_CODE
+        return name if name in self.metrics else None
 
     def score_of(self, system: System, metric: str) -> Score:
         """The score of a system.

@@ -1,16 +1,15 @@
 """Claims about training steps, checked against token statistics."""
 
-import math
 import statistics
 
 from codetune.base.files import Row
 from codetune.base.plain import read_number
+from codetune.methods.schedule import share_of_highest
 from codetune.papers.evidence import OWN_CHOICE, TUNED, Evidence, paths_of
 from codetune.papers.printed import format_range, format_seeds, rounds_to
 from codetune.papers.verdicts import PAPER, Claim, Verdict, exact
 from codetune.prompts.packing import steps_per_epoch
 from codetune.study.facts import TrainingFacts
-from codetune.study.training import TrainingSettings
 
 
 def check_steps(evidence: Evidence) -> list[Verdict]:
@@ -86,26 +85,12 @@ def check_schedule(evidence: Evidence) -> list[Verdict]:
 def _where_it_stopped(trainings: list[TrainingFacts]) -> str:
     """The mean over seeds of the share of the peak, and of the epochs that were done."""
     results = [(facts.plan.settings, facts.result) for facts in trainings]
-    share = statistics.fmean(share_of_peak(settings, one.steps, one.planned_steps) for settings, one in results)
+    share = statistics.fmean(  # the rate of a step follows from the steps done before it
+        share_of_highest(settings.schedule, settings.warmup_steps, one.steps - 1, one.planned_steps)
+        for settings, one in results
+    )
     done = statistics.fmean(settings.epochs * one.steps / one.planned_steps for settings, one in results)
     return f"{share:.3f} after {done:.1f} of {results[0][0].epochs} epochs"
-
-
-def share_of_peak(settings: TrainingSettings, step: int, planned: int) -> float:
-    """The learning rate of an optimizer step over the highest one, as transformers has it.
-
-    Args:
-        settings: Settings of the training: its schedule and warm-up.
-        step: The step, counted from 1.
-        planned: Number of steps in all epochs.
-    """
-    done, warmup = step - 1, settings.warmup_steps
-    if settings.schedule == "constant":
-        return 1.0
-    if done < warmup:
-        return done / warmup
-    progress = (done - warmup) / max(1, planned - warmup)
-    return 0.5 * (1 + math.cos(math.pi * progress)) if settings.schedule == "cosine" else max(0.0, 1 - progress)
 
 
 def _steps_of_table2(paper: Row) -> dict[str, str]:

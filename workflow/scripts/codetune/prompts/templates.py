@@ -224,9 +224,12 @@ class Template:
         return confined(render)
 
     def _unusable(self, why: str) -> StudyError:
-        """The error of a chat template that cannot be used."""
-        folder = self.tokenizer.name_or_path
-        return StudyError(f"{folder}: the chat template {why}; use the template 'paper' for this model")
+        """The error of a chat template that cannot be used, with the three places of the config that may ask for it."""
+        return StudyError(
+            f"{self.tokenizer.name_or_path}: the chat template {why}; use the template 'paper' for this model where "
+            "the config asks for chat (the method's prompt, else the model's template, else tokenization.template), or "
+            "leave these runs out"
+        )
 
 
 def _conversation(request: str, answer: str | None = None) -> Conversation:

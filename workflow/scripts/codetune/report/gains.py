@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from codetune.base.files import Row
-from codetune.evaluation.comparisons import Comparison, Comparisons
-from codetune.evaluation.metric import ON_CODE
+from codetune.evaluation.comparisons import Comparison
 from codetune.report.cells import digits_of, format_signed
 from codetune.report.rows import EvaluatedSystem, gains_are_by_tuning
 
@@ -30,12 +29,6 @@ class Kind:
         return f"over {self.over} {self.text}".strip()
 
 
-def on_code(metric: str, comparisons: Comparisons) -> str | None:
-    """Name of the same metric on the code of each prediction; None where there is none: it is one on code itself."""
-    name = metric + ON_CODE
-    return name if name in comparisons.metrics else None
-
-
 def gains_over(one: EvaluatedSystem, metric: str) -> dict[str, Comparison]:
     """The gain of a system over each baseline of its method, by the baseline's name, in the method's order."""
     names = one.records[0].method.baselines
@@ -56,7 +49,7 @@ def gain_columns(one: EvaluatedSystem, metric: str, baselines: Sequence[str]) ->
         metric: Name of the metric.
         baselines: Names of all baselines; a column of one that the system is not measured over is empty.
     """
-    code = on_code(metric, one.comparisons)
+    code = one.comparisons.on_code(metric)
     found: Row = {}
     for name, key in ((metric, "gain"), *([(code, "gain_on_code")] if code else [])):
         gains = gains_over(one, name)
@@ -73,7 +66,7 @@ def telling_gains(one: EvaluatedSystem, metric: str) -> dict[Kind, Comparison]:
     Without a metric on the code they are the gains over each baseline.
     """
     written = gains_over(one, metric)
-    code = on_code(metric, one.comparisons)
+    code = one.comparisons.on_code(metric)
     if code is None:
         return {Kind(name, ""): gain for name, gain in written.items()}
     first = {Kind(name, "as written"): gain for name, gain in list(written.items())[:1]}

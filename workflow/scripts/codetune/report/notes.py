@@ -8,7 +8,7 @@ import pandas as pd
 from codetune.evaluation.comparisons import ALPHA
 from codetune.report.cells import format_number
 from codetune.report.flags import flag_note
-from codetune.report.gains import baselines_of, on_code, say_gains
+from codetune.report.gains import baselines_of, say_gains
 from codetune.report.rows import EvaluatedSystem, cut_by_context, gains_are_by_tuning
 
 
@@ -39,7 +39,7 @@ def note_of_table2(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], me
 def _say_scores(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
     """The signature of the metric, and of the same on the code."""
     comparisons = evaluated[0].comparisons
-    names = [metric, on_code(metric, comparisons)]
+    names = [metric, comparisons.on_code(metric)]
     found = [comparisons.metrics[name] for name in names if name]
     signatures = "; ".join(f"{facts.label} [{facts.signature}]" for facts in found)
     return f"{signatures} over {_counts(evaluated, metric)} test samples."
@@ -51,7 +51,7 @@ def _say_extracted(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
     for one in evaluated:
         shares.setdefault(one.system.method, []).extend(summary.extracted for summary in one.summaries)
     listed = [f"{format_number(100 * fmean(found), 1)} % ({name})" for name, found in shares.items()]
-    known = on_code(metric, evaluated[0].comparisons)
+    known = evaluated[0].comparisons.on_code(metric)
     return f"Predictions that are more than code: {', '.join(listed)}." if known else ""
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from codetune.evaluation.comparisons import ALPHA, Comparison, Comparisons
+from codetune.evaluation.comparisons import ALPHA, Comparison
 from codetune.report.cells import (
     digits_of,
     format_interval,
@@ -133,8 +133,8 @@ def _difference(pair: Comparison) -> str:
 
 def _row(pair: Comparison, differs: str, one: EvaluatedSystem, other: EvaluatedSystem) -> PairRow:
     comparisons = one.comparisons
-    code = metric_on_code(comparisons, pair.metric)
-    on_code = comparisons.pair_of(pair.system, pair.over, code) if code else None
+    code = comparisons.on_code(pair.metric)
+    coded = comparisons.pair_of(pair.system, pair.over, code) if code else None
     return PairRow(
         test=one.test,
         differs=differs,
@@ -158,19 +158,13 @@ def _row(pair: Comparison, differs: str, one: EvaluatedSystem, other: EvaluatedS
         p=pair.p,
         p_holm=pair.p_holm,
         verdict=pair.verdict,
-        code_gain=on_code.gain if on_code else None,
-        code_gain_low=on_code.ends[0] if on_code else None,
-        code_gain_high=on_code.ends[1] if on_code else None,
-        code_p=on_code.p if on_code else None,
-        code_p_holm=on_code.p_holm if on_code else None,
-        code_verdict=on_code.verdict if on_code else None,
+        code_gain=coded.gain if coded else None,
+        code_gain_low=coded.ends[0] if coded else None,
+        code_gain_high=coded.ends[1] if coded else None,
+        code_p=coded.p if coded else None,
+        code_p_holm=coded.p_holm if coded else None,
+        code_verdict=coded.verdict if coded else None,
     )
-
-
-def metric_on_code(comparisons: Comparisons, metric: str) -> str | None:
-    """Name of the same metric on the code alone; None where there is none."""
-    name = f"{metric}_on_code"
-    return name if name in comparisons.metrics else None
 
 
 def write_pairs(
@@ -185,7 +179,7 @@ def write_pairs(
         outputs: Path for each of csv, md, tex.
     """
     comparisons = evaluated[0].comparisons
-    facts, code = comparisons.metrics[metric], metric_on_code(comparisons, metric)
+    facts, code = comparisons.metrics[metric], comparisons.on_code(metric)
     digits = digits_of(facts.highest)
     rows = [row for _, row in table.iterrows()]
     shown = pd.DataFrame(
@@ -223,7 +217,7 @@ def _scores(row: "pd.Series[Any]", digits: int) -> str | None:
 def _note(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
     """What the table compares and how, in sentences."""
     comparisons = evaluated[0].comparisons
-    code = metric_on_code(comparisons, metric)
+    code = comparisons.on_code(metric)
     signatures = [
         f"{one.label} [{one.signature}]" for one in (comparisons.metrics[name] for name in (metric, code) if name)
     ]

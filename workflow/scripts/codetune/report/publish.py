@@ -9,7 +9,7 @@ from codetune.base.errors import StudyError
 from codetune.base.files import atomic, link_or_copy
 from codetune.base.manifests import MANIFEST, read_manifest
 from codetune.base.text import markdown, markdown_cell, markdown_code
-from codetune.evaluation.registry import metrics
+from codetune.evaluation.registry import metrics, on_code
 from codetune.prompts.described import Described, read_described
 from codetune.report.cells import digits_of, format_number
 from codetune.report.flags import MEANING
@@ -127,7 +127,7 @@ def _untrained(result: TrainingResult) -> str:
 def _test_scores(record: Record, metric: str) -> str:
     """The scores on each test set, and what else a reader has to know to get the same numbers."""
     summaries = {test: tested.summary for test, tested in record.tests.items()}
-    shown = [name for name in (metric, f"{metric}_on_code") if any(name in one.scores for one in summaries.values())]
+    shown = [name for name in (metric, on_code(metric)) if any(name in one.scores for one in summaries.values())]
     head = ["Test set", "samples", *(metrics()[name].label for name in shown)]
     rows = [
         [markdown_cell(test), f"{summary.samples:,}", *(_score(summary, name) for name in shown)]

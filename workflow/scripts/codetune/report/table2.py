@@ -20,7 +20,7 @@ from codetune.report.cells import (
     varying_columns,
 )
 from codetune.report.flags import flag, flagged
-from codetune.report.gains import baselines_of, gain_columns, on_code
+from codetune.report.gains import baselines_of, gain_columns
 from codetune.report.notes import note_of_table2
 from codetune.report.rows import EvaluatedSystem
 from codetune.report.writing import write_forms
@@ -158,7 +158,7 @@ def _quoted(row: Row) -> Table2Row:
 def _row(evaluated: EvaluatedSystem, metric: str, declared: Mapping[tuple[str, str], Row]) -> Table2Row:
     system, summaries = evaluated.system, evaluated.summaries
     score, comparison = evaluated.score(metric), evaluated.gain(metric)
-    code = on_code(metric, evaluated.comparisons)
+    code = evaluated.comparisons.on_code(metric)
     coded = evaluated.score(code) if code else None
     quoted = declared.get((system.model, system.method), {})
     paper_gain = _paper_gain(evaluated, declared) if metric == PAPER_METRIC else None
@@ -240,7 +240,7 @@ def write_table2(
     """
     facts = evaluated[0].comparisons.metrics
     label, digits = facts[metric].label, digits_of(facts[metric].highest)
-    code, gains = on_code(metric, evaluated[0].comparisons), _gains(table, baselines_of(evaluated, metric), digits)
+    code, gains = evaluated[0].comparisons.on_code(metric), _gains(table, baselines_of(evaluated, metric), digits)
     shown = pd.DataFrame(
         {
             **varying_columns(table, "data", "test"),
