@@ -39,6 +39,7 @@ FENCED = {
     "never opened": f"{CODE}\n```",
     "never opened, then words": f"{CODE}\n```\n\nThis function returns the value.",
     "then a turn": f"```python\n{CODE}\n```\n<|end|>\n<|user|>\nMore\n<|assistant|>\n```\ng()\n```",
+    "cut off after words with a sign": f"This is f(x)\n```\n{CODE}",
     "cut off by a turn": f"```python\n{CODE}\n<|end|>\n<|user|>\nMore",
     "in a fence": f"````markdown\n```python\n{CODE}\n```\n````",
 }  # fmt: skip
@@ -69,7 +70,9 @@ LEAD_INS = [
 WHOLE = [
     "", "x", CODE, "for x in y:\n    f(x)", "if a:\n  b()\nelse:\n  c()", "case 1:\n  break;", "body:\n  x: 1",
     "a:hover { color: red }", "body {\n  color: red;\n}", "user: x\nhost: y", "User:\n  name: x", "output:\n  x: 1",
-    "SELECT a\nFROM b;", "<p>Here is: x</p>", "<p><s>old</s>\nnew</p>", "<s>old</s>", "# Here is the code:\nx = 1",
+    "id: 1\nUser:\n  name: x",
+    "SELECT a\nFROM b;", "<p>Here is: x</p>", "<p><s>old</s>\nnew</p>", "<s>old</s>",
+    '<p><s class="a">old</s>\nnew</p>', "# Here is the code:\nx = 1",
     "print('Here is the code:')\nx", "// Solution:\nx", "# Using Python:\n\nx = 1", "class User:\n  pass",
     "here: 1\nthere: 2",
     "below:\n  x", "following = 1", "try:\n  x\nexcept:\n  y", "f <| x |> g", "a <|> b", "Answer = 5",
@@ -113,6 +116,15 @@ def test_the_head_of_an_answer_s_own_turn_is_no_code(head):
 def test_a_sentence_that_leads_in_is_no_code(sentence):
     assert extract_code(sentence + CODE) == (CODE, "lead-in")
     assert extract_code(f"{sentence}```\n{CODE}\n```") == (CODE, "fence")
+
+
+@pytest.mark.parametrize(
+    "code", ["SELECT name FROM users", "SELECT name\nFROM users", CODE, "print(1)", "x = 1\ny = 2"]
+)
+def test_code_may_stand_beside_what_announces_it(code):
+    assert extract_code(f"Here is the code: {code}") == (code, "lead-in")
+    assert extract_code(f"Here is the code, which is short:\n{code}") == (code, "lead-in")
+    assert extract_code(f"Here is the idea: it is a short one.\n{code}") == (code, "lead-in")
 
 
 @pytest.mark.parametrize("text", WHOLE)
