@@ -143,7 +143,7 @@ def test_the_seeds_of_two_systems_have_the_degrees_of_freedom_of_welch_and_satte
         Estimate(0.0, resamples, 50, variance, 0.0, freedom) for variance, freedom in ((4.0, 2.0), (1.0, 4.0))
     )
     found = difference(one, other)
-    assert (found.variance, found.freedom) == (5.0, 25 / (16 / 2 + 1 / 4))
+    assert (found.seed_variance, found.freedom) == (5.0, 25 / (16 / 2 + 1 / 4))
     assert difference(one, Estimate(0.0, resamples, 50)).freedom == 2.0
 
 

@@ -1,27 +1,35 @@
-"""How sure a score or a difference is: over samples and seeds together, one distribution gives interval and p-value.
+"""How sure a score is, or the difference of two: one distribution gives the interval and the p-value.
 
-Samples are resampled. Seeds are few, and resamples of K of them have (K - 1) / K of their variance and hardly any tails
-(Davison and Hinkley 1997, section 3.8). So their part has the form of Student's t:
+A score is that of n test samples, and a mean over K seeds. Its variance is put together from three:
 
-- The variance of a mean over seeds is that of the resamples, plus the variance of the seeds' scores divided by K, less
-  what both contain: seeds differ on each sample by chance, which moves their scores, too (a two-way layout of seeds and
-  samples; Bouthillier et al. 2021 on the sources of variance in benchmarks). At least a quarter of the resamples'
-  variance is left, lest seeds that agree by chance make a score certain.
-- The quantiles of the distribution are weighted means of the resamples' and of those of Student's t with K - 1 degrees
-  of freedom, as Cochran and Cox (1950) weight critical values. The weight of t is its share of the variance to the
-  power of 1.3. This power and the quarter are no theory: of some ten forms these were chosen for their coverage with
-  normal scores. In simulations of 2,000 studies each, 95 % intervals of three seeds then covered the truth in 93.0 to
-  97.4 %, by the shares, and those of two in 94.2 to 97.3 % (tests/unit/evaluation/test_coverage.py does fewer).
-- Where both systems of a difference have several seeds, their variances are added, with the degrees of freedom of Welch
-  (1947) and Satterthwaite (1946).
-- Each resample's deviation is multiplied by the root of n / chi-squared with n - 1 degrees of freedom, for n samples:
-  percentile intervals are too short where samples are few (Hesterberg 2015), and this makes Student's t of them.
+    B  of the samples: the variance of the bootstrap resamples, times n / (n - 1)
+    S  of the seeds: the variance of their scores, divided by K
+    C  what B and S both contain, since seeds differ on each sample by chance, which moves their scores, too: the
+       variance over seeds of the resamples' deviations, averaged over the resamples, divided by K, times n / (n - 1)
 
-With one seed only the last remains: interval and p-value are about this one adapter.
+    V = B + S - C, and at least max(B, C) / 4, lest seeds that agree by chance make a score certain
+
+That is a two-way layout of seeds and samples (Bouthillier et al. 2021 on the sources of variance in benchmarks). The
+quantiles q of the distribution are weighted means of two, as Cochran and Cox (1950) weight critical values:
+
+    value + (1 - w) sqrt(V / B) d(q) + w sqrt(V) t(q),    w = (S / V)^1.3, and at most 1
+
+- d are the deviations of the resamples, each multiplied by the root of n / chi-squared with n - 1 degrees of freedom.
+  Percentile intervals are too short where samples are few (Hesterberg 2015); this makes Student's t of a normal d.
+- t is Student's t with K - 1 degrees of freedom. Seeds are not resampled: resamples of K of them have (K - 1) / K of
+  their variance and hardly any tails (Davison and Hinkley 1997, section 3.8).
+
+With one seed S, C and w are 0: interval and p-value are about this one adapter. Of a difference, B is that of the
+paired resamples, S and C are the sums of both systems', and t has the degrees of freedom of Welch (1947) and
+Satterthwaite (1946).
+
+The power 1.3 and the quarter are no theory: of some ten forms these were chosen for their coverage with normal scores.
+In simulations of 2,000 studies each, 95 % intervals of three seeds then covered the truth in 93.0 to 97.4 %, by the
+shares of the variances, and those of two in 94.2 to 97.3 % (tests/unit/evaluation/test_coverage.py does fewer).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -31,8 +39,8 @@ from codetune.evaluation.metric import Metric
 
 LEVEL = 0.95
 FEWEST = 6  # samples that can decide: where n differ, the sign test's smallest two-sided p-value is 2^(1 - n)
-WEIGHT = 1.3  # power of the seeds' share of the variance
-LEAST = 0.25  # of the resamples' variance that is left at least
+POWER = 1.3  # of the seeds' share of the variance, which gives the weight of Student's t
+LEAST = 0.25  # share of B or C that is left of the variance at least
 
 
 @dataclass(frozen=True)
@@ -43,16 +51,16 @@ class Estimate:
         value: Over the samples as they are; NaN where the metric applies to none of them.
         resamples: Over each resample; NaN where the metric applies to none of its samples.
         samples: Number of samples that have a value.
-        variance: Variance that seeds add, from the differences between their scores; 0 for one seed.
-        shared: How much of this the resamples contain as well.
-        freedom: Degrees of freedom of that variance.
+        seed_variance: S above; 0 for one seed.
+        shared_variance: C above; 0 for one seed.
+        freedom: Degrees of freedom of S.
     """
 
     value: float
     resamples: Array
     samples: int
-    variance: float = 0.0
-    shared: float = 0.0
+    seed_variance: float = 0.0
+    shared_variance: float = 0.0
     freedom: float = 1.0
 
 
@@ -86,7 +94,7 @@ def resample_scores(metric: Metric, tables: Sequence[Array], resamples: Resample
     return scores
 
 
-def measured(metric: Metric, table: Array) -> int:
+def count_measured(metric: Metric, table: Array) -> int:
     """Counts the samples that have a value, by their statistics."""
     return int((table != np.array(metric.none)).any(axis=1).sum())
 
@@ -99,26 +107,29 @@ def estimate_score(scores: Sequence[float], resampled: Array, samples: int) -> E
         resampled: Of each seed over each resample; shape (seeds, resamples).
         samples: Number of samples that have a value.
     """
-    count, mean = len(scores), resampled.mean(axis=0)
-    if count == 1 or np.isnan(mean).all():
-        return Estimate(float(np.mean(scores)), mean, samples)
-    apart = (resampled - np.array(scores)[:, np.newaxis])[:, ~np.isnan(mean)]
-    shared = float(apart.var(axis=0, ddof=1).mean()) / count * _unbiased(samples)
-    return Estimate(
-        float(np.mean(scores)), mean, samples, float(np.var(scores, ddof=1)) / count, shared, float(count - 1)
+    seeds, mean = len(scores), resampled.mean(axis=0)
+    estimate = Estimate(float(np.mean(scores)), mean, samples)
+    if seeds == 1 or np.isnan(mean).all():
+        return estimate
+    deviations = (resampled - np.array(scores)[:, np.newaxis])[:, ~np.isnan(mean)]
+    return replace(
+        estimate,
+        seed_variance=float(np.var(scores, ddof=1)) / seeds,
+        shared_variance=float(deviations.var(axis=0, ddof=1).mean()) / seeds * _unbiased(samples),
+        freedom=float(seeds - 1),
     )
 
 
 def difference(one: Estimate, other: Estimate) -> Estimate:
     """Returns the difference of two scores over the same samples, whose seeds have nothing in common."""
-    variance = one.variance + other.variance
-    squares = one.variance**2 / one.freedom + other.variance**2 / other.freedom
+    variance = one.seed_variance + other.seed_variance
+    squares = one.seed_variance**2 / one.freedom + other.seed_variance**2 / other.freedom
     return Estimate(
         value=one.value - other.value,
         resamples=one.resamples - other.resamples,
         samples=min(one.samples, other.samples),
-        variance=variance,
-        shared=one.shared + other.shared,
+        seed_variance=variance,
+        shared_variance=one.shared_variance + other.shared_variance,
         freedom=variance**2 / squares if squares > 0 else 1.0,
     )
 
@@ -139,26 +150,26 @@ def distribution_of(estimate: Estimate, seed: int) -> Array:
     if np.isnan(estimate.value) or not len(known):
         return np.empty(0)
     by_samples = float(known.var()) * _unbiased(estimate.samples)
+    by_seeds, shared = estimate.seed_variance, estimate.shared_variance
     deviations: Array = np.sort((known - estimate.value) * _student_factors(estimate.samples, len(known), seed))
-    variance = by_samples + estimate.variance - estimate.shared
-    variance = max(variance, LEAST * max(by_samples, estimate.shared))
+    variance = max(by_samples + by_seeds - shared, LEAST * max(by_samples, shared))
     if by_samples > 0:
         deviations *= np.sqrt(variance / by_samples)
-    if max(estimate.variance, estimate.shared) > 0:
-        weight = min(1.0, (estimate.variance / variance) ** WEIGHT) if by_samples > 0 else 1.0
+    if max(by_seeds, shared) > 0:
+        weight = min(1.0, (by_seeds / variance) ** POWER) if by_samples > 0 else 1.0
         quantiles = student_quantiles(estimate.freedom, len(known))
         deviations = (1 - weight) * deviations + weight * np.sqrt(variance) * quantiles
     return estimate.value + deviations
 
 
 def _unbiased(samples: int) -> float:
-    """What makes the variance of resamples that of samples, as n - 1 instead of n does."""
+    """n / (n - 1): resamples have the variance that divides by n."""
     return samples / max(1, samples - 1)
 
 
 @lru_cache(maxsize=8)
 def _student_factors(samples: int, resamples: int, seed: int) -> Array:
-    """A factor for each resample, which makes Student's t with n - 1 degrees of freedom of a normal distribution."""
+    """A factor for each resample: the root of n / chi-squared with n - 1 degrees of freedom."""
     generator = np.random.default_rng([seed, 1])  # independent of the resamples, and the same for all estimates
     factors: Array = np.sqrt(max(2, samples) / generator.chisquare(max(1, samples - 1), resamples))
     return factors
@@ -168,7 +179,8 @@ def _student_factors(samples: int, resamples: int, seed: int) -> Array:
 def student_quantiles(freedom: float, count: int) -> Array:
     """Quantiles of Student's t at 1 / (count + 1), 2 / (count + 1) and so on.
 
-    The angle whose tangent is t / sqrt(freedom) has a density of its cosine to the power freedom - 1.
+    The angle whose tangent is t / sqrt(freedom) has a density that is its cosine to the power freedom - 1, which is
+    summed up here: scipy, which knows these quantiles, is not among the packages.
     """
     angles = np.linspace(-np.pi / 2, np.pi / 2, 20_001)
     density = np.cos(angles).clip(0) ** (freedom - 1)
@@ -228,12 +240,12 @@ def interval_of_gain(gain: Estimate, distribution: Array, differing: int, highes
 
 
 def p_value(gain: float, distribution: Array, differing: int) -> float | None:
-    """Two-sided p-value of a difference: twice the share of its distribution that is not on its side of zero.
+    """Two-sided p-value of a difference: 2 (b + 1) / (R + 1), where b of R values are not on its side of zero.
 
     Args:
         gain: The difference.
         distribution: Its distribution.
-        differing: Number of samples that differ: the p-value is at least the smallest that a sign test of these has.
+        differing: Number of samples that differ, n: the p-value is at least 2^(1 - n), as that of their sign test.
 
     Returns:
         The p-value; None where the difference has no value.

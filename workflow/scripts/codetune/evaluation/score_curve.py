@@ -6,7 +6,7 @@ from codetune.base.plain import to_plain
 from codetune.data.predictions import Prediction, read_curve_predictions
 from codetune.data.samples import Sample, read_part
 from codetune.evaluation.bootstrap import Resamples
-from codetune.evaluation.estimate import estimate_score, interval_of_score, measured, resample_scores
+from codetune.evaluation.estimate import count_measured, estimate_score, interval_of_score, resample_scores
 from codetune.evaluation.metric import ON_CODE, statistics_of
 from codetune.evaluation.registry import metrics
 from codetune.evaluation.score import score_each, scores_of
@@ -64,5 +64,5 @@ def _interval(name: str, score: float | None, scored: list[Row], resamples: Resa
     if score is None:
         return None
     metric, table = metrics()[name], statistics_of(scored, name)
-    estimate = estimate_score([score], resample_scores(metric, [table], resamples), measured(metric, table))
+    estimate = estimate_score([score], resample_scores(metric, [table], resamples), count_measured(metric, table))
     return interval_of_score(estimate, metric.highest, RESAMPLES_SEED)

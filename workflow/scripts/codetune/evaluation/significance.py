@@ -14,12 +14,12 @@ from codetune.evaluation.comparisons import Comparison, Comparisons, Family, Met
 from codetune.evaluation.estimate import (
     LEVEL,
     Estimate,
+    count_measured,
     difference,
     distribution_of,
     estimate_score,
     interval_of_gain,
     interval_of_score,
-    measured,
     no_difference,
     p_value,
     resample_scores,
@@ -107,7 +107,7 @@ def measure(metric: Metric, tables: Mapping[System, list[Array]], resamples: Res
             seeds = tables[system]
             own, resampled = resampled[: len(seeds)], resampled[len(seeds) :]
             scores = [float(metric.score(table.astype(np.float64).sum(axis=0, keepdims=True))[0]) for table in seeds]
-            samples = min(measured(metric, table) for table in seeds)
+            samples = min(count_measured(metric, table) for table in seeds)
             found[system] = Measured(estimate_score(scores, own, samples), scores, seeds)
     return found
 

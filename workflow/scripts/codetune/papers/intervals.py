@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from statistics import NormalDist
 
 from codetune.evaluation.comparisons import Comparison, Score
+from codetune.evaluation.estimate import LEVEL
 from codetune.papers.printed import parse_printed
 from codetune.papers.verdicts import COMPATIBLE, NOT_COMPATIBLE, UNDECIDED
 
 Interval = tuple[float, float]
 
-LEVEL = 0.95  # of the intervals in comparisons/<test>.json
 DEVIATIONS = NormalDist().inv_cdf((1 + LEVEL) / 2)  # to each side, of a normal distribution
 LEAST_SAMPLES = 100  # of a test set, below which nothing is decided: a bootstrap of fewer is too narrow
 CLOSE = 1e-9  # values as near as this touch: 0.455 and 0.45 + 0.005 differ in the last bit
