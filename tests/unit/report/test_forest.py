@@ -16,11 +16,11 @@ from fake_trainings import GEMMA, MODELS, a_run, untuned
 from matplotlib.colors import to_hex
 
 CHAT = ["base", "base-chat"]
-KINDS = ["over base as written", "over base on the code", "over base-chat on the code"]
+KINDS = ["over base as written", "over base on code", "over base-chat on code"]
 
 
 def both(written, code, highest=1):
-    """Scores as written and on the code."""
+    """Scores as written and on code."""
     found = {"rouge_l": written, "rouge_l_on_code": code}
     return found | {name.replace("rouge_l", "bleu"): score and 100 * score for name, score in found.items()}
 
@@ -127,7 +127,7 @@ def test_the_legend_explains_no_mark_that_is_not_there():
 
 
 def test_without_a_metric_on_the_code_all_gains_are_of_the_text():
-    """Of older comparisons, and of a headline metric that is one on the code itself."""
+    """Of older comparisons, and of a headline metric that is one on code itself."""
     records, comparisons = a_study(1)
     (axis,) = drawn(records, comparisons, "rouge_l_on_code").axes
     assert [point.get_xdata()[0] for point in gains_of(axis)[1]] == pytest.approx([0.42, 0.27])

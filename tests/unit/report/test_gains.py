@@ -22,12 +22,12 @@ PAPER = read_paper(ROOT / "config/paper.yaml")
 QLORA = fake_method("qlora", baselines=["base", "base-chat"])
 LLAMA = fake_model("llama-3.2-1b", label="Llama-3.2-1B")
 MINE, OTHER = fake_model("mine"), fake_model("other")
-REASON = "Gains as written and on the code differ by stopping and format"
+REASON = "Gains as written and on code differ by stopping and format"
 PROMPTS = f"{REASON}, those over two baselines by the prompt."
 
 
 def both(written, code=None):
-    """Scores as written and, if there are any, on the code."""
+    """Scores as written and, if there are any, on code."""
     return {"rouge_l": written} | ({} if code is None else {"rouge_l_on_code": code})
 
 
@@ -64,26 +64,26 @@ ONE = a_model(MINE, (0.10, 0.20), (0.30, 0.35), (0.60, 0.62))
 SAID = [
     (
         ONE,
-        "Gain over base as written: +0.50; over base on the code: +0.42; over base-chat on the code: +0.27. "
+        "Gain over base as written: +0.50; over base on code: +0.42; over base-chat on code: +0.27. "
         f"{PROMPTS}",
     ),
     (
         [*ONE, *a_model(OTHER, (0.2, 0.2), (0.9, 0.9), (0.1, 0.2))],
-        "Gains over base as written: -0.10 to +0.50; over base on the code: 0.00 to +0.42; over base-chat on the code: "
+        "Gains over base as written: -0.10 to +0.50; over base on code: 0.00 to +0.42; over base-chat on code: "
         f"-0.70 to +0.27. {PROMPTS}",
     ),
     (
         [*ONE, *a_model(OTHER, (0.2, 0.2), (0.9, 0.9), (0.1, 0.2))[::2]],
-        "Gains over base as written: -0.10 to +0.50; over base on the code: 0.00 to +0.42; over base-chat on the code: "
+        "Gains over base as written: -0.10 to +0.50; over base on code: 0.00 to +0.42; over base-chat on code: "
         f"+0.27 (1 of 2 systems). {PROMPTS}",
     ),
-    (ONE[::2], f"Gain over base as written: +0.50; over base on the code: +0.42. {REASON}."),
+    (ONE[::2], f"Gain over base as written: +0.50; over base on code: +0.42. {REASON}."),
     (a_model(MINE, (0.1,), (0.3,), (0.6,)), "Gain over base: +0.50; over base-chat: +0.30."),
     (a_model(MINE, (None, 0.2), (0.1, 0.1), (0.5, 0.5))[:1], ""),
     (a_model(MINE, (None, None), (None, None), (None, None)), ""),
     (
         a_model(MINE, (None, 0.2), (0.1, 0.3), (0.5, 0.5)),
-        f"Gain over base on the code: +0.30; over base-chat on the code: +0.20. {PROMPTS}",
+        f"Gain over base on code: +0.30; over base-chat on code: +0.20. {PROMPTS}",
     ),
     ([retrieved(), ONE[0]], ""),
 ]  # fmt: skip
@@ -98,7 +98,7 @@ def test_two_test_sets_have_a_sentence_each():
     records = [with_test(one, "evol", both(0.4, 0.4)) for one in ONE]
     text = said(records, ("alpaca", "evol"))
     assert text.startswith("On alpaca: gain over base as written: +0.50; ")
-    assert "On evol: gain over base as written: 0.00; over base on the code: 0.00; " in text
+    assert "On evol: gain over base as written: 0.00; over base on code: 0.00; " in text
     assert text.count(REASON) == 1
 
 
@@ -106,14 +106,14 @@ def test_a_method_over_a_tuned_one_has_a_sentence_of_its_own_and_no_word_on_prom
     lora = fake_record(MINE, fake_method("lora", baselines=["qlora", "base"]), scores=both(0.7, 0.8))
     text = said([ONE[0], ONE[2], lora])
     assert text == (
-        "Gain over base as written: +0.50; over base on the code: +0.42. Gain over qlora as written: +0.10; over qlora "
-        f"on the code: +0.18; over base on the code: +0.60. {REASON}."
+        "Gain over base as written: +0.50; over base on code: +0.42. Gain over qlora as written: +0.10; over qlora "
+        f"on code: +0.18; over base on code: +0.60. {REASON}."
     )
 
 
 def test_the_paper_s_gains_stand_beside_those_over_the_same_baseline_alone(tmp_path):
     table, _, note = written(tmp_path, evaluated_of(a_model(LLAMA, (0.2, 0.3), (0.1, 0.1), (0.5, 0.5))))
-    assert "Gain over base as written: +0.30 (the paper's: +0.01); over base on the code: +0.20; over" in note
+    assert "Gain over base as written: +0.30 (the paper's: +0.01); over base on code: +0.20; over" in note
     assert list(table[["paper_gain", "paper_gain_over"]].dropna().iloc[0]) == [0.01, "base"]
 
 
@@ -285,7 +285,7 @@ def test_gains_of_the_csv_are_the_comparisons_in_full_precision(tmp_path):
 
 
 def test_the_note_says_of_how_many_predictions_code_is_not_all(tmp_path):
-    """By method, over its systems and seeds; not where nothing is scored on the code."""
+    """By method, over its systems and seeds; not where nothing is scored on code."""
     shares = {"base": 0.8, "base-chat": 1.0, "qlora": 0.0}
     models = [*ONE, *a_model(OTHER, (0.1, 0.1), (0.2, 0.2), (0.3, 0.3), 2)]
     records = [with_test(one, "alpaca", both(0.3, 0.4), extracted=shares[one.run.method]) for one in models]

@@ -107,7 +107,7 @@ def _outputs(path: Path, ids: list[int]) -> dict[str, Any]:
 
 
 def _scores(path: Path, shown: Mapping[str, Metric], ids: list[int]) -> dict[str, Any]:
-    """The score of each sample by each metric, as written and on the code, and where and how code was found in it."""
+    """The score of each sample by each metric, as written and on code, and where and how code was found in it."""
     digits = {name: digits_of(one.highest) for name, one in shown.items()}
     digits |= {on_code(name): count for name, count in digits.items()}
     rows = read_scores(path, digits)

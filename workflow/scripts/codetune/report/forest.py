@@ -64,7 +64,7 @@ class Group:
 def draw_forest(shown: Shown) -> Figure:
     """Gains with their 95 % intervals, a group of bars per system and a panel per test set.
 
-    The bars of a system are its gain as written over the first baseline, and on the code over each. A mark is large
+    The bars of a system are its gain as written over the first baseline, and on code over each. A mark is large
     where the gain has a verdict, and hollow where that is undecided.
     """
     evaluated = evaluated_systems(shown.records, shown.comparisons)

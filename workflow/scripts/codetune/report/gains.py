@@ -1,4 +1,4 @@
-"""What a system gains: as written and on the code, over each baseline of its method; and how much of that is format."""
+"""What a system gains: as written and on code, over each baseline of its method; and how much of that is format."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Kind:
 
     Attributes:
         over: Name of the baseline's method.
-        text: `as written` or `on the code`: what of each prediction is scored; empty where there is no such choice.
+        text: `as written` or `on code`: what of each prediction is scored; empty where there is no such choice.
     """
 
     over: str
@@ -42,7 +42,7 @@ def baselines_of(evaluated: Sequence[EvaluatedSystem], metric: str) -> list[str]
 
 
 def gain_columns(one: EvaluatedSystem, metric: str, baselines: Sequence[str]) -> Row:
-    """The columns of a system's gain over each baseline, as written and on the code, for a CSV.
+    """The columns of a system's gain over each baseline, as written and on code, for a CSV.
 
     Args:
         one: The system.
@@ -61,16 +61,16 @@ def gain_columns(one: EvaluatedSystem, metric: str, baselines: Sequence[str]) ->
 
 
 def telling_gains(one: EvaluatedSystem, metric: str) -> dict[Kind, Comparison]:
-    """The gains that tell what is format: as written over the first baseline, then on the code over each.
+    """The gains that tell what is format: as written over the first baseline, then on code over each.
 
-    Without a metric on the code they are the gains over each baseline.
+    Without a metric on code they are the gains over each baseline.
     """
     written = gains_over(one, metric)
     code = one.comparisons.on_code(metric)
     if code is None:
         return {Kind(name, ""): gain for name, gain in written.items()}
     first = {Kind(name, "as written"): gain for name, gain in list(written.items())[:1]}
-    return first | {Kind(name, "on the code"): gain for name, gain in gains_over(one, code).items()}
+    return first | {Kind(name, "on code"): gain for name, gain in gains_over(one, code).items()}
 
 
 def say_gains(evaluated: Sequence[EvaluatedSystem], metric: str, papers: Mapping[str, Sequence[float]]) -> str:
@@ -94,7 +94,7 @@ def say_gains(evaluated: Sequence[EvaluatedSystem], metric: str, papers: Mapping
         if parts := _ranges(systems, digits, papers):
             word = "Gains" if len(systems) > 1 else "Gain"
             said.append(f"{f'On {test}: {word.lower()}' if several else word} {parts}.")
-    if any("on the code" in sentence for sentence in said):
+    if any("on code" in sentence for sentence in said):
         overs = {kind.over for systems in groups.values() for gains in systems for kind in gains}
         said.append(_say_reasons(len(overs) > 1 and gains_are_by_tuning(evaluated)))
     return " ".join(said)
@@ -107,7 +107,7 @@ def _ranges(systems: Sequence[dict[Kind, Comparison]], digits: int, papers: Mapp
         found = [gains[kind].gain for gains in systems if kind in gains]
         known = [gain for gain in found if gain is not None]
         count = f"{len(known)} of {len(systems)} systems" if len(known) < len(systems) else ""
-        paper = _range(papers.get(kind.over, []), 2) if kind.text != "on the code" else ""
+        paper = _range(papers.get(kind.over, []), 2) if kind.text != "on code" else ""
         more = "; ".join(filter(None, [count, paper and f"the paper's: {paper}"]))
         if known:
             parts.append(f"{kind.words}: {_range(known, digits)}{more and f' ({more})'}")
@@ -126,5 +126,5 @@ def _say_reasons(prompts: bool) -> str:
     Args:
         prompts: Whether there are several baselines and all are untuned: those of one model differ in the prompt alone.
     """
-    text = "Gains as written and on the code differ by stopping and format"
+    text = "Gains as written and on code differ by stopping and format"
     return f"{text}, those over two baselines by the prompt." if prompts else f"{text}."

@@ -25,8 +25,8 @@ def note_of_table2(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], me
         _say_scores(evaluated, metric),
         _say_extracted(evaluated, metric),
         _say_templates(evaluated),
-        _say_statistics(evaluated, metric),
         _say_gain(evaluated, metric),
+        _say_statistics(evaluated, metric),
         "Cut off: by the limit on new tokens or the model's context. Length: characters over those of the references. "
         "Column Paper and rows (quoted) are the paper's. More is in the CSV.",
         flag_note([record for one in evaluated for record in one.records]),
@@ -37,7 +37,7 @@ def note_of_table2(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], me
 
 
 def _say_scores(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
-    """The signature of the metric, and of the same on the code."""
+    """The signature of the metric as written and on code."""
     comparisons = evaluated[0].comparisons
     names = [metric, comparisons.on_code(metric)]
     found = [comparisons.metrics[name] for name in names if name]
@@ -81,7 +81,7 @@ def _say_statistics(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
     seeds = {len(one.records) for one in evaluated if one.is_tuned}
     over = "test samples" if seeds <= {1} else "test samples and seeds"
     resamples = " / ".join(f"{count:,}" for count in sorted({one.comparisons.resamples for one in evaluated}))
-    text = f"Intervals: 95 %, each for itself, paired bootstrap over {over}, {resamples} resamples."
+    text = f"Intervals: 95 %, not corrected, by a paired bootstrap over {over}, {resamples} resamples."
     if sizes := _family_sizes(evaluated, metric):
         text += f" p: two-sided, with Holm's correction over the column's {sizes}."
         text += f" Verdict: undecided where p is above {ALPHA}"

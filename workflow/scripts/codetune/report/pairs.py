@@ -233,10 +233,9 @@ def _note(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], metric: str
     return (
         "Each row compares two systems on the same test samples: two models after the same method, two methods on the "
         "same model, or a tuned model with a model that nobody tunes. Table 2 compares tuned models with their "
-        "baselines. Difference: of the first score over the second. Intervals: paired bootstrap over test "
-        f"samples{' and seeds' if seeds != {1} else ''}, {resamples} resamples, not corrected; p-values: two-sided, "
-        f"with Holm's correction over the {counts} pairs by one metric. Verdict: undecided where the corrected p-value "
-        f"is above {ALPHA}."
+        "baselines. Difference: the first score less the second. Intervals: 95 %, not corrected, by a paired bootstrap "
+        f"over test samples{' and seeds' if seeds != {1} else ''}, {resamples} resamples. p: two-sided, with Holm's "
+        f"correction over the {counts} pairs by one metric. Verdict: undecided where p is above {ALPHA}."
         f"{' Of a tuned model with one seed, it is about that one adapter.' if one_adapter else ''}"
         f"{' Intervals of the differences on code are in the CSV.' if code else ''} {'; '.join(signatures)}."
         f"{flag_note([record for one in evaluated for record in one.records])}"
