@@ -1,4 +1,4 @@
-"""Claims about scores, held against the paper's own Table 2."""
+"""Claims about scores, compared with the paper's own Table 2."""
 
 from codetune.base.files import Row
 from codetune.papers.evidence import BASE, TUNED

@@ -1,4 +1,4 @@
-"""Claims about scores, held against this study's scores and comparisons."""
+"""Claims about scores, compared with this study's scores and comparisons."""
 
 from collections.abc import Mapping, Sequence
 
