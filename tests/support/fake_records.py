@@ -192,7 +192,7 @@ def fake_record(
         changes: Fields of the record to replace.
     """
     method = fake_method(method) if isinstance(method, str) else method
-    model = NO_MODEL if method.retrieves else fake_model(model) if isinstance(model, str) else model
+    model = NO_MODEL if method.kind == "retrieval" else fake_model(model) if isinstance(model, str) else model
     run = Run(NONE if method.kind == "untuned" else data, model.name, method.name, seed)
     files = {"training_log": _file(TRAINING_LOG, run)} if run.trains else {}
     record = Record(

@@ -182,11 +182,6 @@ class Comparisons:
         wanted = (system, metric, method)
         return next((one for one in gains if (one.system, one.metric, one.over.method) == wanted), None)
 
-    def other_gains_of(self, system: System, metric: str) -> list[Comparison]:
-        """The gains over the other baselines of a system's method."""
-        found = (one for one in self.comparisons if one.family == "other gain")
-        return [one for one in found if (one.system, one.metric) == (system, metric)]
-
     def pair_of(self, system: System, over: System, metric: str) -> Comparison | None:
         """The comparison of two systems, whichever of them was compared with the other; None where neither was."""
         for one in self.comparisons:

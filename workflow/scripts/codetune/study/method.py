@@ -85,8 +85,3 @@ class Method:
     def trains(self) -> bool:
         """Whether the method trains a model."""
         return self.kind == "peft"
-
-    @property
-    def retrieves(self) -> bool:
-        """Whether the method has no model, and answers with training samples."""
-        return self.kind == "retrieval"
