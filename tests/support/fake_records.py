@@ -145,7 +145,9 @@ def fake_generation(**changes: Any) -> GenerationFacts:
 def fake_retrieval(**changes: Any) -> RetrievalFacts:
     """What predictions that no model made were found in."""
     hashes = dict.fromkeys(("train_samples", "test_samples"), SHA256)
-    facts = RetrievalFacts(hashes, SHA256, training_samples=80, predictions=10, signature="a search")
+    facts = RetrievalFacts(
+        hashes, SHA256, training_samples=80, predictions=10, signature="a search", found=list(range(10))
+    )
     return replace(facts, **changes)
 
 

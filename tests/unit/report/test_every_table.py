@@ -87,7 +87,9 @@ def test_every_number_of_table_2_is_the_csv_s(paths):
         score, _, deviation = row["ROUGE-L"].partition(" \u00b1 ")
         assert agrees(score, of["score"], 4)
         assert agrees(deviation or "-", of["deviation"], 4)
-        assert agrees(row["On code"], of["score_on_code"], 4)
+        coded, _, sign = row["On code"].partition(" ")
+        assert agrees(coded, of["score_on_code"], 4)
+        assert sign == {"better": "+", "worse": "-"}.get(of["verdict_on_code"], "")
         for name in ("base", "base-chat"):
             assert agrees(row[f"Gain over {name}"], of[f"gain_over_{name}"], 4)
         for name, key in (("95 % interval", "score"), ("95 % interval of the smaller gain", "gain")):

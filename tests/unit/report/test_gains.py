@@ -168,8 +168,9 @@ def test_scores_on_the_code_stand_beside_those_as_written_with_both_signatures(t
     assert [(row["ROUGE-L"], row["On code"]) for row in shown.values()][2:] == [
         ("0.1000", "0.2000"),
         ("0.3000", "0.3500"),
-        ("0.6000", "0.6200"),
+        ("0.6000", "0.6200 +"),
     ]
+    assert list(table["verdict_on_code"].dropna()) == ["better"]
     assert "ROUGE-L [f1]; ROUGE-L on code [f1|text:code] over 10 test samples." in note
     assert list(table["score_on_code_low"].dropna()) == pytest.approx([0.1, 0.25, 0.52])
 

@@ -179,7 +179,7 @@ def test_a_card_names_the_commit_of_a_repository_and_no_commit_of_a_folder():
     code = blocks_of(card_of(replace(PLAN, source=Source(path="a/'b\"`")), DESCRIBED))["python"]
     (line,) = (line for line in code.splitlines() if line.startswith("source = "))
     folder = "results/runs/d/a/qlora/seed0/published"
-    assert f"adapter = '{folder}'  # as seen from the study's folder, like the base" in code.splitlines()
+    assert f"adapter = '{folder}'  # from the study's folder, as the base" in code.splitlines()
     assert eval(line.removeprefix("source = ")) == {"pretrained_model_name_or_path": "a/'b\"`"}
 
 

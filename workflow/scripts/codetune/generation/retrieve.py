@@ -40,9 +40,12 @@ def retrieve_outputs(inputs: RetrieveInputs, predictions: str, facts: str) -> No
     """
     train, test = read_part(inputs.train, inputs.train_split), read_part(inputs.test, inputs.test_split)
     nearest = Nearest(train)
+    found = [nearest.to(sample.request, 1)[0] for sample in test]
     # No token is generated, and nothing is cut off.
-    found = [Candidate(nearest.to(sample.request, 1)[0].output, tokens=0, truncated=False) for sample in test]
-    answers = [Prediction(sample.id, [candidate]) for sample, candidate in zip(test, found, strict=True)]
+    answers = [
+        Prediction(sample.id, [Candidate(answer.output, tokens=0, truncated=False)])
+        for sample, answer in zip(test, found, strict=True)
+    ]
     write_predictions(predictions, answers)
     written = RetrievalFacts(
         inputs_sha256={"train_samples": sha256_of_samples(train), "test_samples": sha256_of_samples(test)},
@@ -50,6 +53,7 @@ def retrieve_outputs(inputs: RetrieveInputs, predictions: str, facts: str) -> No
         training_samples=len(train),
         predictions=len(answers),
         signature=signature(),
+        found=[answer.id for answer in found],
     )
     write_json(facts, to_plain(written))
-    print(written)
+    print(f"{len(answers)} test samples answered from {len(train)} training samples")

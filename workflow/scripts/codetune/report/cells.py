@@ -129,6 +129,12 @@ def format_p(value: float | None) -> str | None:
     return next((text for text in texts if (float(text) > ALPHA) == (value > ALPHA)), texts[-1])
 
 
+def mark_verdict(text: str | None, verdict: str | None) -> str | None:
+    """A score with the sign of its verdict: + for better, - for worse."""
+    mark = {"better": " +", "worse": " -"}.get(str(verdict), "")
+    return None if text is None else text + mark
+
+
 def _unknown(value: float | None) -> bool:
     """Whether there is no number to show."""
     return value is None or bool(pd.isna(value)) or not math.isfinite(value)

@@ -8,7 +8,7 @@ import pandas as pd
 from codetune.base.files import Row
 from codetune.evaluation.comparisons import MetricFacts
 from codetune.evaluation.metric import ON_CODE
-from codetune.report.cells import digits_of, format_number, table_of, varying_columns
+from codetune.report.cells import digits_of, format_number, mark_verdict, table_of, varying_columns
 from codetune.report.flags import flag, flag_note, flagged
 from codetune.report.rows import EvaluatedSystem, gains_are_by_tuning
 from codetune.report.writing import write_forms
@@ -61,9 +61,7 @@ def write_metrics(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], out
         found = {row["metric"]: row for _, row in group.iterrows()}
         title = f"{model} ({method}){flag(group['flagged'].iloc[0])}"
         for kind, ending in kinds.items():
-            cells = {
-                one.label: _with_mark(found[name + ending], digits_of(one.highest)) for name, one in written.items()
-            }
+            cells = {one.label: _cell(found[name + ending], digits_of(one.highest)) for name, one in written.items()}
             rows.append({"data": data, "test": test, "Model": title, "Scored": kind, **cells})
     shown = pd.DataFrame(rows)
     names = pd.DataFrame(varying_columns(shown, "data", "test"))
@@ -110,7 +108,5 @@ def _unmeasured(table: pd.DataFrame) -> str:
     return f" Samples that could not be measured are left out: {'; '.join(missing)}." if missing else ""
 
 
-def _with_mark(row: "pd.Series[Any]", digits: int) -> str | None:
-    mark = {"better": " +", "worse": " -"}.get(str(row["verdict"]), "")
-    text = format_number(row["score"], digits)
-    return None if text is None else text + mark
+def _cell(row: "pd.Series[Any]", digits: int) -> str | None:
+    return mark_verdict(format_number(row["score"], digits), row["verdict"])

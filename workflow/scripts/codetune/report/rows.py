@@ -1,6 +1,6 @@
 """The rows of tables and figures: every system on every test set."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from codetune.evaluation.comparisons import Comparison, Comparisons, Score
@@ -60,6 +60,21 @@ def evaluated_systems(records: Sequence[Record], comparisons: Iterable[Compariso
         for of_test in comparisons
         for system, seeds in by_system(record for record in records if of_test.test in record.tests).items()
     ]
+
+
+def place_in_paper(
+    evaluated: Sequence[EvaluatedSystem], order: Sequence[tuple[str, str]]
+) -> Callable[[EvaluatedSystem], tuple[int, bool, int]]:
+    """Gives each system its place: its model's in the paper, then the untuned rows before the tuned ones.
+
+    Models and methods that the paper does not have come last, as they came.
+    """
+    models = [model for model, _ in order] + [one.system.model for one in evaluated]
+    return lambda one: (
+        models.index(one.system.model),
+        one.is_tuned,
+        order.index(key) if (key := (one.system.model, one.system.method)) in order else len(order),
+    )
 
 
 def gains_are_by_tuning(evaluated: Iterable[EvaluatedSystem]) -> bool:

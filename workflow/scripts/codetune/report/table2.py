@@ -1,7 +1,7 @@
 """Table 2: the score of all runs, with intervals and gains, beside the paper's."""
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -16,13 +16,14 @@ from codetune.report.cells import (
     format_number,
     format_p,
     format_signed,
+    mark_verdict,
     table_of,
     varying_columns,
 )
 from codetune.report.flags import flag, flagged
 from codetune.report.gains import baselines_of, gain_columns
 from codetune.report.notes import note_of_table2
-from codetune.report.rows import EvaluatedSystem
+from codetune.report.rows import EvaluatedSystem, place_in_paper
 from codetune.report.writing import write_forms
 
 HERE = "this study"
@@ -62,6 +63,8 @@ class Table2Row:
         gain_percent: The gain relative to the baseline.
         p_holm: Corrected p-value of the gain.
         verdict: What it says.
+        p_holm_on_code: Corrected p-value of the gain on code over the better baseline by that metric.
+        verdict_on_code: What it says.
         paper_gain: The paper's own gain.
         paper_gain_over: Name of the baseline that the paper's gain is over.
         truncated: Share of predictions that the limit on new tokens or the context cut off.
@@ -101,6 +104,8 @@ class Table2Row:
     gain_percent: float | None = None
     p_holm: float | None = None
     verdict: str | None = None
+    p_holm_on_code: float | None = None
+    verdict_on_code: str | None = None
     paper_gain: float | None = None
     paper_gain_over: str | None = None
     truncated: float | None = None
@@ -131,24 +136,9 @@ def table2(evaluated: Sequence[EvaluatedSystem], metric: str, paper: Row) -> pd.
     rows: list[Row] = [asdict(row) for row in quoted]
     for test in dict.fromkeys(one.test for one in evaluated):
         of_test = [one for one in evaluated if one.test == test]
-        for one in sorted(of_test, key=_place_in(of_test, list(declared))):
+        for one in sorted(of_test, key=place_in_paper(of_test, list(declared))):
             rows.append(asdict(_row(one, metric, declared)) | gain_columns(one, metric, baselines))
     return table_of(rows)
-
-
-def _place_in(
-    evaluated: Sequence[EvaluatedSystem], order: Sequence[tuple[str, str]]
-) -> Callable[[EvaluatedSystem], tuple[int, bool, int]]:
-    """The place of a system: its model's in the paper, then the untuned rows before the tuned ones.
-
-    Models and methods that the paper does not have come last, as they came.
-    """
-    models = [model for model, _ in order] + [one.system.model for one in evaluated]
-    return lambda one: (
-        models.index(one.system.model),
-        one.is_tuned,
-        order.index(key) if (key := (one.system.model, one.system.method)) in order else len(order),
-    )
 
 
 def _quoted(row: Row) -> Table2Row:
@@ -159,7 +149,7 @@ def _row(evaluated: EvaluatedSystem, metric: str, declared: Mapping[tuple[str, s
     system, summaries = evaluated.system, evaluated.summaries
     score, comparison = evaluated.score(metric), evaluated.gain(metric)
     code = evaluated.comparisons.on_code(metric)
-    coded = evaluated.score(code) if code else None
+    coded, gain_on_code = (evaluated.score(code), evaluated.gain(code)) if code else (None, None)
     quoted = declared.get((system.model, system.method), {})
     paper_gain = _paper_gain(evaluated, declared) if metric == PAPER_METRIC else None
     trainings = [record.training for record in evaluated.records if record.training is not None]
@@ -192,6 +182,8 @@ def _row(evaluated: EvaluatedSystem, metric: str, declared: Mapping[tuple[str, s
         gain_percent=_percent(comparison.gain, score.score) if comparison else None,
         p_holm=comparison.p_holm if comparison else None,
         verdict=comparison.verdict if comparison else None,
+        p_holm_on_code=gain_on_code.p_holm if gain_on_code else None,
+        verdict_on_code=gain_on_code.verdict if gain_on_code else None,
         paper_gain=paper_gain[0] if paper_gain else None,
         paper_gain_over=paper_gain[1] if paper_gain else None,
         truncated=statistics.fmean(summary.truncated for summary in summaries),
@@ -248,7 +240,7 @@ def write_table2(
             **varying_columns(table, "seeds"),
             label: [format_number(row["score"], digits, row["deviation"]) for _, row in table.iterrows()],
             "95 % interval": [format_interval(row, "score", digits - 1) for _, row in table.iterrows()],
-            **({"On code": table["score_on_code"].map(partial(format_number, digits=digits))} if code else {}),
+            **({"On code": [_on_code(row, digits) for _, row in table.iterrows()]} if code else {}),
             **_without_leaked(table, label, digits),
             "Cut off (%)": (100 * table["truncated"]).map(partial(format_number, digits=1)),
             "Length": table["length_ratio"].map(partial(format_number, digits=2)),
@@ -273,6 +265,10 @@ def _without_leaked(table: pd.DataFrame, label: str, digits: int) -> dict[str, l
         return {}
     name = f"{label} without {' / '.join(map(str, counts))} leaked"
     return {name: [format_number(value, digits) for value in table["score_without_leaked"]]}
+
+
+def _on_code(row: "pd.Series[Any]", digits: int) -> str | None:
+    return mark_verdict(format_number(row["score_on_code"], digits), row["verdict_on_code"])
 
 
 def _title(row: "pd.Series[Any]") -> str:

@@ -29,16 +29,19 @@ def usage_section(training: TrainingFacts, generation: GenerationFacts, describe
     shown = "".join(f"{printable(line)}\n" for line in prompt.split("\n"))
     dtype = training.plan.quantization.compute_dtype
     held = "in 4 bits" if generation.weights == FOUR_BITS else f"dequantised from 4 bits to {dtype}"
-    names = _names(training.plan.source, folder)
+    source = training.plan.source
+    names = _names(source, folder)
+    where = "Run these lines in the folder of the study, which holds the base and the adapter. " if source.path else ""
     code = "\n".join([names, _settings(generation, described), _three_lines(generation, described)])
     return f"""## Use it as it was scored
 
-A prompt, sign by sign, with a request for an example:
+A prompt, character by character, around an example of a request. An input goes below the instruction, on a line of its
+own:
 
 {markdown_block(shown, "text")}
 
-With these settings three statements load the base in 4 bits, put the adapter beside it, and complete the prompt by
-greedy decoding:
+{where}After its settings, three statements load the base in 4 bits, put the adapter beside it, and complete the prompt
+by greedy decoding:
 
 {markdown_block(code, "python")}
 
@@ -58,7 +61,7 @@ def _rounding(dtype: str) -> str:
 def _names(source: Source, folder: str) -> str:
     """Lines that import, and that name the adapter and its base; a local base only its own study's folder can find."""
     if source.path:
-        adapter, where = repr(folder), "as seen from the study's folder, like the base"
+        adapter, where = repr(folder), "from the study's folder, as the base"
     else:
         adapter, where = '"."', "the folder of this card, or the repository that it was uploaded to"
     revision = {} if source.path or not source.revision else {"revision": source.revision}

@@ -13,6 +13,7 @@ class RetrievalFacts:
         training_samples: Number of samples that were searched.
         predictions: Number of predictions.
         signature: Signature of the search: all that is needed to find the same samples.
+        found: Ids of the training samples that were found, in the order of the predictions.
     """
 
     inputs_sha256: dict[str, str]
@@ -20,3 +21,4 @@ class RetrievalFacts:
     training_samples: int
     predictions: int
     signature: str
+    found: list[int]
