@@ -40,6 +40,9 @@ FENCED = {
     "never opened, then words": f"{CODE}\n```\n\nThis function returns the value.",
     "then a turn": f"```python\n{CODE}\n```\n<|end|>\n<|user|>\nMore\n<|assistant|>\n```\ng()\n```",
     "cut off by a turn": f"```python\n{CODE}\n<|end|>\n<|user|>\nMore",
+    "beside code": f"```{CODE}\n```",
+    "language beside code": f"```python {CODE}\n```",
+    "file": f"```python src/a.py\n{CODE}\n```",
     "in a fence": f"````markdown\n```python\n{CODE}\n```\n````",
 }  # fmt: skip
 TURNS = [
@@ -63,7 +66,8 @@ LEAD_INS = [
     "Here is a function that returns its argument.\n\n", "Below is a simple implementation:\n\n", "Solution:\n",
     "You can use the following Python code:\n\n", "The code is as follows:\n", "### Solution:\n", "Python code:\n",
     "Here is how it is done. It takes one argument and returns it:\n\n", "Here is the code for x = 1:\n", "Code:\n",
-    "Sure, I can help you with that! Here is the code:\n", "Answer:\n", "**Solution:**\n", "Here is the code\n",
+    "Sure, I can help you with that! Here is the code:\n",
+    "I'd be happy to help! Here's the code:\n\n", "Answer:\n", "**Solution:**\n", "Here is the code\n",
 ]  # fmt: skip
 # Programs and answers in words from which nothing may be taken off.
 WHOLE = [
@@ -96,6 +100,27 @@ def test_a_fence_within_a_line_is_one_too():
 
 def test_line_ends_of_another_system_make_no_difference():
     assert extract_code(f"Sure:\n\n```python\n{CODE}\n```\n\nx".replace("\n", "\r\n")).text.split() == CODE.split()
+
+
+BESIDE_A_FENCE = [
+    "x = [1]", "c = 5", "import os\nimport re", "<html>\n<p>a</p>\n</html>", "# It adds\nx = 1 + 1",
+    "SELECT a\nFROM b", "try:\n    f()\nexcept A:\n    pass", '{"a": 1,\n "b": 2}', "f(1)\ng(2)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("code", BESIDE_A_FENCE)
+def test_code_beside_what_comes_before_it_loses_no_line(code):
+    for before in ("```", "Here is the code: ```", "```python "):
+        assert extract_code(f"{before}{code}\n```").text == code
+        assert extract_code(f"{before}{code}```").text == code
+    for before in ("Here is the code: ", "Sure! Here's a short example: "):
+        assert extract_code(before + code) == (code, "lead-in")
+
+
+@pytest.mark.parametrize("code", ['x = "a b"', "print('x') # 'This '", "a LIKE '%b%'", "s = 'abc'"])
+@pytest.mark.parametrize("turn", ["<|end|>", "<|end|>\n<|user|>\nq", "</s>", "<end_of_turn>\n", "\n<|us", "<|end"])
+def test_a_turn_also_ends_after_a_string_and_where_it_is_cut_off(code, turn):
+    assert extract_code(code + turn) == (code, "turn")
 
 
 @pytest.mark.parametrize("turn", TURNS)

@@ -11,12 +11,14 @@ EXTRACTION = (
     "code:first fenced block of the text up to the next turn, else that text without a lead-in sentence|extraction:1"
 )
 
-# A control token of a chat template, written as text: `<|end|>`, `<|im_start|>`, `<end_of_turn>`, `[INST]`, `</s>`.
-# In quotes it belongs to a program.
-_CONTROL = (
-    r"(?<![\"'`])(?:</?\|/?[A-Za-z_]\w*\|>|<\uff5c[^\uff5c<>\n]{1,40}\uff5c>|<(?:(?:start|end)_of_turn|eos)>|\[/?INST\]|<</?SYS>>"
+# A control token of a chat template, written as text: `<|end|>`, `<|im_start|>`, `<end_of_turn>`, `[INST]`, `</s>`. One
+# that was cut off ends a text. In quotes it belongs to a program, but not after the string that ends a program.
+_SIGN = (
+    r"(?:<\|\w+\|?\Z|</?\|/?[A-Za-z_]\w*\|>|<\uff5c[^\uff5c<>\n]{1,40}\uff5c>|<(?:(?:start|end)_of_turn|eos)>|\[/?INST\]|<</?SYS>>"
     r"|</s>(?=\s*(?:\Z|<|\[/?INST\])|[ \t\r]*\n)|<s>(?=\s*\[INST\]))"
 )
+_AFTER_STRING = r"(?<=[\w.!?)\]}>][\w.!?)\]}>][\"'`])"
+_CONTROL = rf"(?:(?:(?<![\"'`])|{_AFTER_STRING}){_SIGN}|(?<=[\"'])(?<!\"\"\")(?<!\'\'\'){_SIGN}(?=[ \t\r]*(?:\n|\Z)))"
 # A line that begins a turn in plain text: a role with words after it or below it, or a heading of Alpaca's prompt. The
 # end of a text is no sign of one: all that it would cut off is that line.
 _ANSWER = r"Assistant:(?=[ \t]+\S|[ \t\r]*\n(?![ \t]))|\#{2,4}[ \t]*(?:Response|Assistant)(?::|[ \t\r]*$)"
@@ -33,9 +35,12 @@ _HEAD = re.compile(rf"\s*(?:{_CONTROL}(?:[ \t]*(?:assistant|model|system|user)\b
 _OPENING = re.compile(r"(?<![\"'`])`{3,}|^[ \t]*+~{3,}", re.MULTILINE)
 # A fence closes at the start of a line, whatever follows, or at the end of one.
 _CLOSING = re.compile(r"^[ \t>]*+(?:`{3,}+|~{3,}+)|(?<![`~])(?:`{3,}+|~{3,}+)(?=[ \t\r]*+$)", re.MULTILINE)
-_CODE_BESIDE_FENCE = re.compile(r"[;{]$|\s.*:$|\w\(.*\)$")  # else what follows an opening fence says the language
+# What may follow an opening fence: a language, a file, attributes. Anything else that is not in words is code.
+_ATTRIBUTE = r"\w[\w-]*=(?:\"[^\"]*\"|[^\s\"]\S*)|[\w/.-]*\.\w+|[\d.]+|\{[^{}\"]*\}"
+_INFO = re.compile(rf"(?:\{{[.\w][^{{}}]*\}}|(?!\w+:$)[\w+#.:/-]*)(?:[ \t]+(?:{_ATTRIBUTE}))*")
 _LANGUAGE = re.compile(
-    r"\s*(?:[Pp]ython3?|py|[Jj]ava[Ss]cript|js|[Jj]ava|c|C|cpp|c\+\+|C\+\+|sql|html|css|bash|sh|json)\s"
+    r"\s*(?:[Pp]ython3?|py|[Jj]ava[Ss]cript|js|[Jj]ava|c|C|cpp|c\+\+|C\+\+|sql|SQL|html|HTML|css|CSS|bash|sh|json)"
+    r"\s(?!\s*=)"
 )
 _CODE_AT_END = re.compile(r"[=;{}()\[\]<>][^\n]*[^\s.:!?]\Z|[;{}()\[\]>]\Z")
 
@@ -47,10 +52,10 @@ _GREETING = r"(?:Sure|Certainly|Of course|Absolutely)\b"
 _WITHIN = r"(?:(?![.!?][ \t])[^\n:=;{}])*"  # one sentence
 _KINDS = "code|function|program|script|query|class|method|snippet|statement|command|implementation|solution|example"
 _LEAD_IN = re.compile(
-    rf"{_MARKUP}(?:{_GREETING}[^\n=;{{}}]*[:.!]{_LINE_END}"
-    rf"|(?:(?:{_GREETING}|Okay|OK|Yes)[!,.:]*[ \t]*)?"
+    rf"{_MARKUP}(?:{_GREETING}[^\n:=;{{}}]*[:.!]{_LINE_END}"
+    rf"|(?:(?:{_GREETING}|Okay|OK|Yes)[!,.:]*[ \t]*|[a-z][^\n.!?:=;{{}}()\[\]<>]{{1,60}}[.!][ \t]+)?"
     rf"(?:here(?:'s|\u2019s| is| are| it is| you go)|below (?:is|are)|this is the (?:{_KINDS}))\b"
-    rf"(?:{_WITHIN}:(?=[ \t]+[^\n]*[=;{{}}()\[\]<>])|[^\n]*{_LINE_END}|{_WITHIN}:(?=[ \t]))"
+    rf"(?:{_WITHIN}:(?=[ \t]+(?:[^\n]*[=;{{}}()\[\]<>]|(?!(?-i:[A-Z][a-z]))\S))|[^\n]*{_LINE_END}|{_WITHIN}:(?=[ \t]))"
     rf"|(?=[a-z]){_WITHIN}?\bfollowing (?:[\w+#]+ ){{0,3}}?(?:{_KINDS})\b[^\n=;{{}}]*:{_LINE_END}"
     rf"|(?:the|your|my) (?:[\w+#]+ ){{0,3}}?(?:{_KINDS})\b{_WITHIN}\b(?:is|are|follows|below):{_LINE_END})",
     re.IGNORECASE,
@@ -144,9 +149,10 @@ def _block(text: str, opening: re.Match[str]) -> tuple[str, int]:
     fence = opening.group().lstrip()
     line_end = _line_end(text, opening.end())
     if fence[0] == "`" and (last := text.find(fence, opening.end(), line_end)) >= 0:
-        return _LANGUAGE.sub("", text[opening.end() : last], count=1), last + len(fence)
+        return text[_code_start(text, opening.end()) : last], last + len(fence)
     info = text[opening.end() : line_end].strip()
-    start = opening.end() if _CODE_BESIDE_FENCE.search(info) else line_end
+    has_code = not _INFO.fullmatch(info) and not _in_words(info, 0)
+    start = _code_start(text, opening.end()) if has_code else line_end
     closing = _closing(text, fence, line_end)
     end = closing.start() if closing else len(text)
     is_next = closing is not None and text[closing.end() : _line_end(text, closing.end())].strip()
@@ -154,6 +160,12 @@ def _block(text: str, opening: re.Match[str]) -> tuple[str, int]:
     if before and not info and (closing is None or is_next) and _closes(before, text, line_end):
         return before, end
     return dedent(text[start:end]), end if closing is None or is_next else closing.end()
+
+
+def _code_start(text: str, place: int) -> int:
+    """Where the code starts that stands beside an opening fence, which a language may precede."""
+    language = _LANGUAGE.match(text, place)
+    return language.end() if language else place
 
 
 def _closes(before: str, text: str, after: int) -> bool:
