@@ -102,6 +102,21 @@ def test_line_ends_of_another_system_make_no_difference():
     assert extract_code(f"Sure:\n\n```python\n{CODE}\n```\n\nx".replace("\n", "\r\n")).text.split() == CODE.split()
 
 
+HOLDING_FENCES = [
+    "/// Doubles.\n///\n/// ```\n/// f(1);\n/// ```\nfn f(x: i32) -> i32 { 2 * x }",
+    "/**\n * Doubles.\n * ```js\n * f(1)\n * ```\n */\nconst f = (x) => 2 * x;",
+    "#' Doubles.\n#' ```\n#' f(1)\n#' ```\nf <- function(x) 2 * x",
+    "def f(x):\n    '''Doubles.\n\n    ```\n    f(1)\n    ```\n    '''\n    return 2 * x",
+    'def f(x):\n    """Doubles.\n\n    ```\n    f(1)\n    ```\n    """\n    return 2 * x',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("code", HOLDING_FENCES)
+def test_an_example_in_a_comment_is_a_part_of_the_program(code):
+    assert extract_code(code) == (code, None)
+    assert extract_code(f"Here it is:\n\n```python\n{code}\n```\n\nIt doubles.") == (code, "fence")
+
+
 BESIDE_A_FENCE = [
     "x = [1]", "c = 5", "import os\nimport re", "<html>\n<p>a</p>\n</html>", "# It adds\nx = 1 + 1",
     "SELECT a\nFROM b", "try:\n    f()\nexcept A:\n    pass", '{"a": 1,\n "b": 2}', "f(1)\ng(2)",

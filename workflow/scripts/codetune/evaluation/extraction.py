@@ -32,9 +32,15 @@ _TURN = re.compile(f"{_CONTROL}|{_ROLE}", re.MULTILINE)
 # What of these a text may begin with: the head of its own turn.
 _HEAD = re.compile(rf"\s*(?:{_CONTROL}(?:[ \t]*(?:assistant|model|system|user)\b)?|{_ANSWER})", re.MULTILINE)
 
-_OPENING = re.compile(r"(?<![\"'`])`{3,}|^[ \t]*+~{3,}", re.MULTILINE)
+_NOT_IN_COMMENT = (
+    r"(?<!//)(?<!// )(?<!//!)(?<!//! )(?<! \* )(?<!\n# )(?<!\n#' )"  # as examples in Rust and JavaScript are
+)
+_OPENING = re.compile(rf"(?<![\"'`]){_NOT_IN_COMMENT}`{{3,}}|^[ \t]*+~{{3,}}", re.MULTILINE)
 # A fence closes at the start of a line, whatever follows, or at the end of one.
-_CLOSING = re.compile(r"^[ \t>]*+(?:`{3,}+|~{3,}+)|(?<![`~])(?:`{3,}+|~{3,}+)(?=[ \t\r]*+$)", re.MULTILINE)
+_CLOSING = re.compile(
+    rf"^[ \t>]*+(?:`{{3,}}+|~{{3,}}+)|(?<![`~]){_NOT_IN_COMMENT}(?:`{{3,}}+|~{{3,}}+)(?=[ \t\r]*+$)", re.MULTILINE
+)
+_DEEPER = 3  # spaces by which a closing fence may be indented more than its opening one, as in CommonMark
 # What may follow an opening fence: a language, a file, attributes. Anything else that is not in words is code.
 _ATTRIBUTE = r"\w[\w-]*=(?:\"[^\"]*\"|[^\s\"]\S*)|[\w/.-]*\.\w+|[\d.]+|\{[^{}\"]*\}"
 _INFO = re.compile(rf"(?:\{{[.\w][^{{}}]*\}}|(?!\w+:$)[\w+#.:/-]*)(?:[ \t]+(?:{_ATTRIBUTE}))*")
@@ -134,7 +140,7 @@ def _fenced(text: str) -> str | None:
     """The first fenced block that is not empty; where all are, what stands outside of them; None without a fence."""
     outside, place = [], 0
     while opening := _OPENING.search(text, place):
-        if text.count('"""', place, opening.start()) % 2:
+        if any(text.count(quotes, place, opening.start()) % 2 for quotes in ('"""', "'''")):
             return None  # an example in a docstring
         block, end = _block(text, opening)
         if block.strip():
@@ -153,7 +159,10 @@ def _block(text: str, opening: re.Match[str]) -> tuple[str, int]:
     info = text[opening.end() : line_end].strip()
     has_code = not _INFO.fullmatch(info) and not _in_words(info, 0)
     start = _code_start(text, opening.end()) if has_code else line_end
-    closing = _closing(text, fence, line_end)
+    margin = opening.start() - (text.rfind("\n", 0, opening.start()) + 1)
+    if text[opening.start() - margin : opening.start()].strip():
+        margin = 0
+    closing = _closing(text, fence, line_end, margin + _DEEPER)
     end = closing.start() if closing else len(text)
     is_next = closing is not None and text[closing.end() : _line_end(text, closing.end())].strip()
     before = text[: opening.start()].rstrip()
@@ -175,11 +184,15 @@ def _closes(before: str, text: str, after: int) -> bool:
     return in_words or bool(_CODE_AT_END.search(before, before.rfind("\n") + 1))
 
 
-def _closing(text: str, fence: str, start: int) -> re.Match[str] | None:
-    """The fence that closes a block: of the same sign and at least as long; where none is closing, the next one."""
-    for kind in (_CLOSING, _OPENING):
+def _closing(text: str, fence: str, start: int, deepest: int) -> re.Match[str] | None:
+    """The fence that closes a block: of the same sign and at least as long; where none is closing, the next one.
+
+    One that is indented more than `deepest` belongs to the block, unless there is no other.
+    """
+    for kind, most in ((_CLOSING, deepest), (_CLOSING, len(text)), (_OPENING, len(text))):
         for found in kind.finditer(text, start):
-            if found.group().lstrip(" \t>").startswith(fence):
+            sign = found.group().lstrip(" \t>")
+            if sign.startswith(fence) and len(found.group()) - len(sign) <= most:
                 return found
     return None
 
