@@ -149,6 +149,17 @@ def test_the_head_of_an_answer_s_own_turn_is_no_code(head):
     assert extract_code(f"{head}{CODE}\n<|end|>\n<|user|>q") == (CODE, "turn")
 
 
+def test_thoughts_before_an_answer_are_no_code():
+    thoughts = "<think>\nIt wants ```x```.\nSo:\n</think>\n\n"
+    assert extract_code(thoughts + CODE) == (CODE, "turn")
+    assert extract_code(f"<|assistant|>{thoughts}```python\n{CODE}\n```") == (CODE, "fence")
+
+
+def test_code_after_a_sentence_keeps_its_shape():
+    assert extract_code("Here is the code:\n\n    x = 1\n    y = 2") == ("x = 1\ny = 2", "lead-in")
+    assert extract_code("Code: f(1)\ng(2)") == ("f(1)\ng(2)", "lead-in")
+
+
 @pytest.mark.parametrize("sentence", LEAD_INS)
 def test_a_sentence_that_leads_in_is_no_code(sentence):
     assert extract_code(sentence + CODE) == (CODE, "lead-in")

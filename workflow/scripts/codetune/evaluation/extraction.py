@@ -29,8 +29,10 @@ _ROLE = (
     r"|Below is an instruction that describes a task)"
 )
 _TURN = re.compile(f"{_CONTROL}|{_ROLE}", re.MULTILINE)
-# What of these a text may begin with: the head of its own turn.
-_HEAD = re.compile(rf"\s*(?:{_CONTROL}(?:[ \t]*(?:assistant|model|system|user)\b)?|{_ANSWER})", re.MULTILINE)
+# What of these a text may begin with: the head of its own turn, and a block of thoughts.
+_HEAD = re.compile(
+    rf"\s*(?:{_CONTROL}(?:[ \t]*(?:assistant|model|system|user)\b)?|{_ANSWER}|<think>(?s:.*?)</think>)", re.MULTILINE
+)
 
 _NOT_IN_COMMENT = (
     r"(?<!//)(?<!// )(?<!//!)(?<!//! )(?<! \* )(?<!\n# )(?<!\n#' )"  # as examples in Rust and JavaScript are
@@ -67,9 +69,11 @@ _LEAD_IN = re.compile(
     re.IGNORECASE,
 )
 _CODE_FOLLOWS = re.compile(rf"[^\n]*\b(?:{_KINDS})\b[^\n]*:{_LINE_END}", re.IGNORECASE)
+_NAMES = "[Cc]ode|[Ss]olution|[Qq]uery|[Ff]unction|Answer|Program|Script"
 _LABEL = re.compile(
-    rf"{_MARKUP}(?:[A-Z][\w+#]*[ \t])?(?:[Cc]ode|[Ss]olution|[Qq]uery|[Ff]unction|Answer|Program|Script|Output|Python"
-    rf"|JavaScript|Java|SQL|HTML|CSS|C\+\+|Bash)(?::|[*_]+:){_LINE_END}"
+    rf"{_MARKUP}(?:[A-Z][\w+#]*[ \t])?"
+    rf"(?:(?:{_NAMES}|Output|Python|JavaScript|Java|SQL|HTML|CSS|C\+\+|Bash)(?::|[*_]+:){_LINE_END}"
+    rf"|(?:{_NAMES}):(?=[ \t]+[^\n]*[=;{{}}()\[\]<>]))"
 )
 _ANNOUNCEMENTS = (_LEAD_IN, _LABEL)
 _NOT_BLANK = re.compile(r"\S")
@@ -209,7 +213,8 @@ def _without_lead_in(text: str) -> str:
         if rest is None or (_in_words(text, rest.start()) and not _CODE_FOLLOWS.match(text, start, rest.start())):
             break
         start = rest.start()
-    return text[start:]
+    line = text.rfind("\n", 0, start) + 1
+    return dedent(text[line:]).strip() if line and not text[line:start].strip() else text[start:]
 
 
 def _in_words(text: str, start: int) -> bool:
