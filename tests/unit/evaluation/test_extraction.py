@@ -41,6 +41,9 @@ FENCED = {
     "then a turn": f"```python\n{CODE}\n```\n<|end|>\n<|user|>\nMore\n<|assistant|>\n```\ng()\n```",
     "cut off after words with a sign": f"This is f(x)\n```\n{CODE}",
     "cut off by a turn": f"```python\n{CODE}\n<|end|>\n<|user|>\nMore",
+    "beside code": f"```{CODE}\n```",
+    "language beside code": f"```python {CODE}\n```",
+    "file": f"```python src/a.py\n{CODE}\n```",
     "in a fence": f"````markdown\n```python\n{CODE}\n```\n````",
 }  # fmt: skip
 TURNS = [
@@ -64,7 +67,8 @@ LEAD_INS = [
     "Here is a function that returns its argument.\n\n", "Below is a simple implementation:\n\n", "Solution:\n",
     "You can use the following Python code:\n\n", "The code is as follows:\n", "### Solution:\n", "Python code:\n",
     "Here is how it is done. It takes one argument and returns it:\n\n", "Here is the code for x = 1:\n", "Code:\n",
-    "Sure, I can help you with that! Here is the code:\n", "Answer:\n", "**Solution:**\n", "Here is the code\n",
+    "Sure, I can help you with that! Here is the code:\n",
+    "I'd be happy to help! Here's the code:\n\n", "Answer:\n", "**Solution:**\n", "Here is the code\n",
 ]  # fmt: skip
 # Programs and answers in words from which nothing may be taken off.
 WHOLE = [
@@ -101,6 +105,42 @@ def test_line_ends_of_another_system_make_no_difference():
     assert extract_code(f"Sure:\n\n```python\n{CODE}\n```\n\nx".replace("\n", "\r\n")).text.split() == CODE.split()
 
 
+HOLDING_FENCES = [
+    "/// Doubles.\n///\n/// ```\n/// f(1);\n/// ```\nfn f(x: i32) -> i32 { 2 * x }",
+    "/**\n * Doubles.\n * ```js\n * f(1)\n * ```\n */\nconst f = (x) => 2 * x;",
+    "#' Doubles.\n#' ```\n#' f(1)\n#' ```\nf <- function(x) 2 * x",
+    "def f(x):\n    '''Doubles.\n\n    ```\n    f(1)\n    ```\n    '''\n    return 2 * x",
+    'def f(x):\n    """Doubles.\n\n    ```\n    f(1)\n    ```\n    """\n    return 2 * x',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("code", HOLDING_FENCES)
+def test_an_example_in_a_comment_is_a_part_of_the_program(code):
+    assert extract_code(code) == (code, None)
+    assert extract_code(f"Here it is:\n\n```python\n{code}\n```\n\nIt doubles.") == (code, "fence")
+
+
+BESIDE_A_FENCE = [
+    "x = [1]", "c = 5", "import os\nimport re", "<html>\n<p>a</p>\n</html>", "# It adds\nx = 1 + 1",
+    "SELECT a\nFROM b", "try:\n    f()\nexcept A:\n    pass", '{"a": 1,\n "b": 2}', "f(1)\ng(2)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("code", BESIDE_A_FENCE)
+def test_code_beside_what_comes_before_it_loses_no_line(code):
+    for before in ("```", "Here is the code: ```", "```python "):
+        assert extract_code(f"{before}{code}\n```").text == code
+        assert extract_code(f"{before}{code}```").text == code
+    for before in ("Here is the code: ", "Sure! Here's a short example: "):
+        assert extract_code(before + code) == (code, "lead-in")
+
+
+@pytest.mark.parametrize("code", ['x = "a b"', "print('x') # 'This '", "a LIKE '%b%'", "s = 'abc'"])
+@pytest.mark.parametrize("turn", ["<|end|>", "<|end|>\n<|user|>\nq", "</s>", "<end_of_turn>\n", "\n<|us", "<|end"])
+def test_a_turn_also_ends_after_a_string_and_where_it_is_cut_off(code, turn):
+    assert extract_code(code + turn) == (code, "turn")
+
+
 @pytest.mark.parametrize("turn", TURNS)
 def test_the_code_ends_where_the_next_turn_begins(turn):
     assert extract_code(CODE + turn) == (CODE, "turn")
@@ -110,6 +150,17 @@ def test_the_code_ends_where_the_next_turn_begins(turn):
 def test_the_head_of_an_answer_s_own_turn_is_no_code(head):
     assert extract_code(head + CODE) == (CODE, "turn")
     assert extract_code(f"{head}{CODE}\n<|end|>\n<|user|>q") == (CODE, "turn")
+
+
+def test_thoughts_before_an_answer_are_no_code():
+    thoughts = "<think>\nIt wants ```x```.\nSo:\n</think>\n\n"
+    assert extract_code(thoughts + CODE) == (CODE, "turn")
+    assert extract_code(f"<|assistant|>{thoughts}```python\n{CODE}\n```") == (CODE, "fence")
+
+
+def test_code_after_a_sentence_keeps_its_shape():
+    assert extract_code("Here is the code:\n\n    x = 1\n    y = 2") == ("x = 1\ny = 2", "lead-in")
+    assert extract_code("Code: f(1)\ng(2)") == ("f(1)\ng(2)", "lead-in")
 
 
 @pytest.mark.parametrize("sentence", LEAD_INS)

@@ -2,14 +2,19 @@
 
 import re
 
-# A control token of a chat template, written as text. In quotes it belongs to a program.
-_CONTROL = r"""
-    (?<! ["'`] )
-    (?: <\|/?\w+\|>                             # <|end|>, <|user|>, <|im_start|>, <|start_header_id|>
+# A control token of a chat template, written as text.
+_CONTROL_SIGN = r"""
+    (?: <\|/?\w+\|> | <\|\w+\|?\Z             # <|end|>, <|user|>, <|im_start|>, or one that was cut off
     |   <\uff5c [^\uff5c<>\n]{1,40} \uff5c>     # DeepSeek's, with wide bars
     |   <(?:start_of_turn|end_of_turn|eos)>     # Gemma's
     |   (?:<s>\s*)? \[/?INST\] | <</?SYS>>      # Llama 2's and Mistral's
     |   </s>
+    )
+"""
+# In quotes it belongs to a program, but not after the string that ends a program.
+_CONTROL = rf"""
+    (?: (?: (?<! ["'`] ) | (?<= [\w.!?)\]}}>][\w.!?)\]}}>]["'`] ) ) {_CONTROL_SIGN}
+    |   (?<= ["'] ) (?<! \"\"\" ) (?<! \'\'\' ) {_CONTROL_SIGN} (?= [ \t\r]*(?:\n|\Z) )
     )
 """
 # What stands after the colon of a role: words on its line, or on the next one, unless that is indented as in YAML. At
@@ -26,7 +31,13 @@ _ROLE = rf"""
       )
 """
 _TURN = re.compile(f"{_CONTROL} | {_ROLE}", re.MULTILINE | re.VERBOSE)
-_HEAD = re.compile(rf"\s* (?: {_CONTROL} (?:[ \t]*(?:assistant|model|system|user)\b)? | {_ANSWER} )", _TURN.flags)
+# The head of the text's own turn, and a block of thoughts.
+_HEAD = re.compile(
+    rf"""
+    \s* (?: {_CONTROL} (?:[ \t]*(?:assistant|model|system|user)\b)? | {_ANSWER} | <think> (?s:.*?) </think> )
+    """,
+    _TURN.flags,
+)
 _STRUCK = re.compile(r"<s[\s>]")  # in HTML the tag that `</s>` ends
 
 

@@ -17,6 +17,11 @@ REQUESTS = ("Sort the list\n[3, 1]", "<b>{{ 'x' }}</b>\n\n  </think>&amp; \u00e9
 ANSWERS = ("sorted([3, 1])", "<b>{{ 'x' }}</b>\n\n  &amp; \u00e9")
 NEXT_REQUEST = "Reverse the list\n[2, 7]"
 
+WITHOUT_CHAT = (
+    "In the config, take this model out of the runs of methods that ask for it ('prompt: chat', as base-chat has); and "
+    "if its own or the study's template is chat, write 'template: paper' in the entry of this model."
+)
+
 
 class Tokenizer(Protocol):
     """The part of a transformers tokenizer that templates use.
@@ -206,11 +211,7 @@ class Template:
             StudyError: There is no chat template, or it fails or does not end.
         """
         if not self.tokenizer.chat_template:
-            raise StudyError(
-                f"{self.tokenizer.name_or_path}: the tokenizer has no chat template. In the config, take this model "
-                "out of the runs of methods that ask for one ('prompt: chat', as base-chat has); and if its own or the "
-                "study's template is chat, write 'template: paper' in the entry of this model."
-            )
+            raise StudyError(f"{self.tokenizer.name_or_path}: the tokenizer has no chat template. {WITHOUT_CHAT}")
         try:
             return self._rendering(conversation, starts_answer)
         except UnusableError as reason:
@@ -224,12 +225,8 @@ class Template:
         return confined(render)
 
     def _unusable(self, why: str) -> StudyError:
-        """The error of a chat template that cannot be used, with the three places of the config that may ask for it."""
-        return StudyError(
-            f"{self.tokenizer.name_or_path}: the chat template {why}; use the template 'paper' for this model where "
-            "the config asks for chat (the method's prompt, else the model's template, else tokenization.template), or "
-            "leave these runs out"
-        )
+        """The error of a chat template that cannot be used."""
+        return StudyError(f"{self.tokenizer.name_or_path}: the chat template {why}. {WITHOUT_CHAT}")
 
 
 def _conversation(request: str, answer: str | None = None) -> Conversation:

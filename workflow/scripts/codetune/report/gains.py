@@ -1,6 +1,6 @@
 """What a system gains: as written and on code, over each baseline of its method; and how much of that is format."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from codetune.base.files import Row
@@ -96,7 +96,7 @@ def say_gains(evaluated: Sequence[EvaluatedSystem], metric: str, papers: Mapping
             said.append(f"{f'On {test}: {word.lower()}' if several else word} {parts}.")
     if any("on code" in sentence for sentence in said):
         overs = {kind.over for systems in groups.values() for gains in systems for kind in gains}
-        said.append(_say_reasons(len(overs) > 1 and gains_are_by_tuning(evaluated)))
+        said.append(_say_reasons(gains_are_by_tuning(evaluated) and _prompts_differ(evaluated, overs)))
     return " ".join(said)
 
 
@@ -120,11 +120,17 @@ def _range(values: Sequence[float], digits: int) -> str:
     return " to ".join(dict.fromkeys(str(format_signed(end, digits)) for end in ends))
 
 
+def _prompts_differ(evaluated: Sequence[EvaluatedSystem], methods: Collection[str]) -> bool:
+    """Whether some model has more than one template among these methods; none has where its own is always `chat`."""
+    found = {(one.model.name, one.records[0].template) for one in evaluated if one.system.method in methods}
+    return len(found) > len({model for model, _ in found})
+
+
 def _say_reasons(prompts: bool) -> str:
     """What the difference between two of the gains is due to.
 
     Args:
-        prompts: Whether there are several baselines and all are untuned: those of one model differ in the prompt alone.
+        prompts: Whether baselines of one model differ, in the prompt alone: all are untuned.
     """
     text = "Gains as written and on code differ by stopping and format"
     return f"{text}, those over two baselines by the prompt." if prompts else f"{text}."
