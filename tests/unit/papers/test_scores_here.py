@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from codetune.papers.claims import audit
-from codetune.papers.evidence import NOT_RUN, OTHER_MODELS
+from codetune.papers.evidence import NOT_RUN, OTHER_MODELS, TUNED_HERE
 from codetune.papers.verdicts import (
     AGREES,
     COMPATIBLE,
@@ -150,6 +150,18 @@ def test_claims_about_all_models_need_all_of_them_unless_one_fails(tmp_path, nam
     assert BEST not in here  # Qwen2.5-3B was not run
     assert PHI not in here
     assert set(_scores({claim: row["verdict"] for claim, row in here.items()})) <= {COMPATIBLE, NOT_COMPATIBLE}
+
+
+def test_an_untuned_model_that_is_tuned_here_is_not_compared_with_the_others(tmp_path):
+    evidence = study_of(tmp_path, {("phi-3-mini", "qlora"): 0.5})
+    systems = {model: evidence.models[model].system_of("qlora") for model in evidence.models}
+    evidence.comparisons.comparisons[:] = [
+        one
+        for one in evidence.comparisons.comparisons
+        if not (one.family == "pair" and one.over.model == "phi-3-mini" and one.system in systems.values())
+    ]
+    row = rows_here(evidence)[PHI]
+    assert (row["verdict"], row["because"]) == (NOT_CHECKABLE, TUNED_HERE)
 
 
 def test_the_best_model_alone_is_compared_with_none(tmp_path):

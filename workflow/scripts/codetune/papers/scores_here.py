@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from codetune.papers.evidence import BASE, CHAT, NOT_RUN, TUNED, Evidence, ModelEvidence, paths_of
+from codetune.papers.evidence import BASE, CHAT, NOT_RUN, TUNED, TUNED_HERE, Evidence, ModelEvidence, paths_of
 from codetune.papers.intervals import Interval, compare, direction, of_all, of_another_sample, percent_of_another_sample
 from codetune.papers.printed import format_seeds
 from codetune.papers.scores import TABLE2, declared_scores, spread_of_scores
@@ -121,7 +121,8 @@ def _untuned_beaten(evidence: Evidence) -> list[Verdict]:
                 over = model.system_of(method)
                 found = {key: direction(evidence.pair_of(one.system_of(TUNED), over)) for key, one in models.items()}
                 how = f"{PAIRED}; the paper does not say in which template"
-                verdicts += _about_all(evidence, claim, found, how, [*untuned, *beaters], [row["model"]])
+                because = TUNED_HERE if model.is_tuned else ""
+                verdicts += _about_all(evidence, claim, found, how, [*untuned, *beaters], [row["model"]], because)
     return verdicts
 
 
@@ -132,6 +133,7 @@ def _about_all(
     how: str,
     records: Sequence[Record],
     others: Sequence[str] = (),
+    because: str = "",
 ) -> list[Verdict]:
     """Holds a claim about all models that the paper tunes against what the comparison of each says.
 
@@ -142,6 +144,7 @@ def _about_all(
         how: How it says so.
         records: Of the runs that are compared.
         others: What these models are compared with, if that is a model.
+        because: Why they were not compared; empty where they were.
 
     Returns:
         The verdict; none where no model was compared.
@@ -161,6 +164,6 @@ def _about_all(
             outcome,
             how=how,
             files=[*paths_of(records), evidence.compared],
-            because=evidence.obstacle(used, data=True) or (NOT_RUN if are_missing else ""),
+            because=evidence.obstacle(used, data=True) or because or (NOT_RUN if are_missing else ""),
         )
     ]

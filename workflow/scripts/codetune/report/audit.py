@@ -26,8 +26,9 @@ WORDS = (
     "What is exact agrees with the paper if it rounds to what the paper prints, and else disagrees. What rests on "
     "scores here is compatible with the paper, not compatible, or undecided. A score is compatible if the paper's, "
     "before rounding, can lie in our 95 % interval, widened by the square root of 2 because the paper's test samples "
-    f"are others; with fewer than {LEAST_SAMPLES} samples, or an interval longer than all scores that the paper gives "
-    "to these models lie apart, or than the gain that it claims, it is undecided. A claim about all models is "
+    f"are others. It is undecided with fewer than {LEAST_SAMPLES} samples, and where it lies in an interval that is "
+    "longer than all scores that the paper gives to these models lie apart, or than the gain that it claims. A claim "
+    "about all models is "
     "compatible if every comparison says better, and not compatible if one says worse. Where a claim can be read in "
     "two ways (rank, template), both are rows."
 )

@@ -74,7 +74,8 @@ def write_metrics(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], out
     baselines = "their untuned rows" if by_tuning else "the baselines of their method"
     note = (
         f"+ and - mark {marked} that are better or worse than the better of {baselines} by that metric, by a p-value "
-        "with Holm's correction. Intervals, gains and p-values are in the CSV. Signatures: "
+        "with Holm's correction over the gains by it, not over metrics. Intervals, gains and p-values are in the CSV. "
+        "Signatures: "
         f"{'; '.join(f'{one.label} [{one.signature}]' for one in written.values())}."
     )
     note += _of_code(facts)
