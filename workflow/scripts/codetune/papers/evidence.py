@@ -136,8 +136,16 @@ class Evidence:
         return self.comparisons.score_of(system, PAPER_METRIC) if self.comparisons else None
 
     def gain_of(self, system: System, method: str) -> Comparison | None:
-        """The gain of a system over one of its baselines, by the paper's metric; None where it was not computed."""
-        return self.comparisons.gain_over(system, method, PAPER_METRIC) if self.comparisons else None
+        """The gain of a system over its untuned model by the paper's metric; None where it was not computed.
+
+        Args:
+            system: The system.
+            method: Name of the method of the untuned model, whether or not the system's method has it as a baseline.
+        """
+        if not self.comparisons:
+            return None
+        gain = self.comparisons.gain_over(system, method, PAPER_METRIC)
+        return gain or self.pair_of(system, System(NONE, system.model, method))
 
     def pair_of(self, system: System, over: System) -> Comparison | None:
         """The comparison of two systems by the paper's metric; None where it was not computed."""

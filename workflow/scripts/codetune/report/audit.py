@@ -109,8 +109,11 @@ def _note(evidence: Evidence, folded: Mapping[str, int]) -> str:
     models = evidence.models.values()
     text = f"Models run: {'; '.join(model.label for model in models) or 'none of the paper'}."
     if folded:
-        reasons = "; ".join(f"{count} are about {because}" for because, count in folded.items())
-        text += f" {sum(folded.values())} claims are not checkable here and stand in audit.csv only: {reasons}."
+        listed = ((count, "is" if count == 1 else "are", because) for because, count in folded.items())
+        reasons = "; ".join(f"{count} {verb} about {because}" for count, verb, because in listed)
+        number = sum(folded.values())
+        claims = "1 claim is" if number == 1 else f"{number} claims are"
+        text += f" {claims} not checkable here and stand{'s' if number == 1 else ''} in audit.csv only: {reasons}."
     trainings = [record for model in models for runs in model.records.values() for record in runs]
     if problems := problems_of(trainings):
         text += f" Trainings that went wrong, so that their scores decide little: {'; '.join(problems)}."
