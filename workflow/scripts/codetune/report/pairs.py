@@ -217,11 +217,12 @@ def _title(row: "pd.Series[Any]", prefix: str) -> str:
 
 def _correction(table: pd.DataFrame) -> str:
     """How p-values are corrected, and what the verdict is; that there are none where no sample has a value."""
-    counts = [int(found.notna().sum()) for _, found in table.groupby("test", sort=False)["p"]]
-    if not any(counts):
+    sizes = [int(found.notna().sum()) for _, found in table.groupby("test", sort=False)["p"]]
+    if not any(sizes):
         return "no p-values, as no sample has a value."
-    listed = " / ".join(f"{count:,}" for count in counts if count)
-    pairs = "pair" if listed == "1" else "pairs"
+    counts = sorted(set(sizes) - {0})
+    listed = " / ".join(f"{count:,}" for count in counts)
+    pairs = f"{'pair' if counts == [1] else 'pairs'}{' per test set' if len(sizes) > 1 else ''}"
     return (
         f"p-values: two-sided, with Holm's correction over the {listed} {pairs} by one metric. Verdict: undecided "
         f"where the corrected p-value is above {ALPHA}."
