@@ -56,16 +56,16 @@ def write(evaluated, folder, metric="rouge_l"):
 
 def test_pairs_are_grouped_by_what_they_have_in_common_the_decided_ones_first(tmp_path):
     rows, _, note, _ = write(systems(), tmp_path)
-    assert [(row["In common"], row["System"], row["Compared with"], row["Verdict"]) for row in rows] == [
-        ("base", "Phi", "A", "better"),
-        ("base", "B", "A", "better"),
-        ("base", "Phi", "B", "undecided"),
-        ("chat", "B", "A", "better"),
-        ("qlora", "A", "B", "undecided"),
-        ("A", "chat", "base", "undecided"),
-        ("B", "chat", "base", "undecided"),
-        ("-", "A (qlora)", "Phi (base)", "better"),
-        ("-", "B (qlora)", "Phi (base)", "undecided"),
+    assert [(row["In common"], row["System / compared with"], row["Verdict"]) for row in rows] == [
+        ("base", "Phi / A", "better"),
+        ("base", "B / A", "better"),
+        ("base", "Phi / B", "undecided"),
+        ("chat", "B / A", "better"),
+        ("qlora", "A / B", "undecided"),
+        ("A", "chat / base", "undecided"),
+        ("B", "chat / base", "undecided"),
+        ("-", "A (qlora) / Phi (base)", "better"),
+        ("-", "B (qlora) / Phi (base)", "undecided"),
     ]
     assert "over the 9 pairs" in note
     assert "100 resamples" in note
@@ -115,9 +115,12 @@ def test_without_scores_of_the_code_there_are_no_columns_of_it(tmp_path):
 
 
 def test_a_metric_without_a_score_has_dashes(tmp_path):
-    rows, numbers, _, _ = write(systems(scores=dict.fromkeys(SCORES)), tmp_path)
+    rows, numbers, note, _ = write(systems(scores=dict.fromkeys(SCORES)), tmp_path)
     assert {(row["Difference"], row["95 % interval"], row["p (Holm)"], row["Verdict"]) for row in rows} == {("-",) * 4}
     assert "nan" not in str(numbers).lower()
+    assert "no p-values, as no sample has a value." in note
+    assert "Holm's" not in note
+    assert "one adapter" not in note
 
 
 @pytest.mark.parametrize("scores", [{("a", "base"): 0.1}, {("a", "base"): 0.1, ("a", "qlora"): 0.2}])

@@ -11,6 +11,8 @@ from codetune.report.flags import flag_note
 from codetune.report.gains import baselines_of, say_gains
 from codetune.report.rows import EvaluatedSystem, cut_by_context, gains_are_by_tuning
 
+MANY = 0.05  # share of empty predictions above which a system is named
+
 
 def note_of_table2(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
     """The note below Table 2.
@@ -24,11 +26,13 @@ def note_of_table2(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], me
         say_gains(evaluated, metric, _gains_of_the_paper(table)),
         _say_scores(evaluated, metric),
         _say_extracted(evaluated, metric),
+        _say_empty(evaluated),
         _say_templates(evaluated),
         _say_gain(evaluated, metric),
         _say_statistics(evaluated, metric),
-        "Cut off: by the limit on new tokens or the model's context. Length: characters over those of the references. "
-        "Column Paper and rows (quoted) are the paper's. More is in the CSV.",
+        "Cut off: by the limit on new tokens or the model's context. Length: characters over those of the references.",
+        "Column Paper and rows (quoted) are the paper's." if table["paper_score"].notna().any() else "",
+        "More is in the CSV.",
         flag_note([record for one in evaluated for record in one.records]),
         cut_by_context(evaluated),
         _where_nothing_is_measured(evaluated, metric),
@@ -53,6 +57,13 @@ def _say_extracted(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
     listed = [f"{format_number(100 * fmean(found), 1)} % ({name})" for name, found in shares.items()]
     known = evaluated[0].comparisons.on_code(metric)
     return f"Predictions that are more than code: {', '.join(listed)}." if known else ""
+
+
+def _say_empty(evaluated: Sequence[EvaluatedSystem]) -> str:
+    """Which systems wrote nothing for many samples: a gain over one of these says little."""
+    shares = [(one, fmean(summary.empty for summary in one.summaries)) for one in evaluated]
+    listed = [f"{one.model.label} ({one.system.method}) {100 * share:.0f} %" for one, share in shares if share > MANY]
+    return f"Empty predictions: {', '.join(listed)}." if listed else ""
 
 
 def _say_templates(evaluated: Sequence[EvaluatedSystem]) -> str:
@@ -105,12 +116,15 @@ def _family_sizes(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
 def _say_gain(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
     """What the gains are measured over, and which of them has an interval, a p-value and a verdict."""
     baselines, untuned = baselines_of(evaluated, metric), gains_are_by_tuning(evaluated)
-    if len(baselines) == 1:
-        return f"Gain: over the {'untuned model' if untuned else 'baseline'} ({baselines[0]})."
+    if not baselines:
+        return ""
     better = "model's untuned rows" if untuned else "method's baselines"
     which = "smaller" if len(baselines) == 2 else "smallest"
     text = f"Interval, p and verdict are of the {which} gain, over the better of the {better}."
-    return text if baselines else ""
+    if len(baselines) == 1:
+        text = f"Gain: over the {'untuned model' if untuned else 'baseline'} ({baselines[0]})."
+    coded = evaluated[0].comparisons.on_code(metric)
+    return f"{text} + and - on code: better or worse by that score, with a correction of its own." if coded else text
 
 
 def _gains_of_the_paper(table: pd.DataFrame) -> dict[str, list[float]]:
