@@ -36,7 +36,8 @@ FIGURES = {
         "(`evaluation.metric`), over the first baseline of its method for the text as written, and over each baseline "
         "for its code. Lines are 95 % intervals from a paired bootstrap, not corrected. Large marks have a verdict, "
         "which follows the p-value with Holm's correction: hollow where it is undecided, filled where it is better or "
-        "worse. Small marks have none, because another baseline is the better one. Each test set has a panel.",
+        "worse. Small marks have none, because another baseline is the better one. Where a model has one "
+        "seed, all are about that one adapter. Each test set has a panel.",
         TRAINED,
     ),
 }

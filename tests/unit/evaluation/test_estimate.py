@@ -105,9 +105,10 @@ def test_equal_predictions_differ_by_exactly_nothing():
 
 
 def test_a_constant_gain_over_many_samples_is_certain():
-    values = np.random.default_rng(2).random(50)
+    values = np.random.default_rng(2).random(2000)
     found = compare({"a": [values + 0.1], "b": [values]})
     assert found.interval == pytest.approx([0.1, 0.1])
+    assert found.interval[0] <= found.gain <= found.interval[1]
     assert found.verdict == "better"
 
 

@@ -196,6 +196,12 @@ def test_trainings_on_different_data_are_no_pair():
     assert found == set()
 
 
+def test_a_tuned_model_is_compared_with_what_is_retrieved_from_its_own_data_alone():
+    retrieved = {System(data, "none", "retrieval"): [] for data in ("alpaca", "evol")}
+    found = pairs_of(systems_of(("a", "qlora"), ("a", "qlora", "evol")) | retrieved)
+    assert {(pair.system.data, pair.over.data) for pair in found} == {("alpaca", "alpaca"), ("evol", "evol")}
+
+
 def test_the_paper_s_study_has_61_pairs_and_one_of_54_trainings_has_366():
     models, more = "abcde", [f"method{number}" for number in range(9)]
     asked = [(model, method) for model in [*models, "phi"] for method in ("base", "chat")]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from codetune.papers.claims import audit
-from codetune.papers.evidence import NOT_RUN, OTHER_MODELS
+from codetune.papers.evidence import NOT_RUN, OTHER_MODELS, TUNED_HERE
 from codetune.papers.verdicts import (
     AGREES,
     COMPATIBLE,
@@ -150,6 +150,41 @@ def test_claims_about_all_models_need_all_of_them_unless_one_fails(tmp_path, nam
     assert BEST not in here  # Qwen2.5-3B was not run
     assert PHI not in here
     assert set(_scores({claim: row["verdict"] for claim, row in here.items()})) <= {COMPATIBLE, NOT_COMPATIBLE}
+
+
+@pytest.mark.parametrize(("tuned", "expected"), [(0.6, COMPATIBLE), (0.3, NOT_COMPATIBLE)])
+def test_gains_over_chat_templates_have_rows_of_their_own(tmp_path, tuned, expected):
+    """Which the abstract's untuned models may mean as well; with one seed they are about one adapter."""
+    chat = {model: 0.4 for model, method in paper_scores() if method == "qlora"}
+    here = rows_here(study_of(tmp_path, {(model, "qlora"): tuned for model in chat}, chat))
+    row = here[f"{IMPROVES}, over 'base-chat'"]
+    assert row["verdict"] == expected
+    assert row["how"].startswith("gain over 'base-chat'")
+    assert "of that one adapter" in row["how"]
+    gain = here["Gain of Qwen2.5-3B over itself, untuned, template 'chat'"]
+    assert gain["computed"].startswith(f"{100 * (tuned / 0.4 - 1):.1f} ")
+    assert "1 seed, so of this one adapter" in gain["how"]
+
+
+def test_a_gain_over_what_is_no_baseline_is_the_pair_s(tmp_path):
+    evidence = study_of(tmp_path, {("qwen2.5-3b", "base"): 0.44})
+    compared = evidence.comparisons.comparisons
+    compared[:] = [one if one.family == "pair" else replace(one.reverse, family="pair") for one in compared]
+    here = rows_here(evidence)
+    assert here["Gain of Qwen2.5-3B over itself, untuned, template 'paper'"]["computed"].startswith("25.0 (")
+    assert here[IMPROVES]["computed"].startswith("better: 3 of 5")
+
+
+def test_an_untuned_model_that_is_tuned_here_is_not_compared_with_the_others(tmp_path):
+    evidence = study_of(tmp_path, {("phi-3-mini", "qlora"): 0.5})
+    systems = {model: evidence.models[model].system_of("qlora") for model in evidence.models}
+    evidence.comparisons.comparisons[:] = [
+        one
+        for one in evidence.comparisons.comparisons
+        if not (one.family == "pair" and one.over.model == "phi-3-mini" and one.system in systems.values())
+    ]
+    row = rows_here(evidence)[PHI]
+    assert (row["verdict"], row["because"]) == (NOT_CHECKABLE, TUNED_HERE)
 
 
 def test_the_best_model_alone_is_compared_with_none(tmp_path):

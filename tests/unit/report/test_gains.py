@@ -98,6 +98,11 @@ def test_a_sentence_says_how_far_the_gains_go(records, expected):
     assert said(records) == expected
 
 
+def test_gains_on_a_scale_to_100_have_a_decimal():
+    records = [fake_record(MINE, method, scores={"bleu": score}) for method, score in (("base", 8.81), (QLORA, 8.39))]
+    assert say_gains(evaluated_of(records), "bleu", {}) == "Gain over base: -0.4."
+
+
 def test_two_test_sets_have_a_sentence_each():
     records = [with_test(one, "evol", both(0.4, 0.4)) for one in ONE]
     text = said(records, ("alpaca", "evol"))

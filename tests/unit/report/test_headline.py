@@ -82,6 +82,8 @@ def test_tables_show_the_metric_with_its_label_and_digits(study, tmp_path, name,
         assert score[name] in re.split(r"[|&\s]+", found[kind])
         if name == "table2" and verdict:
             assert verdict in found[kind]
+        if name == "table2":
+            assert ("Column Paper" in found[kind]) == (metric == "rouge_l")
     assert len({table_of(name, study, head, tmp_path)["md"] for head in HEADS}) == len(HEADS)
 
 

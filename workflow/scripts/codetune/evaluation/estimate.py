@@ -219,7 +219,12 @@ def interval_of_score(estimate: Estimate, highest: float, seed: int) -> list[flo
         highest: The best score.
         seed: Of what is drawn beside the resamples.
     """
-    return interval_of(distribution_of(estimate, seed), estimate.samples, 0.0, highest)
+    return _around(estimate.value, interval_of(distribution_of(estimate, seed), estimate.samples, 0.0, highest))
+
+
+def _around(value: float, interval: list[float] | None) -> list[float] | None:
+    """The interval, in which the value lies: of equal differences each sum has another last digit."""
+    return None if interval is None else [min(value, interval[0]), max(value, interval[1])]
 
 
 def interval_of_gain(gain: Estimate, distribution: Array, differing: int, highest: float) -> list[float] | None:
@@ -233,7 +238,7 @@ def interval_of_gain(gain: Estimate, distribution: Array, differing: int, highes
         differing: Number of samples that differ.
         highest: The best score.
     """
-    interval = interval_of(distribution, gain.samples, -highest, highest)
+    interval = _around(gain.value, interval_of(distribution, gain.samples, -highest, highest))
     if interval is None or differing >= FEWEST:
         return interval
     return [min(0.0, interval[0]), max(0.0, interval[1])]

@@ -40,7 +40,7 @@ def pairs_of(baselines: Baselines) -> list[Pair]:
 
     - The same method on the same data, of two models.
     - The same model after two methods, neither of which is a baseline of the other; on the same data, if both train.
-    - Each tuned system and each system of a model that is never tuned.
+    - Each tuned system and each system of a model that is never tuned, or of none; on the same data, if both have any.
 
     Args:
         baselines: The systems, with the baselines of their methods.
@@ -54,7 +54,8 @@ def pairs_of(baselines: Baselines) -> list[Pair]:
         elif one.model == other.model:
             wanted = {one, other} not in gains and (one.data == other.data or not (one.trains and other.trains))
         else:
-            wanted = one.trains != other.trains and not {one.model, other.model} <= tuned
+            same_data = one.data == other.data or NONE in (one.data, other.data)
+            wanted = one.trains != other.trains and not {one.model, other.model} <= tuned and same_data
         if wanted:
             found.append(Pair(other, one) if other.trains and not one.trains else Pair(one, other))
     return found

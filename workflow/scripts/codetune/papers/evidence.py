@@ -19,6 +19,7 @@ CHAT = "base-chat"  # the untuned model in its own chat template, which the pape
 OTHER_MODELS = "checkpoints that are not known to be the paper's"
 OTHER_DATA = "data that are not known to be the paper's"
 NOT_RUN = "all models of the paper, not all of which were run"
+TUNED_HERE = "an untuned model that is tuned here, so that it is compared with its own tuned self alone"
 OTHER_LAYERS = "layers whose shapes config.json does not tell"
 OWN_CHOICE = "a choice of this study decides it"
 
@@ -71,6 +72,11 @@ class ModelEvidence:
     def system_of(self, method: str) -> System:
         """The system of a method that was run."""
         return self.records[method][0].run.system
+
+    @property
+    def is_tuned(self) -> bool:
+        """Whether it was tuned here, by any method."""
+        return any(record.training is not None for runs in self.records.values() for record in runs)
 
     @property
     def stats(self) -> str:
@@ -130,8 +136,16 @@ class Evidence:
         return self.comparisons.score_of(system, PAPER_METRIC) if self.comparisons else None
 
     def gain_of(self, system: System, method: str) -> Comparison | None:
-        """The gain of a system over one of its baselines, by the paper's metric; None where it was not computed."""
-        return self.comparisons.gain_over(system, method, PAPER_METRIC) if self.comparisons else None
+        """The gain of a system over its untuned model by the paper's metric; None where it was not computed.
+
+        Args:
+            system: The system.
+            method: Name of the method of the untuned model, whether or not the system's method has it as a baseline.
+        """
+        if not self.comparisons:
+            return None
+        gain = self.comparisons.gain_over(system, method, PAPER_METRIC)
+        return gain or self.pair_of(system, System(NONE, system.model, method))
 
     def pair_of(self, system: System, over: System) -> Comparison | None:
         """The comparison of two systems by the paper's metric; None where it was not computed."""

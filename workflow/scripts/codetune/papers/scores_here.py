@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from codetune.papers.evidence import BASE, CHAT, NOT_RUN, TUNED, Evidence, ModelEvidence, paths_of
+from codetune.papers.evidence import BASE, CHAT, NOT_RUN, TUNED, TUNED_HERE, Evidence, ModelEvidence, paths_of
 from codetune.papers.intervals import Interval, compare, direction, of_all, of_another_sample, percent_of_another_sample
 from codetune.papers.printed import format_seeds
 from codetune.papers.scores import TABLE2, declared_scores, spread_of_scores
@@ -17,9 +17,11 @@ def check_scores_here(evidence: Evidence) -> list[Verdict]:
     """The paper's scores, gains and ranks, from this study's scores."""
     verdicts = [verdict for method in (BASE, CHAT, TUNED) for verdict in _scores_of(evidence, method)]
     for key, percent in evidence.paper["text"]["gain_percent"].items():
-        if key in evidence.models and evidence.models[key].runs_of(BASE, TUNED):
-            verdicts.append(_gain_of(evidence, key, percent))
-    return [*verdicts, *_improved(evidence), *_best(evidence), *_untuned_beaten(evidence)]
+        if key in evidence.models:
+            over = [method for method in (BASE, CHAT) if evidence.models[key].runs_of(method, TUNED)]
+            verdicts += [_gain_of(evidence, key, percent, method) for method in over]
+    improved = [verdict for method in (BASE, CHAT) for verdict in _improved(evidence, method)]
+    return [*verdicts, *improved, *_best(evidence), *_untuned_beaten(evidence)]
 
 
 def _scores_of(evidence: Evidence, method: str) -> list[Verdict]:
@@ -59,18 +61,18 @@ def _show(value: float | None, interval: Interval | None, form: str) -> str:
     return f"{value:{form}}" + (f" ({interval[0]:{form}} to {interval[1]:{form}})" if interval else "")
 
 
-def _gain_of(evidence: Evidence, key: str, percent: int) -> Verdict:
-    """The gain in percent that the abstract gives a model."""
+def _gain_of(evidence: Evidence, key: str, percent: int, method: str) -> Verdict:
+    """The gain in percent that the abstract gives a model, over one of its untuned rows."""
     model = evidence.models[key]
-    records = model.runs_of(BASE, TUNED)
-    base, tuned = (evidence.score_of(model.system_of(method)) for method in (BASE, TUNED))
-    gain = evidence.gain_of(model.system_of(TUNED), BASE)
+    records = model.runs_of(method, TUNED)
+    base, tuned = (evidence.score_of(model.system_of(one)) for one in (method, TUNED))
+    gain = evidence.gain_of(model.system_of(TUNED), method)
     interval = percent_of_another_sample(tuned, base, gain) if tuned and base and gain else None
     value = 100 * gain.gain / base.score if gain and base and gain.gain is not None and base.score else None
     return Claim(f"Gain of {model.label} over itself, {_untuned(records[0])}", "abstract", f"{percent} %").against(
         _show(value, interval, ",.1f") + (" %" if value is not None else ""),
         compare(interval, percent, model.samples, widest=percent),
-        how=f"gain over untuned score; {ANOTHER} (Fieller's interval)",
+        how=f"gain over untuned score, {_seeds(model.runs_of(TUNED))}; {ANOTHER} (Fieller's interval)",
         files=[*paths_of(records), evidence.compared],
         because=evidence.obstacle([key], data=True),
     )
@@ -81,18 +83,17 @@ def _tuned(evidence: Evidence, *others: str) -> dict[str, ModelEvidence]:
     return {row["model"]: model for row, model in evidence.rows("table2", TUNED) if model.runs_of(TUNED, *others)}
 
 
-def _improved(evidence: Evidence) -> list[Verdict]:
-    """Whether tuning improves every model, over the untuned model in the template of the paper's text."""
-    pairs = _tuned(evidence, BASE)
-    gains = {key: evidence.gain_of(model.system_of(TUNED), BASE) for key, model in pairs.items()}
-    claim = Claim(
-        "Fine-tuning improves all models", "section 4.1", f"all {len(declared_scores(evidence.paper, TUNED))}"
-    )
+def _improved(evidence: Evidence, method: str) -> list[Verdict]:
+    """Whether tuning improves every model, over one of its untuned rows: the paper may mean either."""
+    pairs = _tuned(evidence, method)
+    gains = {key: evidence.gain_of(model.system_of(TUNED), method) for key, model in pairs.items()}
+    text = "Fine-tuning improves all models" + ("" if method == BASE else f", over '{method}'")
+    claim = Claim(text, "section 4.1", f"all {len(declared_scores(evidence.paper, TUNED))}")
     how = (
-        f"gain over '{BASE}', on the same samples: by its corrected p-value where that is the better untuned row, else "
-        "by its interval, which is not corrected"
+        f"gain over '{method}', on the same samples: by its corrected p-value where that is the better untuned row, "
+        "else by its interval, which is not corrected"
     )
-    records = [record for model in pairs.values() for record in model.runs_of(BASE, TUNED)]
+    records = [record for model in pairs.values() for record in model.runs_of(method, TUNED)]
     return _about_all(evidence, claim, {key: direction(gain) for key, gain in gains.items()}, how, records)
 
 
@@ -121,7 +122,8 @@ def _untuned_beaten(evidence: Evidence) -> list[Verdict]:
                 over = model.system_of(method)
                 found = {key: direction(evidence.pair_of(one.system_of(TUNED), over)) for key, one in models.items()}
                 how = f"{PAIRED}; the paper does not say in which template"
-                verdicts += _about_all(evidence, claim, found, how, [*untuned, *beaters], [row["model"]])
+                because = TUNED_HERE if model.is_tuned else ""
+                verdicts += _about_all(evidence, claim, found, how, [*untuned, *beaters], [row["model"]], because)
     return verdicts
 
 
@@ -132,6 +134,7 @@ def _about_all(
     how: str,
     records: Sequence[Record],
     others: Sequence[str] = (),
+    because: str = "",
 ) -> list[Verdict]:
     """Holds a claim about all models that the paper tunes against what the comparison of each says.
 
@@ -142,6 +145,7 @@ def _about_all(
         how: How it says so.
         records: Of the runs that are compared.
         others: What these models are compared with, if that is a model.
+        because: Why they were not compared; empty where they were.
 
     Returns:
         The verdict; none where no model was compared.
@@ -151,6 +155,8 @@ def _about_all(
     used = [*found, *others]
     outcome = of_all(found.values(), min(evidence.models[name].samples for name in used))
     are_missing = not declared_scores(evidence.paper, TUNED).keys() <= set(used) and outcome != NOT_COMPATIBLE
+    if any(len(evidence.models[name].runs_of(TUNED)) == 1 for name in found):
+        how = f"{how}; with one seed, of that one adapter"
     shown = [f"better: {list(found.values()).count('better')} of {len(found)}"]
     for word in ("undecided", "worse"):
         if labels := [evidence.models[name].label for name, one in found.items() if one == word]:
@@ -161,6 +167,6 @@ def _about_all(
             outcome,
             how=how,
             files=[*paths_of(records), evidence.compared],
-            because=evidence.obstacle(used, data=True) or (NOT_RUN if are_missing else ""),
+            because=evidence.obstacle(used, data=True) or because or (NOT_RUN if are_missing else ""),
         )
     ]

@@ -26,8 +26,9 @@ WORDS = (
     "What is exact agrees with the paper if it rounds to what the paper prints, and else disagrees. What rests on "
     "scores here is compatible with the paper, not compatible, or undecided. A score is compatible if the paper's, "
     "before rounding, can lie in our 95 % interval, widened by the square root of 2 because the paper's test samples "
-    f"are others; with fewer than {LEAST_SAMPLES} samples, or an interval longer than all scores that the paper gives "
-    "to these models lie apart, or than the gain that it claims, it is undecided. A claim about all models is "
+    f"are others. It is undecided with fewer than {LEAST_SAMPLES} samples, and where it lies in an interval that is "
+    "longer than all scores that the paper gives to these models lie apart, or than the gain that it claims. A claim "
+    "about all models is "
     "compatible if every comparison says better, and not compatible if one says worse. Where a claim can be read in "
     "two ways (rank, template), both are rows."
 )
@@ -108,8 +109,11 @@ def _note(evidence: Evidence, folded: Mapping[str, int]) -> str:
     models = evidence.models.values()
     text = f"Models run: {'; '.join(model.label for model in models) or 'none of the paper'}."
     if folded:
-        reasons = "; ".join(f"{count} are about {because}" for because, count in folded.items())
-        text += f" {sum(folded.values())} claims are not checkable here and stand in audit.csv only: {reasons}."
+        listed = ((count, "is" if count == 1 else "are", because) for because, count in folded.items())
+        reasons = "; ".join(f"{count} {verb} about {because}" for count, verb, because in listed)
+        number = sum(folded.values())
+        claims = "1 claim is" if number == 1 else f"{number} claims are"
+        text += f" {claims} not checkable here and stand{'s' if number == 1 else ''} in audit.csv only: {reasons}."
     trainings = [record for model in models for runs in model.records.values() for record in runs]
     if problems := problems_of(trainings):
         text += f" Trainings that went wrong, so that their scores decide little: {'; '.join(problems)}."

@@ -8,7 +8,7 @@ from codetune.evaluation.comparisons import Comparison
 from codetune.report.cells import digits_of, format_signed
 from codetune.report.rows import EvaluatedSystem, gains_are_by_tuning
 
-FEWER = 2  # decimals that a sentence has less than a table
+FEWER = 2  # decimals that a sentence has less than a table, if one is left
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def say_gains(evaluated: Sequence[EvaluatedSystem], metric: str, papers: Mapping
         if gains := telling_gains(one, metric):
             groups.setdefault((one.test, next(iter(gains)).over), []).append(gains)
     several = len({test for test, _ in groups}) > 1
-    digits = digits_of(evaluated[0].comparisons.metrics[metric].highest) - FEWER
+    digits = max(1, digits_of(evaluated[0].comparisons.metrics[metric].highest) - FEWER)
     said = []
     for (test, _), systems in groups.items():
         if parts := _ranges(systems, digits, papers):

@@ -72,13 +72,21 @@ def write_metrics(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], out
     baselines = "their untuned rows" if by_tuning else "the baselines of their method"
     note = (
         f"+ and - mark {marked} that are better or worse than the better of {baselines} by that metric, by a p-value "
-        "with Holm's correction. Intervals, gains and p-values are in the CSV. Signatures: "
+        "with Holm's correction over the gains by it, not over metrics"
+        f"{'; with one seed, about that one adapter' if _of_one_adapter(evaluated) else ''}. Intervals, gains and "
+        "p-values are in the CSV. Signatures: "
         f"{'; '.join(f'{one.label} [{one.signature}]' for one in written.values())}."
     )
     note += _of_code(facts)
     note += _without_data_flow(evaluated) + _unmeasured(table)
     note += flag_note([record for one in evaluated for record in one.records])
     write_forms(table, shown, "All metrics", note, outputs)
+
+
+def _of_one_adapter(evaluated: Sequence[EvaluatedSystem]) -> bool:
+    """Whether a mark is about a tuned system of one seed."""
+    gains = (one.gain(metric) for one in evaluated for metric in one.comparisons.metrics)
+    return any(gain is not None and gain.verdict is not None and gain.of_one_adapter for gain in gains)
 
 
 def _of_code(facts: Mapping[str, MetricFacts]) -> str:

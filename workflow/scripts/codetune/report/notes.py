@@ -27,8 +27,9 @@ def note_of_table2(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], me
         _say_templates(evaluated),
         _say_gain(evaluated, metric),
         _say_statistics(evaluated, metric),
-        "Cut off: by the limit on new tokens or the model's context. Length: characters over those of the references. "
-        "Column Paper and rows (quoted) are the paper's. More is in the CSV.",
+        "Cut off: by the limit on new tokens or the model's context. Length: characters over those of the references.",
+        "Column Paper and rows (quoted) are the paper's." if table["paper_score"].notna().any() else "",
+        "More is in the CSV.",
         flag_note([record for one in evaluated for record in one.records]),
         cut_by_context(evaluated),
         _where_nothing_is_measured(evaluated, metric),

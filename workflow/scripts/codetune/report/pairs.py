@@ -209,6 +209,20 @@ def _title(row: "pd.Series[Any]", prefix: str) -> str:
     return name + flag(row[f"{prefix}flagged"], row[f"{prefix}seeds"])
 
 
+def _correction(table: pd.DataFrame) -> str:
+    """How p-values are corrected, and what the verdict is; that there are none where no sample has a value."""
+    sizes = [int(found.notna().sum()) for _, found in table.groupby("test", sort=False)["p"]]
+    if not any(sizes):
+        return "No p-values, as no sample has a value."
+    counts = sorted(set(sizes) - {0})
+    listed = " / ".join(f"{count:,}" for count in counts)
+    pairs = f"{'pair' if counts == [1] else 'pairs'}{' per test set' if len(sizes) > 1 else ''}"
+    return (
+        f"p: two-sided, with Holm's correction over the {listed} {pairs} by one metric. Verdict: undecided where p is "
+        f"above {ALPHA}."
+    )
+
+
 def _scores(row: "pd.Series[Any]", digits: int) -> str | None:
     found = [format_number(row[name], digits) for name in ("score", "over_score")]
     return None if None in found else " / ".join(map(str, found))
@@ -224,18 +238,15 @@ def _note(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], metric: str
     if table.empty:
         return f"No two systems of this study are compared beside Table 2. {'; '.join(signatures)}."
     tests = {one.test: one.comparisons for one in evaluated}
-    counts = " / ".join(f"{sum(table['test'] == test):,}" for test in tests if (table["test"] == test).any())
     resamples = " / ".join(f"{number:,}" for number in dict.fromkeys(one.resamples for one in tests.values()))
     seeds = {int(count) for name in ("seeds", "over_seeds") for count in table[name]}
-    one_adapter = any(
-        pair.of_one_adapter for one in tests.values() for pair in one.comparisons if pair.family == "pair"
-    )
+    pairs = [pair for one in tests.values() for pair in one.comparisons if pair.family == "pair"]
+    one_adapter = any(pair.of_one_adapter and pair.metric == metric and pair.p is not None for pair in pairs)
     return (
         "Each row compares two systems on the same test samples: two models after the same method, two methods on the "
-        "same model, or a tuned model with a model that nobody tunes. Table 2 compares tuned models with their "
-        "baselines. Difference: the first score less the second. Intervals: 95 %, not corrected, by a paired bootstrap "
-        f"over test samples{' and seeds' if seeds != {1} else ''}, {resamples} resamples. p: two-sided, with Holm's "
-        f"correction over the {counts} pairs by one metric. Verdict: undecided where p is above {ALPHA}."
+        "same model, or a tuned model with what nobody tunes. Table 2 compares tuned models with their baselines. "
+        "Difference: the first score less the second. Intervals: 95 %, not corrected, by a paired bootstrap over test "
+        f"samples{' and seeds' if seeds != {1} else ''}, {resamples} resamples. {_correction(table)}"
         f"{' Of a tuned model with one seed, it is about that one adapter.' if one_adapter else ''}"
         f"{' Intervals of the differences on code are in the CSV.' if code else ''} {'; '.join(signatures)}."
         f"{flag_note([record for one in evaluated for record in one.records])}"
