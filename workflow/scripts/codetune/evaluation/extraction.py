@@ -11,10 +11,10 @@ EXTRACTION = (
     "code:first fenced block of the text up to the next turn, else that text without a lead-in sentence|extraction:1"
 )
 
-# A control token of a chat template, written as text: `<|end|>`, `<|im_start|>`, `<end_of_turn>`, `[INST]`, `</s>`. One
-# that was cut off ends a text. In quotes it belongs to a program, but not after the string that ends a program.
+# A control token of a chat template, written as text: `<|end|>`, `<|im_start|>`, `<end_of_turn>`, `[INST]`, `</s>`. In
+# quotes it belongs to a program, but not after the string that ends a program.
 _SIGN = (
-    r"(?:<\|\w+\|?\Z|</?\|/?[A-Za-z_]\w*\|>|<\uff5c[^\uff5c<>\n]{1,40}\uff5c>|<(?:(?:start|end)_of_turn|eos)>|\[/?INST\]|<</?SYS>>"
+    r"(?:</?\|/?[A-Za-z_]\w*\|>|<\uff5c[^\uff5c<>\n]{1,40}\uff5c>|<(?:(?:start|end)_of_turn|eos)>|\[/?INST\]|<</?SYS>>"
     r"|</s>(?=\s*(?:\Z|<|\[/?INST\])|[ \t\r]*\n)|<s>(?=\s*\[INST\]))"
 )
 _AFTER_STRING = r"(?<=[\w.!?)\]}>][\w.!?)\]}>][\"'`])"
@@ -29,13 +29,11 @@ _ROLE = (
     r"|Below is an instruction that describes a task)"
 )
 _TURN = re.compile(f"{_CONTROL}|{_ROLE}", re.MULTILINE)
-# What of these a text may begin with: the head of its own turn, and a block of thoughts.
-_HEAD = re.compile(
-    rf"\s*(?:{_CONTROL}(?:[ \t]*(?:assistant|model|system|user)\b)?|{_ANSWER}|<think>(?s:.*?)</think>)", re.MULTILINE
-)
+# What of these a text may begin with: the head of its own turn.
+_HEAD = re.compile(rf"\s*(?:{_CONTROL}(?:[ \t]*(?:assistant|model|system|user)\b)?|{_ANSWER})", re.MULTILINE)
 
 _NOT_IN_COMMENT = (
-    r"(?<!//)(?<!// )(?<!//!)(?<!//! )(?<! \* )(?<!\n# )(?<!\n#' )"  # as examples in Rust and JavaScript are
+    r"(?<!//)(?<!// )(?<!//!)(?<!//! )(?<! \* )(?<!^# )(?<!^#' )"  # as examples in Rust and JavaScript are
 )
 _OPENING = re.compile(rf"(?<![\"'`]){_NOT_IN_COMMENT}`{{3,}}|^[ \t]*+~{{3,}}", re.MULTILINE)
 # A fence closes at the start of a line, whatever follows, or at the end of one.
