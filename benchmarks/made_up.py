@@ -149,7 +149,7 @@ def _tested(study: Study, evaluation: Evaluation) -> Tested:
             "predictions": _hashed(layout.PREDICTIONS, evaluation),
             "scores": _hashed(layout.SCORES, evaluation),
         },
-        retrieval=RetrievalFacts({}, SHA256, 17_014, 2002, "made up") if evaluation.run.retrieves else None,
+        retrieval=RetrievalFacts({}, SHA256, 17_014, 2002, "made up", []) if evaluation.run.retrieves else None,
     )
 
 

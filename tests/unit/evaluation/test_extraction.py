@@ -136,8 +136,8 @@ def test_code_beside_what_comes_before_it_loses_no_line(code):
 
 
 @pytest.mark.parametrize("code", ['x = "a b"', "print('x') # 'This '", "a LIKE '%b%'", "s = 'abc'"])
-@pytest.mark.parametrize("turn", ["<|end|>", "<|end|>\n<|user|>\nq", "</s>", "<end_of_turn>\n", "\n<|us", "<|end"])
-def test_a_turn_also_ends_after_a_string_and_where_it_is_cut_off(code, turn):
+@pytest.mark.parametrize("turn", ["<|end|>", "<|end|>\n<|user|>\nq", "</s>", "<end_of_turn>\n"])
+def test_a_turn_also_begins_after_a_string(code, turn):
     assert extract_code(code + turn) == (code, "turn")
 
 
@@ -150,12 +150,6 @@ def test_the_code_ends_where_the_next_turn_begins(turn):
 def test_the_head_of_an_answer_s_own_turn_is_no_code(head):
     assert extract_code(head + CODE) == (CODE, "turn")
     assert extract_code(f"{head}{CODE}\n<|end|>\n<|user|>q") == (CODE, "turn")
-
-
-def test_thoughts_before_an_answer_are_no_code():
-    thoughts = "<think>\nIt wants ```x```.\nSo:\n</think>\n\n"
-    assert extract_code(thoughts + CODE) == (CODE, "turn")
-    assert extract_code(f"<|assistant|>{thoughts}```python\n{CODE}\n```") == (CODE, "fence")
 
 
 def test_code_after_a_sentence_keeps_its_shape():
@@ -192,7 +186,8 @@ PIECES = [
     "(```x\n",    "`", "```", "````", "```\n", "``` x\n", "~~~\n", "Here is: ", "Here is the code:\n", "Sure!\n",
     "Sure: ", "Code:\n",
     "<|a|>", "<|", "|>", "<s>", "</s>", "[INST]", "User: a\n", "User:", "### ", "### Input", "\n", " ", "\t", "> ", '"',
-    '"""', "'", "the following code ", "1. ", "- ", "A b c d ", "Assistant:", "**", "word ", "x. ", "= ",
+    '"""', "'", "the following code ", "1. ", "- ", "A b c d ", "Assistant:", "**", "\n# ```",
+    " * ```\n", "word ", "x. ", "= ",
     "(", "{\n", "é",
     "\r\n", "def f():\n    x\n",
 ]  # fmt: skip

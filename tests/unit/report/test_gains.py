@@ -88,7 +88,7 @@ SAID = [
     ([retrieved(), ONE[0]], ""),
     (
         [replace(one, template="chat") for one in ONE],
-        f"Gain over base as written: +0.50; over base on the code: +0.42; over base-chat on the code: +0.27. {REASON}.",
+        f"Gain over base as written: +0.50; over base on code: +0.42; over base-chat on code: +0.27. {REASON}.",
     ),
 ]  # fmt: skip
 

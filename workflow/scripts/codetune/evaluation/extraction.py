@@ -1,8 +1,7 @@
 """The code in what a model wrote. The rule, in the order in which it is applied, the same for all models:
 
 1. The text ends where the next turn begins: a control token of a chat template that is written out, or a line such as
-   `User: ...` or `### Instruction:`. A head of its own turn, such as `<|assistant|>`, is left out, and so are thoughts
-   (`turns`).
+   `User: ...` or `### Instruction:`. A head of its own turn, such as `<|assistant|>`, is left out (`turns`).
 2. Of this, the code is the first fenced block that is not empty; one in a comment or docstring is none (`fences`).
 3. Where there is no fence, lines at the start that announce code are left out, if code follows them (`lead_ins`).
 

@@ -6,7 +6,7 @@ from textwrap import dedent
 from codetune.evaluation.lead_ins import in_words, line_end
 
 # Fences in comments are examples, in Rust, JavaScript and R.
-_NOT_IN_COMMENT = r"(?<!//) (?<!//[ ]) (?<!//!) (?<!//![ ]) (?<![ ]\*[ ]) (?<!\n\#[ ]) (?<!\n\#'[ ])"
+_NOT_IN_COMMENT = r"(?<!//) (?<!//[ ]) (?<!//!) (?<!//![ ]) (?<![ ]\*[ ]) (?<!^\#[ ]) (?<!^\#'[ ])"
 # A fence opens anywhere outside of quotes, in tildes at the start of a line.
 _OPENING = re.compile(rf"(?<! [\"'`] ) {_NOT_IN_COMMENT} `{{3,}} | ^ [ \t]*+ ~{{3,}}", re.MULTILINE | re.VERBOSE)
 # It closes at the start of a line, whatever follows, or at the end of one.

@@ -4,7 +4,7 @@ import re
 
 # A control token of a chat template, written as text.
 _CONTROL_SIGN = r"""
-    (?: <\|/?\w+\|> | <\|\w+\|?\Z             # <|end|>, <|user|>, <|im_start|>, or one that was cut off
+    (?: <\|/?\w+\|>                             # <|end|>, <|user|>, <|im_start|>, <|start_header_id|>
     |   <\uff5c [^\uff5c<>\n]{1,40} \uff5c>     # DeepSeek's, with wide bars
     |   <(?:start_of_turn|end_of_turn|eos)>     # Gemma's
     |   (?:<s>\s*)? \[/?INST\] | <</?SYS>>      # Llama 2's and Mistral's
@@ -31,10 +31,10 @@ _ROLE = rf"""
       )
 """
 _TURN = re.compile(f"{_CONTROL} | {_ROLE}", re.MULTILINE | re.VERBOSE)
-# The head of the text's own turn, and a block of thoughts.
+# The head of the text's own turn.
 _HEAD = re.compile(
     rf"""
-    \s* (?: {_CONTROL} (?:[ \t]*(?:assistant|model|system|user)\b)? | {_ANSWER} | <think> (?s:.*?) </think> )
+    \s* (?: {_CONTROL} (?:[ \t]*(?:assistant|model|system|user)\b)? | {_ANSWER} )
     """,
     _TURN.flags,
 )

@@ -243,10 +243,9 @@ def _note(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], metric: str
     one_adapter = any(pair.of_one_adapter and pair.metric == metric and pair.p is not None for pair in pairs)
     return (
         "Each row compares two systems on the same test samples: two models after the same method, two methods on the "
-        "same model, or a tuned model with a model that nobody tunes. Table 2 compares tuned models with their "
-        "baselines. Difference: the first score less the second. Intervals: 95 %, not corrected, by a paired bootstrap "
-        f"over test samples{' and seeds' if seeds != {1} else ''}, {resamples} resamples. "
-        f"{_correction(table)}"
+        "same model, or a tuned model with what nobody tunes. Table 2 compares tuned models with their baselines. "
+        "Difference: the first score less the second. Intervals: 95 %, not corrected, by a paired bootstrap over test "
+        f"samples{' and seeds' if seeds != {1} else ''}, {resamples} resamples. {_correction(table)}"
         f"{' Of a tuned model with one seed, it is about that one adapter.' if one_adapter else ''}"
         f"{' Intervals of the differences on code are in the CSV.' if code else ''} {'; '.join(signatures)}."
         f"{flag_note([record for one in evaluated for record in one.records])}"
