@@ -118,7 +118,7 @@ def test_a_metric_without_a_score_has_dashes(tmp_path):
     rows, numbers, note, _ = write(systems(scores=dict.fromkeys(SCORES)), tmp_path)
     assert {(row["Difference"], row["95 % interval"], row["p (Holm)"], row["Verdict"]) for row in rows} == {("-",) * 4}
     assert "nan" not in str(numbers).lower()
-    assert "No p-values, as no sample has a value." in note
+    assert "There are no p-values, as no sample has a value." in note
     assert "Holm's" not in note
     assert "one adapter" not in note
 
