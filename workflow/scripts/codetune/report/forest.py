@@ -14,7 +14,6 @@ from codetune.report.rows import EvaluatedSystem, evaluated_systems, gains_are_b
 from codetune.report.shown import Shown
 from codetune.report.style import (
     COLORS,
-    LINES,
     MARKERS,
     PAGE,
     Look,
@@ -95,11 +94,10 @@ def _groups(shown: Shown, evaluated: Sequence[EvaluatedSystem]) -> list[Group]:
 
 
 def _looks(groups: Sequence[Group]) -> dict[Kind, Look]:
-    """Colour, marker and line of each kind of gain, which tell them apart in grey, too."""
+    """Colour and marker of each kind of gain; the marker tells them apart in grey, too."""
     kinds = list(dict.fromkeys(kind for group in groups for kind in group.gains))
     return {
-        kind: {"color": COLORS[place % len(COLORS)], "marker": MARKERS[place % len(MARKERS)]}
-        | {"linestyle": LINES[place % len(LINES)], "linewidth": 1.3}
+        kind: {"color": COLORS[place % len(COLORS)], "marker": MARKERS[place % len(MARKERS)]} | {"linewidth": 1.3}
         for place, kind in enumerate(kinds)
     }
 
@@ -194,5 +192,5 @@ def _draw_gain(axis: Axes, place: float, gain: Comparison, look: Look) -> None:
         )
         return
     if gain.interval is not None:
-        axis.plot(gain.interval, [place, place], **{key: look[key] for key in ("color", "linestyle", "linewidth")})
+        axis.plot(gain.interval, [place, place], **{key: look[key] for key in ("color", "linewidth")})
     axis.plot(gain.gain, place, **look | {"linestyle": ""} | MARKS[_mark(gain)])

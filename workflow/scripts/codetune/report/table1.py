@@ -122,11 +122,10 @@ def _row(
 
 
 def _rate_left(settings: TrainingSettings, epoch: int) -> float | None:
-    """Share of the highest learning rate that is left after as many validations as the patience; None without any."""
-    if settings.patience is None:
-        return None
-    waited = settings.patience * steps_between_evaluations(epoch, settings.evaluations_per_epoch)
-    return share_of_highest(settings.schedule, settings.warmup_steps, waited, settings.epochs * epoch)
+    """Share of the highest learning rate after as many validations as the patience; None if there are not so many."""
+    steps = settings.epochs * epoch
+    waited = (settings.patience or steps) * steps_between_evaluations(epoch, settings.evaluations_per_epoch)
+    return share_of_highest(settings.schedule, settings.warmup_steps, waited, steps) if waited < steps else None
 
 
 def write_table1(table: pd.DataFrame, outputs: Mapping[str, str]) -> None:
