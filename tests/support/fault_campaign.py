@@ -35,7 +35,7 @@ def make_study(folder: Path, models: int) -> Path:
     config = yaml.safe_load((project / "small.yaml").read_text())
     for entry in config["models"].values():
         entry["epochs"] = 4
-    for runs, names in zip(config["runs"], (MODELS[:models][:2], MODELS[:models][2:]), strict=True):
+    for runs, names in zip(config["runs"][:2], (MODELS[:models][:2], MODELS[:models][2:]), strict=True):
         runs["models"] = list(names)
     config["runs"] = [runs for runs in config["runs"] if runs["models"]]
     config["training"]["evaluations_per_epoch"] = 3

@@ -80,7 +80,7 @@ def test_a_template_sees_the_fixed_day(tmp_path):
 @pytest.mark.parametrize("drawn", ["['a', 'b'] | random", "lipsum(n=1)", "range(9) | list | random", "'abc' | random"])
 def test_a_template_that_draws_at_random_is_one_line(tmp_path, drawn):
     template = Template("chat", make_tokenizer(tmp_path, f"{{{{ {drawn} }}}}" + TURNS))
-    with pytest.raises(StudyError, match=r"cannot be rendered \(line 1\): ValueError: it draws at random; use the"):
+    with pytest.raises(StudyError, match=r"cannot be rendered \(line 1\): ValueError: it draws at random\. In"):
         template.prompt(SAMPLE)
     assert random.choice([1]) == 1  # this process keeps its chances
 
