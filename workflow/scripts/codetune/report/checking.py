@@ -90,8 +90,9 @@ def _perform_all(tasks: Sequence[Check | Remake], cores: int) -> list[list[str]]
             return [futures[number].result() for number in range(len(tasks))]
         except BrokenProcessPool:
             raise StudyError("a process of the check was ended from outside. Run it again on fewer cores.") from None
-        finally:
+        except BaseException:  # Ctrl-C above all: what has begun is not waited for
             pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _begin_process(parent: int) -> None:
