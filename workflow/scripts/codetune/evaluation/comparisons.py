@@ -28,6 +28,11 @@ class MetricFacts:
     signature: str
     highest: float
 
+    @property
+    def words(self) -> str:
+        """The label with the signature, as notes below tables have it."""
+        return f"{self.label} [{self.signature}]"
+
 
 @dataclass(frozen=True)
 class Score:
@@ -151,6 +156,10 @@ class Comparisons:
         """Name of the same metric on the code in a prediction; None for a metric that is on code itself."""
         name = metric + ON_CODE
         return name if name in self.metrics else None
+
+    def signatures_of(self, metric: str) -> str:
+        """A metric and, if there is one, the same on code, each with its signature."""
+        return "; ".join(self.metrics[name].words for name in (metric, self.on_code(metric)) if name)
 
     def score_of(self, system: System, metric: str) -> Score:
         """The score of a system.

@@ -1,5 +1,7 @@
 """Rule score_curve: the scores of a training's checkpoints."""
 
+import numpy as np
+
 from codetune.base.errors import StudyError
 from codetune.base.files import Row, write_json
 from codetune.base.plain import to_plain
@@ -8,7 +10,7 @@ from codetune.data.samples import Sample, read_part
 from codetune.evaluation.bootstrap import Resamples
 from codetune.evaluation.estimate import count_measured, estimate_score, interval_of_score, resample_scores
 from codetune.evaluation.metric import ON_CODE, statistics_of
-from codetune.evaluation.registry import metrics
+from codetune.evaluation.registry import metrics, on_code
 from codetune.evaluation.score import score_each, scores_of
 from codetune.study.curve import Curve, CurvePoint, CurveScore
 
@@ -45,24 +47,24 @@ def score_curve(predictions: str, samples: str, split: str, target: str) -> None
 def _point(step: int, predictions: list[Prediction], samples: list[Sample], resamples: Resamples) -> CurvePoint:
     """One checkpoint by all metrics; its predictions are in the order of the samples."""
     scored = score_each(samples, [prediction.first.text for prediction in predictions])
-    all_code = not any(row["extracted"] for row in scored)  # then each metric on code is the one of the text
-    scores = scores_of(scored)
-    intervals = {
-        name: _interval(name, score, scored, resamples)
-        for name, score in scores.items()
-        if not (all_code and name.endswith(ON_CODE))
-    }
-    of = {name: name.removesuffix(ON_CODE) if all_code else name for name in scores}
+    scores, intervals = scores_of(scored), _intervals(scored, resamples)
     print(f"step {step}: {len(scored)} predictions scored", flush=True)
     truncated = sum(prediction.first.truncated for prediction in predictions)
-    found = {name: CurveScore(score, intervals[of[name]]) for name, score in scores.items()}
+    found = {name: CurveScore(score, intervals[name]) for name, score in scores.items()}
     return CurvePoint(step, truncated / len(predictions), found)
 
 
-def _interval(name: str, score: float | None, scored: list[Row], resamples: Resamples) -> list[float] | None:
-    """The interval of a checkpoint's score by one metric; None without a score, and of too few samples."""
-    if score is None:
-        return None
-    metric, table = metrics()[name], statistics_of(scored, name)
-    estimate = estimate_score([score], resample_scores(metric, [table], resamples), count_measured(metric, table))
-    return interval_of_score(estimate, metric.highest, RESAMPLES_SEED)
+def _intervals(scored: list[Row], resamples: Resamples) -> dict[str, list[float] | None]:
+    """The interval of a checkpoint's score by each metric; None without a score, and of too few samples."""
+    found: dict[str, list[float] | None] = {}
+    for name, metric in metrics().items():
+        if name.endswith(ON_CODE):
+            continue
+        # Most predictions are all code: what a metric has in common with that on code is resampled once.
+        both = [name, on_code(name)]
+        tables = [statistics_of(scored, one) for one in both]
+        for one, table, own in zip(both, tables, resample_scores(metric, tables, resamples), strict=True):
+            score = float(metric.score(table.sum(axis=0, keepdims=True))[0])
+            estimate = estimate_score([score], own[np.newaxis], count_measured(metric, table))
+            found[one] = interval_of_score(estimate, metric.highest, RESAMPLES_SEED)
+    return found

@@ -12,7 +12,6 @@ from codetune.data.samples import Sample
 
 VARIANT, K1, B = "lucene", 1.5, 0.75  # the package's own values, chosen on no data
 WORD = re.compile(r"\w+")
-logging.getLogger("bm25s").setLevel(logging.WARNING)  # it tells of each step otherwise
 
 
 def signature() -> str:
@@ -30,6 +29,7 @@ class Nearest:
             samples: The samples to search, at least one: of the training part alone, since what is found becomes part
                 of predictions.
         """
+        logging.getLogger("bm25s").setLevel(logging.WARNING)  # it tells of each step otherwise
         self._samples = samples
         self._index = bm25s.BM25(method=VARIANT, k1=K1, b=B)
         words = [_words(sample.request) for sample in samples]

@@ -75,7 +75,7 @@ def write_metrics(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], out
         "with Holm's correction over the gains by it, not over metrics"
         f"{'; with one seed, about that one adapter' if _of_one_adapter(evaluated) else ''}. Intervals, gains and "
         "p-values are in the CSV. Signatures: "
-        f"{'; '.join(f'{one.label} [{one.signature}]' for one in written.values())}."
+        f"{'; '.join(one.words for one in written.values())}."
     )
     note += _of_code(facts)
     note += _without_data_flow(evaluated) + _unmeasured(table)

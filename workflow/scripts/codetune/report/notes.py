@@ -1,6 +1,6 @@
 """What stands below Table 2: how its numbers were made, and what they say of format, templates and seeds."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from statistics import fmean
 
 import pandas as pd
@@ -42,11 +42,7 @@ def note_of_table2(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], me
 
 def _say_scores(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
     """The signature of the metric as written and on code."""
-    comparisons = evaluated[0].comparisons
-    names = [metric, comparisons.on_code(metric)]
-    found = [comparisons.metrics[name] for name in names if name]
-    signatures = "; ".join(f"{facts.label} [{facts.signature}]" for facts in found)
-    return f"{signatures} over {_counts(evaluated, metric)} test samples."
+    return f"{evaluated[0].comparisons.signatures_of(metric)} over {_counts(evaluated, metric)} test samples."
 
 
 def _say_extracted(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
@@ -90,14 +86,24 @@ def _say_templates(evaluated: Sequence[EvaluatedSystem]) -> str:
 def _say_statistics(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
     """How intervals, p-values and verdicts were made, and what they are about."""
     seeds = {len(one.records) for one in evaluated if one.is_tuned}
-    over = "test samples" if seeds <= {1} else "test samples and seeds"
-    resamples = " / ".join(f"{count:,}" for count in sorted({one.comparisons.resamples for one in evaluated}))
-    text = f"Intervals: 95 %, not corrected, by a paired bootstrap over {over}, {resamples} resamples."
+    text = say_intervals(evaluated, seeds)
     if sizes := _family_sizes(evaluated, metric):
         text += f" p: two-sided, with Holm's correction over the column's {sizes}."
         text += f" Verdict: undecided where p is above {ALPHA}"
         text += "; with one seed, it is about that one adapter." if 1 in seeds else "."
     return text + (" A value after ± is the standard deviation over seeds." if seeds - {1} else "")
+
+
+def say_intervals(evaluated: Sequence[EvaluatedSystem], seeds: Collection[int]) -> str:
+    """How intervals were made.
+
+    Args:
+        evaluated: The systems.
+        seeds: The numbers of seeds that there are.
+    """
+    over = "test samples and seeds" if max(seeds, default=1) > 1 else "test samples"
+    resamples = " / ".join(f"{count:,}" for count in sorted({one.comparisons.resamples for one in evaluated}))
+    return f"Intervals: 95 %, not corrected, by a paired bootstrap over {over}, {resamples} resamples."
 
 
 def _family_sizes(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:

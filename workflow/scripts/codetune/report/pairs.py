@@ -17,6 +17,7 @@ from codetune.report.cells import (
     varying_columns,
 )
 from codetune.report.flags import flag, flag_note, flagged
+from codetune.report.notes import say_intervals
 from codetune.report.rows import EvaluatedSystem
 from codetune.report.writing import write_forms
 from codetune.study.runs import System
@@ -230,23 +231,18 @@ def _scores(row: "pd.Series[Any]", digits: int) -> str | None:
 def _note(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
     """What the table compares and how, in sentences."""
     comparisons = evaluated[0].comparisons
-    code = comparisons.on_code(metric)
-    signatures = [
-        f"{one.label} [{one.signature}]" for one in (comparisons.metrics[name] for name in (metric, code) if name)
-    ]
+    code, signatures = comparisons.on_code(metric), comparisons.signatures_of(metric)
     if table.empty:
-        return f"No two systems of this study are compared beside Table 2. {'; '.join(signatures)}."
+        return f"No two systems of this study are compared beside Table 2. {signatures}."
     tests = {one.test: one.comparisons for one in evaluated}
-    resamples = " / ".join(f"{number:,}" for number in dict.fromkeys(one.resamples for one in tests.values()))
     seeds = {int(count) for name in ("seeds", "over_seeds") for count in table[name]}
     pairs = [pair for one in tests.values() for pair in one.comparisons if pair.family == "pair"]
     one_adapter = any(pair.of_one_adapter and pair.metric == metric and pair.p is not None for pair in pairs)
     return (
         "Each row compares two systems on the same test samples: two models after the same method, two methods on the "
         "same model, or a tuned model with what nobody tunes. Table 2 compares tuned models with their baselines. "
-        "Difference: the first score less the second. Intervals: 95 %, not corrected, by a paired bootstrap over test "
-        f"samples{' and seeds' if seeds != {1} else ''}, {resamples} resamples. {_correction(table)}"
+        f"Difference: the first score less the second. {say_intervals(evaluated, seeds)} {_correction(table)}"
         f"{' Of a tuned model with one seed, it is about that one adapter.' if one_adapter else ''}"
-        f"{' Intervals of the differences on code are in the CSV.' if code else ''} {'; '.join(signatures)}."
+        f"{' Intervals of the differences on code are in the CSV.' if code else ''} {signatures}."
         f"{flag_note([record for one in evaluated for record in one.records])}"
     )

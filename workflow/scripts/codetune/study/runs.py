@@ -49,7 +49,7 @@ class Run:
     @property
     def trains(self) -> bool:
         """Whether the run trains a model on its data."""
-        return NONE not in (self.data, self.model)
+        return self.system.trains
 
     @property
     def retrieves(self) -> bool:
