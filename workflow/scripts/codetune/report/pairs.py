@@ -190,7 +190,7 @@ def write_pairs(
             "System / compared with": [f"{_title(row, '')} / {_title(row, 'over_')}" for row in rows],
             facts.label: [_scores(row, digits) for row in rows],
             "Difference": [format_signed(row["gain"], digits) for row in rows],
-            "95 % interval": [format_interval(row, "gain", digits, "+") for row in rows],
+            "95 % interval": [format_interval(row, "gain", digits - 1, "+") for row in rows],
             "p (Holm)": [format_p(row["p_holm"]) for row in rows],
             "Verdict": table["verdict"],
         }
