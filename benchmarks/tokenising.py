@@ -47,7 +47,7 @@ def main() -> None:
     from codetune.data.cleaning import clean
 
     records, origin = records_of(options.data)
-    samples = clean(records)[0]
+    samples = clean(dict(enumerate(records)))[0]
     with tempfile.TemporaryDirectory() as folder:
         tokenizers = tokenizers_of(options.data, Path(folder), records)
         rows = [against_a_loop(path, samples, origin) for path in tokenizers]

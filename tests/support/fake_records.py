@@ -12,14 +12,12 @@ from codetune.base.plain import to_plain
 from codetune.data.samples import PARTS, read_samples, sha256_of_samples
 from codetune.prompts.completions import Ending
 from codetune.prompts.described import Described, PromptFrame
+from codetune.study.data_facts import DuplicateRequests, NearDuplicates, SplitFacts
 from codetune.study.decoding import Decoding
 from codetune.study.facts import (
-    DuplicateRequests,
     GenerationFacts,
-    NearDuplicates,
     PackedData,
     ScoredPart,
-    SplitFacts,
     Summary,
     TrainingCost,
     TrainingFacts,

@@ -17,7 +17,7 @@ from codetune.report.provenance import write_provenance
 from codetune.report.remaking import Results, remakes_of
 from codetune.study import layout
 from codetune.study.config import load_study
-from codetune.study.facts import DuplicateRequests, NearDuplicates, SplitFacts
+from codetune.study.data_facts import DuplicateRequests, NearDuplicates, SplitFacts
 from codetune.study.record import read_records
 from fake_records import DESCRIBED, fake_generation, fake_training
 from paper_study import config_of

@@ -56,7 +56,7 @@ rule split:
         runtime=10,
         gpu=0,
     params:
-        split=lambda wildcards: to_plain(STUDY.datasets[wildcards.dataset].split),
+        split=lambda wildcards: declared(STUDY.datasets[wildcards.dataset].split),
         code=code("split.py", "tokenize"),
     script:
         "../scripts/split.py"

@@ -19,7 +19,8 @@ def kinds() -> dict[str, type]:
     sys.path.insert(0, str(FOLDER.parent / "scripts"))
     from codetune.data.predictions import Prediction
     from codetune.study.curve import Curve
-    from codetune.study.facts import GenerationFacts, SplitFacts, Summary, TrainingFacts
+    from codetune.study.data_facts import SplitFacts
+    from codetune.study.facts import GenerationFacts, Summary, TrainingFacts
     from codetune.study.record import Record
     from codetune.study.retrieval import RetrievalFacts
 

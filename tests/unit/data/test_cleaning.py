@@ -21,12 +21,12 @@ RECORD = {"instruction": "Add a and b", "input": "", "output": "a + b"}
     ],
 )
 def test_noinput_is_read_as_no_input(text, expected):
-    samples, touched = clean([{**RECORD, "input": text}])
+    samples, touched = clean(dict(enumerate([{**RECORD, "input": text}])))
     assert samples[0].input == expected
     assert bool(touched["changed: 'noinput' read as no input"]) == (text != expected)
 
 
 def test_empty_outputs_are_dropped_and_counted():
-    samples, touched = clean([RECORD, {**RECORD, "output": " \n"}, RECORD])
+    samples, touched = clean(dict(enumerate([RECORD, {**RECORD, "output": " \n"}, RECORD])))
     assert [sample.id for sample in samples] == [0, 2]
     assert touched["dropped: empty output"] == [1]

@@ -94,7 +94,7 @@ def test_the_least_similarity_is_found_and_the_next_lower_is_not(size):
 
 @pytest.mark.parametrize("share", [1.0, 0.463, 0.3, 0.12])
 def test_what_many_texts_share_makes_no_two_alike_and_hides_none(records, share):
-    samples, _ = clean(records)
+    samples, _ = clean(dict(enumerate(records)))
     plain = [f"{sample.request}\n{sample.output}" for sample in samples]
     preamble = some_words(random.Random(0), 130)
     texts = [f"{preamble} {text}" if index < share * len(plain) else text for index, text in enumerate(plain)]
@@ -159,7 +159,7 @@ def test_no_data_set_takes_long(name):
 
 
 def test_the_real_data_set_has_80_near_duplicates_in_27_groups(real):
-    samples, _ = clean(read_records(real / "codealpaca" / "code_alpaca_20k.json"))
+    samples, _ = clean(dict(enumerate(read_records(real / "codealpaca" / "code_alpaca_20k.json"))))
     texts = [f"{sample.request}\n{sample.output}" for sample in samples]
     groups = near_duplicates(texts)
     assert (sum(map(len, groups)), len(groups), max(map(len, groups))) == (80, 27, 14)
@@ -169,7 +169,7 @@ def test_the_real_data_set_has_80_near_duplicates_in_27_groups(real):
 
 @pytest.mark.parametrize("share", [1.0, 0.463])
 def test_a_preamble_before_real_samples_glues_none_together(real, share):
-    samples, _ = clean(read_records(real / "codealpaca" / "code_alpaca_20k.json")[:1000])
+    samples, _ = clean(dict(enumerate(read_records(real / "codealpaca" / "code_alpaca_20k.json")[:1000])))
     plain = [f"{sample.request}\n{sample.output}" for sample in samples]
     preamble = some_words(random.Random(0), 130)
     texts = [f"{preamble} {text}" if index < 1000 * share else text for index, text in enumerate(plain)]

@@ -126,7 +126,7 @@ def test_the_layout_of_a_file_does_not_change_its_records(tmp_path, content):
 def test_other_text_is_kept_as_it_is(tmp_path, text):
     source = write(tmp_path / "data.json", json.dumps([{**RECORD, "output": "x" + text + "y"}]))
     import_dataset(source, declared(source, 1), tmp_path / "data.jsonl")
-    samples, _ = clean(read_records(tmp_path / "data.jsonl"))
+    samples, _ = clean(dict(enumerate(read_records(tmp_path / "data.jsonl"))))
     assert [sample.output for sample in samples] == ["x" + text + "y"]
 
 

@@ -18,8 +18,8 @@ from codetune.data.reading import import_dataset, read_records
 from codetune.data.samples import PARTS, Sample, by_request, read_samples, sha256_of_records
 from codetune.data.shares import describe_deviation
 from codetune.data.split import split, split_dataset
+from codetune.study.data_facts import SplitFacts, Touched
 from codetune.study.dataset import Published, Split
-from codetune.study.facts import SplitFacts, Touched
 from codetune.study.model import Source
 from conftest import ROOT
 
@@ -57,7 +57,7 @@ def test_what_is_no_text_is_dropped_and_counted(tmp_path, records, field, text):
 
 
 def test_the_split_is_seeded_complete_and_in_order(records):
-    samples, _ = clean(records)
+    samples, _ = clean(dict(enumerate(records)))
     parts = split(samples, SPLIT, [])
     assert sorted(s.id for part in parts.values() for s in part) == [s.id for s in samples]
     assert abs(len(parts["train"]) - 0.8 * len(samples)) <= 2
@@ -92,7 +92,7 @@ def test_near_duplicates_are_found_whatever_their_case_and_white_space():
 
 
 def test_near_duplicates_and_equal_requests_stay_together_or_are_named(tmp_path, records, monkeypatch):
-    samples, _ = clean(records)
+    samples, _ = clean(dict(enumerate(records)))
     near = [[0, 50, 100], [7, 8], [60, 61, 200]]
     monkeypatch.setattr(splitting, "near_duplicates", lambda _: near)
     ids = [[samples[index].id for index in group] for group in near]
@@ -175,7 +175,7 @@ def deal_requests(samples, settings):
 
 
 def test_without_near_duplicates_requests_are_dealt_in_the_shuffled_order(records):
-    samples, _ = clean(records)
+    samples, _ = clean(dict(enumerate(records)))
     for seed in range(5):
         settings = replace(SPLIT, seed=seed)
         expected = deal_requests(samples, settings)
@@ -241,7 +241,7 @@ def test_the_real_data_set_has_the_declared_content(real, tmp_path, monkeypatch)
     found = read_records(real / "codealpaca" / "code_alpaca_20k.json")
     assert len(found) == entry["records"] == 20022
     assert sha256_of_records(found) == entry["sha256"]
-    samples, touched = clean(found)
+    samples, touched = clean(dict(enumerate(found)))
     assert touched["dropped: empty output"] == [7954, 9029, 13137, 13840, 16247, 18360]
     assert len(touched["changed: 'noinput' read as no input"]) == 25
     assert touched["dropped: control characters or half a surrogate pair"] == []

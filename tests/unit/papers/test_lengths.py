@@ -130,7 +130,7 @@ def test_no_length_gives_table_1_s_steps_with_the_real_tokenizers(real):
     from codetune.prompts.templates import Template
     from codetune.prompts.tokenizing import encode
 
-    samples, _ = clean(read_records(real / "codealpaca" / "code_alpaca_20k.json"))
+    samples, _ = clean(dict(enumerate(read_records(real / "codealpaca" / "code_alpaca_20k.json"))))
     random.Random(0).shuffle(samples)
     tokenizers = {name: load_tokenizer(real / "tokenizers" / name) for name in dict.fromkeys(FAMILIES.values())}
     for template in ("paper", "chat"):

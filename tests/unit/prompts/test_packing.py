@@ -13,7 +13,7 @@ from codetune.prompts.tokenizing import encode, truncate
 def test_packing_gives_steps_of_the_order_of_table_1(real):
     """Table 1 has 15 steps per epoch at batch size 160 for Llama-1B; without packing there would be about 125."""
     tokenizer = load_tokenizer(real / "tokenizers" / "llama-3.2")
-    samples, _ = clean(read_records(real / "codealpaca" / "code_alpaca_20k.json"))
+    samples, _ = clean(dict(enumerate(read_records(real / "codealpaca" / "code_alpaca_20k.json"))))
     tokens = encode(samples, tokenizer, Template("chat", tokenizer))
     bins = pack([len(sample) for sample in truncate(tokens, 1024)[0]], 1024)
     assert 14 <= -(-len(bins) // 160) <= 15

@@ -61,7 +61,7 @@ ODD = [
 
 @pytest.mark.parametrize("model", MODELS)
 def test_fast_encoding_gives_the_tokenizer_s_own_ids(checkpoints, records, model):
-    samples, _ = clean(records)
+    samples, _ = clean(dict(enumerate(records)))
     tokenizer = load_tokenizer(checkpoints / model)
     check_chat_ids([*ODD, *samples], tokenizer)
     check_chat_ids(samples[:1], tokenizer)
@@ -71,7 +71,7 @@ def test_fast_encoding_gives_the_tokenizer_s_own_ids(checkpoints, records, model
 
 @pytest.mark.parametrize("name", REAL_TOKENIZERS)
 def test_fast_encoding_gives_the_tokenizer_s_own_ids_on_real_tokenizers(real, name):
-    samples, _ = clean(read_records(real / "codealpaca" / "code_alpaca_20k.json"))
+    samples, _ = clean(dict(enumerate(read_records(real / "codealpaca" / "code_alpaca_20k.json"))))
     tokenizer = load_tokenizer(real / "tokenizers" / name)
     check_chat_ids([*ODD, *samples[::10]], tokenizer)
     check_paper_ids([*ODD, *samples[::10]], tokenizer)

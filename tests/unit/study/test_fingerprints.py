@@ -56,7 +56,7 @@ REACHED = {
     """,
     "generate.py": DECODING + "generation/generate",
     "curve.py": DECODING + "data/samples generation/checkpoints generation/curve",
-    "split.py": "data/cleaning data/duplicates data/samples data/shares data/split data/triples",
+    "split.py": "data/cleaning data/drawing data/duplicates data/samples data/shares data/split data/triples",
 }
 
 # Scripts whose outputs adapters and predictions are made from, and what none of them may reach.

@@ -12,7 +12,7 @@ from codetune.base.text import markdown, markdown_cell, markdown_code
 from codetune.data.languages import guess_language
 from codetune.data.samples import PARTS, Sample, read_part
 from codetune.data.shares import describe_deviation
-from codetune.study.facts import SplitFacts
+from codetune.study.data_facts import SplitFacts
 
 # What was done with near-duplicates, by the config's `near_duplicates`.
 NEAR = {"together": "kept on one side of the split", "anywhere": "left where the split put them"}
@@ -50,6 +50,8 @@ def data_card(facts: SplitFacts, parts: Mapping[str, list[Sample]]) -> dict[str,
         The content of card.json.
     """
     plain = to_plain(facts)
+    if facts.sample is None:
+        del plain["sample"]
     hashes, shares, seed = plain.pop("sha256"), plain.pop("shares"), plain.pop("seed")
     return {
         **plain,
@@ -88,7 +90,7 @@ def render_card(card: dict[str, Any]) -> str:
         f"# Data card: {markdown(card['dataset'])}",
         "",
         f"{_count(card['records'], 'record')}, SHA-256 of the canonical records "
-        f"{markdown_code(card['records_sha256'])}.",
+        f"{markdown_code(card['records_sha256'])}.{_describe_sample(card.get('sample'))}",
         "",
         "| part | share | samples | without input | mean request (characters) | mean output | longest output |",
         "|---|---:|---:|---:|---:|---:|---:|",
@@ -128,6 +130,14 @@ def render_card(card: dict[str, Any]) -> str:
         counts = " | ".join(str(facts["languages"].get(name, 0)) for facts in parts.values())
         lines.append(f"| {markdown_cell(name)} | {counts} |")
     return "\n".join(lines) + "\n"
+
+
+def _describe_sample(sample: dict[str, int] | None) -> str:
+    """Says what was taken of the records, unless all were."""
+    if sample is None:
+        return ""
+    drawn = "1 was" if sample["records"] == 1 else f"{sample['records']} were"
+    return f" Of these, {drawn} drawn with seed {sample['seed']}. All that follows is about the sample."
 
 
 def _count(number: int, noun: str) -> str:

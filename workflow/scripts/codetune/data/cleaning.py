@@ -1,6 +1,7 @@
 """From the records as published to samples: what is dropped or changed, and why."""
 
 import re
+from collections.abc import Mapping
 
 from codetune.data.samples import FIELDS, Sample
 
@@ -12,7 +13,7 @@ NO_INPUT = re.compile(r"\A\W*no[ -]?inputn?\W*\Z|(?<![<\[])[<\[]+ *no[ -]?inputn
 NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-def clean(records: list[dict[str, str]]) -> tuple[list[Sample], dict[str, list[int]]]:
+def clean(records: Mapping[int, dict[str, str]]) -> tuple[list[Sample], dict[str, list[int]]]:
     """Turns records into samples: a written-out "noinput" becomes an empty input, and some records are dropped.
 
     A record without an output offers nothing to learn or to score. Control characters (other than tab and line ends)
@@ -20,7 +21,7 @@ def clean(records: list[dict[str, str]]) -> tuple[list[Sample], dict[str, list[i
     which the tokenizer needs. A model would learn control characters, and ROUGE would ignore them.
 
     Args:
-        records: The records as published, in their order.
+        records: Records as published, by their numbers.
 
     Returns:
         The samples, and for each reason the numbers of the records that were changed or dropped.
@@ -29,7 +30,7 @@ def clean(records: list[dict[str, str]]) -> tuple[list[Sample], dict[str, list[i
     no_output, no_text = "dropped: empty output", "dropped: control characters or half a surrogate pair"
     no_input = "changed: 'noinput' read as no input"
     touched: dict[str, list[int]] = {no_output: [], no_text: [], no_input: []}
-    for number, record in enumerate(records):
+    for number, record in records.items():
         text = NO_INPUT.sub("", record["input"]).rstrip()
         if text != record["input"].rstrip():
             touched[no_input].append(number)

@@ -7,8 +7,8 @@ from typing import Any
 from codetune.base.errors import StudyError
 from codetune.base.files import write_text
 from codetune.data.samples import FIELDS, sha256_of_records
+from codetune.study.data_facts import ImportFacts
 from codetune.study.dataset import Published
-from codetune.study.facts import ImportFacts
 
 # How error messages name the type of a field's value.
 JSON_NAMES = {

@@ -8,7 +8,7 @@ from pathlib import Path
 from codetune.base.files import reading, sha256_of_list
 from codetune.base.identity import check_recorded
 from codetune.base.plain import iterate_lines_as, read_as, read_lines_as
-from codetune.study.facts import ImportFacts, SplitFacts
+from codetune.study.data_facts import ImportFacts, SplitFacts
 
 FIELDS = ("instruction", "input", "output")  # of a record as published
 PARTS = ("train", "validation", "test")

@@ -9,6 +9,7 @@ from codetune.base.errors import StudyError
 from codetune.base.files import write_json, write_jsonl
 from codetune.base.plain import iterate_lines_as, to_plain
 from codetune.data.cleaning import clean
+from codetune.data.drawing import draw
 from codetune.data.duplicates import THRESHOLD, Components, near_duplicates
 from codetune.data.samples import (
     PARTS,
@@ -19,24 +20,24 @@ from codetune.data.samples import (
     sha256_of_samples,
 )
 from codetune.data.shares import describe_deviation
+from codetune.study.data_facts import DuplicateRequests, NearDuplicates, SplitFacts, Touched
 from codetune.study.dataset import Split
-from codetune.study.facts import DuplicateRequests, NearDuplicates, SplitFacts, Touched
 
 
 def split_dataset(source: str | Path, name: str, settings: Split, targets: Mapping[str, str]) -> None:
-    """Cleans and splits a data set, and writes its parts and the facts of the split.
+    """Cleans and splits a data set, or a sample of it, and writes its parts and the facts of the split.
 
     Args:
         source: Path of the records as published, as JSON lines.
         name: Name of the data set.
-        settings: Shares, seed and treatment of near-duplicates.
+        settings: Shares, seed, treatment of near-duplicates, and the part of the records that is split.
         targets: Paths to write: `train`, `validation` and `test` (JSON lines), and `facts` (JSON).
 
     Raises:
-        StudyError: A part would be empty.
+        StudyError: A part would be empty, or there are fewer records than are to be drawn.
     """
     records = [asdict(record) for record in iterate_lines_as(source, PublishedRecord)]
-    samples, touched = clean(records)
+    samples, touched = clean(draw(records, settings.sample, name))
     near = near_duplicates(f"{sample.request}\n{sample.output}" for sample in samples)
     parts = split(samples, settings, near)
     empty = [part for part, members in parts.items() if not members]
@@ -56,6 +57,7 @@ def split_dataset(source: str | Path, name: str, settings: Split, targets: Mappi
         shares={"train": settings.train, "validation": settings.validation, "test": settings.test},
         seed=settings.seed,
         sha256={part: sha256_of_samples(members) for part, members in parts.items()},
+        sample=settings.sample,
     )
     write_json(targets["facts"], to_plain(facts))
     sizes = {part: len(members) for part, members in parts.items()}

@@ -18,7 +18,8 @@ from codetune.evaluation.codebleu import without_data_flow
 from codetune.evaluation.extraction import Code, extract_code
 from codetune.evaluation.metric import ON_CODE, statistics_of
 from codetune.evaluation.registry import metrics
-from codetune.study.facts import ScoredPart, SplitFacts, Summary
+from codetune.study.data_facts import SplitFacts
+from codetune.study.facts import ScoredPart, Summary
 
 # Classes of references by length: name, and most characters.
 LENGTHS = (("up to 50", 50), ("51 to 150", 150), ("151 to 400", 400), ("over 400", None))

@@ -26,7 +26,8 @@ from codetune.report.remaking import Results
 from codetune.study import layout
 from codetune.study.curve import Curve
 from codetune.study.custody import check_downloads
-from codetune.study.facts import GenerationFacts, SplitFacts, TrainingFacts, TrainingResult
+from codetune.study.data_facts import SplitFacts
+from codetune.study.facts import GenerationFacts, TrainingFacts, TrainingResult
 from codetune.study.runs import Evaluation, Run
 from codetune.study.training_log import read_training_log
 from codetune.training.outcome import learning_rate_of, problem_of, untrained_loss
@@ -80,6 +81,7 @@ def _check_split(at: Results, name: str, path: str) -> list[str]:
         **{f"shares.{part}": share for part, share in facts.shares.items()},
         "seed": facts.seed,
         "near_duplicates.handling": facts.near_duplicates.handling,
+        "sample": to_plain(facts.sample) if facts.sample else None,
     }
     expected = {
         "dataset": name,
@@ -88,6 +90,7 @@ def _check_split(at: Results, name: str, path: str) -> list[str]:
         **{f"shares.{part}": split[part] for part in ("train", "validation", "test")},
         "seed": split["seed"],
         "near_duplicates.handling": split["near_duplicates"],
+        "sample": split["sample"],
     }
     return [f"{path}: {line} by the config" for line in compare_values(found, expected)]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from codetune.base.errors import StudyError
-from codetune.study.dataset import Dataset, Published, Split
+from codetune.study.dataset import Dataset, Published, Split, Subset
 from codetune.study.decoding import Decoding
 from codetune.study.folders import find_outputs
 from codetune.study.method import Lora, Method, Quantization
@@ -105,7 +105,8 @@ def _retrieves(entry: Entry) -> bool:
 
 def _build_dataset(name: str, entry: Entry) -> Dataset:
     published = Published(_build_source(entry), entry.get("file"), entry.get("records"), entry.get("sha256"))
-    return Dataset(name, published, Split(**entry["split"]))
+    sample = Subset(**entry["sample"]) if "sample" in entry else None
+    return Dataset(name, published, Split(**entry["split"], sample=sample))
 
 
 def _build_source(entry: Entry) -> Source:

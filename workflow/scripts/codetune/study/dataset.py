@@ -6,8 +6,21 @@ from codetune.study.model import Source
 
 
 @dataclass(frozen=True)
+class Subset:
+    """A part of a data set's records, drawn by seed.
+
+    Attributes:
+        records: How many are drawn.
+        seed: Seed of the draw. A larger subset with the same seed holds the smaller one.
+    """
+
+    records: int
+    seed: int
+
+
+@dataclass(frozen=True)
 class Split:
-    """How a data set is split.
+    """How a data set, or a sample of it, is split.
 
     Attributes:
         train: Share of the samples for training; the three shares sum to 1.
@@ -15,6 +28,7 @@ class Split:
         test: Share for the evaluation.
         seed: Seed of the shuffle.
         near_duplicates: `together`: near-duplicates stay in one part; `anywhere`: they are only reported.
+        sample: The part of the records that is split; None if all are.
     """
 
     train: float
@@ -22,6 +36,7 @@ class Split:
     test: float
     seed: int
     near_duplicates: str
+    sample: Subset | None = None
 
 
 @dataclass(frozen=True)

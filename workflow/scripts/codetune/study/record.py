@@ -12,7 +12,8 @@ from codetune.base.files import read_json, reading, sha256_of_file, write_json
 from codetune.base.identity import check_recorded
 from codetune.base.plain import from_plain, read_as, to_plain
 from codetune.study import layout
-from codetune.study.facts import GenerationFacts, SplitFacts, Summary, TrainingFacts
+from codetune.study.data_facts import SplitFacts
+from codetune.study.facts import GenerationFacts, Summary, TrainingFacts
 from codetune.study.method import Method
 from codetune.study.model import Model
 from codetune.study.retrieval import RetrievalFacts

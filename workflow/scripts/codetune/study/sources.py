@@ -29,6 +29,12 @@ def check_sources(config: Mapping[str, Any], outputs: Outputs) -> None:
                 f"config: datasets.{name}.file: {ascii(dataset['file'])[:60]} is not the name of a file in a "
                 "repository: relative, with '/' between its parts, none of which is '.' or '..' or has a '\\'"
             )
+        wanted, declared = dataset.get("sample", {}).get("records", 0), dataset.get("records")
+        if declared is not None and wanted > declared:
+            raise StudyError(
+                f"config: datasets.{name}.sample: {wanted} records cannot be drawn from {declared}. Draw fewer, or "
+                "leave 'sample' out to take all."
+            )
         shares = [dataset["split"][part] for part in ("train", "validation", "test")]
         if not math.isclose(sum(shares), 1.0, abs_tol=1e-9):
             raise StudyError(

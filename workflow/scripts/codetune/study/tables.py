@@ -51,7 +51,9 @@ def table_params(study: Study, metric: str) -> dict[str, Any]:
         study: The study.
         metric: Name of the study's metric.
     """
-    sources = {name: to_plain(study.datasets[name].published.source) for name in study.used_datasets}
+    datasets = {name: study.datasets[name] for name in study.used_datasets}
+    # A part of a data set is not what a paper used.
+    sources = {name: to_plain(one.published.source) for name, one in datasets.items() if one.split.sample is None}
     return {
         "metric": metric,
         "plans": [
