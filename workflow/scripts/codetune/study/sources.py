@@ -11,6 +11,13 @@ from codetune.base.errors import StudyError
 from codetune.base.places import is_plain_name, lies_in, places_of
 from codetune.study.folders import Outputs
 
+# What makes the files and folders that the studies in config/ name, beside the hub.
+MADE_BY = {
+    "build/demo": "make demo",
+    "build/real-data": "make real-data DATA=path/to/code_alpaca_20k.json",
+    "build/smollm2/code_alpaca_20k.json": "make smollm2 DATA=path/to/code_alpaca_20k.json",
+    "build/smollm2": "make smollm2",
+}
 
 def check_sources(config: Mapping[str, Any], outputs: Outputs) -> None:
     """Checks that each data set and model has a readable path or a pinned revision, and that shares sum to 1.
@@ -74,9 +81,10 @@ def _kind_of(where: str, path: Path) -> str:
     except FileNotFoundError:
         if path.is_symlink():
             raise StudyError(f"{where}: {path} is a link that leads to nothing. Mend or remove it.") from None
+        command = next((command for made, command in MADE_BY.items() if path.is_relative_to(made)), None)
+        remedy = "Give the path of a file or folder that exists; '~' and '$' are not expanded."
         raise StudyError(
-            f"{where}: there is no {path} (seen from {Path.cwd()}). Give the path of a file or folder that exists; "
-            "'~' and '$' are not expanded."
+            f"{where}: there is no {path} (seen from {Path.cwd()}). {f'Run `{command}`.' if command else remedy}"
         ) from None
     except OSError as error:
         raise StudyError(f"{where}: {str(path)[:100]}: {error.strerror}. Name another one.") from None
