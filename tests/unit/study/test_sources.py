@@ -1,12 +1,14 @@
 """Local sources: of the right kind, readable, and apart from all that the workflow writes, through links too."""
 
 import os
+import re
 import socket
 
 import pytest
 from codetune.base.errors import StudyError
 from codetune.study.folders import find_outputs
-from codetune.study.sources import check_sources
+from codetune.study.sources import MADE_BY, check_sources
+from conftest import ROOT
 
 SPLIT = {"train": 0.8, "validation": 0.1, "test": 0.1}
 
@@ -129,6 +131,9 @@ ODD = [
     ("none", "there is no none .seen from .*. Give the path of a file or folder that exists"),
     ("~/x", "there is no ~/x .*'~' and .* are not expanded"),
     ("x" * 300, "x{100}: File name too long. Name another one"),
+    ("build/demo/x", "there is no build/demo/x .seen from .*. Run `make demo`[.]$"),
+    ("./build/smollm2/model", "there is no build/smollm2/model .seen from .*. Run `make smollm2`[.]$"),
+    ("build/smollm2-own", "there is no build/smollm2-own .seen from .*. Give the path"),
 ]
 
 
@@ -157,3 +162,8 @@ def test_the_wrong_kind_is_named(here):
         check("model", "datasets")
     with pytest.raises(StudyError, match="data.json is a file, but has to be a folder"):
         check("data.json")
+
+
+def test_what_makes_a_file_is_a_target_of_the_makefile():
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {command.split()[1] for command in MADE_BY.values()} <= targets

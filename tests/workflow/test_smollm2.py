@@ -1,0 +1,57 @@
+"""The plans of the studies of SmolLM2, before and after what they need is made."""
+
+import shutil
+
+import pytest
+from conftest import ROOT
+from small_study import plan, snakemake
+
+OVERLAYS = ["config/smollm2.yaml", "config/smollm2-real.yaml", "config/smollm2-all.yaml"]
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A fresh copy of the workflow, in which nothing was made."""
+    for name in ("Snakefile", "workflow", "config", "profiles", "envs"):
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
+    return tmp_path
+
+
+def make(project):
+    """Puts something in the place of the data and the model: a plan reads neither."""
+    made = project / "build" / "smollm2"
+    (made / "model").mkdir(parents=True)
+    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+        (made / "model" / name).write_text("{}")
+    for name in ("samples.json", "code_alpaca_20k.json"):
+        (made / name).write_text("[]")
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_study_is_one_model_untuned_and_tuned_in_two_templates_and_a_retrieval(count, project):
+    make(project)
+    jobs = plan("--configfile", *OVERLAYS[:count], cwd=project)
+    assert (jobs["finetune"], jobs["curve"], jobs["publish"]) == (2, 2, 2)
+    assert (jobs["generate"], jobs["retrieve"], jobs["score"], jobs["record"]) == (4, 1, 5, 5)
+    assert (jobs["tokenize"], jobs["prompt"]) == (2, 2)  # one per template
+    assert jobs["download_model"] == jobs["download_tokenizer"] == jobs["download_dataset"] == 1
+    assert jobs["card"] == 1
+
+
+MISSING = [
+    (OVERLAYS[:1], "samples.json", "make smollm2`"),
+    (OVERLAYS[:1], "model", "make smollm2`"),
+    (OVERLAYS[:2], "code_alpaca_20k.json", "make smollm2 DATA=path/to/code_alpaca_20k.json`"),
+    (OVERLAYS[:3], "code_alpaca_20k.json", "make smollm2 DATA=path/to/code_alpaca_20k.json`"),
+]
+
+
+@pytest.mark.parametrize(("overlays", "missing", "command"), MISSING)
+def test_what_is_not_made_yet_is_one_line_with_the_command_that_makes_it(overlays, missing, command, project):
+    make(project)
+    (project / "build/smollm2" / missing).rename(project / "elsewhere")
+    done = snakemake("-n", "--cores", "1", "--configfile", *overlays, cwd=project)
+    assert done.returncode == 1
+    assert f"there is no build/smollm2/{missing} (seen from {project}). Run `{command}." in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
