@@ -20,6 +20,7 @@ from codetune.base.files import reason_in_short
 from codetune.base.libraries import PANIC
 from codetune.base.locks import PATIENCE, lock_of, one_writer
 from codetune.base.machine import is_out_of_memory
+from codetune.base.progress import signs_of_life
 from codetune.base.signals import Stopped, end_with, stop_on_signals
 from codetune.base.slurm import put_back_if_preempted
 from codetune.base.text import printable
@@ -35,10 +36,11 @@ DONE = "done"  # start of the last line in the log of a job that succeeded
 def job(snakemake: Any) -> Iterator[None]:
     """Runs the block as one job of the workflow, the only one that writes its outputs.
 
-    All output goes to the job's log, line by line, or to the terminal if the job has no log. Libraries see no variable
-    that a launcher left (`clean_environment`). Their thread pools get the rule's threads, the job gets the rule's GPUs,
-    and no library may use the network unless the rule downloads (`params.network`). A `StudyError`, an error of
-    the disk, a lack of memory or a signal ends the process with one line instead of a traceback.
+    All output goes to the job's log, line by line, or to the terminal if the job has no log. While nothing comes, a
+    line per minute says what is being done. Libraries see no variable that a launcher left (`clean_environment`). Their
+    thread pools get the rule's threads, the job gets the rule's GPUs, and no library may use the network unless the
+    rule downloads (`params.network`). A `StudyError`, an error of the disk, a lack of memory or a signal ends the
+    process with one line instead of a traceback.
 
     Args:
         snakemake: The object that Snakemake puts into scripts, or anything with the same `log`, `output`, `threads`,
@@ -70,7 +72,7 @@ def job(snakemake: Any) -> Iterator[None]:
         patience = None if downloads else PATIENCE
         roots = [snakemake.config[name] for name in ("results", "resources")]
         lock = lock_of(snakemake.output[0], roots)
-        with one_writer(lock, snakemake.output[0], workflow, say, patience):
+        with signs_of_life(), one_writer(lock, snakemake.output[0], workflow, say, patience):
             if os.environ.get(TIME_LIMITED):
                 _stop_before(60 * snakemake.resources.get("runtime", 0))
             with claim_gpus(int(snakemake.resources.get("gpu", 0))) as devices:
@@ -79,7 +81,7 @@ def job(snakemake: Any) -> Iterator[None]:
                     if os.environ.get(ONLY_NAMES):
                         print(f"{ONLY_NAMES} is set: this job computes on the CPU", flush=True)
                 yield
-            print(f"{DONE} in {time.monotonic() - start:.1f} s", flush=True)
+        print(f"{DONE} in {time.monotonic() - start:.1f} s", flush=True)
 
 
 @contextmanager
