@@ -163,15 +163,17 @@ def _fetch_file(repo: Repository, file: HubFile, path: Path) -> None:
     with path.open("a+b") as stream, progress_expected() as note:
         have = stream.tell()
         headers = {"Range": f"bytes={have}-"} if have else {}
-        download = doing(f"download of {file.rfilename} from {repo.name}", BYTES, file.size)
+        download = doing(f"download of {file.rfilename} from {repo.name}", BYTES)
         with answer(url, repo.revision, **headers) as response, download as part:
-            place = part.first = part.done = _start_of(response, file, have)
+            place = _start_of(response, file, have)
+            part.start(file.size, place)
             for chunk in response.iter_raw():
                 note(len(chunk))
                 if place == 0 and _is_page(file, bool(PAGE.match(chunk))):
                     raise NotTheHubError(f"a page in place of {file.rfilename}")
                 _put(stream, chunk, place, file)
-                place = part.done = place + len(chunk)
+                place += len(chunk)
+                part.add(len(chunk))
     if _size_of(path) < file.size:
         raise _ended_early(file, _size_of(path))
 

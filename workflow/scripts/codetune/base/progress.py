@@ -20,7 +20,7 @@ Item = TypeVar("Item")
 
 LOOK = 18.0  # seconds between two looks; the second in a row that finds nothing new writes a line: after 36 to 54
 STDOUT, STDERR = 1, 2  # file descriptors
-BYTES = "bytes"  # the unit that is shown in GB, with its rate
+BYTES = "bytes"  # the unit that is shown in GB or MB, with its rate
 
 
 @dataclass(eq=False)
@@ -47,6 +47,10 @@ class Stretch:
         """Begins where an earlier attempt ended."""
         self.done = self.first
 
+    def start(self, total: int, first: int) -> None:
+        """Begins to count only now, where an earlier attempt ended."""
+        self.total, self.first, self.done, self.began = total, first, first, time.monotonic()
+
     def add(self, count: int = 1) -> None:
         """Counts what has been done."""
         self.done += count
@@ -58,7 +62,8 @@ class Stretch:
             return f"{self.what}: for {duration(passed)} so far"
         parts = [f"{self.done:,} of {self.total:,} {self.unit}", f"{100 * self.done // self.total} %"]
         if self.unit == BYTES:
-            parts[0] = f"{self.done / 1e9:.2f} of {self.total / 1e9:.2f} GB"
+            size, name = (1e9, "GB") if self.total >= 1e9 else (1e6, "MB")
+            parts[0] = f"{self.done / size:.2f} of {self.total / size:.2f} {name}"
             parts.append(f"{gained / max(passed, 1e-9) / 1e6:.1f} MB/s")
         if gained > 0 and self.done < self.total:
             parts.append(f"about {duration(passed / gained * (self.total - self.done))} left")
@@ -70,7 +75,7 @@ _stretches: list[Stretch] = []  # of this process, the innermost last
 
 def duration(seconds: float) -> str:
     """Returns a time in words: "40 seconds", "3 minutes", "2.5 hours"."""
-    if round(seconds) < 90:
+    if round(seconds) < 100:
         return f"{round(seconds)} second{'' if round(seconds) == 1 else 's'}"
     if seconds < 90 * 60:
         return f"{round(seconds / 60)} minutes"

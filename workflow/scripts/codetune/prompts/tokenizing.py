@@ -48,7 +48,7 @@ def tokenize_training_data(
     limit = max_length if context is None else min(max_length, context)
     stats = {**describe_template(serialisation, tokenizer), "max_length": max_length, "context": context, "parts": {}}
     stats |= {"sha256": {}, "samples_sha256": {}, "lengths": {}}
-    for part in TRAINING_PARTS:
+    for part in counted(TRAINING_PARTS, "tokenisation", "parts"):
         samples = read_part(parts[part], parts["split"])
         with doing(f"tokenising {len(samples):,} samples for {part}"):
             encoded = encode(samples, tokenizer, serialisation)

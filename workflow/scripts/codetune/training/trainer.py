@@ -79,7 +79,7 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
             self.limit.rows, before = progress["rows"], from_plain(progress["spent"], Spent, str(self._saved))
             self.deterministic = progress["deterministic"]
         self.meter.start(before)
-        with signals_deferred() as self._stop_if_asked, doing("training", "micro-batches") as self._told:
+        with signals_deferred() as self._stop_if_asked, doing("training", "micro-batches at most") as self._told:
             try:
                 self.train(resume_from_checkpoint=str(self._saved) if self._saved else None)
             except TrainingOver:
@@ -102,12 +102,12 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
             self._check_loaded(self._saved)
         with doing("trial of a step"):
             self.try_a_step()
-        self._told.total = self.state.max_steps * self.args.gradient_accumulation_steps
-        self._told.first = self._told.done = self.state.global_step * self.args.gradient_accumulation_steps
         if self._saved:
             super()._load_rng_state(str(self._saved))
             print(f"going on after step {self.state.global_step} of {self.state.max_steps}", flush=True)
         self.after_step()
+        per_step = self.args.gradient_accumulation_steps
+        self._told.start(self.state.max_steps * per_step, self.state.global_step * per_step)
         if self.state.global_step >= self.state.max_steps or self._patience_is_over():
             raise TrainingOver
 
