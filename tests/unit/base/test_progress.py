@@ -193,9 +193,7 @@ def test_hashing_says_how_far_it_is_and_gives_the_known_hash(tmp_path, stretches
 # while it waits for the system.
 JOB = """
     import os, sys, time
-    from functools import partial
-from pathlib import Path
-from types import SimpleNamespace
+    from types import SimpleNamespace
     from codetune.base import jobs, progress
     from codetune.base.confined import Confined, ExceededError
     from pathlib import Path
