@@ -220,7 +220,7 @@ JOB = """
 @pytest.mark.parametrize("mode", ["short", "long"])
 def test_signs_get_along_with_forks_and_signals(tmp_path, mode):
     code = textwrap.dedent(JOB)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow/scripts"), "PYTHONUNBUFFERED": ""}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow/scripts"), "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path), mode], env=environment)
     deadline = time.monotonic() + 60
     while not (tmp_path / "mark").exists() and process.poll() is None and time.monotonic() < deadline:

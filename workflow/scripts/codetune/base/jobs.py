@@ -165,7 +165,8 @@ def _write_output_to(path: str) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    # A line is written as a whole, also with PYTHONUNBUFFERED: other lines may come from other threads.
+    sys.stdout.reconfigure(line_buffering=True, write_through=False)  # type: ignore[union-attr]
 
 
 def keep_log(path: str | Path) -> None:
