@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch  # before any tokenizer: a process that first loads one without torch stays without it
+from codetune.base import progress
+from codetune.base.progress import Stretch
 
 ROOT = Path(__file__).parent.parent
 # Real data sets, tokenizers and model configurations lie outside the project. Tests that use them skip without them.
@@ -50,3 +52,17 @@ def study(tmp_path_factory: pytest.TempPathFactory, checkpoints: Path, records: 
     done = snakemake(*LOCAL, "--cores", "2", cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
+
+
+@pytest.fixture
+def stretches(monkeypatch: pytest.MonkeyPatch) -> list[Stretch]:
+    """What code says that it does and how far it is, in the order in which it begins."""
+    begun: list[Stretch] = []
+
+    class Noted(list[Stretch]):
+        def append(self, stretch: Stretch) -> None:
+            begun.append(stretch)
+            super().append(stretch)
+
+    monkeypatch.setattr(progress, "_stretches", Noted())
+    return begun

@@ -10,6 +10,7 @@ from codetune.base.environment import STOPPING, environment_of_jobs
 from codetune.base.errors import StudyError
 from codetune.base.jobs import keep_log
 from codetune.base.locks import lock_of, wait_for_writers
+from codetune.base.progress import STDERR, signs_of_life
 from codetune.base.signals import pass_on_signals
 from codetune.generation.checkpoints import kept_checkpoints
 from codetune.study.custody import check_downloads, check_inputs
@@ -97,11 +98,12 @@ onstart:
             for job in jobs:
                 if job.rule.name == "curve" and job.input.checkpoints in read:
                     kept_checkpoints(job.input.checkpoints)
-            check_inputs(read)
-            check_downloads(STUDY, config["resources"], read)
             # A job that downloads waits by itself if another project is downloading the same files.
             outputs = [job.output[0] for job in jobs if not job.params.get("network")]
-            wait_for_writers({lock_of(output, ROOTS): output for output in outputs}, logger.warning)
+            with signs_of_life(STDERR):
+                check_inputs(read)
+                check_downloads(STUDY, config["resources"], read)
+                wait_for_writers({lock_of(output, ROOTS): output for output in outputs}, logger.warning)
         except StudyError as error:
             sys.exit(f"error: {error}")
 

@@ -54,9 +54,11 @@ def main():
     arguments = parser.parse_args()
     sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may lack the letters of a label
     try:
+        from codetune.base.progress import STDERR, signs_of_life
         from codetune.report.checking import check_results
 
-        findings = check_results(read_config(arguments.config), max(1, arguments.cores))
+        with signs_of_life(STDERR):
+            findings = check_results(read_config(arguments.config), max(1, arguments.cores))
     except (StudyError, WorkflowError) as error:
         return f"error: {printable(str(error))}"
     except OSError as error:

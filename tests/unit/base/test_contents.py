@@ -5,7 +5,7 @@ import os
 import time
 
 import pytest
-from codetune.base import contents
+from codetune.base import contents, progress
 from codetune.base.contents import Contents, files_in
 from codetune.base.errors import StudyError
 
@@ -85,3 +85,17 @@ def test_folders_and_pipes_in_a_checkpoint_are_left_out(tmp_path, file):
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     assert files_in(tmp_path) == [file]
+
+
+def test_hashing_while_a_run_is_planned_says_so_on_the_terminal(tmp_path, file, monkeypatch, capfd):
+    def slow(path):
+        with progress.doing(f"hashing {path}"):
+            time.sleep(0.3)
+        return "hash"
+
+    monkeypatch.setattr("codetune.base.contents.sha256_of_file", slow)
+    monkeypatch.setattr(progress, "LOOK", 0.01)
+    Contents(tmp_path / "memory.json").sha256_of([file])
+    told = capfd.readouterr()
+    assert f"hashing {file}: for 0 seconds so far" in told.err
+    assert not told.out

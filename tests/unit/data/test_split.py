@@ -274,3 +274,11 @@ def test_the_real_data_set_has_the_declared_content(real, tmp_path, monkeypatch)
     moved = {number for number in before if before[number] != after[number]}
     grouped = {samples[index].id for group in near for index in group}
     assert (len(moved & grouped), len(moved - grouped)) == (7, 12)
+
+
+def test_the_search_for_near_duplicates_says_how_far_it_is(tmp_path, stretches):
+    split_records(tmp_path, DIFFERENT)
+    found = {one.what: (one.done, one.total) for one in stretches}
+    assert found.keys() >= {"search for near-duplicates among 300 samples"}
+    done, total = found["comparison"]
+    assert 0 < done == total <= 300

@@ -100,3 +100,10 @@ def test_an_empty_file_of_predictions_is_an_error(written, tmp_path):
     (tmp_path / "predictions.jsonl").write_text("")
     with pytest.raises(StudyError, match="not predictions of samples"):
         scored(tmp_path)
+
+
+def test_scoring_a_curve_says_how_far_it_is(written, tmp_path, stretches):
+    scored(tmp_path)
+    found = [(one.what, one.done, one.total) for one in stretches]
+    assert ("curve", len(STEPS), len(STEPS)) in found
+    assert found.count(("scoring", len(IDS), len(IDS))) == len(STEPS)

@@ -234,3 +234,10 @@ def test_predictions_of_other_samples_are_an_error(tmp_path):
     with pytest.raises(StudyError, match="not the samples of"):
         score_predictions(*arguments, str(tmp_path / "scores"), str(tmp_path / "summary"))
     assert not (tmp_path / "scores").exists()
+
+
+def test_scoring_says_how_far_it_is(tmp_path, stretches):
+    samples = write(tmp_path / "test.jsonl", SAMPLES)
+    arguments = samples, write_split(tmp_path / "split.json", test=samples), write(tmp_path / "p", PREDICTIONS)
+    score_predictions(*arguments, str(tmp_path / "scores"), str(tmp_path / "summary"))
+    assert ("scoring", 3, 3) in [(one.what, one.done, one.total) for one in stretches]

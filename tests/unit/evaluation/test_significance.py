@@ -319,3 +319,10 @@ def test_bootstrap_counts_are_those_of_the_draws_in_as_few_bytes_as_they_need():
         generator = np.random.default_rng(7)
         for chunk in found:
             np.testing.assert_array_equal(chunk, draw_resamples(generator, samples, len(chunk)))
+
+
+def test_comparing_says_how_far_it_is(tmp_path, stretches):
+    compare([scored(tmp_path, fake_record("a", "base"), [0.0, 1.0])], tmp_path)
+    found = {one.what: (one.done, one.total) for one in stretches}
+    assert "drawing 300 resamples" in found
+    assert found["intervals and comparisons"] == (len(metrics()), len(metrics()))

@@ -133,7 +133,7 @@ def test_a_checkpoint_predicts_in_a_curve_what_it_predicts_alone(
 
 
 def test_a_curve_that_was_killed_resumes_after_its_last_batch(
-    whole_curve, checkpoint, tokens, adapters, tmp_path, monkeypatch
+    whole_curve, checkpoint, tokens, adapters, tmp_path, monkeypatch, stretches
 ):
     outputs = CurveOutputs(str(tmp_path / "predictions.jsonl"), str(tmp_path / "unfinished" / "curve"))
     arguments = CurveInputs(tokens, stats_of(tokens), adapters), outputs, checkpoint, CurveSettings(DECODING, 4), "code"
@@ -148,6 +148,9 @@ def test_a_curve_that_was_killed_resumes_after_its_last_batch(
     generate_curve(*arguments)
     assert recovered.batches == [1, 0, 0]
     assert read_curve_predictions(outputs.predictions) == whole_curve
+    told = [(one.what, one.done, one.total) for one in stretches]
+    assert told.count(("curve", len(STEPS) - 1, len(STEPS) - 1)) == 1
+    assert told.count(("generation", 4, 4)) == len(STEPS) + 1  # one of them before the kill
 
 
 class Recovered:

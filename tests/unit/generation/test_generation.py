@@ -1,5 +1,6 @@
 """Greedy decoding on miniature models: the ids that the library gives, in batches that fit."""
 
+import re
 import shutil
 from collections import Counter
 from dataclasses import replace
@@ -281,3 +282,21 @@ def test_the_first_end_of_a_completion_counts(checkpoints, text, answer, truncat
     assert (prediction.text, prediction.truncated) == (answer, truncated)
     ends = [place for place, token in enumerate(ids, start=1) if token in (1, 2)]
     assert prediction.tokens == (ends[0] if ends else len(ids))
+
+
+def test_generation_says_how_far_it_is_also_within_a_batch_and_after_an_earlier_attempt(
+    checkpoints, tmp_path, capsys, stretches
+):
+    model, tokenizer = load_base(checkpoints / MODEL, FP32), load_tokenizer(checkpoints / MODEL)
+    assert any(one.what.startswith("loading the checkpoint in ") for one in stretches)
+    prompts, decoding, kept = tokens_for(checkpoints / MODEL, 5), replace(DECODING, batch_size=2), tmp_path / "kept"
+    for first in (0, 2):
+        stretches.clear()
+        generate(model, tokenizer, prompts, decoding, ENDING, prompt_limit(decoding), kept)
+        whole, *batches = stretches
+        assert (whole.what, whole.first, whole.done, whole.total) == ("generation", first, 5, 5)
+        assert [one.what for one in batches] == ["a batch of 2", "a batch of 2", "a batch of 1"][first // 2 :]
+        assert all(one.total == DECODING.max_new_tokens > one.done > 0 for one in batches)
+        lines = capsys.readouterr().out.splitlines()
+        assert re.fullmatch(r"generation: 5 of 5 prompts, 100 %, [\d,]+ tokens/s", lines[-1])
+        kept.write_bytes(b"".join(kept.read_bytes().splitlines(keepends=True)[:1]))

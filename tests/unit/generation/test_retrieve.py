@@ -68,3 +68,10 @@ def test_nothing_of_torch_is_loaded():
     scripts = str(ROOT / "workflow/scripts")
     done = subprocess.run([sys.executable, "-c", code], cwd=scripts, capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_a_retrieval_says_how_far_it_is(parts, tmp_path, stretches):
+    retrieve_outputs(parts, str(tmp_path / "predictions.jsonl"), str(tmp_path / "retrieval.json"))
+    found = {one.what: (one.done, one.total) for one in stretches}
+    assert found["retrieval"] == (5, 5)
+    assert "indexing the training samples" in found

@@ -186,3 +186,11 @@ def test_a_head_of_another_shape_is_one_line(tmp_path, entry):
     head = json.dumps({"layer.weight": entry}).encode()
     (tmp_path / "model.safetensors").write_bytes(len(head).to_bytes(8, "little") + head + bytes(8))
     said(tmp_path)
+
+
+def test_checking_weights_says_how_far_it_is(tmp_path, stretches):
+    save(tmp_path)
+    check_weight_files(tmp_path, "org/model")
+    assert [(one.what, one.done, one.total) for one in stretches] == [
+        ("checking the weights in model.safetensors", 2, 2)
+    ]

@@ -299,3 +299,12 @@ def test_the_sample_that_is_shown_is_a_whole_one(tmp_path):
     assert stats["parts"]["train"]["truncated"] == 1
     assert stats["example"]["tokens"][-1] == "<eos>"
     assert SAMPLE.output in stats["example"]["text"]
+
+
+def test_tokenising_says_what_is_tokenised(checkpoints, tmp_path, stretches):
+    make_tokens(tmp_path / "tokens", checkpoints / "llama-3.2-1b", [SAMPLE, LONG])
+    make_prompts(tmp_path / "prompts", checkpoints / "llama-3.2-1b", [SAMPLE])
+    told = [(one.what, one.done, one.total) for one in stretches]
+    assert ("tokenisation", 2, 2) in told
+    assert told.count(("tokenising 2 samples for train", 0, 0)) == 1
+    assert told.count(("tokenising 1 samples", 0, 0)) == 1

@@ -128,3 +128,9 @@ def test_real_tokenizers_round_trip_and_end(real, name, template):
     chat_ends = {"llama-3.2": "<|eot_id|>", "gemma-2": "<end_of_turn>", "qwen2.5": "<|im_end|>"}
     expected = tokenizer.eos_token if template == "paper" else chat_ends.get(name, "<|end|>")
     assert end == expected
+
+
+def test_tokenising_says_how_far_it_is(checkpoints, stretches):
+    tokenizer = load_tokenizer(checkpoints / MODELS[0])
+    encode([SAMPLE] * 3, tokenizer, Template("chat", tokenizer))
+    assert (3, 3) in [(one.done, one.total) for one in stretches if one.what == "prompts in the template"]

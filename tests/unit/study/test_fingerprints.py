@@ -33,7 +33,8 @@ def cut(depth=1):
     if depth > DENSITY:
         raise StudyError(f"too deep: {depth}")
     print(f"cutting {depth}")
-    return depth * RUNS
+    with doing(f"sawing {depth}", "cuts", depth):
+        return depth * RUNS
 ''',
     "codetune/wood/__init__.py": '"""Wood."""\n',
     "codetune/wood/oak.py": "DENSITY = 0.7\n",
@@ -196,6 +197,7 @@ SAW = "codetune/tools/saw.py"
         edit(SAW, 'f"too deep: {depth}"', '"deeper than the wood is thick"'),
         edit(SAW, 'f"cutting {depth}"', '"cutting", depth, flush=True'),
         edit(SAW, '    print(f"cutting {depth}")\n', ""),
+        edit(SAW, 'f"sawing {depth}", "cuts"', '"work", "pieces"'),
         edit("codetune/base/jobs.py", "open('log')", "open('another')"),
         edit("codetune/base/errors.py", "pass", "number = 1"),
         edit("codetune/study/runs.py", "RUNS = 1", "RUNS = 2"),

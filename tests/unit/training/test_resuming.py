@@ -290,3 +290,17 @@ def test_what_is_not_taken_up_as_it_was_saved_is_not_used(checkpoints, tmp_path,
     fault(trainer, monkeypatch)
     with pytest.raises(StudyError, match=f"{state.name}: what was loaded is not what was saved .{message}"):
         run_and_stop(trainer, 10**6, monkeypatch)
+
+
+def test_a_training_says_how_far_it_is_also_within_a_step_and_an_evaluation(checkpoints, tmp_path, stretches):
+    trainer = new_trainer(checkpoints, tmp_path, epochs=1)
+    assert {"choice of the attention", "trial of the loss"} <= {one.what for one in stretches}
+    stretches.clear()
+    trainer.run()
+    found = {one.what: one for one in stretches}
+    assert "trial of a step" in found
+    training, evaluation = found["training"], found["evaluation"]
+    assert training.total == trainer.state.max_steps * trainer.args.gradient_accumulation_steps
+    assert trainer.state.max_steps <= training.done <= training.total
+    samples = sum(map(len, trainer.eval_dataset["seq_lengths"]))
+    assert (evaluation.done, evaluation.total) == (samples, samples)

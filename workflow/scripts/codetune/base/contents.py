@@ -13,6 +13,7 @@ from pathlib import Path
 
 from codetune.base.errors import StudyError
 from codetune.base.files import MISSHAPEN, sha256_of_file, write_json
+from codetune.base.progress import STDERR, signs_of_life
 
 SETTLED = 2_000_000_000  # nanoseconds after which another change of a file shows in its times, on any file system
 
@@ -37,7 +38,8 @@ class Contents:
         Raises:
             StudyError: A file cannot be read.
         """
-        lines = [f"{path.name} {self._sha256(path)}\n" for path in sorted(paths)]
+        with signs_of_life(STDERR):  # of Snakemake itself
+            lines = [f"{path.name} {self._sha256(path)}\n" for path in sorted(paths)]
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
     def _sha256(self, path: Path) -> str:

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 
 from codetune.base.errors import StudyError
 from codetune.base.nvidia import gpu_uuids, mig_uuids
+from codetune.base.progress import doing
 from codetune.base.slurm import assigned_gpus, job_id
 
 CLAIM = "codetune-gpu"  # what the names of all claims begin with
@@ -57,7 +58,8 @@ def claim_gpus(count: int) -> Iterator[list[str]]:
             f"this job asks for {count} GPU(s), {found}. Run with '--resources gpu=0' to use the CPU, or set "
             f"CUDA_VISIBLE_DEVICES{now} to the devices that it may use."
         )
-    claims = _claim_together(pool, count)
+    with doing("waiting for a free GPU"):
+        claims = _claim_together(pool, count)
     devices = sorted(claims)
     os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
     try:

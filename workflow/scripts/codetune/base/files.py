@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from codetune.base.errors import StudyError
+from codetune.base.progress import BYTES, doing
 
 Row = dict[str, Any]  # one JSON object of a file of JSON lines
 MADE_AGAIN = "Delete it and run again."  # what to do with a damaged file that a job of the study has made
@@ -246,8 +247,12 @@ def recover_jsonl(path: str | Path) -> list[Row]:
 
 def sha256_of_file(path: str | Path) -> str:
     """Returns the SHA-256 of a file's bytes, as 64 hexadecimal digits."""
-    with Path(path).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    digest, chunk = hashlib.sha256(), bytearray(1 << 20)
+    with Path(path).open("rb") as stream, doing(f"hashing {path}", BYTES, os.fstat(stream.fileno()).st_size) as part:
+        while size := stream.readinto(chunk):
+            digest.update(memoryview(chunk)[:size])
+            part.add(size)
+    return digest.hexdigest()
 
 
 def sha256_of_json(value: Any) -> str:

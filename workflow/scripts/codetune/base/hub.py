@@ -33,6 +33,7 @@ from codetune.base.hub_errors import (
 )
 from codetune.base.hub_files import HubFile, cached_file, cached_listing, checked_sha256, parse_listing
 from codetune.base.places import path_within
+from codetune.base.progress import BYTES, doing
 
 WAITS = (1.0, 4.0, 16.0, 64.0)  # seconds before each retry
 LONGEST_WAIT = 300.0  # most seconds before a retry if the hub asks for a wait; its rate limit has windows of 5 minutes
@@ -162,14 +163,17 @@ def _fetch_file(repo: Repository, file: HubFile, path: Path) -> None:
     with path.open("a+b") as stream, progress_expected() as note:
         have = stream.tell()
         headers = {"Range": f"bytes={have}-"} if have else {}
-        with answer(url, repo.revision, **headers) as response:
+        download = doing(f"download of {file.rfilename} from {repo.name}", BYTES)
+        with answer(url, repo.revision, **headers) as response, download as part:
             place = _start_of(response, file, have)
+            part.start(file.size, place)
             for chunk in response.iter_raw():
                 note(len(chunk))
                 if place == 0 and _is_page(file, bool(PAGE.match(chunk))):
                     raise NotTheHubError(f"a page in place of {file.rfilename}")
                 _put(stream, chunk, place, file)
                 place += len(chunk)
+                part.add(len(chunk))
     if _size_of(path) < file.size:
         raise _ended_early(file, _size_of(path))
 
@@ -248,4 +252,5 @@ def _ask_hub(repo: Repository, call: Callable[[], Result], path: Path | None = N
                 asked = error.wait if isinstance(error, RefusedError) else 0.0
                 wait = min(max(waits.pop(0), asked), LONGEST_WAIT)
                 print(f"{repo.name}: {reason_of(error)}; next try in {wait:g} s", flush=True)
-            time.sleep(wait)
+            with doing(f"waiting to ask for {repo.name} again"):
+                time.sleep(wait)

@@ -8,7 +8,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,6 +20,7 @@ from codetune.base.files import reason_in_short
 from codetune.base.libraries import PANIC
 from codetune.base.locks import PATIENCE, lock_of, one_writer
 from codetune.base.machine import is_out_of_memory
+from codetune.base.progress import signs_of_life
 from codetune.base.signals import Stopped, end_with, stop_on_signals
 from codetune.base.slurm import put_back_if_preempted
 from codetune.base.text import printable
@@ -35,10 +36,11 @@ DONE = "done"  # start of the last line in the log of a job that succeeded
 def job(snakemake: Any) -> Iterator[None]:
     """Runs the block as one job of the workflow, the only one that writes its outputs.
 
-    All output goes to the job's log, line by line, or to the terminal if the job has no log. Libraries see no variable
-    that a launcher left (`clean_environment`). Their thread pools get the rule's threads, the job gets the rule's GPUs,
-    and no library may use the network unless the rule downloads (`params.network`). A `StudyError`, an error of
-    the disk, a lack of memory or a signal ends the process with one line instead of a traceback.
+    All output goes to the job's log, line by line, where a line per minute says what is being done while nothing else
+    comes; or to the terminal if the job has no log. Libraries see no variable that a launcher left
+    (`clean_environment`). Their thread pools get the rule's threads, the job gets the rule's GPUs, and no library may
+    use the network unless the rule downloads (`params.network`). A `StudyError`, an error of the disk, a lack of memory
+    or a signal ends the process with one line instead of a traceback.
 
     Args:
         snakemake: The object that Snakemake puts into scripts, or anything with the same `log`, `output`, `threads`,
@@ -70,7 +72,8 @@ def job(snakemake: Any) -> Iterator[None]:
         patience = None if downloads else PATIENCE
         roots = [snakemake.config[name] for name in ("results", "resources")]
         lock = lock_of(snakemake.output[0], roots)
-        with one_writer(lock, snakemake.output[0], workflow, say, patience):
+        signs = signs_of_life() if log else nullcontext()  # none at the prompt of a debugger
+        with signs, one_writer(lock, snakemake.output[0], workflow, say, patience):
             if os.environ.get(TIME_LIMITED):
                 _stop_before(60 * snakemake.resources.get("runtime", 0))
             with claim_gpus(int(snakemake.resources.get("gpu", 0))) as devices:
@@ -79,7 +82,7 @@ def job(snakemake: Any) -> Iterator[None]:
                     if os.environ.get(ONLY_NAMES):
                         print(f"{ONLY_NAMES} is set: this job computes on the CPU", flush=True)
                 yield
-            print(f"{DONE} in {time.monotonic() - start:.1f} s", flush=True)
+        print(f"{DONE} in {time.monotonic() - start:.1f} s", flush=True)
 
 
 @contextmanager
@@ -163,7 +166,8 @@ def _write_output_to(path: str) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    # A line is written as a whole, also with PYTHONUNBUFFERED: other lines may come from other threads.
+    sys.stdout.reconfigure(line_buffering=True, write_through=False)  # type: ignore[union-attr]
 
 
 def keep_log(path: str | Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from codetune.base.errors import StudyError
 from codetune.base.files import reason_in_short
+from codetune.base.progress import doing
 
 PANIC = "PanicException"  # what libraries in Rust raise; it is not an Exception, and cannot be imported
 FETCH_AGAIN = "Delete that folder to fetch it again, or name another checkpoint in the config."
@@ -37,7 +38,8 @@ def loading(
         StudyError: In place of each error of the files.
     """
     try:
-        yield
+        with doing(f"loading {what} in {folder}"):
+            yield
     except (StudyError, MemoryError):
         raise
     except Exception as error:

@@ -20,6 +20,7 @@ from pathlib import Path
 from codetune.base.errors import StudyError
 from codetune.base.holders import Holder, holder_of, is_running, this_process
 from codetune.base.manifests import MANIFEST
+from codetune.base.progress import doing
 
 FOLDER = ".locks"
 LONGEST = 200  # characters of an output's path in the name of its lock
@@ -65,7 +66,8 @@ def one_writer(path: Path, what: str, workflow: int, say: Say, patience: float |
         OSError: The lock's file cannot be written.
     """
     lock = _Lock(path, this_process(workflow), say)
-    lock.wait(what, patience)
+    with doing(f"waiting for the process that writes {what}"):
+        lock.wait(what, patience)
     over = threading.Event()
     threading.Thread(target=lock.beat, args=(over,), daemon=True).start()
     try:

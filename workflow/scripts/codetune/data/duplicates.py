@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from codetune.base.progress import counted
 from codetune.data.triples import Numbers, TripleSet, triple_sets
 
 THRESHOLD = 0.7  # least Jaccard similarity of near-duplicates; the code below counts in sevenths and tenths
@@ -149,7 +150,7 @@ def _connect_similar(found: Components, texts: list[_Text], weights: Numbers, no
     connected = np.array([nodes[number] for number in order])  # of each text some node of its component
     overlaps = np.zeros(len(order), dtype=np.int64)
     last = np.full(len(weights), -1)  # the last text so far that has each feature
-    for place, number in enumerate(order):
+    for place, number in enumerate(counted(order, "comparison", "texts")):
         features, window = texts[number].features, slice(first[place], place)
         prefix = features[: _length_of_prefix(texts[number], weights)]
         alike = (last[prefix] >= first[place]).any()

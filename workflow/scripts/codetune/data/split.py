@@ -8,6 +8,7 @@ from pathlib import Path
 from codetune.base.errors import StudyError
 from codetune.base.files import write_json, write_jsonl
 from codetune.base.plain import iterate_lines_as, to_plain
+from codetune.base.progress import doing
 from codetune.data.cleaning import clean
 from codetune.data.drawing import draw
 from codetune.data.duplicates import THRESHOLD, Components, near_duplicates
@@ -38,7 +39,8 @@ def split_dataset(source: str | Path, name: str, settings: Split, targets: Mappi
     """
     records = [asdict(record) for record in iterate_lines_as(source, PublishedRecord)]
     samples, touched = clean(draw(records, settings.sample, name))
-    near = near_duplicates(f"{sample.request}\n{sample.output}" for sample in samples)
+    with doing(f"search for near-duplicates among {len(samples):,} samples"):
+        near = near_duplicates(f"{sample.request}\n{sample.output}" for sample in samples)
     parts = split(samples, settings, near)
     empty = [part for part, members in parts.items() if not members]
     if empty:

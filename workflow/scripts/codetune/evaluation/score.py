@@ -11,6 +11,7 @@ from codetune.base.confined import Confined, ExceededError
 from codetune.base.errors import StudyError
 from codetune.base.files import Row, sha256_of_file, write_json, write_jsonl
 from codetune.base.plain import read_as, to_plain
+from codetune.base.progress import counted
 from codetune.data.languages import guess_language
 from codetune.data.predictions import read_predictions
 from codetune.data.samples import Sample, read_part
@@ -80,7 +81,7 @@ def score_each(samples: list[Sample], texts: list[str]) -> list[dict[str, Any]]:
     languages = [guess_language(sample.request, sample.output) for sample in samples]
     codes = [extract_code(text) for text in texts]
     confined = Confined(_measure)
-    measured = zip(samples, texts, codes, languages, strict=True)
+    measured = zip(counted(samples, "scoring", "samples"), texts, codes, languages, strict=True)
     rows = [{"statistics": _measure_both(confined, *each)} for each in measured]
     alone = {name: one.score_each(statistics_of(rows, name)) for name, one in metrics().items()}
     return [

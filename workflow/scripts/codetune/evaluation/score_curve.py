@@ -5,6 +5,7 @@ import numpy as np
 from codetune.base.errors import StudyError
 from codetune.base.files import Row, write_json
 from codetune.base.plain import to_plain
+from codetune.base.progress import counted
 from codetune.data.predictions import Prediction, read_curve_predictions
 from codetune.data.samples import Sample, read_part
 from codetune.evaluation.bootstrap import Resamples
@@ -40,7 +41,7 @@ def score_curve(predictions: str, samples: str, split: str, target: str) -> None
         raise StudyError(f"{predictions}: its checkpoints do not have the same samples. Delete it and run again.")
     chosen = [references[number] for number in ids]
     resamples = Resamples(len(ids), RESAMPLES, RESAMPLES_SEED)
-    points = [_point(step, steps[step], chosen, resamples) for step in sorted(steps)]
+    points = [_point(step, steps[step], chosen, resamples) for step in counted(sorted(steps), "curve", "checkpoints")]
     write_json(target, to_plain(Curve(sorted(ids), points)))
 
 

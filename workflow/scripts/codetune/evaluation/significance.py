@@ -9,6 +9,7 @@ import numpy as np
 from codetune.base.errors import StudyError
 from codetune.base.files import finite_or_none, write_json
 from codetune.base.plain import to_plain
+from codetune.base.progress import counted, doing
 from codetune.evaluation.bootstrap import Array, Resamples
 from codetune.evaluation.comparisons import Comparison, Comparisons, Family, MetricFacts, Score
 from codetune.evaluation.estimate import (
@@ -70,10 +71,11 @@ def measure_significance(records: Iterable[Record], test: str, resamples: int, s
     gains, pairs, number = gains_of(baselines), pairs_of(baselines), count_resamples(baselines, resamples)
     ids: list[int] = []  # of the first run's samples, which all others have to have
     statistics = {system: [_read_statistics(record, test, ids) for record in of] for system, of in systems.items()}
-    shared = Resamples(len(ids), number, seed)
+    with doing(f"drawing {number:,} resamples"):
+        shared = Resamples(len(ids), number, seed)
     scores: list[Score] = []
     comparisons: list[Comparison] = []
-    for name, metric in metrics().items():
+    for name, metric in counted(metrics().items(), "intervals and comparisons", "metrics"):
         tables = {system: [one.tables[name] for one in seeds] for system, seeds in statistics.items()}
         found = measure(metric, tables, shared)
         scores += [_score(system, name, one, metric, seed) for system, one in found.items()]

@@ -1,7 +1,7 @@
 """Completions of all prompts, batch by batch, resumed after the last finished batch."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from transformers import GenerationConfig
 
 from codetune.base.files import append_jsonl, recover_jsonl
 from codetune.base.plain import to_plain
+from codetune.base.progress import doing
 from codetune.data.predictions import Candidate, Prediction, predictions_of
 from codetune.generation.decoding import decode, greedy_config
 from codetune.models.caches import cache_bytes
@@ -48,25 +49,35 @@ def generate(
     results = {prediction.id: prediction for prediction in predictions_of(rows, kept)}
     if results:
         print(f"going on after {len(results)} of {len(prompts)} prompts", flush=True)
-    start = report = time.monotonic()
-    written = 0
-    for batch in make_batches(prompts, decoding, cache_tokens):
-        chosen = [prompts[index] for index in batch]
-        if chosen[0].id in results:
-            continue
+    for chosen in _batches_left(make_batches(prompts, decoding, cache_tokens), prompts, results):
         began = time.monotonic()
         ids = _complete(model, chosen, options, limit)
         predictions = [_prediction(prompt.id, row, tokenizer, ending) for prompt, row in zip(chosen, ids, strict=True)]
-        now = time.monotonic()
-        append_jsonl(kept, [{"seconds": round(now - began, 2), "predictions": list(map(to_plain, predictions))}])
+        seconds = time.monotonic() - began
+        append_jsonl(kept, [{"seconds": round(seconds, 2), "predictions": list(map(to_plain, predictions))}])
         results |= {prediction.id: prediction for prediction in predictions}
-        written += sum(prediction.first.tokens for prediction in predictions)
-        if now - report > 10 or len(results) == len(prompts):
-            report = now
-            print(f"{len(results)} of {len(prompts)} prompts, {written / (now - start):.0f} tokens/s", flush=True)
     if cut := cut_by_context(results.values(), decoding):
         print(f"completions that the model's context cut off: {cut}", flush=True)
     return [results[prompt.id] for prompt in prompts]
+
+
+def _batches_left(
+    batches: Iterable[list[int]], prompts: list[TokenSample], results: Mapping[int, Prediction]
+) -> Iterator[list[TokenSample]]:
+    """The batches without results, which come while a batch is decoded; says in the log how far all of them are."""
+    tokens = report = 0.0
+    with doing("generation", "prompts", len(prompts), len(results)) as told:
+        for batch in batches:
+            chosen = [prompts[index] for index in batch]
+            if chosen[0].id in results:
+                continue
+            yield chosen
+            told.add(len(chosen))
+            tokens += sum(results[prompt.id].first.tokens for prompt in chosen)
+            passed = time.monotonic() - told.began
+            if passed - report > 10 or told.done == told.total:
+                report = passed
+                print(f"{told.told(told.began + passed)}, {tokens / passed:,.0f} tokens/s", flush=True)
 
 
 def cut_by_context(predictions: Iterable[Prediction], decoding: Decoding) -> int:

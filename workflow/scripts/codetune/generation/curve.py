@@ -7,6 +7,7 @@ from typing import Any
 from codetune.base.identity import checkpoint_identity, file_hashes
 from codetune.base.machine import environment
 from codetune.base.plain import to_plain
+from codetune.base.progress import counted, doing
 from codetune.base.unfinished import unfinished_work
 from codetune.data.predictions import Prediction, write_curve_predictions
 from codetune.data.samples import choose_subset
@@ -116,7 +117,8 @@ def _predictions(
 
     check_vocabulary(prompts, base, inputs.tokens)
     ending = read_ending(inputs.stats)
-    try_decoding(base, prompts, decoding.max_new_tokens)
+    with doing("trial of decoding"):
+        try_decoding(base, prompts, decoding.max_new_tokens)
 
     def predict(step: int, model: Any) -> list[Prediction]:
         print(f"step {step}", flush=True)
@@ -124,7 +126,7 @@ def _predictions(
 
     found = {0: predict(0, base)}
     model = None
-    for step, adapter in inputs.adapters().items():
+    for step, adapter in counted(inputs.adapters().items(), "curve", "checkpoints"):
         model = load_adapter(base, adapter) if model is None else replace_adapter(model, adapter)
         found[step] = predict(step, model)
     return found

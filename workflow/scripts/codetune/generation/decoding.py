@@ -7,6 +7,7 @@ import torch
 from transformers import GenerationConfig
 
 from codetune.base.errors import StudyError
+from codetune.base.progress import doing
 from codetune.models.caches import growing_cache
 from codetune.models.device import device
 
@@ -73,7 +74,7 @@ def decode(
         return new
     ended: set[int] = set()
     width = max(len(prompts[row]) for row in rows)
-    with torch.inference_mode():
+    with torch.inference_mode(), doing(f"a batch of {len(prompts)}", "tokens at most", max(most)) as told:
         tokens, mask, cache = prefill(model, [prompts[row] for row in rows])
         while True:
             for row, token in zip(rows, tokens.tolist(), strict=True):
@@ -84,6 +85,7 @@ def decode(
             going = [place for place, row in enumerate(rows) if row not in ended]
             if not going:
                 return new
+            told.add()
             if len(going) <= (1 - LEAVING) * len(rows) or mask.shape[1] >= context:  # whoever is there has ended
                 rows = [rows[place] for place in going]
                 start = width - max(len(prompts[row]) for row in rows)  # where the longest prompt left begins

@@ -9,6 +9,7 @@ from codetune.base.identity import checkpoint_identity, file_hashes
 from codetune.base.machine import environment, peak_memory
 from codetune.base.manifests import checked_folder
 from codetune.base.plain import to_plain
+from codetune.base.progress import doing
 from codetune.base.unfinished import unfinished_work
 from codetune.data.predictions import Prediction, write_predictions
 from codetune.generation.batches import cut_by_context, generate
@@ -115,7 +116,8 @@ def _load(
     """The prompts, and the model with its adapter."""
     samples, model = read_tokens(prompts), load_for_decoding(checkpoint, decoding)
     check_vocabulary(samples, model, prompts)
-    try_decoding(model, samples, decoding.max_new_tokens)
+    with doing("trial of decoding"):
+        try_decoding(model, samples, decoding.max_new_tokens)
     return samples, load_adapter(model, tuned) if tuned else model
 
 

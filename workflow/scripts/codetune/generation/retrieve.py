@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from codetune.base.files import sha256_of_file, write_json
 from codetune.base.plain import to_plain
+from codetune.base.progress import counted, doing
 from codetune.data.predictions import Candidate, Prediction, write_predictions
 from codetune.data.samples import read_part, sha256_of_samples
 from codetune.prompts.nearest import Nearest, signature
@@ -39,8 +40,9 @@ def retrieve_outputs(inputs: RetrieveInputs, predictions: str, facts: str) -> No
         StudyError: The samples are not those that the splits wrote.
     """
     train, test = read_part(inputs.train, inputs.train_split), read_part(inputs.test, inputs.test_split)
-    nearest = Nearest(train)
-    found = [nearest.to(sample.request, 1)[0] for sample in test]
+    with doing("indexing the training samples"):
+        nearest = Nearest(train)
+    found = [nearest.to(sample.request, 1)[0] for sample in counted(test, "retrieval", "samples")]
     # No token is generated, and nothing is cut off.
     answers = [
         Prediction(sample.id, [Candidate(answer.output, tokens=0, truncated=False)])

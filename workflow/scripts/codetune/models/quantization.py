@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
+from codetune.base.progress import doing
 from codetune.models.device import free_memory
 
 
@@ -25,7 +26,8 @@ def dequantize(model: PreTrainedModel, reserve: int) -> bool:
     weights = sum(module.in_features * module.out_features for module in linear_4bit(model))
     if weights * model.dtype.itemsize > free_memory() - reserve:
         return False
-    model.dequantize()
+    with doing("dequantising the weights"):
+        model.dequantize()
     return True
 
 

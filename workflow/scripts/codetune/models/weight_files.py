@@ -6,6 +6,7 @@ from pathlib import Path
 
 from codetune.base.errors import StudyError
 from codetune.base.files import reading
+from codetune.base.progress import counted
 from codetune.study.model import INDEX
 
 GET_AGAIN = "Get the checkpoint again."
@@ -57,7 +58,7 @@ def check_weight_files(folder: Path, origin: str) -> None:
     placed = _places(folder, origin)
     found: dict[str, str] = {}
     for file in sorted(set(placed.values())) or [ONE_FILE]:
-        for tensor in _tensors(folder / file, origin):
+        for tensor in counted(_tensors(folder / file, origin), f"checking the weights in {file}", "tensors"):
             if tensor.name in found:
                 raise StudyError(f"{origin}: {tensor.name} is in {found[tensor.name]} and in {file}. {GET_AGAIN}")
             found[tensor.name] = file

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from codetune.base.errors import StudyError
 from codetune.base.files import sha256_of_file, write_json
+from codetune.base.progress import doing
 from codetune.data.samples import read_part, sha256_of_samples
 from codetune.models.context import read_context
 from codetune.models.tokenizers import load_tokenizer
@@ -42,7 +43,8 @@ def tokenize_prompts(
     tokenizer = load_tokenizer(tokenizer_folder)
     serialisation = Template(template, tokenizer)
     asked = read_part(samples, split)
-    tokens = encode(asked, tokenizer, serialisation)
+    with doing(f"tokenising {len(asked):,} samples"):
+        tokens = encode(asked, tokenizer, serialisation)
     context = read_context(tokenizer_folder)
     without_room = beyond_context((len(sample.prompt) + 1 for sample in tokens), context)
     if without_room == len(tokens):

@@ -11,6 +11,7 @@ import numpy as np
 from codetune.base.errors import StudyError
 from codetune.base.files import sha256_of_file, write_json
 from codetune.base.plain import to_plain
+from codetune.base.progress import counted, doing
 from codetune.data.samples import Sample, read_part, sha256_of_samples
 from codetune.models.context import read_context
 from codetune.models.tokenizers import load_tokenizer
@@ -47,9 +48,10 @@ def tokenize_training_data(
     limit = max_length if context is None else min(max_length, context)
     stats = {**describe_template(serialisation, tokenizer), "max_length": max_length, "context": context, "parts": {}}
     stats |= {"sha256": {}, "samples_sha256": {}, "lengths": {}}
-    for part in TRAINING_PARTS:
+    for part in counted(TRAINING_PARTS, "tokenisation", "parts"):
         samples = read_part(parts[part], parts["split"])
-        encoded = encode(samples, tokenizer, serialisation)
+        with doing(f"tokenising {len(samples):,} samples for {part}"):
+            encoded = encode(samples, tokenizer, serialisation)
         kept, cut = truncate(encoded, limit)
         if not kept:
             raise StudyError(f"{parts[part]}: {_why_none(max_length, context)}")
@@ -105,7 +107,7 @@ def encode(samples: list[Sample], tokenizer: Any, template: Template) -> list[To
     Each completion ends in the end token. What a tokenizer adds after every text, an EOS token for example, is left
     out: it would stand between prompt and completion.
     """
-    prompts = [template.prompt(sample) for sample in samples]
+    prompts = [template.prompt(sample) for sample in counted(samples, "prompts in the template", "samples")]
     if template.adds_special_tokens:
         start = added_ids(template)
         prompt_ids = [start + ids for ids in _ids(prompts, tokenizer)]

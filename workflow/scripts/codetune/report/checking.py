@@ -15,6 +15,7 @@ from typing import Any
 
 from codetune.base.errors import StudyError
 from codetune.base.files import reason_in_short
+from codetune.base.progress import counted, doing
 from codetune.base.signals import end_with
 from codetune.report.comparing import compare_files
 from codetune.report.origins import Check, checks_of
@@ -22,6 +23,7 @@ from codetune.report.remaking import Remake, Results, remakes_of
 from codetune.study import layout
 from codetune.study.config import load_study
 
+CHECK = "check of the results"  # for the terminal, while it runs
 # What lies in the folder of results for each run, test set or table, and is told where the config has no such.
 LISTED = (
     *(layout.RECORD, layout.TRAINING, layout.CURVE, layout.PUBLISHED, layout.GENERATION, layout.RETRIEVAL),
@@ -81,11 +83,14 @@ def _check_complete(results: str, tasks: Iterable[Check | Remake]) -> None:
 def _perform_all(tasks: Sequence[Check | Remake], cores: int) -> list[list[str]]:
     """Performs all tasks in several processes; gives what each found, in the order of the tasks."""
     if cores == 1:
-        return [_perform(task) for task in tasks]
+        return [_perform(task) for task in counted(tasks, CHECK, "parts")]
     order = sorted(range(len(tasks)), key=lambda number: not tasks[number].long)
     context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(cores, context, _begin_process, (os.getpid(),)) as pool:
+    pool = ProcessPoolExecutor(cores, context, _begin_process, (os.getpid(),))
+    with doing(CHECK, "parts", len(tasks)) as told, pool:
         futures = {number: pool.submit(_perform, tasks[number]) for number in order}
+        for future in futures.values():
+            future.add_done_callback(lambda _: told.add())
         try:
             return [futures[number].result() for number in range(len(tasks))]
         except BrokenProcessPool:

@@ -18,8 +18,8 @@ OUTSIDE = ("base", "study")
 def fingerprint(script: Path, environment: Path | None = None) -> str:
     """Computes the SHA-256 of a script, of all codetune modules that it imports, and of the packages it runs with.
 
-    Comments, formatting, docstrings, error messages and calls of `print` do not enter the hash, and neither do the
-    rooms that compute no result.
+    Comments, formatting, docstrings, error messages, calls of `print` and the words by which code says what it does
+    (`base/progress.py`) do not enter the hash, and neither do the rooms that compute no result.
 
     Args:
         script: A script in the folder that holds the package codetune.
@@ -99,6 +99,13 @@ class _WithoutProse(ast.NodeTransformer):
         """Drops the message of a `StudyError`."""
         if _calls(node.exc, "StudyError"):
             return ast.Raise(ast.Name("StudyError", ast.Load()), None)
+        return self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """Drops the words of `doing` and `counted`."""
+        if _calls(node, "doing") or _calls(node, "counted"):
+            kept = [each for each in node.args if not isinstance(each, ast.JoinedStr | ast.Constant)]
+            node = ast.Call(node.func, kept, [])
         return self.generic_visit(node)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from trl import SFTConfig
 
+from codetune.base.progress import doing
 from codetune.methods.adapters import linear_layers, lora_config
 from codetune.models.device import device
 from codetune.models.memory import RowLimit
@@ -53,7 +54,8 @@ def make_trainer(base: Any, tokenizer: Any, tokens: TrainingTokens, work: Path, 
     """
     plan.lora.check_targets(linear_layers(base), plan.source.name)
     compute_labelled_logits_only()
-    choose_attention(base, tokens.train)
+    with doing("choice of the attention"):
+        choose_attention(base, tokens.train)
     settings, rows = plan.settings, plan.memory.micro_batch
     train, validation = (pack_samples(part, settings.max_length) for part in (tokens.train, tokens.validation))
     epoch = steps_per_epoch(len(train), settings.batch_size)
@@ -75,7 +77,8 @@ def make_trainer(base: Any, tokenizer: Any, tokens: TrainingTokens, work: Path, 
     # TRL casts the adapter to bf16, where rounding would lose most updates at the end of a cosine schedule.
     for parameter in trainer.trainable():
         parameter.data = parameter.data.float()
-    try_loss(trainer.model, tokens.train)
+    with doing("trial of the loss"):
+        try_loss(trainer.model, tokens.train)
     return trainer
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from codetune.base.progress import duration
 from codetune.training.history import log_rows
 
 
@@ -26,10 +27,10 @@ class Progress(TrainerCallback):  # type: ignore[misc]
 
     def _times(self, state: Any) -> str:
         elapsed, done = time.monotonic() - self.start, state.global_step - self.first
-        passed = f"{elapsed / 60:.1f} min"
+        passed = f"{duration(elapsed)} so far"
         if done == 0:
             return passed
-        return f"{passed}, at most {elapsed / done * (state.max_steps - state.global_step) / 60:.1f} min left"
+        return f"{passed}, at most {duration(elapsed / done * (state.max_steps - state.global_step))} left"
 
 
 def _shown(value: float | None) -> str:

@@ -12,6 +12,7 @@ from trl import SFTTrainer
 from codetune.base.errors import StudyError
 from codetune.base.files import read_json, write_json
 from codetune.base.plain import from_plain, to_plain
+from codetune.base.progress import Stretch, doing
 from codetune.base.signals import Stopped, signals_deferred
 from codetune.models.memory import RowLimit
 from codetune.training.batches import collate, select_sequences
@@ -60,6 +61,7 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
         self.deterministic = True
         self._saved: Path | None = None
         self._stop_if_asked: Callable[[], None] = lambda: None
+        self._told = Stretch("training")
         self.remove_callback(PrinterCallback)
         self.add_callback(Progress())  # before the callback that evaluates, which prints
         self.add_callback(_AtBegin(self.begin))
@@ -77,7 +79,7 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
             self.limit.rows, before = progress["rows"], from_plain(progress["spent"], Spent, str(self._saved))
             self.deterministic = progress["deterministic"]
         self.meter.start(before)
-        with signals_deferred() as self._stop_if_asked:
+        with signals_deferred() as self._stop_if_asked, doing("training", "micro-batches at most") as self._told:
             try:
                 self.train(resume_from_checkpoint=str(self._saved) if self._saved else None)
             except TrainingOver:
@@ -98,11 +100,14 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
         """
         if self._saved:
             self._check_loaded(self._saved)
-        self.try_a_step()
+        with doing("trial of a step"):
+            self.try_a_step()
         if self._saved:
             super()._load_rng_state(str(self._saved))
             print(f"going on after step {self.state.global_step} of {self.state.max_steps}", flush=True)
         self.after_step()
+        per_step = self.args.gradient_accumulation_steps
+        self._told.start(self.state.max_steps * per_step, self.state.global_step * per_step)
         if self.state.global_step >= self.state.max_steps or self._patience_is_over():
             raise TrainingOver
 
@@ -216,7 +221,9 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
         """Adds up the gradients of one micro-batch; stops before it if a signal has come."""
         self._stop_if_asked()
-        return self._add_gradients(model, inputs, num_items_in_batch)
+        loss = self._add_gradients(model, inputs, num_items_in_batch)
+        self._told.add()
+        return loss
 
     def _add_gradients(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any) -> torch.Tensor:
         """Adds up the gradients of one micro-batch, in parts if it does not fit into memory as a whole."""
@@ -243,9 +250,12 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
 
     def _validation_batches(self) -> Iterator[dict[str, Any]]:
         """The validation set on the device; stops before a batch if a signal has come."""
-        for batch in self.get_eval_dataloader():
-            self._stop_if_asked()
-            yield self._prepare_inputs(batch)
+        sizes = [len(lengths) for lengths in self.eval_dataset["seq_lengths"]]
+        with doing("evaluation", "samples", sum(sizes)) as told:
+            for batch in self.get_eval_dataloader():
+                self._stop_if_asked()
+                yield self._prepare_inputs(batch)
+                told.add(sum(map(len, batch["seq_lengths"])))
 
 
 def _same_bytes(one: torch.Tensor | None, other: torch.Tensor | None) -> bool:
