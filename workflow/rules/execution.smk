@@ -13,6 +13,7 @@ from codetune.base.locks import lock_of, wait_for_writers
 from codetune.base.signals import pass_on_signals
 from codetune.generation.checkpoints import kept_checkpoints
 from codetune.study.custody import check_downloads, check_inputs
+from codetune.study.downloads import repositories_of
 from snakemake_interface_logger_plugins.common import LogEvent
 
 ROOTS = [config["results"], config["resources"]]
@@ -99,6 +100,12 @@ onstart:
                     kept_checkpoints(job.input.checkpoints)
             check_inputs(read)
             check_downloads(STUDY, config["resources"], read)
+            fetched = [job.wildcards for job in jobs if job.params.get("network")]
+            REPOSITORIES[:] = repositories_of(
+                STUDY,
+                models=[wildcards.model for wildcards in fetched if "model" in wildcards.keys()],
+                datasets=[wildcards.dataset for wildcards in fetched if "dataset" in wildcards.keys()],
+            )
             # A job that downloads waits by itself if another project is downloading the same files.
             outputs = [job.output[0] for job in jobs if not job.params.get("network")]
             wait_for_writers({lock_of(output, ROOTS): output for output in outputs}, logger.warning)
