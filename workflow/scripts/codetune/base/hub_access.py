@@ -1,7 +1,7 @@
 """Access to repositories of the hub, asked for before anything large is downloaded.
 
-A publisher may ask for consent. Found out one by one, in the order of the downloads, each refusal would cost gigabytes and
-a new start. So each job that downloads first asks for all that its invocation of the workflow is about to download.
+A publisher may ask for consent. Found out one by one, in the order of the downloads, each refusal would cost gigabytes
+and a new start. So each job that downloads first asks for all that its invocation of the workflow will download.
 """
 
 from collections.abc import Iterable, Mapping
@@ -40,6 +40,6 @@ def ask_for_access(wanted: Iterable[Mapping[str, str]]) -> None:
         print(line, flush=True)
     if refused:
         raise StudyError(
-            f"the hub refuses {len(refused)} repositories: {', '.join(refused)}. The lines above say why, and what to do. "
-            "Nothing is downloaded before all of them can be read."
+            f"the hub refuses {len(refused)} repositories: {', '.join(refused)}. The lines above say why, and what to "
+            "do. Nothing is downloaded before all of them can be read."
         )

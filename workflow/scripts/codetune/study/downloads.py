@@ -7,16 +7,17 @@ from codetune.study.study import Study
 
 
 def repositories_of(study: Study, models: Iterable[str], datasets: Iterable[str]) -> list[dict[str, str]]:
-    """Returns the repositories of models and data sets, each once, with a file by which to ask for access.
+    """Returns the repositories of models and data sets in the config's order, with a file by which to ask for access.
 
     Args:
         study: The study.
         models: Names of models; those with a local path have no repository.
         datasets: Names of data sets, in the same way.
     """
-    published = [study.datasets[name].published for name in datasets]
+    models, datasets = set(models), set(datasets)
+    published = [dataset.published for name, dataset in study.datasets.items() if name in datasets]
     wanted = [("dataset", one.source, one.file or "") for one in published]
-    wanted += [("model", study.models[name].source, CONFIG) for name in models]
+    wanted += [("model", model.source, CONFIG) for name, model in study.models.items() if name in models]
     found = [
         {"name": source.repo, "revision": source.revision or "", "kind": kind, "file": file}
         for kind, source, file in wanted
