@@ -12,6 +12,7 @@ from codetune.base.jobs import keep_log
 from codetune.base.locks import lock_of, wait_for_writers
 from codetune.base.signals import pass_on_signals
 from codetune.generation.checkpoints import kept_checkpoints
+from codetune.models.disk import describe_shortage
 from codetune.study.custody import check_downloads, check_inputs
 from codetune.study.downloads import repositories_of
 from snakemake_interface_logger_plugins.common import LogEvent
@@ -106,6 +107,12 @@ onstart:
                 models=[wildcards.model for wildcards in fetched if "model" in wildcards.keys()],
                 datasets=[wildcards.dataset for wildcards in fetched if "dataset" in wildcards.keys()],
             )
+            fetched_models = [job.wildcards.model for job in jobs if job.rule.name == "download_model"]
+            trainings = [run_of(job.wildcards) for job in jobs if job.rule.name == "finetune"]
+            if shortage := describe_shortage(
+                STUDY, fetched_models, trainings, config["resources"], config["results"]
+            ):
+                logger.warning(shortage)
             # A job that downloads waits by itself if another project is downloading the same files.
             outputs = [job.output[0] for job in jobs if not job.params.get("network")]
             wait_for_writers({lock_of(output, ROOTS): output for output in outputs}, logger.warning)
