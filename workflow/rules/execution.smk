@@ -88,6 +88,18 @@ def check_slurm(jobs):
     slurm_queue.check_start(Path.cwd(), requests, sending, logger.warning)
 
 
+def prepare_for(jobs):
+    """Notes the repositories that jobs download from; says if a disk has less space than what is still to come takes."""
+    made = [(job.rule.name, job.wildcards) for job in jobs]
+    fetched = [wildcards.model for rule, wildcards in made if rule in ("download_model", "download_tokenizer")]
+    datasets = [wildcards.dataset for rule, wildcards in made if rule == "download_dataset"]
+    REPOSITORIES[:] = repositories_of(STUDY, fetched, datasets)
+    weights = [wildcards.model for rule, wildcards in made if rule == "download_model"]
+    trainings = [run_of(wildcards) for rule, wildcards in made if rule == "finetune"]
+    if shortage := describe_shortage(STUDY, weights, trainings, config["resources"], config["results"]):
+        logger.warning(shortage)
+
+
 onstart:
     if workflow.is_main_process:
         jobs = [job for job in workflow.dag.needrun_jobs() if job.output]
@@ -101,18 +113,7 @@ onstart:
                     kept_checkpoints(job.input.checkpoints)
             check_inputs(read)
             check_downloads(STUDY, config["resources"], read)
-            fetched = [job.wildcards for job in jobs if job.params.get("network")]
-            REPOSITORIES[:] = repositories_of(
-                STUDY,
-                models=[wildcards.model for wildcards in fetched if "model" in wildcards.keys()],
-                datasets=[wildcards.dataset for wildcards in fetched if "dataset" in wildcards.keys()],
-            )
-            fetched_models = [job.wildcards.model for job in jobs if job.rule.name == "download_model"]
-            trainings = [run_of(job.wildcards) for job in jobs if job.rule.name == "finetune"]
-            if shortage := describe_shortage(
-                STUDY, fetched_models, trainings, config["resources"], config["results"]
-            ):
-                logger.warning(shortage)
+            prepare_for(jobs)
             # A job that downloads waits by itself if another project is downloading the same files.
             outputs = [job.output[0] for job in jobs if not job.params.get("network")]
             wait_for_writers({lock_of(output, ROOTS): output for output in outputs}, logger.warning)
