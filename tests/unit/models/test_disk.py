@@ -119,10 +119,18 @@ def test_only_what_is_still_to_come_counts(tmp_path, free):
 
 def test_two_disks_count_each_for_itself(tmp_path, free, monkeypatch):
     def place_on(folder):
-        return SimpleNamespace(stat=lambda: SimpleNamespace(st_dev=1 if folder == tmp_path else 2))
+        return SimpleNamespace(stat=lambda: SimpleNamespace(st_dev=1 if folder == str(tmp_path) else 2))
 
     monkeypatch.setattr(disk, "_existing", place_on)
     free(32.0)
     assert shortage(tmp_path) is None
     free(20.0)
     assert shortage(tmp_path).startswith(f"Disk: up to 31.0 GB are still to come into {tmp_path}/not/there/yet, where")
+
+
+def test_a_folder_that_cannot_be_looked_at_is_left_to_the_jobs(tmp_path, monkeypatch):
+    def refuse(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(disk.shutil, "disk_usage", refuse)
+    assert shortage(tmp_path) is None

@@ -61,21 +61,23 @@ def describe_shortage(
         resources: sum(_download_bytes(study.models[model]) - _arrived(resources, model) for model in models),
         results: sum(_adapter_bytes(study, run) * (1 + _evaluations(study, run)) for run in trainings),
     }
-    homes = {folder: _existing(Path(folder)) for folder in needed}
-    for place in homes.values():
-        beside = [folder for folder, home in homes.items() if home.stat().st_dev == place.stat().st_dev]
-        wanted, free = sum(needed[folder] for folder in beside), shutil.disk_usage(place).free
-        if wanted > free:
-            return (
-                f"Disk: up to {_size(wanted)} are still to come into {' and '.join(beside)}, where {_size(free)} are "
-                "free. Free some space, or name folders on a larger disk in the config."
-            )
+    disks: dict[int, list[str]] = {}
+    with suppress(OSError):  # a folder that cannot be looked at: the jobs will say so
+        for folder in needed:
+            disks.setdefault(_existing(folder).stat().st_dev, []).append(folder)
+        for folders in disks.values():
+            wanted, free = sum(needed[folder] for folder in folders), shutil.disk_usage(_existing(folders[0])).free
+            if wanted > free:
+                return (
+                    f"Disk: up to {_size(wanted)} are still to come into {' and '.join(folders)}, where {_size(free)} "
+                    "are free. Free some space, or name folders on a larger disk in the config."
+                )
     return None
 
 
-def _existing(folder: Path) -> Path:
+def _existing(folder: str) -> Path:
     """The folder, or what is there of the path to it."""
-    return next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    return next(place for place in (Path(folder), *Path(folder).absolute().parents) if place.exists())
 
 
 def _arrived(resources: str, model: str) -> int:
