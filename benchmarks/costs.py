@@ -1,5 +1,6 @@
-"""The cost model: how long each job of the full study would take."""
+"""The cost model: how long each job of the full study, or of a study of a part of its data, would take."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -61,8 +62,8 @@ def modelled(job: Job, study: Study, epochs: int) -> Job:
     """The job with the seconds that the cost model gives it.
 
     Args:
-        job: A job of the full study.
-        study: The full study.
+        job: A job of the full study, or of one of a part of its data.
+        study: That study.
         epochs: Passes over the training data until early stopping.
     """
     if job.rule == "download_model":
@@ -74,17 +75,29 @@ def modelled(job: Job, study: Study, epochs: int) -> Job:
 
 
 def _gpu_work(job: Job, study: Study, epochs: int) -> Work:
-    """The work of a GPU job of the full study.
+    """The work of a GPU job.
 
     A tuned model's completions are taken to be as long as the references. An untuned model's are as long as they may
-    get, in every batch, since it never learnt where to end.
+    get, in every batch, since it never learnt where to end. So are those of a model that was tuned on a part of the
+    data. Of a part, tokens and batches are a share of the whole, at least one batch; the subset of the curve stays.
     """
-    model = ARCHITECTURES[job.run.model]
+    model, share = ARCHITECTURES[job.run.model], _share(study)
     architecture, tokens, steps = model["config"], model["tokens"], model["decode_steps"]
-    untuned = {part: batches * study.decoding.max_new_tokens for part, batches in model["batches"].items()}
+    batches = {"test": math.ceil(share * model["batches"]["test"]), "curve": model["batches"]["curve"]}
+    untuned = {part: count * study.decoding.max_new_tokens for part, count in batches.items()}
+    if share < 1:
+        steps = untuned
     if job.rule == "generate":
         return decoding_work(architecture, (steps if job.run.trains else untuned)["test"])
     evaluations = epochs * study.for_training(job.run).settings.evaluations_per_epoch
     if job.rule == "finetune":
-        return training_work(architecture, epochs * tokens["train"], tokens["validation"], evaluations + 1)
+        train, validation = (epochs * share * tokens["train"], share * tokens["validation"])
+        return training_work(architecture, train, validation, evaluations + 1)
     return decoding_work(architecture, untuned["curve"] + evaluations * steps["curve"])
+
+
+def _share(study: Study) -> float:
+    """The share of the records that a study takes of its data set."""
+    (dataset,) = study.datasets.values()
+    sample, whole = dataset.split.sample, dataset.published.records
+    return sample.records / whole if sample is not None and whole is not None else 1.0

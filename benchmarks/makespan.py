@@ -1,4 +1,4 @@
-"""Simulates the schedule of the study on 1, 2, 4 and 8 GPUs. Takes seconds, needs neither a GPU nor torch.
+"""Simulates the schedule of the study, and of its pilot, on 1, 2, 4 and 8 GPUs. Takes seconds, without GPU or torch.
 
 Usage: python benchmarks/makespan.py --out FILE.json
        python benchmarks/makespan.py --out FILE.json --recorded [CONFIG.yaml ...]
@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from common import Row, write_result
+from common import ROOT, Row, write_result
 from costs import modelled
 from recorded import Recorded
 from schedule import GPUS, Job, Schedule, read_plan, simulate
@@ -27,12 +27,14 @@ def scenarios() -> dict[str, tuple[list[Job], dict[str, int]]]:
     plan = read_plan()
     first, *others = plan.config["runs"]
     seeds = read_plan(runs=[{**first, "seeds": [0, 1, 2]}, *others])
+    pilot = read_plan([ROOT / "config" / "pilot.yaml"])
     full = [modelled(job, plan.study, epochs=50) for job in plan.jobs]
     return {
         "the study, all 50 epochs": (full, {}),
         "stopped early, after 10 epochs": ([modelled(job, plan.study, epochs=10) for job in plan.jobs], {}),
         "three seeds, 50 epochs": ([modelled(job, seeds.study, epochs=50) for job in seeds.jobs], {}),
         "50 epochs, priorities but all downloads at once": (full, {"downloads": len(full)}),
+        "the pilot, downloads included": ([modelled(job, pilot.study, epochs=1) for job in pilot.jobs], {}),
         "50 epochs, neither": ([replace(job, priority=0) for job in full], {"downloads": len(full)}),
     }
 

@@ -21,6 +21,7 @@ CODE = """
 import json, sys, time
 from codetune.base import hub
 from codetune.base.errors import StudyError
+from codetune.base.hub_access import ask_for_access
 from codetune.base.plain import from_plain
 from codetune.data.sources import dataset_file
 from codetune.models.checkpoints import fetch_model
@@ -29,7 +30,9 @@ from codetune.study.model import Source
 hub.WAITS, hub.LONGEST_WAIT = (0.01, 0.02, 0.03), 0.04
 wanted, target = json.loads(sys.argv[1]), sys.argv[2]
 try:
-    if "file" in wanted:
+    if isinstance(wanted, list):
+        ask_for_access(wanted)
+    elif "file" in wanted:
         with dataset_file(from_plain(wanted, Published, "test"), target) as file:
             print("read:", file.read_text())
     else:
@@ -40,7 +43,10 @@ except StudyError as error:
 
 
 def start(address, wanted, target, what="weights", **settings):
-    """Starts a download of a Source or a Published in its own process: the hub library reads its settings once."""
+    """Starts a download of a Source or a Published, or asks for access to a list of repositories, in its own process.
+
+    The hub library reads its settings once per process.
+    """
     settings = {
         "HF_ENDPOINT": address,
         "HF_TOKEN": TOKEN,
@@ -49,8 +55,9 @@ def start(address, wanted, target, what="weights", **settings):
         **settings,
     }
     settings |= {"PYTHONPATH": str(ROOT / "workflow/scripts"), "HF_HOME": str(target.parent / "hf")}
+    plain = wanted if isinstance(wanted, list) else to_plain(wanted)
     return subprocess.Popen(
-        [sys.executable, "-c", CODE, json.dumps(to_plain(wanted)), str(target), what],
+        [sys.executable, "-c", CODE, json.dumps(plain), str(target), what],
         env={**os.environ, **settings},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -68,7 +75,7 @@ def fetch(hub, wanted, target, what="weights", **settings):
     errors = [line for line in lines if line.startswith("error: ")]
     assert len(errors) <= 1
     assert not errors or errors == lines[-1:], "an error is one line, and the last"
-    assert target.exists() == (not errors) or isinstance(wanted, Published)
+    assert target.exists() == (not errors) or isinstance(wanted, (Published, list))
     return SimpleNamespace(log=log, error="".join(errors), tries=[line for line in lines if "next try in" in line])
 
 

@@ -130,9 +130,10 @@ class Handler(BaseHTTPRequestHandler):
     def send_file(self, body):
         status, headers = 200, {}
         if self.request_seen.range:
-            start = int(self.request_seen.range.removeprefix("bytes=").rstrip("-"))
-            status, headers = 206, {"Content-Range": f"bytes {start}-{len(body) - 1}/{len(body)}"}
-            body = body[start:]
+            start, end = self.request_seen.range.removeprefix("bytes=").split("-")
+            start, stop = int(start), int(end or len(body) - 1) + 1
+            status, headers = 206, {"Content-Range": f"bytes {start}-{stop - 1}/{len(body)}"}
+            body = body[start:stop]
         self.send(body, headers, status)
 
     def send(self, body, headers=None, status=200):

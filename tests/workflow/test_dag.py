@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import ROOT
 from small_study import plan, snakemake
 
@@ -47,6 +48,30 @@ def test_a_model_s_name_asks_for_its_branch_alone(project, model):
 def test_the_untuned_comparison_has_no_training(project):
     jobs = plan("phi-3-mini", cwd=project)
     assert (jobs["finetune"], jobs["generate"]) == (0, 2)
+
+
+def test_the_pilot_is_the_full_study_on_a_part_of_the_data(project):
+    """It has the jobs of the full study, and downloads what that downloads to the same place."""
+    on = ("--resources", "gpu=4", "--configfile", "config/pilot.yaml")
+    assert plan(*on, cwd=project) == plan("--resources", "gpu=4", cwd=project)
+    said = snakemake("-n", "--cores", "all", *on, cwd=project)
+    outputs = re.findall(r"output: (\S+?),?\s", said.stdout + said.stderr)
+    models = yaml.safe_load((project / "config/config.yaml").read_text())["models"]
+    downloads = {f"resources/{kind}/{model}/manifest.json" for kind in ("tokenizers", "models") for model in models}
+    assert {path for path in outputs if path.startswith("resources/")} == downloads | {
+        "resources/data/codealpaca-20k.jsonl"
+    }
+    assert all(path.startswith("results/pilot/") for path in outputs if not path.startswith("resources/"))
+    assert "31.0 GB to download" in said.stdout + said.stderr
+
+
+@pytest.mark.parametrize("model", TUNED)
+def test_the_pilot_fills_a_gpu_as_the_full_study_does(model):
+    """Its batches are smaller, so that there are several steps, but not what is on a GPU at once."""
+    full, pilot = (yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text()) for name in ("config", "pilot"))
+    assert set(pilot["models"][model]) == {"batch_size", "epochs"}
+    assert pilot["models"][model]["batch_size"] % full["models"][model]["micro_batch"] == 0
+    assert not {"tokenization", "generation", "quantization", "methods", "resources", "runs"} & set(pilot)
 
 
 # Where a template is named, and then the numbers of token sets and of sets of prompts.

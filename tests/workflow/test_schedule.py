@@ -10,7 +10,7 @@ import pytest
 import yaml
 from codetune.models.shapes import lora_parameters, parameters
 from conftest import ROOT
-from costs import ARCHITECTURES, Work, decode_steps, modelled, training_work
+from costs import ARCHITECTURES, START, Work, decode_steps, modelled, training_work
 from makespan import GOAL
 from schedule import Job, read_plan, simulate
 
@@ -70,6 +70,16 @@ def test_four_gpus_stay_busy(plan, full):
     for epochs in (50, 10):
         schedule = simulate([modelled(job, plan.study, epochs) for job in plan.jobs], gpus=4)
         assert schedule.bound <= schedule.seconds < GOAL * schedule.ideal
+
+
+def test_the_pilot_takes_under_an_hour_on_four_gpus():
+    with patch.dict(os.environ):
+        pilot = read_plan([ROOT / "config" / "pilot.yaml"])
+    jobs = [modelled(job, pilot.study, epochs=1) for job in pilot.jobs]
+    assert simulate(jobs, gpus=4).seconds < 1800  # with downloads, and half of what is promised
+    gpu = [job for job in jobs if job.scheduler_resources["gpu"]]
+    assert Counter(job.rule for job in gpu) == {"finetune": 5, "curve": 5, "generate": 17}
+    assert all(START < job.seconds < 180 for job in gpu)
 
 
 def test_without_priorities_or_with_all_downloads_at_once_they_do_not(full):

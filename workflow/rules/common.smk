@@ -190,7 +190,16 @@ def gpu_jobs(stage):
     return lambda wildcards: stage + STUDY.models[wildcards.model].parameters
 
 
-# Checkpoints are downloaded one at a time unless the user sets another limit. If all were downloaded at once, the
+# Downloads run one at a time unless the user sets another limit. If all checkpoints were downloaded at once, the
 # smallest would arrive first, its training would take the GPU, and the longest training would start last.
 if "downloads" not in workflow.global_resources:
     workflow.register_resource("downloads", 1)
+
+# The repositories of the hub from which this invocation downloads, filled in when it starts (execution.smk). Each job
+# that downloads asks for access to all of them first, so that all refusals are known together and before gigabytes come.
+REPOSITORIES = []
+
+
+def repositories(wildcards, output):
+    """Returns these repositories, for params: what a function that takes `output` returns cannot rerun the job."""
+    return REPOSITORIES

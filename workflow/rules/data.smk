@@ -24,10 +24,12 @@ rule download_dataset:
         mem_mb=1000,
         runtime=10,
         gpu=0,
+        downloads=1,
     params:
         published=lambda wildcards: declared(STUDY.datasets[wildcards.dataset].published),
         content=lambda wildcards: content(local_dataset(wildcards)),
         network=True,
+        asked_first=repositories,
     script:
         "../scripts/download_dataset.py"
 

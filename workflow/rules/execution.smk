@@ -13,7 +13,9 @@ from codetune.base.locks import lock_of, wait_for_writers
 from codetune.base.progress import STDERR, signs_of_life
 from codetune.base.signals import pass_on_signals
 from codetune.generation.checkpoints import kept_checkpoints
+from codetune.models.disk import describe_shortage
 from codetune.study.custody import check_downloads, check_inputs
+from codetune.study.downloads import repositories_of
 from snakemake_interface_logger_plugins.common import LogEvent
 
 ROOTS = [config["results"], config["resources"]]
@@ -87,6 +89,18 @@ def check_slurm(jobs):
     slurm_queue.check_start(Path.cwd(), requests, sending, logger.warning)
 
 
+def prepare_for(jobs):
+    """Notes the repositories that jobs download from; says if a disk has less space than what is still to come takes."""
+    made = [(job.rule.name, job.wildcards) for job in jobs]
+    fetched = [wildcards.model for rule, wildcards in made if rule in ("download_model", "download_tokenizer")]
+    datasets = [wildcards.dataset for rule, wildcards in made if rule == "download_dataset"]
+    REPOSITORIES[:] = repositories_of(STUDY, fetched, datasets)
+    weights = [wildcards.model for rule, wildcards in made if rule == "download_model"]
+    trainings = [run_of(wildcards) for rule, wildcards in made if rule == "finetune"]
+    if shortage := describe_shortage(STUDY, weights, trainings, config["resources"], config["results"]):
+        logger.warning(shortage)
+
+
 onstart:
     if workflow.is_main_process:
         jobs = [job for job in workflow.dag.needrun_jobs() if job.output]
@@ -103,6 +117,7 @@ onstart:
             with signs_of_life(STDERR):
                 check_inputs(read)
                 check_downloads(STUDY, config["resources"], read)
+                prepare_for(jobs)
                 wait_for_writers({lock_of(output, ROOTS): output for output in outputs}, logger.warning)
         except StudyError as error:
             sys.exit(f"error: {error}")

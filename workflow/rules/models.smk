@@ -12,7 +12,7 @@ rule download_tokenizer:
         "<logs>/download_tokenizer/{model}.log",
     benchmark:
         "<benchmarks>/download_tokenizer/{model}.tsv"
-    priority: before_gpu_jobs
+    priority: lambda wildcards: 500 + before_gpu_jobs(wildcards)  # the small files before the large ones
     localrule: True
     conda:
         "../../envs/download.yaml"
@@ -21,11 +21,13 @@ rule download_tokenizer:
         mem_mb=1000,
         runtime=30,
         gpu=0,
+        downloads=1,
     params:
         source=lambda wildcards: declared(STUDY.models[wildcards.model].source),
         content=lambda wildcards: content(local_checkpoint(wildcards, weights=False)),
         weights=False,
         network=True,
+        asked_first=repositories,
     script:
         "../scripts/download_model.py"
 
@@ -53,5 +55,6 @@ rule download_model:
         content=lambda wildcards: content(local_checkpoint(wildcards, weights=True)),
         weights=True,
         network=True,
+        asked_first=repositories,
     script:
         "../scripts/download_model.py"

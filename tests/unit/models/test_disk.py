@@ -2,9 +2,11 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
-from codetune.models.disk import describe_disk
+from codetune.models import disk
+from codetune.models.disk import describe_disk, describe_shortage
 from codetune.models.shapes import lora_parameters
 from codetune.study.config import load_study
 from paper_config import edit, paper_config
@@ -75,3 +77,60 @@ def test_fused_projections_count_as_those_that_they_hold():
     fused = edit(paper_config(), modules, ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"])
     assert gigabytes(fused) == gigabytes(paper_config())
     assert gigabytes(edit(paper_config(), modules, ["qkv_proj"]))[2] < gigabytes(paper_config())[2]
+
+
+@pytest.fixture
+def free(monkeypatch):
+    """Sets how many GB are free, whichever folder is asked about."""
+
+    def set_free(gigabytes):
+        usage = SimpleNamespace(free=gigabytes * 1e9)
+        monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: usage)
+
+    return set_free
+
+
+def shortage(folder, models=None, trainings=None):
+    study = load_study(paper_config())
+    models, trainings = models or study.used_models, study.training_runs if trainings is None else trainings
+    return describe_shortage(study, models, trainings, str(folder / "not/there/yet"), str(folder))
+
+
+def test_a_study_that_may_not_fit_is_told_so_before_it_starts(tmp_path, free):
+    free(41.0)
+    said = shortage(tmp_path)
+    assert said.startswith("Disk: up to 41.6 GB are still to come into")
+    assert "where 41.0 GB are free" in said
+    free(42.0)
+    assert shortage(tmp_path) is None
+
+
+def test_only_what_is_still_to_come_counts(tmp_path, free):
+    free(7.7)
+    assert shortage(tmp_path, ["phi-3-mini"], []) is None
+    free(7.0)
+    assert "up to 7.6 GB are" in shortage(tmp_path, ["phi-3-mini"], [])
+    part = tmp_path / "not/there/yet/models/phi-3-mini.partial" / ("a" * 40) / "model.safetensors"
+    part.parent.mkdir(parents=True)
+    with part.open("wb") as stream:
+        stream.truncate(1_000_000_000)
+    assert shortage(tmp_path, ["phi-3-mini"], []) is None
+
+
+def test_two_disks_count_each_for_itself(tmp_path, free, monkeypatch):
+    def place_on(folder):
+        return SimpleNamespace(stat=lambda: SimpleNamespace(st_dev=1 if folder == str(tmp_path) else 2))
+
+    monkeypatch.setattr(disk, "_existing", place_on)
+    free(32.0)
+    assert shortage(tmp_path) is None
+    free(20.0)
+    assert shortage(tmp_path).startswith(f"Disk: up to 31.0 GB are still to come into {tmp_path}/not/there/yet, where")
+
+
+def test_a_folder_that_cannot_be_looked_at_is_left_to_the_jobs(tmp_path, monkeypatch):
+    def refuse(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(disk.shutil, "disk_usage", refuse)
+    assert shortage(tmp_path) is None

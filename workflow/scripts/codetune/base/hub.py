@@ -80,6 +80,27 @@ def list_files(repo: Repository) -> list[HubFile]:
         return files
 
 
+def check_access(repo: Repository, name: str) -> None:
+    """Asks for a file of a repository, and reads none of it. A list of files would not do: the hub shows it to all.
+
+    Raises:
+        StudyError: The hub refuses or does not answer, or the token cannot be a valid one.
+    """
+    from huggingface_hub import hf_hub_url
+
+    def call() -> None:
+        url = hf_hub_url(repo.name, name, revision=repo.revision, repo_type=repo.kind)
+        try:
+            with progress_expected(), answer(url, repo.revision, Range="bytes=0-0"):
+                pass
+        except RefusedError as error:
+            if error.code != "EntryNotFound":  # then it is the file that is missing, and its download says so
+                raise
+
+    _check_token()
+    _ask_hub(repo, call)
+
+
 def _check_token() -> None:
     """Refuses a token with a stray character, which the HTTP client would print in its error message."""
     from huggingface_hub.utils import build_hf_headers

@@ -114,7 +114,8 @@ def _say_refused(repo: Repository, error: RefusedError) -> str:
     token = get_token()
     if error.code == "GatedRepo":
         login = "the token in use has no access to it" if token else "set HF_TOKEN to a token of your account"
-        return f"the publisher asks for consent first. Accept the licence on the model's page; {login}."
+        page = f"https://huggingface.co/{'datasets/' if repo.kind == 'dataset' else ''}{repo.name}"
+        return f"the publisher asks for consent first. Accept the licence on {page}; {login}."
     if error.code == "RevisionNotFound":
         return f"there is no revision {repo.revision}. Check 'revision' in the config."
     # Without a token the hub answers 401 for what is private and for what does not exist.

@@ -10,9 +10,8 @@ from codetune.base.hub import download_files, list_files, partial_folder
 from codetune.base.hub_errors import Repository
 from codetune.base.manifests import Manifest, write_manifest
 from codetune.models.weight_files import GET_AGAIN, check_weight_files
-from codetune.study.model import Source, takes
+from codetune.study.model import CONFIG, Source, takes
 
-CONFIG = "config.json"
 QUANTIZED = ("quantization_config", "compression_config")  # keys of config.json by which libraries know such weights
 
 

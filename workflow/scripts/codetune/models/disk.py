@@ -1,11 +1,14 @@
 """The disk space that a study takes, estimated before anything is downloaded. No job uses it."""
 
+import shutil
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from codetune.base.errors import StudyError
 from codetune.base.files import MISSHAPEN, read_json
 from codetune.models.shapes import lora_parameters
+from codetune.study import layout
 from codetune.study.model import Model
 from codetune.study.runs import Run
 from codetune.study.study import Study
@@ -40,6 +43,47 @@ def describe_disk(study: Study, keeps_checkpoints: bool) -> str:
     shown = ", ".join(f"{_size(count)} {what}" for what, count in parts.items() if count)
     total = f"Disk: up to {_size(sum(parts.values()))} for this study, with what is there already"
     return f"{total}: {shown}." if shown else f"{total}."
+
+
+def describe_shortage(
+    study: Study, models: Iterable[str], trainings: Iterable[Run], resources: str, results: str
+) -> str | None:
+    """Says that a disk has less space than what is still to come may take; None if it has enough.
+
+    Args:
+        study: The study.
+        models: Names of the models whose checkpoints are still to be downloaded.
+        trainings: The runs that are still to be trained.
+        resources: The folder of downloads.
+        results: The folder of results.
+    """
+    needed = {
+        resources: sum(_download_bytes(study.models[model]) - _arrived(resources, model) for model in models),
+        results: sum(_adapter_bytes(study, run) * (1 + _evaluations(study, run)) for run in trainings),
+    }
+    disks: dict[int, list[str]] = {}
+    with suppress(OSError):  # a folder that cannot be looked at: the jobs will say so
+        for folder in needed:
+            disks.setdefault(_existing(folder).stat().st_dev, []).append(folder)
+        for folders in disks.values():
+            wanted, free = sum(needed[folder] for folder in folders), shutil.disk_usage(_existing(folders[0])).free
+            if wanted > free:
+                return (
+                    f"Disk: up to {_size(wanted)} are still to come into {' and '.join(folders)}, where {_size(free)} "
+                    "are free. Free some space, or name folders on a larger disk in the config."
+                )
+    return None
+
+
+def _existing(folder: str) -> Path:
+    """The folder, or what is there of the path to it."""
+    return next(place for place in (Path(folder), *Path(folder).absolute().parents) if place.exists())
+
+
+def _arrived(resources: str, model: str) -> int:
+    """Bytes of a checkpoint whose download was interrupted."""
+    target = (Path(resources) / layout.CHECKPOINT.format(model=model)).parent
+    return sum(path.stat().st_size for path in target.with_name(target.name + ".partial").rglob("*") if path.is_file())
 
 
 def _size(count: float) -> str:

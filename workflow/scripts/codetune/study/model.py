@@ -6,9 +6,10 @@ from typing import Any
 
 from codetune.study.runs import NONE
 
+CONFIG = "config.json"
 # Patterns of the files that are taken of a checkpoint: none that can hold code or pickled objects.
 TOKENIZER_FILES = (
-    "config.json",
+    CONFIG,
     "generation_config.json",
     "tokenizer.json",
     "tokenizer_config.json",
