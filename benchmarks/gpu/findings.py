@@ -1,6 +1,8 @@
 """What a check finds: the nouns, and the file to which a part appends its findings as they come."""
 
 import json
+import traceback
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -77,3 +79,18 @@ def read_findings(path: Path) -> list[Finding]:
         return []
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
     return [Finding(**json.loads(line)) for line in lines]
+
+
+def tried(check: str, expected: str, look: Callable[[], tuple[str, bool | None]]) -> Finding:
+    """Looks at something; an error is a finding, too, with its traceback in the log, and ends no part.
+
+    Args:
+        check: What is looked at.
+        expected: What it should be.
+        look: Looks; returns what it is, and whether that is as expected.
+    """
+    try:
+        return Finding(check, expected, *look())
+    except Exception as error:
+        traceback.print_exc()
+        return Finding(check, expected, f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}", ok=False)
