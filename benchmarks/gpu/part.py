@@ -16,6 +16,12 @@ sys.path[0] = str(HERE.parent)  # the parts are gpu.NAME, beside the benchmarks'
 import common  # noqa: E402, F401 (it makes the library known)
 from gpu.findings import Finding, append_finding  # noqa: E402
 
+# isort: split
+
+from codetune.base.environment import set_environment  # noqa: E402
+
+THREADS = 4  # as many as a study's job has beside a GPU
+
 
 def main() -> None:
     """Runs the part."""
@@ -24,6 +30,7 @@ def main() -> None:
     parser.add_argument("findings", type=Path)
     parser.add_argument("--small", action="store_true")
     options = parser.parse_args()
+    set_environment(1 if options.small else THREADS, offline=True)
     try:
         for finding in importlib.import_module(f"gpu.{options.name}").check(options.small):
             append_finding(options.findings, finding)
