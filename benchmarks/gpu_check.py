@@ -5,12 +5,13 @@ Usage: python benchmarks/gpu_check.py [--out FOLDER] [--part NAME] [--small]
 It needs no network, no make and no lock: Python 3.11 or later with torch 2.11 or later, and the packages that the study
 trains with. Its parts run one after the other, the most valuable first, each in a process of its own with a time limit.
 What a part finds is printed and written as it comes, so that a stop (Ctrl-C) loses nothing. FOLDER gets
-gpu-<card>.md, the table; gpu-<card>.json; and the log of each part.
+gpu-<card>.md, the table; gpu-<card>.json; and the log of each part. It is build/gpu-check by default.
 
 Exit status: 0 if nothing is off, 1 if something is or the check was stopped, 2 if there is no GPU.
 """
 
 import argparse
+import json
 import os
 import signal
 import subprocess
@@ -36,8 +37,9 @@ from codetune.base.plain import to_plain
 from codetune.base.signals import Stopped, stop_on_signals
 
 HERE = Path(__file__).resolve().parent
-WHOLE = 475.0  # seconds that all of it may take
+WHOLE = 465.0  # seconds that all of it may take
 IN_SMALL_FACTOR = 4.0  # on a CPU, which may be busy, each limit is so many times as long
+ANSWER = 60.0  # seconds within which torch must say which GPU it has
 POLL = 0.2  # seconds between two looks at what a part has found
 DYING = 10.0  # seconds that a killed process may take to end; one that hangs in the driver does not end
 
@@ -67,23 +69,30 @@ PARTS = (  # the most valuable first
 def main() -> int:
     """Runs the check; returns its exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("build/gpu-check"), help="folder of results")
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "gpu-check", help="folder of results")
     parser.add_argument("--part", choices=[part.name for part in PARTS], help="this part alone")
     parser.add_argument("--small", action="store_true", help="in small, on the CPU; this says nothing about a GPU")
     options = parser.parse_args()
-    parts = [part for part in PARTS if options.part in (None, part.name)]
+    end_on_signals()
     try:
         options.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        print(f"error: {options.out}: {error.strerror}. Name another folder with --out.", file=sys.stderr)
+        return _check_card([part for part in PARTS if options.part in (None, part.name)], options.out, options.small)
+    except Stopped:
+        say("stopped before the first part")
         return 1
-    end_on_signals()
-    deadline = time.monotonic() + WHOLE * (IN_SMALL_FACTOR if options.small else 1)
-    card = "the CPU, in small" if options.small else find_card()
+    except OSError as error:
+        print(f"error: {error.filename or options.out}: {error.strerror}. Name another --out.", file=sys.stderr)
+        return 1
+
+
+def _check_card(parts: Sequence[Part], out: Path, small: bool) -> int:
+    """Looks for a GPU, unless the check is in small, and runs the parts; returns the exit status."""
+    deadline = time.monotonic() + WHOLE * (IN_SMALL_FACTOR if small else 1)
+    card = "the CPU, in small" if small else find_card()
     if card is None:
         return 2
-    say(f"{IN_SMALL if options.small else card}")
-    return check(parts, options.out, card, options.small, deadline)
+    say(IN_SMALL if small else card)
+    return check(parts, out, card, small, deadline)
 
 
 def check(parts: Sequence[Part], out: Path, card: str, small: bool, deadline: float) -> int:
@@ -196,24 +205,33 @@ def environment_of_part(small: bool, work: Path) -> dict[str, str]:
 
 
 def _is_cleared(name: str) -> bool:
-    return name not in KEPT and any(fnmatchcase(name, pattern) for pattern in CLEARED)
+    """Whether jobs of the study do not see a variable, or the workflow sets it for them alone."""
+    patterns = (*CLEARED, "CODETUNE_*")
+    return name not in KEPT and any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def find_card() -> str | None:
     """Name of the GPU; None where there is none, after a line that says why."""
-    import json
-
+    asked = subprocess.Popen(
+        [sys.executable, str(HERE / "gpu" / "card.py")],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
     try:
-        asked = subprocess.run(
-            [sys.executable, str(HERE / "gpu" / "card.py")], capture_output=True, text=True, timeout=60, check=False
-        )
-        found = json.loads(asked.stdout.splitlines()[-1]) if asked.stdout else {"problem": asked.stderr[-200:]}
+        said = asked.communicate(timeout=ANSWER)[0].strip().splitlines() or [f"status {asked.returncode}"]
+        found = json.loads(said[-1]) if said[-1].startswith("{") else {"problem": said[-1]}
     except subprocess.TimeoutExpired:
-        found = {"problem": "the driver gives no answer within 60 s"}
+        found = {"problem": f"torch and the driver give no answer within {ANSWER:.0f} s"}
+    finally:
+        kill_group(asked)
     if "problem" in found:
         print(f"error: no GPU: {found['problem']}. --small tries the check itself on the CPU.", file=sys.stderr)
         return None
-    return f"{found['card']}"
+    return str(found["card"])
 
 
 def end_on_signals() -> None:
@@ -225,8 +243,10 @@ def end_on_signals() -> None:
 
 def say(line: str) -> None:
     """Prints a line, if there is still someone to read it."""
-    with suppress(OSError):
+    try:
         print(line, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _commit() -> str | None:

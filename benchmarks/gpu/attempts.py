@@ -12,14 +12,9 @@ import random
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[0] = str(HERE.parent)
+sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-import common  # noqa: E402, F401 (it makes the library known)
-
-# isort: split
-
-from codetune.base.environment import set_environment  # noqa: E402
+from gpu.process import set_up  # noqa: E402
 
 
 def main() -> None:
@@ -29,7 +24,7 @@ def main() -> None:
     parser.add_argument("jobs", nargs="+")
     parser.add_argument("--small", action="store_true")
     options = parser.parse_args()
-    set_environment(threads=1 if options.small else 4, offline=True)
+    set_up(options.small)
     from gpu.memory_short import train_in_short_memory
     from gpu.trainings import Subject, disturb, train
 

@@ -10,17 +10,10 @@ import importlib
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[0] = str(HERE.parent)  # the parts are gpu.NAME, beside the benchmarks' modules
+sys.path[0] = str(Path(__file__).resolve().parents[1])  # the parts are gpu.NAME, beside the benchmarks' modules
 
-import common  # noqa: E402, F401 (it makes the library known)
 from gpu.findings import Finding, append_finding  # noqa: E402
-
-# isort: split
-
-from codetune.base.environment import set_environment  # noqa: E402
-
-THREADS = 4  # as many as a study's job has beside a GPU
+from gpu.process import set_up  # noqa: E402
 
 
 def main() -> None:
@@ -30,7 +23,7 @@ def main() -> None:
     parser.add_argument("findings", type=Path)
     parser.add_argument("--small", action="store_true")
     options = parser.parse_args()
-    set_environment(1 if options.small else THREADS, offline=True)
+    set_up(options.small)
     try:
         for finding in importlib.import_module(f"gpu.{options.name}").check(options.small):
             append_finding(options.findings, finding)
