@@ -41,6 +41,7 @@ WHOLE = 465.0  # seconds that all of it may take
 IN_SMALL_FACTOR = 4.0  # on a CPU, which may be busy, each limit is so many times as long
 ANSWER = 60.0  # seconds within which torch must say which GPU it has
 POLL = 0.2  # seconds between two looks at what a part has found
+ITSELF, ITS_END = "the part itself", "comes to its end"
 DYING = 10.0  # seconds that a killed process may take to end; one that hangs in the driver does not end
 
 
@@ -131,10 +132,8 @@ def run(part: Part, out: Path, small: bool, deadline: float, report: Callable[[P
     findings, log, work = out / f"{part.name}.jsonl", out / f"{part.name}.log", out / f".{part.name}"
     findings.unlink(missing_ok=True)
     rmtree(work, ignore_errors=True)
-    work.mkdir()
     began = time.monotonic()
-    limit = min(part.seconds * (IN_SMALL_FACTOR if small else 1), max(0.0, deadline - began))
-    command = [sys.executable, str(HERE / "gpu" / "part.py"), part.name, str(findings.resolve())]
+    limit = min(part.seconds * (IN_SMALL_FACTOR if small else 1), deadline - began)
     seen: list[Finding] = []
 
     def see(found: Sequence[Finding]) -> None:
@@ -144,15 +143,10 @@ def run(part: Part, out: Path, small: bool, deadline: float, report: Callable[[P
             say(f"{verdict:3} {part.name}: {finding.check}: {finding.found} (expected: {finding.expected})")
             report(PartResult(part.name, round(time.monotonic() - began, 1), log, list(seen)))
 
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            command + ["--small"] * small,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            env=environment_of_part(small, work),
-            start_new_session=True,
-        )
+    if limit <= 0:
+        see([Finding(ITSELF, ITS_END, "not begun: no time was left", ok=False)])
+        return
+    process = _start(part, findings, log, work, small)
     ending = "stopped"
     try:
         while not _has_ended(process) and time.monotonic() - began < limit:
@@ -162,8 +156,23 @@ def run(part: Part, out: Path, small: bool, deadline: float, report: Callable[[P
         kill_group(process)
         rmtree(work, ignore_errors=True)
         see(read_findings(findings)[len(seen) :])
-        if ending:
-            see([Finding("the part itself", "comes to its end", ending, ok=False)])
+        if ending or not seen:
+            see([Finding(ITSELF, ITS_END, ending or "found nothing", ok=False)])
+
+
+def _start(part: Part, findings: Path, log: Path, work: Path, small: bool) -> subprocess.Popen[bytes]:
+    """Starts a part's process, the first of a group of its own."""
+    work.mkdir()
+    command = [sys.executable, str(HERE / "gpu" / "part.py"), part.name, str(findings.resolve()), *["--small"] * small]
+    with log.open("wb") as file:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env=environment_of_part(small, work),
+            start_new_session=True,
+        )
 
 
 def _has_ended(process: subprocess.Popen[bytes]) -> bool:
