@@ -24,14 +24,13 @@ from subjects import build, draw_samples
 BENCHMARKS = ROOT / "benchmarks"
 # What the check needs, with all that these need in turn. A machine with a GPU and torch may lack the rest of the lock.
 NEEDED = ("torch", "transformers", "peft", "trl", "datasets", "bitsandbytes", "accelerate", "jinja2", "triton")
-# Put on PYTHONPATH, this refuses to import what is not among them.
 BLOCKER = """
 import sys
 
 class Blocker:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {refused}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+        if name.partition(".")[0] == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
 
 sys.meta_path.insert(0, Blocker())
 """
@@ -39,38 +38,52 @@ sys.meta_path.insert(0, Blocker())
 
 def with_needs(names):
     """These packages and all that they need."""
-    found, left = set(), list(names)
+    found, seen, left = set(), set(), list(names)
     while left:
         name = re.sub("[-_.]+", "-", left.pop()).lower()
-        if name in found:
+        if name in seen:
             continue
-        found.add(name)
+        seen.add(name)
         try:
             needs = importlib.metadata.requires(name) or []
-        except importlib.metadata.PackageNotFoundError:
+        except importlib.metadata.PackageNotFoundError:  # of another system
             continue
+        found.add(name)
         left += [re.match(r"[\w.-]+", need)[0] for need in needs if "extra ==" not in need]
     return found
 
 
-def run(*arguments, **options):
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", **options.pop("env", {})}
-    command = [sys.executable, BENCHMARKS / "gpu_check.py", *arguments]
+def link_packages(names, folder):
+    """Makes a folder in which Python finds these packages and no others."""
+    folder.mkdir()
+    for name in names:
+        files = importlib.metadata.files(name) or []
+        for top in {file.parts[0] for file in files} - {"..", "__pycache__"}:
+            if not (folder / top).exists():
+                (folder / top).symlink_to(importlib.metadata.distribution(name).locate_file(top))
+
+
+def run(*arguments, python=sys.executable, env=None, **options):
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", **(env or {})}
+    command = [python, BENCHMARKS / "gpu_check.py", *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, **options)
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    """The whole check in small, from another folder and without the packages that it must not need."""
+    """The whole check in small, from another folder and by a Python that has the packages that it needs alone."""
     folder = tmp_path_factory.mktemp("small")
-    known, kept = importlib.metadata.packages_distributions(), with_needs(NEEDED)
-    own = {module: {re.sub("[-_.]+", "-", name).lower() for name in names} for module, names in known.items()}
-    refused = {module for module, names in own.items() if not names & kept}
-    assert {"msgspec", "snakemake", "pynvml", "matplotlib", "rouge_score"} <= refused
-    (folder / "blocker").mkdir()
-    (folder / "blocker" / "sitecustomize.py").write_text(BLOCKER.format(refused=refused))
-    env = {"PYTHONPATH": str(folder / "blocker"), "TRANSFORMERS_OFFLINE": "0", "CODETUNE_GPUS_ARE_ONLY_NAMES": "yes"}
-    done = run("--small", "--out", folder / "out", cwd=folder, env=env)
+    link_packages(with_needs(NEEDED), folder / "site-packages")  # a name that dill, with which datasets hash, goes by
+    assert not {"msgspec", "snakemake", "pynvml", "rouge_score"} & {
+        path.name for path in (folder / "site-packages").iterdir()
+    }
+    env = {
+        "PYTHONPATH": str(folder / "site-packages"),
+        "PYTHONNOUSERSITE": "yes",
+        "CODETUNE_GPUS_ARE_ONLY_NAMES": "yes",  # as in a job
+        "TORCH_LOGS": "not a setting",
+    }
+    done = run("--small", "--out", folder / "out", python=sys._base_executable, cwd=folder, env=env)
     return done, folder / "out"
 
 
@@ -82,7 +95,7 @@ def parts_of(out):
 def test_in_small_all_parts_come_to_their_end_and_find_nothing_off(small):
     done, out = small
     logs = "".join(path.read_text()[-3000:] for path in out.glob("*.log"))
-    assert done.returncode == 0, done.stdout + done.stderr + logs
+    assert done.returncode == 0, logs + done.stdout + done.stderr
     found = parts_of(out)
     assert list(found) == [part.name for part in gpu_check.PARTS]
     assert all(found.values())
@@ -133,7 +146,9 @@ def test_at_full_size_heads_windows_and_caps_are_those_of_the_models():
 
 
 def test_all_limits_together_stay_under_eight_minutes():
-    assert sum(part.seconds for part in gpu_check.PARTS) <= gpu_check.WHOLE < 8 * 60 - gpu_check.DYING
+    *before, last = gpu_check.PARTS
+    assert sum(part.seconds for part in before) + 100 <= gpu_check.WHOLE < 8 * 60 - gpu_check.DYING
+    assert last.name == "speed", "which takes what is left"
     assert len({part.name for part in gpu_check.PARTS}) == 5
 
 
@@ -147,7 +162,7 @@ def test_without_a_gpu_it_says_so_in_one_line(tmp_path):
 
 
 def test_without_torch_it_says_so_in_one_line(tmp_path):
-    (tmp_path / "sitecustomize.py").write_text(BLOCKER.format(refused={"torch"}))
+    (tmp_path / "sitecustomize.py").write_text(BLOCKER)
     done = run("--out", tmp_path / "out", env={"PYTHONPATH": str(tmp_path)})
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "error: no GPU: this Python has no torch that can be imported" in done.stderr
