@@ -56,7 +56,9 @@ def check_4_bits(small: bool) -> Iterator[Finding]:
         constants = "constants in 8 bits" if double else "constants in fp32"
         what = f"NF4 dequantised, {constants}, {names}"
         yield tried(what, "bits of the CPU and of the published levels", lambda d=double: _dequantised(shapes + ODD, d))
-    yield tried("NF4 quantised, in codes", "those of the CPU (reported)", lambda: _quantised(shapes[:2]))
+    yield tried(
+        "NF4 quantised, in codes", "those of the CPU (reported)", lambda: _quantised(shapes[-2:])
+    )  # on a CPU it takes 100 bytes a weight
     for dtype, rows in ((torch.bfloat16, ROWS_SMALL if small else ROWS), (torch.float32, ROWS_SMALL)):
         chosen = shapes if dtype == torch.bfloat16 else shapes[:2]
         kind = str(dtype).removeprefix("torch.")
@@ -89,8 +91,7 @@ def make_layer(shape: tuple[int, int], dtype: torch.dtype, double: bool = True) 
     )
     module.weight = type(module.weight)(
         random_weight(shape, dtype, device()), requires_grad=False, compress_statistics=double, quant_type="nf4"
-    )
-    module = module.to(device())
+    ).to(device())  # which quantises it
     keep_weights_unpacked(torch.nn.Sequential(module))
     return Layer(module, dequantised(module))
 

@@ -42,14 +42,12 @@ def _check_gpu() -> Iterator[Finding]:
 
 
 def _driver() -> Look:
-    asked = subprocess.run(
-        ["nvidia-smi", "--query-gpu=driver_version,compute_mode,mig.mode.current", "--format=csv,noheader"],
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-    return asked.stdout.split("\n")[0] or "nvidia-smi does not say", None
+    asked = ["nvidia-smi", "--query-gpu=driver_version,compute_mode,mig.mode.current", "--format=csv,noheader"]
+    try:
+        said = subprocess.run(asked, capture_output=True, text=True, timeout=20, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"nvidia-smi does not say ({type(error).__name__})", None
+    return said.split("\n")[0] or "nvidia-smi does not say", None
 
 
 def _torch() -> Look:
