@@ -9,6 +9,8 @@
 # make bench      speed on the CPU against what a user would run instead: a table in build/benchmarks   (13 minutes)
 #                 DATA=FOLDER: with codealpaca/code_alpaca_20k.json and tokenizers/ in it, the real data set and tokenizers
 # make bench-gpu  the same on one GPU of 24 GB or more, at full size, without a download
+# make gpu-check  whether a GPU computes what a CPU does, what memory it takes and how fast it is, in under 8 minutes:
+#                 a table in build/gpu-check
 # make env        the virtual environment alone, from requirements.lock
 # make lint       checks style, types and the workflow
 # make format     mends style and the list of files that a module from a repository fetches (workflow/files.txt)
@@ -23,7 +25,7 @@ PROJECT := Snakefile README.md LICENSE CHANGELOG.md CITATION.cff requirements.lo
 SMOLLM2 := build/smollm2
 READING := results/real-data/data/codealpaca-20k/train.jsonl
 
-.PHONY: env demo real-data smollm2 test faults check-results bench bench-gpu lint format lock
+.PHONY: env demo real-data smollm2 test faults check-results bench bench-gpu gpu-check lint format lock
 
 env: .venv/.installed
 
@@ -79,6 +81,9 @@ bench: env $(DEMO)
 
 bench-gpu: env
 	$(BIN)/python benchmarks/suite.py --out build/benchmarks gpu
+
+gpu-check: env
+	$(BIN)/python benchmarks/gpu_check.py
 
 lint: env
 	$(BIN)/ruff check .

@@ -7,6 +7,7 @@ import resource
 import sys
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 PACKAGES = ("torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "datasets", "tokenizers", "numpy")
@@ -74,11 +75,11 @@ def peak_memory() -> PeakMemory:
 
 def gpu_joules() -> float | None:
     """Returns the joules that this job's GPU has used since its driver was loaded; None where NVML has no count."""
+    name = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    if not name or find_spec("pynvml") is None:
+        return None
     import pynvml
 
-    name = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    if not name:
-        return None
     try:
         pynvml.nvmlInit()
         by_name = name.startswith("GPU-")

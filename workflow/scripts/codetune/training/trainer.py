@@ -11,7 +11,7 @@ from trl import SFTTrainer
 
 from codetune.base.errors import StudyError
 from codetune.base.files import read_json, write_json
-from codetune.base.plain import from_plain, to_plain
+from codetune.base.plain import to_plain
 from codetune.base.progress import Stretch, doing
 from codetune.base.signals import Stopped, signals_deferred
 from codetune.models.memory import RowLimit
@@ -76,7 +76,7 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
         self._saved, before = self.states.last_whole(), NOTHING
         if self._saved:
             progress = read_json(self._saved / PROGRESS)
-            self.limit.rows, before = progress["rows"], from_plain(progress["spent"], Spent, str(self._saved))
+            self.limit.rows, before = progress["rows"], Spent(**progress["spent"])
             self.deterministic = progress["deterministic"]
         self.meter.start(before)
         with signals_deferred() as self._stop_if_asked, doing("training", "micro-batches at most") as self._told:
