@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from common import CONTEXT, GOAL, RESULTS, SLACK, limit_gpu_memory
-from gpu.findings import Finding
-from gpu.problems import problem_of
+from gpu.findings import Finding, tried
 
 TRAINED, DECODED = "qwen2.5-1.5b", "phi-3-mini"
 STEPS, MICRO_BATCHES = 2, 2  # in the second step the optimizer's state is there, in a second micro-batch gradients
@@ -86,12 +85,10 @@ def measure(title: str, expected: WorkedOut, run: Callable[[], str]) -> Iterator
     import torch
 
     began, aim = time.monotonic(), f"fits into 24 GB; {expected.all:.1f} GB are worked out"
-    try:
-        done = run()
-    except Exception as error:  # the next job is tried all the same
-        yield Finding(title, aim, problem_of(error), ok=False)
+    whole = tried(title, aim, lambda: (f"{run()}; {time.monotonic() - began:.0f} s with loading", True))
+    yield whole
+    if not whole.ok:
         return
-    yield Finding(title, aim, f"{done}; {time.monotonic() - began:.0f} s with loading", ok=True)
     if not torch.cuda.is_available():
         yield Finding(f"{title}: memory", aim, "not measured: there is no GPU", ok=None)
         return
