@@ -27,7 +27,7 @@ from shutil import rmtree
 
 from common import ROOT
 from gpu.findings import CheckResult, Finding, PartResult, read_findings
-from gpu.report import IN_SMALL, write_report
+from gpu.report import IN_SMALL, issue_lines, write_report
 
 # isort: split
 
@@ -63,7 +63,7 @@ PARTS = (  # the most valuable first
     Part("architectures", 105),
     Part("training_twice", 110),
     Part("peaks", 80),
-    Part("speed", 115),
+    Part("speed", 240),  # what the parts before it leave
 )
 
 
@@ -106,7 +106,8 @@ def check(parts: Sequence[Part], out: Path, card: str, small: bool, deadline: fl
         small: Whether to run in small, on the CPU.
         deadline: When all must have ended, on the monotonic clock.
     """
-    result = CheckResult(card, small, str(date.today()), _commit(), to_plain(environment()))
+    planned = [part.name for part in parts]
+    result = CheckResult(card, small, str(date.today()), _commit(), to_plain(environment()), planned)
     done: dict[str, PartResult] = {}
 
     def report(partial: PartResult) -> None:
@@ -123,6 +124,8 @@ def check(parts: Sequence[Part], out: Path, card: str, small: bool, deadline: fl
     table, off = write_report(out, result), len(result.off)
     if stopped:
         say("stopped; not run: " + (", ".join(part.name for part in parts if part.name not in done) or "none"))
+    for line in issue_lines(result):
+        say(line)
     say(f"{off or 'nothing'} off; {table}")
     return 1 if off or stopped else 0
 

@@ -51,6 +51,7 @@ class CheckResult:
         date: Day on which it began.
         commit: Commit of the project; None where git does not say.
         environment: The machine and the versions, as plain values.
+        planned: Names of the parts that are to run.
         parts: The parts that have begun, in their order.
     """
 
@@ -59,6 +60,7 @@ class CheckResult:
     date: str
     commit: str | None
     environment: dict[str, object]
+    planned: list[str] = field(default_factory=list)
     parts: list[PartResult] = field(default_factory=list)
 
     @property
