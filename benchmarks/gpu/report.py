@@ -61,12 +61,12 @@ def _origin(result: CheckResult) -> list[str]:
     packages = result.environment.get("packages")
     versions = packages if isinstance(packages, dict) else {}
     shown = [f"{name} {versions[name]}" for name in SHOWN if name in versions]
-    commit = result.commit or "unknown"
+    commit, python = result.commit or "unknown", result.environment.get("python", "unknown")
     seconds = ", ".join(f"{part.name} {part.seconds:.0f} s" for part in result.parts)
     missing = [name for name in result.planned if name not in {part.name for part in result.parts}]
     lines = [
         f"`python benchmarks/gpu_check.py`, {result.date}, commit {commit[:12]}",
-        f"driver {_driver()}; Python {result.environment.get('python', 'unknown')}, {', '.join(shown) or 'no packages'}",
+        f"driver {_driver()}; Python {python}, {', '.join(shown) or 'no packages'}",
         f"parts: {seconds or 'none'}" + (f"; not run: {', '.join(missing)}" if missing else ""),
     ]
     return list(map(_in_one_line, lines))
