@@ -120,7 +120,7 @@ class Decodings:
         return model
 
     def by_the_study(self, model: Any) -> Written:
-        """Decodes all prompts as the study does. The model's completions end at random from here on."""
+        """Decodes all prompts as the study does, with completions that end at random."""
         options = greedy_config(with_ends(model), LIMIT, [END])
         room = int(DECODING.cache_gb * 1e9) // cache_bytes(model.config, model.dtype.itemsize)
         decode(model, [self._prompts[0].prompt], greedy_config(model, 2, [END]))  # loads kernels
@@ -129,7 +129,9 @@ class Decodings:
         for batch in make_batches(self._prompts, DECODING, room):
             rows = decode(model, [self._prompts[index].prompt for index in batch], options)
             done |= dict(zip(batch, rows, strict=True))
-        return Written(done, time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        del model.forward  # from here on they do not end
+        return Written(done, seconds)
 
     def step(self, model: Any, rows: int) -> Step:
         """Times a decoding step with so many sequences, none of which ends."""
