@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+LIMIT = "CODETUNE_GPU_CHECK_SECONDS"  # variable with the seconds after which a part's process is killed
+
 
 @dataclass(frozen=True)
 class Finding:

@@ -2,7 +2,9 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
+import gpu_check
 import pytest
 import torch
 from codetune.models.loading import load_base
@@ -12,7 +14,7 @@ from codetune.prompts.packing import pack
 from codetune.study.method import Quantization
 from common import RESULTS
 from gpu import decoding_speed, peaks, speed, training_speed
-from gpu.findings import CheckResult, Finding, PartResult
+from gpu.findings import LIMIT, CheckResult, Finding, PartResult
 from gpu.report import IN_SMALL, issue_lines, slug, write_report
 from gpu.weights import _random_weights, random_base, shape_of
 from memory import samples_of as samples_worked_out
@@ -164,9 +166,23 @@ def test_without_trl_decoding_is_measured_all_the_same(monkeypatch):
 
 
 def test_what_there_is_no_time_for_is_said(monkeypatch):
-    monkeypatch.setattr(speed, "SECONDS", -1.0)
+    monkeypatch.setenv(LIMIT, "40")
     found = list(speed.check(small=True))
     assert [finding.found for finding in found[1:]] == ["not run: no time is left"] * 2
+
+
+def test_time_that_a_part_does_not_need_is_the_next_one_s(monkeypatch, tmp_path):
+    now, given = [100.0], []
+
+    def run(part, out, small, deadline, report):
+        given.append(deadline)
+        now[0] += {"a": 2.0, "b": 35.0, "c": 1.0, "d": 1.0}[part.name]
+
+    monkeypatch.setattr(gpu_check, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(gpu_check, "run", run)
+    parts = [gpu_check.Part(name, seconds) for name, seconds in (("a", 10), ("b", 20), ("c", 5), ("d", 50))]
+    assert gpu_check.check(parts, tmp_path, "a card", small=False, deadline=150.0) == 0
+    assert given == [110.0, 130.0, 142.0, 150.0], "b has 8 s more, and took too long; d has what is left"
 
 
 def test_a_pass_is_one_optimizer_step_of_full_sequences():
