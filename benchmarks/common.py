@@ -17,7 +17,12 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "demo")]
 
 ARCHITECTURES = ROOT / "benchmarks" / "architectures.json"
+RESULTS = ROOT / "benchmarks" / "results" / "cpu.json"  # of `make bench`
 GPU_BYTES = 24e9
+# Of memory.py, which works out the memory of jobs at full size:
+GOAL = 22.0  # GB, of 1e9 bytes
+CONTEXT = 0.6e9  # bytes of CUDA, its libraries' code and their workspaces: assumed
+SLACK = 0.10  # of what is not weights, lost between the blocks of torch's allocator: assumed
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ from pathlib import Path
 from shutil import rmtree
 
 from common import ROOT
-from gpu.findings import CheckResult, Finding, PartResult, read_findings
-from gpu.report import IN_SMALL, write_report
+from gpu.findings import LIMIT, CheckResult, Finding, PartResult, read_findings
+from gpu.report import IN_SMALL, issue_lines, write_report
 
 # isort: split
 
@@ -51,7 +51,7 @@ class Part:
 
     Attributes:
         name: Of its module in `gpu/`.
-        seconds: That it may take on a GPU.
+        seconds: That it may take on a GPU, beside what the parts before it did not need.
     """
 
     name: str
@@ -106,23 +106,27 @@ def check(parts: Sequence[Part], out: Path, card: str, small: bool, deadline: fl
         small: Whether to run in small, on the CPU.
         deadline: When all must have ended, on the monotonic clock.
     """
-    result = CheckResult(card, small, str(date.today()), _commit(), to_plain(environment()))
+    planned = [part.name for part in parts]
+    result = CheckResult(card, small, str(date.today()), _commit(), to_plain(environment()), planned)
     done: dict[str, PartResult] = {}
 
     def report(partial: PartResult) -> None:
         done[partial.name] = partial
         write_report(out, replace(result, parts=list(done.values())))
 
-    stopped = False
+    stopped, due = False, 0.0
     try:
-        for part in parts:
-            run(part, out, small, deadline, report)
+        for part in parts:  # what the earlier ones did not need of their time is its own, too
+            due = max(due, time.monotonic()) + part.seconds * (IN_SMALL_FACTOR if small else 1)
+            run(part, out, small, min(due, deadline), report)
     except Stopped:
         stopped = True
     result = replace(result, parts=list(done.values()))
     table, off = write_report(out, result), len(result.off)
     if stopped:
         say("stopped; not run: " + (", ".join(part.name for part in parts if part.name not in done) or "none"))
+    for line in issue_lines(result):
+        say(line)
     say(f"{off or 'nothing'} off; {table}")
     return 1 if off or stopped else 0
 
@@ -133,7 +137,7 @@ def run(part: Part, out: Path, small: bool, deadline: float, report: Callable[[P
     findings.unlink(missing_ok=True)
     rmtree(work, ignore_errors=True)
     began = time.monotonic()
-    limit = min(part.seconds * (IN_SMALL_FACTOR if small else 1), deadline - began)
+    limit = deadline - began
     seen: list[Finding] = []
 
     def see(found: Sequence[Finding]) -> None:
@@ -146,7 +150,7 @@ def run(part: Part, out: Path, small: bool, deadline: float, report: Callable[[P
     if limit <= 0:
         see([Finding(ITSELF, ITS_END, "not begun: no time was left", ok=False)])
         return
-    process = _start(part, findings, log, work, small)
+    process = _start(part, findings, log, work, small, limit)
     ending = "stopped"
     try:
         while not _has_ended(process) and time.monotonic() - began < limit:
@@ -160,7 +164,7 @@ def run(part: Part, out: Path, small: bool, deadline: float, report: Callable[[P
             see([Finding(ITSELF, ITS_END, ending or "found nothing", ok=False)])
 
 
-def _start(part: Part, findings: Path, log: Path, work: Path, small: bool) -> subprocess.Popen[bytes]:
+def _start(part: Part, findings: Path, log: Path, work: Path, small: bool, limit: float) -> subprocess.Popen[bytes]:
     """Starts a part's process, the first of a group of its own."""
     work.mkdir()
     command = [sys.executable, str(HERE / "gpu" / "part.py"), part.name, str(findings.resolve()), *["--small"] * small]
@@ -170,7 +174,7 @@ def _start(part: Part, findings: Path, log: Path, work: Path, small: bool) -> su
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
-            env=environment_of_part(small, work),
+            env=environment_of_part(small, work) | {LIMIT: f"{limit:.0f}"},
             start_new_session=True,
         )
 

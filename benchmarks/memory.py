@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from common import Row, full_study, read_architectures, write_result
+from common import CONTEXT, GOAL, SLACK, Row, full_study, read_architectures, write_result
 from counting import Live, Saved
 from torch._subclasses.fake_tensor import FakeTensorMode
 from weightless import ON_GPU, as_on_gpu, build, without_numbers
@@ -32,10 +32,7 @@ from codetune.study.study import Study
 
 ARCHITECTURES = read_architectures()
 DEVICE = 24 * 2**30  # bytes that cards of "24 GB" have: most weights fit dequantised, which takes most memory
-GOAL = 22.0  # GB, of 1e9 bytes
 ALLOWED = 20.0  # GB that a proposed micro-batch takes at most
-CONTEXT = 0.6e9  # bytes of CUDA, its libraries' code and their workspaces: assumed
-SLACK = 0.10  # of what is not weights, lost between the blocks of torch's allocator: assumed
 SHORT = 128  # tokens of most samples; CodeAlpaca-20k's have 98 on average
 
 

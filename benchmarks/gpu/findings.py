@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+LIMIT = "CODETUNE_GPU_CHECK_SECONDS"  # variable with the seconds after which a part's process is killed
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -51,6 +53,7 @@ class CheckResult:
         date: Day on which it began.
         commit: Commit of the project; None where git does not say.
         environment: The machine and the versions, as plain values.
+        planned: Names of the parts that are to run.
         parts: The parts that have begun, in their order.
     """
 
@@ -59,6 +62,7 @@ class CheckResult:
     date: str
     commit: str | None
     environment: dict[str, object]
+    planned: list[str] = field(default_factory=list)
     parts: list[PartResult] = field(default_factory=list)
 
     @property
