@@ -137,7 +137,7 @@ def train(name: str, sizes: Sizes, small: bool) -> str:
     import torch
     from codetune.models.device import set_determinism
     from codetune.training.build import TrainingTokens, make_trainer
-    from gpu.weights import checkpoint, free, shape_of
+    from gpu.weights import checkpoint, shape_of
     from subjects import make_tokenizer
 
     plan, shape = plan_of(name, sizes), shape_of(name, small)
@@ -146,7 +146,6 @@ def train(name: str, sizes: Sizes, small: bool) -> str:
     set_determinism(plan.seed)
     with tempfile.TemporaryDirectory() as folder:
         base = checkpoint(shape, plan.quantization).load()
-        free()
         tokens = TrainingTokens(samples, samples[-1:], completion_bytes=1000)
         trainer = make_trainer(base, make_tokenizer(), tokens, Path(folder), plan)
         if torch.cuda.is_available():
