@@ -2,10 +2,11 @@
 
 Usage: python benchmarks/gpu_check.py [--out FOLDER] [--part NAME] [--small]
 
-It needs no network, no make and no lock: Python 3.11 or later with torch 2.11 or later, and the packages that the study
-trains with. Its parts run one after the other, the most valuable first, each in a process of its own with a time limit.
-What a part finds is printed and written as it comes, so that a stop (Ctrl-C) loses nothing. FOLDER gets
-gpu-<card>.md, the table; gpu-<card>.json; and the log of each part. It is build/gpu-check by default.
+It needs no network, no make and no lock: Python 3.11 or later with torch 2.11 or later, and transformers, peft, trl,
+datasets, bitsandbytes, accelerate and jinja2. Where these are put on PYTHONPATH, their folder is called site-packages:
+pyarrow elsewhere is nothing that datasets can hash. The parts run one after the other, the most valuable first, each in
+a process of its own with a time limit. What a part finds is printed and written as it comes, so that a stop (Ctrl-C)
+loses nothing. FOLDER, build/gpu-check by default, gets gpu-<card>.md, the table; gpu-<card>.json; and each part's log.
 
 Exit status: 0 if nothing is off, 1 if something is or the check was stopped, 2 if there is no GPU.
 """

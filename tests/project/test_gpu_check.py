@@ -417,6 +417,7 @@ def test_another_product_in_eight_bits_is_off(weights, monkeypatch):
     assert int8._products(weights)[1] is False
 
 
+@pytest.mark.filterwarnings("ignore:bitsandbytes..gemv_4bit. an autograd kernel:UserWarning")
 def test_a_gradient_that_an_evaluation_changes_is_off(monkeypatch):
     from bitsandbytes.functional import has_avx512bf16
 

@@ -1,5 +1,7 @@
 """What a record says of the machine."""
 
+import sys
+
 import pynvml
 import pytest
 from codetune.base.machine import gpu_joules
@@ -34,5 +36,13 @@ def test_without_nvml_no_energy_is_said(monkeypatch):
         raise pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
 
     monkeypatch.setattr(pynvml, "nvmlInit", fails)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert gpu_joules() is None
+
+
+def test_without_the_package_of_nvml_no_energy_is_said(monkeypatch):
+    """A machine with a GPU and torch may lack it."""
+    monkeypatch.setattr("codetune.base.machine.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "pynvml", None)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     assert gpu_joules() is None
