@@ -60,7 +60,7 @@ smollm2: REPORT = results/smollm2$(if $(DATA),-real)/report.html
 smollm2: env
 	@test -z "$(DATA)" || test -f "$(DATA)" || { echo "error: there is no file $(DATA)"; exit 1; }
 	$(BIN)/python demo/make_smollm2.py $(SMOLLM2)/model
-	test -e $(SMOLLM2)/samples.json || $(BIN)/python demo/make_samples.py $(SMOLLM2)/samples.json
+	$(BIN)/python demo/make_samples.py $(SMOLLM2)/samples.json
 	$(if $(DATA),ln -sfn "$(abspath $(DATA))" $(SMOLLM2)/code_alpaca_20k.json)
 	$(SNAKEMAKE) --configfile config/smollm2.yaml $(if $(DATA),config/smollm2-real.yaml)
 	$(SNAKEMAKE) --configfile config/smollm2.yaml $(if $(DATA),config/smollm2-real.yaml) --report $(REPORT)
