@@ -181,6 +181,13 @@ def test_a_full_disk_is_no_matter_of_the_signs(hasty, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_process_without_an_error_stream_is_none_the_worse(hasty):
+    handle = os.dup(1)
+    os.close(handle)
+    with signs_of_life(handle):
+        time.sleep(0.05)
+
+
 def test_hashing_says_how_far_it_is_and_gives_the_known_hash(tmp_path, stretches):
     (tmp_path / "x").write_bytes(b"abc" * 1_000_000)
     assert sha256_of_file(tmp_path / "x") == "f4096a131e7e6ebfa7a512b5c299e13b065df34d15624ee1202ab394cc4d7e90"

@@ -148,8 +148,11 @@ class _Watch:
         self._size, self._silent = self._written(), False
 
     def _written(self) -> int:
-        """The size of a log in bytes; 0 of a terminal."""
-        return os.fstat(self._handle).st_size
+        """The size of a log in bytes; 0 of a terminal, and of what is closed."""
+        try:
+            return os.fstat(self._handle).st_size
+        except OSError:
+            return 0
 
     def look(self) -> None:
         """Writes a line if nothing has come since the last look but one."""
