@@ -106,7 +106,8 @@ def test_freed_memory_is_used_again_without_a_page_fault():
             command, cwd=ROOT / "workflow/scripts", env={"OMP_NUM_THREADS": "1"}, check=True, capture_output=True
         )
         found[way] = int(done.stdout)
-    assert found["keep"] < 500 < 5000 < found["as it is"]
+    assert found["as it is"] > 5000
+    assert found["keep"] < found["as it is"] / 5
 
 
 @pytest.mark.parametrize(

@@ -86,9 +86,9 @@ def _lines(compute_dtype: str, rates: dict[str, float]) -> list[str]:
     if rates[other] >= MUCH_SLOWER * rates[compute_dtype]:
         times = rates[other] / rates[compute_dtype]
         lines.append(
-            f"warning: this CPU multiplies matrices {times:.{0 if times >= 10 else 1}f} times as fast in {other} as in "
-            f"{compute_dtype}. Set 'quantization.compute_dtype: {other}' in the config if this takes too long; results "
-            "differ by rounding, so all of a study has to be computed in one of the two."
+            f"slow number format: this CPU multiplies matrices {times:.{0 if times >= 10 else 1}f} times as fast in "
+            f"{other} as in {compute_dtype}. Set 'quantization.compute_dtype: {other}' in the config if this takes too "
+            "long; results differ by rounding, so all of a study has to be computed in one of the two."
         )
     return lines
 
