@@ -1,5 +1,7 @@
 """The device of a job: the GPU that it was given, never the CPU in its place."""
 
+import os
+
 import pytest
 import torch
 from codetune.base.errors import StudyError
@@ -79,3 +81,21 @@ def test_a_gpu_needs_a_c_compiler_where_kernels_are_compiled(monkeypatch, tmp_pa
             device()
     else:
         assert device() == "cuda:0"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("MemTotal: 24 kB\nMemFree:  8 kB\nMemAvailable:      15706112 kB\nBuffers: 9 kB\n", 15706112 * 1024),
+        ("MemTotal: 24 kB\nMemFree:  8 kB\n", 3 * 4096),  # an old kernel
+        (None, 3 * 4096),  # no Linux
+    ],
+)
+def test_memory_that_holds_files_is_free(text, expected, tmp_path, monkeypatch):
+    """Otherwise weights would be dequantised after a restart and not after a large file was read."""
+    if text:
+        (tmp_path / "meminfo").write_text(text)
+    monkeypatch.setattr(module, "MEMORY", tmp_path / "meminfo")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(os, "sysconf", {"SC_AVPHYS_PAGES": 3, "SC_PAGE_SIZE": 4096}.__getitem__)
+    assert module.free_memory() == expected

@@ -2,6 +2,7 @@
 
 import pytest
 from codetune.training.cost import CostMeter, Spent
+from codetune.training.progress import expected_time
 
 
 class Counter:
@@ -65,3 +66,16 @@ def test_what_is_spent_is_rounded_to_a_tenth(meter, clock, energy):
     clock.value += 1.26
     energy.value += 0.04
     assert meter.spent() == Spent(seconds=1.3, evaluation_seconds=0.0, joules=0.0)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "tokens", "rate", "expected"),
+    [
+        (134_515_008, 45_000, 225e9, "45,000 tokens through 134.5 million parameters, about 3.6 minutes"),
+        (1_235_814_400, 85_000_000, 174e9, "85,000,000 tokens through 1,235.8 million parameters, about 1,341.6 hours"),
+        (1_235_814_400, 85_000_000, 1e9, "about 233,431.6 hours"),
+        (600_000, 1_000, 100e9, "about 0.0 minutes"),
+    ],
+)
+def test_the_time_of_a_training_on_a_cpu_is_said_in_advance(parameters, tokens, rate, expected):
+    assert expected in expected_time(parameters, tokens, rate)

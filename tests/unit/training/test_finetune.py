@@ -88,7 +88,7 @@ def results(inputs, plan, tmp_path_factory):
     [(1, 1, 1), (1, 4, 8), (12, 4, 8), (30, 4, 64)],
     ids=["one sample", "one sequence", "fewer than a micro-batch", "fewer than a batch"],
 )
-def test_few_samples_train_on_what_there_is(inputs, plan, tmp_path, samples, micro_batch, batch_size):
+def test_few_samples_train_on_what_there_is(inputs, plan, tmp_path, samples, micro_batch, batch_size, capsys):
     """Ten samples fill a sequence."""
     write_tokens(tmp_path / "train.arrow", token_samples(range(samples)))
     write_tokens(tmp_path / "validation.arrow", token_samples([100]))
@@ -100,6 +100,9 @@ def test_few_samples_train_on_what_there_is(inputs, plan, tmp_path, samples, mic
     facts = from_plain(read_json(tmp_path / "training.json"), TrainingFacts, "training.json")
     assert facts.data.packed_sequences == -(-samples // 10)
     assert (facts.result.steps, facts.result.checkpoints) == (2, [1, 2])  # one step in each epoch
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("no GPU: computing on the CPU")
+    assert any(line.startswith(f"all epochs: {2 * facts.data.tokens} tokens through ") for line in lines)
     weights = load_file(tmp_path / "checkpoints" / "step-000002" / "adapter_model.safetensors")
     assert all(torch.isfinite(tensor).all() for tensor in weights.values())
     assert any(tensor.any() for name, tensor in weights.items() if "lora_B" in name)

@@ -1,10 +1,12 @@
 """The device that a process computes on, and deterministic computation."""
 
 import os
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,6 +14,8 @@ import torch
 from codetune.base.compiler import check_c_compiler
 from codetune.base.devices import ONLY_NAMES
 from codetune.base.errors import StudyError
+
+MEMORY = Path("/proc/meminfo")
 
 
 def set_determinism(seed: int) -> None:
@@ -60,9 +64,15 @@ def _try_gpu(name: str | None) -> None:
 
 
 def free_memory() -> int:
-    """Returns the bytes of memory that are free on this process's device."""
+    """Returns the bytes of memory that are free on this process's device.
+
+    Of a CPU's, memory in which Linux keeps files that were read counts as free: it is given out when it is needed.
+    """
     if torch.cuda.is_available():
         return int(torch.cuda.mem_get_info()[0])
+    with suppress(OSError):
+        if found := re.search(r"^MemAvailable: *(\d+) kB$", MEMORY.read_text(), re.MULTILINE):
+            return int(found[1]) * 1024
     return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 

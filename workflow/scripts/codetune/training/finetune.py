@@ -11,6 +11,7 @@ from codetune.base.manifests import checked_folder, write_manifest
 from codetune.base.plain import to_plain
 from codetune.base.unfinished import unfinished_work
 from codetune.methods.adapters import ADAPTER, ADAPTER_FILES, adapted_layers, name_base_model
+from codetune.models.cpu import prepare_cpu
 from codetune.models.device import set_determinism
 from codetune.models.loading import load_base
 from codetune.models.tokenizers import load_tokenizer
@@ -20,6 +21,7 @@ from codetune.study.training import TrainingPlan
 from codetune.training.build import TrainingTokens, make_trainer
 from codetune.training.history import evaluated_steps, log_rows
 from codetune.training.outcome import learning_rate_of, problem_of, untrained_loss
+from codetune.training.progress import expected_time
 from codetune.training.trainer import ResumableTrainer
 
 
@@ -77,6 +79,7 @@ def finetune(inputs: FinetuneInputs, outputs: FinetuneOutputs, plan: TrainingPla
         Stopped: The process was asked to end; the training done so far is saved.
     """
     set_determinism(plan.seed)
+    rate = prepare_cpu(plan.quantization.compute_dtype)
     hashes = check_tokens(inputs.stats, train=inputs.train, validation=inputs.validation)
     checkpoint = checked_folder(inputs.checkpoint)
     origin = checkpoint_identity(checkpoint)
@@ -97,6 +100,9 @@ def finetune(inputs: FinetuneInputs, outputs: FinetuneOutputs, plan: TrainingPla
         check_vocabulary(tokens.train, base, inputs.train)
         check_vocabulary(tokens.validation, base, inputs.validation)
         trainer = make_trainer(base, load_tokenizer(checkpoint), tokens, work, plan)
+        if rate:
+            tokens_in_all = plan.settings.epochs * sum(map(len, trainer.train_dataset["input_ids"]))
+            print(expected_time(base.num_parameters(), tokens_in_all, rate), flush=True)
         trainer.run()
         name_base_model(trainer.model, plan.source)
         adapter = _write_adapters(trainer, outputs)

@@ -8,6 +8,8 @@ from transformers import TrainerCallback
 from codetune.base.progress import duration
 from codetune.training.history import log_rows
 
+SHARE = 0.5  # of the rate of large matrices that a training step reaches on a CPU
+
 
 class Progress(TrainerCallback):  # type: ignore[misc]
     """Prints each row of the training log, with the time that has passed and the time that is left at most."""
@@ -31,6 +33,22 @@ class Progress(TrainerCallback):  # type: ignore[misc]
         if done == 0:
             return passed
         return f"{passed}, at most {duration(elapsed / done * (state.max_steps - state.global_step))} left"
+
+
+def expected_time(parameters: int, tokens: float, rate: float) -> str:
+    """Says how long a training takes on a CPU, roughly.
+
+    Args:
+        parameters: Of the frozen model, through which each token goes forward and its gradient back: 4 operations each.
+        tokens: Of all epochs.
+        rate: Floating-point operations per second at which the CPU multiplies matrices.
+    """
+    minutes = 4 * parameters * tokens / (SHARE * rate) / 60
+    time_needed = f"{minutes / 60:,.1f} hours" if minutes >= 60 else f"{minutes:.1f} minutes"
+    return (
+        f"all epochs: {tokens:,.0f} tokens through {parameters / 1e6:,.1f} million parameters, about {time_needed} of "
+        "training on this CPU, validations not counted"
+    )
 
 
 def _shown(value: float | None) -> str:
