@@ -48,6 +48,7 @@ def as_on_gpu() -> Iterator[None]:
         mock.patch.object(torch.nn.functional, "dropout", dropout),
         mock.patch.object(torch, "is_autocast_enabled", lambda kind="cpu": enabled(kind)),
         mock.patch.object(trl.trainer.utils, "_use_triton", lambda _device: False),
+        mock.patch.object(trl.trainer.utils, "_ChunkedLogProbFunction", kernels.ChunkedLogProbFunction),
         mock.patch.multiple(kernels, _forward_tile=in_place, _backward_tile=in_place, _addmm_fp32=in_place),
     ):
         yield

@@ -44,15 +44,15 @@ def cut(depth=1):
 # need makes its every change rerun that job; a list that is suddenly short means that imports are no longer followed.
 DECODING = """
     data/predictions generation/batches generation/decoding generation/loading generation/trial methods/adapters
-    models/caches models/context models/device models/loading models/memory models/patches models/quantization
-    models/settings models/tokenizers models/weights prompts/completions prompts/tokensets
+    models/caches models/context models/cpu models/device models/loading models/memory models/patches
+    models/quantization models/settings models/tokenizers models/weights prompts/completions prompts/tokensets
 """
 REACHED = {
     "finetune.py": """
-        methods/adapters models/attention models/device models/loading models/memory models/patches models/quantization
-        models/tokenizers models/weights prompts/packing prompts/tokensets training/attention training/batches
-        training/build training/cost training/finetune training/history training/outcome training/progress
-        training/states training/trainer training/trial training/validation
+        methods/adapters models/attention models/cpu models/device models/loading models/memory models/patches
+        models/quantization models/tokenizers models/weights prompts/packing prompts/tokensets training/attention
+        training/batches training/build training/cost training/finetune training/history training/loss training/outcome
+        training/progress training/states training/trainer training/trial training/validation
     """,
     "generate.py": DECODING + "generation/generate",
     "curve.py": DECODING + "data/samples generation/checkpoints generation/curve",

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from codetune.models.cpu import prepare_cpu
 from codetune.models.loading import Checkpoint
 from codetune.models.memory import RowLimit
 from codetune.models.quantization import dequantize
@@ -18,6 +19,7 @@ def prompt_limit(decoding: Decoding) -> RowLimit:
 
 def load_for_decoding(checkpoint: Checkpoint, decoding: Decoding) -> Any:
     """The base model with its 4-bit weights in the compute type, or in 4 bits where memory is short."""
+    prepare_cpu(checkpoint.quantization.compute_dtype)
     if ignored := ignored_settings(checkpoint.folder):
         print(f"greedy decoding ignores settings of the checkpoint: {', '.join(ignored)}", flush=True)
     model = checkpoint.load()

@@ -16,6 +16,7 @@ from codetune.study.training import TrainingPlan
 from codetune.training.attention import choose_attention
 from codetune.training.batches import collate, pack_samples
 from codetune.training.cost import CostMeter
+from codetune.training.loss import use_rowwise_loss
 from codetune.training.states import States
 from codetune.training.trainer import ResumableTrainer
 from codetune.training.trial import try_loss
@@ -53,6 +54,8 @@ def make_trainer(base: Any, tokenizer: Any, tokens: TrainingTokens, work: Path, 
     """
     plan.lora.check_targets(linear_layers(base), plan.source.name)
     compute_labelled_logits_only()
+    if device() == "cpu":
+        use_rowwise_loss()
     choose_attention(base, tokens.train)
     settings, rows = plan.settings, plan.memory.micro_batch
     train, validation = (pack_samples(part, settings.max_length) for part in (tokens.train, tokens.validation))

@@ -11,6 +11,7 @@ from codetune.base.manifests import checked_folder, write_manifest
 from codetune.base.plain import to_plain
 from codetune.base.unfinished import unfinished_work
 from codetune.methods.adapters import ADAPTER, ADAPTER_FILES, adapted_layers, name_base_model
+from codetune.models.cpu import prepare_cpu
 from codetune.models.device import set_determinism
 from codetune.models.loading import load_base
 from codetune.models.tokenizers import load_tokenizer
@@ -77,6 +78,7 @@ def finetune(inputs: FinetuneInputs, outputs: FinetuneOutputs, plan: TrainingPla
         Stopped: The process was asked to end; the training done so far is saved.
     """
     set_determinism(plan.seed)
+    prepare_cpu(plan.quantization.compute_dtype)
     hashes = check_tokens(inputs.stats, train=inputs.train, validation=inputs.validation)
     checkpoint = checked_folder(inputs.checkpoint)
     origin = checkpoint_identity(checkpoint)
