@@ -32,7 +32,7 @@ class Row:
     Attributes:
         part: What was measured.
         against: What a user would otherwise run, with its settings; "-" for a limit.
-        goal: What is to be reached, with its sign: ">= 2.0 x", "< 4 s".
+        goal: What is to be reached, with its sign: ">= 2.0 x", "< 4 s"; "- x" where a row only says what is.
         result: What was measured, in the goal's unit; None where it was not run.
         detail: The two figures behind a ratio, and what they were measured on.
     """
@@ -45,11 +45,17 @@ class Row:
 
 
 def reached(row: Row) -> bool | None:
-    """Whether a row's result reaches its goal; None where it was not run."""
-    if row.result is None:
-        return None
+    """Whether a row's result reaches its goal; None where it was not run, and where there is no goal."""
     sign, limit = row.goal.split()[:2]
+    if row.result is None or sign == "-":
+        return None
     return row.result >= float(limit) if sign == ">=" else row.result < float(limit)
+
+
+def unit(row: Row) -> str:
+    """The unit of a row's result."""
+    sign, rest = row.goal.split(maxsplit=1)
+    return rest if sign == "-" else rest.split(maxsplit=1)[1]
 
 
 def in_turn(rounds: int, *ways: Callable[[], Any]) -> list[list[float]]:

@@ -12,6 +12,7 @@ benchmark ends with an error if one token differs.
 import argparse
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,34 @@ from codetune.study.decoding import Decoding
 MEAN, LIMIT = 60, 512  # tokens of a completion
 END = 2
 DECODING = Decoding(max_new_tokens=LIMIT, batch_size=256, cache_gb=8)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What both ways complete.
+
+    Attributes:
+        checkpoint: Folder of the model.
+        prompts: Prompts as token ids; the workflow sorts by the completions in them.
+        ends: Tokens that end a completion.
+        decoding: How the workflow decodes; the limit of a completion's tokens is for both.
+        adapter: Folder of an adapter; None without one.
+        ending: Makes a model end its completions; None for one that does so itself.
+    """
+
+    checkpoint: Path
+    prompts: list[Any]
+    ends: list[int]
+    decoding: Decoding = DECODING
+    adapter: Path | None = None
+    ending: Callable[[Any], Any] | None = None
+
+    def finish(self, model: Any) -> Any:
+        """The base model as loaded, with what else belongs to it."""
+        from codetune.methods.adapters import load_adapter
+
+        model = self.ending(model) if self.ending else model
+        return load_adapter(model, self.adapter) if self.adapter else model
 
 
 def main() -> None:
@@ -48,7 +77,8 @@ def main() -> None:
         folder = Path(name)
         build(sizes, folder / "model")
         _write_adapter(folder)
-        mine, peer = in_turn_prepared(options.rounds, partial(ours, folder, prompts), partial(theirs, folder, prompts))
+        task = Task(folder / "model", prompts, [END], DECODING, folder / "adapter", _with_ends)
+        mine, peer = in_turn_prepared(options.rounds, partial(ours, task), partial(theirs, task))
     same = mine.result == peer.result
     assert same or device() != "cpu", "other tokens"
     tokens = [sum(map(len, way.result)) for way in (mine, peer)]
@@ -75,20 +105,16 @@ def _write_adapter(folder: Path) -> None:
     get_peft_model(load_base(folder / "model", quantization()), config).save_pretrained(str(folder / "adapter"))
 
 
-def ours(folder: Path, prompts: list[Any]) -> Callable[[], list[list[int]]]:
+def ours(task: Task) -> Callable[[], list[list[int]]]:
     """As the workflow decodes: sorted, sized by memory, weights dequantised where they fit."""
     from codetune.generation.batches import make_batches
     from codetune.generation.decoding import decode, greedy_config
-    from codetune.generation.loading import load_for_decoding
-    from codetune.methods.adapters import load_adapter
     from codetune.models.caches import cache_bytes
-    from codetune.models.loading import Checkpoint
 
-    base = load_for_decoding(Checkpoint(str(folder / "model"), quantization()), DECODING)
-    model = load_adapter(_with_ends(base), folder / "adapter")
-    options = greedy_config(model, LIMIT, [END])
-    cache_tokens = int(DECODING.cache_gb * 1e9) // cache_bytes(model.config, model.dtype.itemsize)
-    batches = list(make_batches(prompts, DECODING, cache_tokens))
+    model, prompts = load_ours(task), task.prompts
+    options = greedy_config(model, task.decoding.max_new_tokens, task.ends)
+    cache_tokens = int(task.decoding.cache_gb * 1e9) // cache_bytes(model.config, model.dtype.itemsize)
+    batches = list(make_batches(prompts, task.decoding, cache_tokens))
 
     def run() -> list[list[int]]:
         found: dict[int, list[int]] = {}
@@ -100,27 +126,39 @@ def ours(folder: Path, prompts: list[Any]) -> Callable[[], list[list[int]]]:
     return run
 
 
-def theirs(folder: Path, prompts: list[Any]) -> Callable[[], list[list[int]]]:
+def load_ours(task: Task) -> Any:
+    """The model as the workflow decodes with it."""
+    from codetune.generation.loading import load_for_decoding
+    from codetune.models.loading import Checkpoint
+
+    return task.finish(load_for_decoding(Checkpoint(task.checkpoint, quantization()), task.decoding))
+
+
+def theirs(task: Task) -> Callable[[], list[list[int]]]:
     """As a user decodes: `generate` on batches of 8 in their order, padded on the left."""
     from codetune.generation.decoding import greedy_config
-    from codetune.methods.adapters import load_adapter
     from codetune.models.device import device
     from codetune.models.loading import load_base
 
-    model = load_adapter(_with_ends(load_base(folder / "model", quantization())), folder / "adapter")
+    model = task.finish(load_base(task.checkpoint, quantization()))
     tokenizer = make_tokenizer()
-    options = greedy_config(model, LIMIT, [END])
+    options = greedy_config(model, task.decoding.max_new_tokens, task.ends)
 
     def run() -> list[list[int]]:
         found = []
-        for start in range(0, len(prompts), 8):
-            ids = {"input_ids": [prompt.prompt for prompt in prompts[start : start + 8]]}
+        for start in range(0, len(task.prompts), 8):
+            ids = {"input_ids": [prompt.prompt for prompt in task.prompts[start : start + 8]]}
             batch = tokenizer.pad(ids, padding_side="left", return_tensors="pt").to(device())
             output = model.generate(**batch, generation_config=options)[:, batch["input_ids"].shape[1] :]
-            found += [row[: row.index(END) + 1] if END in row else row for row in output.tolist()]
+            found += [up_to_end(row, task.ends) for row in output.tolist()]
         return found
 
     return run
+
+
+def up_to_end(ids: list[int], ends: list[int]) -> list[int]:
+    """A completion without what stands after its end token."""
+    return ids[: next((place + 1 for place, token in enumerate(ids) if token in ends), len(ids))]
 
 
 def _with_ends(model: Any) -> Any:

@@ -1,6 +1,8 @@
 """What training and generation are measured on: models with random weights, samples of CodeAlpaca's lengths."""
 
 import random
+from functools import cache
+from importlib.util import module_from_spec
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,7 @@ QUANTILES = [28, 43, 48, 52, 56, 60, 64, 69, 73, 78, 83, 89, 95, 101, 109, 117, 
 QUANTILES += [234, 260, 312, 366, 514, 1024]
 SHARES = [*(step / 20 for step in range(20)), 0.97, 0.98, 0.99, 0.995, 0.999, 1.0]
 COMPLETION = 0.6
+PATCHED = ("_use_triton", "_ChunkedLogProbFunction")  # of trl.trainer.utils, by the workflow's trainer on a CPU
 
 
 def sizes_of(name: str, path: Path = ARCHITECTURES) -> dict[str, Any]:
@@ -113,8 +116,21 @@ def _quantile(share: float) -> int:
     return round(low + part * (high - low))
 
 
+@cache
+def trl_as_published() -> dict[str, Any]:
+    """What the workflow's trainer patches in TRL, from a copy of its module that nothing has patched."""
+    from trl.trainer import utils
+
+    assert utils.__spec__ and utils.__spec__.loader
+    copy = module_from_spec(utils.__spec__)
+    utils.__spec__.loader.exec_module(copy)
+    return {name: getattr(copy, name) for name in PATCHED}
+
+
 def peer(base: Any, tokenizer: Any, samples: list[Any], callbacks: Any = None, **settings: Any) -> Any:
     """TRL's trainer as a user calls it, on samples that are tokenised already, with the study's adapter.
+
+    What the workflow's trainer patches in TRL is as published again.
 
     Args:
         base: The model in 4 bits.
@@ -127,7 +143,9 @@ def peer(base: Any, tokenizer: Any, samples: list[Any], callbacks: Any = None, *
     from codetune.models.device import device
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
+    from trl.trainer import utils
 
+    vars(utils).update(trl_as_published())
     rows = [
         {"input_ids": s.prompt + s.completion, "completion_mask": [0] * len(s.prompt) + [1] * len(s.completion)}
         for s in samples

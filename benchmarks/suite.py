@@ -1,9 +1,10 @@
 """Runs benchmarks one after the other and gathers their rows in one table.
 
-Usage: python benchmarks/table.py --out FOLDER [--data FOLDER] cpu|gpu
+Usage: python benchmarks/suite.py --out FOLDER [--data FOLDER] [--only NAME] cpu|gpu
 
 Writes FOLDER/cpu.json or gpu.json, with the rows of all, the versions and the machine; FOLDER/cpu.md or gpu.md, the
-table; and beside them what each benchmark wrote. One that fails ends the run after the others have run.
+table; and beside them what each benchmark wrote. One that fails ends the run after the others have run. With --only
+those run whose name begins with NAME, and of the others the results that FOLDER has stay in the table.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from common import ROOT, Row, reached
+from common import ROOT, Row, reached, unit
 
 TRAINED = ("llama-3.2-1b", "llama-3.2-3b", "gemma-2-2b", "qwen2.5-1.5b", "qwen2.5-3b")
 CPU = {
@@ -26,15 +27,18 @@ CPU = {
     "makespan": ["makespan.py"],
     "memory": ["memory.py"],
     "curves": ["curves.py"],
+    "smollm2-training": ["smollm2_training.py"],
+    "smollm2-generation": ["smollm2_generation.py"],
 }
 GPU = {
     f"{script}-{model}": [f"{script}.py", "--model", model]
     for model in TRAINED
     for script in ("training", "generation")
 } | {"generation-phi-3-mini": ["generation.py", "--model", "phi-3-mini"]}
-WITH_DATA = ("scoring", "tokenising")
-# Two threads of OpenMP on two cores that other programs use too can take twenty times as long as one.
-ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TRANSFORMERS_VERBOSITY": "error", "PYTHONWARNINGS": "ignore"}
+WITH_DATA = ("scoring", "tokenising", "smollm2-training", "smollm2-generation")
+# One thread where nothing else is said: two on two cores that other programs use too can take twenty times as long.
+ENVIRONMENT = {"TRANSFORMERS_VERBOSITY": "error", "PYTHONWARNINGS": "ignore"}
+THREADS = {"smollm2-training": "2", "smollm2-generation": "2"}  # as its study has; these need two quiet cores
 
 
 def main() -> None:
@@ -42,12 +46,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--only", default="")
     parser.add_argument("kind", choices=["cpu", "gpu"])
     options = parser.parse_args()
     benchmarks = CPU if options.kind == "cpu" else GPU
     parts = options.out / options.kind
-    failed = [name for name, command in benchmarks.items() if not _run(name, command, parts, options.data)]
-    results = {name: json.loads((parts / f"{name}.json").read_text()) for name in benchmarks if name not in failed}
+    chosen = {name: command for name, command in benchmarks.items() if name.startswith(options.only)}
+    if not chosen:
+        sys.exit(f"error: no benchmark's name begins with {options.only!r}: {', '.join(benchmarks)}")
+    failed = [name for name, command in chosen.items() if not _run(name, command, parts, options.data)]
+    paths = {name: path for name in benchmarks if (path := parts / f"{name}.json").exists()}
+    results = {name: json.loads(path.read_text()) for name, path in paths.items()}
     rows = [Row(**row) for result in results.values() for row in result["rows"]]
     whole = {"rows": [vars(row) for row in rows], "parts": results}
     (options.out / f"{options.kind}.json").write_text(
@@ -68,7 +77,7 @@ def _run(name: str, command: list[str], parts: Path, data: Path | None) -> bool:
     print(f"{name} ...", file=sys.stderr, flush=True)
     done = subprocess.run(
         [sys.executable, ROOT / "benchmarks" / script, *arguments],
-        env={**os.environ, **ENVIRONMENT},
+        env={**os.environ, **ENVIRONMENT, "OMP_NUM_THREADS": THREADS.get(name, "1")},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -83,14 +92,18 @@ def table(rows: list[Row]) -> str:
     """The rows as a Markdown table."""
     lines = ["| part | against | goal | result | reached | detail |", "|---|---|---|---:|---|---|"]
     lines += [
-        f"| {row.part} | {row.against} | {row.goal} | {_shown(row)} | {_verdict(row)} | {row.detail} |" for row in rows
+        f"| {row.part} | {row.against} | {_goal(row)} | {_shown(row)} | {_verdict(row)} | {row.detail} |"
+        for row in rows
     ]
     return "\n".join(lines) + "\n"
 
 
+def _goal(row: Row) -> str:
+    return "-" if row.goal.startswith("- ") else row.goal
+
+
 def _shown(row: Row) -> str:
-    unit = row.goal.split(maxsplit=2)[2]
-    return "not run" if row.result is None else f"{row.result:.3g} {unit}"
+    return "not run" if row.result is None else f"{row.result:.3g} {unit(row)}"
 
 
 def _verdict(row: Row) -> Any:

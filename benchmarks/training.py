@@ -105,6 +105,12 @@ def _plan(model: str) -> TrainingPlan:
 
 def ours(folder: Path, plan: TrainingPlan, samples: list[Any]) -> Callable[[], Any]:
     """One epoch by this workflow's trainer, evaluations and saving included."""
+    run: Callable[[], Any] = our_trainer(folder / "model", folder / "work", plan, samples).run
+    return run
+
+
+def our_trainer(checkpoint: Path, work: Path, plan: TrainingPlan, samples: list[Any]) -> Any:
+    """This workflow's trainer on a checkpoint; two of the samples are its validation set."""
     from codetune.base.files import remove
     from codetune.models.device import set_determinism
     from codetune.models.loading import load_base
@@ -112,23 +118,35 @@ def ours(folder: Path, plan: TrainingPlan, samples: list[Any]) -> Callable[[], A
 
     set_determinism(plan.seed)
     tokens = TrainingTokens(samples, sorted(samples, key=len)[:2], completion_bytes=1000)
-    work = folder / "work"
     remove(work)
     work.mkdir()
-    base = load_base(folder / "model", plan.quantization)
-    return make_trainer(base, make_tokenizer(), tokens, work, plan).run
+    return make_trainer(load_base(checkpoint, plan.quantization), make_tokenizer(), tokens, work, plan)
 
 
 def theirs(folder: Path, settings: dict[str, Any], sequences: int, samples: list[Any]) -> Callable[[], Any]:
     """One epoch by TRL's trainer as a user calls it, on samples as token ids."""
+    per_step = sequences if settings.get("packing") else round(sequences * SAMPLES_PER_SEQUENCE)
+    train: Callable[[], Any] = their_trainer(folder / "model", folder / "theirs", settings, per_step, samples).train
+    return train
+
+
+def their_trainer(checkpoint: Path, work: Path, settings: dict[str, Any], per_step: int, samples: list[Any]) -> Any:
+    """TRL's trainer on a checkpoint.
+
+    Args:
+        checkpoint: Folder of the model.
+        work: Folder for what it writes.
+        settings: Beside TRL's defaults.
+        per_step: Samples per optimizer step; packed, sequences.
+        samples: What to train on, as token ids.
+    """
     from codetune.models.loading import load_base
 
-    per_step = sequences if settings.get("packing") else round(sequences * SAMPLES_PER_SEQUENCE)
-    trainer = peer(
-        load_base(folder / "model", quantization()),
+    return peer(
+        load_base(checkpoint, quantization()),
         make_tokenizer(),
         samples,
-        output_dir=str(folder / "theirs"),
+        output_dir=str(work),
         gradient_accumulation_steps=per_step // settings["per_device_train_batch_size"],
         num_train_epochs=1,
         max_length=LENGTH,
@@ -137,8 +155,6 @@ def theirs(folder: Path, settings: dict[str, Any], sequences: int, samples: list
         seed=0,
         **settings,
     )
-    train: Callable[[], Any] = trainer.train
-    return train
 
 
 def _tokens(samples: list[Any]) -> int:
