@@ -19,6 +19,7 @@ MADE_BY = {
     "build/smollm2": "make smollm2",
 }
 
+
 def check_sources(config: Mapping[str, Any], outputs: Outputs) -> None:
     """Checks that each data set and model has a readable path or a pinned revision, and that shares sum to 1.
 
