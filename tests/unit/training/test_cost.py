@@ -1,8 +1,12 @@
 """Time and energy of a training, by a clock and a counter of the test's own."""
 
+from types import SimpleNamespace
+
 import pytest
+from codetune.training import progress
 from codetune.training.cost import CostMeter, Spent
-from codetune.training.progress import expected_time
+from codetune.training.progress import Progress, expected_time
+from codetune.training.validation import Validation
 
 
 class Counter:
@@ -79,3 +83,38 @@ def test_what_is_spent_is_rounded_to_a_tenth(meter, clock, energy):
 )
 def test_the_time_of_a_training_on_a_cpu_is_said_in_advance(parameters, tokens, rate, expected):
     assert expected in expected_time(parameters, tokens, rate)
+
+
+def test_what_is_computed_again_takes_time():
+    assert "about 5.4 minutes" in expected_time(134_515_008, 45_000, 225e9, recomputed=True)
+
+
+def test_what_is_left_of_a_training_includes_the_validations_to_come(meter, clock, monkeypatch, capsys):
+    """Steps of 10 seconds, 6 of which were done before, and validations of 200 seconds each."""
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=clock))
+    meter.start(Spent(evaluation_seconds=400.0))
+    told = Progress(Validation(0, interval=5, patience=None), meter)
+    history = [{"step": step, "eval_loss": 1.0} for step in (0, 5)]
+    state = SimpleNamespace(global_step=6, max_steps=12, log_history=history)
+    told.on_train_begin(None, state, None)
+    for step in range(7, 13):
+        clock.value += 10
+        state.global_step = step
+        history.append({"step": step, "loss": 1.0})
+        told.on_log(None, state, None)
+        if step in (10, 12):
+            with meter.evaluating():
+                clock.value += 200
+            history.append({"step": step, "eval_loss": 1.0})
+            told.on_log(None, state, None)
+    said = [line.partition("[")[2] for line in capsys.readouterr().out.splitlines()]
+    assert said == [
+        "10 seconds so far, at most 8 minutes left]",
+        "20 seconds so far, at most 7 minutes left]",
+        "30 seconds so far, at most 7 minutes left]",
+        "40 seconds so far, at most 7 minutes left]",
+        "4 minutes so far, at most 4 minutes left]",
+        "4 minutes so far, at most 4 minutes left]",
+        "4 minutes so far, at most 3 minutes left]",
+        "8 minutes so far, at most 0 seconds left]",
+    ]

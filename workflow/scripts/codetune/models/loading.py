@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, P
 from codetune.base.errors import StudyError
 from codetune.base.libraries import FETCH_AGAIN, loading
 from codetune.models.device import device
-from codetune.models.quantization import keep_weights_unpacked
+from codetune.models.quantization import dequantize_by_blocks_if_needed, keep_weights_unpacked
 from codetune.models.weights import check_loaded_weights
 from codetune.study.method import Quantization
 
@@ -79,6 +79,7 @@ def load_base(folder: str | Path, quantization: Quantization) -> PreTrainedModel
         ) from None
     check_loaded_weights(model, found, folder)
     keep_weights_unpacked(model)
+    dequantize_by_blocks_if_needed(model)
     return model.eval()
 
 

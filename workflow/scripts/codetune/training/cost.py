@@ -60,12 +60,17 @@ class CostMeter:
         finally:
             self._evaluation_seconds += self._clock() - began
 
+    @property
+    def evaluation_seconds(self) -> float:
+        """What the evaluations of all attempts have taken so far."""
+        return self._before.evaluation_seconds + self._evaluation_seconds
+
     def spent(self) -> Spent:
         """What all attempts have used so far, rounded to a tenth."""
         joules = self._energy()
         used = 0.0 if joules is None or self._joules is None else joules - self._joules
         return Spent(
             seconds=round(self._before.seconds + self._clock() - self._began, 1),
-            evaluation_seconds=round(self._before.evaluation_seconds + self._evaluation_seconds, 1),
+            evaluation_seconds=round(self.evaluation_seconds, 1),
             joules=round(self._before.joules + used, 1),
         )

@@ -102,7 +102,8 @@ def finetune(inputs: FinetuneInputs, outputs: FinetuneOutputs, plan: TrainingPla
         trainer = make_trainer(base, load_tokenizer(checkpoint), tokens, work, plan)
         if rate:
             tokens_in_all = plan.settings.epochs * sum(map(len, trainer.train_dataset["input_ids"]))
-            print(expected_time(base.num_parameters(), tokens_in_all, rate), flush=True)
+            again = plan.memory.gradient_checkpointing
+            print(expected_time(base.num_parameters(), tokens_in_all, rate, again), flush=True)
         trainer.run()
         name_base_model(trainer.model, plan.source)
         adapter = _write_adapters(trainer, outputs)

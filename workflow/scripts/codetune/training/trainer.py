@@ -63,7 +63,7 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
         self._stop_if_asked: Callable[[], None] = lambda: None
         self._told = Stretch("training")
         self.remove_callback(PrinterCallback)
-        self.add_callback(Progress())  # before the callback that evaluates, which prints
+        self.add_callback(Progress(validation, meter))  # before the callback that evaluates, which prints
         self.add_callback(_AtBegin(self.begin))
 
     def run(self) -> None:

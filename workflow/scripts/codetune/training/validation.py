@@ -57,6 +57,15 @@ class Validation:
         """
         return (step % self.interval == 0 or step == last) and step not in evaluated_steps(history)
 
+    def steps_left(self, last: int, evaluated: list[int]) -> int:
+        """Counts the steps after which a validation is still to be made, if no patience ends the training.
+
+        Args:
+            last: Optimizer steps of the whole training.
+            evaluated: Those after which one was made.
+        """
+        return len({*range(self.interval, last, self.interval), last}.difference(evaluated))
+
     def is_better(self, loss: float, best: float | None) -> bool:
         """Whether a loss is a number, and lower than the best so far."""
         return math.isfinite(loss) and (best is None or loss < best)
