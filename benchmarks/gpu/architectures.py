@@ -13,6 +13,7 @@ import torch
 from common import read_architectures
 from generation import up_to_end
 from gpu.findings import Finding, Look, tried
+from gpu.weights import TINY
 from subjects import build, draw_samples
 
 # isort: split
@@ -34,15 +35,6 @@ FP32 = replace(BF16, compute_dtype="float32")
 # Sizes that make no other kernel run: heads, their sizes and caps are the models' own, and so are windows, which are
 # longer than the samples here. Two models are tried with a shorter one, too.
 SHRUNK = {"num_hidden_layers": 2, "intermediate_size": 1024, "vocab_size": 2048, "tie_word_embeddings": False}
-SMALL = {
-    **SHRUNK,
-    "hidden_size": 64,
-    "intermediate_size": 128,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "head_dim": 16,
-    "vocab_size": 512,
-}
 WINDOW = 48
 SHARPNESS = 1.5  # spread of queries and keys: with less, attention is the mean of all tokens and hides what is wrong
 LONGEST = {False: 1024, True: 160}  # tokens of a sample
@@ -67,7 +59,7 @@ def subjects(small: bool) -> dict[str, dict[str, Any]]:
     """The sizes of each model that is tried, by its name."""
     found = {}
     for name, facts in read_architectures().items():
-        sizes: dict[str, Any] = facts["config"] | (SMALL if small else SHRUNK)
+        sizes: dict[str, Any] = facts["config"] | SHRUNK | (TINY if small else {})
         if sizes["model_type"] == "phi3":  # heads of hidden_size / heads
             sizes.pop("head_dim", None)
             sizes["num_key_value_heads"] = sizes["num_attention_heads"]
