@@ -91,7 +91,7 @@ def _gpu_work(job: Job, study: Study, epochs: int) -> Work:
         return decoding_work(architecture, (steps if job.run.trains else untuned)["test"])
     evaluations = epochs * study.for_training(job.run).settings.evaluations_per_epoch
     if job.rule == "finetune":
-        train, validation = (epochs * share * tokens["train"], share * tokens["validation"])
+        train, validation = epochs * share * tokens["train"], share * tokens["validation"]
         return training_work(architecture, train, validation, evaluations + 1)
     return decoding_work(architecture, untuned["curve"] + evaluations * steps["curve"])
 

@@ -77,7 +77,7 @@ def main() -> None:
         folder = Path(name)
         build(sizes, folder / "model")
         _write_adapter(folder)
-        task = Task(folder / "model", prompts, [END], DECODING, folder / "adapter", _with_ends)
+        task = Task(folder / "model", prompts, [END], DECODING, folder / "adapter", with_ends)
         mine, peer = in_turn_prepared(options.rounds, partial(ours, task), partial(theirs, task))
     same = mine.result == peer.result
     assert same or device() != "cpu", "other tokens"
@@ -161,7 +161,7 @@ def up_to_end(ids: list[int], ends: list[int]) -> list[int]:
     return ids[: next((place + 1 for place, token in enumerate(ids) if token in ends), len(ids))]
 
 
-def _with_ends(model: Any) -> Any:
+def with_ends(model: Any) -> Any:
     """Makes a model end its completions after 60 tokens on average, depending on each token and its position."""
     forward = model.forward
 

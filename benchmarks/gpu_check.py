@@ -3,9 +3,9 @@
 Usage: python benchmarks/gpu_check.py [--out FOLDER] [--part NAME] [--small]
 
 It needs no network, no make and no lock: Python 3.11 or later with torch 2.11 or later, and transformers, peft, trl,
-datasets, bitsandbytes, accelerate and jinja2. Where these are put on PYTHONPATH, their folder is called site-packages:
-pyarrow elsewhere is nothing that datasets can hash. The parts run one after the other, the most valuable first, each in
-a process of its own with a time limit. What a part finds is printed and written as it comes, so that a stop (Ctrl-C)
+datasets, bitsandbytes, accelerate and jinja2. A folder of these on PYTHONPATH must be called site-packages, since
+datasets fails to hash a pyarrow that lies elsewhere. The parts run one after the other, the most valuable first, each
+in a process of its own with a time limit. What a part finds is printed and written as it comes, so that a stop (Ctrl-C)
 loses nothing. FOLDER, build/gpu-check by default, gets gpu-<card>.md, the table; gpu-<card>.json; and each part's log.
 
 Exit status: 0 if nothing is off, 1 if something is or the check was stopped, 2 if there is no GPU.
@@ -237,7 +237,8 @@ def find_card() -> str | None:
     )
     try:
         said = asked.communicate(timeout=ANSWER)[0].strip().splitlines() or [f"status {asked.returncode}"]
-        found = json.loads(said[-1]) if said[-1].startswith("{") else {"problem": said[-1]}
+        answers = [line for line in said if line.startswith("{")]  # libraries may have more to say at the end
+        found = json.loads(answers[-1]) if answers else {"problem": said[-1]}
     except subprocess.TimeoutExpired:
         found = {"problem": f"torch and the driver give no answer within {ANSWER:.0f} s"}
     finally:

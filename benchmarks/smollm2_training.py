@@ -4,9 +4,9 @@ Usage: python benchmarks/smollm2_training.py --out FILE.json [--data FOLDER] [--
            [--rounds N]
 
 The samples are real ones where FOLDER/codealpaca/code_alpaca_20k.json is, else the demo's, in the model's own chat
-template. Peers are those of training.py. Each way trains in a new process, as a user has it. What is timed is optimizer
-steps, since a whole training of this model takes too long here: loading, the trial step and evaluations are left out.
-What the workflow does before the first step has a row of its own.
+template. Peers are those of training.py, one with smaller batches. Each way trains in a new process, as a user has it.
+What is timed is optimizer steps, since a whole training of this model takes too long here: loading, the trial step and
+evaluations are left out. What the workflow does before the first step has a row of its own.
 
 Operations are those that training beside frozen weights needs: four per token for each weight of a projection, four per
 token of a completion for each weight of the output layer, six per token for each weight of the adapter. Attention is
@@ -38,13 +38,9 @@ RATE = 5e-4
 
 SAMPLES = 24  # of a peer in an optimizer step: about as many tokens
 OURS, DEFAULTS = "this workflow", "TRL's defaults"
-# As in training.py. But where activations are kept, batches of 8 take 18 GB of memory with this model.
-PEERS = {
-    name: settings | {"per_device_train_batch_size": min(4, settings["per_device_train_batch_size"])}
-    if settings.get("gradient_checkpointing") is False
-    else settings
-    for name, settings in training.PEERS.items()
-}
+# Those of training.py. But where activations are kept, batches of 8 take 18 GB of memory with this model.
+GROUPED = "TRL, grouped by length, no checkpointing"
+PEERS = training.PEERS | {GROUPED: training.PEERS[GROUPED] | {"per_device_train_batch_size": 4}}
 PART = "fine-tuning, smollm2, cpu"
 DEFAULTS_ROW = (PART, DEFAULTS, ">= 2.0 x")
 FASTEST_ROW = (PART, "the fastest of TRL's other settings", ">= 1.0 x")

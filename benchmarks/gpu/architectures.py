@@ -11,7 +11,9 @@ from typing import Any
 
 import torch
 from common import read_architectures
-from gpu.findings import Finding, tried
+from generation import up_to_end
+from gpu.findings import Finding, Look, tried
+from gpu.weights import TINY
 from subjects import build, draw_samples
 
 # isort: split
@@ -33,23 +35,13 @@ FP32 = replace(BF16, compute_dtype="float32")
 # Sizes that make no other kernel run: heads, their sizes and caps are the models' own, and so are windows, which are
 # longer than the samples here. Two models are tried with a shorter one, too.
 SHRUNK = {"num_hidden_layers": 2, "intermediate_size": 1024, "vocab_size": 2048, "tie_word_embeddings": False}
-SMALL = {
-    **SHRUNK,
-    "hidden_size": 64,
-    "intermediate_size": 128,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "head_dim": 16,
-    "vocab_size": 512,
-}
 WINDOW = 48
 SHARPNESS = 1.5  # spread of queries and keys: with less, attention is the mean of all tokens and hides what is wrong
 LONGEST = {False: 1024, True: 160}  # tokens of a sample
-PROMPTS, NEW, STOPS = 12, 24, range(3, 60)  # so many prompts; most new tokens of each; tokens that end it
+PROMPTS, NEW, STOPS = 12, 24, list(range(3, 60))  # so many prompts; most new tokens of each; tokens that end it
 LEAK, GRADIENT_ROUNDING, ALONE = 1e-4, 1e-2, 0.1  # as in training/attention.py; gradients are summed in any order
 # Most that a token may lack to the likeliest one where two ways to decode part, in units of the logits' spread.
 TIE = {"bfloat16": 0.2, "float32": 1e-3}
-Look = tuple[str, bool | None]
 
 
 def check(small: bool) -> Iterator[Finding]:
@@ -67,18 +59,16 @@ def subjects(small: bool) -> dict[str, dict[str, Any]]:
     """The sizes of each model that is tried, by its name."""
     found = {}
     for name, facts in read_architectures().items():
-        sizes: dict[str, Any] = facts["config"] | (SMALL if small else SHRUNK)
+        sizes: dict[str, Any] = facts["config"] | SHRUNK | (TINY if small else {})
         if sizes["model_type"] == "phi3":  # heads of hidden_size / heads
-            del_head = {key: value for key, value in sizes.items() if key != "head_dim"}
-            sizes = del_head | {"num_key_value_heads": sizes["num_attention_heads"]}
+            sizes.pop("head_dim", None)
+            sizes["num_key_value_heads"] = sizes["num_attention_heads"]
         if "query_pre_attn_scalar" in sizes:
             sizes["query_pre_attn_scalar"] = sizes["head_dim"]
         sizes["initializer_range"] = SHARPNESS / math.sqrt(sizes["hidden_size"])
         found[name] = sizes
-    windows = {name: sizes for name, sizes in found.items() if "sliding_window" in sizes}
-    return found | {
-        f"{name}, window of {WINDOW}": sizes | {"sliding_window": WINDOW} for name, sizes in windows.items()
-    }
+    windows = {name: sizes | {"sliding_window": WINDOW} for name, sizes in found.items() if "sliding_window" in sizes}
+    return found | {f"{name}, window of {WINDOW}": sizes for name, sizes in windows.items()}
 
 
 def check_model(name: str, folder: Path, samples: list[TokenSample]) -> Iterator[Finding]:
@@ -119,11 +109,8 @@ def _attention(model: Any, samples: list[TokenSample], expected: str) -> Look:
 def _apart(model: Any, own: str, samples: list[TokenSample]) -> Look:
     """What a sample's logits and gradients have to do with its neighbours in a row."""
     ordered = sorted(samples, key=len)
-    first, middle, last = (
-        ordered[len(samples) // 3],
-        ordered[-1],
-        ordered[len(samples) // 2],
-    )  # windows show in the longest
+    first, last = ordered[len(samples) // 3], ordered[len(samples) // 2]
+    middle = ordered[-1]  # windows show in the longest
     one = _logits_and_gradients(model, [first, middle, last], 1)
     other = _logits_and_gradients(model, [_reversed(first), middle, _reversed(last)], 1)
     packed = model.config._attn_implementation
@@ -162,9 +149,8 @@ def _logits_and_gradients(
     embedded = model.get_input_embeddings()(batch["input_ids"]).detach().requires_grad_()
     options = {} if chosen is None else {"packed": packed}
     model.train()
-    logits = model(inputs_embeds=embedded, position_ids=batch["position_ids"], use_cache=False, **options).logits[
-        0, span
-    ]
+    output = model(inputs_embeds=embedded, position_ids=batch["position_ids"], use_cache=False, **options)
+    logits = output.logits[0, span]
     generator = torch.Generator(device()).manual_seed(0)
     direction = torch.randn(logits.shape, generator=generator, device=device())
     (gradient,) = torch.autograd.grad((logits.float() * direction).sum(), embedded)
@@ -182,7 +168,7 @@ def _decoding(folder: Path, plan: Quantization, samples: list[TokenSample]) -> L
     model = load_for_decoding(Checkpoint(folder, plan), Decoding(NEW, batch_size=PROMPTS, cache_gb=1))
     prompts = [sample.prompt for sample in samples]
     try_decoding(model, samples, NEW)
-    options = greedy_config(model, NEW, list(STOPS))
+    options = greedy_config(model, NEW, STOPS)
     ours, theirs = decode(model, prompts, options), generated(model, prompts, options)
     tokens = sum(map(len, theirs))
     parted = [_shortfall(model, *each) for each in zip(prompts, ours, theirs, strict=True) if each[1] != each[2]]
@@ -198,8 +184,7 @@ def generated(model: Any, prompts: list[list[int]], options: Any) -> list[list[i
     ids = torch.tensor([[0] * (width - len(prompt)) + prompt for prompt in prompts], device=device())
     mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=device())
     rows = model.generate(input_ids=ids, attention_mask=mask, generation_config=options)[:, width:].tolist()
-    ends = [next((place + 1 for place, token in enumerate(row) if token in STOPS), len(row)) for row in rows]
-    return [row[:end] for row, end in zip(rows, ends, strict=True)]
+    return [up_to_end(row, STOPS) for row in rows]
 
 
 def _shortfall(model: Any, prompt: list[int], one: list[int], other: list[int]) -> float:

@@ -8,20 +8,18 @@ A process of its own: what asks the driver may hang, and takes memory of the GPU
 import json
 
 
-def card() -> dict[str, object]:
-    """Name and memory of the first GPU that torch has; or `problem`, why there is none."""
+def card() -> dict[str, str]:
+    """`card`, the name of the first GPU that torch has; or `problem`, why there is none."""
     try:
         import torch
     except ImportError as error:
         return {"problem": f"this Python has no torch that can be imported ({error})"}
     try:
         torch.zeros(1, device="cuda:0").add(1).item()
-        whole = torch.cuda.get_device_properties(0).total_memory
-        return {"card": torch.cuda.get_device_name(0), "gb": round(whole / 1e9, 1)}
+        return {"card": torch.cuda.get_device_name(0)}
     except (RuntimeError, AssertionError) as error:
-        return {
-            "problem": f"torch {torch.__version__} finds no GPU that it can compute on ({str(error).splitlines()[0]})"
-        }
+        reason = str(error).splitlines()[0]
+        return {"problem": f"torch {torch.__version__} finds no GPU that it can compute on ({reason})"}
 
 
 if __name__ == "__main__":

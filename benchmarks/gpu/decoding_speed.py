@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from generation import DECODING, END, LIMIT
-from generation import _with_ends as with_ends
+from generation import DECODING, END, LIMIT, up_to_end, with_ends
 from gpu.limits import seconds_of
 from gpu.weights import checkpoint, free, shape_of
 from subjects import LORA, draw_samples, make_tokenizer, quantization
@@ -69,7 +68,7 @@ class Decodings:
             name: Of the model.
             small: Whether its architecture is made small.
         """
-        self._shape, self._small = shape_of(name, small), small
+        self._shape, self._peer_seconds = shape_of(name, small), 0.0 if small else PEER_SECONDS
         self._prompts = draw_samples(PROMPTS_IN_SMALL if small else PROMPTS, self._shape["vocab_size"])
         self._folder = tempfile.TemporaryDirectory()
         self._adapter = Path(self._folder.name) / "adapter"
@@ -85,8 +84,7 @@ class Decodings:
             ids = {"input_ids": [prompt.prompt for prompt in self._prompts[first : first + PEER_BATCH]]}
             batch = tokenizer.pad(ids, padding_side="left", return_tensors="pt").to(device())
             output = model.generate(**batch, generation_config=greedy_config(model, limit, [END]))
-            rows = output[:, batch["input_ids"].shape[1] :].tolist()
-            return [row[: row.index(END) + 1] if END in row else row for row in rows]
+            return [up_to_end(row, [END]) for row in output[:, batch["input_ids"].shape[1] :].tolist()]
 
         complete(0, 2)  # loads kernels
         done: dict[int, list[int]] = {}
@@ -95,10 +93,6 @@ class Decodings:
             first = len(done)
             done |= dict(enumerate(complete(first, LIMIT), start=first))
         return Written(done, time.perf_counter() - began)
-
-    @property
-    def _peer_seconds(self) -> float:
-        return 0.0 if self._small else PEER_SECONDS
 
     def _base_after_writing_the_adapter(self) -> Any:
         """The base model in 4 bits, of which the adapter was written and then taken off again."""

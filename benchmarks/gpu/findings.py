@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 LIMIT = "CODETUNE_GPU_CHECK_SECONDS"  # variable with the seconds after which a part's process is killed
+Look = tuple[str, bool | None]  # what something is, in words, and whether that is as expected
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def read_findings(path: Path) -> list[Finding]:
     return [Finding(**json.loads(line)) for line in lines]
 
 
-def tried(check: str, expected: str, look: Callable[[], tuple[str, bool | None]]) -> Finding:
+def tried(check: str, expected: str, look: Callable[[], Look]) -> Finding:
     """Looks at something; an error is a finding, too, with its traceback in the log, and ends no part.
 
     Args:

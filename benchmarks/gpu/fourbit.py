@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from common import read_architectures
-from gpu.findings import Finding, tried
+from gpu.findings import Finding, Look, tried
 
 # isort: split
 
@@ -32,7 +32,6 @@ SMALL_SHAPES = [(128, 64), (64, 192)]
 ODD = [(33, 100), (48, 72)]
 # Most that a product may differ, relative to its norm. In bf16 weights, sums and results are each rounded to 8 bits.
 ROUNDING = {torch.bfloat16: 2**-7, torch.float32: 2**-16}
-Look = tuple[str, bool | None]
 
 
 @dataclass(frozen=True)
@@ -56,9 +55,8 @@ def check_4_bits(small: bool) -> Iterator[Finding]:
         constants = "constants in 8 bits" if double else "constants in fp32"
         what = f"NF4 dequantised, {constants}, {names}"
         yield tried(what, "bits of the CPU and of the published levels", lambda d=double: _dequantised(shapes + ODD, d))
-    yield tried(
-        "NF4 quantised, in codes", "those of the CPU (reported)", lambda: _quantised(shapes[-2:])
-    )  # on a CPU it takes 100 bytes a weight
+    few = shapes[-2:]  # the smallest: on a CPU, quantising takes 100 bytes a weight
+    yield tried("NF4 quantised, in codes", "those of the CPU (reported)", lambda: _quantised(few))
     for dtype, rows in ((torch.bfloat16, ROWS_SMALL if small else ROWS), (torch.float32, ROWS_SMALL)):
         chosen = shapes if dtype == torch.bfloat16 else shapes[:2]
         kind = str(dtype).removeprefix("torch.")
@@ -215,8 +213,7 @@ def _worst(
         layer = make_layer(shape, dtype)
         for count in rows:
             found.append((difference(layer, random_rows(count, shape[1], dtype)), f"{count} rows, {shape}"))
-    wrong = [value for value, _ in found if not value < ROUNDING[dtype]]
+    wrong = sum(not value < ROUNDING[dtype] for value, _ in found)
     worst, where = max(found, key=lambda one: (math.isnan(one[0]), one[0]))
-    return f"{worst:.1e} at most, with {where}" + (
-        f"; {len(wrong)} of {len(found)} are off" if wrong else ""
-    ), not wrong
+    more = f"; {wrong} of {len(found)} are off" if wrong else ""
+    return f"{worst:.1e} at most, with {where}{more}", not wrong

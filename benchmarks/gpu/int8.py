@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from gpu.findings import Finding, tried
+from gpu.findings import Finding, Look, tried
 from gpu.fourbit import SMALL_SHAPES, random_rows, random_weight, relative, study_shapes
 
 # isort: split
@@ -14,7 +14,6 @@ from codetune.models.device import device
 ROWS = (1, 7, 250)
 ROUNDING = 2**-8  # sums are exact; what is left is the rounding of scales and results to 16 bits
 LOSS = 0.03  # most that quantising weights and inputs to 8 bits changes products of normally distributed numbers
-Look = tuple[str, bool | None]
 
 
 def check_8_bits(small: bool) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ import subprocess
 from collections.abc import Iterator
 
 import torch
-from gpu.findings import Finding, tried
+from gpu.findings import Finding, Look, tried
 from gpu.fourbit import check_4_bits
 from gpu.int8 import check_8_bits
 
@@ -17,7 +17,6 @@ TORCH = (2, 11)
 CAPABILITY = (8, 0)  # of the first GPUs that multiply bf16
 LEAST_GB = 23.0  # that a card of 24 GB has, error correction taken off
 OTHERS_GB = 1.5  # most that is in use before the check begins: this process's own context takes half of it
-Look = tuple[str, bool | None]
 
 
 def check(small: bool) -> Iterator[Finding]:

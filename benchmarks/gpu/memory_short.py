@@ -3,13 +3,13 @@
 Dropout is off: its masks are drawn for all sequences at once, so fewer of them at once would get other masks.
 """
 
-import gc
 import os
 import signal
 from typing import Any
 
 import torch
 from gpu.trainings import Subject, finish, new_trainer, write
+from gpu.weights import free
 from transformers import TrainerCallback
 
 # isort: split
@@ -40,7 +40,11 @@ class Noting(TrainerCallback):  # type: ignore[misc]
 
 
 def train_in_short_memory(subject: Subject) -> None:
-    """Trains with enough memory and with too little, there undisturbed and stopped; writes FOLDER/memory.json."""
+    """Trains with enough memory and with too little, there undisturbed and stopped; writes FOLDER/memory.json.
+
+    Raises:
+        RuntimeError: The signal did not stop the training.
+    """
     ample, whole = _first_step(subject, "ample", TOGETHER)
     _, half = _first_step(subject, "half", TOGETHER // 2)
     given = (half + whole) // 2
@@ -50,14 +54,16 @@ def train_in_short_memory(subject: Subject) -> None:
     finish(trainer, subject.folder, "short")
     facts |= {"rows": trainer.limit.rows, "change": _change(noting.gradients, ample)}
     del trainer
-    _free()
+    free()
     trainer, _ = _trainer(subject, "short-stopped", stops=True)
     try:
         trainer.run()
     except Stopped:
-        facts["stopped"] = trainer.state.global_step
+        pass
+    else:
+        raise RuntimeError("SIGTERM did not end the training")
     del trainer
-    _free()
+    free()
     trainer, _ = _trainer(subject, "short-stopped")
     finish(trainer, subject.folder, "short-stopped")
     write(subject.folder / "memory.json", facts)
@@ -65,7 +71,7 @@ def train_in_short_memory(subject: Subject) -> None:
 
 def _first_step(subject: Subject, name: str, rows: int) -> tuple[list[torch.Tensor], int]:
     """The gradients of the first step with so many sequences at once, and the bytes that torch reserved at most."""
-    _free()
+    free()
     trainer = new_trainer(subject, name, subject.plan(rows, dropout=0.0, epochs=1), _count(subject))
     noting = Noting(stops=False)
     trainer.add_callback(noting)
@@ -91,16 +97,9 @@ def _count(subject: Subject) -> int:
 
 def _give(size: int) -> None:
     """Lets torch take no more of the GPU's memory than this many bytes."""
-    _free()
+    free()
     if torch.cuda.is_available():
         torch.cuda.set_per_process_memory_fraction(size / torch.cuda.get_device_properties(0).total_memory)
-
-
-def _free() -> None:
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
 
 
 def _fail_beyond(model: Any, tokens: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from common import limit_gpu_memory
-from gpu.findings import LIMIT, Finding, tried
+from gpu.findings import LIMIT, Finding, Look, tried
 
 MODELS = ("llama-3.2-1b", "qwen2.5-3b")
 NEEDED = 45.0  # seconds that must be left where training or decoding of a model begins
@@ -54,7 +54,7 @@ def training(name: str, limits: dict[str, float], small: bool) -> Iterator[Findi
     trainings: Any = None
     rates: dict[str, float] = {}
 
-    def ours() -> tuple[str, bool | None]:
+    def ours() -> Look:
         from gpu.training_speed import Trainings
 
         nonlocal trainings
@@ -82,10 +82,10 @@ def _against(
     ours: float,
     goal: float,
     small: bool,
-) -> Callable[[], tuple[str, bool | None]]:
+) -> Callable[[], Look]:
     """A look at how many times faster our rate is than that of the fastest of some ways; those that fail are named."""
 
-    def look() -> tuple[str, bool | None]:
+    def look() -> Look:
         rates: dict[str, float] = {}
         notes = []
         for way in ways:
@@ -110,7 +110,7 @@ def decoding(name: str, limits: dict[str, float], small: bool) -> Iterator[Findi
     decodings = Decodings(name, small)
     model = None
 
-    def against() -> tuple[str, bool | None]:
+    def against() -> Look:
         nonlocal model
         theirs = decodings.by_generate()
         model = decodings.load()
@@ -128,7 +128,7 @@ def decoding(name: str, limits: dict[str, float], small: bool) -> Iterator[Findi
         if model is None:
             return
 
-        def share(rows: int = rows) -> tuple[str, None]:
+        def share(rows: int = rows) -> Look:
             step = decodings.step(model, rows)
             read = step.bytes / step.seconds
             found = f"{read / limits['copied']:.0%}: {rows / step.seconds:,.0f} tokens/s, {read / 1e9:.3g} GB/s"

@@ -11,11 +11,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from gpu.findings import Finding, tried
+from gpu.findings import Finding, Look, tried
 
 POLL = 0.1  # seconds
 ROUNDING = 2**-6  # most that gradients may change when fewer sequences are computed at once, relative to their norm
-Look = tuple[str, bool | None]
 
 
 def check(small: bool) -> Iterator[Finding]:

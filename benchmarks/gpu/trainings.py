@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from common import read_architectures
+from gpu.weights import TINY
 from subjects import LORA, SETTINGS, build, draw_samples, make_tokenizer
 from transformers import TrainerCallback
 
@@ -33,15 +34,6 @@ BF16 = Quantization("nf4", double=True, compute_dtype="bfloat16")
 SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGTERM}
 EARLIEST, LEFT = 3, 4  # steps before a signal, after the first saved state, and at least so many after it
 SHRUNK = {"num_hidden_layers": 2, "vocab_size": 8192}
-SMALL = {
-    **SHRUNK,
-    "hidden_size": 64,
-    "intermediate_size": 128,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "head_dim": 16,
-    "vocab_size": 512,
-}
 
 
 @dataclass(frozen=True)
@@ -65,7 +57,7 @@ class Subject:
     def sizes(self) -> dict[str, Any]:
         """The model's shape."""
         found: dict[str, Any] = read_architectures()["llama-3.2-1b"]["config"]
-        return found | (SMALL if self.small else SHRUNK)
+        return found | (TINY if self.small else SHRUNK)
 
     @cached_property
     def checkpoint(self) -> Path:

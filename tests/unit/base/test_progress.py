@@ -148,7 +148,7 @@ def test_no_line_comes_before_the_block_or_after_it_however_it_ends(tmp_path, ha
     with (tmp_path / "log").open("w+b", buffering=0) as log:
         threads = threading.active_count()
         try:
-            with signs_of_life(log.fileno()), doing("waiting"):
+            with doing("waiting"), signs_of_life(log.fileno()):
                 deadline = time.monotonic() + 20
                 while not (tmp_path / "log").stat().st_size and time.monotonic() < deadline:
                     time.sleep(0.001)

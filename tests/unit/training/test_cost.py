@@ -75,10 +75,10 @@ def test_what_is_spent_is_rounded_to_a_tenth(meter, clock, energy):
 @pytest.mark.parametrize(
     ("parameters", "tokens", "rate", "expected"),
     [
-        (134_515_008, 45_000, 225e9, "45,000 tokens through 134.5 million parameters, about 3.6 minutes"),
-        (1_235_814_400, 85_000_000, 174e9, "85,000,000 tokens through 1,235.8 million parameters, about 1,341.6 hours"),
-        (1_235_814_400, 85_000_000, 1e9, "about 233,431.6 hours"),
-        (600_000, 1_000, 100e9, "about 0.0 minutes"),
+        (134_515_008, 45_000, 225e9, "45,000 tokens through 134.5 million parameters, about 4 minutes"),
+        (1_235_814_400, 85_000_000, 174e9, "85,000,000 tokens through 1,235.8 million parameters, about 1341.6 hours"),
+        (1_235_814_400, 85_000_000, 1e9, "about 233431.6 hours"),
+        (600_000, 1_000, 100e9, "about 0 seconds"),
     ],
 )
 def test_the_time_of_a_training_on_a_cpu_is_said_in_advance(parameters, tokens, rate, expected):

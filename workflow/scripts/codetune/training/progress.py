@@ -52,10 +52,10 @@ def expected_time(parameters: int, tokens: float, rate: float, recomputed: bool 
         rate: Floating-point operations per second at which the CPU multiplies matrices.
         recomputed: Whether each token goes forward twice (gradient checkpointing).
     """
-    minutes = (6 if recomputed else 4) * parameters * tokens / (SHARE * rate) / 60
-    time_needed = f"{minutes / 60:,.1f} hours" if minutes >= 60 else f"{minutes:.1f} minutes"
+    operations = (6 if recomputed else 4) * parameters * tokens
+    expected = duration(operations / (SHARE * rate))
     return (
-        f"all epochs: {tokens:,.0f} tokens through {parameters / 1e6:,.1f} million parameters, about {time_needed} of "
+        f"all epochs: {tokens:,.0f} tokens through {parameters / 1e6:,.1f} million parameters, about {expected} of "
         "training on this CPU, validations not counted"
     )
 
