@@ -64,6 +64,19 @@ def test_more_than_there_are_is_refused_and_nothing_written(tmp_path):
     assert not (tmp_path / "facts.jsonl").exists()
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, "1 samples with 1 different requests are too few. Draw more records in 'sample', or change the shares"),
+        ({"output": ""}, "the cleaning dropped all records that were drawn, which have no output"),
+    ],
+)
+def test_a_sample_too_small_to_split_is_told_from_data_that_are_too_few(tmp_path, change, said):
+    write_jsonl(tmp_path / "records.jsonl", [record | change for record in RECORDS])
+    with pytest.raises(StudyError, match=said):
+        split_dataset(tmp_path / "records.jsonl", "mine", replace(SPLIT, sample=Subset(1, 1)), {})
+
+
 def with_sample(sample):
     config = paper_config()
     config["datasets"]["codealpaca-20k"]["sample"] = sample
