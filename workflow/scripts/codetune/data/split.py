@@ -44,7 +44,14 @@ def split_dataset(source: str | Path, name: str, settings: Split, targets: Mappi
     parts = split(samples, settings, near)
     empty = [part for part, members in parts.items() if not members]
     if empty:
-        raise StudyError(f"{source}: the split leaves no sample for {empty[0]}; {_why_empty(samples, settings, near)}")
+        raise StudyError(
+            f"{source}: the split leaves no sample for {empty[0]}; {_why_empty(samples, settings, near)}"
+            + (
+                " This is about a part of the records: a larger 'sample' in the config draws more."
+                if settings.sample
+                else ""
+            )
+        )
     for part, members in parts.items():
         write_jsonl(targets[part], map(asdict, members))
     facts = SplitFacts(
@@ -121,16 +128,14 @@ def _groups_together(
 
 def _why_empty(samples: list[Sample], settings: Split, near: list[list[int]]) -> str:
     """Says why a part is empty, and what to do: too few samples or requests, or too many that stay together."""
-    drawn, more = (" that were drawn", "Draw more records in 'sample'") if settings.sample else ("", "Use more data")
     if not samples:
-        dropped = f"the cleaning dropped all records{drawn}"
-        return f"{dropped}, which have no output or hold control characters. Check the data."
+        return "the cleaning dropped all records, which have no output or hold control characters. Check the data."
     requests = list(by_request(samples).values())
     first, second = _bounds(len(samples), settings)
     if len(requests) < len(PARTS) or not 0 < first < second < len(samples):
         return (
-            f"{len(samples)} samples with {len(requests)} different requests are too few. {more}, or change the shares "
-            "in the config's 'split'."
+            f"{len(samples)} samples with {len(requests)} different requests are too few. Use more data, or change the "
+            "shares in the config's 'split'."
         )
     apart = replace(settings, near_duplicates="anywhere")
     if not all(split(samples, apart, []).values()):
