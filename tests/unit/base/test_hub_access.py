@@ -98,6 +98,14 @@ def test_what_the_user_s_cache_holds_is_not_asked_for(hub, tmp_path):
     assert hub.requests == []
 
 
+def test_a_list_of_files_in_the_cache_without_them_is_no_access(hub, tmp_path):
+    for path in fill(hub, tmp_path / "hf", kind="data", listed=True).rglob("*"):
+        if path.is_symlink():
+            path.unlink()
+    hub.fault("/resolve/", refuse(403, "GatedRepo"), ALWAYS)
+    assert "asks for consent first" in fetch(hub, WANTED[:1], tmp_path / "none").error
+
+
 def test_a_file_that_is_not_there_is_left_to_its_download(hub, tmp_path):
     hub.fault(f"{FIRST}/resolve", refuse(404, "EntryNotFound"), ALWAYS)
     assert not fetch(hub, WANTED, tmp_path / "none").error

@@ -12,6 +12,7 @@ from codetune.data.samples import PARTS, read_samples, sha256_of_records
 from codetune.data.split import split_dataset
 from codetune.study.config import load_study
 from codetune.study.dataset import Split, Subset
+from codetune.study.tables import table_params
 from paper_config import paper_config
 
 RECORDS = [{"instruction": f"Write {n}", "input": "", "output": f"{n * 7} x {n * n}"} for n in range(500)]
@@ -64,6 +65,15 @@ def test_more_than_there_are_is_refused_and_nothing_written(tmp_path):
     assert not (tmp_path / "facts.jsonl").exists()
 
 
+@pytest.mark.parametrize(
+    ("change", "said"), [({}, "are too few"), ({"output": ""}, "the cleaning dropped all records")]
+)
+def test_a_sample_too_small_to_split_is_told_from_data_that_are_too_few(tmp_path, change, said):
+    write_jsonl(tmp_path / "records.jsonl", [record | change for record in RECORDS])
+    with pytest.raises(StudyError, match=f"{said}.*This is about a part of the records: a larger 'sample'"):
+        split_dataset(tmp_path / "records.jsonl", "mine", replace(SPLIT, sample=Subset(1, 1)), {})
+
+
 def with_sample(sample):
     config = paper_config()
     config["datasets"]["codealpaca-20k"]["sample"] = sample
@@ -73,6 +83,13 @@ def with_sample(sample):
 def test_the_config_gives_the_sample_to_the_split():
     study = load_study(with_sample({"records": 400, "seed": 2}))
     assert study.datasets["codealpaca-20k"].split.sample == Subset(400, 2)
+
+
+@pytest.mark.parametrize(("records", "whole"), [(400, False), (20021, False), (20022, True)])
+def test_a_part_of_the_data_is_not_the_paper_s_data_and_a_sample_of_all_is(records, whole):
+    params = table_params(load_study(with_sample({"records": records, "seed": 2})), "rouge_l")
+    assert (params == table_params(load_study(paper_config()), "rouge_l")) == whole
+    assert ("codealpaca-20k" in params["datasets"]) == whole
 
 
 @pytest.mark.parametrize(

@@ -134,3 +134,13 @@ def test_a_folder_that_cannot_be_looked_at_is_left_to_the_jobs(tmp_path, monkeyp
 
     monkeypatch.setattr(disk.shutil, "disk_usage", refuse)
     assert shortage(tmp_path) is None
+
+
+def test_a_download_that_ends_while_it_is_looked_at_is_left_to_the_jobs(tmp_path, free, monkeypatch):
+    free(1.0)
+
+    def gone(*_):
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(disk, "_arrived", gone)
+    assert shortage(tmp_path) is None

@@ -9,13 +9,14 @@ from collections.abc import Iterable, Mapping
 from codetune.base.errors import StudyError
 from codetune.base.hub import check_access
 from codetune.base.hub_errors import Repository, UnreachableError
-from codetune.base.hub_files import cached_listing
+from codetune.base.hub_files import cached_file, cached_listing
 
 
 def ask_for_access(wanted: Iterable[Mapping[str, str]]) -> None:
     """Asks the hub for access to repositories, each by one file, of which no byte is kept.
 
-    A commit that the user's own cache of the hub holds is not asked for: it is taken from there.
+    A repository whose file the user's own cache of the hub holds, as its commit has it, is not asked for: who has that
+    file had access.
 
     Args:
         wanted: Of each repository `name`, `revision` and `kind`, and the `file` to ask for.
@@ -26,7 +27,7 @@ def ask_for_access(wanted: Iterable[Mapping[str, str]]) -> None:
     refused: dict[str, str] = {}
     for one in wanted:
         repo = Repository(one["name"], one["revision"], one["kind"])
-        if cached_listing(repo) is not None:
+        if _is_cached(repo, one["file"]):
             continue
         try:
             check_access(repo, one["file"])
@@ -43,3 +44,8 @@ def ask_for_access(wanted: Iterable[Mapping[str, str]]) -> None:
             f"the hub refuses {len(refused)} repositories: {', '.join(refused)}. The lines above say why, and what to "
             "do. Nothing is downloaded before all of them can be read."
         )
+
+
+def _is_cached(repo: Repository, name: str) -> bool:
+    """Whether the user's cache holds a file of a commit. A list of the files alone says nothing: anybody gets it."""
+    return any(file.rfilename == name and cached_file(repo, file) for file in cached_listing(repo) or [])

@@ -44,7 +44,14 @@ def split_dataset(source: str | Path, name: str, settings: Split, targets: Mappi
     parts = split(samples, settings, near)
     empty = [part for part, members in parts.items() if not members]
     if empty:
-        raise StudyError(f"{source}: the split leaves no sample for {empty[0]}; {_why_empty(samples, settings, near)}")
+        raise StudyError(
+            f"{source}: the split leaves no sample for {empty[0]}; {_why_empty(samples, settings, near)}"
+            + (
+                " This is about a part of the records: a larger 'sample' in the config draws more."
+                if settings.sample
+                else ""
+            )
+        )
     for part, members in parts.items():
         write_jsonl(targets[part], map(asdict, members))
     facts = SplitFacts(

@@ -57,12 +57,11 @@ def describe_shortage(
         resources: The folder of downloads.
         results: The folder of results.
     """
-    needed = {
-        resources: sum(_download_bytes(study.models[model]) - _arrived(resources, model) for model in models),
-        results: sum(_adapter_bytes(study, run) * (1 + _evaluations(study, run)) for run in trainings),
-    }
+    needed = {results: sum(_adapter_bytes(study, run) * (1 + _evaluations(study, run)) for run in trainings)}
     disks: dict[int, list[str]] = {}
-    with suppress(OSError):  # a folder that cannot be looked at: the jobs will say so
+    with suppress(OSError):  # a folder that cannot be looked at, or that another project changes: the jobs will say so
+        arriving = sum(_download_bytes(study.models[model]) - _arrived(resources, model) for model in models)
+        needed = {resources: arriving} | needed
         for folder in needed:
             disks.setdefault(_existing(folder).stat().st_dev, []).append(folder)
         for folders in disks.values():

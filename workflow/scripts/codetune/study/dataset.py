@@ -69,3 +69,8 @@ class Dataset:
     name: str
     published: Published
     split: Split
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of its records are split, as far as the config tells: a sample may be as large as they are."""
+        return self.split.sample is None or self.split.sample.records == self.published.records

@@ -53,7 +53,7 @@ def table_params(study: Study, metric: str) -> dict[str, Any]:
     """
     datasets = {name: study.datasets[name] for name in study.used_datasets}
     # A part of a data set is not what a paper used.
-    sources = {name: to_plain(one.published.source) for name, one in datasets.items() if one.split.sample is None}
+    sources = {name: to_plain(one.published.source) for name, one in datasets.items() if one.is_whole}
     return {
         "metric": metric,
         "plans": [
