@@ -74,8 +74,8 @@ def test_weights_and_products_are_those_of_the_levels(shape, dtype, double):
 
 
 @pytest.mark.usefixtures("as_it_is")
-def test_bitsandbytes_still_needs_it():
-    """Where a process computes as it is: on CPUs whose kernel is the one with AVX512."""
+def test_bitsandbytes_is_wrong_for_these_shapes_or_for_none():
+    """By its kernel for AVX512, in a process that computes as it is. If it is right everywhere, the patch can go."""
     wrong = [shape for shape in ODD + OTHER if not torch.equal(dequantized(shape), by_levels(layer(shape)))]
     assert wrong in (ODD, [])
 
