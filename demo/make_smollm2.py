@@ -93,7 +93,7 @@ def is_made(folder: Path, wheels: list[Wheel]) -> bool:
     Raises:
         StudyError: Something else is there, which is not to be lost.
     """
-    if not folder.exists():
+    if not (folder.exists() or folder.is_symlink()):
         return False
     if not (folder / PROVENANCE).is_file():
         raise StudyError(f"{folder} is there and was not made by this script. Move it away, or name another folder.")
@@ -101,7 +101,8 @@ def is_made(folder: Path, wheels: list[Wheel]) -> bool:
         checked_folder(folder / MANIFEST)
         made_of = read_json(folder / PROVENANCE)
     except (StudyError, OSError) as error:
-        print(f"{folder} is made anew, because {reason_in_short(error)}")
+        reason, _, _ = reason_in_short(error).partition(". Delete ")  # which is what happens now
+        print(f"{folder} is made anew, because {reason}")
         return False
     return bool(made_of == provenance_of(wheels))
 

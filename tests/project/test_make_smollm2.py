@@ -141,7 +141,9 @@ def test_a_folder_that_is_no_longer_what_was_made_is_made_anew(damage, shop, con
     run(folder, monkeypatch, capsys)
     whole = {path.name: path.read_bytes() for path in folder.iterdir()}
     damage(folder)
-    assert run(folder, monkeypatch, capsys)[0] is None
+    failed, said = run(folder, monkeypatch, capsys)
+    assert failed is None
+    assert "Delete" not in said
     assert len(converted) == 2
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
 
@@ -155,6 +157,12 @@ def test_what_the_script_did_not_make_is_never_replaced(kind, shop, converted, m
     said, _ = run(place, monkeypatch, capsys)
     assert said == f"error: {place} is there and was not made by this script. Move it away, or name another folder."
     assert mine.read_text() == "years of work"
+
+
+def test_a_link_to_a_place_that_is_not_there_now_is_kept(shop, converted, monkeypatch, capsys):
+    (shop / "model").symlink_to(shop / "disk" / "model")
+    assert "was not made by this script" in run(shop / "model", monkeypatch, capsys)[0]
+    assert (shop / "model").is_symlink()
 
 
 def no_network(shop, monkeypatch):
