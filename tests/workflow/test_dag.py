@@ -176,7 +176,7 @@ def readme_commands():
 @pytest.mark.parametrize("command", readme_commands())
 def test_the_readme_s_commands_can_be_planned(project, command):
     overlay = re.search(r"```yaml\n(# mine.yaml\n.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
-    (project / "mine.yaml").write_text(overlay.replace("<the commit, 40 digits>", "0123456789" * 4))
+    (project / "mine.yaml").write_text(overlay.replace("<commit of 40 digits>", "0123456789" * 4))
     arguments = command.partition("snakemake ")[2].split()
     done = snakemake("-n", *[word for word in arguments if word != "-n"], cwd=project)
     assert done.returncode == 0, done.stdout + done.stderr
