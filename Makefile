@@ -6,7 +6,7 @@
 # make real-data  miniature models on the real data set: make real-data DATA=path/to/code_alpaca_20k.json   (47 minutes on 2 cores)
 # make smollm2    a real pretrained model, from a wheel on PyPI, on generated data   (about 15 minutes on 2 cores)
 #                 DATA=path/to/code_alpaca_20k.json: on a part of the real data set   (23 minutes)
-# make bench      speed on the CPU against what a user would run instead: a table in build/benchmarks   (21 minutes)
+# make bench      speed on the CPU against what a user would run instead: a table in build/benchmarks   (20 minutes)
 #                 DATA=FOLDER: with codealpaca/code_alpaca_20k.json and tokenizers/ in it, the real data set and tokenizers
 # make bench-gpu  the same on one GPU of 24 GB or more, at full size, without a download
 # make gpu-check  whether a GPU computes what a CPU does, what memory it takes and how fast it is, in under 8 minutes:
