@@ -106,7 +106,7 @@ def test_freed_memory_is_used_again_without_a_page_fault():
             command, cwd=ROOT / "workflow/scripts", env={"OMP_NUM_THREADS": "1"}, check=True, capture_output=True
         )
         found[way] = int(done.stdout)
-    assert found["as it is"] > 5000
+    assert found["as it is"] > 50  # 70 of huge pages, 35,000 of small ones: the kernel decides
     assert found["keep"] < found["as it is"] / 5
 
 
