@@ -1,6 +1,7 @@
 """Calls that texts of strangers may make endless: in a process of their own, with limits of time and memory."""
 
 import faulthandler
+import gc
 import multiprocessing
 import os
 import resource
@@ -99,6 +100,7 @@ def _serve(function: Callable[..., Any], connection: Connection, theirs: Connect
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the other one closes the connection
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    gc.freeze()  # a collection that went through all that came along would copy it, page by page, at the call's cost
     _limit_memory()
     with suppress(EOFError, ConnectionError):
         while True:
