@@ -23,4 +23,4 @@ def card() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(card()), flush=True)
+    print(json.dumps(card(), allow_nan=False), flush=True)

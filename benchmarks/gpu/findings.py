@@ -75,7 +75,7 @@ class CheckResult:
 def append_finding(path: Path, finding: Finding) -> None:
     """Appends a finding to a file of JSON lines; it is there even if the process is killed right after."""
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(asdict(finding), ensure_ascii=False) + "\n")
+        file.write(json.dumps(asdict(finding), ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_findings(path: Path) -> list[Finding]:

@@ -22,7 +22,7 @@ def write_report(out: Path, result: CheckResult) -> Path:
     table = out / f"gpu-{name}.md"
     _replace(table, markdown(result))
     plain = asdict(result) | {"parts": [asdict(part) | {"log": str(part.log)} for part in result.parts]}
-    _replace(table.with_suffix(".json"), json.dumps(plain, indent=1, ensure_ascii=False) + "\n")
+    _replace(table.with_suffix(".json"), json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     return table
 
 

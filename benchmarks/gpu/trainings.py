@@ -122,7 +122,7 @@ def finish(trainer: ResumableTrainer, folder: Path, name: str) -> None:
 def write(path: Path, content: dict[str, Any]) -> None:
     """Writes a JSON file whole or not at all, before whatever happens next."""
     unfinished = path.with_suffix(".new")
-    unfinished.write_text(json.dumps(content), encoding="utf-8")
+    unfinished.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
     unfinished.replace(path)
 
 
