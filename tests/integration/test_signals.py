@@ -24,6 +24,7 @@ from types import SimpleNamespace
 sys.path.insert(0, "{ROOT}/workflow/scripts")
 config |= {{"results": "results", "resources": "resources"}}
 STUDY = SimpleNamespace(models={{}}, datasets={{}})  # whose downloads are looked at before the first job
+REPOSITORIES = []
 
 include: "{ROOT}/workflow/rules/execution.smk"
 
