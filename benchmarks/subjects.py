@@ -44,6 +44,15 @@ SMALL = {
     "tie_word_embeddings": True,
     "max_position_embeddings": 2048,
 }
+TINY = {  # for a CPU: what replaces the sizes of an architecture
+    "vocab_size": 256,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+}
 # Tokens of CodeAlpaca-20k's samples in the paper's template, by Llama-3.2's tokenizer: their quantiles at 0, 5, ... 95,
 # 97, 98, 99, 99.5, 99.9 and 100 %. Six in ten are the completion's.
 QUANTILES = [28, 43, 48, 52, 56, 60, 64, 69, 73, 78, 83, 89, 95, 101, 109, 117, 128, 142, 162, 202]

@@ -13,8 +13,7 @@ import torch
 from common import read_architectures
 from generation import up_to_end
 from gpu.findings import Finding, Look, tried
-from gpu.weights import TINY
-from subjects import build, draw_samples
+from subjects import TINY, build, draw_samples
 
 # isort: split
 

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from common import read_architectures
-from gpu.weights import TINY
-from subjects import LORA, SETTINGS, build, draw_samples, make_tokenizer
+from subjects import LORA, SETTINGS, TINY, build, draw_samples, make_tokenizer
 from transformers import TrainerCallback
 
 # isort: split

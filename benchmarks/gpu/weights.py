@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from common import read_architectures
+from subjects import TINY
 
 # isort: split
 
@@ -16,15 +17,6 @@ from codetune.study.method import Quantization
 
 SPREAD = 0.02  # standard deviation of the weights, as the models themselves are initialised
 STRIDE = 64 * 127  # numbers from one matrix to the next in the pool: none are alike, and all are aligned
-TINY = {  # for a CPU: what replaces the sizes of an architecture
-    "vocab_size": 256,
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "head_dim": 8,
-}
 
 
 def shape_of(name: str, small: bool) -> dict[str, Any]:

@@ -11,19 +11,11 @@ from codetune.study import layout
 from common import Row, full_study, reached
 from conftest import ROOT
 from made_up import METRICS, write_results
-from subjects import SHARES, draw_samples, quantization
+from subjects import SHARES, TINY, draw_samples, quantization
 from suite import table
 
 BENCHMARKS = ROOT / "benchmarks"
-SMALLER = {
-    "vocab_size": 64,
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "head_dim": 8,
-}
+SMALLER = {**TINY, "vocab_size": 64}
 
 
 @pytest.fixture(scope="module")

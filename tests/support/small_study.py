@@ -72,11 +72,17 @@ def hashlib_of(path):
     return sha256_of_records(read_records(path))
 
 
-def make_project(folder, checkpoints, records):
-    folder.mkdir()
+def copy_workflow(folder):
+    """Puts a fresh copy of the workflow, in which nothing was made, into a folder; returns the folder."""
     for name in ("Snakefile", "CITATION.cff", "workflow", "config", "profiles", "envs"):
         source = ROOT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+    return folder
+
+
+def make_project(folder, checkpoints, records):
+    folder.mkdir()
+    copy_workflow(folder)
     data = folder / "records.json"
     data.write_text(json.dumps(records))
     (folder / "small.yaml").write_text(yaml.safe_dump(small_config(checkpoints, data, len(records))))

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import ROOT
-from small_study import plan, snakemake
+from small_study import copy_workflow, plan, snakemake
 
 BIN = Path(sys.executable).parent
 TUNED = ["llama-3.2-1b", "llama-3.2-3b", "gemma-2-2b", "qwen2.5-1.5b", "qwen2.5-3b"]
@@ -19,10 +18,7 @@ TUNED = ["llama-3.2-1b", "llama-3.2-3b", "gemma-2-2b", "qwen2.5-1.5b", "qwen2.5-
 @pytest.fixture
 def project(tmp_path):
     """A fresh copy of the project's workflow."""
-    for name in ("Snakefile", "workflow", "config", "profiles", "envs"):
-        source = ROOT / name
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
-    return tmp_path
+    return copy_workflow(tmp_path)
 
 
 def test_the_full_study_is_five_tuned_models_six_untuned_in_two_templates_and_a_retrieval(project):

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 from conftest import ROOT
-from small_study import snakemake
+from small_study import copy_workflow, snakemake
 
 RUN = ("-n", "--cores", "1", "--workflow-profile", "profiles/local")
 
@@ -16,9 +16,7 @@ def project(tmp_path_factory):
     """A project with a checkpoint and a data set that lie where downloads go, and elsewhere."""
     folder = tmp_path_factory.mktemp("study") / "project"
     folder.mkdir()
-    for name in ("Snakefile", "workflow", "config", "profiles", "envs"):
-        source = ROOT / name
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+    copy_workflow(folder)
     for place in ("resources/models/gemma-2-2b", "elsewhere/model", "resources/data", "pipes"):
         (folder / place).mkdir(parents=True)
     for place in ("resources/models/gemma-2-2b/config.json", "elsewhere/model/config.json", "resources/data/d.jsonl"):

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 from conftest import ROOT
-from small_study import plan, snakemake
+from small_study import copy_workflow, plan, snakemake
 
 OVERLAYS = ["config/smollm2.yaml", "config/smollm2-real.yaml", "config/smollm2-all.yaml"]
 
@@ -13,10 +13,7 @@ OVERLAYS = ["config/smollm2.yaml", "config/smollm2-real.yaml", "config/smollm2-a
 @pytest.fixture
 def project(tmp_path):
     """A fresh copy of the workflow, in which nothing was made."""
-    for name in ("Snakefile", "workflow", "config", "profiles", "envs"):
-        source = ROOT / name
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
-    return tmp_path
+    return copy_workflow(tmp_path)
 
 
 def make(project):
