@@ -10,6 +10,7 @@ from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
 from codetune.base.errors import StudyError
 
+LONGEST = 300  # characters of PEFT's words that a message quotes; some print whole modules
 REFUSALS = (ValueError, TypeError, NotImplementedError, ImportError, AssertionError)
 
 
@@ -50,6 +51,7 @@ def refusals_explained(peft: dict[str, Any]) -> Iterator[None]:
         yield
     except REFUSALS as error:
         said = " ".join(str(error).split()) or type(error).__name__
+        said = said if len(said) <= LONGEST else f"{said[: LONGEST - 3]}..."
         named = [f"'{key}'" for key in peft if key != "type" and key in said]
         keys = f": {', '.join(named)}" if named else ""
         raise StudyError(
