@@ -68,6 +68,8 @@ MISTAKES = """\
     peft: 'feedfoward_modules' is unknown; did you mean 'feedforward_modules'?
 {type: IA3, r: 8}
     peft: 'r' is unknown; known: target_modules, exclude_modules, feedforward_modules
+{type: IA3, r: 8, lora_alpha: 16, lora_dropout: 0.05, target_modules: attention}
+    peft: r, lora_alpha, lora_dropout are keys of LORA, not of IA3. If another config file has a method of this name
 {type: LORA, alpha: 8}
     'alpha' is unknown; did you mean 'lora_alpha'?
 {type: LORA, R: 8}

@@ -43,6 +43,7 @@ def check_peft(where: str, peft: Entry, quantization: str) -> None:
     """
     kind = _check_type(where, peft)
     keys = read_types()[kind]["keys"]
+    _check_overlay(where, kind, peft)
     for key, value in peft.items():
         if key != "type":
             _check_key(where, kind, key, value)
@@ -96,6 +97,17 @@ def _check_type(where: str, peft: Entry) -> str:
     if kind in REFUSED_TYPES:
         raise StudyError(f"config: {where}.type: {kind} cannot be trained here: {REFUSED_TYPES[kind]}")
     return kind
+
+
+def _check_overlay(where: str, kind: str, peft: Entry) -> None:
+    """Checks that a method has not kept the keys of LoRA from a config file on which another lays another type."""
+    types = read_types()
+    kept = [key for key in types["LORA"]["keys"] if key in peft and key not in types[kind]["keys"]]
+    if len(kept) > 1:
+        raise StudyError(
+            f"config: {where}: {', '.join(kept)} are keys of LORA, not of {kind}. If another config file has a method "
+            "of this name, yours adds to it; give it another name."
+        )
 
 
 def _check_key(where: str, kind: str, key: str, value: Any) -> None:
