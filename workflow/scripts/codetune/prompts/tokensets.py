@@ -60,6 +60,21 @@ def with_virtual_tokens(samples: Iterable[TokenSample], count: int) -> list[Toke
     return [TokenSample(sample.id, virtual + sample.prompt, sample.completion) for sample in samples]
 
 
+def with_room(samples: list[TokenSample], virtual_tokens: int, most: int) -> list[TokenSample]:
+    """Puts virtual tokens before each prompt, and truncates or drops the samples for which they leave no room.
+
+    Args:
+        samples: The samples.
+        virtual_tokens: Number of virtual tokens.
+        most: Most tokens of a sample, virtual ones included.
+    """
+    kept, cut = truncate(with_virtual_tokens(samples, virtual_tokens), most)
+    if any(cut.values()):
+        what = f"truncated {cut['truncated']} and dropped {cut['dropped']} of {len(samples)} samples"
+        print(f"to make room for {virtual_tokens} virtual tokens: {what}", flush=True)
+    return kept
+
+
 def write_tokens(path: str | Path, samples: list[TokenSample]) -> None:
     """Writes a token set as an Arrow stream, a format that `datasets` and pyarrow can map into memory."""
     table = pa.table(
