@@ -36,7 +36,8 @@ class SoftPromptTuning(AdapterTuning):
         self.virtual_tokens = virtual_tokens_of(settings)
 
     def attach(self, model: Any, source: Source, _steps: int) -> Any:
-        """Puts a fresh soft prompt before the model, which notes the checkpoint by its public name and commit."""
+        """Puts a fresh soft prompt before the model."""
+        self._source = source
         try:
             tuned = SoftPromptModel(model, self._config(model.config.name_or_path))
             _try_against_peft(tuned)
@@ -50,10 +51,8 @@ class SoftPromptTuning(AdapterTuning):
                 f"{source.name}: PEFT cannot put {self.settings.type} before this model ({reason}). Correct the "
                 "method's 'peft', or take the model out of its runs."
             ) from None
-        config = tuned.peft_config["default"]
-        config.base_model_name_or_path, config.revision = source.name, source.revision
         if self._starts_as_text():
-            config.tokenizer_name_or_path = source.name
+            tuned.peft_config["default"].tokenizer_name_or_path = source.name
         return tuned
 
     def load(self, model: Any, folder: Path) -> Any:
