@@ -145,7 +145,6 @@ def test_each_type_of_peft_that_can_be_trained_is_a_method_by_its_entry_alone(mo
         "num_virtual_tokens": 4,
         "adapter_len": 4,
         "adapter_layers": 2,
-        "cpt_token_ids": [1],
         "token_indices": [3],
     }
     methods = {

@@ -16,6 +16,7 @@ from typing import Any
 
 FILE = Path(__file__).parent / "peft.json"
 SIMPLE = {type(None): "null", bool: "boolean", int: "integer", float: "number", str: "string"}
+ORDER = ("boolean", "enum", "integer", "number", "string", "array", "object", "null")  # of what a key may hold
 Schema = dict[str, Any]
 
 
@@ -120,6 +121,7 @@ def _schema_of(hint: Any) -> Schema:
 def _union_of(schemas: list[Schema]) -> Schema:
     """Any of some schemas. Where values are listed, or keys, what PEFT accepts beside them is not of use."""
     flat = [part for schema in schemas for part in schema.get("anyOf", [schema])]
+    flat.sort(key=lambda part: ORDER.index(part.get("type", "enum")))  # Python has no fixed order of its own
     if any("enum" in part for part in flat):
         flat = [part for part in flat if part != {"type": "string"}]
     if any("properties" in part for part in flat):

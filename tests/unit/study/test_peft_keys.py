@@ -142,7 +142,7 @@ MISTAKES = """\
 {type: LORA, layer_replication: [[0, 2, 3]]}
     peft.layer_replication[0]: [0, 2, 3] does not have 2 items
 {type: LORA, layers_to_transform: '0'}
-    "0" is not a list of integers, an integer or null; write 0 without quotes
+    "0" is not an integer, a list of integers or null; write 0 without quotes
 {type: LORA, target_modules: [q_proj, 1]}
     peft.target_modules[1]: 1 is not text; put it in quotes
 {type: LORA, modules_to_save: lm_head}
