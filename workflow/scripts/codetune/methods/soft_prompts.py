@@ -69,7 +69,8 @@ class SoftPromptTuning(AdapterTuning):
 
     def _config(self, folder: str) -> PeftConfig:
         """PEFT's configuration; a text to begin with is tokenised as the checkpoint's tokenizer does, in its folder."""
-        return peft_config(self.settings.peft, **({"tokenizer_name_or_path": folder} if self._starts_as_text() else {}))
+        keys = {"tokenizer_name_or_path": folder} if self._starts_as_text() else {}
+        return peft_config({**self.settings.peft, **keys})
 
     def _starts_as_text(self) -> bool:
         return self.settings.peft.get("prompt_tuning_init") == "TEXT"
