@@ -81,13 +81,14 @@ def _known_values(kind: Any, key: str) -> list[str]:
     """The values of a key that PEFT declares as any text, but looks up in a list of its own."""
     from peft.mapping import PEFT_TYPE_TO_PREFIX_MAPPING
     from peft.tuners.waveft.constants import WAVELET_REDUCTIONS
+    from peft.tuners.waveft.wavelet import _WAVELET_COEFFS
     from transformers.activations import ACT2FN
 
     match key:
         case "bias" if kind is not None:
             return ["none", "all", f"{PEFT_TYPE_TO_PREFIX_MAPPING[kind]}only"]
         case "wavelet_family":
-            return sorted(WAVELET_REDUCTIONS)
+            return sorted(WAVELET_REDUCTIONS.keys() & {*_WAVELET_COEFFS, "haar"})
         case "act_fn":
             return sorted(ACT2FN)
         case _:

@@ -136,7 +136,13 @@ MISTAKES = """\
 {type: LORA, rank_pattern: {q_proj: 4.0}}
     peft.rank_pattern.q_proj: 4.0 is not an integer; write 4
 {type: LORA, rank_pattern: [4]}
-    peft.rank_pattern: [4] is not a mapping of keys to values or null
+    peft.rank_pattern: [4] is not a mapping of keys to values
+{type: LORA, rank_pattern: null}
+    peft.rank_pattern: null is not a mapping of keys to values
+{type: FOURIERFT, random_loc_seed: null}
+    peft.random_loc_seed: null is not an integer
+{type: MULTITASK_PROMPT_TUNING, num_virtual_tokens: 4, num_tasks: null}
+    peft.num_tasks: null is not an integer
 {type: LORA, velora_config: {scal: 1}}
     peft.velora_config: "scal" is unknown; did you mean "scale"?
 {type: LORA, layer_replication: [[0, 2, 3]]}
@@ -158,6 +164,10 @@ MISTAKES = """\
     peft.lora_alpha: 0 is not above 0
 {type: LORA, lora_dropout: 1}
     peft.lora_dropout: 1 is not a share of at least 0 and below 1
+{type: ADALORA, beta1: 0}
+    peft.beta1: 0 is not above 0
+{type: OFT, num_cayley_neumann_terms: 1}
+    peft.num_cayley_neumann_terms: 1 is below 2
 {type: LOHA, rank_dropout: -0.1}
     peft.rank_dropout: -0.1 is not a share of at least 0 and below 1
 {type: LORA, rank_pattern: {q_proj: 0}}

@@ -11,6 +11,7 @@ from codetune.study.peft_rules import find_contradiction
 from codetune.study.peft_types import (
     FROM_WHOLE_WEIGHTS,
     NEEDED_KEYS,
+    NEVER_NULL,
     OTHER_NAMES,
     PASSED_OVER,
     PATTERNS,
@@ -133,8 +134,11 @@ def _check_key(where: str, kind: str, key: str, value: Any) -> None:
 
 def _allowed(key: str, schema: Entry) -> Entry:
     """What a key may hold: PEFT's schema without refused values, closer for mappings and wider for what is divided."""
-    if key in PATTERNS and schema.get("type") == ["object", "null"]:
-        return {"anyOf": [{"type": "object", "additionalProperties": {"type": PATTERNS[key]}}, {"type": "null"}]}
+    if key in NEVER_NULL and schema["default"] is not None and isinstance(schema["type"], list):
+        schema = {**schema, "type": [name for name in schema["type"] if name != "null"]}
+    if key in PATTERNS and "additionalProperties" not in schema and "anyOf" not in schema:
+        parts = [{"type": name} for name in schema["type"] if name != "object"]
+        return {"anyOf": [{"type": "object", "additionalProperties": {"type": PATTERNS[key]}}, *parts]}
     if key.endswith(SCALES) and "integer" in schema["type"]:
         return {"type": ["number", *(["null"] if "null" in schema["type"] else [])]}
     refused = [value for name, value in REFUSED_VALUES if name == key]

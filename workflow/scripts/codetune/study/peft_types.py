@@ -133,14 +133,15 @@ BOUNDS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("asa_importance_beta", "asa_uncertainty_beta", "sparse_rate", "tau", "weight_tying"), (0, 1)),
     "OFT.r": (0, MOST),  # zero leaves the number of blocks to oft_block_size
     "OSF.rank_pattern": (0, LARGEST),  # may be shares
+    "OFT.num_cayley_neumann_terms": (2, LARGEST),  # with one term nothing turns
     "num_B": (2, LARGEST),
 }
 # Keys whose name is or ends in one of these hold a share of at least 0 and below 1.
 SHARES = ("dropout", "sparsity", "beta1", "beta2")
 # Other keys whose name is or ends in one of these hold numbers above 0: with 0 nothing is learnt.
 ABOVE_ZERO = tuple(
-    "alpha alpha_pattern delora_lambda dirichlet_prior effective_rank eps init_theta_d_bound lambda_pattern scale "
-    "scaling".split()
+    "alpha alpha_pattern beta1 beta2 delora_lambda dirichlet_prior effective_rank eps init_theta_d_bound "
+    "lambda_pattern scale scaling".split()
 )
 SCALES = "alpha"  # ends keys that PEFT declares as integers, but divides by the rank: any number is of use
 # What the values of a mapping are, where PEFT says no more than that there is one.
@@ -151,3 +152,5 @@ PATTERNS = {
     "alpha_pattern": "number",
     "lambda_pattern": "number",
 }
+# Keys that PEFT declares to take null and then fails with it, where that is not its default.
+NEVER_NULL = (*PATTERNS, "random_loc_seed", "num_ranks", "num_tasks")
