@@ -23,6 +23,7 @@ from codetune.study.schema import check_schema
 from codetune.study.soft_prompts import check_soft_prompt
 from codetune.study.sources import check_sources
 from codetune.study.study import Study
+from codetune.study.variants import read_variants
 
 NEEDED_TO_TUNE = ("batch_size", "epochs", "micro_batch")  # keys that each model needs if a run fine-tunes it
 OF_TRAINING = (*NEEDED_TO_TUNE, "gradient_checkpointing")  # training settings that stand in a model's entry itself
@@ -53,6 +54,7 @@ def load_study(config: Entry) -> Study:
         template=config["tokenization"]["template"],
         training={**config["training"], "max_length": config["tokenization"]["max_length"]},
         decoding=Decoding(**config["generation"]),
+        variants=read_variants(config),
     )
     study = with_default_baselines(study, {name for name, entry in config["methods"].items() if "baselines" in entry})
     for run in study.training_runs:
