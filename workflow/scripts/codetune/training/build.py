@@ -14,7 +14,7 @@ from codetune.models.memory import RowLimit
 from codetune.models.patches import compute_labelled_logits_only
 from codetune.prompts.packing import steps_between_evaluations, steps_per_epoch
 from codetune.prompts.tokensets import TokenSample
-from codetune.study.training import TrainingPlan
+from codetune.study.training import TrainingPlan, TrainingSettings
 from codetune.training.attention import choose_attention
 from codetune.training.batches import collate, pack_samples
 from codetune.training.cost import CostMeter
@@ -24,7 +24,9 @@ from codetune.training.trainer import ResumableTrainer
 from codetune.training.trial import try_loss
 from codetune.training.validation import Validation
 
-# The optimizers by the names that transformers has for them.
+# The optimizers by the names that transformers has for them. Its Adafactor takes the learning rate as it is
+# (scale_parameter, relative_step and warmup_init off) and has no first moment; its 8-bit AdamW is bitsandbytes', with the
+# moments of embeddings, and of parameters of fewer than 4,096 numbers, in fp32.
 OPTIMIZERS = {"adamw": "adamw_torch", "adafactor": "adafactor", "adamw_8bit": "adamw_8bit"}
 
 
@@ -57,25 +59,26 @@ def make_trainer(base: Any, tokenizer: Any, tokens: TrainingTokens, work: Path, 
         StudyError: The model lacks what is to be trained, no attention keeps the packed samples apart, or the loss is
             not that of the model's logits.
     """
-    tuning = make_tuning(plan.tuning)
+    tuning, dtype = make_tuning(plan.tuning), getattr(torch, plan.quantization.compute_dtype)
     compute_labelled_logits_only()
     if device() == "cpu":
         use_rowwise_loss()
     with doing("choice of the attention"):
-        choose_attention(base, tokens.train)
+        choose_attention(base, tokens.train, dtype)
     settings, rows = plan.settings, plan.memory.micro_batch
     capacity = settings.max_length if settings.packing else 0
     train, validation = (pack_samples(part, capacity) for part in (tokens.train, tokens.validation))
     epoch = steps_per_epoch(len(train), settings.batch_size)
     interval = steps_between_evaluations(epoch, settings.evaluations_per_epoch)
     remedy = "Set 'gradient_checkpointing: true' for this model in the config, or a lower 'max_length' for all."
+    model = tuning.attach(base, plan.source, epoch * settings.epochs)
     trainer = ResumableTrainer(
         States(work),
         tuning,
         Validation(tokens.completion_bytes, interval, settings.patience),
         CostMeter(),
         RowLimit(rows, "sequences", remedy, _effect_of_dividing(tuning.uses_dropout)),
-        model=tuning.attach(base, plan.source, epoch * settings.epochs),
+        model=model,
         args=_arguments(plan, work),
         train_dataset=train,
         eval_dataset=validation,
@@ -86,7 +89,7 @@ def make_trainer(base: Any, tokenizer: Any, tokens: TrainingTokens, work: Path, 
     for parameter in trainer.trainable():
         parameter.data = parameter.data.to(getattr(torch, settings.precision))
     with doing("trial of the loss"):
-        try_loss(trainer.model, tokens.train)
+        try_loss(trainer.model, tokens.train, dtype)
     return trainer
 
 
@@ -95,6 +98,11 @@ def _effect_of_dividing(dropout: bool) -> str:
     if not dropout:
         return "From here on sums are rounded in another order"
     return "From here on dropout draws other masks, so the result differs from that of a run with enough memory"
+
+
+def _schedule(settings: TrainingSettings) -> str:
+    """The schedule by the library's name; its constant one has no warm-up."""
+    return "constant_with_warmup" if settings.schedule == "constant" and settings.warmup_steps else settings.schedule
 
 
 def _arguments(plan: TrainingPlan, work: Path) -> SFTConfig:
@@ -109,7 +117,7 @@ def _arguments(plan: TrainingPlan, work: Path) -> SFTConfig:
         gradient_checkpointing=memory.gradient_checkpointing,  # TRL's default is True
         optim=OPTIMIZERS[settings.optimizer],
         learning_rate=settings.learning_rate,
-        lr_scheduler_type=settings.schedule,
+        lr_scheduler_type=_schedule(settings),
         warmup_steps=settings.warmup_steps,
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
