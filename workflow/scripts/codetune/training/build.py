@@ -1,5 +1,6 @@
 """The trainer of a training plan."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,9 @@ class TrainingTokens:
     completion_bytes: int
 
 
-def make_trainer(base: Any, tokenizer: Any, tokens: TrainingTokens, work: Path, plan: TrainingPlan) -> ResumableTrainer:
+def make_trainer(
+    base: Any, tokenizer: Any, tokens: TrainingTokens, work: Path, plan: TrainingPlan, budget: float = math.inf
+) -> ResumableTrainer:
     """Makes trainable what the plan's tuning trains of a base model, and makes the trainer that trains it.
 
     Args:
@@ -54,6 +57,7 @@ def make_trainer(base: Any, tokenizer: Any, tokens: TrainingTokens, work: Path, 
         tokens: The data.
         work: Folder of unfinished work.
         plan: The settings.
+        budget: Most bytes of the checkpoints that are kept.
 
     Raises:
         StudyError: The model lacks what is to be trained, no attention keeps the packed samples apart, or the loss is
@@ -73,7 +77,7 @@ def make_trainer(base: Any, tokenizer: Any, tokens: TrainingTokens, work: Path, 
     remedy = "Set 'gradient_checkpointing: true' for this model in the config, or a lower 'max_length' for all."
     model = tuning.attach(base, plan.source, epoch * settings.epochs)
     trainer = ResumableTrainer(
-        States(work),
+        States(work, budget),
         tuning,
         Validation(tokens.completion_bytes, interval, settings.patience),
         CostMeter(),

@@ -19,6 +19,7 @@ from codetune.models.memory import RowLimit
 from codetune.training.batches import collate
 from codetune.training.cost import NOTHING, CostMeter, Spent
 from codetune.training.gradients import GradientSum, digests
+from codetune.training.history import evaluated_steps
 from codetune.training.progress import Progress
 from codetune.training.rounding import StochasticRounding
 from codetune.training.states import TRAINER_STATE, States, check_loaded
@@ -210,7 +211,8 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
         if self.validation.is_better(loss, self.state.best_metric):
             self.state.best_metric, self.state.best_global_step = loss, step
         self.control.should_training_stop |= self._patience_is_over()
-        self.states.keep(step, lambda folder: self.tuning.save(self.model, folder))
+        evaluated = [one for one in evaluated_steps(self.state.log_history) if one > 0]
+        self.states.keep(evaluated, self.state.best_global_step, lambda folder: self.tuning.save(self.model, folder))
         self._save_state()
 
     def _patience_is_over(self) -> bool:
