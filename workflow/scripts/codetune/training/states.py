@@ -58,7 +58,7 @@ class States:
             best: The step of the best of them.
             write: Puts the checkpoint's files into the folder that it is given.
         """
-        most = max(1, self.budget // self._largest - 1) if self._largest else math.inf
+        most = max(1, self.budget / self._largest - 1) if self._largest else math.inf
         wanted, step = thinned(evaluated, best, most), evaluated[-1]
         if step in wanted:
             save_sealed(self.checkpoint(step), write)
