@@ -127,7 +127,7 @@ def test_checkpoints_keep_to_their_budget_evenly_and_the_best_stays(tmp_path, ro
             kept = [int(path.name[5:]) for path in sorted(folder.glob("step-*"))]
             assert kept == states.kept
             assert best in kept
-            assert len(kept) == number or len(kept) >= (room - 1) / 2
+            assert len(kept) == number or len(kept) >= (room - 1) // 2
     assert [path.name for path in sorted(folders[0].iterdir())] == [path.name for path in sorted(folders[1].iterdir())]
 
 

@@ -29,8 +29,8 @@ from codetune.training.trial import try_loss
 from codetune.training.validation import Validation
 
 # The optimizers by the names that transformers has for them. Its Adafactor takes the learning rate as it is
-# (scale_parameter, relative_step and warmup_init off) and has no first moment; its 8-bit AdamW is bitsandbytes', with the
-# moments of embeddings, and of parameters of fewer than 4,096 numbers, in fp32.
+# (scale_parameter, relative_step and warmup_init off) and has no first moment; its 8-bit AdamW is bitsandbytes', with
+# the moments of embeddings, and of parameters of fewer than 4,096 numbers, in fp32.
 OPTIMIZERS = {"adamw": "adamw_torch", "adafactor": "adafactor", "adamw_8bit": "adamw_8bit"}
 
 
