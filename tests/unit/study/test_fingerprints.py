@@ -65,8 +65,8 @@ REACHED = {
 TUNINGS = {
     "codetune.methods.adapters": "methods/adapters methods/peft_config methods/trained models/device models/int8 "
     "models/loading models/quantization models/roles models/weights",
-    "codetune.methods.full": "methods/full methods/trained models/device models/int8 models/loading models/quantization "
-    "models/weights",
+    "codetune.methods.full": "methods/full methods/trained models/device models/int8 models/loading "
+    "models/quantization models/weights",
     "codetune.methods.soft_prompts": "methods/adapters methods/peft_config methods/soft_prompts methods/trained "
     "methods/virtual_tokens models/device models/int8 models/loading models/quantization models/roles models/weights",
 }
