@@ -6,7 +6,8 @@ The keys and their kinds of values are in workflow/schemas/peft.json, drawn from
 # Types that cannot be trained by themselves on a causal language model, with the reason.
 REFUSED_TYPES = {
     "ADAMSS": "it needs scikit-learn, which is not among the workflow's libraries",
-    "MULTITASK_PROMPT_TUNING": "it needs the number of a task with each sample, which a data set here does not have",
+    "CPT": "its loss also counts tokens of its own context, and here the loss counts completions alone; take "
+    "PROMPT_TUNING, which can start from a text, too",
     "POLY": "it needs the number of a task with each sample, which a data set here does not have",
     "XLORA": "it mixes LoRA adapters that were trained before, and trains none",
 }
@@ -36,7 +37,12 @@ SET_ELSEWHERE = {  # keys of every type
     "base_model_name_or_path": "the workflow sets it to the model of the run",
     "revision": "the workflow sets it to the commit of the model of the run",
 }
+OF_THE_MODEL = "PEFT takes it from each model"
+OF_ANOTHER_TRAINING = "it is for a prompt that starts from the file of another training, which the study does not have"
 REFUSED_KEYS = {  # keys of some types
+    **dict.fromkeys(("token_dim", "num_layers", "num_attention_heads", "num_transformer_submodules"), OF_THE_MODEL),
+    "prompt_tuning_init_state_dict_path": OF_ANOTHER_TRAINING,
+    "prompt_tuning_init_task": OF_ANOTHER_TRAINING,
     "tokenizer_name_or_path": "the workflow sets it to the tokenizer of the model of the run",
     "tokenizer_kwargs": "the workflow loads tokenizers itself",
     "megatron_config": "it is for models in Megatron",
@@ -61,10 +67,12 @@ PASSED_OVER = {
             "leave it out",
         ),
     },
-    "CPT": {"num_virtual_tokens": "it is the number of cpt_token_ids; leave it out"},
 }
 
 REFUSED_VALUES = {
+    ("prompt_tuning_init", "AVERAGE_SOURCE_TASKS"): OF_ANOTHER_TRAINING,
+    ("prompt_tuning_init", "EXACT_SOURCE_TASK"): OF_ANOTHER_TRAINING,
+    ("prompt_tuning_init", "ONLY_SOURCE_SHARED"): OF_ANOTHER_TRAINING,
     ("init_lora_weights", "eva"): NEEDS_DATA,
     ("init_lora_weights", "corda"): NEEDS_DATA,
     ("init_lora_weights", "lora_ga"): NEEDS_DATA,
@@ -80,7 +88,7 @@ FROM_WHOLE_WEIGHTS = ("pissa", "mica")
 NEEDED_KEYS = {
     "ADAPTION_PROMPT": ("adapter_len", "adapter_layers"),
     "CARTRIDGE": ("num_virtual_tokens",),
-    "CPT": ("cpt_token_ids",),
+    "MULTITASK_PROMPT_TUNING": ("num_virtual_tokens",),
     "P_TUNING": ("num_virtual_tokens",),
     "PREFIX_TUNING": ("num_virtual_tokens",),
     "PROMPT_TUNING": ("num_virtual_tokens",),
