@@ -85,6 +85,11 @@ def run_of(wildcards):
     return Run(wildcards.data, wildcards.model, wildcards.method, int(wildcards.seed))
 
 
+def searches(wildcards):
+    """Whether the training of the run that a job's wildcards name is chosen from trials."""
+    return wildcards.method in STUDY.trials
+
+
 def trains(wildcards):
     """Whether the run that a job's wildcards name trains a model."""
     return run_of(wildcards).trains
@@ -126,7 +131,7 @@ def unfinished(stage):
 
 def tuning_of(wildcards):
     """Returns what is trained in a job's run, None where nothing is."""
-    return STUDY.methods[wildcards.method].tuning
+    return STUDY.method_of(run_of(wildcards)).tuning
 
 
 def code(script, env, tuning=None):
@@ -189,8 +194,7 @@ def memory_of_bootstrap(wildcards, input):
 
 def before_gpu_jobs(wildcards):
     """Returns the priority of a job that GPU jobs wait for: first models to train, then those only compared with."""
-    tuned = wildcards.model in [run.model for run in STUDY.training_runs]
-    return (2000 if tuned else 1000) + STUDY.models[wildcards.model].parameters
+    return (2000 if wildcards.model in STUDY.tuned_models else 1000) + STUDY.models[wildcards.model].parameters
 
 
 def gpu_jobs(stage):
