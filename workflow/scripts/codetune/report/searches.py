@@ -6,8 +6,9 @@ from codetune.base.files import read_json
 from codetune.base.manifests import read_manifest
 from codetune.base.plain import from_plain, to_plain
 from codetune.report.comparing import compare_values
-from codetune.report.origins import Check, differences_from_log, differences_from_tokens, hashes_of_tokens
+from codetune.report.origins import Check, differences_from_log, hashes_of_tokens
 from codetune.report.remaking import Results
+from codetune.report.sequences import differences_from_tokens
 from codetune.study import layout
 from codetune.study.facts import TrainingFacts
 from codetune.study.runs import Run
