@@ -98,6 +98,8 @@ def test_a_list_that_cannot_be_searched_gives_one_line(training, said):
         (["training", "optimizer"], ["adamw", "adafactor"]),
         (["models", "gemma-2-2b", "training"], {"learning_rate": [1e-4, 2e-4]}),
         (["models", "gemma-2-2b", "epochs"], [1, 2]),
+        (["methods", "qlora", "peft", "r"], [8, 16]),
+        (["methods", "qlora", "peft", "use_dora"], [True, False]),
     ],
     ids=str,
 )

@@ -14,7 +14,7 @@ NUMBER = re.compile(r"[+-]?[0-9]*\.?[0-9]+([eE][+-]?[0-9]{1,2})?")
 MOST_NAMES = 20  # that a message lists
 LONGEST_NUMBER = 15  # characters; what is longer is out of bounds
 LONGEST = 60  # characters of a value that a message quotes
-SETTINGS = {"training", "peft", "epochs", "batch_size", "micro_batch", "gradient_checkpointing"}  # where they stand
+SETTINGS = {"training", "epochs", "batch_size", "micro_batch", "gradient_checkpointing"}  # where they stand
 SEARCH = "; a list of values to search may stand only under a method's training"
 QUOTED = json.JSONEncoder(ensure_ascii=False, default=str)
 
