@@ -39,8 +39,8 @@ if workflow.output_settings.dryrun and shutil.which("conda") is None:
 
 
 def one_of(names):
-    """Returns the pattern that constrains a wildcard to these names."""
-    return "|".join(map(re.escape, names))
+    """Returns the pattern that constrains a wildcard to these names; without any it matches nothing."""
+    return "|".join(map(re.escape, names)) or "(?!)"  # an empty pattern would be no constraint
 
 
 wildcard_constraints:
