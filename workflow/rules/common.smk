@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import sys
+from functools import cache
 from pathlib import Path
 
 from codetune.base.contents import Contents, files_in
@@ -142,8 +143,13 @@ def code(script, env, tuning=None):
     Of what implements the kinds of tuning, only the module of the run's own enters it. Rules that download have no
     fingerprint, because commit and hash pin their content, whatever fetches it.
     """
-    modules = [implementation_of(tuning).module] if tuning else []
-    return fingerprint(SCRIPTS / script, PROJECT / "envs" / f"{env}.yaml", modules)
+    return fingerprint_of(script, env, implementation_of(tuning).module if tuning else None)
+
+
+@cache
+def fingerprint_of(script, env, module):
+    """Returns such a fingerprint; a study has hundreds of jobs with the same one."""
+    return fingerprint(SCRIPTS / script, PROJECT / "envs" / f"{env}.yaml", [module] if module else [])
 
 
 CONTENTS = Contents(Path(".snakemake") / "codetune-sources.json")
