@@ -1,10 +1,15 @@
 """Adapters of PEFT beside frozen weights: attached, saved, loaded, and replaced."""
 
+import re
+import sys
 from collections import Counter
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
 from typing import Any
 
+import torch
 from peft import PeftConfig, PeftType, get_peft_model
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from peft.tuners.tuners_utils import BaseTunerLayer
@@ -13,7 +18,11 @@ from torch.nn import Linear
 from transformers import PreTrainedModel
 
 from codetune.base.errors import StudyError
+from codetune.base.files import reason_in_short
 from codetune.base.libraries import loading
+from codetune.methods.allocation import all_ranks, load_allocation, save_allocation
+from codetune.methods.penalties import penalty
+from codetune.methods.residuals import put_back, removed_parts
 from codetune.methods.trained import load_trained, save_trained
 from codetune.models.device import device
 from codetune.models.loading import load_base, of_the_machine
@@ -23,6 +32,10 @@ from codetune.study.targets import check_targets
 from codetune.study.tunings import ADAPTERS
 
 ADAPTER = ADAPTERS.weights
+# Names of weights that do nothing but multiply.
+PRODUCT = re.compile(r"\.lora_[AB]\.")
+# Types that adapt other layers than linear ones.
+OTHER_LAYERS = ("ADAPTION_PROMPT", "LN_TUNING", "SHADOW", "TRAINABLE_TOKENS")
 TRAIN_AGAIN = "Delete that folder and run again; it is then made again."
 
 
@@ -36,21 +49,44 @@ class AdapterTuning:
 
     @property
     def uses_dropout(self) -> bool:
-        """Whether one of the adapter's probabilities of dropout is not 0."""
-        return any(value for key, value in self.settings.peft.items() if key.endswith("dropout"))
+        """Whether a probability of dropout is not 0, or the type draws random numbers in another way."""
+        options = vars(peft_config(self.settings))
+        return self.settings.type == "PVERA" or any(options[key] for key in options if key.endswith("dropout"))
 
     def load_base(self, folder: Path, quantization: Quantization, _precision: str) -> Any:
         """Loads the frozen model."""
         return load_base(folder, quantization)
 
-    def attach(self, model: Any, source: Source, _steps: int) -> Any:
+    def attach(self, model: Any, source: Source, steps: int) -> Any:
         """Puts a fresh adapter beside the model."""
         self._source = source
-        check_targets(self.settings.peft.get("target_modules"), linear_layers(model), source.name)
-        return get_peft_model(model, peft_config(self.settings))
+        check_targets(self.settings.peft.get("target_modules"), self._layers_to_adapt(model), source.name)
+        with _making(source):
+            adapted = get_peft_model(model, peft_config(self.settings, steps))
+        if isinstance(adapted.get_output_embeddings(), BaseTunerLayer):
+            raise StudyError(
+                f"{source.name}: nothing can be put beside the output layer, from whose weights the loss is computed. "
+                "Leave it out of target_modules, or train the layer itself (modules_to_save of the method's peft)."
+            )
+        if self.settings.type == "ADAPTION_PROMPT":  # it keeps the forward that TRL is about to replace
+            adapted.base_model.forward = lambda *inputs, **options: model.forward(*inputs, **options)
+        self._removed = removed_parts(adapted)
+        return adapted
+
+    def _layers_to_adapt(self, model: Any) -> Collection[str]:
+        """Names of the layers that the type can adapt: all modules, where it adapts others than linear ones."""
+        if self.settings.type in OTHER_LAYERS:
+            return {name.rpartition(".")[2] for name, _ in model.named_modules()}
+        return linear_layers(model)
 
     def after_step(self, model: Any, step: int) -> None:
-        """Does nothing."""
+        """Lets the type share out its ranks anew (AdaLoRA), as PEFT asks of a training loop."""
+        if self.settings.type == "ADALORA":
+            model.base_model.update_and_allocate(step)
+
+    def penalty(self, model: Any) -> torch.Tensor | None:
+        """What the type adds to the loss of each step, None if it adds nothing."""
+        return penalty(model)
 
     def layers(self, model: Any) -> dict[str, int]:
         """Counts the layers that have an adapter."""
@@ -58,20 +94,25 @@ class AdapterTuning:
 
     def save(self, model: Any, folder: Path) -> None:
         """Saves the adapter as PEFT does, with the public name and commit of its checkpoint, without a model card."""
-        model.save_pretrained(str(folder))
-        (folder / "README.md").unlink(missing_ok=True)
-        config = copy(model.peft_config["default"])  # PEFT asks the hub for the checkpoint that the model's own names
+        with all_ranks(model):
+            model.save_pretrained(str(folder))
+            (folder / "README.md").unlink(missing_ok=True)
+            config = copy(model.peft_config["default"])  # PEFT asks the hub for the checkpoint that the model's own names
         config.base_model_name_or_path, config.revision = self._source.name, self._source.revision
         config.inference_mode = True
+        if self._removed:
+            config = put_back(self._removed, folder / ADAPTER, config)
         config.save_pretrained(str(folder))
 
     def save_state(self, model: Any, folder: Path) -> None:
-        """Saves the adapter's parameters as they are."""
+        """Saves the adapter's parameters as they are, and by what its ranks are shared out."""
         save_trained(model, folder)
+        save_allocation(model, folder)
 
     def load_state(self, model: Any, folder: Path) -> None:
-        """Puts the adapter's parameters back."""
+        """Puts all of that back."""
         load_trained(model, folder)
+        load_allocation(model, folder)
 
     def load(self, model: Any, folder: Path) -> Any:
         """Puts a saved adapter beside the frozen weights."""
@@ -82,12 +123,29 @@ class AdapterTuning:
         return replace_adapter(model, folder)
 
 
+@contextmanager
+def _making(source: Source) -> Iterator[None]:
+    """Turns what PEFT says of keys that it cannot make an adapter from into one line."""
+    try:
+        yield
+    except (StudyError, MemoryError):
+        raise
+    except Exception as error:
+        if of_the_machine(error):
+            raise
+        raise StudyError(
+            f"{source.name}: PEFT cannot put this method's adapter beside the model ({reason_in_short(error)}). Change "
+            "the keys of the method's peft or its quantization, or take this model out of the runs that fine-tune."
+        ) from None
+
+
 def load_adapter(model: PreTrainedModel, folder: str | Path) -> Any:
     """Puts a saved adapter beside the frozen weights, unmerged: what was trained is what is evaluated.
 
     Merging into 4-bit weights would round the update away; merging into the published weights would put the adapter on
     other weights than it was trained on. It computes in the model's type, as it did in training: there, autocast
-    rounded its fp32 weights for each multiplication.
+    rounded its fp32 weights for each multiplication. Matrices that do nothing but multiply are rounded once, here. All
+    else is computed under autocast, since some of it is not (magnitudes, rotations, solutions of equations).
     """
     from peft import PeftModel
 
@@ -95,9 +153,14 @@ def load_adapter(model: PreTrainedModel, folder: str | Path) -> Any:
         weights = load_file(Path(folder) / ADAPTER)
         adapted = PeftModel.from_pretrained(model, str(folder), torch_device=device()).eval()
     _check_weights(adapted, weights, folder)
-    for name, parameter in adapted.named_parameters():
-        if "lora_" in name:
-            parameter.data = parameter.data.to(model.dtype)
+    if model.dtype == torch.float32:
+        return adapted
+    if all(PRODUCT.search(name) for name in weights):
+        for name, parameter in adapted.named_parameters():
+            if PRODUCT.search(name):
+                parameter.data = parameter.data.to(model.dtype)
+    else:
+        adapted.forward = torch.autocast(device(), model.dtype)(adapted.forward)
     return adapted
 
 
@@ -126,10 +189,18 @@ def _check_weights(model: Any, weights: dict[str, Any], folder: str | Path) -> N
         )
 
 
-def peft_config(settings: TuningSettings) -> PeftConfig:
-    """The settings as PEFT's own configuration."""
+def peft_config(settings: TuningSettings, steps: int = sys.maxsize) -> PeftConfig:
+    """The settings as PEFT's own configuration.
+
+    Args:
+        settings: What is trained.
+        steps: Optimizer steps in all epochs, over which AdaLoRA shares out its ranks if its keys name no number.
+    """
     kind = PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(settings.type)]
-    return kind(**{key: value for key, value in settings.peft.items() if key != "type"}, task_type="CAUSAL_LM")
+    keys = {key: value for key, value in settings.peft.items() if key != "type"}
+    if settings.type == "ADALORA":
+        keys = {"total_step": steps} | keys
+    return kind(**keys, task_type="CAUSAL_LM")
 
 
 def linear_layers(model: PreTrainedModel) -> Counter[str]:
