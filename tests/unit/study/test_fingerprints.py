@@ -62,8 +62,8 @@ REACHED = {
 
 # What the modules that implement a tuning add to these, each for its own runs alone.
 TUNINGS = {
-    "codetune.methods.adapters": "methods/adapters methods/trained models/device models/loading models/quantization "
-    "models/weights",
+    "codetune.methods.adapters": "methods/adapters methods/peft_config methods/trained models/device models/loading "
+    "models/quantization models/roles models/weights",
 }
 
 # Scripts whose outputs adapters and predictions are made from, and what none of them may reach.

@@ -3,29 +3,28 @@
 import re
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftConfig, PeftType, get_peft_model
-from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+from peft import get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import load_file
 from torch.nn import Linear
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from codetune.base.errors import StudyError
-from codetune.base.files import reason_in_short
 from codetune.base.libraries import loading
 from codetune.methods.allocation import all_ranks, load_allocation, save_allocation
+from codetune.methods.peft_config import peft_config, refusals_explained
 from codetune.methods.penalties import penalty
 from codetune.methods.residuals import put_back, removed_parts
 from codetune.methods.trained import load_trained, save_trained
 from codetune.models.device import device
 from codetune.models.loading import load_base, of_the_machine
+from codetune.models.roles import resolve_roles
 from codetune.study.method import Quantization, TuningSettings
 from codetune.study.model import Source
 from codetune.study.targets import check_targets
@@ -34,8 +33,6 @@ from codetune.study.tunings import ADAPTERS
 ADAPTER = ADAPTERS.weights
 # Names of weights that do nothing but multiply.
 PRODUCT = re.compile(r"\.lora_[AB]\.")
-# Types that adapt other layers than linear ones.
-OTHER_LAYERS = ("ADAPTION_PROMPT", "LN_TUNING", "SHADOW", "TRAINABLE_TOKENS")
 TRAIN_AGAIN = "Delete that folder and run again; it is then made again."
 
 
@@ -50,7 +47,7 @@ class AdapterTuning:
     @property
     def uses_dropout(self) -> bool:
         """Whether a probability of dropout is not 0, or the type draws random numbers in another way."""
-        options = vars(peft_config(self.settings))
+        options = vars(peft_config(self.settings.peft, total_step=sys.maxsize))
         return self.settings.type == "PVERA" or any(options[key] for key in options if key.endswith("dropout"))
 
     def load_base(self, folder: Path, quantization: Quantization, _precision: str) -> Any:
@@ -60,9 +57,10 @@ class AdapterTuning:
     def attach(self, model: Any, source: Source, steps: int) -> Any:
         """Puts a fresh adapter beside the model."""
         self._source = source
-        check_targets(self.settings.peft.get("target_modules"), self._layers_to_adapt(model), source.name)
-        with _making(source):
-            adapted = get_peft_model(model, peft_config(self.settings, steps))
+        peft = resolve_roles(self.settings.peft, model.config.model_type, source.name)
+        check_targets(peft, [name for name, _ in model.named_modules()], linear_layers(model), source.name)
+        with refusals_explained(peft):
+            adapted = get_peft_model(model, peft_config(peft, total_step=steps))
         if isinstance(adapted.get_output_embeddings(), BaseTunerLayer):
             raise StudyError(
                 f"{source.name}: nothing can be put beside the output layer, from whose weights the loss is computed. "
@@ -72,12 +70,6 @@ class AdapterTuning:
             adapted.base_model.forward = lambda *inputs, **options: model.forward(*inputs, **options)
         self._removed = removed_parts(adapted)
         return adapted
-
-    def _layers_to_adapt(self, model: Any) -> Collection[str]:
-        """Names of the layers that the type can adapt: all modules, where it adapts others than linear ones."""
-        if self.settings.type in OTHER_LAYERS:
-            return {name.rpartition(".")[2] for name, _ in model.named_modules()}
-        return linear_layers(model)
 
     def after_step(self, model: Any, step: int) -> None:
         """Lets the type share out its ranks anew (AdaLoRA), as PEFT asks of a training loop."""
@@ -121,22 +113,6 @@ class AdapterTuning:
     def swap(self, model: Any, folder: Path) -> Any:
         """Puts another adapter of the same training in its place."""
         return replace_adapter(model, folder)
-
-
-@contextmanager
-def _making(source: Source) -> Iterator[None]:
-    """Turns what PEFT says of keys that it cannot make an adapter from into one line."""
-    try:
-        yield
-    except (StudyError, MemoryError):
-        raise
-    except Exception as error:
-        if of_the_machine(error):
-            raise
-        raise StudyError(
-            f"{source.name}: PEFT cannot put this method's adapter beside the model ({reason_in_short(error)}). Change "
-            "the keys of the method's peft or its quantization, or take this model out of the runs that fine-tune."
-        ) from None
 
 
 def load_adapter(model: PreTrainedModel, folder: str | Path) -> Any:
@@ -189,27 +165,13 @@ def _check_weights(model: Any, weights: dict[str, Any], folder: str | Path) -> N
         )
 
 
-def peft_config(settings: TuningSettings, steps: int = sys.maxsize) -> PeftConfig:
-    """The settings as PEFT's own configuration.
-
-    Args:
-        settings: What is trained.
-        steps: Optimizer steps in all epochs, over which AdaLoRA shares out its ranks if its keys name no number.
-    """
-    kind = PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(settings.type)]
-    keys = {key: value for key, value in settings.peft.items() if key != "type"}
-    if settings.type == "ADALORA":
-        keys = {"total_step": steps} | keys
-    return kind(**keys, task_type="CAUSAL_LM")
-
-
 def linear_layers(model: PreTrainedModel) -> Counter[str]:
     """Counts the linear layers of a model by the last part of their names.
 
     The output layer is left out, and so are names that modules of other kinds have, too: PEFT adapts all of a name.
     """
     modules = [(name.rpartition(".")[2], module) for name, module in model.named_modules()]
-    others = {name for name, module in modules if not isinstance(module, Linear)}
+    others = {name for name, module in modules if not isinstance(module, Linear | Conv1D)}
     output = model.get_output_embeddings()
     return Counter(name for name, module in modules if name not in others and module is not output)
 
