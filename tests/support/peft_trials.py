@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from codetune.base.errors import StudyError
 from codetune.base.signals import Stopped
+from codetune.generation.decoding import decode, greedy_config
 from codetune.methods.tuning import make_tuning
 from codetune.models.loading import load_base
 from codetune.models.tokenizers import load_tokenizer
@@ -23,6 +24,7 @@ from codetune.training.states import TRAINED
 from miniatures import BF16, DECODING, FP32, PLAN, complete, tokens_for, trainer_for
 
 CLOSE = 1e-4  # relative difference of losses and logits that other kernels explain, in fp32
+STOP = 9  # look for a signal at which a training is stopped
 TRIALS = ("trains", "resumes", "loads", "decodes", "swaps", "packs", "recomputes", "bfloat16")
 
 
@@ -41,8 +43,8 @@ class Trial:
     rate: float = 1e-2
 
     def plan(self, quantization=FP32, **settings):
-        """A training of 24 steps."""
-        settings = {"learning_rate": self.rate, "epochs": 4, "patience": None, "batch_size": 4, **settings}
+        """A training of some steps."""
+        settings = {"learning_rate": self.rate, "epochs": 3, "patience": None, "batch_size": 4, **settings}
         tuning = TuningSettings("peft", self.keys)
         return replace(PLAN, tuning=tuning, quantization=quantization, settings=replace(PLAN.settings, **settings))
 
@@ -95,22 +97,21 @@ class Trained:
 
     def resumes(self):
         """Stopped in the middle of a step and gone on with, it ends with the same bytes."""
-        for call in (9, 27):
-            other = self.folder / f"stopped-{call}"
-            trainer = trainer_for(self.checkpoint, other, self.samples, self.plan)
-            with stopped_at(call):
-                try:
-                    trainer.run()
-                except Stopped:
-                    pass
-                else:
-                    raise Failed("the training was not stopped")
-            again = trainer_for(self.checkpoint, other, self.samples, self.plan)
-            again.run()
-            for step in self.steps:
-                for file in sorted(step.iterdir()):
-                    if file.read_bytes() != (other / "work" / step.name / file.name).read_bytes():
-                        raise Failed(f"stopped at {call}: {step.name}/{file.name} has other bytes")
+        other = self.folder / "stopped"
+        trainer = trainer_for(self.checkpoint, other, self.samples, self.plan)
+        with stopped_at(STOP):
+            try:
+                trainer.run()
+            except Stopped:
+                pass
+            else:
+                raise Failed("the training was not stopped")
+        again = trainer_for(self.checkpoint, other, self.samples, self.plan)
+        again.run()
+        for step in self.steps:
+            for file in sorted(step.iterdir()):
+                if file.read_bytes() != (other / "work" / step.name / file.name).read_bytes():
+                    raise Failed(f"{step.name}/{file.name} has other bytes")
 
     def base(self, quantization=None):
         """A base model of its own."""
@@ -132,15 +133,15 @@ class Trained:
 
     def decodes(self):
         """Greedy decoding of a batch gives the tokens that transformers' own generate gives for each prompt alone."""
-        prompts = self.samples[:6]
-        model, tokenizer = self.tuning.load(self.base(), self.steps[-1]), load_tokenizer(self.checkpoint)
-        found = [one.first.text for one in complete(model, tokenizer, prompts)]
+        prompts = [sample.prompt for sample in self.samples[:6]]
+        model, ends = self.tuning.load(self.base(), self.steps[-1]), self.trainer.processing_class.eos_token_id
+        options = greedy_config(model, DECODING.max_new_tokens, [ends])
+        found = decode(model, prompts, options)
         plain, expected = self.plain(), []
         for prompt in prompts:
-            ids = torch.tensor([prompt.prompt])
-            made = plain.generate(input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=False,
-                                  max_new_tokens=DECODING.max_new_tokens, pad_token_id=0)  # fmt: skip
-            expected.append(tokenizer.decode(made[0, len(prompt.prompt) :], skip_special_tokens=True).strip())
+            ids = torch.tensor([prompt])
+            made = plain.generate(input_ids=ids, attention_mask=torch.ones_like(ids), generation_config=options)
+            expected.append(made[0, len(prompt) :].tolist())
         other = [pair for pair in zip(found, expected, strict=True) if pair[0] != pair[1]]
         if other:
             raise Failed(f"{len(other)} of {len(found)} completions differ: {other[0]}")

@@ -21,6 +21,7 @@ from codetune.methods.allocation import all_ranks, load_allocation, save_allocat
 from codetune.methods.peft_config import peft_config, refusals_explained
 from codetune.methods.penalties import penalty
 from codetune.methods.residuals import put_back, removed_parts
+from codetune.methods.tokens import show_trained_tokens
 from codetune.methods.trained import load_trained, save_trained
 from codetune.models.device import device
 from codetune.models.loading import load_base, of_the_machine
@@ -61,6 +62,7 @@ class AdapterTuning:
         check_targets(peft, [name for name, _ in model.named_modules()], linear_layers(model), source.name)
         with refusals_explained(peft):
             adapted = get_peft_model(model, peft_config(peft, total_step=steps))
+        show_trained_tokens(model)
         if isinstance(adapted.get_output_embeddings(), BaseTunerLayer):
             raise StudyError(
                 f"{source.name}: nothing can be put beside the output layer, from whose weights the loss is computed. "
@@ -89,7 +91,7 @@ class AdapterTuning:
         with all_ranks(model):
             model.save_pretrained(str(folder))
             (folder / "README.md").unlink(missing_ok=True)
-            config = copy(model.peft_config["default"])  # PEFT asks the hub for the checkpoint that the model's own names
+            config = copy(model.peft_config["default"])  # whose own names a folder, so that PEFT does not ask the hub
         config.base_model_name_or_path, config.revision = self._source.name, self._source.revision
         config.inference_mode = True
         if self._removed:

@@ -85,7 +85,7 @@ def make_trainer(base: Any, tokenizer: Any, tokens: TrainingTokens, work: Path, 
     # TRL casts the adapter to bf16, where rounding would lose most updates at the end of a cosine schedule.
     for parameter in trainer.trainable():
         parameter.data = parameter.data.to(getattr(torch, settings.precision))
-    with doing("trial of the loss"), trainer.compute_loss_context_manager():  # under autocast, as in training
+    with doing("trial of the loss"), trainer.accelerator.autocast():  # as in training
         try_loss(trainer.model, tokens.train)
     return trainer
 
