@@ -1,14 +1,15 @@
 """Adapters of PEFT beside frozen weights: attached, saved, loaded, and replaced."""
 
 import re
-import sys
 from collections import Counter
 from copy import copy
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import get_peft_model
+from peft import PeftType, get_peft_model
+from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import load_file
 from torch.nn import Linear
@@ -44,11 +45,13 @@ class AdapterTuning:
 
     def __init__(self, settings: TuningSettings) -> None:
         self.settings = settings
+        self._removed: dict[str, torch.Tensor] = {}
 
     @property
     def uses_dropout(self) -> bool:
         """Whether a probability of dropout is not 0, or the type draws random numbers in another way."""
-        options = vars(peft_config(self.settings.peft, total_step=sys.maxsize))
+        kind = PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(self.settings.type)]
+        options = {field.name: field.default for field in fields(kind)} | self.settings.peft
         return self.settings.type == "PVERA" or any(options[key] for key in options if key.endswith("dropout"))
 
     def load_base(self, folder: Path, quantization: Quantization, _precision: str) -> Any:
@@ -130,7 +133,7 @@ def load_adapter(model: PreTrainedModel, folder: str | Path) -> Any:
     with loading(folder, "the adapter", TRAIN_AGAIN, of_the_machine):
         weights = load_file(Path(folder) / ADAPTER)
         adapted = PeftModel.from_pretrained(model, str(folder), torch_device=device()).eval()
-    _check_weights(adapted, weights, folder)
+    check_weights(adapted, weights, folder)
     if model.dtype == torch.float32:
         return adapted
     if all(PRODUCT.search(name) for name in weights):
@@ -149,11 +152,11 @@ def replace_adapter(model: Any, folder: str | Path) -> Any:
     with loading(folder, "the adapter", TRAIN_AGAIN, of_the_machine):
         weights = load_file(Path(folder) / ADAPTER)
         set_peft_model_state_dict(model, weights)
-    _check_weights(model, weights, folder)
+    check_weights(model, weights, folder)
     return model
 
 
-def _check_weights(model: Any, weights: dict[str, Any], folder: str | Path) -> None:
+def check_weights(model: Any, weights: dict[str, Any], folder: str | Path) -> None:
     """Refuses an adapter whose weights are not the model's: the library leaves what it does not find as it is."""
     from peft import get_peft_model_state_dict
 

@@ -1,6 +1,7 @@
 """A method's keys as PEFT's own configuration, and PEFT's refusals as errors of the study."""
 
 import dataclasses
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -51,8 +52,9 @@ def refusals_explained(peft: dict[str, Any]) -> Iterator[None]:
         yield
     except REFUSALS as error:
         said = " ".join(str(error).split()) or type(error).__name__
-        said = said if len(said) <= LONGEST else f"{said[: LONGEST - 3]}..."
-        named = [f"'{key}'" for key in peft if key != "type" and key in said]
+        named = [f"'{key}'" for key in peft if key != "type" and re.search(rf"`{key}`|\b{key}\b(?<!\br)", said)]
+        if len(said) > LONGEST:  # it prints a whole module
+            said = f"{said[: LONGEST // 2]} ... {said[-LONGEST // 2 :]}"
         keys = f": {', '.join(named)}" if named else ""
         raise StudyError(
             f"PEFT refuses the method's peft of the type {peft['type']}{keys}. It says: {said.rstrip('.')}. Change the "

@@ -38,7 +38,7 @@ OUT = "self_attn: q_proj k_proj v_proj out_proj"
 # By model_type. Others (layers of several kinds, images beside text) are known once the model is made.
 LAYERS: dict[str, Layers] = {
     **dict.fromkeys(
-        "cohere cohere2 cwm diffllama ernie4_5 exaone4 gemma gemma2 gemma3_text gemma4_unified_text granite helium "
+        "cohere cohere2 cwm diffllama ernie4_5 exaone4 gemma gemma2 gemma3_text granite helium "
         "hyperclovax internlm3 llama ministral3 mistral olmo olmo2 olmo3 qwen2 qwen3 seed_oss smollm3 stablelm "
         "vaultgemma".split(),
         SEVEN,

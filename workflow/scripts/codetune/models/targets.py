@@ -17,8 +17,8 @@ from codetune.study.targets import check_targets
 
 # The modules outside of decoder layers that PEFT can adapt, whatever the type of model calls them.
 OUTSIDE = frozenset(
-    "embed_in embed_out embed_positions embed_tokens lm_head positions_embed tokens_embed word_embeddings wpe "
-    "wte".split()
+    "embed_in embed_out embed_positions embed_tokens lm_head output_projection positions_embed tokens_embed "
+    "word_embeddings wpe wte".split()
 )
 WITHOUT_DEFAULT = ("TRAINABLE_TOKENS", "SHADOW")  # types that find their modules by what they are
 SIZES = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")  # what the number of layers is called
