@@ -21,7 +21,7 @@ from codetune.models.tokenizers import load_tokenizer
 from codetune.study.method import TuningSettings
 from codetune.training.batches import collate, pack_samples, select_sequences
 from codetune.training.states import TRAINED
-from miniatures import BF16, DECODING, FP32, PLAN, complete, tokens_for, trainer_for
+from miniatures import DECODING, FP32, PLAN, complete, tokens_for, trainer_for
 
 CLOSE = 1e-4  # relative difference of losses and logits that other kernels explain, in fp32
 STOP = 9  # look for a signal at which a training is stopped
@@ -49,7 +49,7 @@ class Trial:
         return replace(PLAN, tuning=tuning, quantization=quantization, settings=replace(PLAN.settings, **settings))
 
 
-class Failed(Exception):
+class Failed(Exception):  # noqa: N818
     """What was tried did not come out as it must."""
 
 
@@ -177,7 +177,8 @@ class Trained:
     def bfloat16(self):
         """In bfloat16 it trains, and computes, loaded without autocast, as it did with it."""
         bf16 = replace(self.quantization, compute_dtype="bfloat16")
-        trainer = trainer_for(self.checkpoint, self.folder / "bf16", self.samples, replace(self.plan, quantization=bf16))
+        plan = replace(self.plan, quantization=bf16)
+        trainer = trainer_for(self.checkpoint, self.folder / "bf16", self.samples, plan)
         trainer.run()
         kinds = {parameter.dtype for parameter in trainer.trainable()}
         if kinds != {torch.float32}:

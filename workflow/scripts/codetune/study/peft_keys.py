@@ -20,6 +20,7 @@ from codetune.study.peft_types import (
     REFUSED_VALUES,
     SCALES,
     SET_ELSEWHERE,
+    UNQUANTIZED_KEYS,
 )
 from codetune.study.peft_values import find_mistake, find_out_of_bounds
 
@@ -144,6 +145,12 @@ def _check_quantized(where: str, kind: str, peft: Entry, quantization: str) -> N
             f"config: {where}.type: {kind} cannot lie over weights in {quantization}: {REFUSED_QUANTIZED[kind]}; "
             f"{instead} type"
         )
+    for key in UNQUANTIZED_KEYS:
+        if peft.get(key):
+            raise StudyError(
+                f"config: {where}.{key}: PEFT follows it beside whole weights only, but these are in {quantization}; "
+                "write quantization: none, or leave it out"
+            )
     start = peft.get("init_lora_weights")
     if isinstance(start, str) and start.startswith(FROM_WHOLE_WEIGHTS):
         raise StudyError(

@@ -6,8 +6,10 @@ The keys and their kinds of values are in workflow/schemas/peft.json, drawn from
 # Types that cannot be trained by themselves on a causal language model, with the reason.
 REFUSED_TYPES = {
     "ADAMSS": "it needs scikit-learn, which is not among the workflow's libraries",
+    "LILY": "it averages over all tokens of a batch, later ones and those of other samples, too",
     "MULTITASK_PROMPT_TUNING": "it needs the number of a task with each sample, which a data set here does not have",
     "POLY": "it needs the number of a task with each sample, which a data set here does not have",
+    "SHADOW": "its second network reads whole rows, in which several texts lie here",
     "XLORA": "it mixes LoRA adapters that were trained before, and trains none",
 }
 
@@ -49,6 +51,10 @@ REFUSED_KEYS = {  # keys of some types
     "lora_ga_config": NEEDS_DATA,
     "loftq_config": "LoftQ needs scipy, which is not among the workflow's libraries",
     "arrow_config": "it mixes LoRA adapters that were trained before, and trains none",
+    "alora_invocation_tokens": "it acts behind these tokens of a text, and several texts lie in a row here",
+    "generator_seed": "what is drawn follows from the seed of the run",
+    "monteclora_config": "it draws random numbers ahead, which a training that goes on cannot draw again",
+    "velora_config": "it joins tokens of a row, in which several texts lie here",
 }
 
 # Keys that PEFT declares for a type and passes over without a word, with what to do instead.
@@ -68,13 +74,19 @@ REFUSED_VALUES = {
     ("init_lora_weights", "eva"): NEEDS_DATA,
     ("init_lora_weights", "corda"): NEEDS_DATA,
     ("init_lora_weights", "lora_ga"): NEEDS_DATA,
+    ("sample_at_inference", True): "decoding is greedy here, and draws nothing",
     ("init_lora_weights", "loftq"): "LoftQ needs scipy, which is not among the workflow's libraries",
 }
 
 # Types whose layers cannot lie over quantised weights, with the reason.
-REFUSED_QUANTIZED: dict[str, str] = {}
+REFUSED_QUANTIZED = dict.fromkeys(
+    "DEFT DELORA FROD GLORA HRA LOHA LOKR OSF PEANUT PSOFT SUPERTUNING TINYLORA UNILORA".split(),
+    "PEFT computes with them as numbers, which quantised ones are not",
+)
+# Keys that say nothing, or cannot be followed, where the weights are quantised.
+UNQUANTIZED_KEYS = ("kasa_config", "use_bdlora", "target_parameters")
 # Values of init_lora_weights that are computed from the weights as numbers of floating point.
-FROM_WHOLE_WEIGHTS = ("pissa", "mica")
+FROM_WHOLE_WEIGHTS = ("pissa", "mica", "olora")
 
 # Keys without which a type is not what its name says, or cannot be made.
 NEEDED_KEYS = {

@@ -1,5 +1,6 @@
 """The trainer of a training plan."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from trl import SFTConfig
 
 from codetune.base.errors import StudyError
 from codetune.base.progress import doing
+from codetune.methods.trained import trained_parameters
 from codetune.methods.tuning import make_tuning
 from codetune.models.context import context_of
 from codetune.models.device import device
@@ -94,22 +96,22 @@ def make_trainer(base: Any, tokenizer: Any, tokens: TrainingTokens, work: Path, 
     epoch = steps_per_epoch(len(train), settings.batch_size)
     interval = steps_between_evaluations(epoch, settings.evaluations_per_epoch)
     remedy = "Set 'gradient_checkpointing: true' for this model in the config, or a lower 'max_length' for all."
+    model = tuning.attach(base, plan.source, epoch * settings.epochs)
+    values = {name: one.data for name, one in trained_parameters(model).items()}
     trainer = ResumableTrainer(
         States(work),
         tuning,
         Validation(tokens.completion_bytes, interval, settings.patience),
         CostMeter(),
         RowLimit(rows, "sequences", remedy, _effect_of_dividing(tuning.uses_dropout)),
-        model=tuning.attach(base, plan.source, epoch * settings.epochs),
+        model=model,
         args=_arguments(plan, work),
         train_dataset=train,
         eval_dataset=validation,
         processing_class=tokenizer,
         data_collator=collate,
     )
-    # TRL casts the adapter to bf16, where rounding would lose most updates at the end of a cosine schedule.
-    for parameter in trainer.trainable():
-        parameter.data = parameter.data.to(getattr(torch, settings.precision))
+    _restore(trainer, values, settings.precision)
     with doing("trial of the loss"), trainer.accelerator.autocast():  # as in training
         try_loss(trainer.model, tokens.train)
     return trainer
@@ -119,6 +121,23 @@ def _longest(model: Any, max_length: int) -> int:
     """Most tokens of a sample."""
     context = context_of(model.config)
     return max_length if context is None else min(max_length, context)
+
+
+def _restore(trainer: ResumableTrainer, values: Mapping[str, torch.Tensor], precision: str) -> None:
+    """Puts the trained parameters back into the precision of the training.
+
+    TRL casts those beside quantised weights to bf16, where rounding would lose most updates at the end of a cosine
+    schedule. What it made of LoRA's first values stays, which are random. All others get theirs back: a copy of a whole
+    layer or a rotation has to begin with what the model computes without it.
+
+    Args:
+        trainer: As it was made.
+        values: The parameters' values before that, by name.
+        precision: Type of the trained parameters.
+    """
+    for name, parameter in trained_parameters(trainer.model).items():
+        value = parameter.data if "lora_" in name else values[name]
+        parameter.data = value.to(getattr(torch, precision))
 
 
 def _effect_of_dividing(dropout: bool) -> str:
