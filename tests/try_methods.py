@@ -14,12 +14,12 @@ import tempfile
 import warnings
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-sys.path.append(str(ROOT / "tests" / "support"))
-sys.path.append(str(ROOT / "workflow" / "scripts"))
-sys.path.append(str(ROOT / "demo"))
+sys.path.append(str(Path(__file__).parent / "support"))
+sys.path.append(str(Path(__file__).parents[1] / "workflow" / "scripts"))
+sys.path.append(str(Path(__file__).parents[1] / "demo"))
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"
+
 import peft_table
 import torch
 from peft_entries import ENTRIES

@@ -80,7 +80,7 @@ ENTRIES = [
     _on_projections("UNILORA", r=4),
     _on_projections("VBLORA", r=4, num_vectors=32, vector_length=32),
     _on_projections("VERA", r=32),
-    _on_projections("WAVEFT", n_frequency=200),
+    _on_projections("WAVEFT", 1e-3, n_frequency=200),
     _on_others("XLORA"),
 ]
 BY_NAME = {entry.name: entry for entry in ENTRIES}

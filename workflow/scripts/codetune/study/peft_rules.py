@@ -188,13 +188,6 @@ def _road(keys: Keys) -> Found:
     return None
 
 
-def _shadow(keys: Keys) -> Found:
-    if keys["shadow_model"] != "mirror":
-        said = f"{quote(keys['shadow_model'])} is a checkpoint, but the workflow loads the study's models only"
-        return "shadow_model", f"{said}; write mirror"
-    return None
-
-
 def _supertuning(keys: Keys) -> Found:
     if keys["r"] is None and keys["lora_alpha"] is not None:
         return "lora_alpha", "it says nothing without r; add that, or leave it out"
@@ -223,7 +216,6 @@ RULES: dict[str, Callable[[Keys], Found]] = {
     "PROMPT_TUNING": _prompt_tuning,
     "PSOFT": _psoft,
     "ROAD": _road,
-    "SHADOW": _shadow,
     "SUPERTUNING": _supertuning,
     "TRAINABLE_TOKENS": _trainable_tokens,
     "VBLORA": _vblora,
