@@ -77,7 +77,7 @@ ENTRIES = [
     _on_projections("SUPERTUNING", sparsity=0.98),
     _on_projections("TINYLORA"),
     _on_others("TRAINABLE_TOKENS", token_indices=list(range(5, 60))),
-    _on_projections("UNILORA", r=4),
+    _on_projections("UNILORA", 0.2, r=4),
     _on_projections("VBLORA", r=4, num_vectors=32, vector_length=32),
     _on_projections("VERA", r=32),
     _on_projections("WAVEFT", 1e-3, n_frequency=200),

@@ -14,6 +14,7 @@ from codetune.study.peft_types import (
     OTHER_NAMES,
     PASSED_OVER,
     PATTERNS,
+    REFUSED_4_BIT,
     REFUSED_KEYS,
     REFUSED_QUANTIZED,
     REFUSED_TYPES,
@@ -140,9 +141,10 @@ def _without(schema: Entry, refused: list[str]) -> Entry:
 def _check_quantized(where: str, kind: str, peft: Entry, quantization: str) -> None:
     """Checks that a type can lie over quantised weights."""
     instead = "write quantization: none, or another"
-    if kind in REFUSED_QUANTIZED:
+    refused = REFUSED_QUANTIZED if quantization == "int8" else REFUSED_QUANTIZED | REFUSED_4_BIT
+    if kind in refused:
         raise StudyError(
-            f"config: {where}.type: {kind} cannot lie over weights in {quantization}: {REFUSED_QUANTIZED[kind]}; "
+            f"config: {where}.type: {kind} cannot lie over weights in {quantization}: {refused[kind]}; "
             f"{instead} type"
         )
     for key in UNQUANTIZED_KEYS:

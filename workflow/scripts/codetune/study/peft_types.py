@@ -79,10 +79,12 @@ REFUSED_VALUES = {
 }
 
 # Types whose layers cannot lie over quantised weights, with the reason.
+AS_NUMBERS = "PEFT computes with them as numbers, which quantised ones are not"
 REFUSED_QUANTIZED = dict.fromkeys(
-    "DEFT DELORA FROD GLORA HRA LOHA LOKR OSF PEANUT PSOFT SUPERTUNING TINYLORA UNILORA".split(),
-    "PEFT computes with them as numbers, which quantised ones are not",
+    "DEFT DELORA FROD GLORA HRA OSF PEANUT PSOFT SUPERTUNING TINYLORA UNILORA".split(), AS_NUMBERS
 )
+# The same for weights in 4 bits, of which several lie in a number.
+REFUSED_4_BIT = dict.fromkeys(("LOHA", "LOKR"), "PEFT takes their shape for the layer's, and packed ones have another")
 # Keys that say nothing, or cannot be followed, where the weights are quantised.
 UNQUANTIZED_KEYS = ("kasa_config", "use_bdlora", "target_parameters")
 # Values of init_lora_weights that are computed from the weights as numbers of floating point.
