@@ -61,7 +61,7 @@ def refusal(entry, kind):
         check_peft(WHERE, entry.keys, kind)
     except StudyError as error:
         said = re.sub(rf"^config: {re.escape(WHERE)}[.\w]*: ", "", str(error))
-        return re.sub(r" in (int8|nf4)\b", " that are quantised", said)
+        return re.sub(r"\b(int8|nf4)\b", "fewer bits", said)
     return ""
 
 

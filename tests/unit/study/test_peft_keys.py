@@ -217,7 +217,7 @@ MISTAKES = """\
 {type: OFT, r: 8}
     peft.r: r is 8 and oft_block_size is 32; one of the two has to be 0
 {type: ADALORA, target_r: 16}
-    peft.target_r: 16 is above init_r, 12: ranks are only lowered
+    peft.target_r: 16 is not below init_r, 12: ranks are only lowered
 {type: ADALORA, init_lora_weights: pissa}
     "pissa" says nothing to ADALORA; write true or false
 {type: IA3, target_modules: [k_proj], feedforward_modules: [w]}
@@ -250,7 +250,7 @@ def test_a_start_from_whole_weights_needs_them(start):
     for quantization in ("int8", "nf4", "fp4"):
         with pytest.raises(StudyError, match=f"but these are in {quantization}; write quantization: none"):
             check_peft("methods.x.peft", peft, quantization)
-        check_peft("methods.x.peft", {"type": "LORA", "init_lora_weights": "orthogonal"}, quantization)
+        check_peft("methods.x.peft", {"type": "LORA", "init_lora_weights": "gaussian"}, quantization)
 
 
 @pytest.mark.parametrize(

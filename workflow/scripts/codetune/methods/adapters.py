@@ -18,7 +18,7 @@ from transformers.pytorch_utils import Conv1D
 
 from codetune.base.errors import StudyError
 from codetune.base.libraries import loading
-from codetune.methods.allocation import all_ranks, load_allocation, save_allocation
+from codetune.methods.allocation import all_ranks, allocate, load_allocation, save_allocation
 from codetune.methods.peft_config import peft_config, refusals_explained
 from codetune.methods.penalties import penalty
 from codetune.methods.residuals import put_back, removed_parts
@@ -79,7 +79,7 @@ class AdapterTuning:
     def after_step(self, model: Any, step: int) -> None:
         """Lets the type share out its ranks anew (AdaLoRA), as PEFT asks of a training loop."""
         if self.settings.type == "ADALORA":
-            model.base_model.update_and_allocate(step)
+            allocate(model, step)
 
     def penalty(self, model: Any) -> torch.Tensor | None:
         """What the type adds to the loss of each step, None if it adds nothing."""

@@ -13,6 +13,27 @@ SCORES = ("ipt", "exp_avg_ipt", "exp_avg_unc")  # PEFT's names of how important 
 PATTERN = "rank_pattern"
 
 
+def allocate(model: Any, step: int) -> None:
+    """Shares out the ranks anew, if that is due.
+
+    Of a number among others, torch has no kernel for GPUs that is deterministic in which of equal ones it names. PEFT
+    only takes the value.
+
+    Args:
+        model: A model of PEFT, with the gradients of the step.
+        step: Optimizer steps done.
+    """
+    demanded, warned = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+    torch.use_deterministic_algorithms(False)
+    try:
+        model.base_model.update_and_allocate(step)
+    finally:
+        torch.use_deterministic_algorithms(demanded, warn_only=warned)
+
+
 def save_allocation(model: Any, folder: Path) -> None:
     """Writes by what ranks are shared out, if they are.
 

@@ -144,8 +144,7 @@ def _check_quantized(where: str, kind: str, peft: Entry, quantization: str) -> N
     refused = REFUSED_QUANTIZED if quantization == "int8" else REFUSED_QUANTIZED | REFUSED_4_BIT
     if kind in refused:
         raise StudyError(
-            f"config: {where}.type: {kind} cannot lie over weights in {quantization}: {refused[kind]}; "
-            f"{instead} type"
+            f"config: {where}.type: {kind} cannot lie over weights in {quantization}: {refused[kind]}; {instead} type"
         )
     for key in UNQUANTIZED_KEYS:
         if peft.get(key):

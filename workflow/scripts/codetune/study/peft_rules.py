@@ -120,8 +120,8 @@ def _adalora(keys: Keys) -> Found:
         return "init_lora_weights", f"{quote(keys['init_lora_weights'])} says nothing to ADALORA; write true or false"
     if keys["total_step"] is not None and keys["tinit"] >= keys["total_step"] - keys["tfinal"]:
         return "tinit", "tinit and tfinal leave no steps of total_step to lower ranks in; make one of them smaller"
-    if keys["target_r"] > keys["init_r"]:
-        return "target_r", f"{keys['target_r']} is above init_r, {keys['init_r']}: ranks are only lowered"
+    if keys["target_r"] >= keys["init_r"]:
+        return "target_r", f"{keys['target_r']} is not below init_r, {keys['init_r']}: ranks are only lowered"
     return None
 
 

@@ -88,7 +88,7 @@ REFUSED_4_BIT = dict.fromkeys(("LOHA", "LOKR"), "PEFT takes their shape for the 
 # Keys that say nothing, or cannot be followed, where the weights are quantised.
 UNQUANTIZED_KEYS = ("kasa_config", "use_bdlora", "target_parameters")
 # Values of init_lora_weights that are computed from the weights as numbers of floating point.
-FROM_WHOLE_WEIGHTS = ("pissa", "mica", "olora")
+FROM_WHOLE_WEIGHTS = ("pissa", "mica", "olora", "orthogonal")
 
 # Keys without which a type is not what its name says, or cannot be made.
 NEEDED_KEYS = {
