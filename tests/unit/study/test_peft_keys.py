@@ -222,6 +222,12 @@ MISTAKES = """\
     "pissa" says nothing to ADALORA; write true or false
 {type: IA3, target_modules: [k_proj], feedforward_modules: [w]}
     "w" is not among target_modules; add it there
+{type: PVERA, sample_at_inference: true}
+    true cannot be taken: decoding is greedy here
+{type: LORA, alora_invocation_tokens: [5]}
+    leave it out; it acts behind these tokens of a text, and several texts lie in a row here
+{type: LILY}
+    LILY cannot be trained here: it averages over all tokens of a batch
 {type: PROMPT_TUNING, num_virtual_tokens: 4, prompt_tuning_init_text: x}
     it says nothing without prompt_tuning_init: TEXT
 """

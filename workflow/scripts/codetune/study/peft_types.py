@@ -3,6 +3,8 @@
 The keys and their kinds of values are in workflow/schemas/peft.json, drawn from PEFT. All here is data.
 """
 
+from typing import Any
+
 # Types that cannot be trained by themselves on a causal language model, with the reason.
 REFUSED_TYPES = {
     "ADAMSS": "it needs scikit-learn, which is not among the workflow's libraries",
@@ -70,7 +72,7 @@ PASSED_OVER = {
     "CPT": {"num_virtual_tokens": "it is the number of cpt_token_ids; leave it out"},
 }
 
-REFUSED_VALUES = {
+REFUSED_VALUES: dict[tuple[str, Any], str] = {
     ("init_lora_weights", "eva"): NEEDS_DATA,
     ("init_lora_weights", "corda"): NEEDS_DATA,
     ("init_lora_weights", "lora_ga"): NEEDS_DATA,
