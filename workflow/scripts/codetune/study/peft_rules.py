@@ -120,8 +120,8 @@ def _adalora(keys: Keys) -> Found:
         return "init_lora_weights", f"{quote(keys['init_lora_weights'])} says nothing to ADALORA; write true or false"
     if keys["total_step"] is not None and keys["tinit"] >= keys["total_step"] - keys["tfinal"]:
         return "tinit", "tinit and tfinal leave no steps of total_step to lower ranks in; make one of them smaller"
-    if keys["target_r"] > keys["init_r"]:
-        return "target_r", f"{keys['target_r']} is above init_r, {keys['init_r']}: ranks are only lowered"
+    if keys["target_r"] >= keys["init_r"]:
+        return "target_r", f"{keys['target_r']} is not below init_r, {keys['init_r']}: ranks are only lowered"
     return None
 
 
@@ -181,13 +181,6 @@ def _road(keys: Keys) -> Found:
     return None
 
 
-def _shadow(keys: Keys) -> Found:
-    if keys["shadow_model"] != "mirror":
-        said = f"{quote(keys['shadow_model'])} is a checkpoint, but the workflow loads the study's models only"
-        return "shadow_model", f"{said}; write mirror"
-    return None
-
-
 def _supertuning(keys: Keys) -> Found:
     if keys["r"] is None and keys["lora_alpha"] is not None:
         return "lora_alpha", "it says nothing without r; add that, or leave it out"
@@ -216,7 +209,6 @@ RULES: dict[str, Callable[[Keys], Found]] = {
     "PROMPT_TUNING": _prompt_tuning,
     "PSOFT": _psoft,
     "ROAD": _road,
-    "SHADOW": _shadow,
     "SUPERTUNING": _supertuning,
     "TRAINABLE_TOKENS": _trainable_tokens,
     "VBLORA": _vblora,
