@@ -54,7 +54,7 @@ ENTRIES = [
     _on_projections("FROD"),
     _on_projections("GLORA", r=4),
     _on_projections("GRALORA", r=8),
-    _on_projections("HIRA", r=4),
+    _on_projections("HIRA", 0.1, r=4),
     _on_projections("HRA", r=4),
     _on_others("IA3", target_modules=["k_proj", "v_proj", "down_proj"], feedforward_modules=["down_proj"]),
     _on_projections("LILY", r=4),

@@ -28,7 +28,7 @@ Each type of PEFT that is not a soft prompt, and LoRA's variants, tried on a min
 - In bfloat16 it trains in float32 under autocast, and loaded it gives the training's validation loss to 2 %.
 
 Where the table says **no**, a study with that method is refused when it is planned, with the reason in the last column.
-What soft prompts do is in [soft-prompts.md](soft-prompts.md).
+Soft prompts are held against PEFT by `tests/unit/methods/test_soft_prompts.py`.
 
 What a type asks of a training loop is done: AdaLoRA shares out its ranks after each step, over all steps of the
 training if the method has no `total_step`, and its penalty and KaSA's are part of the gradient (the loss in the log is
