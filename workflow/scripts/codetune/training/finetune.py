@@ -104,8 +104,8 @@ def finetune(inputs: FinetuneInputs, outputs: FinetuneOutputs, plan: TrainingPla
         trainer = make_trainer(base, load_tokenizer(checkpoint), tokens, work, plan, outputs.checkpoints_gb * 1e9)
         if rate:
             tokens_in_all = plan.settings.epochs * sum(map(len, trainer.train_dataset["input_ids"]))
-            again = plan.memory.gradient_checkpointing
-            print(expected_time(base.num_parameters(), tokens_in_all, rate, again), flush=True)
+            again, trained = plan.memory.gradient_checkpointing, sum(one.numel() for one in trainer.trainable())
+            print(expected_time(base.num_parameters(), tokens_in_all, rate, again, trained), flush=True)
         trainer.run()
         tuned = _write_checkpoints(trainer, outputs, implementation_of(plan.tuning).weights)
         write_jsonl(outputs.log, log_rows(trainer.state.log_history))
