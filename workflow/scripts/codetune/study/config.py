@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from codetune.base.errors import StudyError
+from codetune.study.baselines import with_default_baselines
 from codetune.study.dataset import Dataset, Published, Split, Subset
 from codetune.study.decoding import Decoding
 from codetune.study.folders import find_outputs
@@ -23,6 +24,7 @@ from codetune.study.soft_prompts import check_soft_prompt
 from codetune.study.sources import check_sources
 from codetune.study.study import Study
 from codetune.study.training import check_plan
+from codetune.study.variants import read_variants
 
 NEEDED_TO_TUNE = ("batch_size", "epochs", "micro_batch")  # keys that each model needs if a run fine-tunes it
 OF_TRAINING = (*NEEDED_TO_TUNE, "gradient_checkpointing")  # training settings that stand in a model's entry itself
@@ -53,8 +55,13 @@ def load_study(config: Entry) -> Study:
         template=config["tokenization"]["template"],
         training={**config["training"], "max_length": config["tokenization"]["max_length"]},
         decoding=Decoding(**config["generation"]),
+        variants=read_variants(config),
     )
-    for run in study.training_runs:
+    study = with_default_baselines(study, {name for name, entry in config["methods"].items() if "baselines" in entry})
+    if (count := len(study.trainings)) > MOST_RUNS:
+        advice = "Give methods fewer values to search, or split the runs into several studies."
+        raise StudyError(f"config: runs: {count:,} trainings are more than {MOST_RUNS:,}. {advice}")
+    for run in study.trainings:
         _check_training(run, config["models"][run.model], study)
     return study
 
@@ -99,8 +106,7 @@ def _build_method(name: str, entry: Entry, config: Entry) -> Method:
     if kind == "untuned":
         return Method(name, kind, quantization, prompt=prompt)
     tuning = TuningSettings(kind, entry.get("peft", {}))
-    baselines = entry.get("baselines", _untuned_like(entry, config))
-    return Method(name, kind, quantization, tuning, entry.get("training", {}), baselines, prompt)
+    return Method(name, kind, quantization, tuning, entry.get("training", {}), entry.get("baselines", []), prompt)
 
 
 def _kind_of(entry: Entry) -> Kind:
@@ -108,22 +114,6 @@ def _kind_of(entry: Entry) -> Kind:
     if _retrieves(entry):
         return "retrieval"
     return "peft" if "peft" in entry else "full" if entry.get("full") else "untuned"
-
-
-def _untuned_like(entry: Entry, config: Entry) -> list[str]:
-    """The untuned methods with the same quantisation, in the same template or in the model's own chat template."""
-    study_s = config["quantization"]["type"]
-
-    def template_of(method: Entry) -> str | None:
-        return config["prompts"][method["prompt"]]["template"] if "prompt" in method else None
-
-    return [
-        name
-        for name, other in config["methods"].items()
-        if _kind_of(other) == "untuned"
-        and other.get("quantization", study_s) == entry.get("quantization", study_s)
-        and template_of(other) in (template_of(entry), "chat")
-    ]
 
 
 def _retrieves(entry: Entry) -> bool:
@@ -210,6 +200,9 @@ def _check_method(method: str, entry: Entry, config: Entry) -> None:
         check_peft(f"methods.{method}.peft", entry["peft"], quantization)
     if entry.get("full") and entry.get("quantization", config["quantization"]["type"]) != UNQUANTISED:
         raise StudyError(f"{where}: quantised weights cannot be trained; add 'quantization: {UNQUANTISED}'")
+    lists = [value for value in entry.get("training", {}).values() if isinstance(value, list)]
+    if (trials := prod(map(len, lists))) > MOST_RUNS:
+        raise StudyError(f"{where}.training: its lists have {trials:,} combinations; give it fewer values to search")
     for name in entry.get("baselines", []):
         if name not in others:
             raise unknown_name(f"methods.{method}.baselines", name, others)
@@ -253,7 +246,7 @@ def _check_training(run: Run, entry: Entry, study: Study) -> None:
         entry: The config's entry of its model.
         study: The study.
     """
-    method = study.methods[run.method]
+    method = study.method_of(run)
     for key in NEEDED_TO_TUNE:
         if key not in {**study.training, **entry, **method.training}:
             raise StudyError(f"config: models.{run.model}: the key '{key}' is missing, and a run fine-tunes this model")
