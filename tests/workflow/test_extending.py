@@ -10,6 +10,8 @@ import pytest
 import yaml
 from codetune.data.samples import Sample
 from codetune.study.config import load_study
+from codetune.study.peft_keys import read_types
+from codetune.study.peft_types import NEEDED_KEYS, REFUSED_TYPES
 from codetune.study.runs import Run
 from conftest import ROOT
 from small_study import plan, snakemake
@@ -130,6 +132,35 @@ def test_a_method_s_settings_go_before_the_model_s_and_the_study_s(monkeypatch):
     assert (others.learning_rate, others.epochs) == (2.0e-4, 50)
     assert study.methods["qlora-r16"].baselines == ["base", "qlora"]
     assert study.methods["qlora"].baselines == ["base", "base-chat"]
+
+
+def test_methods_of_any_kind_are_planned_from_their_entries_alone(finished):
+    """Each is trained and evaluated once; the frozen weights that are not quantised need no other download."""
+    jobs = planned(finished, "methods.yaml")
+    names = ("lora-bf16", "dora", "ia3", "prefix", "full")
+    assert (jobs["finetune"], jobs["generate"], jobs["record"]) == (len(names),) * 3
+    assert not jobs.keys() & {"download_model", "download_tokenizer", "tokenize", "split", "prompt"}
+
+
+def test_each_type_of_peft_that_can_be_trained_is_a_method_by_its_entry_alone(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    trained = [kind for kind in read_types() if kind not in REFUSED_TYPES]
+    stated = {
+        "num_virtual_tokens": 4,
+        "adapter_len": 4,
+        "adapter_layers": 2,
+        "token_indices": [3],
+    }
+    methods = {
+        kind.lower(): {
+            "quantization": "none",
+            "peft": {"type": kind, **{key: stated[key] for key in NEEDED_KEYS.get(kind, ())}},
+        }
+        for kind in trained
+    }
+    runs = [{"datasets": ["codealpaca-20k"], "models": ["llama-3.2-1b"], "methods": list(methods), "seeds": [0]}]
+    study = load_study(merged(yaml.safe_dump({"methods": methods, "runs": runs})))
+    assert [study.for_training(run).tuning.type for run in study.training_runs] == trained
 
 
 def test_a_data_set_is_split_trained_on_and_tested_on(finished):
