@@ -211,7 +211,6 @@ RULES: dict[str, Callable[[Keys], Found]] = {
     "GRALORA": _gralora,
     "IA3": _ia3,
     "LORA": _lora,
-    "MULTITASK_PROMPT_TUNING": _prompt_tuning,
     "OFT": _blocks("r", "oft_block_size"),
     "MULTITASK_PROMPT_TUNING": _prompt_tuning,
     "PROMPT_TUNING": _prompt_tuning,
