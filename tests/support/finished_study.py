@@ -135,13 +135,13 @@ def _write_run(at, run, hashes):
     (evaluation,) = study.of_run(run)
     used = _used(study.prompt_set_of(evaluation), hashes, "prompts")
     if run.trains:
-        used["adapter"] = _write_training(at, run, checkpoint, hashes)
+        used["tuned"] = _write_training(at, run, checkpoint, hashes)
     predictions = at.of(layout.PREDICTIONS, evaluation)
     texts = _texts(run, 3) if run.trains else [text[:9] for text in OUTPUTS]
     write_predictions(predictions, [Prediction(200 + i, [Candidate(text, 5, i == 1)]) for i, text in enumerate(texts)])
     facts = fake_generation(
         decoding=study.decoding,
-        quantization=study.quantization,
+        quantization=study.methods[run.method].quantization,
         checkpoint=checkpoint,
         inputs_sha256=used,
         predictions_sha256=sha256_of_file(predictions),
