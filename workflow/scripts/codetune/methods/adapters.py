@@ -1,6 +1,7 @@
 """Adapters of PEFT beside frozen weights: attached, saved, loaded, and replaced."""
 
 from collections import Counter
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +44,10 @@ class AdapterTuning:
         return load_base(folder, quantization)
 
     def attach(self, model: Any, source: Source, _steps: int) -> Any:
-        """Puts a fresh adapter beside the model, which notes the checkpoint by its public name and commit."""
+        """Puts a fresh adapter beside the model."""
+        self._source = source
         check_targets(self.settings.peft.get("target_modules"), linear_layers(model), source.name)
-        adapted = get_peft_model(model, peft_config(self.settings))
-        config = adapted.peft_config["default"]
-        config.base_model_name_or_path, config.revision = source.name, source.revision
-        return adapted
+        return get_peft_model(model, peft_config(self.settings))
 
     def after_step(self, model: Any, step: int) -> None:
         """Does nothing."""
@@ -58,9 +57,13 @@ class AdapterTuning:
         return adapted_layers(model)
 
     def save(self, model: Any, folder: Path) -> None:
-        """Saves the adapter as PEFT does, without the model card."""
+        """Saves the adapter as PEFT does, with the public name and commit of its checkpoint, without a model card."""
         model.save_pretrained(str(folder))
         (folder / "README.md").unlink(missing_ok=True)
+        config = copy(model.peft_config["default"])  # PEFT asks the hub for the checkpoint that the model's own names
+        config.base_model_name_or_path, config.revision = self._source.name, self._source.revision
+        config.inference_mode = True
+        config.save_pretrained(str(folder))
 
     def save_state(self, model: Any, folder: Path) -> None:
         """Saves the adapter's parameters as they are."""
