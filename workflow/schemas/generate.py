@@ -23,6 +23,7 @@ def kinds() -> dict[str, type]:
     from codetune.study.facts import GenerationFacts, Summary, TrainingFacts
     from codetune.study.record import Record
     from codetune.study.retrieval import RetrievalFacts
+    from codetune.study.sizes import SizeFacts
 
     return {
         "record": Record,
@@ -33,6 +34,7 @@ def kinds() -> dict[str, type]:
         "summary": Summary,
         "split": SplitFacts,
         "curve": Curve,
+        "sizes": SizeFacts,
     }
 
 

@@ -27,7 +27,16 @@ CHECK = "check of the results"  # for the terminal, while it runs
 # What lies in the folder of results for each run, test set or table, and is told where the config has no such.
 LISTED = (
     *(layout.RECORD, layout.TRAINING, layout.CURVE, layout.PUBLISHED, layout.GENERATION, layout.RETRIEVAL),
-    *(layout.SCORES, layout.COMPARISONS, *layout.TABLE_FORMS, layout.BROWSER, layout.PAGE, layout.CARD, layout.SPLIT),
+    *(
+        layout.SCORES,
+        layout.SIZES,
+        layout.COMPARISONS,
+        *layout.TABLE_FORMS,
+        layout.BROWSER,
+        layout.PAGE,
+        layout.CARD,
+        layout.SPLIT,
+    ),
 )
 
 

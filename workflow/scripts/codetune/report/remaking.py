@@ -26,6 +26,7 @@ from codetune.report.provenance import read_config, write_provenance
 from codetune.report.publish import model_card
 from codetune.report.table import write_table
 from codetune.study import layout
+from codetune.study.method import TuningSettings
 from codetune.study.record import RecordInputs, gather_record, read_record, read_records, save_record
 from codetune.study.runs import NONE, Evaluation, Run
 from codetune.study.study import Study
@@ -91,6 +92,7 @@ def remakes_of(at: Results) -> list[Remake]:
     study = at.study
     return [
         *(_data_card(at, name) for name in study.used_datasets),
+        *(_sizes(at, model) for model in study.tunings),
         *(_retrieval(at, evaluation) for evaluation in study.evaluations if evaluation.run.retrieves),
         *(_scores(at, evaluation) for evaluation in study.evaluations),
         *(_curve(at, run) for run in study.training_runs),
@@ -110,6 +112,18 @@ def _data_card(at: Results, name: str) -> Remake:
     facts = at.path(layout.SPLIT, dataset=name)
     files = {"json": at.path(layout.CARD, dataset=name), "text": at.path(layout.CARD_TEXT, dataset=name)}
     return Remake(partial(write_card, facts, parts), files, [facts, *parts.values()])
+
+
+def _sizes(at: Results, model: str) -> Remake:
+    manifest = at.download(layout.TOKENIZER, model=model)
+    make = partial(_make_sizes, manifest, model, at.study.models[model].label, at.study.tunings[model])
+    return Remake(make, {"sizes": at.path(layout.SIZES, model=model)}, [manifest], long=True)
+
+
+def _make_sizes(manifest: str, model: str, label: str, tunings: Mapping[str, TuningSettings], outputs: Outputs) -> None:
+    from codetune.methods.size import write_sizes  # which loads torch
+
+    write_sizes(checked_folder(manifest), model, label, tunings, outputs["sizes"])
 
 
 def _retrieval(at: Results, evaluation: Evaluation) -> Remake:

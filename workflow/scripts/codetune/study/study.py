@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from codetune.study.dataset import Dataset
 from codetune.study.decoding import Decoding
-from codetune.study.method import Method
+from codetune.study.method import Method, TuningSettings
 from codetune.study.model import NO_MODEL, Model
 from codetune.study.runs import Evaluation, Run
 from codetune.study.training import TrainingPlan, resolve_settings
@@ -53,6 +54,15 @@ class Study:
     def used_models(self) -> list[str]:
         """Names of the models of all runs that have one."""
         return list(dict.fromkeys(run.model for run in self.runs if not run.retrieves))
+
+    @cached_property
+    def tunings(self) -> dict[str, dict[str, TuningSettings]]:
+        """What is trained of each model, by its name and the method's."""
+        found: dict[str, dict[str, TuningSettings]] = {}
+        for run in self.training_runs:
+            if tuning := self.methods[run.method].tuning:
+                found.setdefault(run.model, {})[run.method] = tuning
+        return found
 
     @property
     def tests(self) -> list[str]:

@@ -13,7 +13,7 @@ Inputs = Mapping[str, list[str]]
 
 
 def table_inputs(study: Study, in_results: Place, in_resources: Place) -> dict[str, Inputs]:
-    """The files that each table of a study is made from, by its name; no Table 1 in a study that trains nothing.
+    """The files that each table of a study is made from, by its name, without tables that have no row.
 
     Args:
         study: The study.
@@ -28,10 +28,14 @@ def table_inputs(study: Study, in_results: Place, in_resources: Place) -> dict[s
         "records": each(layout.RECORD, study.runs),
         "comparisons": [in_results(layout.COMPARISONS, test=test) for test in study.tests],
     }
+    sizes = {"sizes": [in_results(layout.SIZES, model=model) for model in study.tunings]}
     # Table 1 needs neither weights nor a training.
-    planned = {
+    planned = sizes | {
         "stats": [in_results(layout.TOKEN_STATS, **study.token_set_of(run)) for run in study.planned],
-        "configs": [in_resources(layout.TOKENIZER, model=run.model) for run in study.planned],
+    }
+    spent = sizes | {
+        "records": each(layout.RECORD, [run for run in study.runs if not run.retrieves]),
+        "tuned": each(layout.TUNED, study.training_runs),
     }
     audited = scored | {
         "configs": [in_resources(layout.TOKENIZER, model=model) for model in study.used_models],
@@ -40,8 +44,10 @@ def table_inputs(study: Study, in_results: Place, in_resources: Place) -> dict[s
         "cards": [in_results(layout.CARD, dataset=name) for name in study.used_datasets],
     }
     of_scores = dict.fromkeys(("table2", "pairs", "metrics", "breakdown"), scored)
-    tables = {"table1": planned, **of_scores, "audit": audited}
-    return {name: inputs for name, inputs in tables.items() if study.training_runs or name != "table1"}
+    tables = {"table1": planned, **of_scores, "cost": spent, "audit": audited}
+    absent = {"table1"} if not study.training_runs else set()
+    absent |= {"cost"} if not spent["records"] else set()
+    return {name: inputs for name, inputs in tables.items() if name not in absent}
 
 
 def table_params(study: Study, metric: str) -> dict[str, Any]:

@@ -1,0 +1,60 @@
+"""What was trained, held against the facts of its training."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from codetune.base.errors import StudyError
+from codetune.base.files import sha256_of_file
+from codetune.base.manifests import File, checked_folder, read_manifest
+from codetune.report.comparing import compare_values
+from codetune.study.facts import TrainingFacts
+from codetune.study.tunings import implementation_of
+
+
+def differences_in_tuned(facts: TrainingFacts, path: str, tuned: str, published: str) -> list[str]:
+    """Checks that what lies there is what the training left, as its manifest has it, and that a copy is published.
+
+    Args:
+        facts: Facts of the training.
+        path: Where they stand.
+        tuned: Manifest of the folder of what was trained.
+        published: The model card beside its copy.
+
+    Returns:
+        A line for each difference.
+    """
+    try:
+        files = read_manifest(checked_folder(tuned) / Path(tuned).name).files
+    except StudyError as error:
+        return [str(error)]
+    name = implementation_of(facts.plan.tuning).weights
+    weights = files.get(name, File(0, "nothing")).sha256
+    if weights != facts.tuned_sha256:
+        return [f"{path}: tuned_sha256: found {facts.tuned_sha256}, expected {weights} by {tuned}"]
+    # Earlier versions did not count layers, and not every tuning is one of layers.
+    adapted = _layers_in(_names_in(Path(tuned).with_name(name)), facts.adapted)
+    found = dict(sorted(facts.adapted.items()))
+    lines = [f"{path}: adapted.{line} by the weights" for line in compare_values(found, adapted)]
+    for name, file in files.items():
+        copy = Path(published).with_name(name)
+        if not copy.exists():
+            lines.append(f"{copy}: missing beside its model card")
+        elif sha256_of_file(copy) != file.sha256:
+            lines.append(f"{copy}: not the file of that name that {tuned} describes")
+    return lines
+
+
+def _layers_in(tensors: Iterable[str], names: Iterable[str]) -> dict[str, int]:
+    """How many modules of each name there are among those that tensors belong to, sorted by name."""
+    paths = [tensor.split(".") for tensor in tensors]
+    return {
+        name: len({tuple(path[: path.index(name)]) for path in paths if name in path[:-1]}) for name in sorted(names)
+    }
+
+
+def _names_in(path: Path) -> list[str]:
+    """The names of the tensors of a file."""
+    from safetensors import safe_open
+
+    with safe_open(path, "np") as file:
+        return list(file.keys())
