@@ -22,8 +22,9 @@ from codetune.prompts.described import Described, PromptFrame
 from codetune.prompts.templates import Template
 from codetune.prompts.tokenizing import describe_template, encode
 from codetune.report.publish import model_card
-from codetune.report.usage import FOUR_BITS, REQUEST, _answer
+from codetune.report.usage import REQUEST, _answer
 from codetune.study.decoding import Decoding
+from codetune.study.facts import EIGHT_BITS, FOUR_BITS
 from codetune.study.method import Quantization
 from codetune.study.model import Source
 from fake_records import DESCRIBED, fake_record

@@ -19,7 +19,7 @@ from codetune.methods.tuning import make_tuning
 from codetune.models.context import context_of
 from codetune.models.device import set_determinism
 from codetune.models.loading import Checkpoint
-from codetune.models.quantization import linear_4bit
+from codetune.models.quantization import held_as
 from codetune.models.settings import ignored_settings
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.completions import read_ending
@@ -146,7 +146,7 @@ def _state_of(model: Any) -> dict[str, Any]:
     return {
         "context": context_of(model.config),
         "attention": model.config._attn_implementation,
-        "weights": "4 bits" if linear_4bit(model) else str(model.dtype).removeprefix("torch."),
+        "weights": held_as(model),
         "peak_memory": peak_memory(),
         "environment": environment(),
     }
