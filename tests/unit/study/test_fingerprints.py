@@ -50,8 +50,8 @@ DECODING = """
 """
 REACHED = {
     "finetune.py": """
-        methods/trained methods/tuning models/attention models/cpu models/device models/memory models/patches
-        models/tokenizers prompts/packing prompts/tokensets training/attention
+        methods/trained methods/tuning models/attention models/context models/cpu models/device models/memory
+        models/patches models/tokenizers prompts/packing prompts/text_bytes prompts/tokensets training/attention
         training/batches training/build training/cost training/finetune training/history training/loss training/outcome
         training/progress training/states training/trainer training/trial training/validation
     """,
@@ -64,6 +64,8 @@ REACHED = {
 TUNINGS = {
     "codetune.methods.adapters": "methods/adapters methods/trained models/device models/loading models/quantization "
     "models/weights",
+    "codetune.methods.soft_prompts": "methods/adapters methods/soft_prompts methods/trained methods/virtual_tokens "
+    "models/device models/loading models/quantization models/weights",
 }
 
 # Scripts whose outputs adapters and predictions are made from, and what none of them may reach.

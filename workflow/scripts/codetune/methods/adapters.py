@@ -94,7 +94,7 @@ def load_adapter(model: PreTrainedModel, folder: str | Path) -> Any:
     with loading(folder, "the adapter", TRAIN_AGAIN, of_the_machine):
         weights = load_file(Path(folder) / ADAPTER)
         adapted = PeftModel.from_pretrained(model, str(folder), torch_device=device()).eval()
-    _check_weights(adapted, weights, folder)
+    check_weights(adapted, weights, folder)
     for name, parameter in adapted.named_parameters():
         if "lora_" in name:
             parameter.data = parameter.data.to(model.dtype)
@@ -108,11 +108,11 @@ def replace_adapter(model: Any, folder: str | Path) -> Any:
     with loading(folder, "the adapter", TRAIN_AGAIN, of_the_machine):
         weights = load_file(Path(folder) / ADAPTER)
         set_peft_model_state_dict(model, weights)
-    _check_weights(model, weights, folder)
+    check_weights(model, weights, folder)
     return model
 
 
-def _check_weights(model: Any, weights: dict[str, Any], folder: str | Path) -> None:
+def check_weights(model: Any, weights: dict[str, Any], folder: str | Path) -> None:
     """Refuses an adapter whose weights are not the model's: the library leaves what it does not find as it is."""
     from peft import get_peft_model_state_dict
 

@@ -18,6 +18,7 @@ from codetune.study.model import NO_MODEL, Model, Source
 from codetune.study.prompt import Prompt
 from codetune.study.runs import NONE, Evaluation, Run
 from codetune.study.schema import check_schema
+from codetune.study.soft_prompts import check_soft_prompt
 from codetune.study.sources import check_sources
 from codetune.study.study import Study
 
@@ -252,6 +253,7 @@ def _check_training(run: Run, entry: Entry, study: Study) -> None:
         if key not in {**study.training, **entry, **method.training}:
             raise StudyError(f"config: models.{run.model}: the key '{key}' is missing, and a run fine-tunes this model")
     plan = study.for_training(run)
+    check_soft_prompt(run.method, run.model, plan)
     if plan.settings.batch_size % plan.memory.micro_batch:
         raise StudyError(
             f"config: models.{run.model}: batch_size {plan.settings.batch_size} is not a multiple of micro_batch "
