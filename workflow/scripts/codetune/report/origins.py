@@ -17,11 +17,11 @@ from codetune.data.predictions import Prediction, check_generated, read_predicti
 from codetune.data.samples import read_samples
 from codetune.evaluation.scored import read_scores
 from codetune.methods.schedule import share_of_highest
-from codetune.prompts.packing import steps_per_epoch
 from codetune.report.comparing import compare_values, shorten
 from codetune.report.parts import flatten
 from codetune.report.provenance import read_config
 from codetune.report.remaking import Results
+from codetune.report.sequences import differences_from_tokens
 from codetune.report.tuned import differences_in_tuned
 from codetune.study import layout
 from codetune.study.curve import Curve
@@ -133,7 +133,7 @@ def _check_training(at: Results, run: Run, stats: str) -> list[str]:
     lines = [f"{path}: plan.{line}" for line in compare_values(*plans)]
     made = _hashes_of_tokens(stats)
     lines += [f"{path}: inputs_sha256.{one}" for one in compare_values(facts.inputs_sha256, made)]
-    lines += [f"{path}: {one}" for one in _differences_from_tokens(facts, stats)]
+    lines += [f"{path}: {one}" for one in differences_from_tokens(facts, stats)]
     lines += [f"{path}: {one}" for one in _differences_from_log(facts, at.of(layout.TRAINING_LOG, run))]
     lines += [f"{path}: {one}" for one in _differences_from_size(facts, at.path(layout.SIZES, model=run.model), run)]
     curve = at.of(layout.CURVE, run)
@@ -171,17 +171,6 @@ def _differences_from_log(facts: TrainingFacts, log: str) -> list[str]:
             f"result.best_learning_rate: found {rate}, expected {plan.learning_rate * share:.6g} by the schedule"
         )
     return lines
-
-
-def _differences_from_tokens(facts: TrainingFacts, stats: str) -> list[str]:
-    """Compares what a training says of its data, and how many steps it planned, with the token statistics."""
-    packed, tokens = (read_number(stats, "parts", "train", name) for name in ("packed_sequences", "tokens"))
-    settings, data = facts.plan.settings, facts.data
-    planned = settings.epochs * steps_per_epoch(packed, settings.batch_size)
-    found = (data.packed_sequences, data.tokens, facts.result.planned_steps)
-    names = ("data.packed_sequences", "data.tokens", "result.planned_steps")
-    lines = compare_values(*(dict(zip(names, values, strict=True)) for values in (found, (packed, tokens, planned))))
-    return [f"{line} by {stats}" for line in lines]
 
 
 def _differences_from_size(facts: TrainingFacts, sizes: str, run: Run) -> list[str]:

@@ -8,7 +8,7 @@ from codetune.base.files import sha256_of_file
 from codetune.base.manifests import File, checked_folder, read_manifest
 from codetune.report.comparing import compare_values
 from codetune.study.facts import TrainingFacts
-from codetune.study.tunings import implementation_of
+from codetune.study.tunings import implementation_of, virtual_tokens_of
 
 
 def differences_in_tuned(facts: TrainingFacts, path: str, tuned: str, published: str) -> list[str]:
@@ -31,10 +31,14 @@ def differences_in_tuned(facts: TrainingFacts, path: str, tuned: str, published:
     weights = files.get(name, File(0, "nothing")).sha256
     if weights != facts.tuned_sha256:
         return [f"{path}: tuned_sha256: found {facts.tuned_sha256}, expected {weights} by {tuned}"]
+    shapes = _shapes_in(Path(tuned).with_name(name))
     # Earlier versions did not count layers, and not every tuning is one of layers.
-    adapted = _layers_in(_names_in(Path(tuned).with_name(name)), facts.adapted)
-    found = dict(sorted(facts.adapted.items()))
-    lines = [f"{path}: adapted.{line} by the weights" for line in compare_values(found, adapted)]
+    found: dict[str, int] = dict(sorted(facts.adapted.items()))
+    lines = [f"{path}: adapted.{line} by the weights" for line in compare_values(found, _layers_in(shapes, found))]
+    if virtual := virtual_tokens_of(facts.plan.tuning):
+        saved = shapes.get("prompt_embeddings", [0])[0]
+        more = compare_values({"virtual tokens": virtual}, {"virtual tokens": saved})
+        lines += [f"{path}: {line} by the weights" for line in more]
     for name, file in files.items():
         copy = Path(published).with_name(name)
         if not copy.exists():
@@ -52,9 +56,9 @@ def _layers_in(tensors: Iterable[str], names: Iterable[str]) -> dict[str, int]:
     }
 
 
-def _names_in(path: Path) -> list[str]:
-    """The names of the tensors of a file."""
+def _shapes_in(path: Path) -> dict[str, list[int]]:
+    """The shape of each tensor of a file."""
     from safetensors import safe_open
 
     with safe_open(path, "np") as file:
-        return list(file.keys())
+        return {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118 (no dictionary)
