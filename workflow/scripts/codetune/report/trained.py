@@ -30,22 +30,20 @@ def introduction(plan: TrainingPlan) -> str:
     """What it is, of what, and what has to stay as it was in training: a paragraph."""
     revision = f" at revision {markdown_code(plan.source.revision)}" if plan.source.revision else ""
     base = f"{markdown_code(plan.source.name)}{revision}"
-    dtype = plan.quantization.compute_dtype
+    dtype, held = plan.quantization.compute_dtype, _held(plan.quantization)
     if plan.tuning.kind == "full":
         return (
-            f"A whole checkpoint in {dtype}: {base}, of which every parameter was fine-tuned on\ninstruction-code pairs. "
+            f"A whole checkpoint in {dtype}: {base}, every parameter of which\nwas fine-tuned on instruction-code pairs. "
             "It needs no other files."
         )
+    trained = f"{base}, fine-tuned on\ninstruction-code pairs with the base {held}."
     if plan.tuning.type in SOFT_PROMPTS:
-        return (
-            f"Soft prompt for {base}: trained tokens that stand before each prompt, fine-tuned on\ninstruction-code "
-            f"pairs with the base {_held(plan.quantization)}. The base itself is as published."
-        )
-    text = f"Adapter for {base}, fine-tuned on\ninstruction-code pairs with the base {_held(plan.quantization)}."
+        return f"Trained tokens that stand before each prompt of {trained} The base itself is as published."
     if plan.quantization.type == UNQUANTISED:
-        return f"{text} It can stay beside the base or be merged\ninto it; merged weights are rounded to {dtype}."
+        return f"Adapter for {trained} Merging it into\nthe base rounds the sum to {dtype}."
     bits = "4-bit" if is_in_4_bits(plan.quantization) else "8-bit"
-    return f"{text} Keep the adapter beside\nthe {bits} weights it was trained on; merging it into other weights changes its outputs."
+    beside = f"Keep the adapter beside\nthe {bits} weights it was trained on;"
+    return f"Adapter for {trained} {beside} merging it into other weights changes its outputs."
 
 
 def _held(quantization: Quantization) -> str:
