@@ -82,7 +82,7 @@ def fake_plan(model: Model, method: Method, seed: int = 0, **settings: Any) -> T
         "micro_batch": 4,
     }
     found, memory = resolve_settings(values, model.training, method.training, settings)
-    return TrainingPlan(model.source, memory, method.tuning, QUANTIZATION, found, seed)
+    return TrainingPlan(model.source, memory, method.tuning, method.quantization, found, seed)
 
 
 def fake_training(plan: TrainingPlan, best_step: int = 100, problem: str | None = None, **cost: Any) -> TrainingFacts:
@@ -116,7 +116,7 @@ def fake_training(plan: TrainingPlan, best_step: int = 100, problem: str | None 
         ),
         cost=TrainingCost(**used | cost),
         environment=ENVIRONMENT,
-        adapted=dict.fromkeys(plan.tuning.peft["target_modules"], 16),
+        adapted=dict.fromkeys(plan.tuning.peft.get("target_modules", ()), 16),
     )
 
 

@@ -443,11 +443,11 @@ CHANGES = {
         lambda: edit_json(f"{MINE}/{TESTED}/generation.json", lambda one: one["checkpoint"].update(revision="0")),
         rf"{MINE}/{TESTED}/generation.json: checkpoint.revision: found 0, expected f{{40}}$",
     ),
-    "an untuned run with an adapter": (
+    "an untuned run with trained weights": (
         lambda: edit_json(
-            f"{UNTUNED}/{TESTED}/generation.json", lambda one: one["inputs_sha256"].update(adapter="0" * 64)
+            f"{UNTUNED}/{TESTED}/generation.json", lambda one: one["inputs_sha256"].update(tuned="0" * 64)
         ),
-        rf"{UNTUNED}/{TESTED}/generation.json: made with an adapter",
+        rf"{UNTUNED}/{TESTED}/generation.json: made with trained weights",
     ),
     "counted tokens": (
         lambda: edit_json(
@@ -571,9 +571,9 @@ def swap_folders(one, other):
                 rf"{UNTUNED}/{TESTED}/generation.json: inputs_sha256.prompts: found prompts of llama",
             ],
         ),
-        (f"{MINE}/tests", f"{MINE_1}/tests", [rf"{MINE}/{TESTED}/generation.json: made from other inputs .*adapter"]),
+        (f"{MINE}/tests", f"{MINE_1}/tests", [rf"{MINE}/{TESTED}/generation.json: made from other inputs .*tuned"]),
         (f"{MINE}/tuned", f"{MINE_1}/tuned", [rf"{MINE}/training.json: tuned_sha256: found .*, expected "]),
-        (f"{UNTUNED}/tests", f"{MINE}/tests", [rf"{UNTUNED}/{TESTED}/generation.json: made with an adapter"]),
+        (f"{UNTUNED}/tests", f"{MINE}/tests", [rf"{UNTUNED}/{TESTED}/generation.json: made with trained weights"]),
     ],
 )
 def test_swapped_folders_do_not_pass(study, problems, one, other, said):

@@ -26,7 +26,7 @@ from codetune.prompts.tokensets import with_virtual_tokens
 from codetune.report.publish import model_card
 from codetune.report.usage import REQUEST, _answer
 from codetune.study.decoding import Decoding
-from codetune.study.facts import EIGHT_BITS, FOUR_BITS
+from codetune.study.facts import FOUR_BITS
 from codetune.study.method import Quantization, TuningSettings
 from codetune.study.model import Source
 from fake_records import DESCRIBED, fake_record

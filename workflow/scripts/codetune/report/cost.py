@@ -23,6 +23,9 @@ from codetune.study.facts import TrainingFacts
 from codetune.study.record import Record, by_system
 from codetune.study.sizes import SizeFacts
 
+# What the memory of a training depends on, in words.
+WORDS = {"Micro_batch": "sequences at once", "Checkpointing": "computed twice"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class CostRow:
@@ -161,7 +164,7 @@ def write_costs(table: pd.DataFrame, outputs: Mapping[str, str]) -> None:
             "Trained (%)": table["trainable_percent"].map(format_percent),
             "On disk (MB)": _scaled(table["tuned_bytes"], 1e6, 2),
             **_spent(table, "training"),
-            **{f"Training: {name.lower()}": of for name, of in how.items()},
+            **{f"Training: {WORDS[name]}": of for name, of in how.items()},
             **_spent(table, "generation"),
         }
     )
@@ -200,7 +203,7 @@ def _note(table: pd.DataFrame) -> str:
         "that the method adds. On disk: all files of what was trained, not the model that an adapter stands beside. "
         "Times are those of the jobs, evaluations included, without waiting for a GPU. The speed of training is that "
         f"without evaluations; generation is that of all test sets together. {memory} That of training grows with the "
-        "number of sequences at once (micro_batch), which the config sets, and shrinks where activations are computed "
-        "twice instead of kept (checkpointing). Of several seeds, times and speeds are means, and memory is the most "
-        "that one of them took."
+        "number of sequences at once, which the config sets (micro_batch), and is less where activations are computed "
+        "twice instead of kept (gradient_checkpointing). Of several seeds, times and speeds are means, and memory is "
+        "the most that one of them took."
     )

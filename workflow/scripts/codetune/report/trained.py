@@ -33,8 +33,8 @@ def introduction(plan: TrainingPlan) -> str:
     dtype, held = plan.quantization.compute_dtype, _held(plan.quantization)
     if plan.tuning.kind == "full":
         return (
-            f"A whole checkpoint in {dtype}: {base}, every parameter of which\nwas fine-tuned on instruction-code pairs. "
-            "It needs no other files."
+            f"A whole checkpoint in {dtype}: {base}, every parameter of which\nwas fine-tuned on instruction-code "
+            "pairs. It needs no other files."
         )
     trained = f"{base}, fine-tuned on\ninstruction-code pairs with the base {held}."
     if plan.tuning.type in SOFT_PROMPTS:
