@@ -14,8 +14,8 @@
 # make env        the virtual environment alone, from requirements.lock
 # make lint       checks style, types and the workflow
 # make format     mends style and the list of files that a module from a repository fetches (workflow/files.txt)
-# make lock       writes requirements.lock and envs/*.yaml from pyproject.toml and what is installed, and the schemas from
-#                 the library
+# make lock       writes requirements.lock and envs/*.yaml from pyproject.toml and what is installed, the schemas from the
+#                 library, and from PEFT the keys that methods can have
 
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 BIN := .venv/bin
@@ -104,3 +104,4 @@ format: env
 lock: env
 	$(BIN)/python envs/lock.py
 	$(BIN)/python workflow/schemas/generate.py
+	$(BIN)/python workflow/schemas/generate_peft.py

@@ -5,18 +5,20 @@ from copy import copy
 from pathlib import Path
 from typing import Any
 
-from peft import PeftConfig, PeftType, get_peft_model
-from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+from peft import get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import load_file
 from torch.nn import Linear
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from codetune.base.errors import StudyError
 from codetune.base.libraries import loading
+from codetune.methods.peft_config import peft_config, refusals_explained
 from codetune.methods.trained import load_trained, save_trained
 from codetune.models.device import device
 from codetune.models.loading import load_base, of_the_machine
+from codetune.models.roles import resolve_roles
 from codetune.study.method import Quantization, TuningSettings
 from codetune.study.model import Source
 from codetune.study.targets import check_targets
@@ -43,11 +45,13 @@ class AdapterTuning:
         """Loads the frozen model."""
         return load_base(folder, quantization)
 
-    def attach(self, model: Any, source: Source, _steps: int) -> Any:
+    def attach(self, model: Any, source: Source, steps: int) -> Any:
         """Puts a fresh adapter beside the model."""
         self._source = source
-        check_targets(self.settings.peft.get("target_modules"), linear_layers(model), source.name)
-        return get_peft_model(model, peft_config(self.settings))
+        peft = resolve_roles(self.settings.peft, model.config.model_type, source.name)
+        check_targets(peft, [name for name, _ in model.named_modules()], linear_layers(model), source.name)
+        with refusals_explained(peft):
+            return get_peft_model(model, peft_config(peft, total_step=steps))
 
     def after_step(self, model: Any, step: int) -> None:
         """Does nothing."""
@@ -126,19 +130,13 @@ def check_weights(model: Any, weights: dict[str, Any], folder: str | Path) -> No
         )
 
 
-def peft_config(settings: TuningSettings) -> PeftConfig:
-    """The settings as PEFT's own configuration."""
-    kind = PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(settings.type)]
-    return kind(**{key: value for key, value in settings.peft.items() if key != "type"}, task_type="CAUSAL_LM")
-
-
 def linear_layers(model: PreTrainedModel) -> Counter[str]:
     """Counts the linear layers of a model by the last part of their names.
 
     The output layer is left out, and so are names that modules of other kinds have, too: PEFT adapts all of a name.
     """
     modules = [(name.rpartition(".")[2], module) for name, module in model.named_modules()]
-    others = {name for name, module in modules if not isinstance(module, Linear)}
+    others = {name for name, module in modules if not isinstance(module, Linear | Conv1D)}
     output = model.get_output_embeddings()
     return Counter(name for name, module in modules if name not in others and module is not output)
 

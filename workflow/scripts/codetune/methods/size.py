@@ -3,14 +3,15 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from codetune.base.files import read_json, write_json
+from codetune.base.files import read_json, reading, write_json
 from codetune.base.libraries import FETCH_AGAIN
 from codetune.base.plain import to_plain
 from codetune.methods.counting import count_parameters
-from codetune.models.shapes import has_known_layers, projection_shapes, read_layers
+from codetune.models.roles import resolve_roles
+from codetune.models.targets import check_architecture
 from codetune.study.method import TuningSettings
+from codetune.study.model import CONFIG
 from codetune.study.sizes import Size, SizeFacts
-from codetune.study.targets import check_targets
 
 
 def write_sizes(checkpoint: Path, model: str, label: str, tunings: Mapping[str, TuningSettings], target: str) -> None:
@@ -26,11 +27,13 @@ def write_sizes(checkpoint: Path, model: str, label: str, tunings: Mapping[str, 
     Raises:
         StudyError: The model lacks what is to be trained, or PEFT cannot put the tuning on it.
     """
-    config, layers = read_json(checkpoint / "config.json", FETCH_AGAIN), read_layers(checkpoint)
-    sizes = {}
+    config, sizes = read_json(checkpoint / CONFIG, FETCH_AGAIN), {}
+    with reading(checkpoint / CONFIG, FETCH_AGAIN):
+        kind = str(config["model_type"])
     for method, tuning in tunings.items():
-        if has_known_layers(layers):
-            check_targets(tuning.peft.get("target_modules"), projection_shapes(layers), label)
-        found = count_parameters(config, tuning.peft or None)
+        if tuning.peft:
+            check_architecture(tuning.peft, config, label)
+        peft = resolve_roles(tuning.peft, kind, label) if tuning.peft else None
+        found = count_parameters(config, peft)
         sizes[method] = Size(tuning, found.trainable, found.total)
     write_json(target, to_plain(SizeFacts(model, sizes)))

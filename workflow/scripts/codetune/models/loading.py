@@ -38,8 +38,8 @@ class Checkpoint:
 def load_base(folder: str | Path, quantization: Quantization) -> PreTrainedModel:
     """Loads a checkpoint with its linear layers held as a method says (QLoRA: the paper's section 3.3.3).
 
-    Embeddings, norms and the output layer are in the compute type in any case. transformers chooses the attention: sdpa, or eager
-    for models with soft-capped scores (Gemma 2).
+    Embeddings, norms and the output layer are in the compute type in any case. transformers chooses the attention:
+    sdpa, or eager for models with soft-capped scores (Gemma 2).
 
     Args:
         folder: Checkpoint folder; only safetensors and no code of its own are loaded from it.

@@ -83,9 +83,9 @@ def _rounding(generation: GenerationFacts) -> str:
     dtype = generation.quantization.compute_dtype
     if generation.weights == EIGHT_BITS:
         return (
-            "Whether an input of a layer is rounded to 8 bits depends, in these lines, on all tokens of a text that are "
-            "read at once; for the scores it depended on its own token alone. So a text may differ where two tokens are "
-            "about equally likely."
+            "Whether an input of a layer is rounded to 8 bits depends, in these lines, on all tokens that are read at "
+            "once; for the scores it depended on its own token alone. So a text may differ where two tokens are about "
+            "equally likely."
         )
     if dtype == "float32":
         return "A prompt alone gives the same text unless two tokens are equally likely up to rounding."

@@ -15,6 +15,7 @@ from codetune.study.folders import find_outputs
 from codetune.study.method import UNQUANTISED, Kind, Method, Quantization, TuningSettings
 from codetune.study.mistakes import unknown_name
 from codetune.study.model import NO_MODEL, Model, Source
+from codetune.study.peft_keys import check_peft
 from codetune.study.prompt import Prompt
 from codetune.study.runs import NONE, Evaluation, Run
 from codetune.study.schema import check_schema
@@ -203,6 +204,9 @@ def _check_method(method: str, entry: Entry, config: Entry) -> None:
             raise StudyError(f"{where}: '{key}' says nothing without 'peft' or 'full'; add one or leave it out")
     if "peft" in entry and entry.get("full"):
         raise StudyError(f"{where}: 'peft' and 'full' exclude each other; leave one out")
+    if "peft" in entry:
+        quantization = entry.get("quantization", config["quantization"]["type"])
+        check_peft(f"methods.{method}.peft", entry["peft"], quantization)
     if entry.get("full") and entry.get("quantization", config["quantization"]["type"]) != UNQUANTISED:
         raise StudyError(f"{where}: quantised weights cannot be trained; add 'quantization: {UNQUANTISED}'")
     for name in entry.get("baselines", []):
