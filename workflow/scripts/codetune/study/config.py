@@ -97,7 +97,7 @@ def _build_method(name: str, entry: Entry, config: Entry) -> Method:
     quantization = Quantization(**config["quantization"]).of_type(entry.get("quantization"))
     if kind == "untuned":
         return Method(name, kind, quantization, prompt=prompt)
-    tuning = TuningSettings(kind, entry.get("peft", {}))
+    tuning = TuningSettings(kind, dict(sorted(entry.get("peft", {}).items())))  # in whatever order they stand
     baselines = entry.get("baselines", _untuned_like(entry, config))
     return Method(name, kind, quantization, tuning, entry.get("training", {}), baselines, prompt)
 
