@@ -10,7 +10,8 @@ from safetensors.torch import load_file
 from codetune.base.errors import StudyError
 from codetune.base.libraries import loading
 from codetune.base.machine import is_out_of_memory
-from codetune.methods.adapters import ADAPTER, TRAIN_AGAIN, AdapterTuning, check_weights, peft_config
+from codetune.methods.adapters import ADAPTER, TRAIN_AGAIN, AdapterTuning, check_weights
+from codetune.methods.peft_config import peft_config
 from codetune.methods.virtual_tokens import SoftPromptModel
 from codetune.models.device import evaluating
 from codetune.models.loading import of_the_machine
@@ -68,10 +69,8 @@ class SoftPromptTuning(AdapterTuning):
 
     def _config(self, folder: str) -> PeftConfig:
         """PEFT's configuration; a text to begin with is tokenised as the checkpoint's tokenizer does, in its folder."""
-        if not self._starts_as_text():
-            return peft_config(self.settings)
-        keys = {**self.settings.peft, "tokenizer_name_or_path": folder}
-        return peft_config(TuningSettings(self.settings.kind, keys))
+        keys = {"tokenizer_name_or_path": folder} if self._starts_as_text() else {}
+        return peft_config({**self.settings.peft, **keys})
 
     def _starts_as_text(self) -> bool:
         return self.settings.peft.get("prompt_tuning_init") == "TEXT"
