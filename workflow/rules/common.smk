@@ -39,8 +39,8 @@ if workflow.output_settings.dryrun and shutil.which("conda") is None:
 
 
 def one_of(names):
-    """Returns the pattern that constrains a wildcard to these names."""
-    return "|".join(map(re.escape, names))
+    """Returns the pattern that constrains a wildcard to these names; without any it matches nothing."""
+    return "|".join(map(re.escape, names)) or "(?!)"  # an empty pattern would be no constraint
 
 
 wildcard_constraints:
@@ -87,6 +87,11 @@ def run_of(wildcards):
     return Run(wildcards.data, wildcards.model, wildcards.method, int(wildcards.seed))
 
 
+def searches(wildcards):
+    """Whether the training of the run that a job's wildcards name is chosen from trials."""
+    return wildcards.method in STUDY.trials
+
+
 def trains(wildcards):
     """Whether the run that a job's wildcards name trains a model."""
     return run_of(wildcards).trains
@@ -128,7 +133,7 @@ def unfinished(stage):
 
 def tuning_of(wildcards):
     """Returns what is trained in a job's run, None where nothing is."""
-    return STUDY.methods[wildcards.method].tuning
+    return STUDY.method_of(run_of(wildcards)).tuning
 
 
 def code(script, env, tuning=None):
@@ -191,8 +196,7 @@ def memory_of_bootstrap(wildcards, input):
 
 def before_gpu_jobs(wildcards):
     """Returns the priority of a job that GPU jobs wait for: first models to train, then those only compared with."""
-    tuned = wildcards.model in [run.model for run in STUDY.training_runs]
-    return (2000 if tuned else 1000) + STUDY.models[wildcards.model].parameters
+    return (2000 if wildcards.model in STUDY.tunings else 1000) + STUDY.models[wildcards.model].parameters
 
 
 def gpu_jobs(stage):

@@ -6,8 +6,14 @@
 #          training.json            facts of the training
 #          curve/predictions.jsonl  completions of each checkpoint
 #          curve.json               their scores against steps
+#          search.json              where settings are searched: the trials, each in the folder of <method>@<n>
 #          checkpoints/dropped.json  with keep_checkpoints: none, that they were deleted
 # Keeps: .../unfinished/            what a killed job has done so far; not an output, because Snakemake removes those
+
+
+def of_trials(pattern):
+    """Returns an input function that fills in a pattern for each trial of a run; for none where nothing is searched."""
+    return lambda wildcards: each(pattern, STUDY.trials_of(run_of(wildcards)))
 
 
 rule finetune:
@@ -26,6 +32,8 @@ rule finetune:
         f"<logs>/finetune/{layout.RUN}.log",
     benchmark:
         f"<benchmarks>/finetune/{layout.RUN}.tsv"
+    wildcard_constraints:
+        method=one_of(STUDY.trained),
     priority: gpu_jobs(-1000)
     conda:
         "../../envs/train.yaml"
@@ -36,10 +44,45 @@ rule finetune:
         gpu=1,
     params:
         plan=lambda wildcards: to_plain(STUDY.for_training(run_of(wildcards))),
+        is_trial=lambda wildcards: wildcards.method not in STUDY.methods,
         work=unfinished("finetune"),
         code=lambda wildcards: code("finetune.py", "train", tuning_of(wildcards)),
     script:
         "../scripts/finetune.py"
+
+
+rule choose:
+    """Takes the training with the lowest validation loss, where a method's settings are searched, for the run's own."""
+    input:
+        tuned=of_trials(layout.TUNED),
+        checkpoints=of_trials(layout.CHECKPOINTS),
+        log=of_trials(layout.TRAINING_LOG),
+        facts=of_trials(layout.TRAINING),
+    output:
+        tuned=in_results(layout.TUNED),
+        checkpoints=in_results(layout.CHECKPOINTS),
+        log=in_results(layout.TRAINING_LOG),
+        facts=in_results(layout.TRAINING),
+        search=in_results(layout.SEARCH),
+    log:
+        f"<logs>/choose/{layout.RUN}.log",
+    benchmark:
+        f"<benchmarks>/choose/{layout.RUN}.tsv"
+    wildcard_constraints:
+        method=one_of(STUDY.trials),
+    localrule: True  # takes seconds, less than waiting in a queue
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+        gpu=0,
+    params:
+        trials=lambda wildcards: STUDY.values_of(wildcards.method),
+        code=code("choose.py", "analysis"),
+    script:
+        "../scripts/choose.py"
 
 
 rule curve:
@@ -78,6 +121,7 @@ rule drop_checkpoints:
     """Deletes the checkpoints of all evaluations once the curve is drawn (keep_checkpoints: none); the best one stays."""
     input:
         checkpoints=in_results(layout.CHECKPOINTS),
+        trials=of_trials(layout.CHECKPOINTS),
         curve=in_results(layout.CURVE),
     output:
         in_results(layout.DROPPED),

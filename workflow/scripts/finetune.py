@@ -13,4 +13,5 @@ with job(snakemake):
         FinetuneOutputs(**dict(snakemake.output.items()), work=params.work),
         from_plain(params.plan, TrainingPlan, "rule finetune: params.plan"),
         params.code,
+        params.is_trial,
     )

@@ -164,6 +164,7 @@ def test_table1_is_made_from_plans_by_its_name(tmp_path):
     }
     system = {"data": "alpaca", "model": LLAMA.name, "method": "qlora"}
     entry = {"system": system, "label": LLAMA.label, "plan": to_plain(fake_plan(LLAMA, fake_method("qlora")))}
+    entry["searched"] = {}
     write_table("table1", inputs, {"plans": [entry]}, outputs(tmp_path, "table1"))
     (row,) = read(tmp_path / "table1.csv")
     assert (row["data"], row["model"], row["batch_size"], row["steps_packed"]) == ("alpaca", LLAMA.label, "160", "750")

@@ -32,8 +32,8 @@ def describe_disk(study: Study, keeps_checkpoints: bool) -> str:
         keeps_checkpoints: Whether the adapter of each evaluation is kept after the curve is drawn.
     """
     downloads = sum(_download_bytes(study.models[model]) for model in study.used_models)
-    adapters = sum(_adapter_bytes(study, run) for run in study.training_runs)
-    checkpoints = sum(_adapter_bytes(study, run) * _evaluations(study, run) for run in study.training_runs)
+    adapters = sum(_adapter_bytes(study, run) for run in study.trainings)
+    checkpoints = sum(_adapter_bytes(study, run) * _evaluations(study, run) for run in study.trainings)
     kept = "kept" if keeps_checkpoints else "each until its curve is drawn"
     parts = {
         "to download": downloads,
@@ -53,7 +53,7 @@ def describe_shortage(
     Args:
         study: The study.
         models: Names of the models whose checkpoints are still to be downloaded.
-        trainings: The runs that are still to be trained.
+        trainings: The runs, or trials of a search, that are still to be trained.
         resources: The folder of downloads.
         results: The folder of results.
     """

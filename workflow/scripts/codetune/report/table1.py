@@ -1,7 +1,7 @@
 """Table 1: training settings, declared and computed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -39,22 +39,27 @@ class PlannedSystem:
         system: The system.
         label: Of its model.
         plan: The settings; those of all its seeds but for the seed.
+        searched: The searched settings with their values in this trial; empty for a system that searches nothing.
     """
 
     system: System
     label: str
     plan: TrainingPlan
+    searched: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_plans(entries: Sequence[Row]) -> list[PlannedSystem]:
     """Reads the rule's `plans`.
 
     Args:
-        entries: Each with `system` (data, model, method), `label` and `plan`, all plain.
+        entries: Each with `system` (data, model, method), `label`, `plan` and `searched`, all plain.
     """
     return [
         PlannedSystem(
-            System(**entry["system"]), entry["label"], from_plain(entry["plan"], TrainingPlan, "plans of table 1")
+            System(**entry["system"]),
+            entry["label"],
+            from_plain(entry["plan"], TrainingPlan, "plans of table 1"),
+            entry["searched"],
         )
         for entry in entries
     ]
@@ -72,8 +77,8 @@ def table1(
         paper: What the paper declares.
 
     Returns:
-        One row per system; parameters as plain numbers. Where the paper may mean one of several ranks, each of them has
-        a column, for its models and modules.
+        One row per system, of a search one per trial; parameters as plain numbers. Where the paper may mean one of
+        several ranks, each of them has a column, for its models and modules.
     """
     declared, of_model = {row["model"]: row for row in paper["table1"]}, {one.model: one for one in sizes}
     rows = [
@@ -95,6 +100,7 @@ def _row(planned: PlannedSystem, stats: str, size: Size, paper: Row) -> Row:
         "data": planned.system.data,
         "model": planned.label,
         "method": planned.system.method,
+        **_searched(planned),
         "tuning": tuning.type,
         "quantization": planned.plan.quantization.type,
         "paper_params": quoted.get("params"),
@@ -132,6 +138,12 @@ def _at_ranks_of_the_paper(tuning: TuningSettings, size: Size, paper: Row) -> Ro
     return {f"{RANK}{rank}": size.trainable * rank // peft["r"] for rank in paper["ranks"]}
 
 
+def _searched(planned: PlannedSystem) -> Row:
+    """The column of a study with a search: the values of the trial."""
+    values = ", ".join(f"{key} {value}" for key, value in planned.searched.items())
+    return {"searched": values} if values else {}
+
+
 def _rate_left(settings: TrainingSettings, epoch: int) -> float | None:
     """Share of the highest learning rate after as many validations as the patience; None if there are not so many."""
     steps = settings.epochs * epoch
@@ -146,6 +158,7 @@ def write_table1(table: pd.DataFrame, outputs: Mapping[str, str]) -> None:
         {
             **varying_columns(table, "data", "method", "tuning", "quantization", "optimizer", "precision", "packing"),
             "Model": table["model"],
+            **({"Searched": table["searched"]} if "searched" in table else {}),
             "Params (paper)": table["paper_params"],
             "Batch": table["batch_size"].map(format_whole),
             "Epochs planned": table["epochs"].map(format_whole),

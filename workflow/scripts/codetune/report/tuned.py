@@ -1,6 +1,6 @@
 """What was trained, held against the facts of its training."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from codetune.base.errors import StudyError
@@ -8,6 +8,7 @@ from codetune.base.files import sha256_of_file
 from codetune.base.manifests import File, checked_folder, read_manifest
 from codetune.report.comparing import compare_values
 from codetune.study.facts import TrainingFacts
+from codetune.study.method import TuningSettings
 from codetune.study.tunings import implementation_of, virtual_tokens_of
 
 
@@ -46,6 +47,23 @@ def differences_in_tuned(facts: TrainingFacts, path: str, tuned: str, published:
         elif sha256_of_file(copy) != file.sha256:
             lines.append(f"{copy}: not the file of that name that {tuned} describes")
     return lines
+
+
+def make_sizes(
+    manifest: str, model: str, label: str, tunings: Mapping[str, TuningSettings], outputs: Mapping[str, str]
+) -> None:
+    """Makes the file of a model's sizes anew, as rule size does.
+
+    Args:
+        manifest: Of the folder with the model's configuration.
+        model: Name of the model.
+        label: Its label.
+        tunings: What each method trains.
+        outputs: Where to write the file: `sizes`.
+    """
+    from codetune.methods.size import write_sizes  # loads torch, which the rest of a check does without
+
+    write_sizes(checked_folder(manifest), model, label, tunings, outputs["sizes"])
 
 
 def _layers_in(tensors: Iterable[str], names: Iterable[str]) -> dict[str, int]:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from codetune.study.mistakes import MOST_NAMES, NUMBER, find_similar, hint_at, quote
+from codetune.study.mistakes import MOST_NAMES, NUMBER, SEARCH, find_similar, hint_at, quote
 from codetune.study.peft_types import ABOVE_ZERO, BOUNDS, SHARES
 
 Schema = dict[str, Any]
@@ -169,6 +169,8 @@ def _names_of(kind: Schema) -> list[str]:
 def _hint(value: Any, kinds: list[Schema]) -> str:
     """Says how to write a value that YAML reads as something else, or which of the listed ones is like it."""
     types = [kind.get("type") for kind in kinds]
+    if isinstance(value, list) and "array" not in types:
+        return SEARCH
     number = next((name for name in ("integer", "number") if name in types), None)
     if number and isinstance(value, str) and "e" in value.casefold() and NUMBER.fullmatch(value):
         return f"; YAML takes {value} for text, write {float(value)!r}"
