@@ -88,7 +88,8 @@ def _choices_of_runs(models: list[ModelEvidence]) -> dict[str, Choice]:
     generations = [facts for record in records if (facts := record.tests[models[0].test].generation)]
     first, files = generations[0], paths_of(records)
     new = first.decoding.max_new_tokens
-    precision = f"{first.quantization.type}, computed in {first.quantization.compute_dtype}"
+    held = dict.fromkeys(facts.quantization.weights for facts in generations)
+    precision = f"{', '.join(held)}, computed in {first.quantization.compute_dtype}"
     most = max(len(seeds) for model in models for seeds in model.records.values())
     sources = dict.fromkeys(generation.checkpoint.repo or "a local folder" for generation in generations)
     return {

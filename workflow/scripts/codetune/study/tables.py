@@ -13,7 +13,7 @@ Inputs = Mapping[str, list[str]]
 
 
 def table_inputs(study: Study, in_results: Place, in_resources: Place) -> dict[str, Inputs]:
-    """The files that each table of a study is made from, by its name, without tables that have no row.
+    """The files that each table of a study is made from, by its name, without tables that would have no row.
 
     Args:
         study: The study.
@@ -43,11 +43,14 @@ def table_inputs(study: Study, in_results: Place, in_resources: Place) -> dict[s
         "prompt_stats": [in_results(layout.PROMPT_STATS, **entry) for entry in study.prompt_sets],
         "cards": [in_results(layout.CARD, dataset=name) for name in study.used_datasets],
     }
-    of_scores = dict.fromkeys(("table2", "pairs", "metrics", "breakdown"), scored)
-    tables = {"table1": planned, **of_scores, "cost": spent, "audit": audited}
-    absent = {"table1"} if not study.training_runs else set()
-    absent |= {"cost"} if not spent["records"] else set()
-    return {name: inputs for name, inputs in tables.items() if name not in absent}
+    of_scores = dict.fromkeys(("table2", "variants", "pairs", "metrics", "breakdown"), scored)
+    tables: dict[str, Inputs] = {"table1": planned, **of_scores, "cost": spent, "audit": audited}
+    has_rows = {
+        "table1": study.training_runs,
+        "variants": study.compared_variants,
+        "cost": study.used_models,
+    }
+    return {name: inputs for name, inputs in tables.items() if has_rows.get(name, True)}
 
 
 def table_params(study: Study, metric: str) -> dict[str, Any]:
@@ -72,6 +75,7 @@ def table_params(study: Study, metric: str) -> dict[str, Any]:
             }
             for run in study.planned
         ],
+        "variants": [[one._asdict() for one in pair] for pair in study.compared_variants],
         "models": study.used_models,
         "tokens": study.token_sets,
         "prompts": study.prompt_sets,
