@@ -42,6 +42,7 @@ class CostRow:
         micro_batch: Training sequences at once, at the end.
         checkpointing: `yes` where activations were computed twice instead of kept.
         training_seconds: Duration of the training, with evaluations.
+        search_seconds: Duration of all trials together, where the training was chosen from several.
         training_tokens_per_second: Without evaluations.
         training_joules: Energy that the GPU used, where it was measured.
         training_memory: Peak in bytes: reserved on a GPU, or resident.
@@ -64,6 +65,7 @@ class CostRow:
     micro_batch: int | None = None
     checkpointing: str | None = None
     training_seconds: float | None = None
+    search_seconds: float | None = None
     training_tokens_per_second: float | None = None
     training_joules: float | None = None
     training_memory: int | None = None
@@ -105,6 +107,7 @@ def _row(seeds: Sequence[Record], sizes: Mapping[str, SizeFacts], disk: Sequence
     first = seeds[0]
     generations = [[one.generation for one in record.tests.values() if one.generation] for record in seeds]
     trainings = [record.training for record in seeds if record.training is not None]
+    searches = [record.search.seconds for record in seeds if record.search is not None]
     seconds = statistics.fmean(sum(facts.seconds for facts in of_seed) for of_seed in generations)
     tokens = statistics.fmean(sum(facts.tokens for facts in of_seed) for of_seed in generations)
     peaks = [facts.peak_memory for of_seed in generations for facts in of_seed]
@@ -115,7 +118,7 @@ def _row(seeds: Sequence[Record], sizes: Mapping[str, SizeFacts], disk: Sequence
         method=first.run.method,
         quantization=first.method.quantization.type if first.method.quantization else None,
         seeds=len(seeds),
-        **(_of_trainings(trainings, sizes[first.run.model]) if trainings else {}),
+        **(_of_trainings(trainings, searches, sizes[first.run.model]) if trainings else {}),
         generation_seconds=seconds,
         generation_tokens_per_second=tokens / seconds if seconds else None,
         generation_memory=_highest(peaks),
@@ -125,8 +128,8 @@ def _row(seeds: Sequence[Record], sizes: Mapping[str, SizeFacts], disk: Sequence
     )
 
 
-def _of_trainings(trainings: Sequence[TrainingFacts], sizes: SizeFacts) -> Row:
-    """The fields about training, of the trainings of a system."""
+def _of_trainings(trainings: Sequence[TrainingFacts], searches: Sequence[float], sizes: SizeFacts) -> Row:
+    """The fields about training, of the trainings of a system and the durations of its searches."""
     size, costs = sizes.size_of(trainings[0].plan.tuning), [facts.cost for facts in trainings]
     joules = [cost.energy_joules for cost in costs if cost.energy_joules is not None]
     peaks = [cost.peak_memory for cost in costs]
@@ -136,6 +139,7 @@ def _of_trainings(trainings: Sequence[TrainingFacts], sizes: SizeFacts) -> Row:
         "micro_batch": min(cost.micro_batch for cost in costs),
         "checkpointing": "yes" if trainings[0].plan.memory.gradient_checkpointing else "no",
         "training_seconds": statistics.fmean(cost.seconds for cost in costs),
+        "search_seconds": statistics.fmean(searches) if searches else None,
         "training_tokens_per_second": statistics.fmean(cost.tokens_per_second for cost in costs),
         "training_joules": statistics.fmean(joules) if len(joules) == len(costs) else None,
         "training_memory": _highest(peaks),
@@ -183,6 +187,7 @@ def _spent(table: pd.DataFrame, stage: str) -> dict[str, "pd.Series[Any]"]:
         f"{name}: allocated (GiB)": _scaled(table[f"{stage}_memory_allocated"], 2**30, 2),
     }
     if stage == "training":
+        found[f"{name} with its search ({unit})"] = _scaled(table["search_seconds"], divisor, 2)
         found[f"{name}: kWh"] = _scaled(table["training_joules"], 3.6e6, 3)
     return found
 

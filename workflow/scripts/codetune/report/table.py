@@ -11,6 +11,7 @@ from codetune.report.cost import cost_table, write_costs
 from codetune.report.metrics import metrics_table, write_metrics
 from codetune.report.pairs import pairs_table, write_pairs
 from codetune.report.rows import EvaluatedSystem, evaluated_systems
+from codetune.report.search import search_table, write_search
 from codetune.report.table1 import read_plans, table1, write_table1
 from codetune.report.table2 import table2, write_table2
 from codetune.report.variants import variants_table, write_variants
@@ -66,6 +67,10 @@ def _write_breakdown(inputs: Named, params: Named, outputs: Outputs) -> None:
     write_breakdown(breakdown_table(evaluated, metric), evaluated, metric, outputs)
 
 
+def _write_search(inputs: Named, _params: Named, outputs: Outputs) -> None:
+    write_search(search_table(read_records(inputs["records"])), outputs)
+
+
 def _write_costs(inputs: Named, _params: Named, outputs: Outputs) -> None:
     table = cost_table(read_records(inputs["records"]), inputs["tuned"], _sizes(inputs))
     write_costs(table, outputs)
@@ -93,5 +98,6 @@ TABLES: Mapping[str, Callable[[Named, Named, Outputs], None]] = {
     "metrics": _write_metrics,
     "breakdown": _write_breakdown,
     "cost": _write_costs,
+    "search": _write_search,
     "audit": _write_audit,
 }
