@@ -11,7 +11,7 @@ PARAMS = table_params(STUDY, config["evaluation"]["metric"])
 
 
 rule table:
-    """Writes one table as CSV, Markdown and LaTeX: settings, scores beside the paper's, costs, or the audit of its claims."""
+    """Writes one table as CSV, Markdown and LaTeX: settings, scores, costs, or the audit of the paper's claims."""
     input:
         unpack(lambda wildcards: TABLES[wildcards.table]),
     output:
