@@ -40,20 +40,26 @@ def test_a_soft_prompt_is_planned_with_its_tokens(peft):
 @pytest.mark.parametrize(
     ("peft", "line"),
     [
-        ({"type": "PROMPT_TUNING"}, "methods.soft.peft.num_virtual_tokens: must be an integer from 1 to 1023"),
-        ({**PROMPT, "num_virtual_tokens": 0}, "num_virtual_tokens: must be an integer from 1"),
-        ({**PROMPT, "num_virtual_tokens": True}, "num_virtual_tokens: must be an integer from 1"),
+        ({"type": "PROMPT_TUNING"}, "methods.soft.peft: the key 'num_virtual_tokens' is missing"),
+        ({**PROMPT, "num_virtual_tokens": 0}, "methods.soft.peft.num_virtual_tokens: 0 is below 1"),
+        ({**PROMPT, "num_virtual_tokens": True}, "methods.soft.peft.num_virtual_tokens: true is not an integer"),
         (
             {**PREFIX, "num_virtual_tokens": 1024},
-            "an integer from 1 to 1023, one less than",
+            "num_virtual_tokens: 1024 leave no room in the 1024 tokens of tokenization.max_length; take at most 1023",
         ),
-        ({**PROMPT, "prompt_tuning_init": "TEXT"}, "'prompt_tuning_init: TEXT' needs a 'prompt_tuning_init_text'"),
-        ({"type": "CPT", "cpt_token_ids": [1, 2]}, "methods.soft.peft: CPT cannot be trained here: its loss"),
-        ({**PREFIX, "token_dim": 64}, "methods.soft.peft.token_dim: PEFT takes this from each model; leave it out"),
-        ({**PROMPT, "num_transformer_submodules": 2}, "num_transformer_submodules: PEFT takes this from each model"),
+        (
+            {**PROMPT, "prompt_tuning_init": "TEXT"},
+            "peft.prompt_tuning_init: TEXT needs prompt_tuning_init_text; add that",
+        ),
+        ({"type": "CPT", "cpt_token_ids": [1, 2]}, "methods.soft.peft.type: CPT cannot be trained here: its loss"),
+        ({**PREFIX, "token_dim": 64}, "methods.soft.peft.token_dim: leave it out; PEFT takes it from each model"),
+        (
+            {**PROMPT, "num_transformer_submodules": 2},
+            "num_transformer_submodules: leave it out; PEFT takes it from each",
+        ),
         (
             {"type": "MULTITASK_PROMPT_TUNING", "num_virtual_tokens": 4, "prompt_tuning_init": "EXACT_SOURCE_TASK"},
-            "EXACT_SOURCE_TASK starts from a file of another training; take RANDOM",
+            '"EXACT_SOURCE_TASK" cannot be taken: it is for a start from a file of another training',
         ),
     ],
 )
