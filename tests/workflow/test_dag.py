@@ -4,10 +4,13 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
+from codetune.study.config import load_study
+from codetune.study.runs import Run
 from conftest import ROOT
 from small_study import copy_workflow, plan, snakemake
 
@@ -33,6 +36,36 @@ def test_the_full_study_is_five_tuned_models_six_untuned_in_two_templates_and_a_
     assert jobs["publish"] == jobs["figure"] == 5
     assert jobs["table"] == 7
     assert jobs["size"] == 5  # one per tuned model, of all its methods
+
+
+def test_the_paper_s_open_choices_are_runs_beside_the_default(project):
+    """Four methods on three models, and three pre-trained models: one table compares each with its default."""
+    jobs = plan("--resources", "gpu=4", "--configfile", "config/variants.yaml", cwd=project)
+    assert jobs["finetune"] == jobs["curve"] == jobs["publish"] == 3 * 5 + 3
+    assert jobs["generate"] == jobs["record"] == 3 * 7 + 3 * 2
+    assert jobs["download_model"] == 6
+    assert jobs["tokenize"] == jobs["prompt"] == 2 * 3 + 3
+    assert jobs["table"] == 7
+    configs = [yaml.safe_load((project / f"config/{name}.yaml").read_text()) for name in ("config", "variants")]
+    merged = configs[0] | {key: configs[0][key] | configs[1][key] for key in ("models", "methods")}
+    study = load_study(merged | {"runs": configs[1]["runs"]})
+    pairs = [(f"{one.model} {one.method}", f"{over.model} {over.method}") for one, over in study.compared_variants]
+    models = ("llama-3.2-1b", "gemma-2-2b", "qwen2.5-1.5b")
+    methods = ("qlora-r16", "qlora-chat", "qlora-unpacked", "qlora-all-epochs")
+    assert pairs == [
+        *((f"{model} {method}", f"{model} qlora") for model in models for method in methods),
+        *((f"{model}-pretrained qlora", f"{model} qlora") for model in models),
+    ]
+    default = study.for_training(Run("codealpaca-20k", models[0], "qlora", 0))
+    plans = {name: study.for_training(Run("codealpaca-20k", models[0], name, 0)) for name in methods}
+    r16 = replace(default.tuning, peft=default.tuning.peft | {"r": 16})
+    assert plans["qlora-r16"] == replace(default, tuning=r16)
+    assert plans["qlora-chat"] == default
+    assert plans["qlora-all-epochs"] == replace(default, settings=replace(default.settings, patience=None))
+    unpacked = replace(default.settings, packing=False)
+    assert plans["qlora-unpacked"] == replace(
+        default, settings=unpacked, memory=replace(default.memory, micro_batch=16)
+    )
 
 
 @pytest.mark.parametrize("model", TUNED)

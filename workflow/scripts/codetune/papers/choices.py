@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from codetune.base.files import read_json, reading
 from codetune.base.plain import read_number
-from codetune.papers.evidence import OWN_CHOICE, Evidence, ModelEvidence, paths_of
+from codetune.papers.evidence import OWN_CHOICE, TUNED, Evidence, ModelEvidence, paths_of
 from codetune.papers.printed import format_seeds, rounds_to
 from codetune.papers.verdicts import PAPER, Claim, Verdict, exact
 
@@ -27,6 +27,7 @@ class Choice:
     files: Sequence[str]
 
 
+PACKING = {True: "packed", False: "one sample each"}
 NOT_RUN = Choice(
     what="CodeBERT, Code2seq: how they are given an instruction",
     place="section 4.3",
@@ -77,7 +78,10 @@ def _choices_of_data(evidence: Evidence) -> dict[str, Choice]:
     }
     stats = [model.stats for model in evidence.models.values() if model.stats]
     if stats:
-        length = f"packed, {read_number(stats[0], 'max_length'):,} tokens"
+        trained = [one.training for model in evidence.models.values() for one in model.runs_of(TUNED) if one.training]
+        packs = {facts.plan.settings.packing for facts in trained} or {True}
+        how = " and ".join(words for packing, words in PACKING.items() if packing in packs)
+        length = f"{how}, {read_number(stats[0], 'max_length'):,} tokens"
         choices["packing"] = Choice("Length and packing of training sequences", "section 3.5", length, stats)
     return choices
 

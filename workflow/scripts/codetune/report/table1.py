@@ -95,7 +95,7 @@ def _row(planned: PlannedSystem, stats: str, size: Size, paper: Row) -> Row:
     packed, samples = (read_number(stats, "parts", "train", name) for name in ("packed_sequences", "samples"))
     quoted: Row = next((row for row in paper["table1"] if row["model"] == planned.system.model), {})
     tuning, settings = planned.plan.tuning, planned.plan.settings
-    epoch = steps_per_epoch(packed, settings.batch_size)
+    epoch, unpacked = (steps_per_epoch(count, settings.batch_size) for count in (packed, samples))
     return {
         "data": planned.system.data,
         "model": planned.label,
@@ -112,7 +112,7 @@ def _row(planned: PlannedSystem, stats: str, size: Size, paper: Row) -> Row:
         "learning_rate": settings.learning_rate,
         "schedule": settings.schedule,
         "patience": settings.patience,
-        "rate_left": _rate_left(settings, epoch),
+        "rate_left": _rate_left(settings, epoch if settings.packing else unpacked),
         "rank": tuning.peft.get("r"),
         "trainable": size.trainable,
         "trainable_percent": size.percent,
@@ -121,7 +121,7 @@ def _row(planned: PlannedSystem, stats: str, size: Size, paper: Row) -> Row:
         "paper_steps": quoted.get("steps"),
         "packing": "yes" if settings.packing else "no",
         "steps_packed": settings.epochs * epoch,
-        "steps_unpacked": settings.epochs * steps_per_epoch(samples, settings.batch_size),
+        "steps_unpacked": settings.epochs * unpacked,
     }
 
 

@@ -35,12 +35,12 @@ def variants_table(
         variants: Each variant with its default.
 
     Returns:
-        Rows of `PairRow`, in the order of the variants: of one choice after the other, that of methods first.
+        Rows of `PairRow`, in the order of the variants, with those of one choice side by side.
     """
-    rows = []
+    rows, choices = [], list(dict.fromkeys(_choice(*pair) for pair in variants))
     for test in dict.fromkeys(one.test for one in evaluated):
         systems = {one.system: one for one in evaluated if one.test == test}
-        for system, default in sorted(variants, key=lambda pair: _choice(*pair)):
+        for system, default in sorted(variants, key=lambda pair: choices.index(_choice(*pair))):
             if system in systems and default in systems:
                 comparisons = systems[system].comparisons
                 over = comparisons.gain_over if system.model == default.model else None
@@ -51,9 +51,9 @@ def variants_table(
     return table_of(asdict(row) for row in rows) if rows else pd.DataFrame(columns=list(PairRow.__dataclass_fields__))
 
 
-def _choice(system: System, default: System) -> tuple[bool, str]:
-    """What puts the rows of one choice side by side: all models after one method, then other models."""
-    return (True, "") if system.method == default.method else (False, system.method)
+def _choice(system: System, default: System) -> str | None:
+    """What a variant is one of: the method, or None for a choice of models."""
+    return None if system.method == default.method else system.method
 
 
 def write_variants(

@@ -89,8 +89,7 @@ def make_trainer(base: Any, tokenizer: Any, tokens: TrainingTokens, work: Path, 
     with doing("choice of the attention"):
         choose_attention(base, tokens.train)
     tokens = tokens.behind(tuning.virtual_tokens, _longest(base, settings.max_length), tokenizer)
-    capacity = settings.max_length if settings.packing else 0
-    train, validation = (pack_samples(part, capacity) for part in (tokens.train, tokens.validation))
+    train, validation = (pack_samples(part, settings.capacity) for part in (tokens.train, tokens.validation))
     epoch = steps_per_epoch(len(train), settings.batch_size)
     interval = steps_between_evaluations(epoch, settings.evaluations_per_epoch)
     remedy = "Set 'gradient_checkpointing: true' for this model in the config, or a lower 'max_length' for all."
