@@ -177,7 +177,8 @@ def test_the_plan_says_how_much_disk_the_study_takes(project, command):
     kept = "each until its curve is drawn" if command else "kept"
     assert said == [
         "Disk: up to 41.6 GB for this study, with what is there already: 31.0 GB to download, 208 MB of adapters, "
-        f"10.4 GB of checkpoints for the curves ({kept}; keep_checkpoints)."
+        f"10.4 GB of checkpoints for the curves ({kept}; keep_checkpoints; "
+        "at most 100 GB per training, checkpoints_gb)."
     ]
 
 

@@ -4,13 +4,14 @@ import os
 import re
 import shutil
 import sys
+from functools import cache
 from pathlib import Path
 
 from codetune.base.contents import Contents, files_in
 from codetune.base.errors import StudyError
 from codetune.base.plain import to_plain
 from codetune.evaluation.pairs import count_resamples
-from codetune.models.disk import describe_disk
+from codetune.models.disk import describe_disk, state_bytes
 from codetune.models.targets import check_models
 from codetune.study import layout
 from codetune.study.config import load_study
@@ -31,7 +32,7 @@ except StudyError as error:
     sys.exit(f"error: {error}")
 
 if workflow.output_settings.dryrun:
-    logger.info(describe_disk(STUDY, config["keep_checkpoints"] == "all"))
+    logger.info(describe_disk(STUDY, config["keep_checkpoints"] == "all", config["checkpoints_gb"]))
 
 # A dry run needs no conda. A real run does, and Snakemake says so if it is missing.
 if workflow.output_settings.dryrun and shutil.which("conda") is None:
@@ -142,8 +143,13 @@ def code(script, env, tuning=None):
     Of what implements the kinds of tuning, only the module of the run's own enters it. Rules that download have no
     fingerprint, because commit and hash pin their content, whatever fetches it.
     """
-    modules = [implementation_of(tuning).module] if tuning else []
-    return fingerprint(SCRIPTS / script, PROJECT / "envs" / f"{env}.yaml", modules)
+    return fingerprint_of(script, env, implementation_of(tuning).module if tuning else None)
+
+
+@cache
+def fingerprint_of(script, env, module):
+    """Returns such a fingerprint; a study has hundreds of jobs with the same one."""
+    return fingerprint(SCRIPTS / script, PROJECT / "envs" / f"{env}.yaml", [module] if module else [])
 
 
 CONTENTS = Contents(Path(".snakemake") / "codetune-sources.json")
