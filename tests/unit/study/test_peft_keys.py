@@ -208,6 +208,8 @@ MISTAKES = """\
 {type: LN_TUNING, target_modules: all-linear}
     stands for linear layers, but LN_TUNING adapts norms
 # Keys that do not go together.
+{type: LN_TUNING, modules_to_save: lm_head}
+    peft.modules_to_save: "lm_head" is text; write a list: [lm_head]
 {type: LORA, layers_pattern: layers}
     peft.layers_pattern: it says nothing without layers_to_transform
 {type: VERA, layers_pattern: layers}

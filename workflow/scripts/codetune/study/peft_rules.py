@@ -168,6 +168,13 @@ def _prompt_tuning(keys: Keys) -> Found:
     return None
 
 
+def _ln_tuning(keys: Keys) -> Found:
+    saved = keys["modules_to_save"]
+    if isinstance(saved, str):  # whose letters PEFT takes for names
+        return "modules_to_save", f"{quote(saved)} is text; write a list: [{shorten(saved)}]"
+    return None
+
+
 def _psoft(keys: Keys) -> Found:
     epsilon = keys["cayley_neumann_eps"]
     if epsilon is not None and (not keys["use_cayley_neumann"] or not epsilon < 1):
@@ -203,9 +210,10 @@ RULES: dict[str, Callable[[Keys], Found]] = {
     "CARTRIDGE": _cartridge,
     "GRALORA": _gralora,
     "IA3": _ia3,
+    "LN_TUNING": _ln_tuning,
     "LORA": _lora,
-    "OFT": _blocks("r", "oft_block_size"),
     "MULTITASK_PROMPT_TUNING": _prompt_tuning,
+    "OFT": _blocks("r", "oft_block_size"),
     "PROMPT_TUNING": _prompt_tuning,
     "PSOFT": _psoft,
     "ROAD": _road,

@@ -8,8 +8,8 @@ from typing import Any
 # Types that cannot be trained by themselves on a causal language model, with the reason.
 REFUSED_TYPES = {
     "ADAMSS": "it needs scikit-learn, which is not among the workflow's libraries",
-    "CPT": "its loss also counts tokens of its own context, and here the loss counts completions alone; PROMPT_TUNING "
-    "can start from the same text",
+    "CPT": "its loss also counts tokens of its own context, and here the loss counts completions alone; take "
+    "PROMPT_TUNING, which can start from a text, too",
     "LILY": "it averages over all tokens of a batch, later ones and those of other samples, too",
     "POLY": "it needs the number of a task with each sample, which a data set here does not have",
     "SHADOW": "its second network reads whole rows, in which several texts lie here",
@@ -31,8 +31,6 @@ OTHER_NAMES = {
 }
 
 # Keys and values that no method can have, with the reason.
-FROM_THE_MODEL = "PEFT takes it from each model"
-FROM_A_FILE = "it is for a start from a file of another training"
 NEEDS_DATA = "it needs a pass over data before the training, which the workflow does not make"
 SET_ELSEWHERE = {  # keys of every type
     "peft_type": "write it as 'type'",
@@ -43,12 +41,12 @@ SET_ELSEWHERE = {  # keys of every type
     "base_model_name_or_path": "the workflow sets it to the model of the run",
     "revision": "the workflow sets it to the commit of the model of the run",
 }
+OF_THE_MODEL = "PEFT takes it from each model"
+OF_ANOTHER_TRAINING = "it is for a prompt that starts from the file of another training, which the study does not have"
 REFUSED_KEYS = {  # keys of some types
-    "token_dim": FROM_THE_MODEL,
-    "num_layers": FROM_THE_MODEL,
-    "num_attention_heads": FROM_THE_MODEL,
-    "num_transformer_submodules": FROM_THE_MODEL,
-    "prompt_tuning_init_state_dict_path": FROM_A_FILE,
+    **dict.fromkeys(("token_dim", "num_layers", "num_attention_heads", "num_transformer_submodules"), OF_THE_MODEL),
+    "prompt_tuning_init_state_dict_path": OF_ANOTHER_TRAINING,
+    "prompt_tuning_init_task": OF_ANOTHER_TRAINING,
     "tokenizer_name_or_path": "the workflow sets it to the tokenizer of the model of the run",
     "tokenizer_kwargs": "the workflow loads tokenizers itself",
     "megatron_config": "it is for models in Megatron",
@@ -80,9 +78,9 @@ PASSED_OVER = {
 }
 
 REFUSED_VALUES: dict[tuple[str, Any], str] = {
-    ("prompt_tuning_init", "AVERAGE_SOURCE_TASKS"): FROM_A_FILE,
-    ("prompt_tuning_init", "EXACT_SOURCE_TASK"): FROM_A_FILE,
-    ("prompt_tuning_init", "ONLY_SOURCE_SHARED"): FROM_A_FILE,
+    ("prompt_tuning_init", "AVERAGE_SOURCE_TASKS"): OF_ANOTHER_TRAINING,
+    ("prompt_tuning_init", "EXACT_SOURCE_TASK"): OF_ANOTHER_TRAINING,
+    ("prompt_tuning_init", "ONLY_SOURCE_SHARED"): OF_ANOTHER_TRAINING,
     ("init_lora_weights", "eva"): NEEDS_DATA,
     ("init_lora_weights", "corda"): NEEDS_DATA,
     ("init_lora_weights", "lora_ga"): NEEDS_DATA,

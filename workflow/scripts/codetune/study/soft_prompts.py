@@ -2,7 +2,7 @@
 
 from codetune.base.errors import StudyError
 from codetune.study.training import TrainingPlan
-from codetune.study.tunings import SOFT_PROMPTS
+from codetune.study.tunings import virtual_tokens_of
 
 PREFIXES = frozenset({"PREFIX_TUNING", "CARTRIDGE"})  # types that train keys and values of each layer
 
@@ -18,14 +18,11 @@ def check_soft_prompt(method: str, model: str, plan: TrainingPlan) -> None:
     Raises:
         StudyError: It cannot.
     """
-    keys, kind, where = plan.tuning.peft, plan.tuning.type, f"config: methods.{method}.peft"
-    if kind not in SOFT_PROMPTS:
-        return
-    count, longest = keys["num_virtual_tokens"], plan.settings.max_length
-    if count >= longest:
+    kind, count, most = plan.tuning.type, virtual_tokens_of(plan.tuning), plan.settings.max_length
+    if count >= most:
         raise StudyError(
-            f"{where}.num_virtual_tokens: {count} leave no room in the {longest} tokens of tokenization.max_length; "
-            f"take at most {longest - 1}"
+            f"config: methods.{method}.peft.num_virtual_tokens: {count} leave no room for a sample in the {most} "
+            "tokens of tokenization.max_length. Lower the one, or raise the other."
         )
     if kind in PREFIXES and plan.memory.gradient_checkpointing:
         raise StudyError(
