@@ -10,7 +10,7 @@ from codetune.base.contents import Contents, files_in
 from codetune.base.errors import StudyError
 from codetune.base.plain import to_plain
 from codetune.evaluation.pairs import count_resamples
-from codetune.models.disk import describe_disk
+from codetune.models.disk import describe_disk, state_bytes
 from codetune.models.targets import check_models
 from codetune.study import layout
 from codetune.study.config import load_study
@@ -31,7 +31,7 @@ except StudyError as error:
     sys.exit(f"error: {error}")
 
 if workflow.output_settings.dryrun:
-    logger.info(describe_disk(STUDY, config["keep_checkpoints"] == "all"))
+    logger.info(describe_disk(STUDY, config["keep_checkpoints"] == "all", config["checkpoints_gb"]))
 
 # A dry run needs no conda. A real run does, and Snakemake says so if it is missing.
 if workflow.output_settings.dryrun and shutil.which("conda") is None:

@@ -20,7 +20,6 @@ NEEDED = {
     "num_virtual_tokens": 4,
     "adapter_len": 4,
     "adapter_layers": 1,
-    "cpt_token_ids": [1, 2],
     "token_indices": [3],
 }
 FILLED = {"total_step": 100, "tokenizer_name_or_path": "somewhere"}
