@@ -213,7 +213,6 @@ RULES: dict[str, Callable[[Keys], Found]] = {
     "LORA": _lora,
     "MULTITASK_PROMPT_TUNING": _prompt_tuning,
     "OFT": _blocks("r", "oft_block_size"),
-    "MULTITASK_PROMPT_TUNING": _prompt_tuning,
     "PROMPT_TUNING": _prompt_tuning,
     "PSOFT": _psoft,
     "ROAD": _road,
