@@ -45,6 +45,7 @@ rule record:
         predictions=on_each_test(layout.PREDICTIONS),
         scores=on_each_test(layout.SCORES),
         training=branch(trains, then=in_results(layout.TRAINING), otherwise=[]),
+        search=branch(searches, then=in_results(layout.SEARCH), otherwise=[]),
         training_log=branch(trains, then=in_results(layout.TRAINING_LOG), otherwise=[]),
     output:
         in_results(layout.RECORD),

@@ -23,10 +23,12 @@ def kinds() -> dict[str, type]:
     from codetune.study.facts import GenerationFacts, Summary, TrainingFacts
     from codetune.study.record import Record
     from codetune.study.retrieval import RetrievalFacts
+    from codetune.study.search import SearchFacts
 
     return {
         "record": Record,
         "training": TrainingFacts,
+        "search": SearchFacts,
         "generation": GenerationFacts,
         "retrieval": RetrievalFacts,
         "prediction": Prediction,

@@ -35,7 +35,7 @@ def describe_disk(study: Study, keeps_checkpoints: bool, budget: float) -> str:
         keeps_checkpoints: Whether the checkpoint of each evaluation is kept after the curve is drawn.
         budget: Most GB of the checkpoints of one training.
     """
-    trainings = study.training_runs
+    trainings = study.trainings
     kept = "kept" if keeps_checkpoints else "each until its curve is drawn"
     most = f"at most {budget:g} GB per training, checkpoints_gb"
     parts = {
@@ -62,7 +62,7 @@ def describe_shortage(
     Args:
         study: The study.
         models: Names of the models whose checkpoints are still to be downloaded.
-        trainings: The runs that are still to be trained.
+        trainings: The runs, or trials of a search, that are still to be trained.
         budget: Most GB of the checkpoints of one training.
         resources: The folder of downloads.
         results: The folder of results.

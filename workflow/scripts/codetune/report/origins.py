@@ -120,7 +120,7 @@ def _check_checkpoint(at: Results, manifest: str, paths: list[str]) -> list[str]
 
 
 def _training(at: Results, run: Run) -> Check:
-    names = (layout.TRAINING, layout.TRAINING_LOG, layout.TUNED, layout.CURVE)
+    names = (layout.TRAINING, layout.TRAINING_LOG, layout.TUNED, layout.CURVE, *at.made_by_search(run))
     stats = at.path(layout.TOKEN_STATS, **at.study.token_set_of(run))
     return Check(partial(_check_training, at, run, stats), [*(at.of(name, run) for name in names), stats])
 
@@ -129,12 +129,12 @@ def _check_training(at: Results, run: Run, stats: str) -> list[str]:
     """Compares the facts of a training with the config, its token sets, its log, its adapter and its curve."""
     path = at.of(layout.TRAINING, run)
     facts = read_as(path, TrainingFacts)
-    plans = to_plain(facts.plan), to_plain(at.study.for_training(run))
+    plans = to_plain(facts.plan), to_plain(at.study.for_training(at.training_of(run)))
     lines = [f"{path}: plan.{line}" for line in compare_values(*plans)]
-    made = _hashes_of_tokens(stats)
+    made = hashes_of_tokens(stats)
     lines += [f"{path}: inputs_sha256.{one}" for one in compare_values(facts.inputs_sha256, made)]
     lines += [f"{path}: {one}" for one in differences_from_tokens(facts, stats)]
-    lines += [f"{path}: {one}" for one in _differences_from_log(facts, at.of(layout.TRAINING_LOG, run))]
+    lines += [f"{path}: {one}" for one in differences_from_log(facts, at.of(layout.TRAINING_LOG, run))]
     curve = at.of(layout.CURVE, run)
     points = read_as(curve, Curve)
     steps, wanted = [point.step for point in points.points], [0, *facts.result.checkpoints]
@@ -146,7 +146,7 @@ def _check_training(at: Results, run: Run, stats: str) -> list[str]:
     return lines + _differences_in_adapters(facts, path, at.of(layout.TUNED, run), at.of(layout.PUBLISHED, run))
 
 
-def _differences_from_log(facts: TrainingFacts, log: str) -> list[str]:
+def differences_from_log(facts: TrainingFacts, log: str) -> list[str]:
     """Compares how a training ended, and what is said of it, with what its log has."""
     rows, found = read_training_log(log), facts.result
     evaluated = {step: row["eval_loss"] for row in rows if "eval_loss" in row and (step := row["step"]) > 0}
@@ -206,7 +206,7 @@ def _shapes_in(path: Path) -> dict[str, list[int]]:
         return {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118 (no dictionary)
 
 
-def _hashes_of_tokens(stats: str) -> dict[str, str]:
+def hashes_of_tokens(stats: str) -> dict[str, str]:
     """Hashes of token sets or prompts and of their samples, under the names that facts have them by."""
     found = read_json(stats)
     with reading(stats):
@@ -236,7 +236,7 @@ def _check_generation(at: Results, one: Evaluation, stats: str) -> list[str]:
     expected = {
         "decoding": to_plain(at.study.decoding),
         "quantization": to_plain(at.study.methods[one.run.method].quantization),
-        "inputs_sha256": _hashes_of_tokens(stats),
+        "inputs_sha256": hashes_of_tokens(stats),
         "prompts": len(completed),
         "tokens": sum(candidate.tokens for candidate in candidates),
         "truncated": sum(candidate.truncated for candidate in candidates),

@@ -1,7 +1,8 @@
 """Table 1: training settings, declared and computed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -34,22 +35,27 @@ class PlannedSystem:
         system: The system.
         label: Of its model.
         plan: The settings; those of all its seeds but for the seed.
+        searched: The searched settings with their values in this trial; empty for a system that searches nothing.
     """
 
     system: System
     label: str
     plan: TrainingPlan
+    searched: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_plans(entries: Sequence[Row]) -> list[PlannedSystem]:
     """Reads the rule's `plans`.
 
     Args:
-        entries: Each with `system` (data, model, method), `label` and `plan`, all plain.
+        entries: Each with `system` (data, model, method), `label`, `plan` and `searched`, all plain.
     """
     return [
         PlannedSystem(
-            System(**entry["system"]), entry["label"], from_plain(entry["plan"], TrainingPlan, "plans of table 1")
+            System(**entry["system"]),
+            entry["label"],
+            from_plain(entry["plan"], TrainingPlan, "plans of table 1"),
+            entry["searched"],
         )
         for entry in entries
     ]
@@ -65,8 +71,9 @@ def table1(plans: Sequence[PlannedSystem], stats: Sequence[str], configs: Sequen
         paper: What the paper declares.
 
     Returns:
-        One row per system; parameters as plain numbers. The trainable ones have a column per rank. A row fills that of
-        its method; and if it is one of the paper's, those of all ranks that the paper may mean.
+        One row per system, of a search one per trial; parameters as plain numbers. The trainable ones have a column per
+        rank. A row fills that of its method; and if it is one of the paper's, those of all ranks that the paper may
+        mean.
 
     Raises:
         StudyError: A model lacks what is to be adapted.
@@ -104,6 +111,7 @@ def _row(
         "data": planned.system.data,
         "model": planned.label,
         "method": planned.system.method,
+        **_searched(planned),
         "paper_params": quoted.get("params"),
         "batch_size": settings.batch_size,
         "paper_epochs": quoted.get("epochs"),
@@ -120,6 +128,12 @@ def _row(
     }
 
 
+def _searched(planned: PlannedSystem) -> Row:
+    """The column of a study with a search: the values of the trial."""
+    values = ", ".join(f"{key} {value}" for key, value in planned.searched.items())
+    return {"searched": values} if values else {}
+
+
 def _rate_left(settings: TrainingSettings, epoch: int) -> float | None:
     """Share of the highest learning rate after as many validations as the patience; None if there are not so many."""
     steps = settings.epochs * epoch
@@ -134,6 +148,7 @@ def write_table1(table: pd.DataFrame, outputs: Mapping[str, str]) -> None:
         {
             **varying_columns(table, "data", "method"),
             "Model": table["model"],
+            **({"Searched": table["searched"]} if "searched" in table else {}),
             "Params (paper)": table["paper_params"],
             "Batch": table["batch_size"].map(format_whole),
             "Epochs planned": table["epochs"].map(format_whole),

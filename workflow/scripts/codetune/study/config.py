@@ -57,7 +57,10 @@ def load_study(config: Entry) -> Study:
         variants=read_variants(config),
     )
     study = with_default_baselines(study, {name for name, entry in config["methods"].items() if "baselines" in entry})
-    for run in study.training_runs:
+    if (count := len(study.trainings)) > MOST_RUNS:
+        advice = "Give methods fewer values to search, or split the runs into several studies."
+        raise StudyError(f"config: runs: {count:,} trainings are more than {MOST_RUNS:,}. {advice}")
+    for run in study.trainings:
         _check_training(run, config["models"][run.model], study)
     return study
 
@@ -196,6 +199,9 @@ def _check_method(method: str, entry: Entry, config: Entry) -> None:
         check_peft(f"methods.{method}.peft", entry["peft"], quantization)
     if entry.get("full") and entry.get("quantization", config["quantization"]["type"]) != UNQUANTISED:
         raise StudyError(f"{where}: quantised weights cannot be trained; add 'quantization: {UNQUANTISED}'")
+    lists = [value for value in entry.get("training", {}).values() if isinstance(value, list)]
+    if (trials := prod(map(len, lists))) > MOST_RUNS:
+        raise StudyError(f"{where}.training: its lists have {trials:,} combinations; give it fewer values to search")
     for name in entry.get("baselines", []):
         if name not in others:
             raise unknown_name(f"methods.{method}.baselines", name, others)
@@ -239,7 +245,7 @@ def _check_training(run: Run, entry: Entry, study: Study) -> None:
         entry: The config's entry of its model.
         study: The study.
     """
-    method = study.methods[run.method]
+    method = study.method_of(run)
     for key in NEEDED_TO_TUNE:
         if key not in {**study.training, **entry, **method.training}:
             raise StudyError(f"config: models.{run.model}: the key '{key}' is missing, and a run fine-tunes this model")

@@ -50,6 +50,7 @@ DROPPED = f"runs/{RUN}/checkpoints/dropped.json"
 TUNED_FILES = f"runs/{RUN}/tuned/{{file}}"
 TRAINING_LOG = f"runs/{RUN}/training_log.jsonl"
 TRAINING = f"runs/{RUN}/training.json"
+SEARCH = f"runs/{RUN}/search.json"  # of a run whose training was chosen from trials
 CURVE_PREDICTIONS = f"runs/{RUN}/curve/predictions.jsonl"
 CURVE = f"runs/{RUN}/curve.json"
 RECORD = f"runs/{RUN}/record.json"

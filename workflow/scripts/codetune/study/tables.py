@@ -56,6 +56,7 @@ def table_params(study: Study, metric: str) -> dict[str, Any]:
         metric: Name of the study's metric.
     """
     datasets = {name: study.datasets[name] for name in study.used_datasets}
+    searched = {trial: values for name in study.trials for trial, values in study.values_of(name).items()}
     # A part of a data set is not what a paper used.
     sources = {name: to_plain(one.published.source) for name, one in datasets.items() if one.is_whole}
     return {
@@ -65,6 +66,7 @@ def table_params(study: Study, metric: str) -> dict[str, Any]:
                 "system": run.system._asdict(),
                 "label": study.models[run.model].label,
                 "plan": to_plain(study.for_training(run)),
+                "searched": searched.get(run.method, {}),
             }
             for run in study.planned
         ],
