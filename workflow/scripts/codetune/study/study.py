@@ -54,14 +54,14 @@ class Study:
         return [training for run in self.training_runs for training in self.trials_of(run) or [run]]
 
     @cached_property
-    def planned(self) -> list[Run]:
-        """One training of each system: what Table 1 has a row of."""
-        return list({run.system: run for run in self.trainings}.values())
-
-    @cached_property
     def compared_variants(self) -> list[tuple[System, System]]:
         """Each variant that is trained with its default, as far as that is trained, too."""
         return self.variants.pairs_of(list(dict.fromkeys(run.system for run in self.training_runs)))
+
+    @cached_property
+    def planned(self) -> list[Run]:
+        """One training of each system: what Table 1 has a row of."""
+        return list({run.system: run for run in self.trainings}.values())
 
     @cached_property
     def used_models(self) -> list[str]:
