@@ -46,6 +46,9 @@ class FullTuning:
     def after_step(self, model: Any, step: int) -> None:
         """Does nothing."""
 
+    def penalty(self, _model: Any) -> None:
+        """Nothing is added to the loss."""
+
     def layers(self, _model: Any) -> dict[str, int]:
         """Names no layer: all are trained."""
         return {}
