@@ -69,7 +69,7 @@ def find_out_of_bounds(value: Any, kind: str, key: str) -> tuple[str, str] | Non
         parts = ((f".{name}", find_out_of_bounds(item, kind, name)) for name, item in value.items())
         return next(((place + found[0], found[1]) for place, found in parts if found), None)
     lowest, highest = BOUNDS.get(f"{kind}.{key}") or BOUNDS.get(key) or (-math.inf, math.inf)
-    for number in _numbers_in(value):
+    for number in numbers_in(value):
         if number < lowest:
             return "", f"{quote(number)} is below {lowest}"
         if number > highest:
@@ -81,10 +81,11 @@ def find_out_of_bounds(value: Any, kind: str, key: str) -> tuple[str, str] | Non
     return None
 
 
-def _numbers_in(value: Any) -> Iterator[float]:
+def numbers_in(value: Any) -> Iterator[float]:
+    """The numbers in a value: itself, or those in a list or a mapping, at any depth."""
     if isinstance(value, list | dict):
         for item in value.values() if isinstance(value, dict) else value:
-            yield from _numbers_in(item)
+            yield from numbers_in(item)
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield value
 
