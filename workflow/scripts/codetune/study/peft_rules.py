@@ -212,6 +212,7 @@ RULES: dict[str, Callable[[Keys], Found]] = {
     "IA3": _ia3,
     "LN_TUNING": _ln_tuning,
     "LORA": _lora,
+    "MULTITASK_PROMPT_TUNING": _prompt_tuning,
     "OFT": _blocks("r", "oft_block_size"),
     "PROMPT_TUNING": _prompt_tuning,
     "PSOFT": _psoft,
