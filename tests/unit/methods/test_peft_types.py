@@ -10,7 +10,6 @@ from peft_trials import TRIALS, try_type
 
 KINDS = [
     ("LORA, DoRA", "nf4"),  # of low rank, with magnitudes
-    ("LORA, PiSSA by random projection", "none"),  # that changes the weights beside it
     ("OFT", "nf4"),  # orthogonal
     ("IA3", "int8"),  # scaling
     ("FOURIERFT", "none"),  # few numbers of a transform
