@@ -45,7 +45,7 @@ def test_the_paper_s_open_choices_are_runs_beside_the_default(project):
     assert jobs["generate"] == jobs["record"] == 3 * 7 + 3 * 2
     assert jobs["download_model"] == 6
     assert jobs["tokenize"] == jobs["prompt"] == 2 * 3 + 3
-    assert jobs["table"] == 7
+    assert jobs["table"] == 8
     configs = [yaml.safe_load((project / f"config/{name}.yaml").read_text()) for name in ("config", "variants")]
     merged = configs[0] | {key: configs[0][key] | configs[1][key] for key in ("models", "methods")}
     study = load_study(merged | {"runs": configs[1]["runs"]})

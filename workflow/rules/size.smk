@@ -23,7 +23,6 @@ rule size:
         runtime=20,
         gpu=0,
     params:
-        label=lambda wildcards: STUDY.models[wildcards.model].label,
         tunings=lambda wildcards: {name: to_plain(tuning) for name, tuning in STUDY.tunings[wildcards.model].items()},
         code=code("size.py", "train"),
     script:

@@ -8,9 +8,9 @@ with job(snakemake):
     from codetune.methods.size import write_sizes
     from codetune.study.method import TuningSettings
 
-    params, model = snakemake.params, snakemake.wildcards.model
+    model = snakemake.wildcards.model
     tunings = {
         name: from_plain(tuning, TuningSettings, f"rule size: params.tunings.{name}")
-        for name, tuning in params.tunings.items()
+        for name, tuning in snakemake.params.tunings.items()
     }
-    write_sizes(checked_folder(snakemake.input[0]), model, params.label, tunings, snakemake.output[0])
+    write_sizes(checked_folder(snakemake.input[0]), model, tunings, snakemake.output[0])

@@ -27,7 +27,7 @@ def folder(tmp_path):
 
 
 def sizes_of(folder, **tunings):
-    write_sizes(folder, "m", "My model", tunings, str(folder / "sizes.json"))
+    write_sizes(folder, "m", tunings, str(folder / "sizes.json"))
     return read_as(folder / "sizes.json", SizeFacts)
 
 
@@ -61,11 +61,11 @@ def test_peft_counts_lora_as_the_paper_s_equation_does(tmp_path, name, rank):
 
 
 def test_modules_that_a_model_lacks_are_one_line_before_anything_is_trained(folder):
-    with pytest.raises(StudyError, match="^My model has no qkv_proj to adapt") as found:
+    with pytest.raises(StudyError, match="^m has no qkv_proj to adapt") as found:
         sizes_of(folder(), qlora=lora(target_modules=["qkv_proj"]))
     assert "Its linear layers are q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj." in str(found.value)
     assert not (folder() / "sizes.json").exists()
-    with pytest.raises(StudyError, match=r"My model has no q_proj, k_proj, v_proj, gate_proj, up_proj to adapt .* Its"):
+    with pytest.raises(StudyError, match=r"^m has no q_proj, k_proj, v_proj, gate_proj, up_proj to adapt .* Its"):
         sizes_of(folder(model_type="phi3", pad_token_id=0), qlora=lora())
 
 

@@ -14,13 +14,12 @@ from codetune.study.model import CONFIG
 from codetune.study.sizes import Size, SizeFacts
 
 
-def write_sizes(checkpoint: Path, model: str, label: str, tunings: Mapping[str, TuningSettings], target: str) -> None:
+def write_sizes(checkpoint: Path, model: str, tunings: Mapping[str, TuningSettings], target: str) -> None:
     """Counts what each method trains of a model, and writes the facts.
 
     Args:
         checkpoint: Folder with the model's config.json.
         model: Name of the model in the config.
-        label: Its label, for messages.
         tunings: What each method trains, by the method's name.
         target: The file to write.
 
@@ -32,8 +31,8 @@ def write_sizes(checkpoint: Path, model: str, label: str, tunings: Mapping[str, 
         kind = str(config["model_type"])
     for method, tuning in tunings.items():
         if tuning.peft:
-            check_architecture(tuning.peft, config, label)
-        peft = resolve_roles(tuning.peft, kind, label) if tuning.peft else None
+            check_architecture(tuning.peft, config, model)
+        peft = resolve_roles(tuning.peft, kind, model) if tuning.peft else None
         found = count_parameters(config, peft)
         sizes[method] = Size(tuning, found.trainable, found.total)
     write_json(target, to_plain(SizeFacts(model, sizes)))

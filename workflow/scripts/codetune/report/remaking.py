@@ -130,7 +130,7 @@ def _data_card(at: Results, name: str) -> Remake:
 
 def _sizes(at: Results, model: str) -> Remake:
     manifest = at.download(layout.TOKENIZER, model=model)
-    make = partial(make_sizes, manifest, model, at.study.models[model].label, at.study.tunings[model])
+    make = partial(make_sizes, manifest, model, at.study.tunings[model])
     return Remake(make, {"sizes": at.path(layout.SIZES, model=model)}, [manifest], long=True)
 
 

@@ -278,9 +278,7 @@ def _title(row: "pd.Series[Any]") -> str:
     return f"{row['model']} ({row['method']}){flag(row['flagged'], row['seeds'])}"
 
 
-def _gains(
-    table: pd.DataFrame, baselines: Sequence[str], digits: int
-) -> dict[str, "list[str | None] | pd.Series[Any]"]:
+def _gains(table: pd.DataFrame, baselines: Sequence[str], digits: int) -> dict[str, Any]:
     """The columns of the gain over each baseline; of the better baseline; and of the interval of the gain over it.
 
     Where rows have different baselines, there is one column for the gain over the better one.

@@ -49,21 +49,18 @@ def differences_in_tuned(facts: TrainingFacts, path: str, tuned: str, published:
     return lines
 
 
-def make_sizes(
-    manifest: str, model: str, label: str, tunings: Mapping[str, TuningSettings], outputs: Mapping[str, str]
-) -> None:
+def make_sizes(manifest: str, model: str, tunings: Mapping[str, TuningSettings], outputs: Mapping[str, str]) -> None:
     """Makes the file of a model's sizes anew, as rule size does.
 
     Args:
         manifest: Of the folder with the model's configuration.
         model: Name of the model.
-        label: Its label.
         tunings: What each method trains.
         outputs: Where to write the file: `sizes`.
     """
     from codetune.methods.size import write_sizes  # loads torch, which the rest of a check does without
 
-    write_sizes(checked_folder(manifest), model, label, tunings, outputs["sizes"])
+    write_sizes(checked_folder(manifest), model, tunings, outputs["sizes"])
 
 
 def _layers_in(tensors: Iterable[str], names: Iterable[str]) -> dict[str, int]:
