@@ -108,10 +108,10 @@ def test_table1_has_all_ranks_that_the_paper_may_mean_where_they_belong(tmp_path
 @pytest.mark.parametrize(("packing", "epoch"), [(True, 15), (False, 107)])
 def test_what_is_left_of_the_rate_is_of_the_steps_that_the_method_has(tmp_path, packing, epoch):
     """After ten steps of warm-up and three epochs, of samples packed or not."""
-    plan = fake_plan(LLAMA, fake_method("mine", training={"packing": packing, "micro_batch": 5}))
+    method = fake_method("mine", training={"packing": packing})
+    planned = PlannedSystem(System("d", LLAMA.name, "mine"), LLAMA.label, fake_plan(LLAMA, method))
     stats = write(tmp_path / "stats.json", {"parts": {"train": {"packed_sequences": 2400, "samples": 17014}}})
-    write(tmp_path / "config.json", PUBLISHED["Llama-3.2-1B"][0])
-    table = table1([PlannedSystem(System("d", LLAMA.name, "mine"), LLAMA.label, plan)], [stats], [str(tmp_path)], PAPER)
+    table = table1([planned], [stats], [fake_sizes(LLAMA.name, method)], PAPER)
     (left,) = table["rate_left"]
     assert left == pytest.approx((1 + math.cos(math.pi * (3 * epoch - 10) / (50 * epoch - 10))) / 2)
     assert (table["steps_packed"].item(), table["steps_unpacked"].item()) == (50 * 15, 50 * 107)

@@ -287,11 +287,9 @@ def _gains(table: pd.DataFrame, baselines: Sequence[str], digits: int) -> dict[s
     rows = {tuple(row.notna()) for _, row in pd.DataFrame(each).iterrows() if row.notna().any()}
     alike, several = len(rows) <= 1, len(baselines) > 1
     which = ("smaller" if len(baselines) == 2 else "smallest") if alike and several else ""
+    columns = each if which else {"Gain": table["gain"]}
     return {
-        **{
-            name: [format_signed(gain, digits) for gain in gains]
-            for name, gains in (each if alike and several else {"Gain": table["gain"]}).items()
-        },
+        **{name: [format_signed(gain, digits) for gain in gains] for name, gains in columns.items()},
         **({OVER: table["gain_over"].where(table["gain"].notna())} if several else {}),
         " ".join(f"95 % interval of the {which} gain".split()): [
             format_interval(row, "gain", digits - 1, "+") for _, row in table.iterrows()
