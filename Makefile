@@ -30,7 +30,8 @@ READING := results/real-data/data/codealpaca-20k/train.jsonl
 # By the shell, since a path may have spaces. A file that is there already, under that very name, stays as it is.
 link_data = { test "$(DATA)" -ef $(1)/code_alpaca_20k.json || ln -sfn "$$(realpath "$(DATA)")" $(1)/code_alpaca_20k.json; }
 
-.PHONY: env demo real-data smollm2 smollm2-methods test faults try-methods check-results bench bench-gpu gpu-check lint format lock
+.PHONY: env demo real-data smollm2 smollm2-methods test faults try-methods check-results bench bench-gpu gpu-check
+.PHONY: lint format lock
 
 env: .venv/.installed
 

@@ -198,7 +198,7 @@ def test_any_other_folder_will_do(config, folder):
 
 @pytest.mark.parametrize(("precision", "compute"), [("float32",) * 2, ("bfloat16",) * 2, ("float32", "bfloat16")])
 def test_a_whole_model_is_trained_in_each_precision_that_it_can_compute_in(config, precision, compute):
-    entry = {"quantization": "none", "full": True, "training": {"precision": precision}}
+    entry = {"quantization": "none", "full": True, "baselines": ["base"], "training": {"precision": precision}}
     config = edit(edit(config, ["methods", "full"], entry), ["quantization", "compute_dtype"], compute)
     study = load_study(edit(config, ["runs"], [runs_of("codealpaca-20k", methods=["full"])]))
     plan = study.for_training(study.training_runs[0])
@@ -206,7 +206,7 @@ def test_a_whole_model_is_trained_in_each_precision_that_it_can_compute_in(confi
 
 
 def test_weights_in_bf16_do_not_compute_in_fp32(config):
-    entry = {"quantization": "none", "full": True, "training": {"precision": "bfloat16"}}
+    entry = {"quantization": "none", "full": True, "baselines": ["base"], "training": {"precision": "bfloat16"}}
     config = edit(edit(config, ["methods", "full"], entry), ["quantization", "compute_dtype"], "float32")
     with pytest.raises(StudyError, match="full: a model whose weights are in bfloat16 cannot compute in float32"):
         load_study(edit(config, ["runs"], [runs_of("codealpaca-20k", methods=["full"])]))

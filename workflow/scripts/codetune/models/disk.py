@@ -106,7 +106,7 @@ def _download_bytes(model: Model) -> float:
 
 
 def _is_full(study: Study, run: Run) -> bool:
-    return study.for_training(run).tuning.kind == "full"
+    return study.method_of(run).kind == "full"
 
 
 def _is_unknown(study: Study, run: Run) -> bool:

@@ -105,7 +105,7 @@ def _build_method(name: str, entry: Entry, config: Entry) -> Method:
     quantization = Quantization(**config["quantization"]).of_type(entry.get("quantization"))
     if kind == "untuned":
         return Method(name, kind, quantization, prompt=prompt)
-    tuning = TuningSettings(kind, entry.get("peft", {}))
+    tuning = TuningSettings(kind, dict(sorted(entry.get("peft", {}).items())))  # in whatever order they stand
     return Method(name, kind, quantization, tuning, entry.get("training", {}), entry.get("baselines", []), prompt)
 
 
