@@ -26,6 +26,7 @@ from codetune.study.facts import (
     TrainingFacts,
     TrainingResult,
 )
+from codetune.study.method import Quantization
 from codetune.study.record import VERSION, HashedFile, Record, Tested
 from codetune.study.retrieval import RetrievalFacts
 from codetune.study.runs import Evaluation, Run
@@ -129,7 +130,7 @@ def _training(study: Study, run: Run) -> TrainingFacts:
         plan=plan,
         checkpoint=CHECKPOINT,
         inputs_sha256=dict.fromkeys(("train", "validation", "train_samples", "validation_samples"), SHA256),
-        adapter_sha256=SHA256,
+        tuned_sha256=SHA256,
         trainable_parameters=10**7,
         attention="made up",
         deterministic=True,
@@ -156,9 +157,9 @@ def _tested(study: Study, evaluation: Evaluation) -> Tested:
 def _generation(study: Study) -> GenerationFacts:
     return GenerationFacts(
         decoding=study.decoding,
-        quantization=study.quantization,
+        quantization=Quantization("nf4", double=True, compute_dtype="bfloat16"),
         checkpoint=CHECKPOINT,
-        inputs_sha256=dict.fromkeys(("prompts", "prompts_samples", "adapter"), SHA256),
+        inputs_sha256=dict.fromkeys(("prompts", "prompts_samples", "tuned"), SHA256),
         predictions_sha256=SHA256,
         prompts=2002,
         tokens=120_000,

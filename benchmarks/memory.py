@@ -27,7 +27,7 @@ from codetune.models.attention import Packed
 from codetune.models.caches import cache_bytes, growing_cache
 from codetune.models.shapes import parameters
 from codetune.study.decoding import Decoding
-from codetune.study.method import Lora
+from codetune.study.method import TuningSettings
 from codetune.study.study import Study
 
 ARCHITECTURES = read_architectures()
@@ -57,17 +57,17 @@ class JobMemory:
 
 
 def training(
-    config: dict[str, Any], lora: Lora, lengths: list[int], attention: str = ON_GPU
+    config: dict[str, Any], tuning: TuningSettings, lengths: list[int], attention: str = ON_GPU
 ) -> tuple[JobMemory, Saved]:
     """Memory of the second and later micro-batches, when gradients and the optimizer's state are there.
 
     Args:
         config: A config.json.
-        lora: The adapter.
+        tuning: The adapter.
         lengths: Tokens of the samples of a micro-batch.
         attention: Name of the attention.
     """
-    model = build(config, attention, lora, in_4_bits=True).train()
+    model = build(config, attention, tuning, in_4_bits=True).train()
     saved = Saved(model)
     with as_on_gpu(), FakeTensorMode(allow_non_fake_inputs=True) as mode, Live() as live:
         without_numbers(model, mode, live)
@@ -100,12 +100,12 @@ def step(model: Any, lengths: list[int], saved: Saved) -> None:
     output.loss.backward()
 
 
-def generation(config: dict[str, Any], lora: Lora | None, decoding: Decoding, prompt: int) -> JobMemory:
+def generation(config: dict[str, Any], tuning: TuningSettings | None, decoding: Decoding, prompt: int) -> JobMemory:
     """Memory of decoding the largest batch of prompts of one length: of reading them or of the last step.
 
     Args:
         config: A config.json.
-        lora: The adapter; None if only the untuned model is run.
+        tuning: The adapter; None if only the untuned model is run.
         decoding: The settings.
         prompt: Tokens of a prompt.
     """
@@ -113,7 +113,7 @@ def generation(config: dict[str, Any], lora: Lora | None, decoding: Decoding, pr
     tokens = prompt + decoding.max_new_tokens
     rows = min(decoding.batch_size, room // cache_bytes(SimpleNamespace(**config), 2) // tokens)
     attention = "eager" if "attn_logit_softcapping" in config else "sdpa"
-    model = build(config, attention, lora, in_4_bits=not fits_dequantised(config, room)).eval()
+    model = build(config, attention, tuning, in_4_bits=not fits_dequantised(config, room)).eval()
     for parameter in model.parameters():
         parameter.data = (
             parameter.data.to(torch.bfloat16) if parameter.requires_grad else parameter.data
@@ -184,7 +184,7 @@ def training_table(study: Study) -> dict[str, dict[str, Any]]:
     for run in study.training_runs:
         plan = study.for_training(run)
         chosen, length = plan.memory.micro_batch, plan.settings.max_length
-        memory, saved = training(ARCHITECTURES[run.model]["config"], plan.lora, samples_of(chosen, length))
+        memory, saved = training(ARCHITECTURES[run.model]["config"], plan.tuning, samples_of(chosen, length))
         sums = {0: memory.weights + CONTEXT, chosen: memory.sum}
         table[run.model] = {
             "micro_batch": chosen,
@@ -202,12 +202,12 @@ def training_table(study: Study) -> dict[str, dict[str, Any]]:
 
 def generation_table(study: Study) -> dict[str, dict[str, Any]]:
     """Generation of each model, by name: the worse of short prompts and long ones."""
-    adapters = {run.model: study.for_training(run).lora for run in study.training_runs}
+    adapters = {run.model: study.for_training(run).tuning for run in study.training_runs}
     table = {}
     for name in study.models:
-        config, lora = ARCHITECTURES[name]["config"], adapters.get(name)
+        config, tuning = ARCHITECTURES[name]["config"], adapters.get(name)
         prompts = (SHORT // 2, study.training["max_length"])
-        sizes = [generation(config, lora, study.decoding, prompt) for prompt in prompts]
+        sizes = [generation(config, tuning, study.decoding, prompt) for prompt in prompts]
         table[name] = in_gb(max(sizes, key=lambda memory: memory.sum))
         report(name, table[name])
     return table

@@ -10,14 +10,18 @@ from common import ARCHITECTURES, read_architectures
 
 # isort: split
 
-from codetune.study.method import Lora, Quantization
+from codetune.study.method import Quantization, TuningSettings
 from codetune.study.training import TrainingSettings
 
-LORA = Lora(
-    r=8,
-    alpha=16,
-    dropout=0.05,
-    target_modules=["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
+LORA = TuningSettings(
+    "peft",
+    {
+        "type": "LORA",
+        "r": 8,
+        "lora_alpha": 16,
+        "lora_dropout": 0.05,
+        "target_modules": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
+    },
 )
 SETTINGS = TrainingSettings(
     learning_rate=2e-4,
@@ -148,7 +152,7 @@ def peer(base: Any, tokenizer: Any, samples: list[Any], callbacks: Any = None, *
         callbacks: For the trainer.
         settings: Of the trainer, beside TRL's defaults.
     """
-    from codetune.methods.adapters import lora_config
+    from codetune.methods.adapters import peft_config
     from codetune.models.device import device
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
@@ -173,7 +177,7 @@ def peer(base: Any, tokenizer: Any, samples: list[Any], callbacks: Any = None, *
         args=arguments,
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
-        peft_config=lora_config(LORA),
+        peft_config=peft_config(LORA),
         callbacks=callbacks,
     )
     if device() == "cpu":  # where bf16, which TRL gives adapters, would slow it down

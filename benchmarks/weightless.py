@@ -18,9 +18,9 @@ from transformers import AttentionInterface, AutoConfig, AutoModelForCausalLM
 
 # isort: split
 
-from codetune.methods.adapters import lora_config
+from codetune.methods.adapters import peft_config
 from codetune.models.attention import attend_varlen
-from codetune.study.method import Lora
+from codetune.study.method import TuningSettings
 
 ON_GPU = "packed_on_gpu"
 AttentionInterface.register(ON_GPU, attend_varlen)
@@ -54,13 +54,13 @@ def as_on_gpu() -> Iterator[None]:
         yield
 
 
-def build(config: dict[str, Any], attention: str, lora: Lora | None, in_4_bits: bool) -> Any:
+def build(config: dict[str, Any], attention: str, tuning: TuningSettings | None, in_4_bits: bool) -> Any:
     """A model on the meta device, as codetune.training and codetune.generation leave it.
 
     Args:
         config: A config.json.
         attention: Name of the attention.
-        lora: For an adapter in fp32; None for the untuned model.
+        tuning: For an adapter in fp32; None for the untuned model.
         in_4_bits: Whether the layers' weights are in 4 bits, or in bf16.
     """
     # The library makes a table at the first call, which cannot be made without numbers.
@@ -73,9 +73,9 @@ def build(config: dict[str, Any], attention: str, lora: Lora | None, in_4_bits: 
         if in_4_bits:
             quantize(model)
         trl.trainer.utils.add_fused_lm_head(model, outputs=("log_probs", "entropy", "is_top1"))
-        if lora is None:
+        if tuning is None:
             return model
-        model = get_peft_model(model, lora_config(lora), low_cpu_mem_usage=True)
+        model = get_peft_model(model, peft_config(tuning), low_cpu_mem_usage=True)
         for parameter in model.parameters():
             if parameter.requires_grad:
                 parameter.data = parameter.data.float()

@@ -16,9 +16,10 @@ from codetune.training.build import TrainingTokens, make_trainer
 from counting import Live, Saved, inside
 from miniatures import BF16, PLAN
 from torch._subclasses.fake_tensor import FakeTensorMode
+from tunings import lora
 from weightless import as_on_gpu
 
-LORA = replace(PLAN.lora, dropout=0.05)
+LORA = lora(lora_dropout=0.05)
 LENGTHS = [40, 30, 26]
 
 
@@ -81,7 +82,7 @@ def bytes_of(model):
 def test_models_without_numbers_keep_what_the_trainer_s_model_keeps(checkpoints, tmp_path, name):
     set_determinism(0)
     samples = [TokenSample(i, list(range(5, 25)), list(range(25, 45))) for i in range(8)]
-    plan = replace(PLAN, lora=LORA, quantization=BF16, memory=replace(PLAN.memory, micro_batch=1))
+    plan = replace(PLAN, tuning=LORA, quantization=BF16, memory=replace(PLAN.memory, micro_batch=1))
     tokens = TrainingTokens(samples, samples[:2], completion_bytes=100)
     base = load_base(checkpoints / name, BF16)
     trainer = make_trainer(base, load_tokenizer(checkpoints / name), tokens, tmp_path, plan)

@@ -24,18 +24,18 @@ from codetune.study.facts import (
     TrainingResult,
 )
 from codetune.study.layout import PREDICTIONS, RECORD, SCORES, TRAINING_LOG, fill
-from codetune.study.method import Lora, Method, Quantization
-from codetune.study.model import NO_MODEL, Memory, Model, Source
+from codetune.study.method import Method, Quantization
+from codetune.study.model import NO_MODEL, Model, Source
 from codetune.study.record import VERSION, HashedFile, Record, Tested, read_record
 from codetune.study.retrieval import RetrievalFacts
 from codetune.study.runs import NONE, Evaluation, Run
-from codetune.study.training import TrainingPlan, TrainingSettings
+from codetune.study.training import TrainingPlan, resolve_settings
+from tunings import lora
 
 DATA = "alpaca"
 FRAME = PromptFrame([1], "<|user|> ", " <|end|> <|assistant|>")
 DESCRIBED = Described("paper", FRAME, Ending("", 2, [2, 7], ["<|end|>"]), "</s>")
 SHA256 = "0" * 64
-PROJECTIONS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 QUANTIZATION = Quantization(type="nf4", double=True, compute_dtype="bfloat16")
 CHECKPOINT = CheckpointIdentity(SHA256, repo="someone/something", revision="0" * 40)
 ENVIRONMENT = Environment(
@@ -52,18 +52,19 @@ def fake_model(name: str, **changes: Any) -> Model:
         source=Source(repo=CHECKPOINT.repo, revision=CHECKPOINT.revision),
         parameters=1.0,
         template=None,
-        memory=Memory(micro_batch=4),
-        training={"batch_size": 8, "epochs": 2},
+        training={"batch_size": 8, "epochs": 2, "micro_batch": 4},
     )
     return replace(model, **changes)
 
 
 def fake_method(name: str, **changes: Any) -> Method:
     """An untuned method if its name is `base` or `base-chat`, or a retrieval by that name; else LoRA over `base`."""
-    if name in ("base", "base-chat", "retrieval"):
-        return replace(Method(name, "retrieval" if name == "retrieval" else "untuned"), **changes)
-    lora = Lora(r=8, alpha=16, dropout=0.05, target_modules=PROJECTIONS)
-    return replace(Method(name, "peft", lora, baselines=["base"]), **changes)
+    if name == "retrieval":
+        return replace(Method(name, "retrieval"), **changes)
+    if name in ("base", "base-chat"):
+        return replace(Method(name, "untuned", QUANTIZATION), **changes)
+    tuning = lora(r=8, lora_alpha=16, lora_dropout=0.05)
+    return replace(Method(name, "peft", QUANTIZATION, tuning, baselines=["base"]), **changes)
 
 
 def fake_plan(model: Model, method: Method, seed: int = 0, **settings: Any) -> TrainingPlan:
@@ -78,8 +79,8 @@ def fake_plan(model: Model, method: Method, seed: int = 0, **settings: Any) -> T
         "patience": 3,
         "max_length": 512,
     }
-    found = TrainingSettings(**values | model.training | method.training | settings)
-    return TrainingPlan(model.source, model.memory, method.lora, QUANTIZATION, found, seed)
+    found, memory = resolve_settings(values, model.training, method.training, settings)
+    return TrainingPlan(model.source, memory, method.tuning, QUANTIZATION, found, seed)
 
 
 def fake_training(plan: TrainingPlan, best_step: int = 100, problem: str | None = None, **cost: Any) -> TrainingFacts:
@@ -95,7 +96,7 @@ def fake_training(plan: TrainingPlan, best_step: int = 100, problem: str | None 
         plan=plan,
         checkpoint=CHECKPOINT,
         inputs_sha256=dict.fromkeys(("train", "validation", "train_samples", "validation_samples"), SHA256),
-        adapter_sha256=SHA256,
+        tuned_sha256=SHA256,
         trainable_parameters=1000,
         attention="flash",
         deterministic=True,
@@ -113,7 +114,7 @@ def fake_training(plan: TrainingPlan, best_step: int = 100, problem: str | None 
         ),
         cost=TrainingCost(**used | cost),
         environment=ENVIRONMENT,
-        adapted=dict.fromkeys(plan.lora.target_modules, 16),
+        adapted=dict.fromkeys(plan.tuning.peft["target_modules"], 16),
     )
 
 

@@ -153,7 +153,7 @@ def _write_run(at, run, hashes):
 
 
 def _adapter(at, run):
-    modules = at.study.for_training(run).lora.target_modules
+    modules = at.study.for_training(run).tuning.peft["target_modules"]
     return {f"model.layers.0.{module}.lora_{one}.weight": np.zeros((2, 3), "f4") for module in modules for one in "AB"}
 
 
@@ -180,9 +180,9 @@ def _write_training(at, run, checkpoint, hashes):
         facts,
         checkpoint=checkpoint,
         inputs_sha256=_used(at.study.token_set_of(run), hashes, "train", "validation"),
-        adapter_sha256=weights,
+        tuned_sha256=weights,
         trainable_parameters=sum(tensor.size for tensor in _adapter(at, run).values()),
-        adapted=dict.fromkeys(facts.plan.lora.target_modules, 1),
+        adapted=dict.fromkeys(facts.plan.tuning.peft["target_modules"], 1),
         data=replace(facts.data, **PACKED),
         result=replace(
             facts.result,

@@ -9,28 +9,28 @@ import torch
 from codetune.data.samples import Sample
 from codetune.generation.batches import generate
 from codetune.generation.loading import prompt_limit
+from codetune.methods.tuning import make_tuning
 from codetune.models.device import set_determinism
-from codetune.models.loading import load_base
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.templates import Template
 from codetune.prompts.tokenizing import encode
 from codetune.study.decoding import Decoding
-from codetune.study.method import Lora, Quantization
+from codetune.study.method import Quantization
 from codetune.study.model import Memory, Source
 from codetune.study.training import TrainingPlan, TrainingSettings
 from codetune.training.batches import collate, pack_samples, select_sequences
 from codetune.training.build import TrainingTokens, make_trainer
 from make_samples import make_records
+from tunings import lora
 
 FP32 = Quantization("nf4", double=True, compute_dtype="float32")
 BF16 = replace(FP32, compute_dtype="bfloat16")
 FAMILIES = ("llama-3.2-1b", "qwen2.5-1.5b", "gemma-2-2b")
 MODEL = "llama-3.2-1b"
-PROJECTIONS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 PLAN = TrainingPlan(
     source=Source(path="somewhere"),
     memory=Memory(micro_batch=2),
-    lora=Lora(r=4, alpha=8, dropout=0.0, target_modules=PROJECTIONS),
+    tuning=lora(),
     quantization=FP32,
     settings=TrainingSettings(
         learning_rate=1e-3,
@@ -59,7 +59,7 @@ def tokens_for(checkpoint, count=12):
 def trainer_for(checkpoint, folder, samples, plan=PLAN):
     set_determinism(plan.seed)
     tokens = TrainingTokens(samples, samples[:5], completion_bytes=1000)
-    base = load_base(checkpoint, plan.quantization)
+    base = make_tuning(plan.tuning).load_base(checkpoint, plan.quantization, plan.settings.precision)
     return make_trainer(base, load_tokenizer(checkpoint), tokens, folder / "work", plan)
 
 

@@ -18,6 +18,7 @@ from codetune.study.folders import check_given_files, check_old_results
 from codetune.study.model import takes
 from codetune.study.record import VERSION
 from codetune.study.runs import NONE, Run
+from codetune.study.tunings import implementation_of
 from snakemake.logging import logger
 
 try:
@@ -123,12 +124,19 @@ def unfinished(stage):
     return f"{config['results']}/{layout.UNFINISHED}".replace("{stage}", stage)
 
 
-def code(script, env):
+def tuning_of(wildcards):
+    """Returns what is trained in a job's run, None where nothing is."""
+    return STUDY.methods[wildcards.method].tuning
+
+
+def code(script, env, tuning=None):
     """Returns the fingerprint of a script and of its environment: its rule reruns when what the script does changes.
 
-    Rules that download have no fingerprint, because commit and hash pin their content, whatever fetches it.
+    Of what implements the kinds of tuning, only the module of the run's own enters it. Rules that download have no
+    fingerprint, because commit and hash pin their content, whatever fetches it.
     """
-    return fingerprint(SCRIPTS / script, PROJECT / "envs" / f"{env}.yaml")
+    modules = [implementation_of(tuning).module] if tuning else []
+    return fingerprint(SCRIPTS / script, PROJECT / "envs" / f"{env}.yaml", modules)
 
 
 CONTENTS = Contents(Path(".snakemake") / "codetune-sources.json")

@@ -1,17 +1,17 @@
 # Needs: token sets of train and validation, the checkpoint, a GPU of 24 GB at full size.
 # Gives: <results>/runs/{data}/{model}/{method}/seed{seed}/
-#          tuned/                   the best adapter
-#          checkpoints/             the adapter of each evaluation; both folders have a manifest.json
+#          tuned/                   the best checkpoint: an adapter, or a whole model
+#          checkpoints/             that of each evaluation; both folders have a manifest.json
 #          training_log.jsonl       losses against steps
 #          training.json            facts of the training
 #          curve/predictions.jsonl  completions of each checkpoint
 #          curve.json               their scores against steps
-#          checkpoints/dropped.json  with keep_checkpoints: none, that its adapters were deleted
+#          checkpoints/dropped.json  with keep_checkpoints: none, that they were deleted
 # Keeps: .../unfinished/            what a killed job has done so far; not an output, because Snakemake removes those
 
 
 rule finetune:
-    """Fine-tunes one model with QLoRA (sections 3.3 and 3.5) until the validation loss stops falling."""
+    """Trains a model by one method (QLoRA: sections 3.3 and 3.5) until the validation loss stops falling."""
     input:
         train=for_run(layout.TRAIN_TOKENS),
         validation=for_run(layout.VALIDATION_TOKENS),
@@ -37,7 +37,7 @@ rule finetune:
     params:
         plan=lambda wildcards: to_plain(STUDY.for_training(run_of(wildcards))),
         work=unfinished("finetune"),
-        code=code("finetune.py", "train"),
+        code=lambda wildcards: code("finetune.py", "train", tuning_of(wildcards)),
     script:
         "../scripts/finetune.py"
 
@@ -64,17 +64,18 @@ rule curve:
         runtime=480,
         gpu=1,
     params:
-        quantization=to_plain(STUDY.quantization),
+        quantization=lambda wildcards: to_plain(STUDY.methods[wildcards.method].quantization),
+        tuning=lambda wildcards: tuning_of(wildcards) and to_plain(tuning_of(wildcards)),
         decoding=to_plain(STUDY.decoding),
         samples=lookup(within=config, dpath="curve/samples"),
         work=unfinished("curve"),
-        code=code("curve.py", "train"),
+        code=lambda wildcards: code("curve.py", "train", tuning_of(wildcards)),
     script:
         "../scripts/curve.py"
 
 
 rule drop_checkpoints:
-    """Deletes the adapters of all evaluations once the curve is drawn (keep_checkpoints: none); the best one stays."""
+    """Deletes the checkpoints of all evaluations once the curve is drawn (keep_checkpoints: none); the best one stays."""
     input:
         checkpoints=in_results(layout.CHECKPOINTS),
         curve=in_results(layout.CURVE),

@@ -1,4 +1,4 @@
-# Needs: the prompts of a test set, the checkpoint, the adapter of a tuned run, a GPU of 24 GB at full size.
+# Needs: the prompts of a test set, the checkpoint, what was trained in a tuned run, a GPU of 24 GB at full size.
 # Gives: in <results>/runs/{data}/{model}/{method}/seed{seed}/tests/{test}/
 #        predictions.jsonl  one prediction per test sample
 #        generation.json    facts of the generation
@@ -27,9 +27,10 @@ rule generate:
         runtime=240,
         gpu=1,
     params:
-        quantization=to_plain(STUDY.quantization),
+        quantization=lambda wildcards: to_plain(STUDY.methods[wildcards.method].quantization),
+        tuning=lambda wildcards: tuning_of(wildcards) and to_plain(tuning_of(wildcards)),
         decoding=to_plain(STUDY.decoding),
         work=unfinished("generate-{test}"),
-        code=code("generate.py", "train"),
+        code=lambda wildcards: code("generate.py", "train", tuning_of(wildcards)),
     script:
         "../scripts/generate.py"

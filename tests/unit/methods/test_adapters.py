@@ -7,8 +7,9 @@ import torch
 from codetune.base.errors import StudyError
 from codetune.methods.adapters import adapted_layers, linear_layers, load_adapter
 from codetune.models.loading import load_base
-from miniatures import BF16, FAMILIES, FP32, MODEL, PLAN, PROJECTIONS, tokens_for, trainer_for
+from miniatures import BF16, FAMILIES, FP32, MODEL, PLAN, tokens_for, trainer_for
 from peft import LoraConfig, get_peft_model
+from tunings import PROJECTIONS, lora
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -35,7 +36,7 @@ FUSED = ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"]
 
 
 def on(modules):
-    return replace(PLAN, lora=replace(PLAN.lora, target_modules=modules))
+    return replace(PLAN, tuning=lora(target_modules=modules))
 
 
 @pytest.mark.parametrize("name", [*FAMILIES, "phi-3-mini"])

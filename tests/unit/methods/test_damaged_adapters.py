@@ -9,9 +9,10 @@ from codetune.base.errors import StudyError
 from codetune.methods.adapters import ADAPTER, load_adapter, replace_adapter
 from codetune.models.loading import load_base
 from damages import BROKEN, OTHER_SHAPES, safetensors_damages
-from miniatures import FP32, MODEL, PROJECTIONS
+from miniatures import FP32, MODEL
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
+from tunings import PROJECTIONS
 
 CONFIG = "adapter_config.json"
 

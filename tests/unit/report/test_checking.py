@@ -567,7 +567,7 @@ def swap_folders(one, other):
             ],
         ),
         (f"{MINE}/tests", f"{MINE_1}/tests", [rf"{MINE}/{TESTED}/generation.json: made from other inputs .*adapter"]),
-        (f"{MINE}/tuned", f"{MINE_1}/tuned", [rf"{MINE}/training.json: adapter_sha256: found .*, expected "]),
+        (f"{MINE}/tuned", f"{MINE_1}/tuned", [rf"{MINE}/training.json: tuned_sha256: found .*, expected "]),
         (f"{UNTUNED}/tests", f"{MINE}/tests", [rf"{UNTUNED}/{TESTED}/generation.json: made with an adapter"]),
     ],
 )

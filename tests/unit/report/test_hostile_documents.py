@@ -34,6 +34,7 @@ from fake_trainings import written
 from hostile import LABELS, Elements, hostile, in_cell
 from jinja2 import Environment
 from markdown_it import MarkdownIt
+from tunings import lora
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +94,9 @@ def test_a_model_card_has_the_metadata_and_the_structure_of_any_other(label):
 
     def card(text, **source):
         plan = record.training.plan
-        lora = replace(plan.lora, target_modules=[text, "q"])
-        training = replace(record.training, plan=replace(plan, lora=lora, source=Source(**source)))
+        training = replace(
+            record.training, plan=replace(plan, tuning=lora(target_modules=[text, "q"]), source=Source(**source))
+        )
         return model_card(replace(record, training=training), training, "rouge_l", DESCRIBED).removeprefix("---\n")
 
     def parsed(text):

@@ -13,12 +13,12 @@ from codetune.base.plain import to_plain
 from codetune.papers.declared import read_paper
 from codetune.report.table import write_table
 from codetune.report.table1 import PlannedSystem, table1, write_table1
-from codetune.study.method import Lora
 from codetune.study.runs import System
 from conftest import ROOT
-from fake_records import PROJECTIONS, fake_method, fake_model, fake_plan
+from fake_records import fake_method, fake_model, fake_plan
 from latex_reader import read_latex
 from paper_models import PUBLISHED
+from tunings import PROJECTIONS, lora
 
 PAPER = read_paper(ROOT / "config/paper.yaml")
 LLAMA = fake_model("llama-3.2-1b", label="Llama-3.2-1B", training={"batch_size": 160, "epochs": 50})
@@ -55,7 +55,7 @@ def make(tmp_path, entries):
     for model, rank, modules in entries:
         folder, shape = tmp_path / model.name, SHAPES[model.name]
         name = f"lora{rank}"
-        plan = fake_plan(model, fake_method(name, lora=Lora(rank, 16, 0.05, modules)))
+        plan = fake_plan(model, fake_method(name, tuning=lora(r=rank, target_modules=modules)))
         plans.append(PlannedSystem(System("d", model.name, name), model.label, plan))
         configs.append(str(folder))
         write(folder / "config.json", PUBLISHED[shape][0])
@@ -171,7 +171,7 @@ def table_of(tmp_path, modules, **config):
     write(tmp_path / "config.json", PUBLISHED["Llama-3.2-1B"][0] | config)
     stats = write(tmp_path / "stats.json", {"parts": {"train": {"packed_sequences": 2400, "samples": 17014}}})
     plan = fake_plan(LLAMA, fake_method("qlora"))
-    plan = replace(plan, lora=replace(plan.lora, target_modules=modules))
+    plan = replace(plan, tuning=lora(target_modules=modules))
     return table1([PlannedSystem(System("d", "m", "qlora"), "My model", plan)], [stats], [str(tmp_path)], PAPER)
 
 

@@ -44,20 +44,26 @@ def cut(depth=1):
 # What the scripts of the GPU jobs and of the first job of all reach in the library. A module that appears here without
 # need makes its every change rerun that job; a list that is suddenly short means that imports are no longer followed.
 DECODING = """
-    data/predictions generation/batches generation/decoding generation/loading generation/trial methods/adapters
+    data/predictions generation/batches generation/decoding generation/loading generation/trial methods/tuning
     models/caches models/context models/cpu models/device models/loading models/memory models/patches
     models/quantization models/settings models/tokenizers models/weights prompts/completions prompts/tokensets
 """
 REACHED = {
     "finetune.py": """
-        methods/adapters models/attention models/cpu models/device models/loading models/memory models/patches
-        models/quantization models/tokenizers models/weights prompts/packing prompts/tokensets training/attention
+        methods/trained methods/tuning models/attention models/cpu models/device models/memory models/patches
+        models/tokenizers prompts/packing prompts/tokensets training/attention
         training/batches training/build training/cost training/finetune training/history training/loss training/outcome
         training/progress training/states training/trainer training/trial training/validation
     """,
     "generate.py": DECODING + "generation/generate",
     "curve.py": DECODING + "data/samples generation/checkpoints generation/curve",
     "split.py": "data/cleaning data/drawing data/duplicates data/samples data/shares data/split data/triples",
+}
+
+# What the modules that implement a tuning add to these, each for its own runs alone.
+TUNINGS = {
+    "codetune.methods.adapters": "methods/adapters methods/trained models/device models/loading models/quantization "
+    "models/weights",
 }
 
 # Scripts whose outputs adapters and predictions are made from, and what none of them may reach.
@@ -120,10 +126,11 @@ def edit(name, old, new):
     return {name: SMALL[name].replace(old, new)}
 
 
-def reached(script):
+def reached(script, by_name=()):
     """The library's modules in a script's closure, as `room/module`."""
     library = script.parent / "codetune"
-    return {path.relative_to(library).with_suffix("").as_posix() for path in closure(script) if path != script}
+    files = closure(script, by_name)
+    return {path.relative_to(library).with_suffix("").as_posix() for path in files if path != script}
 
 
 def importing(statement):
@@ -249,6 +256,12 @@ def test_a_raised_version_of_the_results_changes_every_fingerprint(made, monkeyp
 @pytest.mark.parametrize("script", REACHED)
 def test_the_scripts_reach_these_modules_of_the_library(script):
     assert reached(SCRIPTS / script) == set(REACHED[script].split())
+
+
+@pytest.mark.parametrize("module", TUNINGS)
+def test_each_tuning_reaches_these_modules_of_the_library(module):
+    script = SCRIPTS / "provenance.py"
+    assert reached(script, [module]) - reached(script) == set(TUNINGS[module].split())
 
 
 @pytest.mark.parametrize("script", TO_PREDICTIONS)

@@ -25,7 +25,7 @@ CASES = [
     (["trainin"], {}, "config: 'trainin' is unknown; did you mean 'training'?"),
     (["training", "learning_rat"], 1e-4, "config: training: 'learning_rat' is unknown; did you mean 'learning_rate'?"),
     (["training", "learning_rate"], "2e-4", '"2e-4" is not of type number; write 0.0002 without quotes'),
-    (["training", "learning_rate"], 0, "config: training.learning_rate: 0 is below 1e-12 (AdamW moves"),
+    (["training", "learning_rate"], 0, "config: training.learning_rate: 0 is below 1e-12 (an optimizer moves"),
     (["training", "schedule"], "cosin", '"cosin" is not one of cosine, linear, constant; did you mean "cosine"?'),
     (["training", "patience"], ..., "config: training: the key 'patience' is missing"),
     (["models", "gemma-2-2b", "epoch"], 3, "config: models.gemma-2-2b: 'epoch' is unknown; did you mean 'epochs'?"),
@@ -149,7 +149,11 @@ CASES = [
     # Numbers without end.
     (["training", "learning_rate"], int("1" * 400), "config: training.learning_rate: a number of 400 digits"),
     (["training", "patience"], 10**6000, "config: training.patience: a number of 6,001 digits. Write a smaller one."),
-    (["training", "learning_rate"], 1e308, "learning_rate: 1e+308 is above 10 (AdamW moves each weight by about this"),
+    (
+        ["training", "learning_rate"],
+        1e308,
+        "learning_rate: 1e+308 is above 10 (an optimizer moves each weight by about this",
+    ),
     (["training", "learning_rate"], -0.0, "learning_rate: -0.0 is below 1e-12"),
     (["training", "learning_rate"], "1" * 400, "111... is not of type number"),
     (["methods", "qlora", "lora", "r"], 10**9, "r: 1000000000 is above 16384 (a rank above the size of a layer adds"),

@@ -7,11 +7,12 @@ import pytest
 from codetune.base.errors import StudyError
 from codetune.base.plain import from_plain, to_plain
 from codetune.study.config import load_study
-from codetune.study.method import Lora, Quantization
+from codetune.study.method import Quantization
 from codetune.study.model import Memory, Source
 from codetune.study.runs import Evaluation, Run
 from codetune.study.training import TrainingPlan, TrainingSettings
 from paper_config import edit, paper_config
+from tunings import lora
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ def test_a_training_depends_on_these_settings(config):
     assert study.for_training(run) == TrainingPlan(
         source=Source(repo="Qwen/Qwen2.5-1.5B-Instruct", revision="989aa7980e4cf806f80c7fef2b1adb7bc71aa306"),
         memory=Memory(micro_batch=4, gradient_checkpointing=False),
-        lora=Lora(r=8, alpha=16, dropout=0.05, target_modules=every),
+        tuning=lora(r=8, lora_alpha=16, lora_dropout=0.05, target_modules=every),
         quantization=Quantization("nf4", double=True, compute_dtype="bfloat16"),
         settings=TrainingSettings(2.0e-4, "cosine", 0, 0.0, 1.0, 1, 5, batch_size=128, epochs=50, max_length=1024),
         seed=7,

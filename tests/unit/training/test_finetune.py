@@ -14,13 +14,14 @@ from codetune.methods.schedule import share_of_highest
 from codetune.models.checkpoints import fetch_model
 from codetune.prompts.tokensets import TokenSample, write_tokens
 from codetune.study.facts import TrainingFacts
-from codetune.study.method import Lora, Quantization
+from codetune.study.method import Quantization
 from codetune.study.model import Memory, Source
 from codetune.study.training import TrainingPlan, TrainingSettings
 from codetune.training.finetune import FinetuneInputs, FinetuneOutputs, finetune
 from codetune.training.trainer import ResumableTrainer
 from codetune.training.validation import Validation
 from safetensors.torch import load_file
+from tunings import lora
 
 SETTINGS = TrainingSettings(
     learning_rate=1e-3,
@@ -64,7 +65,7 @@ def plan(checkpoints):
     return TrainingPlan(
         source=Source(repo="someone/a-model", revision="0" * 40),
         memory=Memory(micro_batch=2),
-        lora=Lora(r=2, alpha=16, dropout=0.1, target_modules=["q_proj", "v_proj"]),
+        tuning=lora(r=2, lora_alpha=16, lora_dropout=0.1, target_modules=["q_proj", "v_proj"]),
         quantization=Quantization("nf4", double=True, compute_dtype="float32"),
         settings=SETTINGS,
         seed=3,
@@ -126,7 +127,7 @@ def test_the_best_checkpoint_is_the_result_and_nothing_else_is_left(results):
     best = results / "checkpoints" / f"step-{facts.result.best_step:06d}"
     for name in ("adapter_config.json", "adapter_model.safetensors"):
         assert (results / "tuned" / name).read_bytes() == (best / name).read_bytes()
-    assert facts.adapter_sha256 == sha256_of_file(results / "tuned" / "adapter_model.safetensors")
+    assert facts.tuned_sha256 == sha256_of_file(results / "tuned" / "adapter_model.safetensors")
     assert checked_folder(results / "tuned" / "manifest.json") == results / "tuned"
     assert checked_folder(results / "checkpoints" / "manifest.json") == results / "checkpoints"
 
@@ -178,7 +179,7 @@ def test_without_patience_all_epochs_are_done_and_the_best_checkpoint_is_kept(
     assert result.checkpoints == [*range(3, result.steps + 1, 3)]
     log = read_jsonl(tmp_path / "training_log.jsonl")
     best = tmp_path / "checkpoints" / f"step-{result.best_step:06d}" / "adapter_model.safetensors"
-    assert sha256_of_file(best) == facts.adapter_sha256 == sha256_of_file(tmp_path / "tuned" / best.name)
+    assert sha256_of_file(best) == facts.tuned_sha256 == sha256_of_file(tmp_path / "tuned" / best.name)
     rates = {row["step"]: row["learning_rate"] for row in log if "learning_rate" in row}
     assert result.best_learning_rate == rates[result.best_step]
     assert rates == {step: pytest.approx(1e-3 * share_of_highest("cosine", 2, step - 1, 18)) for step in rates}

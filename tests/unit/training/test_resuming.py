@@ -16,8 +16,9 @@ from codetune.training.cost import CostMeter
 from codetune.training.history import evaluated_steps, log_row
 from miniatures import MODEL, PLAN, out_of_memory_beyond, tokens_for, trainer_for
 from transformers import TrainerState
+from tunings import lora
 
-DROPOUT = replace(PLAN, lora=replace(PLAN.lora, dropout=0.1))  # so that the random numbers count
+DROPOUT = replace(PLAN, tuning=lora(lora_dropout=0.1))  # so that the random numbers count
 
 
 def new_trainer(checkpoints, folder, **settings):

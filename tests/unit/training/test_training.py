@@ -23,6 +23,7 @@ from miniatures import (
     tokens_for,
     trainer_for,
 )
+from tunings import lora
 
 
 def test_labels_count_completions_only():
@@ -58,7 +59,7 @@ def test_the_full_study_s_bfloat16_trains_and_generates_too(checkpoints, tmp_pat
     assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.02)
 
 
-DROPOUT = replace(PLAN, lora=replace(PLAN.lora, dropout=0.2))
+DROPOUT = replace(PLAN, tuning=lora(lora_dropout=0.2))
 
 
 def weights_of(trainer):
@@ -259,8 +260,9 @@ def test_what_the_micro_batch_changes_is_the_masks_of_dropout(checkpoints, tmp_p
     """As the docs say: with dropout another micro-batch is like another seed, without it is rounding."""
     adapters = []
     for size in (1, 2):
-        lora = replace(PLAN.lora, dropout=dropout)
-        plan = replace(PLAN, lora=lora, memory=Memory(size), settings=replace(PLAN.settings, epochs=2))
+        plan = replace(
+            PLAN, tuning=lora(lora_dropout=dropout), memory=Memory(size), settings=replace(PLAN.settings, epochs=2)
+        )
         trainer = trainer_for(checkpoints / MODEL, tmp_path / str(size), tokens_for(checkpoints / MODEL, 24), plan)
         trainer.run()
         adapters.append(weights_of(trainer))

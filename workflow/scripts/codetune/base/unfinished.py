@@ -68,6 +68,11 @@ def save_sealed(target: Path, write: Callable[[Path], None]) -> None:
         write_json(folder / SEAL, {path.name: sha256_of_file(path) for path in sorted(folder.iterdir())})
 
 
+def content_of(folder: Path) -> list[Path]:
+    """Returns the files of a sealed folder, without the seal, by name."""
+    return sorted(path for path in folder.iterdir() if path.name != SEAL)
+
+
 def is_whole(folder: Path) -> bool:
     """Whether the files of a sealed folder are as they were written: a power cut can leave them empty or truncated."""
     try:

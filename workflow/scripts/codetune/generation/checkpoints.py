@@ -27,7 +27,7 @@ def kept_checkpoints(manifest: str) -> Path:
 
 
 def drop_checkpoints(manifest: str, note: str) -> None:
-    """Deletes a training's checkpoints, but not the adapter that is its result, and notes that.
+    """Deletes a training's checkpoints, but not the one that is its result, and notes that.
 
     The manifest stays: it says which checkpoints the curve was drawn from.
 

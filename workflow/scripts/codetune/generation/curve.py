@@ -14,13 +14,15 @@ from codetune.data.samples import choose_subset
 from codetune.generation.batches import generate
 from codetune.generation.loading import load_for_decoding, prompt_limit
 from codetune.generation.trial import try_decoding
-from codetune.methods.adapters import ADAPTER, load_adapter, replace_adapter
+from codetune.methods.tuning import make_tuning
 from codetune.models.device import set_determinism
 from codetune.models.loading import Checkpoint
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.completions import read_ending
 from codetune.prompts.tokensets import TokenSample, check_tokens, check_vocabulary, read_tokens
 from codetune.study.decoding import Decoding
+from codetune.study.method import TuningSettings
+from codetune.study.tunings import implementation_of
 
 
 @dataclass(frozen=True)
@@ -30,15 +32,17 @@ class CurveInputs:
     Attributes:
         tokens: Token set of the validation samples.
         stats: The statistics that came with it.
-        checkpoints: Folder with adapters named `step-<n>`.
+        checkpoints: Folder with the training's checkpoints, named `step-<n>`.
+        tuning: What was trained.
     """
 
     tokens: str
     stats: str
     checkpoints: Path
+    tuning: TuningSettings
 
-    def adapters(self) -> dict[int, Path]:
-        """The adapters by their steps, in ascending order."""
+    def folders(self) -> dict[int, Path]:
+        """The checkpoints by their steps, in ascending order."""
         found = {int(path.name.removeprefix("step-")): path for path in self.checkpoints.glob("step-*")}
         return dict(sorted(found.items()))
 
@@ -87,13 +91,14 @@ def generate_curve(
         StudyError: The checkpoint cannot be loaded, or one prompt does not fit into memory.
     """
     set_determinism(0)
-    adapters = {path.name: path / ADAPTER for path in inputs.adapters().values()}
+    weights = implementation_of(inputs.tuning).weights
+    trained = {path.name: path / weights for path in inputs.folders().values()}
     identity = {
         "settings": to_plain(settings),
         "ending": to_plain(read_ending(inputs.stats)),
         "quantization": to_plain(checkpoint.quantization),
         "checkpoint": to_plain(checkpoint_identity(checkpoint.folder)),
-        "inputs": check_tokens(inputs.stats, validation=inputs.tokens) | file_hashes(**adapters),
+        "inputs": check_tokens(inputs.stats, validation=inputs.tokens) | file_hashes(**trained),
         "code": code,
         "packages": environment().packages,
     }
@@ -108,7 +113,7 @@ def generate_curve(
 def _predictions(
     inputs: CurveInputs, checkpoint: Checkpoint, decoding: Decoding, prompts: list[TokenSample], work: Path
 ) -> dict[int, list[Prediction]]:
-    """The predictions of each checkpoint. The base is loaded once; the adapters take turns beside it."""
+    """The predictions of each checkpoint. The base is loaded once; what was trained takes turns in it."""
     base, tokenizer, limit = (
         load_for_decoding(checkpoint, decoding),
         load_tokenizer(checkpoint.folder),
@@ -125,8 +130,8 @@ def _predictions(
         return generate(model, tokenizer, prompts, decoding, ending, limit, work / f"step-{step:06d}.jsonl")
 
     found = {0: predict(0, base)}
-    model = None
-    for step, adapter in counted(inputs.adapters().items(), "curve", "checkpoints"):
-        model = load_adapter(base, adapter) if model is None else replace_adapter(model, adapter)
+    model, tuning = None, make_tuning(inputs.tuning)
+    for step, folder in counted(inputs.folders().items(), "curve", "checkpoints"):
+        model = tuning.load(base, folder) if model is None else tuning.swap(model, folder)
         found[step] = predict(step, model)
     return found

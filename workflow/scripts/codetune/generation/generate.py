@@ -15,7 +15,7 @@ from codetune.data.predictions import Prediction, write_predictions
 from codetune.generation.batches import cut_by_context, generate
 from codetune.generation.loading import load_for_decoding, prompt_limit
 from codetune.generation.trial import try_decoding
-from codetune.methods.adapters import ADAPTER, load_adapter
+from codetune.methods.tuning import make_tuning
 from codetune.models.context import context_of
 from codetune.models.device import set_determinism
 from codetune.models.loading import Checkpoint
@@ -26,6 +26,8 @@ from codetune.prompts.completions import read_ending
 from codetune.prompts.tokensets import TokenSample, check_tokens, check_vocabulary, read_tokens
 from codetune.study.decoding import Decoding
 from codetune.study.facts import GenerationFacts
+from codetune.study.method import TuningSettings
+from codetune.study.tunings import implementation_of
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,21 @@ class GenerateInputs:
     Attributes:
         prompts: Token set with the prompts.
         stats: The statistics that came with it.
-        tuned: Manifest of the adapter's folder; None for the untuned model.
+        tuned: Manifest of the folder with what was trained; None for the untuned model.
+        tuning: How that was trained; None for the untuned model.
     """
 
     prompts: str
     stats: str
-    tuned: str | None
+    tuned: str | None = None
+    tuning: TuningSettings | None = None
+
+    def file_hashes(self) -> dict[str, str]:
+        """SHA-256 of the prompts, of the samples that they were made from, and of the trained weights."""
+        hashes = check_tokens(self.stats, prompts=self.prompts)
+        if self.tuned is None or self.tuning is None:
+            return hashes
+        return hashes | file_hashes(tuned=checked_folder(self.tuned) / implementation_of(self.tuning).weights)
 
 
 @dataclass(frozen=True)
@@ -76,10 +87,7 @@ def generate_predictions(
         StudyError: The checkpoint cannot be loaded, or one prompt does not fit into memory.
     """
     set_determinism(0)
-    hashes = check_tokens(inputs.stats, prompts=inputs.prompts)
-    tuned = checked_folder(inputs.tuned) if inputs.tuned else None
-    if tuned:
-        hashes |= file_hashes(adapter=tuned / ADAPTER)
+    hashes = inputs.file_hashes()
     ending, origin = read_ending(inputs.stats), checkpoint_identity(checkpoint.folder)
     identity = {
         "decoding": to_plain(decoding),
@@ -91,7 +99,7 @@ def generate_predictions(
         "packages": environment().packages,
     }
     with unfinished_work(outputs.work, identity) as folder:
-        prompts, model = _load(inputs.prompts, tuned, checkpoint, decoding)
+        prompts, model = _load(inputs, checkpoint, decoding)
         tokenizer, limit, kept = load_tokenizer(checkpoint.folder), prompt_limit(decoding), folder / "batches.jsonl"
         predictions = generate(model, tokenizer, prompts, decoding, ending, limit, kept)
         write_predictions(outputs.predictions, predictions)
@@ -110,15 +118,15 @@ def generate_predictions(
         write_json(outputs.facts, to_plain(facts))
 
 
-def _load(
-    prompts: str, tuned: Path | None, checkpoint: Checkpoint, decoding: Decoding
-) -> tuple[list[TokenSample], Any]:
-    """The prompts, and the model with its adapter."""
-    samples, model = read_tokens(prompts), load_for_decoding(checkpoint, decoding)
-    check_vocabulary(samples, model, prompts)
+def _load(inputs: GenerateInputs, checkpoint: Checkpoint, decoding: Decoding) -> tuple[list[TokenSample], Any]:
+    """The prompts, and the model with what was trained."""
+    samples, model = read_tokens(inputs.prompts), load_for_decoding(checkpoint, decoding)
+    check_vocabulary(samples, model, inputs.prompts)
     with doing("trial of decoding"):
         try_decoding(model, samples, decoding.max_new_tokens)
-    return samples, load_adapter(model, tuned) if tuned else model
+    if inputs.tuned is None or inputs.tuning is None:
+        return samples, model
+    return samples, make_tuning(inputs.tuning).load(model, Path(inputs.tuned).parent)
 
 
 def _counts_of(predictions: list[Prediction], decoding: Decoding) -> dict[str, Any]:

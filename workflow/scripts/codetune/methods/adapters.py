@@ -1,25 +1,82 @@
-"""LoRA adapters: configured, loaded beside frozen weights, and replaced."""
+"""Adapters of PEFT beside frozen weights: attached, saved, loaded, and replaced."""
 
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from peft import LoraConfig
-from peft.tuners.lora import LoraLayer
+from peft import PeftConfig, PeftType, get_peft_model
+from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import load_file
 from torch.nn import Linear
 from transformers import PreTrainedModel
 
 from codetune.base.errors import StudyError
 from codetune.base.libraries import loading
+from codetune.methods.trained import load_trained, save_trained
 from codetune.models.device import device
-from codetune.models.loading import of_the_machine
-from codetune.study.method import Lora
+from codetune.models.loading import load_base, of_the_machine
+from codetune.study.method import Quantization, TuningSettings
 from codetune.study.model import Source
+from codetune.study.targets import check_targets
+from codetune.study.tunings import ADAPTERS
 
-ADAPTER = "adapter_model.safetensors"
-ADAPTER_FILES = ("adapter_config.json", ADAPTER)
+ADAPTER = ADAPTERS.weights
 TRAIN_AGAIN = "Delete that folder and run again; it is then made again."
+
+
+class AdapterTuning:
+    """Parameters that PEFT adds to layers of a frozen model (see methods/tuning.py)."""
+
+    virtual_tokens = 0
+
+    def __init__(self, settings: TuningSettings) -> None:
+        self.settings = settings
+
+    @property
+    def uses_dropout(self) -> bool:
+        """Whether one of the adapter's probabilities of dropout is not 0."""
+        return any(value for key, value in self.settings.peft.items() if key.endswith("dropout"))
+
+    def load_base(self, folder: Path, quantization: Quantization, _precision: str) -> Any:
+        """Loads the frozen model."""
+        return load_base(folder, quantization)
+
+    def attach(self, model: Any, source: Source, _steps: int) -> Any:
+        """Puts a fresh adapter beside the model, which notes the checkpoint by its public name and commit."""
+        check_targets(self.settings.peft.get("target_modules"), linear_layers(model), source.name)
+        adapted = get_peft_model(model, peft_config(self.settings))
+        config = adapted.peft_config["default"]
+        config.base_model_name_or_path, config.revision = source.name, source.revision
+        return adapted
+
+    def after_step(self, model: Any, step: int) -> None:
+        """Does nothing."""
+
+    def layers(self, model: Any) -> dict[str, int]:
+        """Counts the layers that have an adapter."""
+        return adapted_layers(model)
+
+    def save(self, model: Any, folder: Path) -> None:
+        """Saves the adapter as PEFT does, without the model card."""
+        model.save_pretrained(str(folder))
+        (folder / "README.md").unlink(missing_ok=True)
+
+    def save_state(self, model: Any, folder: Path) -> None:
+        """Saves the adapter's parameters as they are."""
+        save_trained(model, folder)
+
+    def load_state(self, model: Any, folder: Path) -> None:
+        """Puts the adapter's parameters back."""
+        load_trained(model, folder)
+
+    def load(self, model: Any, folder: Path) -> Any:
+        """Puts a saved adapter beside the frozen weights."""
+        return load_adapter(model, folder)
+
+    def swap(self, model: Any, folder: Path) -> Any:
+        """Puts another adapter of the same training in its place."""
+        return replace_adapter(model, folder)
 
 
 def load_adapter(model: PreTrainedModel, folder: str | Path) -> Any:
@@ -66,15 +123,10 @@ def _check_weights(model: Any, weights: dict[str, Any], folder: str | Path) -> N
         )
 
 
-def lora_config(lora: Lora) -> LoraConfig:
-    """LoRA's settings in PEFT's words."""
-    return LoraConfig(
-        r=lora.r,
-        lora_alpha=int(lora.alpha) if lora.alpha == int(lora.alpha) else lora.alpha,  # an integer in PEFT's own files
-        lora_dropout=lora.dropout,
-        target_modules=lora.target_modules,
-        task_type="CAUSAL_LM",
-    )
+def peft_config(settings: TuningSettings) -> PeftConfig:
+    """The settings as PEFT's own configuration."""
+    kind = PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(settings.type)]
+    return kind(**{key: value for key, value in settings.peft.items() if key != "type"}, task_type="CAUSAL_LM")
 
 
 def linear_layers(model: PreTrainedModel) -> Counter[str]:
@@ -90,12 +142,5 @@ def linear_layers(model: PreTrainedModel) -> Counter[str]:
 
 def adapted_layers(model: Any) -> dict[str, int]:
     """Counts the layers that have an adapter by the last part of their names."""
-    layers = [name for name, module in model.named_modules() if isinstance(module, LoraLayer)]
+    layers = [name for name, module in model.named_modules() if isinstance(module, BaseTunerLayer)]
     return dict(Counter(name.rpartition(".")[2] for name in layers))
-
-
-def name_base_model(model: Any, source: Source) -> None:
-    """Writes into the adapter's configuration which checkpoint it belongs to, by its public name and commit."""
-    config = model.peft_config["default"]
-    config.base_model_name_or_path = source.name
-    config.revision = source.revision

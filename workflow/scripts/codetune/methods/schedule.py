@@ -3,7 +3,7 @@
 import math
 
 
-def share_of_highest(schedule: str, warmup: int, step: int, planned: int) -> float:
+def share_of_highest(schedule: str, warmup: float, step: int, planned: int) -> float:
     """The learning rate after a number of optimizer steps, divided by the highest one.
 
     Args:

@@ -95,17 +95,17 @@ def _download_bytes(model: Model) -> float:
 
 
 def _adapter_bytes(study: Study, run: Run) -> float:
-    lora, model = study.methods[run.method].lora, study.models[run.model]
-    if lora is None:
-        return 0
+    peft, model = study.for_training(run).tuning.peft, study.models[run.model]
+    rank, modules = peft.get("r", 0), peft.get("target_modules") or []
     if model.source.path:
         with suppress(StudyError, OSError, *MISSHAPEN):  # whoever reads the checkpoint will say what is wrong with it
             config = read_json(Path(model.source.path) / "config.json")
-            if (count := lora_parameters(config, lora.r, lora.target_modules)) is not None:
+            if (count := lora_parameters(config, rank, modules)) is not None:
                 return count * BYTES_PER_TRAINED_WEIGHT
     size: float = model.parameters ** (2 / 3)
-    projections = sum(FUSED.get(name, 1) for name in lora.target_modules)
-    return lora.r * WEIGHTS_PER_RANK * projections / PROJECTIONS * size * BYTES_PER_TRAINED_WEIGHT
+    projections = sum(FUSED.get(name, 1) for name in modules)
+    size *= projections / PROJECTIONS
+    return float(rank * WEIGHTS_PER_RANK * size * BYTES_PER_TRAINED_WEIGHT)
 
 
 def _evaluations(study: Study, run: Run) -> int:

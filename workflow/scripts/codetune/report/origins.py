@@ -189,8 +189,8 @@ def _differences_in_adapters(facts: TrainingFacts, path: str, tuned: str, publis
     except StudyError as error:
         return [str(error)]
     weights = files.get(WEIGHTS, File(0, "nothing")).sha256
-    if weights != facts.adapter_sha256:
-        return [f"{path}: adapter_sha256: found {facts.adapter_sha256}, expected {weights} by {tuned}"]
+    if weights != facts.tuned_sha256:
+        return [f"{path}: tuned_sha256: found {facts.tuned_sha256}, expected {weights} by {tuned}"]
     shapes = _shapes_in(Path(tuned).with_name(WEIGHTS))
     layers = Counter(name.split(".")[-3] for name in shapes if name.endswith(".lora_A.weight"))
     found = {"trainable_parameters": facts.trainable_parameters, "adapted": dict(sorted(facts.adapted.items()))}
@@ -236,22 +236,22 @@ def _check_generation(at: Results, one: Evaluation, stats: str) -> list[str]:
     found = {
         "decoding": to_plain(facts.decoding),
         "quantization": to_plain(facts.quantization),
-        "inputs_sha256": {name: digest for name, digest in facts.inputs_sha256.items() if name != "adapter"},
+        "inputs_sha256": {name: digest for name, digest in facts.inputs_sha256.items() if name != "tuned"},
         "prompts": facts.prompts,
         "tokens": facts.tokens,
         "truncated": facts.truncated,
     }
     expected = {
         "decoding": to_plain(at.study.decoding),
-        "quantization": to_plain(at.study.quantization),
+        "quantization": to_plain(at.study.methods[one.run.method].quantization),
         "inputs_sha256": _hashes_of_tokens(stats),
         "prompts": len(completed),
         "tokens": sum(candidate.tokens for candidate in candidates),
         "truncated": sum(candidate.truncated for candidate in candidates),
     }
     lines = [f"{path}: {line}" for line in compare_values(found, expected)]
-    if ("adapter" in facts.inputs_sha256) != one.run.trains:
-        lines.append(f"{path}: made {'without' if one.run.trains else 'with'} an adapter, which this run is not")
+    if ("tuned" in facts.inputs_sha256) != one.run.trains:
+        lines.append(f"{path}: made {'without' if one.run.trains else 'with'} trained weights, which this run is not")
     try:
         check_generated(predictions, path)
     except StudyError as error:

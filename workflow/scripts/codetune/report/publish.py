@@ -48,7 +48,7 @@ def publish(record: Record, metric: str, stats: str, tuned: Path, target: str) -
 def model_card(record: Record, training: TrainingFacts, metric: str, described: Described) -> str:
     """The README.md of an adapter's folder, with the metadata that the hub reads."""
     plan, result = training.plan, training.result
-    source, lora, settings = plan.source, plan.lora, plan.settings
+    source, settings = plan.source, plan.settings
     metadata = {
         "library_name": "peft",
         "pipeline_tag": "text-generation",
@@ -72,7 +72,7 @@ the 4-bit weights it was trained on; merging it into other weights changes its o
 
 | | |
 |---|---|
-| LoRA | r = {lora.r}, alpha = {lora.alpha:g}, dropout = {lora.dropout} |
+| method | {markdown_cell(_method(training))} |
 | on | {markdown_cell(_adapted(training))} |
 | trainable parameters | {training.trainable_parameters:,} |
 {prompt}
@@ -90,10 +90,15 @@ The licences of the base model and of the training data apply.
 """
 
 
+def _method(training: TrainingFacts) -> str:
+    """What is trained, in PEFT's words."""
+    keys = {key: value for key, value in training.plan.tuning.peft.items() if key not in ("type", "target_modules")}
+    return ", ".join([training.plan.tuning.type, *(f"{key} = {value}" for key, value in keys.items())])
+
+
 def _adapted(training: TrainingFacts) -> str:
     """The modules that have an adapter, and in how many layers."""
-    counts = training.adapted or dict.fromkeys(training.plan.lora.target_modules)
-    return ", ".join(name if count is None else f"{name} ({count} layers)" for name, count in counts.items())
+    return ", ".join(f"{name} ({count} layers)" for name, count in training.adapted.items())
 
 
 def _at_once(training: TrainingFacts) -> str:

@@ -20,6 +20,7 @@ from codetune.report.cells import (
 )
 from codetune.report.writing import write_forms
 from codetune.study.runs import System
+from codetune.study.targets import check_targets
 from codetune.study.training import NO_PATIENCE, TrainingPlan, TrainingSettings
 
 RATE_DIGITS = 3
@@ -82,10 +83,10 @@ def table1(plans: Sequence[PlannedSystem], stats: Sequence[str], configs: Sequen
 
 def _ranks_of(planned: PlannedSystem, declared: Mapping[str, Row], paper: Row) -> set[int]:
     """Rank of the method. The paper has two, which contradict each other: for its models and modules both are shown."""
-    lora = planned.plan.lora
-    modules = set(lora.target_modules) == set(paper["target_modules"])
-    of_paper = planned.system.model in declared and modules and lora.r in paper["ranks"]
-    return {lora.r, *(paper["ranks"] if of_paper else ())}
+    peft = planned.plan.tuning.peft
+    modules = set(peft.get("target_modules") or ()) == set(paper["target_modules"])
+    of_paper = planned.system.model in declared and modules and peft["r"] in paper["ranks"]
+    return {*([peft["r"]] if "r" in peft else []), *(paper["ranks"] if of_paper else ())}
 
 
 def _row(
@@ -94,10 +95,11 @@ def _row(
     """One row; `stats` counts the training samples, `config` is the checkpoint's, `ranks` tells which ones it fills."""
     packed, samples = (read_number(stats, "parts", "train", name) for name in ("packed_sequences", "samples"))
     quoted = declared.get(planned.system.model, {})
-    lora, settings = planned.plan.lora, planned.plan.settings
+    peft, settings = planned.plan.tuning.peft, planned.plan.settings
+    modules = peft.get("target_modules") or []
     epoch = steps_per_epoch(packed, settings.batch_size)
     if has_known_layers(config):
-        lora.check_targets(projection_shapes(config), planned.label)
+        check_targets(modules, projection_shapes(config), planned.label)
     return {
         "data": planned.system.data,
         "model": planned.label,
@@ -109,12 +111,9 @@ def _row(
         "schedule": settings.schedule,
         "patience": settings.patience,
         "rate_left": _rate_left(settings, epoch),
-        "rank": lora.r,
+        "rank": peft.get("r"),
         "paper_trainable": quoted.get("trainable"),
-        **{
-            f"trainable_r{r}": lora_parameters(config, r, lora.target_modules) if own else None
-            for r, own in ranks.items()
-        },
+        **{f"trainable_r{r}": lora_parameters(config, r, modules) if own else None for r, own in ranks.items()},
         "paper_steps": quoted.get("steps"),
         "steps_packed": settings.epochs * epoch,
         "steps_unpacked": settings.epochs * steps_per_epoch(samples, settings.batch_size),

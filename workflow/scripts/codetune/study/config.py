@@ -12,9 +12,9 @@ from codetune.base.errors import StudyError
 from codetune.study.dataset import Dataset, Published, Split, Subset
 from codetune.study.decoding import Decoding
 from codetune.study.folders import find_outputs
-from codetune.study.method import Lora, Method, Quantization
+from codetune.study.method import UNQUANTISED, Kind, Method, Quantization, TuningSettings
 from codetune.study.mistakes import unknown_name
-from codetune.study.model import NO_MODEL, Memory, Model, Source
+from codetune.study.model import NO_MODEL, Model, Source
 from codetune.study.prompt import Prompt
 from codetune.study.runs import NONE, Evaluation, Run
 from codetune.study.schema import check_schema
@@ -22,6 +22,7 @@ from codetune.study.sources import check_sources
 from codetune.study.study import Study
 
 NEEDED_TO_TUNE = ("batch_size", "epochs", "micro_batch")  # keys that each model needs if a run fine-tunes it
+OF_TRAINING = (*NEEDED_TO_TUNE, "gradient_checkpointing")  # training settings that stand in a model's entry itself
 MOST_RUNS = 10_000  # of one study: the plan of so many takes a quarter of an hour
 ENDLESS = re.compile(r"(.{1,3})\1{19}$")  # names that Snakemake refuses, as of rules that call one another for ever
 PARTIAL = ".partial"  # ends the names of folders in which downloads collect
@@ -46,7 +47,6 @@ def load_study(config: Entry) -> Study:
         models={name: _build_model(name, entry) for name, entry in config["models"].items()},
         methods=methods,
         datasets={name: _build_dataset(name, entry) for name, entry in config["datasets"].items()},
-        quantization=Quantization(**config["quantization"]),
         template=config["tokenization"]["template"],
         training={**config["training"], "max_length": config["tokenization"]["max_length"]},
         decoding=Decoding(**config["generation"]),
@@ -76,7 +76,6 @@ def _build_evaluations(entries: list[Entry], methods: Mapping[str, Method]) -> l
 
 
 def _build_model(name: str, entry: Entry) -> Model:
-    memory = {key: entry[key] for key in ("micro_batch", "gradient_checkpointing") if key in entry}
     return Model(
         name=name,
         label=entry["label"],
@@ -84,18 +83,44 @@ def _build_model(name: str, entry: Entry) -> Model:
         source=_build_source(entry),
         parameters=entry["parameters"],
         template=entry.get("template"),
-        memory=Memory(**memory) if "micro_batch" in memory else None,
-        training={key: entry[key] for key in ("batch_size", "epochs") if key in entry} | entry.get("training", {}),
+        training={key: entry[key] for key in OF_TRAINING if key in entry} | entry.get("training", {}),
     )
 
 
 def _build_method(name: str, entry: Entry, config: Entry) -> Method:
     prompt = Prompt(entry["prompt"], **config["prompts"][entry["prompt"]]) if "prompt" in entry else None
-    if "lora" not in entry:
-        return Method(name, "retrieval" if _retrieves(entry) else "untuned", prompt=prompt)
-    untuned = [other for other, its in config["methods"].items() if "lora" not in its and not _retrieves(its)]
-    baselines = entry.get("baselines", untuned)
-    return Method(name, "peft", Lora(**entry["lora"]), entry.get("training", {}), baselines, prompt)
+    kind = _kind_of(entry)
+    if kind == "retrieval":
+        return Method(name, kind, prompt=prompt)
+    quantization = Quantization(**config["quantization"]).of_type(entry.get("quantization"))
+    if kind == "untuned":
+        return Method(name, kind, quantization, prompt=prompt)
+    tuning = TuningSettings(kind, entry.get("peft", {}))
+    baselines = entry.get("baselines", _untuned_like(entry, config))
+    return Method(name, kind, quantization, tuning, entry.get("training", {}), baselines, prompt)
+
+
+def _kind_of(entry: Entry) -> Kind:
+    """What an entry of the config's `methods` does to a model."""
+    if _retrieves(entry):
+        return "retrieval"
+    return "peft" if "peft" in entry else "full" if entry.get("full") else "untuned"
+
+
+def _untuned_like(entry: Entry, config: Entry) -> list[str]:
+    """The untuned methods with the same quantisation, in the same template or in the model's own chat template."""
+    study_s = config["quantization"]["type"]
+
+    def template_of(method: Entry) -> str | None:
+        return config["prompts"][method["prompt"]]["template"] if "prompt" in method else None
+
+    return [
+        name
+        for name, other in config["methods"].items()
+        if _kind_of(other) == "untuned"
+        and other.get("quantization", study_s) == entry.get("quantization", study_s)
+        and template_of(other) in (template_of(entry), "chat")
+    ]
 
 
 def _retrieves(entry: Entry) -> bool:
@@ -169,12 +194,16 @@ def _check_pairs(where: str, entry: Entry, methods: Mapping[str, Entry]) -> None
 def _check_method(method: str, entry: Entry, config: Entry) -> None:
     """Checks that what a method names exists, and that it states nothing that says nothing."""
     where, others = f"config: methods.{method}", config["methods"]
-    for key in ("lora", "training", "baselines", "prompt"):
+    for key in ("quantization", "peft", "full", "training", "baselines", "prompt"):
         if key in entry and _retrieves(entry):
             raise StudyError(f"{where}: '{key}' says nothing with 'kind: retrieval', which has no model; leave it out")
     for key in ("training", "baselines"):
-        if key in entry and "lora" not in entry:
-            raise StudyError(f"{where}: '{key}' says nothing without 'lora'; add that or leave it out")
+        if key in entry and _kind_of(entry) == "untuned":
+            raise StudyError(f"{where}: '{key}' says nothing without 'peft' or 'full'; add one or leave it out")
+    if "peft" in entry and entry.get("full"):
+        raise StudyError(f"{where}: 'peft' and 'full' exclude each other; leave one out")
+    if entry.get("full") and entry.get("quantization", config["quantization"]["type"]) != UNQUANTISED:
+        raise StudyError(f"{where}: quantised weights cannot be trained; add 'quantization: {UNQUANTISED}'")
     for name in entry.get("baselines", []):
         if name not in others:
             raise unknown_name(f"methods.{method}.baselines", name, others)
@@ -226,5 +255,5 @@ def _check_training(run: Run, entry: Entry, study: Study) -> None:
     if plan.settings.batch_size % plan.memory.micro_batch:
         raise StudyError(
             f"config: models.{run.model}: batch_size {plan.settings.batch_size} is not a multiple of micro_batch "
-            f"{plan.memory.micro_batch}. Change one of the two."
+            f"{plan.memory.micro_batch} (method {run.method}). Change one of the two."
         )

@@ -32,7 +32,7 @@ class TrainingResult:
     Attributes:
         steps: Number of optimizer steps that were done.
         planned_steps: Number of optimizer steps in all epochs.
-        best_step: Step with the lowest validation loss, whose adapter is the result.
+        best_step: Step with the lowest validation loss, whose checkpoint is the result.
         best_validation_loss: Validation loss at that step, in nats per token.
         stopped_early: Whether early stopping ended the training.
         checkpoints: Steps after which a checkpoint was kept.
@@ -83,8 +83,8 @@ class TrainingFacts:
         plan: All settings.
         checkpoint: The base model's checkpoint.
         inputs_sha256: SHA-256 of each token set, and of the samples that each was made from.
-        adapter_sha256: SHA-256 of the weights of the best adapter.
-        trainable_parameters: Number of trainable parameters, which are held in float32.
+        tuned_sha256: SHA-256 of the trained weights of the best step.
+        trainable_parameters: Number of trainable parameters.
         attention: Name of the attention kernel.
         deterministic: Whether the first micro-batch, computed twice before the first step of each attempt, gave the
             same bytes of loss and gradients, and torch knows a deterministic version of each of its own kernels there.
@@ -93,13 +93,13 @@ class TrainingFacts:
         result: How the training ended.
         cost: What the training cost.
         environment: Machine and versions.
-        adapted: Number of layers that have an adapter, by name of the module; empty in files of earlier versions.
+        adapted: Number of layers in which something is trained, by name of the module.
     """
 
     plan: TrainingPlan
     checkpoint: CheckpointIdentity
     inputs_sha256: dict[str, str]
-    adapter_sha256: str
+    tuned_sha256: str
     trainable_parameters: int
     attention: str
     deterministic: bool
@@ -118,8 +118,8 @@ class GenerationFacts:
         decoding: Settings of the decoding.
         quantization: Quantisation of the frozen weights.
         checkpoint: The base model's checkpoint.
-        inputs_sha256: SHA-256 of the prompts, of the samples that they were made from, and of the adapter if there is
-            one.
+        inputs_sha256: SHA-256 of the prompts, of the samples that they were made from, and of the trained weights if
+            there are any.
         predictions_sha256: SHA-256 of the predictions.
         prompts: Number of prompts.
         tokens: Number of generated tokens.

@@ -5,6 +5,7 @@ With them a rule reruns when what its script does has changed, not when a file w
 
 import ast
 import hashlib
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -15,8 +16,8 @@ RESULTS_VERSION = 1
 OUTSIDE = ("base", "study")
 
 
-def fingerprint(script: Path, environment: Path | None = None) -> str:
-    """Computes the SHA-256 of a script, of all codetune modules that it imports, and of the packages it runs with.
+def fingerprint(script: Path, environment: Path | None = None, by_name: Iterable[str] = ()) -> str:
+    """Computes the SHA-256 of a script, of all codetune modules that it uses, and of the packages it runs with.
 
     Comments, formatting, docstrings, error messages, calls of `print` and the words by which code says what it does
     (`base/progress.py`) do not enter the hash, and neither do the rooms that compute no result.
@@ -24,12 +25,13 @@ def fingerprint(script: Path, environment: Path | None = None) -> str:
     Args:
         script: A script in the folder that holds the package codetune.
         environment: The script's conda environment.
+        by_name: Names of the modules that the script does not import, but looks up by name.
 
     Raises:
         ValueError: An import of codetune cannot be followed.
     """
     digest = hashlib.sha256(f"{RESULTS_VERSION}\n".encode())
-    for path in closure(script):
+    for path in closure(script, by_name):
         digest.update(f"{path.relative_to(script.parent).as_posix()}\n{_content(path)}\n".encode())
     if environment is not None:
         lines = (line.partition("#")[0].strip() for line in environment.read_text(encoding="utf-8").splitlines())
@@ -37,10 +39,10 @@ def fingerprint(script: Path, environment: Path | None = None) -> str:
     return digest.hexdigest()
 
 
-def closure(script: Path) -> list[Path]:
-    """Returns the files that enter a script's fingerprint: the script and the modules it imports, sorted by path."""
+def closure(script: Path, by_name: Iterable[str] = ()) -> list[Path]:
+    """Returns the files that enter a script's fingerprint: the script and the modules it uses, sorted by path."""
     found: set[Path] = set()
-    waiting = {script}
+    waiting = {script, *(_file_of(script.parent, script, module) for module in by_name)}
     while waiting:
         path = waiting.pop()
         found.add(path)

@@ -1,22 +1,21 @@
 """The noun Method: what is done to a model before it is evaluated."""
 
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from codetune.base.errors import StudyError
 from codetune.study.prompt import Prompt
 
-Kind = Literal["untuned", "peft", "retrieval"]
+Kind = Literal["untuned", "peft", "full", "retrieval"]
+UNQUANTISED = "none"  # as the config says that weights stay in the compute type
 
 
 @dataclass(frozen=True)
 class Quantization:
-    """How frozen weights are quantised (QLoRA: Dettmers et al. 2023, section 3; the paper's section 3.3.3).
+    """How frozen weights are held (QLoRA: Dettmers et al. 2023, section 3; the paper's section 3.3.3).
 
     Attributes:
-        type: 4-bit data type of the weights: nf4 or fp4.
-        double: Whether the quantisation constants are quantised, too (double quantisation).
+        type: none: in the compute type; int8: LLM.int8 (Dettmers et al. 2022); nf4 or fp4: in 4 bits.
+        double: Whether the constants of 4-bit weights are quantised, too (double quantisation).
         compute_dtype: Type in which matrices are multiplied: bfloat16 or float32.
     """
 
@@ -24,40 +23,27 @@ class Quantization:
     double: bool
     compute_dtype: str
 
+    def of_type(self, kind: str | None) -> "Quantization":
+        """This quantisation with another type of weights; the same one for None."""
+        return replace(self, type=kind) if kind else self
+
 
 @dataclass(frozen=True)
-class Lora:
-    """Settings of LoRA (Hu et al. 2022; the paper's section 3.5).
+class TuningSettings:
+    """What of a model is trained.
 
     Attributes:
-        r: Rank of the update.
-        alpha: Scale of the update: it is multiplied by alpha / r.
-        dropout: Probability with which an input of the adapter is dropped in training.
-        target_modules: Names of the projections that get an adapter.
+        kind: `peft`: parameters that PEFT adds to a frozen model; `full`: every parameter.
+        peft: PEFT's own keys, of which `type` is the PEFT type; empty for `full`.
     """
 
-    r: int
-    alpha: float
-    dropout: float
-    target_modules: list[str]
+    kind: Literal["peft", "full"]
+    peft: dict[str, Any] = field(default_factory=dict)
 
-    def check_targets(self, layers: Collection[str], model: str) -> None:
-        """Checks that a model has what is to be adapted: what it lacks would be passed over without a word.
-
-        Args:
-            layers: Names of the model's linear layers.
-            model: Name of the model, for the message.
-
-        Raises:
-            StudyError: It lacks some of the target modules.
-        """
-        missing = [name for name in self.target_modules if name not in layers]
-        if missing:
-            raise StudyError(
-                f"{model} has no {', '.join(missing)} to adapt (target_modules of the method's lora). Its linear "
-                f"layers are {', '.join(layers)}. Give it a method of its own that names some of these, or take it out "
-                "of the runs that fine-tune."
-            )
+    @property
+    def type(self) -> str:
+        """Name of the PEFT type, such as LORA; `full` where every parameter is trained."""
+        return str(self.peft.get("type", self.kind))
 
 
 @dataclass(frozen=True)
@@ -66,9 +52,10 @@ class Method:
 
     Attributes:
         name: Its name in the config and in paths.
-        kind: `untuned`: the checkpoint as published; `peft`: with a trained adapter; `retrieval`: no model, but the
-            output of the most similar training sample.
-        lora: Settings of the adapter; None where nothing is trained.
+        kind: `untuned`: the checkpoint as published; `peft` and `full`: trained (see `TuningSettings`); `retrieval`:
+            no model, but the output of the most similar training sample.
+        quantization: How the frozen weights are held; None for a retrieval.
+        tuning: What is trained; None where nothing is.
         training: Training settings that override the study's and the model's.
         baselines: Methods over which the gain of this one is measured; the verdict is on that over the better one.
         prompt: How samples are put to the model; None for the way of the model, or else of the study.
@@ -76,7 +63,8 @@ class Method:
 
     name: str
     kind: Kind
-    lora: Lora | None = None
+    quantization: Quantization | None = None
+    tuning: TuningSettings | None = None
     training: dict[str, Any] = field(default_factory=dict)
     baselines: list[str] = field(default_factory=list)
     prompt: Prompt | None = None
@@ -84,4 +72,4 @@ class Method:
     @property
     def trains(self) -> bool:
         """Whether the method trains a model."""
-        return self.kind == "peft"
+        return self.tuning is not None

@@ -59,8 +59,8 @@ class Memory:
     """Settings with which a training fits on one GPU of 24 GB.
 
     Attributes:
-        micro_batch: Packed sequences per forward pass. Dropout draws one mask for all of them, so another number gives
-            another adapter; without dropout it differs by rounding alone.
+        micro_batch: Training sequences per forward pass. Dropout draws one mask for all of them, so another number
+            gives another result; without dropout it differs by rounding alone.
         gradient_checkpointing: Whether activations are recomputed in the backward pass instead of kept.
     """
 
@@ -79,8 +79,7 @@ class Model:
         source: Where the checkpoint comes from.
         parameters: Number of parameters in billions.
         template: Its own template; None for the study's.
-        memory: Settings with which its training fits on a GPU; None for a model that is not fine-tuned.
-        training: Training settings that override the study's.
+        training: Training settings that override the study's, and those with which its training fits on a GPU.
     """
 
     name: str
@@ -89,7 +88,6 @@ class Model:
     source: Source
     parameters: float
     template: str | None = None
-    memory: Memory | None = None
     training: dict[str, Any] = field(default_factory=dict)
 
 

@@ -199,7 +199,7 @@ def _check_origins(record: Record, inputs: RecordInputs) -> None:
     if training and inputs.training:
         samples = {f"{part}_samples": digest for part, digest in record.data_sha256.items()}
         _check_made_from(training.inputs_sha256, samples, inputs.training)
-        expected = {"adapter": training.adapter_sha256, "checkpoint": training.checkpoint.sha256}
+        expected = {"tuned": training.tuned_sha256, "checkpoint": training.checkpoint.sha256}
     for test, tested in record.tests.items():
         files, written = inputs.tests[test], {"scores": tested.summary.scores_sha256}
         if generation := tested.generation:

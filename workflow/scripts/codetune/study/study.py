@@ -6,7 +6,7 @@ from typing import Any
 
 from codetune.study.dataset import Dataset
 from codetune.study.decoding import Decoding
-from codetune.study.method import Method, Quantization
+from codetune.study.method import Method
 from codetune.study.model import NO_MODEL, Model
 from codetune.study.runs import Evaluation, Run
 from codetune.study.training import TrainingPlan, resolve_settings
@@ -21,7 +21,6 @@ class Study:
         models: The models by name.
         methods: The methods by name.
         datasets: The data sets by name.
-        quantization: Quantisation of the frozen weights in every run.
         template: Name of the template where neither method nor model names one.
         training: The study's training settings.
         decoding: Settings of the decoding.
@@ -31,7 +30,6 @@ class Study:
     models: Mapping[str, Model]
     methods: Mapping[str, Method]
     datasets: Mapping[str, Dataset]
-    quantization: Quantization
     template: str
     training: Mapping[str, Any]
     decoding: Decoding
@@ -111,6 +109,6 @@ class Study:
             run: A run that trains.
         """
         model, method = self.models[run.model], self.methods[run.method]
-        assert model.memory is not None and method.lora is not None  # as `load_study` has checked
-        settings = resolve_settings(self.training, model.training, method.training)
-        return TrainingPlan(model.source, model.memory, method.lora, self.quantization, settings, run.seed)
+        assert method.tuning is not None and method.quantization is not None  # as of all methods that train
+        settings, memory = resolve_settings(self.training, model.training, method.training)
+        return TrainingPlan(model.source, memory, method.tuning, method.quantization, settings, run.seed)

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from codetune.study.method import Lora, Quantization
+from codetune.study.method import Quantization, TuningSettings
 from codetune.study.model import Memory, Source
 
 NO_PATIENCE = "none"  # as the config says that all epochs are done
+MEMORY = ("micro_batch", "gradient_checkpointing")  # settings that are of `Memory`, in whichever level they stand
 
 
 @dataclass(frozen=True)
@@ -17,19 +18,23 @@ class TrainingSettings:
     Attributes:
         learning_rate: Highest learning rate.
         schedule: Schedule of the learning rate: cosine, linear or constant.
-        warmup_steps: Steps in which the learning rate rises to its highest value.
-        weight_decay: Weight decay of AdamW.
+        warmup_steps: Steps in which the learning rate rises to its highest value; below 1, their share of all steps.
+        weight_decay: Weight decay of the optimizer.
         max_grad_norm: Norm to which gradients are clipped.
         evaluations_per_epoch: Validations per epoch, after each of which a checkpoint is kept.
         patience: Validations without a lower loss after which training stops; None if it never stops early.
-        batch_size: Packed sequences per optimizer step.
+        batch_size: Training sequences per optimizer step.
         epochs: Most passes over the training samples.
         max_length: Most tokens per sample, and per packed sequence.
+        optimizer: adamw, adafactor, or adamw_8bit: AdamW with its moments in 8 bits.
+        precision: Type in which trained parameters are held: float32; or bfloat16, with updates that are rounded
+            stochastically.
+        packing: Whether a training sequence holds several samples, which do not see each other, or one.
     """
 
     learning_rate: float
     schedule: str
-    warmup_steps: int
+    warmup_steps: float
     weight_decay: float
     max_grad_norm: float
     evaluations_per_epoch: int
@@ -37,6 +42,9 @@ class TrainingSettings:
     batch_size: int
     epochs: int
     max_length: int
+    optimizer: str = "adamw"
+    precision: str = "float32"
+    packing: bool = True
 
 
 @dataclass(frozen=True)
@@ -46,26 +54,27 @@ class TrainingPlan:
     Attributes:
         source: Where the base model's checkpoint comes from.
         memory: Settings with which the training fits on a GPU.
-        lora: Settings of the adapter.
+        tuning: What is trained.
         quantization: Quantisation of the frozen weights.
         settings: Settings of the optimisation.
-        seed: Seed of the adapter's initial weights, of dropout and of the order of the samples.
+        seed: Seed of the initial values of what is trained, of dropout and of the order of the samples.
     """
 
     source: Source
     memory: Memory
-    lora: Lora
+    tuning: TuningSettings
     quantization: Quantization
     settings: TrainingSettings
     seed: int
 
 
-def resolve_settings(*levels: Mapping[str, Any]) -> TrainingSettings:
+def resolve_settings(*levels: Mapping[str, Any]) -> tuple[TrainingSettings, Memory]:
     """Merges training settings; later levels override earlier ones.
 
     Args:
         levels: The settings of the study, then of the model, then of the method.
     """
     merged = {key: value for level in levels for key, value in level.items()}
+    memory = Memory(**{key: merged.pop(key) for key in MEMORY if key in merged})
     patience = None if merged["patience"] == NO_PATIENCE else merged["patience"]
-    return TrainingSettings(**merged | {"patience": patience})
+    return TrainingSettings(**merged | {"patience": patience}), memory

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from trl import SFTConfig
 
 from codetune.base.progress import doing
-from codetune.methods.adapters import linear_layers, lora_config
+from codetune.methods.tuning import make_tuning
 from codetune.models.device import device
 from codetune.models.memory import RowLimit
 from codetune.models.patches import compute_labelled_logits_only
@@ -22,6 +23,9 @@ from codetune.training.states import States
 from codetune.training.trainer import ResumableTrainer
 from codetune.training.trial import try_loss
 from codetune.training.validation import Validation
+
+# The optimizers by the names that transformers has for them.
+OPTIMIZERS = {"adamw": "adamw_torch", "adafactor": "adafactor", "adamw_8bit": "adamw_8bit"}
 
 
 @dataclass(frozen=True)
@@ -40,56 +44,57 @@ class TrainingTokens:
 
 
 def make_trainer(base: Any, tokenizer: Any, tokens: TrainingTokens, work: Path, plan: TrainingPlan) -> ResumableTrainer:
-    """Puts a fresh adapter in fp32 beside a base model, and makes the trainer that trains it.
+    """Makes trainable what the plan's tuning trains of a base model, and makes the trainer that trains it.
 
     Args:
-        base: The base model as loaded; it gets the adapter, and an attention for packed samples.
+        base: The base model as the tuning loads it; it gets an attention for packed samples.
         tokenizer: Its tokenizer.
         tokens: The data.
         work: Folder of unfinished work.
         plan: The settings.
 
     Raises:
-        StudyError: The model lacks what is to be adapted, no attention keeps the packed samples apart, or the loss is
+        StudyError: The model lacks what is to be trained, no attention keeps the packed samples apart, or the loss is
             not that of the model's logits.
     """
-    plan.lora.check_targets(linear_layers(base), plan.source.name)
+    tuning = make_tuning(plan.tuning)
     compute_labelled_logits_only()
     if device() == "cpu":
         use_rowwise_loss()
     with doing("choice of the attention"):
         choose_attention(base, tokens.train)
     settings, rows = plan.settings, plan.memory.micro_batch
-    train, validation = (pack_samples(part, settings.max_length) for part in (tokens.train, tokens.validation))
+    capacity = settings.max_length if settings.packing else 0
+    train, validation = (pack_samples(part, capacity) for part in (tokens.train, tokens.validation))
     epoch = steps_per_epoch(len(train), settings.batch_size)
     interval = steps_between_evaluations(epoch, settings.evaluations_per_epoch)
     remedy = "Set 'gradient_checkpointing: true' for this model in the config, or a lower 'max_length' for all."
     trainer = ResumableTrainer(
         States(work),
+        tuning,
         Validation(tokens.completion_bytes, interval, settings.patience),
         CostMeter(),
-        RowLimit(rows, "sequences", remedy, _effect_of_dividing(plan.lora.dropout)),
-        model=base,
+        RowLimit(rows, "sequences", remedy, _effect_of_dividing(tuning.uses_dropout)),
+        model=tuning.attach(base, plan.source, epoch * settings.epochs),
         args=_arguments(plan, work),
         train_dataset=train,
         eval_dataset=validation,
         processing_class=tokenizer,
         data_collator=collate,
-        peft_config=lora_config(plan.lora),
     )
     # TRL casts the adapter to bf16, where rounding would lose most updates at the end of a cosine schedule.
     for parameter in trainer.trainable():
-        parameter.data = parameter.data.float()
+        parameter.data = parameter.data.to(getattr(torch, settings.precision))
     with doing("trial of the loss"):
         try_loss(trainer.model, tokens.train)
     return trainer
 
 
-def _effect_of_dividing(dropout: float) -> str:
+def _effect_of_dividing(dropout: bool) -> str:
     """What a training's log says when micro-batches become smaller."""
     if not dropout:
         return "From here on sums are rounded in another order"
-    return "From here on dropout draws other masks, so the adapter differs from that of a run with enough memory"
+    return "From here on dropout draws other masks, so the result differs from that of a run with enough memory"
 
 
 def _arguments(plan: TrainingPlan, work: Path) -> SFTConfig:
@@ -102,7 +107,7 @@ def _arguments(plan: TrainingPlan, work: Path) -> SFTConfig:
         per_device_eval_batch_size=memory.micro_batch,
         gradient_accumulation_steps=settings.batch_size // memory.micro_batch,
         gradient_checkpointing=memory.gradient_checkpointing,  # TRL's default is True
-        optim="adamw_torch",
+        optim=OPTIMIZERS[settings.optimizer],
         learning_rate=settings.learning_rate,
         lr_scheduler_type=settings.schedule,
         warmup_steps=settings.warmup_steps,

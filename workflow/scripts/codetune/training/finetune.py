@@ -9,15 +9,15 @@ from codetune.base.identity import CheckpointIdentity, checkpoint_identity
 from codetune.base.machine import environment, peak_memory
 from codetune.base.manifests import checked_folder, write_manifest
 from codetune.base.plain import to_plain
-from codetune.base.unfinished import unfinished_work
-from codetune.methods.adapters import ADAPTER, ADAPTER_FILES, adapted_layers, name_base_model
+from codetune.base.unfinished import content_of, unfinished_work
+from codetune.methods.tuning import make_tuning
 from codetune.models.cpu import prepare_cpu
 from codetune.models.device import set_determinism
-from codetune.models.loading import load_base
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.tokensets import check_tokens, check_vocabulary, read_tokens
 from codetune.study.facts import PackedData, TrainingCost, TrainingFacts, TrainingResult
 from codetune.study.training import TrainingPlan
+from codetune.study.tunings import implementation_of
 from codetune.training.build import TrainingTokens, make_trainer
 from codetune.training.history import evaluated_steps, log_rows
 from codetune.training.outcome import learning_rate_of, problem_of, untrained_loss
@@ -47,8 +47,8 @@ class FinetuneOutputs:
     """What a fine-tuning writes.
 
     Attributes:
-        tuned: Manifest of the folder of the best adapter: its configuration and its weights.
-        checkpoints: Manifest of the folder with the adapter of each evaluation, `step-<n>`.
+        tuned: Manifest of the folder of the best checkpoint: an adapter, or a whole model.
+        checkpoints: Manifest of the folder with the checkpoint of each evaluation, `step-<n>`.
         log: Training log, JSON lines.
         facts: What the training was computed from and with, and how it ended, JSON.
         work: Folder of unfinished work, removed in the end.
@@ -62,7 +62,7 @@ class FinetuneOutputs:
 
 
 def finetune(inputs: FinetuneInputs, outputs: FinetuneOutputs, plan: TrainingPlan, code: str) -> None:
-    """Fine-tunes one model and writes its best adapter, the adapters of all evaluations, the log and the facts.
+    """Fine-tunes one model and writes its best checkpoint, those of all evaluations, the log and the facts.
 
     If an earlier attempt at the same training was killed, this one resumes from what it saved last, and ends with the
     same bytes as a training that was not disturbed.
@@ -74,7 +74,7 @@ def finetune(inputs: FinetuneInputs, outputs: FinetuneOutputs, plan: TrainingPla
         code: Hash of the code; what other code left unfinished is not used.
 
     Raises:
-        StudyError: The checkpoint cannot be loaded or lacks what is to be adapted, no attention keeps packed samples
+        StudyError: The checkpoint cannot be loaded or lacks what is to be trained, no attention keeps packed samples
             apart, one sequence does not fit into memory, or the training diverged.
         Stopped: The process was asked to end; the training done so far is saved.
     """
@@ -96,7 +96,7 @@ def finetune(inputs: FinetuneInputs, outputs: FinetuneOutputs, plan: TrainingPla
             read_tokens(inputs.validation),
             _completion_bytes(inputs.stats),
         )
-        base = load_base(checkpoint, plan.quantization)
+        base = make_tuning(plan.tuning).load_base(checkpoint, plan.quantization, plan.settings.precision)
         check_vocabulary(tokens.train, base, inputs.train)
         check_vocabulary(tokens.validation, base, inputs.validation)
         trainer = make_trainer(base, load_tokenizer(checkpoint), tokens, work, plan)
@@ -105,10 +105,9 @@ def finetune(inputs: FinetuneInputs, outputs: FinetuneOutputs, plan: TrainingPla
             again = plan.memory.gradient_checkpointing
             print(expected_time(base.num_parameters(), tokens_in_all, rate, again), flush=True)
         trainer.run()
-        name_base_model(trainer.model, plan.source)
-        adapter = _write_adapters(trainer, outputs)
+        tuned = _write_checkpoints(trainer, outputs, implementation_of(plan.tuning).weights)
         write_jsonl(outputs.log, log_rows(trainer.state.log_history))
-        facts = _facts(trainer, plan, origin, hashes, adapter)
+        facts = _facts(trainer, plan, origin, hashes, tuned)
         write_json(outputs.facts, to_plain(facts))
     _print_result(facts.result)
 
@@ -119,7 +118,7 @@ def _print_result(result: TrainingResult) -> None:
     print(f"{best}, untrained {before}")
     if result.problem:
         print(
-            f"warning: this training diverged, or did not lower the validation loss ({result.problem}). Its adapter is "
+            f"warning: this training diverged, or did not lower the validation loss ({result.problem}). Its result is "
             "kept, and its scores are marked. Change 'training.learning_rate' in the config."
         )
 
@@ -130,8 +129,8 @@ def _completion_bytes(stats: str) -> int:
         return int(read_json(stats)["parts"]["validation"]["bytes_of_completions"])
 
 
-def _write_adapters(trainer: ResumableTrainer, outputs: FinetuneOutputs) -> str:
-    """Puts the adapters of all evaluations into place, and a copy of the best of them as the result.
+def _write_checkpoints(trainer: ResumableTrainer, outputs: FinetuneOutputs, weights: str) -> str:
+    """Puts the checkpoints of all evaluations into place, and a copy of the best of them as the result.
 
     Returns:
         SHA-256 of the weights of the best.
@@ -139,26 +138,26 @@ def _write_adapters(trainer: ResumableTrainer, outputs: FinetuneOutputs) -> str:
     checkpoints = Path(outputs.checkpoints).parent
     with atomic(checkpoints) as folder:
         for step in _kept_steps(trainer):
-            kept = trainer.states.adapter(step)
+            kept = trainer.states.checkpoint(step)
             (folder / kept.name).mkdir(parents=True)
-            link_or_copy(kept / ADAPTER, folder / kept.name / ADAPTER)
-            trainer.model.peft_config["default"].save_pretrained(str(folder / kept.name))
+            for file in content_of(kept):
+                link_or_copy(file, folder / kept.name / file.name)
         write_manifest(folder)
-    best = trainer.states.adapter(trainer.state.best_global_step).name
+    best = trainer.states.checkpoint(trainer.state.best_global_step).name
     with atomic(Path(outputs.tuned).parent) as folder:
         folder.mkdir()
-        for name in ADAPTER_FILES:
-            shutil.copy(checkpoints / best / name, folder)
-        return write_manifest(folder).files[ADAPTER].sha256
+        for file in (checkpoints / best).iterdir():
+            shutil.copy(file, folder)
+        return write_manifest(folder).files[weights].sha256
 
 
 def _kept_steps(trainer: ResumableTrainer) -> list[int]:
-    """The steps after which an adapter was kept."""
+    """The steps after which a checkpoint was kept."""
     return [step for step in evaluated_steps(trainer.state.log_history) if step > 0]
 
 
 def _facts(
-    trainer: ResumableTrainer, plan: TrainingPlan, origin: CheckpointIdentity, hashes: dict[str, str], adapter: str
+    trainer: ResumableTrainer, plan: TrainingPlan, origin: CheckpointIdentity, hashes: dict[str, str], tuned: str
 ) -> TrainingFacts:
     state, sequences = trainer.state, len(trainer.train_dataset)
     tokens = sum(map(len, trainer.train_dataset["input_ids"]))
@@ -166,9 +165,9 @@ def _facts(
         plan=plan,
         checkpoint=origin,
         inputs_sha256=hashes,
-        adapter_sha256=adapter,
+        tuned_sha256=tuned,
         trainable_parameters=sum(parameter.numel() for parameter in trainer.trainable()),
-        adapted=adapted_layers(trainer.model),
+        adapted=trainer.tuning.layers(trainer.model),
         attention=trainer.model.config._attn_implementation,
         deterministic=trainer.deterministic,
         data=PackedData(sequences, tokens, round(tokens / (sequences * plan.settings.max_length), 4)),

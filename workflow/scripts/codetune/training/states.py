@@ -1,4 +1,4 @@
-"""The states of a training, from which a later attempt resumes, and the adapters that are kept beside them."""
+"""The states of a training, from which a later attempt resumes, and the checkpoints that are kept beside them."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from codetune.base.errors import StudyError
 from codetune.base.files import read_json, remove
 from codetune.base.unfinished import is_whole, remove_except, save_sealed
-from codetune.methods.adapters import ADAPTER
+from codetune.methods.trained import TRAINED
 from codetune.training.history import evaluated_steps
 
 TRAINER_STATE = "trainer_state.json"  # as the library names the file with its step and its history
@@ -18,10 +18,10 @@ Write = Callable[[Path], None]
 
 
 class States:
-    """What a training keeps in its folder of unfinished work: the last state, and the adapter of each evaluation.
+    """What a training keeps in its folder of unfinished work: the last state, and a checkpoint of each evaluation.
 
     Each lies in a sealed folder, so that a later attempt sees whether it is as it was written. A state is used only if
-    all adapters that were kept before it are whole, too.
+    all checkpoints that were kept before it are whole, too.
 
     Attributes:
         work: The folder of unfinished work.
@@ -31,13 +31,13 @@ class States:
         self.work = work
         self._generators = generator_states()
 
-    def adapter(self, step: int) -> Path:
-        """The folder of the adapter that is kept for a step."""
+    def checkpoint(self, step: int) -> Path:
+        """The folder of the checkpoint that is kept for a step."""
         return self.work / f"step-{step:06d}"
 
-    def keep_adapter(self, step: int, write: Write) -> None:
-        """Keeps the adapter of a step; `write` puts its files into the folder that it is given."""
-        save_sealed(self.adapter(step), write)
+    def keep(self, step: int, write: Write) -> None:
+        """Keeps the checkpoint of a step; `write` puts its files into the folder that it is given."""
+        save_sealed(self.checkpoint(step), write)
 
     def save(self, number: int, write: Write) -> None:
         """Saves a state, then removes the ones before it.
@@ -56,7 +56,7 @@ class States:
         for state in sorted(self.work.glob("state-*"), reverse=True):
             if is_whole(state):
                 steps = evaluated_steps(read_json(state / TRAINER_STATE)["log_history"])
-                if all(is_whole(self.adapter(step)) for step in steps if step > 0):
+                if all(is_whole(self.checkpoint(step)) for step in steps if step > 0):
                     return state
             print(f"{state.name} is damaged: not used", flush=True)
             remove(state)
@@ -77,7 +77,7 @@ def check_loaded(saved: Path, steps: Mapping[str, set[int]], weights: Mapping[st
     Args:
         saved: The state.
         steps: The steps that each part of the training stands at, by the part's name.
-        weights: The adapter's weights as they were loaded.
+        weights: The trained parameters as they were loaded.
 
     Raises:
         StudyError: A step is not the saved one, a weight is not, or the state has changed on the disk.
@@ -88,7 +88,7 @@ def check_loaded(saved: Path, steps: Mapping[str, set[int]], weights: Mapping[st
     for name, found in steps.items():
         if found != {step}:
             raise _other_than_saved(saved, f"{name} stands at step {', '.join(map(str, found))}, the state at {step}")
-    expected = load_file(saved / ADAPTER)
+    expected = load_file(saved / TRAINED)
     other = [name for name in expected.keys() | weights.keys() if not _same(expected.get(name), weights.get(name))]
     if other:
         raise _other_than_saved(saved, f"{len(other)} of {len(expected)} weights are not those of the state")

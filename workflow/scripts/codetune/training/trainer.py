@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import get_peft_model_state_dict
 from transformers import PrinterCallback, TrainerCallback
 from trl import SFTTrainer
 
@@ -14,6 +13,8 @@ from codetune.base.files import read_json, write_json
 from codetune.base.plain import to_plain
 from codetune.base.progress import Stretch, doing
 from codetune.base.signals import Stopped, signals_deferred
+from codetune.methods.trained import trained_parameters
+from codetune.methods.tuning import Tuning
 from codetune.models.memory import RowLimit
 from codetune.training.batches import collate, select_sequences
 from codetune.training.cost import NOTHING, CostMeter, Spent
@@ -39,11 +40,13 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
             after_step          makes the evaluation that was still due when the state was saved
                                 raises TrainingOver past the Trainer to `run` if no step is left
           training_step         [`train`, for each micro-batch] raises Stopped past it to `run` if a signal has come
-          after_step            [_maybe_log_save_evaluate, the last act of a step] evaluates, keeps the adapter, saves
+          tuning.after_step     [the callback on_optimizer_step] does what this kind of tuning needs then
+          after_step            [_maybe_log_save_evaluate, the last act of a step] evaluates, keeps a checkpoint, saves
         run                     catches both; after Stopped it saves the state as of the last finished step
 
     Attributes:
-        states: The state from which a later attempt resumes, and the adapters that are kept.
+        states: The state from which a later attempt resumes, and the checkpoints that are kept.
+        tuning: What is trained.
         validation: When and how the validation loss is measured.
         meter: Time and energy.
         limit: Most sequences that are computed at once.
@@ -53,18 +56,18 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
     control: Any
 
     def __init__(
-        self, states: States, validation: Validation, meter: CostMeter, limit: RowLimit, **options: Any
+        self, states: States, tuning: Tuning, validation: Validation, meter: CostMeter, limit: RowLimit, **options: Any
     ) -> None:
         """Takes its own parts, and the options of SFTTrainer."""
         super().__init__(**options)
-        self.states, self.validation, self.meter, self.limit = states, validation, meter, limit
+        self.states, self.tuning, self.validation, self.meter, self.limit = states, tuning, validation, meter, limit
         self.deterministic = True
         self._saved: Path | None = None
         self._stop_if_asked: Callable[[], None] = lambda: None
         self._told = Stretch("training")
         self.remove_callback(PrinterCallback)
         self.add_callback(Progress(validation, meter))  # before the callback that evaluates, which prints
-        self.add_callback(_AtBegin(self.begin))
+        self.add_callback(_Called(self.begin, self._after_optimizer))
 
     def run(self) -> None:
         """Trains to the end, from the last whole state if there is one.
@@ -118,11 +121,11 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
             "the optimizer": {int(moments[parameter].get("step", 0)) for parameter in self.trainable()},
             "the schedule": {self.lr_scheduler.last_epoch},
         }
-        check_loaded(saved, steps, get_peft_model_state_dict(self.model))
+        check_loaded(saved, steps, trained_parameters(self.model))
 
     def trainable(self) -> list[torch.nn.Parameter]:
-        """The parameters that training changes: the adapter's."""
-        return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        """The parameters that training changes."""
+        return list(trained_parameters(self.model).values())
 
     def try_a_step(self) -> None:
         """Computes the gradients of one micro-batch twice, and discards them.
@@ -167,6 +170,13 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
         self.model.zero_grad()
         return found
 
+    def _after_optimizer(self) -> None:
+        self.tuning.after_step(self.model, self.state.global_step + 1)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        """Where the library loads weights."""
+        self.tuning.load_state(model or self.model, Path(resume_from_checkpoint))
+
     def _load_rng_state(self, _checkpoint: str | None) -> None:
         """Where the library loads the generators: by then `begin` may have replaced the state on the disk."""
         self.states.restore_generators()
@@ -178,7 +188,7 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
         self.after_step()
 
     def after_step(self) -> None:
-        """Evaluates if that is due; then keeps the adapter and saves a state to resume from."""
+        """Evaluates if that is due; then keeps a checkpoint and saves a state to resume from."""
         self.states.note_generators()
         step = self.state.global_step
         if not self.validation.is_due(step, self.state.max_steps, self.state.log_history):
@@ -189,20 +199,17 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
         if self.validation.is_better(loss, self.state.best_metric):
             self.state.best_metric, self.state.best_global_step = loss, step
         self.control.should_training_stop |= self._patience_is_over()
-        self.states.keep_adapter(step, self._write_adapter)
+        self.states.keep(step, lambda folder: self.tuning.save(self.model, folder))
         self._save_state()
 
     def _patience_is_over(self) -> bool:
         return self.validation.ends_training(self.state.log_history, self.state.best_global_step)
 
-    def _write_adapter(self, folder: Path) -> None:
-        self.model.save_pretrained(str(folder))
-
     def _save_state(self) -> None:
         """Saves all that the rest of the training depends on."""
 
         def write(folder: Path) -> None:
-            self._write_adapter(folder)
+            self.tuning.save_state(self.model, folder)
             self._save_optimizer_and_scheduler(str(folder))
             self._save_rng_state(str(folder))
             self.state.save_to_json(str(folder / TRAINER_STATE))
@@ -260,16 +267,19 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
 
 def _same_bytes(one: torch.Tensor | None, other: torch.Tensor | None) -> bool:
     """Whether two tensors of one shape and type hold the same bytes: NaN is NaN, and -0 is not 0."""
-    if one is None or other is None:  # an adapter that no token passed through has no gradient
+    if one is None or other is None:  # a parameter that no token passed through has no gradient
         return one is other
     return bool(torch.equal(one.reshape(-1).view(torch.uint8), other.reshape(-1).view(torch.uint8)))
 
 
-class _AtBegin(TrainerCallback):  # type: ignore[misc]
-    """Calls a function when the library has loaded the state and is about to train."""
+class _Called(TrainerCallback):  # type: ignore[misc]
+    """Calls one function when the library has loaded the state and is about to train, and one after each update."""
 
-    def __init__(self, begin: Callable[[], None]) -> None:
-        self._begin = begin
+    def __init__(self, begin: Callable[[], None], after_optimizer: Callable[[], None]) -> None:
+        self._begin, self._after_optimizer = begin, after_optimizer
 
     def on_train_begin(self, *_: Any, **__: Any) -> None:
         self._begin()
+
+    def on_optimizer_step(self, *_: Any, **__: Any) -> None:
+        self._after_optimizer()
