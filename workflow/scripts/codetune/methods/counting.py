@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from peft import PeftConfig, get_peft_config
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from codetune.base.errors import StudyError
 from codetune.base.files import reason_in_short
+from codetune.methods.adapters import peft_config
 from codetune.methods.on_meta import attach_on_meta, with_scikit_learn
+from codetune.study.method import TuningSettings
 
 OF_THE_CHECKPOINT = ("auto_map", "quantization_config", "dtype", "torch_dtype")  # nothing that shapes a model
 
@@ -33,7 +34,7 @@ class Parameters:
         return 100 * self.trainable / self.total
 
 
-def count_parameters(config: dict[str, Any], peft: dict[str, Any] | None) -> Parameters:
+def count_parameters(config: dict[str, Any], tuning: TuningSettings | None) -> Parameters:
     """Counts a tuning's parameters with PEFT itself, on the meta device: no weights, no GPU and next to no time.
 
     What is counted is what a training starts with. AdaLoRA prunes it later; EVA, which here begins as LoRA, moves ranks
@@ -41,27 +42,36 @@ def count_parameters(config: dict[str, Any], peft: dict[str, Any] | None) -> Par
 
     Args:
         config: A config.json.
-        peft: PEFT's keys, with `type` for the name of the tuning; None if all of the model is trained.
+        tuning: What is trained; None for an untuned model.
 
     Raises:
         StudyError: transformers has no such model, or PEFT no such tuning of it.
     """
     model = model_on_meta(config)
-    if peft is not None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # said again when a training starts
-            try:
-                model = attach_on_meta(model, _peft_config(peft))
-            except Exception as error:
-                kind = config.get("model_type")
-                raise StudyError(
-                    f"{peft.get('type')} cannot be put on a model of type {kind} ({reason_in_short(error)}). Correct "
-                    "the method's `peft` in the config, or leave out this model."
-                ) from None
+    if tuning is None:
+        model.requires_grad_(False)
+    elif tuning.kind == "peft":
+        model = _attach(model, tuning)
     return Parameters(
         trainable=sum(p.numel() for p in model.parameters() if p.requires_grad),
         total=sum(p.numel() for p in model.parameters()),
     )
+
+
+def _attach(model: Any, tuning: TuningSettings) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PEFT gives them again when a training starts
+        try:
+            with with_scikit_learn():
+                adapter = peft_config(tuning)
+            return attach_on_meta(model, adapter)
+        except StudyError:
+            raise
+        except Exception as error:
+            raise StudyError(
+                f"{tuning.type} cannot be put on a model of type {model.config.model_type} ({reason_in_short(error)}). "
+                "Correct the method's `peft` in the config, or leave out this model."
+            ) from None
 
 
 def model_on_meta(config: dict[str, Any], **how: Any) -> Any:
@@ -81,10 +91,3 @@ def model_on_meta(config: dict[str, Any], **how: Any) -> Any:
             f"no causal language model can be made of a config.json of type {kind} ({reason_in_short(error)}). Name "
             "another checkpoint in the config."
         ) from None
-
-
-def _peft_config(peft: dict[str, Any]) -> PeftConfig:
-    """PEFT's configuration of a method."""
-    keys = {key: value for key, value in peft.items() if key != "type"}
-    with with_scikit_learn():
-        return get_peft_config({**keys, "peft_type": peft["type"], "task_type": "CAUSAL_LM", "inference_mode": False})

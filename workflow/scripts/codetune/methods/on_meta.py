@@ -25,12 +25,13 @@ from torch import nn
 READ_WEIGHTS = ("pissa", "olora", "corda", "eva", "loftq", "lora_ga")
 
 
-def attach_on_meta(model: Any, config: PeftConfig) -> Any:
+def attach_on_meta(model: Any, config: PeftConfig, **how: Any) -> Any:
     """Puts an adapter on a model on the meta device, as `get_peft_model` does on one with weights.
 
     Args:
         model: From `from_config`, on the meta device.
         config: PEFT's configuration; it is not changed.
+        how: More arguments of `get_peft_model`.
 
     Returns:
         PEFT's model, all of it on the meta device.
@@ -41,12 +42,13 @@ def attach_on_meta(model: Any, config: PeftConfig) -> Any:
         if not outside:
             stack.enter_context(torch.device("meta"))
         stack.enter_context(_without_numbers())
-        return get_peft_model(model, _begun_without_weights(config), low_cpu_mem_usage=outside)
+        return get_peft_model(model, _begun_without_weights(config), low_cpu_mem_usage=outside, **how)
 
 
 def _begun_without_weights(config: PeftConfig) -> PeftConfig:
     """A copy of the configuration, with a start that needs nothing but shapes."""
     config = copy(config)
+    config.inference_mode = False
     start = getattr(config, "init_lora_weights", None)
     if isinstance(start, str) and start.startswith(READ_WEIGHTS):
         config.init_lora_weights = True
