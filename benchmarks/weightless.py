@@ -22,6 +22,7 @@ from codetune.methods.adapters import peft_config
 from codetune.models.attention import attend_varlen
 from codetune.study.method import TuningSettings
 
+FEW = 10  # numbers of a tensor that are kept where there are any
 ON_GPU = "packed_on_gpu"
 AttentionInterface.register(ON_GPU, attend_varlen)
 
@@ -98,14 +99,18 @@ def quantize(model: Any) -> None:
 
 
 def without_numbers(model: torch.nn.Module, mode: FakeTensorMode, live: Live) -> None:
-    """Turns a model on the meta device into one that a CPU seems to hold, and counts it."""
+    """Turns a model on the meta device into one that a CPU seems to hold, and counts it.
+
+    A tensor that is a part of a larger one takes the larger one's memory, and the few that have numbers keep them.
+    """
     done: dict[int, tuple[Any, Any]] = {}  # the old ones too, so that no other object gets their ids
 
     def convert(tensor: torch.Tensor) -> Any:
         if id(tensor) in done:
             return done[id(tensor)][1]
-        fake: Any = FakeTensor(mode, torch.empty_like(tensor.detach(), device="meta"), torch.device("cpu"))
-        live.add(fake)
+        if tensor.device.type == "cpu" and tensor.numel() < FEW:
+            return tensor
+        fake: Any = view(tensor)
         if isinstance(tensor, torch.nn.Parameter):
             fake = torch.nn.Parameter(fake, requires_grad=tensor.requires_grad)
             if state := getattr(tensor, "quant_state", None):
@@ -115,6 +120,19 @@ def without_numbers(model: torch.nn.Module, mode: FakeTensorMode, live: Live) ->
         done[id(tensor)] = (tensor, fake)
         return fake
 
+    def view(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if tensor.device.type == "cpu" or storage._cdata not in whole:
+            count = tensor.numel() if tensor.device.type == "cpu" else storage.nbytes() // tensor.element_size()
+            empty = torch.empty(count, dtype=tensor.dtype, device="meta")
+            fake = FakeTensor(mode, empty, torch.device("cpu"))
+            live.add(fake)
+            if tensor.device.type == "cpu":
+                return fake.view(tensor.shape)
+            whole[storage._cdata] = (storage, fake)
+        return whole[storage._cdata][1].as_strided(tensor.shape, tensor.stride(), tensor.storage_offset())
+
+    whole: dict[int, tuple[Any, torch.Tensor]] = {}
     for module in model.modules():
         for tensors in (module._parameters, module._buffers):
             tensors.update({name: convert(tensor) for name, tensor in tensors.items() if tensor is not None})

@@ -16,7 +16,7 @@ from unittest import mock
 
 import torch
 from peft import PeftConfig, get_peft_model
-from peft.tuners import adamss, frod, unilora
+from peft.tuners import adamss, frod, shira, unilora
 from peft.tuners._buffer_dict import BufferDict
 from torch import nn
 
@@ -42,7 +42,13 @@ def attach_on_meta(model: Any, config: PeftConfig, **how: Any) -> Any:
         if not outside:
             stack.enter_context(torch.device("meta"))
         stack.enter_context(_without_numbers())
-        return get_peft_model(model, _begun_without_weights(config), low_cpu_mem_usage=outside, **how)
+        model = get_peft_model(model, _begun_without_weights(config), low_cpu_mem_usage=outside, **how)
+        for layer in model.modules():
+            if isinstance(layer, shira.ShiraLayer):
+                layer.shira_indices = {
+                    name: torch.empty(2, len(x), dtype=torch.int) for name, x in layer.shira_weight.items()
+                }
+        return model
 
 
 def _begun_without_weights(config: PeftConfig) -> PeftConfig:
