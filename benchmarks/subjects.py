@@ -152,7 +152,7 @@ def peer(base: Any, tokenizer: Any, samples: list[Any], callbacks: Any = None, *
         callbacks: For the trainer.
         settings: Of the trainer, beside TRL's defaults.
     """
-    from codetune.methods.adapters import peft_config
+    from codetune.methods.peft_config import peft_config
     from codetune.models.device import device
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
@@ -177,7 +177,7 @@ def peer(base: Any, tokenizer: Any, samples: list[Any], callbacks: Any = None, *
         args=arguments,
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
-        peft_config=peft_config(LORA),
+        peft_config=peft_config(LORA.peft),
         callbacks=callbacks,
     )
     if device() == "cpu":  # where bf16, which TRL gives adapters, would slow it down

@@ -18,8 +18,9 @@ from transformers import AttentionInterface, AutoConfig, AutoModelForCausalLM
 
 # isort: split
 
-from codetune.methods.adapters import peft_config
+from codetune.methods.peft_config import peft_config
 from codetune.models.attention import attend_varlen
+from codetune.models.roles import resolve_roles
 from codetune.study.method import TuningSettings
 
 FEW = 10  # numbers of a tensor that are kept where there are any
@@ -76,7 +77,11 @@ def build(config: dict[str, Any], attention: str, tuning: TuningSettings | None,
         trl.trainer.utils.add_fused_lm_head(model, outputs=("log_probs", "entropy", "is_top1"))
         if tuning is None:
             return model
-        model = get_peft_model(model, peft_config(tuning), low_cpu_mem_usage=True)
+        model = get_peft_model(
+            model,
+            peft_config(resolve_roles(tuning.peft, config.get("model_type"), "the model")),
+            low_cpu_mem_usage=True,
+        )
         for parameter in model.parameters():
             if parameter.requires_grad:
                 parameter.data = parameter.data.float()

@@ -17,7 +17,8 @@ from subjects import LORA, draw_samples, make_tokenizer, quantization
 from codetune.generation.batches import make_batches
 from codetune.generation.decoding import decode, greedy_config
 from codetune.generation.loading import load_for_decoding
-from codetune.methods.adapters import load_adapter, peft_config
+from codetune.methods.adapters import load_adapter
+from codetune.methods.peft_config import peft_config
 from codetune.models.caches import cache_bytes
 from codetune.models.device import device, set_determinism
 
@@ -100,7 +101,7 @@ class Decodings:
 
         torch.manual_seed(0)
         base = checkpoint(self._shape, quantization()).load()
-        config = peft_config(LORA)
+        config = peft_config(LORA.peft)
         config.init_lora_weights = False
         adapted = get_peft_model(base, config)
         adapted.save_pretrained(str(self._adapter))

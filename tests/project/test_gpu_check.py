@@ -378,6 +378,7 @@ def test_right_weights_and_products_are_not_off(weights):
         assert fourbit._products(weights, (1, 7), dtype)[1]
         assert fourbit._gradients(weights, (1, 7), dtype)[1]
     assert int8._products(weights)[1]
+    assert int8._gradients_and_rows(weights)[1]
 
 
 def test_one_other_bit_of_one_weight_is_off(weights, monkeypatch):
@@ -410,11 +411,13 @@ def test_another_product_is_off(weights, monkeypatch, fault):
 
 
 def test_another_product_in_eight_bits_is_off(weights, monkeypatch):
-    from bitsandbytes.nn import Linear8bitLt
+    from codetune.models.int8 import TokenwiseInt8
 
-    forward = Linear8bitLt.forward
-    monkeypatch.setattr(Linear8bitLt, "forward", lambda self, x: forward(self, x) * 1.01)
+    forward = TokenwiseInt8.forward
+    monkeypatch.setattr(TokenwiseInt8, "forward", lambda self, x: forward(self, x) * 1.01)
     assert int8._products(weights)[1] is False
+    monkeypatch.setattr(TokenwiseInt8, "forward", lambda self, x: forward(self, x) * x.max())
+    assert int8._gradients_and_rows(weights)[1] is False
 
 
 @pytest.mark.filterwarnings("ignore:bitsandbytes..gemv_4bit. an autograd kernel:UserWarning")

@@ -11,6 +11,7 @@ from codetune.base.errors import StudyError
 from codetune.base.plain import to_plain
 from codetune.evaluation.pairs import count_resamples
 from codetune.models.disk import describe_disk
+from codetune.models.targets import check_models
 from codetune.study import layout
 from codetune.study.config import load_study
 from codetune.study.fingerprints import fingerprint
@@ -23,6 +24,7 @@ from snakemake.logging import logger
 
 try:
     STUDY = load_study(config)
+    check_models(STUDY, config["resources"])
     check_old_results(config["results"])
     check_given_files(config["results"], [workflow.main_snakefile, *workflow.configfiles])
 except StudyError as error:

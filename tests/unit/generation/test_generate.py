@@ -14,9 +14,9 @@ from codetune.base.manifests import MANIFEST, write_manifest
 from codetune.base.plain import from_plain
 from codetune.data.predictions import read_curve_predictions, read_predictions
 from codetune.data.samples import choose_subset
-from codetune.generation import curve
 from codetune.generation.curve import CurveInputs, CurveOutputs, CurveSettings, generate_curve
 from codetune.generation.generate import GenerateInputs, GenerateOutputs, generate_predictions
+from codetune.methods.adapters import AdapterTuning
 from codetune.models.checkpoints import fetch_model
 from codetune.models.loading import Checkpoint
 from codetune.prompts.completions import END_MARKER
@@ -26,6 +26,7 @@ from codetune.study.facts import GenerationFacts
 from codetune.study.method import Quantization
 from codetune.study.model import Source
 from peft import LoraConfig, get_peft_model
+from tunings import lora
 
 DECODING = Decoding(max_new_tokens=6, batch_size=4, cache_gb=1)
 STEPS = (0, 5, 10)
@@ -79,7 +80,13 @@ def with_declared(checkpoint, folder, **files):
 
 def generated(folder, checkpoint, tokens, tuned=None):
     outputs = GenerateOutputs(*(str(folder / name) for name in ("predictions.jsonl", "generation.json", "work")))
-    generate_predictions(GenerateInputs(tokens, stats_of(tokens), tuned), outputs, checkpoint, DECODING, "code")
+    generate_predictions(
+        GenerateInputs(tokens, stats_of(tokens), tuned, lora() if tuned else None),
+        outputs,
+        checkpoint,
+        DECODING,
+        "code",
+    )
     return read_predictions(outputs.predictions), from_plain(read_json(outputs.facts), GenerationFacts, outputs.facts)
 
 
@@ -87,7 +94,7 @@ def generated(folder, checkpoint, tokens, tuned=None):
 def whole_curve(checkpoint, tokens, adapters, tmp_path_factory):
     folder = tmp_path_factory.mktemp("curve")
     outputs = CurveOutputs(str(folder / "predictions.jsonl"), str(folder / "unfinished" / "curve"))
-    inputs, settings = CurveInputs(tokens, stats_of(tokens), adapters), CurveSettings(DECODING, subset_size=4)
+    inputs, settings = CurveInputs(tokens, stats_of(tokens), adapters, lora()), CurveSettings(DECODING, subset_size=4)
     generate_curve(inputs, outputs, checkpoint, settings, "code")
     assert [path.name for path in folder.iterdir()] == ["predictions.jsonl"]
     return read_curve_predictions(outputs.predictions)
@@ -108,10 +115,10 @@ def test_predictions_come_in_the_order_of_the_prompts_with_the_facts(checkpoint,
     assert not (tmp_path / "work").exists()
 
 
-def test_the_facts_name_the_adapter_that_was_used(checkpoint, tokens, adapters, tmp_path):
+def test_the_facts_name_the_weights_that_was_used(checkpoint, tokens, adapters, tmp_path):
     folder = adapters / "step-000005"
     _, facts = generated(tmp_path, checkpoint, tokens, str(folder / MANIFEST))
-    assert facts.inputs_sha256["adapter"] == sha256_of_file(folder / "adapter_model.safetensors")
+    assert facts.inputs_sha256["tuned"] == sha256_of_file(folder / "adapter_model.safetensors")
 
 
 def test_a_curve_has_the_untuned_model_and_each_checkpoint_on_the_same_samples(whole_curve):
@@ -136,13 +143,19 @@ def test_a_curve_that_was_killed_resumes_after_its_last_batch(
     whole_curve, checkpoint, tokens, adapters, tmp_path, monkeypatch, stretches
 ):
     outputs = CurveOutputs(str(tmp_path / "predictions.jsonl"), str(tmp_path / "unfinished" / "curve"))
-    arguments = CurveInputs(tokens, stats_of(tokens), adapters), outputs, checkpoint, CurveSettings(DECODING, 4), "code"
+    arguments = (
+        CurveInputs(tokens, stats_of(tokens), adapters, lora()),
+        outputs,
+        checkpoint,
+        CurveSettings(DECODING, 4),
+        "code",
+    )
 
     def killed(*_):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(curve, "load_adapter", killed)
+        patch.setattr(AdapterTuning, "load", killed)
         generate_curve(*arguments)
     monkeypatch.setattr("codetune.generation.batches.recover_jsonl", recovered := Recovered())
     generate_curve(*arguments)

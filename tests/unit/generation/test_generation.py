@@ -24,7 +24,6 @@ from miniatures import (
     FAMILIES,
     FP32,
     MODEL,
-    PROJECTIONS,
     batch_of,
     complete,
     out_of_memory_beyond,
@@ -32,6 +31,7 @@ from miniatures import (
     trainer_for,
 )
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
+from tunings import PROJECTIONS
 
 ENDING = Ending("", 2, [2], [END_MARKER])  # of the miniatures, in the paper's template
 

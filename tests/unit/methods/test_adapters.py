@@ -58,13 +58,9 @@ def test_every_module_that_a_method_names_is_adapted_in_every_layer(checkpoints,
         ("phi-3-mini", ["q_proj", "v_proj"], "q_proj, v_proj"),
         (MODEL, [*PROJECTIONS, "qkv_proj"], "qkv_proj"),
         (MODEL, FUSED, "qkv_proj, gate_up_proj"),
-        (MODEL, ["lm_head"], "lm_head"),
-        (MODEL, ["embed_tokens"], "embed_tokens"),
         (MODEL, ["all-linear"], "all-linear"),
         (MODEL, [".*"], ".*"),
         (MODEL, ["proj"], "proj"),
-        (MODEL, ["mlp"], "mlp"),
-        (MODEL, ["self_attn.q_proj"], "self_attn.q_proj"),
     ],
 )
 def test_a_module_that_a_model_lacks_is_one_line_that_names_those_it_has(checkpoints, tmp_path, name, modules, missing):
@@ -75,6 +71,41 @@ def test_a_module_that_a_model_lacks_is_one_line_that_names_those_it_has(checkpo
     listed = str(found.value).partition("Its linear layers are ")[2].partition(". ")[0]
     assert sorted(listed.split(", ")) == sorted(present)
     assert "\n" not in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "modules", "adapted"),
+    [
+        (MODEL, "attention", "q_proj k_proj v_proj o_proj"),
+        (MODEL, "mlp", "gate_proj up_proj down_proj"),
+        (MODEL, ["mlp", "q_proj", "down_proj"], "gate_proj up_proj down_proj q_proj"),
+        (MODEL, "all-linear", "q_proj k_proj v_proj o_proj gate_proj up_proj down_proj"),
+        (MODEL, ["self_attn.q_proj"], "q_proj"),
+        (MODEL, r".*self_attn\.(q|v)_proj", "q_proj v_proj"),
+        ("phi-3-mini", "attention", "qkv_proj o_proj"),
+        ("phi-3-mini", "mlp", "gate_up_proj down_proj"),
+        ("phi-3-mini", "all-linear", "qkv_proj o_proj gate_up_proj down_proj"),
+    ],
+)
+def test_modules_are_found_by_role_path_and_pattern(checkpoints, tmp_path, name, modules, adapted):
+    trainer = trainer_for(checkpoints / name, tmp_path, tokens_for(checkpoints / name, 4), on(modules))
+    layers = trainer.model.config.num_hidden_layers
+    assert adapted_layers(trainer.model) == dict.fromkeys(adapted.split(), layers)
+
+
+@pytest.mark.parametrize(
+    ("modules", "said"),
+    [
+        (["self_attn"], "PEFT refuses the method's peft of the type LORA. It says: Target module LlamaAttention("),
+        (r".*no_such_layer", "somewhere has no .*no_such_layer to adapt (target_modules of the method's peft)"),
+    ],
+)
+def test_what_peft_cannot_adapt_is_one_short_line(checkpoints, tmp_path, modules, said):
+    with pytest.raises(StudyError) as found:
+        trainer_for(checkpoints / MODEL, tmp_path, tokens_for(checkpoints / MODEL, 4), on(modules))
+    assert str(found.value).startswith(said)
+    assert "\n" not in str(found.value)
+    assert len(str(found.value)) < 500
 
 
 def test_a_module_of_some_layers_only_is_counted_as_it_is(checkpoints):

@@ -68,12 +68,12 @@ def test_ranks_and_seeds_multiply():
     config = paper_config()
     config["runs"][0]["seeds"] = [0, 1, 2]
     assert gigabytes(config)[3] == pytest.approx(3 * gigabytes(paper_config())[3], rel=0.02)
-    config["methods"]["qlora"]["lora"]["r"] = 64
+    config["methods"]["qlora"]["peft"]["r"] = 64
     assert gigabytes(config)[3] == pytest.approx(24 * gigabytes(paper_config())[3], rel=0.02)
 
 
 def test_fused_projections_count_as_those_that_they_hold():
-    modules = ("methods", "qlora", "lora", "target_modules")
+    modules = ("methods", "qlora", "peft", "target_modules")
     fused = edit(paper_config(), modules, ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"])
     assert gigabytes(fused) == gigabytes(paper_config())
     assert gigabytes(edit(paper_config(), modules, ["qkv_proj"]))[2] < gigabytes(paper_config())[2]

@@ -10,7 +10,8 @@ from codetune.data.samples import Sample
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.completions import END_MARKER, Ending
 from codetune.prompts.templates import WITHOUT_CHAT, Template
-from codetune.prompts.tokenizing import encode, truncate
+from codetune.prompts.tokenizing import encode
+from codetune.prompts.tokensets import truncate
 from small_tokenizers import CONTROLS, make_tokenizer, turns
 from tokenizers.normalizers import Prepend
 from transformers import AddedToken

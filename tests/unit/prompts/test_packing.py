@@ -7,7 +7,8 @@ from codetune.data.reading import read_records
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.packing import pack, steps_per_epoch
 from codetune.prompts.templates import Template
-from codetune.prompts.tokenizing import encode, truncate
+from codetune.prompts.tokenizing import encode
+from codetune.prompts.tokensets import truncate
 
 
 def test_packing_gives_steps_of_the_order_of_table_1(real):

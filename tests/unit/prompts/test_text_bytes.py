@@ -7,7 +7,8 @@ from codetune.data.samples import Sample
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.templates import Template
 from codetune.prompts.text_bytes import bytes_of_text
-from codetune.prompts.tokenizing import encode, truncate
+from codetune.prompts.tokenizing import encode
+from codetune.prompts.tokensets import truncate
 
 END = "<|endoftext|>"
 REAL_TOKENIZERS = ["llama-3.2", "gemma-2", "qwen2.5", "phi-3-mini-4k-instruct", "gpt2"]

@@ -15,8 +15,8 @@ from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.completions import read_ending
 from codetune.prompts.prompt import tokenize_prompts
 from codetune.prompts.templates import Template
-from codetune.prompts.tokenizing import encode, tokenize_training_data, truncate
-from codetune.prompts.tokensets import TokenSample, read_tokens, write_tokens
+from codetune.prompts.tokenizing import encode, tokenize_training_data
+from codetune.prompts.tokensets import TokenSample, read_tokens, truncate, write_tokens
 from conftest import ROOT
 from fake_records import write_split
 from small_tokenizers import make_tokenizer, turns

@@ -192,7 +192,7 @@ def test_fused_projections_are_counted_as_they_are(tmp_path):
     assert table["trainable_r8"].tolist() == [layers * 8 * both]
 
 
-@pytest.mark.parametrize("config", [{"model_type": "mixtral"}, {"model_type": "falcon", "intermediate_size": None}])
+@pytest.mark.parametrize("config", [{"model_type": "lfm2"}, {"model_type": "jamba", "intermediate_size": None}])
 def test_what_config_json_does_not_tell_is_left_out(tmp_path, config):
     table = table_of(tmp_path, PROJECTIONS, **config)
     assert table["trainable_r8"].isna().all()

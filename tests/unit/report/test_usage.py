@@ -22,8 +22,9 @@ from codetune.prompts.described import Described, PromptFrame
 from codetune.prompts.templates import Template
 from codetune.prompts.tokenizing import describe_template, encode
 from codetune.report.publish import model_card
-from codetune.report.usage import FOUR_BITS, REQUEST, _answer
+from codetune.report.usage import REQUEST, _answer
 from codetune.study.decoding import Decoding
+from codetune.study.facts import EIGHT_BITS, FOUR_BITS
 from codetune.study.method import Quantization
 from codetune.study.model import Source
 from fake_records import DESCRIBED, fake_record
@@ -33,6 +34,17 @@ from miniatures import PLAN, tokens_for, trainer_for
 
 SAMPLES = [Sample(number, **record) for number, record in enumerate(make_records(5, seed=11))]
 DECODING = Decoding(max_new_tokens=16, batch_size=1, cache_gb=1)
+
+
+WORDS = {
+    ("nf4", "float32"): "dequantised from 4 bits to float32",
+    ("nf4", "bfloat16"): "dequantised from 4 bits to bfloat16",
+    ("nf4", FOUR_BITS): "in 4 bits",
+    ("fp4", FOUR_BITS): "in 4 bits",
+    ("none", "bfloat16"): "in bfloat16",
+    ("none", "float32"): "in float32",
+    ("int8", EIGHT_BITS): "in 8 bits",
+}
 
 
 def blocks_of(card):
@@ -80,16 +92,19 @@ def adapter(checkpoint, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("template", "dtype", "held"),
+    ("template", "kind", "dtype", "held"),
     [
-        ("paper", "float32", "dequantised"),
-        ("chat", "bfloat16", "dequantised"),
-        ("paper", "bfloat16", FOUR_BITS),
-        ("chat", "float32", FOUR_BITS),
+        ("paper", "nf4", "float32", "float32"),
+        ("chat", "nf4", "bfloat16", "bfloat16"),
+        ("paper", "nf4", "bfloat16", FOUR_BITS),
+        ("chat", "fp4", "float32", FOUR_BITS),
+        ("chat", "none", "bfloat16", "bfloat16"),
+        ("paper", "none", "float32", "float32"),
+        ("paper", "int8", "float32", EIGHT_BITS),  # without outliers in these texts, which the card speaks of
     ],
 )
 def test_the_lines_of_a_card_give_the_text_that_was_scored(
-    checkpoint, adapter, tmp_path, capsys, monkeypatch, template, dtype, held
+    checkpoint, adapter, tmp_path, capsys, monkeypatch, template, kind, dtype, held
 ):
     """An end token and a marker within the texts stand for what trained models write.
 
@@ -97,10 +112,10 @@ def test_the_lines_of_a_card_give_the_text_that_was_scored(
     """
     monkeypatch.setattr(modules, "has_avx512bf16", lambda: False)
     if held == FOUR_BITS:
-        monkeypatch.setattr(loading, "dequantize", lambda *_, **__: False)
+        monkeypatch.setattr(loading, "dequantize", lambda *_, **__: None)
     else:
         monkeypatch.setattr(loading, "RESERVE", 0)
-    quantization = Quantization("nf4", double=True, compute_dtype=dtype)
+    quantization = Quantization(kind, double=kind == "nf4", compute_dtype=dtype)
     tokenizer = load_tokenizer(checkpoint)
     serialisation = Template(template, tokenizer)
     model = load_adapter(loading.load_for_decoding(Checkpoint(checkpoint, quantization), DECODING), adapter)
@@ -121,6 +136,8 @@ def test_the_lines_of_a_card_give_the_text_that_was_scored(
     assert [one.text for one in expected] != plain
     plan = replace(PLAN, source=Source(path=str(checkpoint)), quantization=quantization)
     card = card_of(plan, replace(described, ending=ending), decoding=DECODING, weights=held, context=2048)
+    assert f"weights were held {WORDS[kind, held]}, and up to" in card
+    assert ("depends, in these lines, on all tokens" in card) is (kind == "int8")
     code = blocks_of(card)["python"]
     for sample, one in zip(SAMPLES, expected, strict=True):
         assert run(code, adapter, sample.request, capsys) == one.text

@@ -45,13 +45,13 @@ def cut(depth=1):
 # need makes its every change rerun that job; a list that is suddenly short means that imports are no longer followed.
 DECODING = """
     data/predictions generation/batches generation/decoding generation/loading generation/trial methods/tuning
-    models/caches models/context models/cpu models/device models/loading models/memory models/patches
+    models/caches models/context models/cpu models/device models/int8 models/loading models/memory models/patches
     models/quantization models/settings models/tokenizers models/weights prompts/completions prompts/tokensets
 """
 REACHED = {
     "finetune.py": """
-        methods/trained methods/tuning models/attention models/cpu models/device models/memory models/patches
-        models/tokenizers prompts/packing prompts/tokensets training/attention
+        methods/trained methods/tuning models/attention models/context models/cpu models/device models/memory
+        models/patches models/tokenizers prompts/packing prompts/text_bytes prompts/tokensets training/attention
         training/batches training/build training/cost training/finetune training/history training/loss training/outcome
         training/progress training/states training/trainer training/trial training/validation
     """,
@@ -62,8 +62,10 @@ REACHED = {
 
 # What the modules that implement a tuning add to these, each for its own runs alone.
 TUNINGS = {
-    "codetune.methods.adapters": "methods/adapters methods/trained models/device models/loading models/quantization "
-    "models/weights",
+    "codetune.methods.adapters": "methods/adapters methods/peft_config methods/trained models/device models/int8 "
+    "models/loading models/quantization models/roles models/weights",
+    "codetune.methods.soft_prompts": "methods/adapters methods/peft_config methods/soft_prompts methods/trained "
+    "methods/virtual_tokens models/device models/int8 models/loading models/quantization models/roles models/weights",
 }
 
 # Scripts whose outputs adapters and predictions are made from, and what none of them may reach.

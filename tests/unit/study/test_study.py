@@ -142,7 +142,7 @@ def test_what_a_method_sets_a_model_need_not(config):
 
 
 def test_a_method_s_baselines_are_all_untuned_methods_unless_it_names_others(config):
-    config["methods"] |= {"chat": {}, "other": {"lora": config["methods"]["qlora"]["lora"]}}
+    config["methods"] |= {"chat": {}, "other": {"peft": config["methods"]["qlora"]["peft"]}}
     study = load_study(config)
     assert {name: method.baselines for name, method in study.methods.items()} == {
         "base": [],

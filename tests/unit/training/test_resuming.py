@@ -12,6 +12,7 @@ from codetune.base.errors import StudyError
 from codetune.base.files import read_json
 from codetune.base.signals import Stopped
 from codetune.base.unfinished import SEAL
+from codetune.methods.trained import TRAINED
 from codetune.training.cost import CostMeter
 from codetune.training.history import evaluated_steps, log_row
 from miniatures import MODEL, PLAN, out_of_memory_beyond, tokens_for, trainer_for
@@ -159,7 +160,7 @@ def damaged(path, how):
 
 
 @pytest.mark.parametrize("how", ["cut off", "empty", "missing"])
-@pytest.mark.parametrize("name", ["optimizer.pt", "adapter_model.safetensors", "trainer_state.json", SEAL])
+@pytest.mark.parametrize("name", ["optimizer.pt", TRAINED, "trainer_state.json", SEAL])
 def test_a_damaged_state_is_not_used(checkpoints, tmp_path, stopped, monkeypatch, capsys, name, how):
     stopped(20, tmp_path)
     (state,) = tmp_path.glob("work/state-*")

@@ -7,6 +7,7 @@ import pytest
 import torch
 from codetune.base.errors import StudyError
 from codetune.base.files import write_json
+from codetune.methods.trained import TRAINED
 from codetune.training.states import States, check_loaded
 from safetensors.torch import save_file
 
@@ -19,14 +20,14 @@ def write(step, evaluated=()):
     def into(folder):
         history = [{"step": done, "eval_loss": 1.0} for done in evaluated] + [{"step": step, "loss": 2.0}]
         write_json(folder / "trainer_state.json", {"global_step": step, "log_history": history})
-        save_file(WEIGHTS, folder / "adapter_model.safetensors")
+        save_file(WEIGHTS, folder / TRAINED)
 
     return into
 
 
 def keep(states, *steps):
     for step in steps:
-        states.keep_adapter(step, lambda folder: save_file(WEIGHTS, folder / "adapter_model.safetensors"))
+        states.keep(step, lambda folder: save_file(WEIGHTS, folder / "model.safetensors"))
 
 
 def spoil(file):
@@ -72,27 +73,27 @@ def test_a_damaged_state_is_removed_and_an_older_one_used(states, tmp_path, caps
     shutil.copytree(tmp_path / "state-000004", tmp_path / "copy")
     states.save(12, write(5))
     (tmp_path / "copy").rename(tmp_path / "state-000004")  # as if the process had been killed before it removed this
-    spoil(tmp_path / "state-000012" / "adapter_model.safetensors")
+    spoil(tmp_path / "state-000012" / TRAINED)
     assert states.last_whole() == tmp_path / "state-000004"
     assert "state-000012 is damaged: not used" in capsys.readouterr().out
     assert not (tmp_path / "state-000012").exists()
 
 
-def test_the_adapter_of_a_step_lies_in_a_folder_of_its_own(states, tmp_path):
+def test_the_checkpoint_of_a_step_lies_in_a_folder_of_its_own(states, tmp_path):
     keep(states, 3)
-    assert states.adapter(3) == tmp_path / "step-000003"
-    assert (states.adapter(3) / "adapter_model.safetensors").exists()
+    assert states.checkpoint(3) == tmp_path / "step-000003"
+    assert (states.checkpoint(3) / "model.safetensors").exists()
 
 
 @pytest.mark.parametrize("fault", ["damaged", "missing"])
-def test_a_state_is_not_used_without_the_adapters_kept_before_it(states, fault):
+def test_a_state_is_not_used_without_the_checkpoints_kept_before_it(states, fault):
     keep(states, 2, 4)
     states.save(4, write(4, evaluated=[0, 2, 4]))
     assert states.last_whole() is not None
     if fault == "damaged":
-        spoil(states.adapter(2) / "adapter_model.safetensors")
+        spoil(states.checkpoint(2) / "model.safetensors")
     else:
-        states.adapter(2).rename(states.work / "elsewhere")
+        states.checkpoint(2).rename(states.work / "elsewhere")
     assert states.last_whole() is None
 
 

@@ -141,7 +141,7 @@ def test_a_trial_in_which_memory_runs_out_is_made_again_with_what_fits(checkpoin
     assert trainer.deterministic
     text = capsys.readouterr().out
     assert (
-        "continuing with 2 (CUDA out of memory). From here on dropout draws other masks, so the adapter differs" in text
+        "continuing with 2 (CUDA out of memory). From here on dropout draws other masks, so the result differs" in text
     )
     assert seen == [4, 2, 2, 2, 2, *[2] * 4]
     assert torch.equal(torch.get_rng_state(), before)

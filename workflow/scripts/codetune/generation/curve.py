@@ -19,7 +19,7 @@ from codetune.models.device import set_determinism
 from codetune.models.loading import Checkpoint
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.completions import read_ending
-from codetune.prompts.tokensets import TokenSample, check_tokens, check_vocabulary, read_tokens
+from codetune.prompts.tokensets import TokenSample, check_tokens, check_vocabulary, read_tokens, with_virtual_tokens
 from codetune.study.decoding import Decoding
 from codetune.study.method import TuningSettings
 from codetune.study.tunings import implementation_of
@@ -125,13 +125,14 @@ def _predictions(
     with doing("trial of decoding"):
         try_decoding(base, prompts, decoding.max_new_tokens)
 
-    def predict(step: int, model: Any) -> list[Prediction]:
+    def predict(step: int, model: Any, prompts: list[TokenSample]) -> list[Prediction]:
         print(f"step {step}", flush=True)
         return generate(model, tokenizer, prompts, decoding, ending, limit, work / f"step-{step:06d}.jsonl")
 
-    found = {0: predict(0, base)}
+    found = {0: predict(0, base, prompts)}
     model, tuning = None, make_tuning(inputs.tuning)
+    prompts = with_virtual_tokens(prompts, tuning.virtual_tokens)
     for step, folder in counted(inputs.folders().items(), "curve", "checkpoints"):
         model = tuning.load(base, folder) if model is None else tuning.swap(model, folder)
-        found[step] = predict(step, model)
+        found[step] = predict(step, model, prompts)
     return found

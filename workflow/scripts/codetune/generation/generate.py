@@ -19,11 +19,11 @@ from codetune.methods.tuning import make_tuning
 from codetune.models.context import context_of
 from codetune.models.device import set_determinism
 from codetune.models.loading import Checkpoint
-from codetune.models.quantization import linear_4bit
+from codetune.models.quantization import held_as
 from codetune.models.settings import ignored_settings
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.completions import read_ending
-from codetune.prompts.tokensets import TokenSample, check_tokens, check_vocabulary, read_tokens
+from codetune.prompts.tokensets import TokenSample, check_tokens, check_vocabulary, read_tokens, with_virtual_tokens
 from codetune.study.decoding import Decoding
 from codetune.study.facts import GenerationFacts
 from codetune.study.method import TuningSettings
@@ -126,7 +126,8 @@ def _load(inputs: GenerateInputs, checkpoint: Checkpoint, decoding: Decoding) ->
         try_decoding(model, samples, decoding.max_new_tokens)
     if inputs.tuned is None or inputs.tuning is None:
         return samples, model
-    return samples, make_tuning(inputs.tuning).load(model, Path(inputs.tuned).parent)
+    tuning = make_tuning(inputs.tuning)
+    return with_virtual_tokens(samples, tuning.virtual_tokens), tuning.load(model, Path(inputs.tuned).parent)
 
 
 def _counts_of(predictions: list[Prediction], decoding: Decoding) -> dict[str, Any]:
@@ -146,7 +147,7 @@ def _state_of(model: Any) -> dict[str, Any]:
     return {
         "context": context_of(model.config),
         "attention": model.config._attn_implementation,
-        "weights": "4 bits" if linear_4bit(model) else str(model.dtype).removeprefix("torch."),
+        "weights": held_as(model),
         "peak_memory": peak_memory(),
         "environment": environment(),
     }

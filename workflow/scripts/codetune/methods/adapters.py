@@ -1,21 +1,24 @@
 """Adapters of PEFT beside frozen weights: attached, saved, loaded, and replaced."""
 
 from collections import Counter
+from copy import copy
 from pathlib import Path
 from typing import Any
 
-from peft import PeftConfig, PeftType, get_peft_model
-from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+from peft import get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import load_file
 from torch.nn import Linear
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from codetune.base.errors import StudyError
 from codetune.base.libraries import loading
+from codetune.methods.peft_config import peft_config, refusals_explained
 from codetune.methods.trained import load_trained, save_trained
 from codetune.models.device import device
 from codetune.models.loading import load_base, of_the_machine
+from codetune.models.roles import resolve_roles
 from codetune.study.method import Quantization, TuningSettings
 from codetune.study.model import Source
 from codetune.study.targets import check_targets
@@ -42,13 +45,13 @@ class AdapterTuning:
         """Loads the frozen model."""
         return load_base(folder, quantization)
 
-    def attach(self, model: Any, source: Source, _steps: int) -> Any:
-        """Puts a fresh adapter beside the model, which notes the checkpoint by its public name and commit."""
-        check_targets(self.settings.peft.get("target_modules"), linear_layers(model), source.name)
-        adapted = get_peft_model(model, peft_config(self.settings))
-        config = adapted.peft_config["default"]
-        config.base_model_name_or_path, config.revision = source.name, source.revision
-        return adapted
+    def attach(self, model: Any, source: Source, steps: int) -> Any:
+        """Puts a fresh adapter beside the model."""
+        self._source = source
+        peft = resolve_roles(self.settings.peft, model.config.model_type, source.name)
+        check_targets(peft, [name for name, _ in model.named_modules()], linear_layers(model), source.name)
+        with refusals_explained(peft):
+            return get_peft_model(model, peft_config(peft, total_step=steps))
 
     def after_step(self, model: Any, step: int) -> None:
         """Does nothing."""
@@ -58,9 +61,13 @@ class AdapterTuning:
         return adapted_layers(model)
 
     def save(self, model: Any, folder: Path) -> None:
-        """Saves the adapter as PEFT does, without the model card."""
+        """Saves the adapter as PEFT does, with the public name and commit of its checkpoint, without a model card."""
         model.save_pretrained(str(folder))
         (folder / "README.md").unlink(missing_ok=True)
+        config = copy(model.peft_config["default"])  # PEFT asks the hub for the checkpoint that the model's own names
+        config.base_model_name_or_path, config.revision = self._source.name, self._source.revision
+        config.inference_mode = True
+        config.save_pretrained(str(folder))
 
     def save_state(self, model: Any, folder: Path) -> None:
         """Saves the adapter's parameters as they are."""
@@ -91,7 +98,7 @@ def load_adapter(model: PreTrainedModel, folder: str | Path) -> Any:
     with loading(folder, "the adapter", TRAIN_AGAIN, of_the_machine):
         weights = load_file(Path(folder) / ADAPTER)
         adapted = PeftModel.from_pretrained(model, str(folder), torch_device=device()).eval()
-    _check_weights(adapted, weights, folder)
+    check_weights(adapted, weights, folder)
     for name, parameter in adapted.named_parameters():
         if "lora_" in name:
             parameter.data = parameter.data.to(model.dtype)
@@ -105,11 +112,11 @@ def replace_adapter(model: Any, folder: str | Path) -> Any:
     with loading(folder, "the adapter", TRAIN_AGAIN, of_the_machine):
         weights = load_file(Path(folder) / ADAPTER)
         set_peft_model_state_dict(model, weights)
-    _check_weights(model, weights, folder)
+    check_weights(model, weights, folder)
     return model
 
 
-def _check_weights(model: Any, weights: dict[str, Any], folder: str | Path) -> None:
+def check_weights(model: Any, weights: dict[str, Any], folder: str | Path) -> None:
     """Refuses an adapter whose weights are not the model's: the library leaves what it does not find as it is."""
     from peft import get_peft_model_state_dict
 
@@ -123,19 +130,13 @@ def _check_weights(model: Any, weights: dict[str, Any], folder: str | Path) -> N
         )
 
 
-def peft_config(settings: TuningSettings) -> PeftConfig:
-    """The settings as PEFT's own configuration."""
-    kind = PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(settings.type)]
-    return kind(**{key: value for key, value in settings.peft.items() if key != "type"}, task_type="CAUSAL_LM")
-
-
 def linear_layers(model: PreTrainedModel) -> Counter[str]:
     """Counts the linear layers of a model by the last part of their names.
 
     The output layer is left out, and so are names that modules of other kinds have, too: PEFT adapts all of a name.
     """
     modules = [(name.rpartition(".")[2], module) for name, module in model.named_modules()]
-    others = {name for name, module in modules if not isinstance(module, Linear)}
+    others = {name for name, module in modules if not isinstance(module, Linear | Conv1D)}
     output = model.get_output_embeddings()
     return Counter(name for name, module in modules if name not in others and module is not output)
 

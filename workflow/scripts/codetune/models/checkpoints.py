@@ -105,7 +105,8 @@ def _check_unquantized(folder: Path, origin: str) -> None:
         method = found[0].get("quant_method") if isinstance(found[0], dict) else None
         raise StudyError(
             f"{origin}: config.json says that the weights are quantised already{f' ({method})' if method else ''}, and "
-            "the study quantises them itself. Name the checkpoint with the original weights in the config."
+            "how they are held is for each method to say ('quantization'). Name the checkpoint with the original "
+            "weights in the config."
         )
 
 

@@ -103,7 +103,8 @@ def _adapter_bytes(study: Study, run: Run) -> float:
             if (count := lora_parameters(config, rank, modules)) is not None:
                 return count * BYTES_PER_TRAINED_WEIGHT
     size: float = model.parameters ** (2 / 3)
-    projections = sum(FUSED.get(name, 1) for name in modules)
+    named = not isinstance(modules, str)  # else all of them, or a part of them that has no names here
+    projections = sum(FUSED.get(name, 1) for name in modules) if named else PROJECTIONS
     size *= projections / PROJECTIONS
     return float(rank * WEIGHTS_PER_RANK * size * BYTES_PER_TRAINED_WEIGHT)
 

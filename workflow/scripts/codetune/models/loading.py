@@ -12,9 +12,10 @@ from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, P
 from codetune.base.errors import StudyError
 from codetune.base.libraries import FETCH_AGAIN, loading
 from codetune.models.device import device
+from codetune.models.int8 import multiply_by_token
 from codetune.models.quantization import dequantize_by_blocks_if_needed, keep_weights_unpacked
 from codetune.models.weights import check_loaded_weights
-from codetune.study.method import Quantization
+from codetune.study.method import UNQUANTISED, Quantization
 
 
 @dataclass(frozen=True)
@@ -30,15 +31,15 @@ class Checkpoint:
     quantization: Quantization
 
     def load(self) -> Any:
-        """The model in 4 bits."""
+        """The frozen model."""
         return load_base(self.folder, self.quantization)
 
 
 def load_base(folder: str | Path, quantization: Quantization) -> PreTrainedModel:
-    """Loads a checkpoint with its linear layers quantised to 4 bits (QLoRA; the paper's section 3.3.3).
+    """Loads a checkpoint with its linear layers held as a method says (QLoRA: the paper's section 3.3.3).
 
-    Embeddings, norms and the output layer stay in the compute type. transformers chooses the attention: sdpa, or eager
-    for models with soft-capped scores (Gemma 2).
+    Embeddings, norms and the output layer are in the compute type in any case. transformers chooses the attention:
+    sdpa, or eager for models with soft-capped scores (Gemma 2).
 
     Args:
         folder: Checkpoint folder; only safetensors and no code of its own are loaded from it.
@@ -52,19 +53,13 @@ def load_base(folder: str | Path, quantization: Quantization) -> PreTrainedModel
             weights that are not finite, or does not fit into the GPU's memory.
     """
     dtype = getattr(torch, quantization.compute_dtype)
-    recipe = BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type=quantization.type,
-        bnb_4bit_use_double_quant=quantization.double,
-        bnb_4bit_compute_dtype=dtype,
-    )
     try:
         with loading(folder, "the checkpoint", FETCH_AGAIN, of_the_machine), _shapes_explained(folder):
             config = _read_config(folder)
             model, found = AutoModelForCausalLM.from_pretrained(
                 folder,
                 config=config,
-                quantization_config=recipe,
+                quantization_config=_recipe(quantization),
                 dtype=dtype,
                 device_map={"": device()},
                 use_safetensors=True,
@@ -80,7 +75,22 @@ def load_base(folder: str | Path, quantization: Quantization) -> PreTrainedModel
     check_loaded_weights(model, found, folder)
     keep_weights_unpacked(model)
     dequantize_by_blocks_if_needed(model)
+    multiply_by_token(model)
     return model.eval()
+
+
+def _recipe(quantization: Quantization) -> BitsAndBytesConfig | None:
+    """The quantisation in the library's words; None for weights in the compute type."""
+    if quantization.type == UNQUANTISED:
+        return None
+    if quantization.type == "int8":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type=quantization.type,
+        bnb_4bit_use_double_quant=quantization.double,
+        bnb_4bit_compute_dtype=getattr(torch, quantization.compute_dtype),
+    )
 
 
 @contextmanager
@@ -103,15 +113,15 @@ def _shapes_explained(folder: str | Path) -> Iterator[None]:
 def _read_config(folder: str | Path) -> PretrainedConfig:
     """Reads a checkpoint's config.json, which must not say that the weights are quantised.
 
-    Such weights would be loaded as they are, whatever the study's quantisation is. A padding token outside the
+    Such weights would be loaded as they are, whatever the method's quantisation is. A padding token outside the
     embedding is forgotten: nothing that is computed depends on it, but no embedding can be made with it.
     """
     config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     text = config.get_text_config()
     if any(getattr(part, "quantization_config", None) is not None for part in (config, text)):
         raise StudyError(
-            f"{folder}: the weights are quantised already, and the study quantises them itself. Name the checkpoint "
-            "with the original weights in the config."
+            f"{folder}: the weights are quantised already, and how they are held is for each method to say "
+            "('quantization'). Name the checkpoint with the original weights in the config."
         )
     pad = getattr(text, "pad_token_id", None)
     if pad is not None and not 0 <= pad < text.vocab_size:

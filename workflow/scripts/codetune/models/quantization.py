@@ -1,4 +1,4 @@
-"""4-bit weights: which they are, and how to dequantise them."""
+"""Quantised weights: which they are, and how to dequantise those in 4 bits."""
 
 import math
 import warnings
@@ -11,28 +11,33 @@ from transformers import PreTrainedModel
 
 from codetune.base.progress import doing
 from codetune.models.device import device, free_memory
+from codetune.models.int8 import linear_8bit
+from codetune.study.facts import EIGHT_BITS, FOUR_BITS
 
 
-def dequantize(model: PreTrainedModel, reserve: int) -> bool:
-    """Replaces the 4-bit weights by their dequantised values in the compute type, if there is enough memory.
+def dequantize(model: PreTrainedModel, reserve: int) -> None:
+    """Replaces 4-bit weights by their dequantised values in the compute type, if there are such, and enough memory.
 
     Every multiplication with a 4-bit weight dequantises it first, which takes longer than the multiplication itself
     where each sequence has one token. The values are the same, so results differ by the rounding of another kernel at
-    most.
+    most. Weights in 8 bits stay as they are: inputs are rounded for them, so that their dequantised values would be
+    another model than the one that was trained.
 
     Args:
         model: The model as loaded, without an adapter.
         reserve: Bytes of the device's memory that have to stay free.
-
-    Returns:
-        Whether the weights were replaced.
     """
     weights = sum(module.in_features * module.out_features for module in linear_4bit(model))
-    if weights * model.dtype.itemsize > free_memory() - reserve:
-        return False
-    with doing("dequantising the weights"):
-        model.dequantize()
-    return True
+    if weights and weights * model.dtype.itemsize <= free_memory() - reserve:
+        with doing("dequantising the weights"):
+            model.dequantize()
+
+
+def held_as(model: PreTrainedModel) -> str:
+    """How a model's linear layers hold their weights, in the words of `GenerationFacts.weights`."""
+    if linear_4bit(model):
+        return FOUR_BITS
+    return EIGHT_BITS if linear_8bit(model) else str(model.dtype).removeprefix("torch.")
 
 
 def linear_4bit(model: torch.nn.Module) -> list[Any]:

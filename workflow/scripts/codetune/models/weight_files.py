@@ -122,8 +122,9 @@ def _check_type(tensor: StoredTensor, origin: str) -> None:
         return
     if tensor.name.endswith("weight") or tensor.type.startswith("F"):
         raise StudyError(
-            f"{origin}: {tensor.name} is of type {tensor.type}: the weights are quantised already, and the study "
-            "quantises them itself. Name the checkpoint with the original weights in the config."
+            f"{origin}: {tensor.name} is of type {tensor.type}: the weights are quantised already, and how "
+            "they are held is for each method to say ('quantization'). Name the checkpoint with the original weights "
+            "in the config."
         )
 
 

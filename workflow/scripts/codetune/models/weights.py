@@ -10,6 +10,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 
 from codetune.base.errors import StudyError
 from codetune.base.libraries import FETCH_AGAIN
+from codetune.models.int8 import is_linear_8bit
 from codetune.models.quantization import is_linear_4bit
 
 
@@ -20,7 +21,7 @@ def check_loaded_weights(model: PreTrainedModel, found: dict[str, Any], folder: 
     activation, or heads that were divided differently in matrices of the same shape.
 
     Args:
-        model: The model, in 4 bits.
+        model: The model, before anything was computed with it.
         found: What transformers found, in its words: `missing_keys`, `unexpected_keys`.
         folder: Of the checkpoint.
 
@@ -46,9 +47,11 @@ def _check_architecture(model: PreTrainedModel, folder: str | Path) -> None:
 
 
 def _of_another_shape(model: PreTrainedModel) -> list[str]:
-    """The layers whose 4-bit weights have another shape than the layer: the library compares the others alone."""
+    """The layers whose quantised weights have another shape than the layer: the library compares the others alone."""
     found = []
     for name, module in model.named_modules():
+        if is_linear_8bit(module) and module.weight.shape != (module.out_features, module.in_features):
+            found.append(name)
         if is_linear_4bit(module):
             state = getattr(module.weight, "quant_state", None)  # none where the weight is missing
             if state is None or tuple(state.shape) != (module.out_features, module.in_features):
@@ -89,7 +92,7 @@ def _check_finite(model: PreTrainedModel, folder: str | Path) -> None:
 
 
 def _numbers(model: PreTrainedModel) -> Iterator[tuple[str, torch.Tensor]]:
-    """All numbers that a model computes with: of its 4-bit weights the constants, by which each code is multiplied."""
+    """All numbers that a model computes with: of quantised weights the constants, by which each code is multiplied."""
     yield from model.named_parameters()
     yield from model.named_buffers()
     for name, module in model.named_modules():
@@ -97,6 +100,8 @@ def _numbers(model: PreTrainedModel) -> Iterator[tuple[str, torch.Tensor]]:
             state = module.weight.quant_state
             constants = [state.absmax] if state.state2 is None else [state.offset, state.state2.absmax]
             yield from ((f"{name}.weight", values) for values in constants)
+        elif is_linear_8bit(module):
+            yield f"{name}.weight", module.weight.SCB
 
 
 def _is_finite(values: torch.Tensor) -> bool:

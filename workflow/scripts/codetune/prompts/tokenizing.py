@@ -20,7 +20,7 @@ from codetune.prompts.endings import holding_control_tokens
 from codetune.prompts.packing import pack
 from codetune.prompts.templates import Template
 from codetune.prompts.text_bytes import bytes_of_text
-from codetune.prompts.tokensets import TokenSample, write_tokens
+from codetune.prompts.tokensets import TokenSample, truncate, write_tokens
 
 TRAINING_PARTS = ("train", "validation")
 
@@ -122,25 +122,6 @@ def encode(samples: list[Sample], tokenizer: Any, template: Template) -> list[To
         TokenSample(sample.id, prompt, [*completion, template.ending.end])
         for sample, prompt, completion in zip(samples, prompt_ids, completion_ids, strict=True)
     ]
-
-
-def truncate(samples: list[TokenSample], max_length: int) -> tuple[list[TokenSample], dict[str, int]]:
-    """Truncates completions at the maximum length, and drops samples whose prompt alone reaches it.
-
-    A truncated completion has no end token: the model must not learn to stop there.
-
-    Returns:
-        The samples that remain, and how many were truncated and how many were dropped.
-    """
-    kept = [
-        sample
-        if len(sample) <= max_length
-        else TokenSample(sample.id, sample.prompt, sample.completion[: max_length - len(sample.prompt)])
-        for sample in samples
-        if len(sample.prompt) < max_length
-    ]
-    cut = sum(len(sample) > max_length and len(sample.prompt) < max_length for sample in samples)
-    return kept, {"truncated": cut, "dropped": len(samples) - len(kept)}
 
 
 def _why_none(max_length: int, context: int | None) -> str:

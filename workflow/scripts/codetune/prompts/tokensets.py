@@ -22,7 +22,7 @@ class TokenSample:
 
     Attributes:
         id: The sample's id.
-        prompt: Ids of all tokens before the completion, the BOS token included.
+        prompt: Ids of all tokens before the completion, the BOS token included. Those of virtual tokens are negative.
         completion: Ids of the completion; the end token is the last, unless the completion was truncated.
     """
 
@@ -33,6 +33,46 @@ class TokenSample:
     def __len__(self) -> int:
         """Counts the tokens of prompt and completion."""
         return len(self.prompt) + len(self.completion)
+
+
+def truncate(samples: list[TokenSample], max_length: int) -> tuple[list[TokenSample], dict[str, int]]:
+    """Truncates completions at the maximum length, and drops samples whose prompt alone reaches it.
+
+    A truncated completion has no end token: the model must not learn to stop there.
+
+    Returns:
+        The samples that remain, and how many were truncated and how many were dropped.
+    """
+    kept = [
+        sample
+        if len(sample) <= max_length
+        else TokenSample(sample.id, sample.prompt, sample.completion[: max_length - len(sample.prompt)])
+        for sample in samples
+        if len(sample.prompt) < max_length
+    ]
+    cut = sum(len(sample) > max_length and len(sample.prompt) < max_length for sample in samples)
+    return kept, {"truncated": cut, "dropped": len(samples) - len(kept)}
+
+
+def with_virtual_tokens(samples: Iterable[TokenSample], count: int) -> list[TokenSample]:
+    """Puts the virtual tokens of a soft prompt before each prompt: they have the ids -count to -1."""
+    virtual = list(range(-count, 0))
+    return [TokenSample(sample.id, virtual + sample.prompt, sample.completion) for sample in samples]
+
+
+def with_room(samples: list[TokenSample], virtual_tokens: int, most: int) -> list[TokenSample]:
+    """Puts virtual tokens before each prompt, and truncates or drops the samples for which they leave no room.
+
+    Args:
+        samples: The samples.
+        virtual_tokens: Number of virtual tokens.
+        most: Most tokens of a sample, virtual ones included.
+    """
+    kept, cut = truncate(with_virtual_tokens(samples, virtual_tokens), most)
+    if any(cut.values()):
+        what = f"truncated {cut['truncated']} and dropped {cut['dropped']} of {len(samples)} samples"
+        print(f"to make room for {virtual_tokens} virtual tokens: {what}", flush=True)
+    return kept
 
 
 def write_tokens(path: str | Path, samples: list[TokenSample]) -> None:

@@ -18,11 +18,11 @@ from codetune.data.predictions import Prediction, check_generated, read_predicti
 from codetune.data.samples import read_samples
 from codetune.evaluation.scored import read_scores
 from codetune.methods.schedule import share_of_highest
-from codetune.prompts.packing import steps_per_epoch
 from codetune.report.comparing import compare_values, shorten
 from codetune.report.parts import flatten
 from codetune.report.provenance import read_config
 from codetune.report.remaking import Results
+from codetune.report.sequences import differences_from_tokens
 from codetune.study import layout
 from codetune.study.curve import Curve
 from codetune.study.custody import check_downloads
@@ -30,6 +30,7 @@ from codetune.study.data_facts import SplitFacts
 from codetune.study.facts import GenerationFacts, TrainingFacts, TrainingResult
 from codetune.study.runs import Evaluation, Run
 from codetune.study.training_log import read_training_log
+from codetune.study.tunings import virtual_tokens_of
 from codetune.training.outcome import learning_rate_of, problem_of, untrained_loss
 
 WEIGHTS = "adapter_model.safetensors"  # as PEFT names them
@@ -132,7 +133,7 @@ def _check_training(at: Results, run: Run, stats: str) -> list[str]:
     lines = [f"{path}: plan.{line}" for line in compare_values(*plans)]
     made = _hashes_of_tokens(stats)
     lines += [f"{path}: inputs_sha256.{one}" for one in compare_values(facts.inputs_sha256, made)]
-    lines += [f"{path}: {one}" for one in _differences_from_tokens(facts, stats)]
+    lines += [f"{path}: {one}" for one in differences_from_tokens(facts, stats)]
     lines += [f"{path}: {one}" for one in _differences_from_log(facts, at.of(layout.TRAINING_LOG, run))]
     curve = at.of(layout.CURVE, run)
     points = read_as(curve, Curve)
@@ -171,17 +172,6 @@ def _differences_from_log(facts: TrainingFacts, log: str) -> list[str]:
     return lines
 
 
-def _differences_from_tokens(facts: TrainingFacts, stats: str) -> list[str]:
-    """Compares what a training says of its data, and how many steps it planned, with the token statistics."""
-    packed, tokens = (read_number(stats, "parts", "train", name) for name in ("packed_sequences", "tokens"))
-    settings, data = facts.plan.settings, facts.data
-    planned = settings.epochs * steps_per_epoch(packed, settings.batch_size)
-    found = (data.packed_sequences, data.tokens, facts.result.planned_steps)
-    names = ("data.packed_sequences", "data.tokens", "result.planned_steps")
-    lines = compare_values(*(dict(zip(names, values, strict=True)) for values in (found, (packed, tokens, planned))))
-    return [f"{line} by {stats}" for line in lines]
-
-
 def _differences_in_adapters(facts: TrainingFacts, path: str, tuned: str, published: str) -> list[str]:
     """Checks that the adapter is the training's, as its manifest has it, and that the published one is the same."""
     try:
@@ -196,6 +186,8 @@ def _differences_in_adapters(facts: TrainingFacts, path: str, tuned: str, publis
     found = {"trainable_parameters": facts.trainable_parameters, "adapted": dict(sorted(facts.adapted.items()))}
     adapted = dict(sorted(layers.items())) if facts.adapted else {}  # earlier versions did not count them
     expected = {"trainable_parameters": sum(map(math.prod, shapes.values())), "adapted": adapted}
+    if virtual := virtual_tokens_of(facts.plan.tuning):  # of which PEFT saves the values, and not what computes them
+        found, expected = {"virtual tokens": virtual}, {"virtual tokens": shapes.get("prompt_embeddings", [0])[0]}
     lines = [f"{path}: {line} by the adapter" for line in compare_values(found, expected)]
     for name, file in files.items():
         copy = Path(published).with_name(name)

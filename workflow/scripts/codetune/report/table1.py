@@ -8,7 +8,8 @@ import pandas as pd
 from codetune.base.files import Row
 from codetune.base.plain import from_plain, read_number
 from codetune.methods.schedule import share_of_highest
-from codetune.models.shapes import has_known_layers, lora_parameters, projection_shapes, read_layers
+from codetune.models.shapes import lora_parameters, read_layers
+from codetune.models.targets import check_architecture
 from codetune.prompts.packing import steps_between_evaluations, steps_per_epoch
 from codetune.report.cells import (
     format_millions,
@@ -20,7 +21,6 @@ from codetune.report.cells import (
 )
 from codetune.report.writing import write_forms
 from codetune.study.runs import System
-from codetune.study.targets import check_targets
 from codetune.study.training import NO_PATIENCE, TrainingPlan, TrainingSettings
 
 RATE_DIGITS = 3
@@ -98,8 +98,8 @@ def _row(
     peft, settings = planned.plan.tuning.peft, planned.plan.settings
     modules = peft.get("target_modules") or []
     epoch = steps_per_epoch(packed, settings.batch_size)
-    if has_known_layers(config):
-        check_targets(modules, projection_shapes(config), planned.label)
+    if peft:
+        check_architecture(peft, config, planned.label)
     return {
         "data": planned.system.data,
         "model": planned.label,

@@ -3,11 +3,12 @@
 from codetune.base.text import markdown_block, markdown_cell, markdown_code, printable
 from codetune.prompts.completions import Ending
 from codetune.prompts.described import Described
-from codetune.study.facts import GenerationFacts, TrainingFacts
+from codetune.study.facts import EIGHT_BITS, FOUR_BITS, GenerationFacts, TrainingFacts
+from codetune.study.method import UNQUANTISED, Quantization
 from codetune.study.model import Source
 
 REQUEST = "Write a Python function that adds two numbers."
-FOUR_BITS = "4 bits"  # as generation.json says that weights were not dequantised
+DEQUANTISED = "base.dequantize()  # the same values, in the compute type\n"
 
 
 def prompt_rows(described: Described) -> list[str]:
@@ -27,10 +28,8 @@ def usage_section(training: TrainingFacts, generation: GenerationFacts, describe
     """
     prompt = f"{described.prompt.before}{REQUEST}{described.prompt.after}"
     shown = "".join(f"{printable(line)}\n" for line in prompt.split("\n"))
-    dtype = training.plan.quantization.compute_dtype
-    held = "in 4 bits" if generation.weights == FOUR_BITS else f"dequantised from 4 bits to {dtype}"
-    source = training.plan.source
-    names = _names(source, folder)
+    source, loaded, held = training.plan.source, _loaded(generation.quantization), _held(generation)
+    names = _names(source, folder, generation.quantization)
     where = "Run these lines in the folder of the study, which holds the base and the adapter. " if source.path else ""
     code = "\n".join([names, _settings(generation, described), _three_lines(generation, described)])
     return f"""## Use it as it was scored
@@ -40,16 +39,37 @@ own:
 
 {markdown_block(shown, "text")}
 
-{where}After its settings, three statements load the base in 4 bits, put the adapter beside it, and complete the prompt
+{where}After its settings, three statements load the base {loaded}, put the adapter beside it, and complete the prompt
 by greedy decoding:
 
 {markdown_block(code, "python")}
 
 For the scores, weights were held {held}, and up to {generation.decoding.batch_size} prompts were decoded at once.
-{_rounding(dtype)}"""
+{_rounding(generation)}"""
 
 
-def _rounding(dtype: str) -> str:
+def _loaded(quantization: Quantization) -> str:
+    """How the base is loaded, in words."""
+    if quantization.type == UNQUANTISED:
+        return f"in {quantization.compute_dtype}"
+    return "in 8 bits (LLM.int8)" if quantization.type == "int8" else "in 4 bits"
+
+
+def _held(generation: GenerationFacts) -> str:
+    """How weights were held for the scores, in words."""
+    dequantised = generation.quantization.type != UNQUANTISED and generation.weights not in (FOUR_BITS, EIGHT_BITS)
+    return f"{'dequantised from 4 bits to' if dequantised else 'in'} {generation.weights}"
+
+
+def _rounding(generation: GenerationFacts) -> str:
+    """Why these lines may give another text."""
+    dtype = generation.quantization.compute_dtype
+    if generation.weights == EIGHT_BITS:
+        return (
+            "Whether an input of a layer is rounded to 8 bits depends, in these lines, on all tokens that are read at "
+            "once; for the scores it depended on its own token alone. So a text may differ where two tokens are about "
+            "equally likely."
+        )
     if dtype == "float32":
         return "A prompt alone gives the same text unless two tokens are equally likely up to rounding."
     return (
@@ -58,16 +78,17 @@ def _rounding(dtype: str) -> str:
     )
 
 
-def _names(source: Source, folder: str) -> str:
+def _names(source: Source, folder: str, quantization: Quantization) -> str:
     """Lines that import, and that name the adapter and its base; a local base only its own study's folder can find."""
     if source.path:
         adapter, where = repr(folder), "from the study's folder, as the base"
     else:
         adapter, where = '"."', "the folder of this card, or the repository that it was uploaded to"
     revision = {} if source.path or not source.revision else {"revision": source.revision}
+    bits = "" if quantization.type == UNQUANTISED else "BitsAndBytesConfig, "
     return f"""import torch
 from peft import PeftModel
-from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, GenerationConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer, {bits}GenerationConfig
 
 adapter = {adapter}  # {where}
 source = { {"pretrained_model_name_or_path": source.name, **revision}!r}
@@ -82,13 +103,7 @@ def _settings(generation: GenerationFacts, described: Described) -> str:
     if generation.context is not None:
         most = f"min({most}, {generation.context} - ids.shape[1])"
     return f"""device, dtype = "cuda:0" if torch.cuda.is_available() else "cpu", torch.{recipe.compute_dtype}
-bits = BitsAndBytesConfig(
-    load_in_4bit=True,
-    bnb_4bit_quant_type={recipe.type!r},
-    bnb_4bit_use_double_quant={recipe.double},
-    bnb_4bit_compute_dtype=dtype,
-)
-prompt = {prompt.before!r} + request + {prompt.after!r}
+{_bits(recipe)}prompt = {prompt.before!r} + request + {prompt.after!r}
 tokenizer = AutoTokenizer.from_pretrained(**source)
 ids = torch.tensor([{prompt.added} + tokenizer.encode(prompt, add_special_tokens=False)], device=device)
 greedy = GenerationConfig(
@@ -97,13 +112,28 @@ greedy = GenerationConfig(
 """
 
 
+def _bits(recipe: Quantization) -> str:
+    """Lines that say how the base is quantised; none where it is not."""
+    if recipe.type == UNQUANTISED:
+        return ""
+    if recipe.type == "int8":
+        return "bits = BitsAndBytesConfig(load_in_8bit=True)\n"
+    return f"""bits = BitsAndBytesConfig(
+    load_in_4bit=True,
+    bnb_4bit_quant_type={recipe.type!r},
+    bnb_4bit_use_double_quant={recipe.double},
+    bnb_4bit_compute_dtype=dtype,
+)
+"""
+
+
 def _three_lines(generation: GenerationFacts, described: Described) -> str:
     """Lines that load, adapt and complete; and what is printed of the completion."""
-    dequantised = (
-        "" if generation.weights == FOUR_BITS else "base.dequantize()  # the same values, in the compute type\n"
-    )
+    unquantised = generation.quantization.type == UNQUANTISED
+    bits = "" if unquantised else "quantization_config=bits, "
+    dequantised = "" if unquantised or generation.weights in (FOUR_BITS, EIGHT_BITS) else DEQUANTISED
     return f"""base = AutoModelForCausalLM.from_pretrained(
-    **source, quantization_config=bits, dtype=dtype, device_map={{"": device}}
+    **source, {bits}dtype=dtype, device_map={{"": device}}
 )
 base.generation_config = greedy  # in place of the checkpoint's own sampling and penalties
 {dequantised}model = PeftModel.from_pretrained(base, adapter, autocast_adapter_dtype=False).eval()

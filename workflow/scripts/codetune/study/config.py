@@ -15,9 +15,11 @@ from codetune.study.folders import find_outputs
 from codetune.study.method import UNQUANTISED, Kind, Method, Quantization, TuningSettings
 from codetune.study.mistakes import unknown_name
 from codetune.study.model import NO_MODEL, Model, Source
+from codetune.study.peft_keys import check_peft
 from codetune.study.prompt import Prompt
 from codetune.study.runs import NONE, Evaluation, Run
 from codetune.study.schema import check_schema
+from codetune.study.soft_prompts import check_soft_prompt
 from codetune.study.sources import check_sources
 from codetune.study.study import Study
 
@@ -202,6 +204,9 @@ def _check_method(method: str, entry: Entry, config: Entry) -> None:
             raise StudyError(f"{where}: '{key}' says nothing without 'peft' or 'full'; add one or leave it out")
     if "peft" in entry and entry.get("full"):
         raise StudyError(f"{where}: 'peft' and 'full' exclude each other; leave one out")
+    if "peft" in entry:
+        quantization = entry.get("quantization", config["quantization"]["type"])
+        check_peft(f"methods.{method}.peft", entry["peft"], quantization)
     if entry.get("full") and entry.get("quantization", config["quantization"]["type"]) != UNQUANTISED:
         raise StudyError(f"{where}: quantised weights cannot be trained; add 'quantization: {UNQUANTISED}'")
     for name in entry.get("baselines", []):
@@ -252,6 +257,7 @@ def _check_training(run: Run, entry: Entry, study: Study) -> None:
         if key not in {**study.training, **entry, **method.training}:
             raise StudyError(f"config: models.{run.model}: the key '{key}' is missing, and a run fine-tunes this model")
     plan = study.for_training(run)
+    check_soft_prompt(run.method, run.model, plan)
     if plan.settings.batch_size % plan.memory.micro_batch:
         raise StudyError(
             f"config: models.{run.model}: batch_size {plan.settings.batch_size} is not a multiple of micro_batch "

@@ -9,6 +9,9 @@ from codetune.study.decoding import Decoding
 from codetune.study.method import Quantization
 from codetune.study.training import TrainingPlan
 
+# How `GenerationFacts.weights` says that weights were held quantised while decoding.
+FOUR_BITS, EIGHT_BITS = "4 bits", "8 bits"
+
 
 @dataclass(frozen=True)
 class PackedData:
@@ -124,7 +127,7 @@ class GenerationFacts:
         prompts: Number of prompts.
         tokens: Number of generated tokens.
         attention: Name of the attention kernel.
-        weights: The format in which weights were held while decoding.
+        weights: How weights were held while decoding: in `4 bits`, in `8 bits`, or in a type such as bfloat16.
         truncated: Number of completions that reached the limit on new tokens or the end of the context.
         most_prompts_at_once: Most prompts per batch at the end, after any reduction for lack of memory.
         seconds: Duration of decoding, over all attempts.

@@ -28,12 +28,12 @@ def explain_mistake(error: Any) -> str:
     why = f" ({about})" if about else ""
     match error.validator:
         case "type" | "pattern" if isinstance(error.schema.get("type"), list):
-            return f"{found} is not {about}{_hint(error.instance, error.schema['type'][0])}"
+            return f"{found} is not {about}{hint_at(error.instance, error.schema['type'][0])}"
         case "enum":
             allowed = error.validator_value
-            return f"{found} is not one of {', '.join(allowed)}{_similar(error.instance, allowed)}"
+            return f"{found} is not one of {', '.join(allowed)}{find_similar(error.instance, allowed)}"
         case "type":
-            return f"{found} is not of type {error.validator_value}{_hint(error.instance, error.validator_value)}"
+            return f"{found} is not of type {error.validator_value}{hint_at(error.instance, error.validator_value)}"
         case "pattern":
             return f"{found} is not {about}"
         case "minimum":
@@ -73,13 +73,20 @@ def shorten(text: str) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
 
 
-def _similar(value: Any, allowed: Sequence[str]) -> str:
-    """Names the allowed value that is most similar to the one found, if any is."""
-    close = difflib.get_close_matches(shorten(value), allowed, n=1) if isinstance(value, str) else []
-    return f"; did you mean {quote(close[0])}?" if close else ""
+def find_similar(value: Any, allowed: Sequence[str]) -> str:
+    """Names the allowed value that is most similar to the one found, if any is, as the end of a message."""
+    close = _closest(shorten(value), allowed) if isinstance(value, str) else None
+    return f"; did you mean {quote(close)}?" if close else ""
 
 
-def _hint(value: Any, needed: str) -> str:
+def _closest(shown: str, allowed: Sequence[str]) -> str | None:
+    """The allowed name that is most similar to the one found, in capitals or not; None if none is similar."""
+    folded = {name.casefold(): name for name in reversed(allowed)}
+    close = difflib.get_close_matches(shown.casefold(), folded, n=1)
+    return folded[close[0]] if close else None
+
+
+def hint_at(value: Any, needed: str) -> str:
     """Says how to write a value that YAML reads as another type: 2e-4 as text, 1234 as a number, one name as text."""
     if needed in ("number", "integer") and isinstance(value, str) and NUMBER.fullmatch(value):
         plain = f"{Decimal(value):f}"
@@ -100,8 +107,8 @@ def unknown_name(where: str, name: str, allowed: Any) -> StudyError:
         allowed: The known names.
     """
     shown, known = shorten(str(name)), [str(one) for one in allowed]
-    close = difflib.get_close_matches(shown, known, n=1)
-    hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known[:MOST_NAMES])}"
+    close = _closest(shown, known)
+    hint = f"did you mean '{close}'?" if close else f"known: {', '.join(known[:MOST_NAMES])}"
     more = ", ..." if len(known) > MOST_NAMES and not close else ""
     return StudyError(f"config: {where + ': ' if where else ''}'{shown}' is unknown; {hint}{more}")
 

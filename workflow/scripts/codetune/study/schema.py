@@ -7,6 +7,7 @@ from typing import Any
 
 from codetune.base.errors import StudyError
 from codetune.study.mistakes import dotted_path, explain_mistake, quote, unknown_name
+from codetune.study.peft_keys import respell_lora
 
 SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.json"
 # No study comes near these; without them, aliases of YAML stand for more than any memory holds.
@@ -44,7 +45,10 @@ def check_schema(config: dict[str, Any]) -> None:
     where = dotted_path(error.absolute_path)
     if error.validator == "additionalProperties":
         allowed = error.schema["properties"]
-        raise unknown_name(where, next(key for key in error.instance if key not in allowed), allowed)
+        unknown = next(key for key in error.instance if key not in allowed)
+        raise (
+            respell_lora(where, error.instance[unknown]) if unknown == "lora" else unknown_name(where, unknown, allowed)
+        )
     where = where or "top level"
     if error.validator == "required":
         missing = next(key for key in error.validator_value if key not in error.instance)

@@ -32,3 +32,8 @@ def implementation_of(settings: TuningSettings) -> Implementation:
     if settings.kind == "full":
         return FULL
     return SOFT if settings.type in SOFT_PROMPTS else ADAPTERS
+
+
+def virtual_tokens_of(settings: TuningSettings) -> int:
+    """Counts the trained tokens in front of each sample; 0 for what is no soft prompt."""
+    return int(settings.peft["num_virtual_tokens"]) if settings.type in SOFT_PROMPTS else 0

@@ -7,13 +7,16 @@ from typing import Any
 import torch
 from trl import SFTConfig
 
+from codetune.base.errors import StudyError
 from codetune.base.progress import doing
 from codetune.methods.tuning import make_tuning
+from codetune.models.context import context_of
 from codetune.models.device import device
 from codetune.models.memory import RowLimit
 from codetune.models.patches import compute_labelled_logits_only
 from codetune.prompts.packing import steps_between_evaluations, steps_per_epoch
-from codetune.prompts.tokensets import TokenSample
+from codetune.prompts.text_bytes import bytes_of_text
+from codetune.prompts.tokensets import TokenSample, with_room
 from codetune.study.training import TrainingPlan
 from codetune.training.attention import choose_attention
 from codetune.training.batches import collate, pack_samples
@@ -42,6 +45,28 @@ class TrainingTokens:
     validation: list[TokenSample]
     completion_bytes: int
 
+    def behind(self, virtual_tokens: int, most: int, tokenizer: Any) -> "TrainingTokens":
+        """The data with virtual tokens before each sample, all as they are if there are none.
+
+        Args:
+            virtual_tokens: Their number.
+            most: Most tokens of a sample, virtual ones included. Samples are truncated or dropped as they were when
+                they were tokenised.
+            tokenizer: The model's tokenizer.
+
+        Raises:
+            StudyError: No sample of a part is left.
+        """
+        if not virtual_tokens:
+            return self
+        train, validation = (with_room(part, virtual_tokens, most) for part in (self.train, self.validation))
+        if not train or not validation:
+            raise StudyError(
+                f"{virtual_tokens} virtual tokens leave no room for a sample in {most} tokens. Lower the method's "
+                "'num_virtual_tokens', or raise 'tokenization.max_length' in the config."
+            )
+        return TrainingTokens(train, validation, bytes_of_text([one.completion for one in validation], tokenizer))
+
 
 def make_trainer(base: Any, tokenizer: Any, tokens: TrainingTokens, work: Path, plan: TrainingPlan) -> ResumableTrainer:
     """Makes trainable what the plan's tuning trains of a base model, and makes the trainer that trains it.
@@ -57,13 +82,13 @@ def make_trainer(base: Any, tokenizer: Any, tokens: TrainingTokens, work: Path, 
         StudyError: The model lacks what is to be trained, no attention keeps the packed samples apart, or the loss is
             not that of the model's logits.
     """
-    tuning = make_tuning(plan.tuning)
+    tuning, settings, rows = make_tuning(plan.tuning), plan.settings, plan.memory.micro_batch
     compute_labelled_logits_only()
     if device() == "cpu":
         use_rowwise_loss()
     with doing("choice of the attention"):
         choose_attention(base, tokens.train)
-    settings, rows = plan.settings, plan.memory.micro_batch
+    tokens = tokens.behind(tuning.virtual_tokens, _longest(base, settings.max_length), tokenizer)
     capacity = settings.max_length if settings.packing else 0
     train, validation = (pack_samples(part, capacity) for part in (tokens.train, tokens.validation))
     epoch = steps_per_epoch(len(train), settings.batch_size)
@@ -88,6 +113,12 @@ def make_trainer(base: Any, tokenizer: Any, tokens: TrainingTokens, work: Path, 
     with doing("trial of the loss"):
         try_loss(trainer.model, tokens.train)
     return trainer
+
+
+def _longest(model: Any, max_length: int) -> int:
+    """Most tokens of a sample."""
+    context = context_of(model.config)
+    return max_length if context is None else min(max_length, context)
 
 
 def _effect_of_dividing(dropout: bool) -> str:
