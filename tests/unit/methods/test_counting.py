@@ -136,6 +136,12 @@ def test_what_begins_from_more_than_weights_needs_nothing_either():
     assert count_parameters(LLAMA, tuned({"type": "ADAMSS", **QV})).trainable == 2 * clusters
 
 
+def test_roles_stand_for_the_names_of_layers():
+    by_role = tuned({"type": "LORA", "r": 4, "target_modules": "attention"})
+    by_name = tuned({"type": "LORA", "r": 4, "target_modules": ["q_proj", "k_proj", "v_proj", "o_proj"]})
+    assert count_parameters(LLAMA, by_role) == count_parameters(LLAMA, by_name)
+
+
 def test_tied_weights_are_counted_once_and_what_a_checkpoint_adds_is_no_matter():
     layer = 2 * (32 * 32 + 16 * 32) + 3 * 32 * 64 + 2 * 32
     more = {"auto_map": {"AutoModelForCausalLM": "there--model.Model"}, "dtype": "float16", "architectures": ["Llama"]}
@@ -149,9 +155,9 @@ def test_tied_weights_are_counted_once_and_what_a_checkpoint_adds_is_no_matter()
 @pytest.mark.parametrize(
     ("config", "peft", "line"),
     [
-        (LLAMA, {"type": "LORA", "target_modules": ["c_attn"]}, "LORA cannot be put on a model of type llama"),
-        (LLAMA, {"type": "MISS", **QV}, "MISS cannot be put on a model of type llama"),
-        (LLAMA, {"type": "LORA", "rank": 3}, "LORA cannot be put on a model of type llama"),
+        (LLAMA, {"type": "LORA", "target_modules": ["c_attn"]}, "PEFT refuses .* LORA.* {'c_attn'} not found"),
+        (LLAMA, {"type": "MISS", **QV}, "PEFT refuses .* MISS"),
+        (LLAMA, {"type": "LORA", "target_modules": "mlp", "r": 0}, "PEFT refuses .* LORA: 'r'"),
         ({"model_type": "unheard-of"}, None, "no causal language model"),
         ({"model_type": "vit"}, None, "no causal language model"),
         ({}, None, "no causal language model"),

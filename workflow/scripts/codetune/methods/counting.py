@@ -9,10 +9,12 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from codetune.base.errors import StudyError
 from codetune.base.files import reason_in_short
-from codetune.methods.adapters import peft_config
 from codetune.methods.on_meta import attach_on_meta, with_scikit_learn
+from codetune.methods.peft_config import peft_config, refusals_explained
+from codetune.models.roles import resolve_roles
 from codetune.study.method import TuningSettings
 
+ANY_STEPS = 10**6  # of the training, which AdaLoRA asks for
 OF_THE_CHECKPOINT = ("auto_map", "quantization_config", "dtype", "torch_dtype")  # nothing that shapes a model
 
 
@@ -48,30 +50,33 @@ def count_parameters(config: dict[str, Any], tuning: TuningSettings | None) -> P
         StudyError: transformers has no such model, or PEFT no such tuning of it.
     """
     model = model_on_meta(config)
-    if tuning is None:
-        model.requires_grad_(False)
-    elif tuning.kind == "peft":
-        model = _attach(model, tuning)
+    model = model.requires_grad_(False) if tuning is None else tuned_on_meta(model, tuning)
     return Parameters(
         trainable=sum(p.numel() for p in model.parameters() if p.requires_grad),
         total=sum(p.numel() for p in model.parameters()),
     )
 
 
-def _attach(model: Any, tuning: TuningSettings) -> Any:
-    with warnings.catch_warnings():
+def tuned_on_meta(model: Any, tuning: TuningSettings, **how: Any) -> Any:
+    """Makes trainable what a tuning trains of a model on the meta device.
+
+    Args:
+        model: From `model_on_meta`.
+        tuning: What is trained.
+        how: More arguments of PEFT's `get_peft_model`.
+
+    Raises:
+        StudyError: PEFT has no such tuning of this model.
+    """
+    if tuning.kind == "full":
+        return model.requires_grad_()
+    kind = model.config.model_type
+    peft = resolve_roles(tuning.peft, kind, f"a model of type {kind}")
+    if peft.get("prompt_tuning_init") == "TEXT":  # whatever it is initialised from, it has as many tokens
+        peft["prompt_tuning_init"] = "RANDOM"
+    with warnings.catch_warnings(), with_scikit_learn(), refusals_explained(peft):
         warnings.simplefilter("ignore")  # PEFT gives them again when a training starts
-        try:
-            with with_scikit_learn():
-                adapter = peft_config(tuning)
-            return attach_on_meta(model, adapter)
-        except StudyError:
-            raise
-        except Exception as error:
-            raise StudyError(
-                f"{tuning.type} cannot be put on a model of type {model.config.model_type} ({reason_in_short(error)}). "
-                "Correct the method's `peft` in the config, or leave out this model."
-            ) from None
+        return attach_on_meta(model, peft_config(peft, total_step=ANY_STEPS), **how)
 
 
 def model_on_meta(config: dict[str, Any], **how: Any) -> Any:
