@@ -23,11 +23,12 @@ class Live(TorchDispatchMode):  # type: ignore[misc]
     Attributes:
         now: Bytes alive.
         peak: The most that there were, with what kernels allocate inside.
+        places: How many places are found where somebody looks for some, as for virtual tokens.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.now = self.peak = 0
+        self.now = self.peak = self.places = 0
         self.sizes: dict[int, int] = {}
 
     def __torch_dispatch__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -39,6 +40,9 @@ class Live(TorchDispatchMode):  # type: ignore[misc]
             dense, mask = args
             values = torch.empty(mask._nnz(), dtype=dense.dtype)
             func, args = torch.sparse_coo_tensor, (mask._indices(), values, mask.shape)
+        if func is torch.ops.aten.nonzero.default:
+            func, args = torch.zeros, (self.places, args[0].ndim)
+            kwargs = {"dtype": torch.long}
         result = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(result):
             if isinstance(tensor, torch.Tensor):

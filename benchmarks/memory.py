@@ -56,32 +56,95 @@ class JobMemory:
         return self.weights + (1 + SLACK) * (self.kept + self.rest) + CONTEXT
 
 
-def training(
-    config: dict[str, Any], tuning: TuningSettings, lengths: list[int], attention: str = ON_GPU
-) -> tuple[JobMemory, Saved]:
-    """Memory of the second and later micro-batches, when gradients and the optimizer's state are there.
+@dataclass(frozen=True)
+class TrainingMemory(JobMemory):
+    """GPU memory of a training, in bytes.
+
+    Attributes:
+        update: What the optimizer's step takes at most, gradients and state included, when nothing is kept.
+        saved: What autograd keeps, by place.
+    """
+
+    update: int
+    saved: Saved
+
+    @property
+    def of_update(self) -> float:
+        """The optimizer's step, with what cannot be counted here."""
+        return self.weights + (1 + SLACK) * self.update + CONTEXT
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a model and its training hold.
+
+    Attributes:
+        tuning: What is trained.
+        weights: How the frozen weights of the layers are held: none (in bf16), int8, nf4 or fp4.
+        precision: Type of what is trained.
+        optimizer: As in the config.
+        checkpointing: Whether each layer's activations are computed again in the backward pass.
+    """
+
+    tuning: TuningSettings
+    weights: str = "nf4"
+    precision: str = "float32"
+    optimizer: str = "adamw"
+    checkpointing: bool = False
+
+
+def training(config: dict[str, Any], held: Held, lengths: list[int], attention: str = ON_GPU) -> TrainingMemory:
+    """Memory of the second and later steps, when gradients and the optimizer's state are there.
 
     Args:
         config: A config.json.
-        tuning: The adapter.
-        lengths: Tokens of the samples of a micro-batch.
+        held: What is held.
+        lengths: Tokens of the samples of a micro-batch, virtual ones included.
         attention: Name of the attention.
     """
-    model = build(config, attention, tuning, in_4_bits=True).train()
+    model = build(config, attention, held.tuning, held.weights, held.precision).train()
+    if held.checkpointing:
+        model.gradient_checkpointing_enable()
     saved = Saved(model)
     with as_on_gpu(), FakeTensorMode(allow_non_fake_inputs=True) as mode, Live() as live:
         without_numbers(model, mode, live)
         saved.seen = {p.untyped_storage()._cdata: p.untyped_storage() for p in model.parameters()}
         weights = live.now
         trainable = [p for p in model.parameters() if p.requires_grad]
-        # Adam's two means; the gradients; their copy, which ResumableTrainer.training_step keeps.
-        held = [[torch.zeros_like(p) for p in trainable] for _ in range(3)]
         for parameter in trainable:
             parameter.grad = torch.zeros_like(parameter)
+        optimizer = make_optimizer(trainable, held)
         live.peak = live.now
+        optimizer.step()
+        update = live.peak - weights
+        live.peak, live.places = live.now, len(lengths) * virtual_tokens_of(held.tuning)
         step(model, lengths, saved)
-        del held
-    return JobMemory(weights, saved.total, live.peak - weights - saved.total), saved
+        del optimizer
+    return TrainingMemory(weights, saved.total, live.peak - weights - saved.total, update, saved)
+
+
+def make_optimizer(trainable: list[torch.nn.Parameter], held: Held) -> Any:
+    """The optimizer of a training, as on a GPU."""
+    if held.optimizer == "adamw_8bit":
+        return In8Bits(trainable)
+    optimizer: Any = torch.optim.AdamW(trainable, foreach=held.precision == "float32")
+    if held.optimizer == "adafactor":
+        optimizer = Adafactor(trainable, lr=1e-3, scale_parameter=False, relative_step=False)
+    return optimizer if held.precision == "float32" else StochasticRounding(optimizer, seed=0)
+
+
+class In8Bits:
+    """The state of bitsandbytes' AdamW: two moments in a byte each, with a scale for each block; small ones in fp32."""
+
+    def __init__(self, trainable: list[torch.nn.Parameter]) -> None:
+        self.trainable, self.state = trainable, []  # type: ignore[var-annotated]
+
+    def step(self) -> None:
+        """Makes the state; the kernel needs nothing beside it."""
+        for p in self.trainable * 2:
+            small = p.numel() < SMALL
+            self.state.append(torch.zeros(p.numel(), dtype=torch.float32 if small else torch.uint8))
+            self.state.append(torch.zeros(0 if small else p.numel() // BLOCK))
 
 
 def step(model: Any, lengths: list[int], saved: Saved) -> None:
@@ -100,7 +163,9 @@ def step(model: Any, lengths: list[int], saved: Saved) -> None:
     output.loss.backward()
 
 
-def generation(config: dict[str, Any], tuning: TuningSettings | None, decoding: Decoding, prompt: int) -> JobMemory:
+def generation(
+    config: dict[str, Any], tuning: TuningSettings | None, decoding: Decoding, prompt: int, weights: str = "nf4"
+) -> JobMemory:
     """Memory of decoding the largest batch of prompts of one length: of reading them or of the last step.
 
     Args:
@@ -108,23 +173,28 @@ def generation(config: dict[str, Any], tuning: TuningSettings | None, decoding: 
         tuning: The adapter; None if only the untuned model is run.
         decoding: The settings.
         prompt: Tokens of a prompt.
+        weights: How the frozen weights of the layers are held.
     """
+    if tuning is not None and (tuning.kind == "full" or tuning.type in SOFT_PROMPTS):
+        prompt, tuning = prompt + virtual_tokens_of(tuning), None  # nothing else is added to the model
     room = int(decoding.cache_gb * 1e9)
     tokens = prompt + decoding.max_new_tokens
     rows = min(decoding.batch_size, room // cache_bytes(SimpleNamespace(**config), 2) // tokens)
     attention = "eager" if "attn_logit_softcapping" in config else "sdpa"
-    model = build(config, attention, tuning, in_4_bits=not fits_dequantised(config, room)).eval()
+    if weights in ("nf4", "fp4") and fits_dequantised(config, room):
+        weights = UNQUANTISED
+    model = build(config, attention, tuning, weights).eval()
     for parameter in model.parameters():
         parameter.data = (
             parameter.data.to(torch.bfloat16) if parameter.requires_grad else parameter.data
         )  # load_adapter
     with FakeTensorMode(allow_non_fake_inputs=True) as mode, Live() as live, torch.no_grad():
         without_numbers(model, mode, live)
-        weights = live.now
+        size = live.now
         kept = read(model, rows, prompt, live)
-        steps = [JobMemory(weights, kept, live.peak - weights - kept)]
+        steps = [JobMemory(size, kept, live.peak - size - kept)]
         kept = last_step(model, rows, tokens, live)
-        steps.append(JobMemory(weights, kept, live.peak - weights - kept))
+        steps.append(JobMemory(size, kept, live.peak - size - kept))
     return max(steps, key=lambda memory: memory.sum)
 
 

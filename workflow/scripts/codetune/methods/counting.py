@@ -63,7 +63,7 @@ def tuned_on_meta(model: Any, tuning: TuningSettings, **how: Any) -> Any:
     Args:
         model: From `model_on_meta`.
         tuning: What is trained.
-        how: More arguments of PEFT's `get_peft_model`.
+        how: More arguments of `attach_on_meta`.
 
     Raises:
         StudyError: PEFT has no such tuning of this model.

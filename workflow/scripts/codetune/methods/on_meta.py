@@ -6,7 +6,7 @@ numbers from the weights on the way; where that does not matter for the shapes, 
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from copy import copy
 from importlib.util import find_spec
@@ -25,13 +25,14 @@ from torch import nn
 READ_WEIGHTS = ("pissa", "olora", "corda", "eva", "loftq", "lora_ga")
 
 
-def attach_on_meta(model: Any, config: PeftConfig, **how: Any) -> Any:
+def attach_on_meta(model: Any, config: PeftConfig, make: Callable[..., Any] = get_peft_model, **how: Any) -> Any:
     """Puts an adapter on a model on the meta device, as `get_peft_model` does on one with weights.
 
     Args:
         model: From `from_config`, on the meta device.
         config: PEFT's configuration; it is not changed.
-        how: More arguments of `get_peft_model`.
+        make: What makes PEFT's model of both.
+        how: More arguments of `make`.
 
     Returns:
         PEFT's model, all of it on the meta device.
@@ -42,7 +43,7 @@ def attach_on_meta(model: Any, config: PeftConfig, **how: Any) -> Any:
         if not outside:
             stack.enter_context(torch.device("meta"))
         stack.enter_context(_without_numbers())
-        model = get_peft_model(model, _begun_without_weights(config), low_cpu_mem_usage=outside, **how)
+        model = make(model, _begun_without_weights(config), low_cpu_mem_usage=outside, **how)
         for layer in model.modules():
             if isinstance(layer, shira.ShiraLayer):
                 layer.shira_indices = {
