@@ -21,7 +21,7 @@ from codetune.study.training import TrainingPlan, TrainingSettings
 from codetune.training.batches import collate, pack_samples, select_sequences
 from codetune.training.build import TrainingTokens, make_trainer
 from make_samples import make_records
-from tunings import lora
+from tunings import FULL, lora
 
 FP32 = Quantization("nf4", double=True, compute_dtype="float32")
 BF16 = replace(FP32, compute_dtype="bfloat16")
@@ -47,6 +47,8 @@ PLAN = TrainingPlan(
     seed=0,
 )
 DECODING = Decoding(max_new_tokens=12, batch_size=8, cache_gb=1)
+WHOLE = Quantization("none", double=True, compute_dtype="float32")
+FULL_PLAN = replace(PLAN, tuning=FULL, quantization=WHOLE)
 FOUR_AT_ONCE = replace(PLAN, memory=replace(PLAN.memory, micro_batch=4))
 
 

@@ -1,7 +1,9 @@
 """The states of a training, without a training: what is kept, what is used, and what is found to be another's."""
 
 import math
+import random
 import shutil
+from itertools import pairwise, product
 
 import pytest
 import torch
@@ -9,6 +11,7 @@ from codetune.base.errors import StudyError
 from codetune.base.files import write_json
 from codetune.methods.trained import TRAINED
 from codetune.training.states import States, check_loaded
+from codetune.training.thinning import thinned
 from safetensors.torch import save_file
 
 WEIGHTS = {"a": torch.tensor([1.0, math.nan]), "b": torch.tensor([[2.0]])}
@@ -25,9 +28,9 @@ def write(step, evaluated=()):
     return into
 
 
-def keep(states, *steps):
-    for step in steps:
-        states.keep(step, lambda folder: save_file(WEIGHTS, folder / "model.safetensors"))
+def keep(states, *steps, best=None):
+    for number, step in enumerate(steps, start=1):
+        states.keep(steps[:number], best or step, lambda folder: save_file(WEIGHTS, folder / "model.safetensors"))
 
 
 def spoil(file):
@@ -95,6 +98,77 @@ def test_a_state_is_not_used_without_the_checkpoints_kept_before_it(states, faul
     else:
         states.checkpoint(2).rename(states.work / "elsewhere")
     assert states.last_whole() is None
+
+
+def losses_of(seed):
+    """Validation losses that fall and then rise, with noise: the best one moves."""
+    draw = random.Random(seed)
+    return [abs(number - 12) / 12 + draw.random() for number in range(40)]
+
+
+@pytest.mark.parametrize("room", [1, 2, 3, 4, 7, 13, 40, 41, 100])
+@pytest.mark.parametrize("seed", range(5))
+def test_checkpoints_keep_to_their_budget_evenly_and_the_best_stays(tmp_path, room, seed):
+    """However often the training is killed, the same ones are kept."""
+    (probe := States(tmp_path / "probe")).keep([1], 1, lambda folder: save_file(WEIGHTS, folder / "x"))
+    size = (probe.checkpoint(1) / "x").stat().st_size
+    folders = [tmp_path / "one", tmp_path / "other"]
+    for folder in folders:
+        folder.mkdir()
+        states, best, losses = States(folder, budget=room * size), None, losses_of(seed)
+        for number in range(1, len(losses) + 1):
+            if folder.name == "other" and number % 7 == 0:
+                states = States(folder, budget=room * size)
+                states.last_whole()
+            best = min(range(1, number + 1), key=lambda one: losses[one - 1])
+            evaluated = list(range(1, number + 1))
+            states.keep(evaluated, best, lambda folder: save_file(WEIGHTS, folder / "x"))
+            assert len(list(folder.glob("step-*"))) <= max(room, 2)
+            states.save(number, write(number, evaluated))
+            kept = [int(path.name[5:]) for path in sorted(folder.glob("step-*"))]
+            assert kept == states.kept
+            assert best in kept
+            assert len(kept) == number or len(kept) >= (room - 1) / 2
+            others = [one for one in kept if one != best]
+            between = {after - before for before, after in pairwise(others)}
+            assert room < 6 or not between or max(between) <= 2 * max(1, min(between)), kept
+    assert [path.name for path in sorted(folders[0].iterdir())] == [path.name for path in sorted(folders[1].iterdir())]
+
+
+def test_another_budget_in_a_later_attempt_is_kept_to_from_then_on(tmp_path):
+    sizes = {}
+    for budget in (1, 10**9, 1):
+        states = States(tmp_path, budget=budget)
+        states.last_whole()
+        done = max(sizes, default=0)
+        for number in range(done + 1, done + 5):
+            states.keep(list(range(1, number + 1)), number, lambda folder: save_file(WEIGHTS, folder / "x"))
+            states.save(number, write(number))
+            sizes[number] = len(states.kept)
+    assert list(sizes.values()) == [1, 1, 1, 1, 2, 3, 4, 5, 1, 1, 1, 1]
+
+
+def test_checkpoints_lose_their_place_only_when_the_state_no_longer_needs_them(tmp_path):
+    """A job may be killed between the two."""
+    states = States(tmp_path, budget=1)
+    states.keep([1], 1, lambda folder: save_file(WEIGHTS, folder / "x"))
+    states.save(1, write(1))
+    states.keep([1, 2], 2, lambda folder: save_file(WEIGHTS, folder / "x"))
+    assert States(tmp_path, budget=1).last_whole() is not None, "the state of step 1 has its checkpoint"
+    states.save(2, write(2))
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["state-000002", "step-000002"]
+
+
+def test_what_was_left_out_once_is_not_wanted_again():
+    for most, seed in product(range(1, 20), range(5)):
+        losses, wanted = losses_of(seed), set()
+        for number in range(1, 41):
+            evaluated = range(1, number + 1)
+            best = min(evaluated, key=lambda one: losses[one - 1])
+            now = thinned(evaluated, best, most)
+            assert now <= wanted | {number}
+            assert len(now) <= most
+            wanted = now
 
 
 def test_generators_are_put_back_to_where_they_were_noted(states):

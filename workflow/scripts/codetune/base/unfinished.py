@@ -1,7 +1,7 @@
 """Work that outlives a killed job: kept beside the results until the job is done, and resumed by the same job only."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -82,8 +82,8 @@ def is_whole(folder: Path) -> bool:
         return False
 
 
-def remove_except(paths: Iterable[Path], name: str) -> None:
-    """Removes all paths but the one whose last part is `name`."""
+def remove_except(paths: Iterable[Path], names: Collection[str]) -> None:
+    """Removes all paths but those whose last part is one of the names."""
     for path in paths:
-        if path.name != name:
+        if path.name not in names:
             remove(path)

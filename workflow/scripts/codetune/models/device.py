@@ -85,3 +85,13 @@ def evaluating(model: Any) -> Iterator[None]:
         yield
     finally:
         model.train(training)
+
+
+def computing_in(dtype: torch.dtype, model: Any) -> torch.autocast:
+    """Computes within the block as a training does whose weights are in fp32 and whose compute type is another one.
+
+    Args:
+        dtype: The compute type.
+        model: A model in that type, for which nothing changes, or in fp32.
+    """
+    return torch.autocast(device().partition(":")[0], torch.bfloat16, enabled=model.dtype != dtype)

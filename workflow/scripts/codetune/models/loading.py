@@ -35,7 +35,9 @@ class Checkpoint:
         return load_base(self.folder, self.quantization)
 
 
-def load_base(folder: str | Path, quantization: Quantization) -> PreTrainedModel:
+def load_base(
+    folder: str | Path, quantization: Quantization, dtype: torch.dtype | None = None
+) -> PreTrainedModel:
     """Loads a checkpoint with its linear layers held as a method says (QLoRA: the paper's section 3.3.3).
 
     Embeddings, norms and the output layer are in the compute type in any case. transformers chooses the attention:
@@ -44,6 +46,7 @@ def load_base(folder: str | Path, quantization: Quantization) -> PreTrainedModel
     Args:
         folder: Checkpoint folder; only safetensors and no code of its own are loaded from it.
         quantization: Of the linear layers.
+        dtype: Type of all other weights; None for the compute type.
 
     Returns:
         The frozen model, in evaluation mode, on this process's device.
@@ -52,10 +55,10 @@ def load_base(folder: str | Path, quantization: Quantization) -> PreTrainedModel
         StudyError: The checkpoint cannot be loaded, is quantised already, is not what its config.json says, has
             weights that are not finite, or does not fit into the GPU's memory.
     """
-    dtype = getattr(torch, quantization.compute_dtype)
+    dtype = dtype or getattr(torch, quantization.compute_dtype)
     try:
         with loading(folder, "the checkpoint", FETCH_AGAIN, of_the_machine), _shapes_explained(folder):
-            config = _read_config(folder)
+            config = read_config(folder)
             model, found = AutoModelForCausalLM.from_pretrained(
                 folder,
                 config=config,
@@ -110,7 +113,7 @@ def _shapes_explained(folder: str | Path) -> Iterator[None]:
         ) from None
 
 
-def _read_config(folder: str | Path) -> PretrainedConfig:
+def read_config(folder: str | Path) -> PretrainedConfig:
     """Reads a checkpoint's config.json, which must not say that the weights are quantised.
 
     Such weights would be loaded as they are, whatever the method's quantisation is. A padding token outside the

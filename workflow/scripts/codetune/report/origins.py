@@ -157,7 +157,7 @@ def _differences_from_log(facts: TrainingFacts, log: str) -> list[str]:
         best_step=best,
         best_validation_loss=evaluated[best],
         stopped_early=rows[-1]["step"] < found.planned_steps,
-        checkpoints=list(evaluated),
+        checkpoints=[step for step in evaluated if step in {*found.checkpoints, best}],
         untrained_validation_loss=untrained_loss(rows),
         problem=problem_of(rows, evaluated[best]),
         best_learning_rate=learning_rate_of(rows, best),

@@ -1,5 +1,6 @@
 """The trainer of a training plan."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from codetune.models.patches import compute_labelled_logits_only
 from codetune.prompts.packing import steps_between_evaluations, steps_per_epoch
 from codetune.prompts.text_bytes import bytes_of_text
 from codetune.prompts.tokensets import TokenSample, with_room
-from codetune.study.training import TrainingPlan
+from codetune.study.training import TrainingPlan, TrainingSettings
 from codetune.training.attention import choose_attention
 from codetune.training.batches import collate, pack_samples
 from codetune.training.cost import CostMeter
@@ -27,7 +28,9 @@ from codetune.training.trainer import ResumableTrainer
 from codetune.training.trial import try_loss
 from codetune.training.validation import Validation
 
-# The optimizers by the names that transformers has for them.
+# The optimizers by the names that transformers has for them. Its Adafactor takes the learning rate as it is
+# (scale_parameter, relative_step and warmup_init off) and has no first moment; its 8-bit AdamW is bitsandbytes', with the
+# moments of embeddings, and of parameters of fewer than 4,096 numbers, in fp32.
 OPTIMIZERS = {"adamw": "adamw_torch", "adafactor": "adafactor", "adamw_8bit": "adamw_8bit"}
 
 
@@ -68,7 +71,9 @@ class TrainingTokens:
         return TrainingTokens(train, validation, bytes_of_text([one.completion for one in validation], tokenizer))
 
 
-def make_trainer(base: Any, tokenizer: Any, tokens: TrainingTokens, work: Path, plan: TrainingPlan) -> ResumableTrainer:
+def make_trainer(
+    base: Any, tokenizer: Any, tokens: TrainingTokens, work: Path, plan: TrainingPlan, budget: float = math.inf
+) -> ResumableTrainer:
     """Makes trainable what the plan's tuning trains of a base model, and makes the trainer that trains it.
 
     Args:
@@ -77,30 +82,33 @@ def make_trainer(base: Any, tokenizer: Any, tokens: TrainingTokens, work: Path, 
         tokens: The data.
         work: Folder of unfinished work.
         plan: The settings.
+        budget: Most bytes of the checkpoints that are kept.
 
     Raises:
         StudyError: The model lacks what is to be trained, no attention keeps the packed samples apart, or the loss is
             not that of the model's logits.
     """
     tuning, settings, rows = make_tuning(plan.tuning), plan.settings, plan.memory.micro_batch
+    dtype = getattr(torch, plan.quantization.compute_dtype)
     compute_labelled_logits_only()
     if device() == "cpu":
         use_rowwise_loss()
     with doing("choice of the attention"):
-        choose_attention(base, tokens.train)
+        choose_attention(base, tokens.train, dtype)
     tokens = tokens.behind(tuning.virtual_tokens, _longest(base, settings.max_length), tokenizer)
     capacity = settings.max_length if settings.packing else 0
     train, validation = (pack_samples(part, capacity) for part in (tokens.train, tokens.validation))
     epoch = steps_per_epoch(len(train), settings.batch_size)
     interval = steps_between_evaluations(epoch, settings.evaluations_per_epoch)
     remedy = "Set 'gradient_checkpointing: true' for this model in the config, or a lower 'max_length' for all."
+    model = tuning.attach(base, plan.source, epoch * settings.epochs)
     trainer = ResumableTrainer(
-        States(work),
+        States(work, budget),
         tuning,
         Validation(tokens.completion_bytes, interval, settings.patience),
         CostMeter(),
         RowLimit(rows, "sequences", remedy, _effect_of_dividing(tuning.uses_dropout)),
-        model=tuning.attach(base, plan.source, epoch * settings.epochs),
+        model=model,
         args=_arguments(plan, work),
         train_dataset=train,
         eval_dataset=validation,
@@ -111,7 +119,7 @@ def make_trainer(base: Any, tokenizer: Any, tokens: TrainingTokens, work: Path, 
     for parameter in trainer.trainable():
         parameter.data = parameter.data.to(getattr(torch, settings.precision))
     with doing("trial of the loss"):
-        try_loss(trainer.model, tokens.train)
+        try_loss(trainer.model, tokens.train, dtype)
     return trainer
 
 
@@ -128,6 +136,11 @@ def _effect_of_dividing(dropout: bool) -> str:
     return "From here on dropout draws other masks, so the result differs from that of a run with enough memory"
 
 
+def _schedule(settings: TrainingSettings) -> str:
+    """The schedule by the library's name; its constant one has no warm-up."""
+    return "constant_with_warmup" if settings.schedule == "constant" and settings.warmup_steps else settings.schedule
+
+
 def _arguments(plan: TrainingPlan, work: Path) -> SFTConfig:
     """The plan in the library's words. The trainer itself evaluates and saves."""
     settings, memory = plan.settings, plan.memory
@@ -140,7 +153,7 @@ def _arguments(plan: TrainingPlan, work: Path) -> SFTConfig:
         gradient_checkpointing=memory.gradient_checkpointing,  # TRL's default is True
         optim=OPTIMIZERS[settings.optimizer],
         learning_rate=settings.learning_rate,
-        lr_scheduler_type=settings.schedule,
+        lr_scheduler_type=_schedule(settings),
         warmup_steps=settings.warmup_steps,
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,

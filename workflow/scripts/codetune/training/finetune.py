@@ -1,6 +1,6 @@
 """Rule finetune: one model's training, its outputs, and the facts of it."""
 
-import shutil
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from codetune.study.facts import PackedData, TrainingCost, TrainingFacts, Traini
 from codetune.study.training import TrainingPlan
 from codetune.study.tunings import implementation_of
 from codetune.training.build import TrainingTokens, make_trainer
-from codetune.training.history import evaluated_steps, log_rows
+from codetune.training.history import log_rows
 from codetune.training.outcome import learning_rate_of, problem_of, untrained_loss
 from codetune.training.progress import expected_time
 from codetune.training.trainer import ResumableTrainer
@@ -48,10 +48,11 @@ class FinetuneOutputs:
 
     Attributes:
         tuned: Manifest of the folder of the best checkpoint: an adapter, or a whole model.
-        checkpoints: Manifest of the folder with the checkpoint of each evaluation, `step-<n>`.
+        checkpoints: Manifest of the folder with the checkpoints that are kept of the evaluations', `step-<n>`.
         log: Training log, JSON lines.
         facts: What the training was computed from and with, and how it ended, JSON.
         work: Folder of unfinished work, removed in the end.
+        checkpoints_gb: Most GB of the checkpoints that are kept.
     """
 
     tuned: str
@@ -59,6 +60,7 @@ class FinetuneOutputs:
     log: str
     facts: str
     work: str
+    checkpoints_gb: float = math.inf
 
 
 def finetune(inputs: FinetuneInputs, outputs: FinetuneOutputs, plan: TrainingPlan, code: str) -> None:
@@ -99,7 +101,7 @@ def finetune(inputs: FinetuneInputs, outputs: FinetuneOutputs, plan: TrainingPla
         base = make_tuning(plan.tuning).load_base(checkpoint, plan.quantization, plan.settings.precision)
         check_vocabulary(tokens.train, base, inputs.train)
         check_vocabulary(tokens.validation, base, inputs.validation)
-        trainer = make_trainer(base, load_tokenizer(checkpoint), tokens, work, plan)
+        trainer = make_trainer(base, load_tokenizer(checkpoint), tokens, work, plan, outputs.checkpoints_gb * 1e9)
         if rate:
             tokens_in_all = plan.settings.epochs * sum(map(len, trainer.train_dataset["input_ids"]))
             again = plan.memory.gradient_checkpointing
@@ -130,14 +132,14 @@ def _completion_bytes(stats: str) -> int:
 
 
 def _write_checkpoints(trainer: ResumableTrainer, outputs: FinetuneOutputs, weights: str) -> str:
-    """Puts the checkpoints of all evaluations into place, and a copy of the best of them as the result.
+    """Puts the checkpoints that are kept into place, and the best of them, without a second copy, as the result.
 
     Returns:
         SHA-256 of the weights of the best.
     """
     checkpoints = Path(outputs.checkpoints).parent
     with atomic(checkpoints) as folder:
-        for step in _kept_steps(trainer):
+        for step in trainer.states.kept:
             kept = trainer.states.checkpoint(step)
             (folder / kept.name).mkdir(parents=True)
             for file in content_of(kept):
@@ -147,13 +149,8 @@ def _write_checkpoints(trainer: ResumableTrainer, outputs: FinetuneOutputs, weig
     with atomic(Path(outputs.tuned).parent) as folder:
         folder.mkdir()
         for file in (checkpoints / best).iterdir():
-            shutil.copy(file, folder)
+            link_or_copy(file, folder / file.name)
         return write_manifest(folder).files[weights].sha256
-
-
-def _kept_steps(trainer: ResumableTrainer) -> list[int]:
-    """The steps after which a checkpoint was kept."""
-    return [step for step in evaluated_steps(trainer.state.log_history) if step > 0]
 
 
 def _facts(
@@ -177,7 +174,7 @@ def _facts(
             best_step=state.best_global_step,
             best_validation_loss=state.best_metric,
             stopped_early=state.global_step < state.max_steps,
-            checkpoints=_kept_steps(trainer),
+            checkpoints=trainer.states.kept,
             untrained_validation_loss=untrained_loss(state.log_history),
             problem=problem_of(state.log_history, state.best_metric),
             best_learning_rate=learning_rate_of(state.log_history, state.best_global_step),

@@ -1,17 +1,20 @@
 """The states of a training, from which a later attempt resumes, and the checkpoints that are kept beside them."""
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
 
 from codetune.base.errors import StudyError
-from codetune.base.files import read_json, remove
-from codetune.base.unfinished import is_whole, remove_except, save_sealed
+from codetune.base.files import read_json, remove, write_json
+from codetune.base.unfinished import content_of, is_whole, remove_except, save_sealed
 from codetune.methods.trained import TRAINED
-from codetune.training.history import evaluated_steps
+from codetune.training.thinning import thinned
 
+KEPT = "kept.json"  # the file of a state that names the checkpoints that belong to it
 TRAINER_STATE = "trainer_state.json"  # as the library names the file with its step and its history
 Generators = tuple[torch.Tensor, torch.Tensor | None]
 Write = Callable[[Path], None]
@@ -21,23 +24,47 @@ class States:
     """What a training keeps in its folder of unfinished work: the last state, and a checkpoint of each evaluation.
 
     Each lies in a sealed folder, so that a later attempt sees whether it is as it was written. A state is used only if
-    all checkpoints that were kept before it are whole, too.
+    all checkpoints that were kept before it are whole, too. Where checkpoints would take more than their budget, they
+    are thinned (see training/thinning.py); those that lose their place are deleted when a state is saved that does not
+    need them.
 
     Attributes:
         work: The folder of unfinished work.
+        kept: The steps of the checkpoints that are kept, in ascending order.
     """
 
-    def __init__(self, work: Path) -> None:
-        self.work = work
+    def __init__(self, work: Path, budget: float = math.inf) -> None:
+        """Begins without a state.
+
+        Args:
+            work: The folder of unfinished work.
+            budget: Most bytes of all checkpoints together, the one included that is being written. Two find room in any
+                case: the best one, and the next.
+        """
+        self.work, self.budget = work, budget
+        self.kept: list[int] = []
+        self._largest = 0  # bytes of a checkpoint
         self._generators = generator_states()
 
     def checkpoint(self, step: int) -> Path:
         """The folder of the checkpoint that is kept for a step."""
         return self.work / f"step-{step:06d}"
 
-    def keep(self, step: int, write: Write) -> None:
-        """Keeps the checkpoint of a step; `write` puts its files into the folder that it is given."""
-        save_sealed(self.checkpoint(step), write)
+    def keep(self, evaluated: Sequence[int], best: int | None, write: Write) -> None:
+        """Keeps the checkpoint of the last evaluation, unless there is no room for it.
+
+        Args:
+            evaluated: The steps of all evaluations of a trained model so far.
+            best: The step of the best of them.
+            write: Puts the checkpoint's files into the folder that it is given.
+        """
+        most = max(1, self.budget / self._largest - 1) if self._largest else math.inf
+        wanted, step = thinned(evaluated, best, most), evaluated[-1]
+        if step in wanted:
+            save_sealed(self.checkpoint(step), write)
+            size = sum(file.stat().st_size for file in content_of(self.checkpoint(step)))
+            self._largest = max(self._largest, size)
+        self.kept = [one for one in (*self.kept, step) if one in wanted]
 
     def save(self, number: int, write: Write) -> None:
         """Saves a state, then removes the ones before it.
@@ -47,16 +74,23 @@ class States:
             write: Puts the state's files into the folder that it is given.
         """
         name = f"state-{number:06d}"
+
+        def write_all(folder: Path) -> None:
+            write(folder)
+            write_json(folder / KEPT, {"steps": self.kept, "largest": self._largest})
+
         if not (self.work / name).exists():
-            save_sealed(self.work / name, write)
-        remove_except(self.work.glob("state-*"), name)
+            save_sealed(self.work / name, write_all)
+        remove_except(self.work.glob("state-*"), {name})
+        remove_except(self.work.glob("step-*"), {self.checkpoint(step).name for step in self.kept})
 
     def last_whole(self) -> Path | None:
         """The newest state that can be used, None if there is none; those that cannot be used are removed."""
         for state in sorted(self.work.glob("state-*"), reverse=True):
             if is_whole(state):
-                steps = evaluated_steps(read_json(state / TRAINER_STATE)["log_history"])
-                if all(is_whole(self.checkpoint(step)) for step in steps if step > 0):
+                kept = read_json(state / KEPT)
+                if all(is_whole(self.checkpoint(step)) for step in kept["steps"]):
+                    self.kept, self._largest = kept["steps"], kept["largest"]
                     return state
             print(f"{state.name} is damaged: not used", flush=True)
             remove(state)
@@ -88,10 +122,12 @@ def check_loaded(saved: Path, steps: Mapping[str, set[int]], weights: Mapping[st
     for name, found in steps.items():
         if found != {step}:
             raise _other_than_saved(saved, f"{name} stands at step {', '.join(map(str, found))}, the state at {step}")
-    expected = load_file(saved / TRAINED)
-    other = [name for name in expected.keys() | weights.keys() if not _same(expected.get(name), weights.get(name))]
+    with safe_open(saved / TRAINED, "pt") as file:  # one after the other: a whole model's fp32 weights are gigabytes
+        names = set(file.keys())
+        expected = {name: file.get_slice(name) for name in names}
+        other = [name for name in names | weights.keys() if not _same(expected.get(name), weights.get(name))]
     if other:
-        raise _other_than_saved(saved, f"{len(other)} of {len(expected)} weights are not those of the state")
+        raise _other_than_saved(saved, f"{len(other)} of {len(names)} weights are not those of the state")
 
 
 def _other_than_saved(saved: Path, difference: str) -> StudyError:
@@ -101,10 +137,11 @@ def _other_than_saved(saved: Path, difference: str) -> StudyError:
     )
 
 
-def _same(saved: torch.Tensor | None, loaded: torch.Tensor | None) -> bool:
+def _same(part: Any, loaded: torch.Tensor | None) -> bool:
     """Whether both are there and hold the same numbers, NaN included: a training may have diverged."""
-    if saved is None or loaded is None or saved.shape != loaded.shape:
+    if part is None or loaded is None or part.get_shape() != list(loaded.shape):
         return False
+    saved = part[:] if loaded.ndim else part[...]
     return bool(torch.allclose(saved, loaded.cpu().to(saved.dtype), rtol=0.0, atol=0.0, equal_nan=True))
 
 

@@ -16,9 +16,12 @@ from codetune.base.signals import Stopped, signals_deferred
 from codetune.methods.trained import trained_parameters
 from codetune.methods.tuning import Tuning
 from codetune.models.memory import RowLimit
-from codetune.training.batches import collate, select_sequences
+from codetune.training.batches import collate
 from codetune.training.cost import NOTHING, CostMeter, Spent
+from codetune.training.gradients import GradientSum, digests
+from codetune.training.history import evaluated_steps
 from codetune.training.progress import Progress
+from codetune.training.rounding import StochasticRounding
 from codetune.training.states import TRAINER_STATE, States, check_loaded
 from codetune.training.validation import Validation
 
@@ -62,6 +65,7 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
         super().__init__(**options)
         self.states, self.tuning, self.validation, self.meter, self.limit = states, tuning, validation, meter, limit
         self.deterministic = True
+        self._gradients = GradientSum(limit, self.trainable)
         self._saved: Path | None = None
         self._stop_if_asked: Callable[[], None] = lambda: None
         self._told = Stretch("training")
@@ -115,10 +119,11 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
             raise TrainingOver
 
     def _check_loaded(self, saved: Path) -> None:
-        moments = self.optimizer.state
+        # A parameter that no token ever passed through has no state.
+        moments = [state for state in self.optimizer.state.values() if state]
         steps = {
             "the training": {self.state.global_step},
-            "the optimizer": {int(moments[parameter].get("step", 0)) for parameter in self.trainable()},
+            "the optimizer": {int(state.get("step", 0)) for state in moments} or {0},
             "the schedule": {self.lr_scheduler.last_epoch},
         }
         check_loaded(saved, steps, trained_parameters(self.model))
@@ -160,15 +165,22 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
         while rows != self.limit.rows:  # when memory runs out, the parts that are computed again have other masks
             rows = self.limit.rows
             found = [self._loss_and_gradients(inputs) for _ in range(2)]
-        return [_same_bytes(*pair) for pair in zip(*found, strict=True)]
+        return [one == other for one, other in zip(*found, strict=True)]
 
-    def _loss_and_gradients(self, inputs: dict[str, Any]) -> list[torch.Tensor | None]:
-        """The loss and the gradients of a micro-batch; leaves gradients and generators as they were."""
+    def _loss_and_gradients(self, inputs: dict[str, Any]) -> list[str | None]:
+        """Hashes of the loss and the gradients of a micro-batch; leaves gradients and generators as they were."""
         with torch.random.fork_rng():
             loss = self._add_gradients(self.model, inputs, torch.tensor(1))
-        found = [loss, *(parameter.grad for parameter in self.trainable())]
+        found = digests([loss, *(parameter.grad for parameter in self.trainable())])
         self.model.zero_grad()
         return found
+
+    def create_optimizer(self, model: Any = None) -> Any:
+        """The library's optimizer, with steps that are rounded stochastically if the weights are in bfloat16."""
+        optimizer = super().create_optimizer(model)
+        if all(parameter.dtype == torch.bfloat16 for parameter in self.trainable()):
+            self.optimizer = optimizer = StochasticRounding(optimizer, self.args.seed)
+        return optimizer
 
     def _after_optimizer(self) -> None:
         self.tuning.after_step(self.model, self.state.global_step + 1)
@@ -199,7 +211,8 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
         if self.validation.is_better(loss, self.state.best_metric):
             self.state.best_metric, self.state.best_global_step = loss, step
         self.control.should_training_stop |= self._patience_is_over()
-        self.states.keep(step, lambda folder: self.tuning.save(self.model, folder))
+        evaluated = [one for one in evaluated_steps(self.state.log_history) if one > 0]
+        self.states.keep(evaluated, self.state.best_global_step, lambda folder: self.tuning.save(self.model, folder))
         self._save_state()
 
     def _patience_is_over(self) -> bool:
@@ -234,19 +247,13 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
 
     def _add_gradients(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any) -> torch.Tensor:
         """Adds up the gradients of one micro-batch, in parts if it does not fit into memory as a whole."""
-        parameters = self.trainable()
-        before = [None if parameter.grad is None else parameter.grad.clone() for parameter in parameters]
-        compute = super().training_step
+        step = super().training_step
 
-        def undo() -> None:
-            for parameter, gradient in zip(parameters, before, strict=True):
-                parameter.grad = None if gradient is None else gradient.clone()
-
-        def part(sequences: slice) -> torch.Tensor:
-            loss: torch.Tensor = compute(model, select_sequences(inputs, sequences), num_items_in_batch)
+        def compute(part: dict[str, Any]) -> torch.Tensor:
+            loss: torch.Tensor = step(model, part, num_items_in_batch)
             return loss
 
-        return torch.stack(self.limit.map(part, len(inputs["seq_lengths"]), undo)).sum()
+        return self._gradients.add(inputs, compute, self._stop_if_asked)
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Measures and logs the validation loss; takes the place of the library's evaluation."""
@@ -263,13 +270,6 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
                 self._stop_if_asked()
                 yield self._prepare_inputs(batch)
                 told.add(sum(map(len, batch["seq_lengths"])))
-
-
-def _same_bytes(one: torch.Tensor | None, other: torch.Tensor | None) -> bool:
-    """Whether two tensors of one shape and type hold the same bytes: NaN is NaN, and -0 is not 0."""
-    if one is None or other is None:  # a parameter that no token passed through has no gradient
-        return one is other
-    return bool(torch.equal(one.reshape(-1).view(torch.uint8), other.reshape(-1).view(torch.uint8)))
 
 
 class _Called(TrainerCallback):  # type: ignore[misc]
