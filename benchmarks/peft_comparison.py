@@ -80,14 +80,8 @@ def work_out(run: dict[str, Any], config: dict[str, Any]) -> WorkedOut:
     Raises:
         UnknownError: The installed PEFT lacks the type or one of its settings.
     """
-    model = model_on_meta(config, attn_implementation="sdpa")
-    settings = run["train_config"]
-    if run["peft_config"]:
-        cast = settings["autocast_adapter_dtype"]
-        model = attach_on_meta(model, peft_config(run["peft_config"]), autocast_adapter_dtype=cast)
-    optimizer = make_optimizer(model, settings)
-    parameters = list(model.parameters())
-    trainable = sum(p.numel() for p in parameters if p.requires_grad)
+    trainable, total = count(run, config)
+    model, settings = make_model(run, config), run["train_config"]
     with FakeTensorMode(allow_non_fake_inputs=True) as mode, Live() as live:
         without_numbers(model, mode, live)
         optimizer = make_optimizer(model, settings)
@@ -96,7 +90,28 @@ def work_out(run: dict[str, Any], config: dict[str, Any]) -> WorkedOut:
         live.peak = live.now
         step(model, optimizer, LENGTH)
         training = live.peak
-    return WorkedOut(trainable, sum(p.numel() for p in parameters), training, evaluation, live.now)
+    return WorkedOut(trainable, total, training, evaluation, live.now)
+
+
+def count(run: dict[str, Any], config: dict[str, Any]) -> tuple[int, int]:
+    """Counts the trainable parameters of a published run, and all of them, once its optimizer is made.
+
+    Raises:
+        UnknownError: The installed PEFT lacks the type or one of its settings.
+    """
+    model = make_model(run, config)
+    make_optimizer(model, run["train_config"])
+    parameters = list(model.parameters())
+    return sum(p.numel() for p in parameters if p.requires_grad), sum(p.numel() for p in parameters)
+
+
+def make_model(run: dict[str, Any], config: dict[str, Any]) -> Any:
+    """The model of a published run, on the meta device."""
+    model = model_on_meta(config, attn_implementation="sdpa")
+    if run["peft_config"] is None:
+        return model
+    cast = run["train_config"]["autocast_adapter_dtype"]
+    return attach_on_meta(model, peft_config(run["peft_config"]), autocast_adapter_dtype=cast)
 
 
 def peft_config(published: dict[str, Any]) -> Any:

@@ -31,7 +31,7 @@ def describe_memory(study: Study, table: Path) -> str | None:
         The line; None if all that are in the table fit, or if there is no table.
     """
     known, needs = {"shapes": {}, "trainings": {}}, {}
-    with suppress(StudyError):  # without the table a study is none the worse
+    with suppress(StudyError, FileNotFoundError):  # without the table a study is none the worse
         known = read_json(table, MAKE_AGAIN)
     for run in study.planned:
         plan, shapes = study.for_training(run), shapes_of(study.models[run.model], known["shapes"])
@@ -43,7 +43,9 @@ def describe_memory(study: Study, table: Path) -> str | None:
     largest = sorted(needs, key=lambda name: -needs[name])
     named = ", ".join(f"{name} {needs[name]:.0f} GB" for name in largest[:NAMED])
     more = f", and {len(needs) - NAMED} more" if len(needs) > NAMED else ""
-    return f"memory: of {len(study.planned)} trainings, {len(needs)} need more than {GPU_GB:.0f} GB: {named}{more}. {HINT}"
+    return (
+        f"memory: of {len(study.planned)} trainings, {len(needs)} need more than {GPU_GB:.0f} GB: {named}{more}. {HINT}"
+    )
 
 
 def shapes_of(model: Model, known: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
