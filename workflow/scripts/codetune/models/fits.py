@@ -30,7 +30,8 @@ def describe_memory(study: Study, table: Path) -> str | None:
     Returns:
         The line; None if all that are in the table fit, or if there is no table.
     """
-    known, needs = {"shapes": {}, "trainings": {}}, {}
+    known: dict[str, Any] = {"shapes": {}, "trainings": {}}
+    needs = {}
     with suppress(StudyError, FileNotFoundError):  # without the table a study is none the worse
         known = read_json(table, MAKE_AGAIN)
     for run in study.planned:
@@ -93,7 +94,7 @@ def _weights(quantization: Quantization) -> list[Any]:
 
 def _tuning(tuning: TuningSettings) -> dict[str, Any]:
     """The keys that move memory: of names the set, and of dropout whether there is any."""
-    keys = {"type": tuning.type}
+    keys: dict[str, Any] = {"type": tuning.type}
     for key, value in tuning.peft.items():
         if key in UNMOVED or value is None or value is False:
             continue
