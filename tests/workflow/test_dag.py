@@ -4,10 +4,13 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
+from codetune.study.config import load_study
+from codetune.study.runs import Run
 from conftest import ROOT
 from small_study import copy_workflow, plan, snakemake
 
@@ -32,6 +35,36 @@ def test_the_full_study_is_five_tuned_models_six_untuned_in_two_templates_and_a_
     assert jobs["record"] == jobs["score"] == 18
     assert jobs["publish"] == jobs["figure"] == 5
     assert jobs["table"] == 6
+
+
+def test_the_paper_s_open_choices_are_runs_beside_the_default(project):
+    """Four methods on three models, and three pre-trained models: one table compares each with its default."""
+    jobs = plan("--resources", "gpu=4", "--configfile", "config/variants.yaml", cwd=project)
+    assert jobs["finetune"] == jobs["curve"] == jobs["publish"] == 3 * 5 + 3
+    assert jobs["generate"] == jobs["record"] == 3 * 7 + 3 * 2
+    assert jobs["download_model"] == 6
+    assert jobs["tokenize"] == jobs["prompt"] == 2 * 3 + 3
+    assert jobs["table"] == 7
+    configs = [yaml.safe_load((project / f"config/{name}.yaml").read_text()) for name in ("config", "variants")]
+    merged = configs[0] | {key: configs[0][key] | configs[1][key] for key in ("models", "methods")}
+    study = load_study(merged | {"runs": configs[1]["runs"]})
+    pairs = [(f"{one.model} {one.method}", f"{over.model} {over.method}") for one, over in study.compared_variants]
+    models = ("llama-3.2-1b", "gemma-2-2b", "qwen2.5-1.5b")
+    methods = ("qlora-r16", "qlora-chat", "qlora-unpacked", "qlora-all-epochs")
+    assert pairs == [
+        *((f"{model} {method}", f"{model} qlora") for model in models for method in methods),
+        *((f"{model}-pretrained qlora", f"{model} qlora") for model in models),
+    ]
+    default = study.for_training(Run("codealpaca-20k", models[0], "qlora", 0))
+    plans = {name: study.for_training(Run("codealpaca-20k", models[0], name, 0)) for name in methods}
+    r16 = replace(default.tuning, peft=default.tuning.peft | {"r": 16})
+    assert plans["qlora-r16"] == replace(default, tuning=r16)
+    assert plans["qlora-chat"] == default
+    assert plans["qlora-all-epochs"] == replace(default, settings=replace(default.settings, patience=None))
+    unpacked = replace(default.settings, packing=False)
+    assert plans["qlora-unpacked"] == replace(
+        default, settings=unpacked, memory=replace(default.memory, micro_batch=16)
+    )
 
 
 @pytest.mark.parametrize("model", TUNED)
@@ -143,7 +176,8 @@ def test_the_plan_says_how_much_disk_the_study_takes(project, command):
     kept = "each until its curve is drawn" if command else "kept"
     assert said == [
         "Disk: up to 41.6 GB for this study, with what is there already: 31.0 GB to download, 208 MB of adapters, "
-        f"10.4 GB of checkpoints for the curves ({kept}; keep_checkpoints)."
+        f"10.4 GB of checkpoints for the curves ({kept}; keep_checkpoints; "
+        "at most 100 GB per training, checkpoints_gb)."
     ]
 
 

@@ -10,6 +10,8 @@ import pytest
 import yaml
 from codetune.data.samples import Sample
 from codetune.study.config import load_study
+from codetune.study.peft_keys import read_types
+from codetune.study.peft_types import NEEDED_KEYS, REFUSED_TYPES
 from codetune.study.runs import Run
 from conftest import ROOT
 from small_study import plan, snakemake
@@ -128,6 +130,35 @@ def test_a_method_s_settings_go_before_the_model_s_and_the_study_s(monkeypatch):
     assert study.methods["qlora"].baselines == ["base", "base-chat"]
 
 
+def test_methods_of_any_kind_are_planned_from_their_entries_alone(finished):
+    """Each is trained and evaluated once; the frozen weights that are not quantised need no other download."""
+    jobs = planned(finished, "methods.yaml")
+    names = ("lora-bf16", "dora", "ia3", "prefix", "full")
+    assert (jobs["finetune"], jobs["generate"], jobs["record"]) == (len(names),) * 3
+    assert not jobs.keys() & {"download_model", "download_tokenizer", "tokenize", "split", "prompt"}
+
+
+def test_each_type_of_peft_that_can_be_trained_is_a_method_by_its_entry_alone(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    trained = [kind for kind in read_types() if kind not in REFUSED_TYPES]
+    stated = {
+        "num_virtual_tokens": 4,
+        "adapter_len": 4,
+        "adapter_layers": 2,
+        "token_indices": [3],
+    }
+    methods = {
+        kind.lower(): {
+            "quantization": "none",
+            "peft": {"type": kind, **{key: stated[key] for key in NEEDED_KEYS.get(kind, ())}},
+        }
+        for kind in trained
+    }
+    runs = [{"datasets": ["codealpaca-20k"], "models": ["llama-3.2-1b"], "methods": list(methods), "seeds": [0]}]
+    study = load_study(merged(yaml.safe_dump({"methods": methods, "runs": runs})))
+    assert [study.for_training(run).tuning.type for run in study.training_runs] == trained
+
+
 def test_a_data_set_is_split_trained_on_and_tested_on(finished):
     (finished / "my-code.jsonl").write_text('{"instruction": "Add 1 and 2.", "input": "", "output": "1 + 2"}\n')
     assert computed(planned(finished, "data.yaml")) == promised("a data set")
@@ -189,5 +220,5 @@ def test_every_row_of_the_page_has_its_section_and_its_numbers():
 
 def test_the_snippets_are_whole_files_that_the_page_names():
     names = re.findall(r"```yaml\n# (\S+)\n", PAGE)
-    assert len(names) == len(set(names)) == 7
+    assert len(names) == len(set(names)) == 8
     assert all(Path(name).suffix == ".yaml" for name in names)

@@ -37,6 +37,13 @@ def test_a_study_is_one_model_untuned_and_tuned_in_two_templates_and_a_retrieval
     assert jobs["card"] == 1
 
 
+def test_three_open_choices_are_run_beside_the_default_on_real_data(project):
+    make(project)
+    jobs = plan("--configfile", *OVERLAYS[:2], "config/smollm2-variants.yaml", cwd=project)
+    assert (jobs["finetune"], jobs["curve"], jobs["generate"], jobs["record"]) == (4, 4, 6, 6)
+    assert (jobs["tokenize"], jobs["prompt"], jobs["table"]) == (2, 2, 7)
+
+
 MISSING = [
     (OVERLAYS[:1], "samples.json", "make smollm2`"),
     (OVERLAYS[:1], "model", "make smollm2`"),

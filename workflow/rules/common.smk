@@ -10,7 +10,7 @@ from codetune.base.contents import Contents, files_in
 from codetune.base.errors import StudyError
 from codetune.base.plain import to_plain
 from codetune.evaluation.pairs import count_resamples
-from codetune.models.disk import describe_disk
+from codetune.models.disk import describe_disk, state_bytes
 from codetune.models.fits import describe_memory
 from codetune.models.targets import check_models
 from codetune.study import layout
@@ -32,7 +32,7 @@ except StudyError as error:
     sys.exit(f"error: {error}")
 
 if workflow.output_settings.dryrun:
-    logger.info(describe_disk(STUDY, config["keep_checkpoints"] == "all"))
+    logger.info(describe_disk(STUDY, config["keep_checkpoints"] == "all", config["checkpoints_gb"]))
     if too_large := describe_memory(STUDY, PROJECT / "benchmarks" / "memory.json"):
         logger.warning(too_large)
 

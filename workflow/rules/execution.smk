@@ -97,7 +97,8 @@ def prepare_for(jobs):
     REPOSITORIES[:] = repositories_of(STUDY, fetched, datasets)
     weights = [wildcards.model for rule, wildcards in made if rule == "download_model"]
     trainings = [run_of(wildcards) for rule, wildcards in made if rule == "finetune"]
-    if shortage := describe_shortage(STUDY, weights, trainings, config["resources"], config["results"]):
+    places = config["resources"], config["results"]
+    if shortage := describe_shortage(STUDY, weights, trainings, config["checkpoints_gb"], *places):
         logger.warning(shortage)
 
 

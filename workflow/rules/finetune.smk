@@ -10,6 +10,11 @@
 # Keeps: .../unfinished/            what a killed job has done so far; not an output, because Snakemake removes those
 
 
+def memory_of_training(wildcards):
+    """Returns the memory of a training in MB: a state of a whole model's passes through it."""
+    return max(24000, round(8000 + state_bytes(STUDY, run_of(wildcards)) / 1e6))
+
+
 rule finetune:
     """Trains a model by one method (QLoRA: sections 3.3 and 3.5) until the validation loss stops falling."""
     input:
@@ -31,9 +36,10 @@ rule finetune:
         "../../envs/train.yaml"
     threads: lookup(within=config, dpath="threads/training")
     resources:
-        mem_mb=24000,
+        mem_mb=memory_of_training,
         runtime=720,
         gpu=1,
+        checkpoints_mb=round(1000 * config["checkpoints_gb"]),  # as a resource it plans no training again
     params:
         plan=lambda wildcards: to_plain(STUDY.for_training(run_of(wildcards))),
         work=unfinished("finetune"),

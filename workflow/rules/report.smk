@@ -10,6 +10,7 @@ DOCUMENTS = {
         for name, category, title in (
             ("table1", "Tables", "Table 1: training settings"),
             ("table2", "Tables", "Table 2: model comparison"),
+            ("variants", "Tables", "Variants and their defaults"),
             ("pairs", "Tables", "Pairs of models and methods"),
             ("metrics", "Tables", "All metrics of all runs"),
             ("breakdown", "Tables", "By language and length"),

@@ -1,6 +1,6 @@
 # Needs: the records and comparisons of all runs, and what the paper declares; for table 1 and the audit also token
 #        statistics and configurations.
-# Gives: <results>/tables/{table1,table2,pairs,metrics,breakdown,audit}.{csv,md,tex}
+# Gives: <results>/tables/{table1,table2,variants,pairs,metrics,breakdown,audit}.{csv,md,tex}
 
 from codetune.study.tables import table_inputs, table_params
 

@@ -16,6 +16,7 @@ from typing import Any
 
 FILE = Path(__file__).parent / "peft.json"
 SIMPLE = {type(None): "null", bool: "boolean", int: "integer", float: "number", str: "string"}
+ORDER = ("boolean", "enum", "integer", "number", "string", "array", "object", "null")  # of what a key may hold
 Schema = dict[str, Any]
 
 
@@ -80,13 +81,14 @@ def _known_values(kind: Any, key: str) -> list[str]:
     """The values of a key that PEFT declares as any text, but looks up in a list of its own."""
     from peft.mapping import PEFT_TYPE_TO_PREFIX_MAPPING
     from peft.tuners.waveft.constants import WAVELET_REDUCTIONS
+    from peft.tuners.waveft.wavelet import _WAVELET_COEFFS
     from transformers.activations import ACT2FN
 
     match key:
         case "bias" if kind is not None:
             return ["none", "all", f"{PEFT_TYPE_TO_PREFIX_MAPPING[kind]}only"]
         case "wavelet_family":
-            return sorted(WAVELET_REDUCTIONS)
+            return sorted(WAVELET_REDUCTIONS.keys() & {*_WAVELET_COEFFS, "haar"})
         case "act_fn":
             return sorted(ACT2FN)
         case _:
@@ -120,6 +122,7 @@ def _schema_of(hint: Any) -> Schema:
 def _union_of(schemas: list[Schema]) -> Schema:
     """Any of some schemas. Where values are listed, or keys, what PEFT accepts beside them is not of use."""
     flat = [part for schema in schemas for part in schema.get("anyOf", [schema])]
+    flat.sort(key=lambda part: ORDER.index(part.get("type", "enum")))  # Python has no fixed order of its own
     if any("enum" in part for part in flat):
         flat = [part for part in flat if part != {"type": "string"}]
     if any("properties" in part for part in flat):

@@ -10,7 +10,9 @@ with job(snakemake):
     params = snakemake.params
     finetune(
         FinetuneInputs(**dict(snakemake.input.items())),
-        FinetuneOutputs(**dict(snakemake.output.items()), work=params.work),
+        FinetuneOutputs(
+            **dict(snakemake.output.items()), work=params.work, checkpoints_gb=snakemake.resources.checkpoints_mb / 1000
+        ),
         from_plain(params.plan, TrainingPlan, "rule finetune: params.plan"),
         params.code,
     )

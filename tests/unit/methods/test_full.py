@@ -46,12 +46,14 @@ def test_every_parameter_is_trained_in_the_precision_of_the_settings(trained, ch
 
 
 def test_the_checkpoint_is_one_that_transformers_loads_as_it_is(trained, checkpoints):
-    trainer, folder, samples = trained
+    trainer, folder, _ = trained
     model, found = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True)
     assert not any(found.values())
     dtype = trainer.model.config.dtype
     assert model.dtype == dtype
-    assert AutoTokenizer.from_pretrained(folder)("def f(): pass") == load_tokenizer(checkpoints / MODEL)("def f(): pass")
+    assert AutoTokenizer.from_pretrained(folder)("def f(): pass") == load_tokenizer(checkpoints / MODEL)(
+        "def f(): pass"
+    )
     published = GenerationConfig.from_pretrained(checkpoints / MODEL)
     assert GenerationConfig.from_pretrained(folder).to_dict() == published.to_dict()
     with safe_open(folder / "model.safetensors", "pt") as weights:

@@ -40,11 +40,11 @@ SAMPLES = [TokenSample(number, text[:3], text[3:]) for number, text in enumerate
 OPTIONS = GenerationConfig(max_new_tokens=12, eos_token_id=[2, 5, 6, 7], pad_token_id=0, do_sample=False)
 
 
-def soft_prompt(kind, model, cls=PeftModelForCausalLM):
+def soft_prompt(kind, model, cls=PeftModelForCausalLM, count=COUNT):
     """The model with a soft prompt of that kind that was trained a little, the same for the same model."""
     config, settings = KINDS[kind]
     torch.manual_seed(1)
-    made = cls(copy.deepcopy(model), config(task_type="CAUSAL_LM", num_virtual_tokens=COUNT, **settings))
+    made = cls(copy.deepcopy(model), config(task_type="CAUSAL_LM", num_virtual_tokens=count, **settings))
     for parameter in made.prompt_encoder.parameters():
         parameter.data += 0.1 * torch.randn(parameter.shape)
     return made.eval()
@@ -59,9 +59,9 @@ def gradients(model):
     return {name: p.grad for name, p in model.prompt_encoder.named_parameters() if p.grad is not None}
 
 
-def packed_loss(model, samples=SAMPLES):
+def packed_loss(model, count=COUNT):
     """The summed loss of the completions, all in one row."""
-    batch = batch_of(with_virtual_tokens(samples, COUNT), 256)
+    batch = batch_of(with_virtual_tokens(SAMPLES, count), 256)
     labels = batch.pop("labels")[0, 1:]
     log_probs = model(**batch, use_cache=False).logits[0, :-1].log_softmax(-1)
     counted = labels != -100
@@ -95,6 +95,22 @@ def test_packed_losses_and_gradients_are_those_of_peft_for_each_sample_alone(nam
     for key, gradient in gradients(theirs).items():
         assert gradient.norm() > 0
         assert (gradients(ours)[key] - gradient).norm() < 5e-5 * gradient.norm(), key
+
+
+@pytest.mark.parametrize("name", ["gemma2", "gemma3"])
+def test_a_prefix_longer_than_a_window_is_seen_where_layers_have_none(name):
+    """PEFT itself leaves its start out in layers with a window."""
+    base = tiny_model(*WINDOWS[name])
+    theirs, ours = soft_prompt("prefix", base, count=10), soft_prompt("prefix", base, SoftPromptModel, count=10)
+    expected = loss_by_peft(theirs, "prefix")
+    expected.backward()
+    register_packed_attention()
+    ours.set_attn_implementation(EACH)
+    found = packed_loss(ours, count=10)
+    found.backward()
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=0)
+    (one,), (other,) = (gradients(model).values() for model in (ours, theirs))
+    assert (one - other).norm() < 5e-5 * other.norm()
 
 
 @pytest.mark.parametrize("kind", ["prompt", "prefix"])

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from codetune.models import disk
-from codetune.models.disk import describe_disk, describe_shortage
+from codetune.models.disk import describe_disk, describe_shortage, state_bytes
 from codetune.models.shapes import lora_parameters
 from codetune.study.config import load_study
 from paper_config import edit, paper_config
@@ -14,9 +14,13 @@ from paper_models import PROJECTIONS, PUBLISHED
 from paper_study import NAMES
 
 
-def gigabytes(config, keeps=True):
-    """All sizes of the sentence."""
-    found = re.findall(r"([\d.]+) ([GM])B", describe_disk(load_study(config), keeps))
+def described(config, keeps=True, budget=100):
+    return describe_disk(load_study(config), keeps, budget)
+
+
+def gigabytes(config, keeps=True, budget=100):
+    """All sizes of the sentence but the budget."""
+    found = re.findall(r"(?<!at most )\b([\d.]+) ([GM])B", described(config, keeps, budget))
     return [float(number) / {"G": 1, "M": 1000}[unit] for number, unit in found]
 
 
@@ -40,13 +44,13 @@ def test_each_model_s_adapters_are_estimated_within_a_quarter(name):
 
 def test_checkpoints_that_are_not_kept_need_space_until_their_curves_are_drawn():
     assert gigabytes(paper_config(), keeps=False) == gigabytes(paper_config())
-    assert "(kept; keep_checkpoints)" in describe_disk(load_study(paper_config()), True)
-    assert "(each until its curve is drawn; keep_checkpoints)" in describe_disk(load_study(paper_config()), False)
+    assert "(kept; keep_checkpoints; at most 100 GB per training, checkpoints_gb)" in described(paper_config())
+    assert "(each until its curve is drawn; keep_checkpoints;" in described(paper_config(), keeps=False)
 
 
 def test_what_takes_nothing_is_left_out():
     untuned = {"datasets": ["codealpaca-20k"], "models": ["phi-3-mini"], "methods": ["base"], "seeds": [0]}
-    said = describe_disk(load_study(edit(paper_config(), ("runs",), [untuned])), True)
+    said = described(edit(paper_config(), ("runs",), [untuned]))
     assert said == "Disk: up to 7.6 GB for this study, with what is there already: 7.6 GB to download."
 
 
@@ -72,6 +76,43 @@ def test_ranks_and_seeds_multiply():
     assert gigabytes(config)[3] == pytest.approx(24 * gigabytes(paper_config())[3], rel=0.02)
 
 
+def full_config(**training):
+    """The paper's study, with one model tuned as a whole."""
+    entry = {"quantization": "none", "full": True, "training": {"learning_rate": 1e-5, **training}}
+    config = edit(paper_config(), ("methods", "full"), entry)
+    run = {"datasets": ["codealpaca-20k"], "models": ["llama-3.2-1b"], "methods": ["full"], "seeds": [0]}
+    return edit(config, ("runs",), [run])
+
+
+@pytest.mark.parametrize(
+    ("training", "state"),
+    [
+        ({}, 12),
+        ({"optimizer": "adafactor"}, 4),
+        ({"optimizer": "adafactor", "precision": "bfloat16"}, 2),
+        ({"precision": "bfloat16"}, 10),
+    ],
+)
+def test_a_whole_model_s_checkpoints_keep_to_the_budget_and_its_states_count_twice(training, state):
+    model = 1.24 * 2
+    total, downloads, tuned, checkpoints, states = gigabytes(full_config(**training))
+    assert (downloads, tuned, checkpoints) == (2.5, 2.5, 100.0)
+    assert states == pytest.approx(2 * 1.24 * state, abs=0.05)
+    assert total == pytest.approx(2 * model + checkpoints + states, abs=0.15)
+    assert gigabytes(full_config(**training), budget=200)[3] == pytest.approx(50 * model, abs=0.05)
+    assert gigabytes(full_config(**training), budget=1)[3] == pytest.approx(2 * model, abs=0.05)
+    run = load_study(full_config(**training)).training_runs[0]
+    assert state_bytes(load_study(full_config(**training)), run) == pytest.approx(1.24e9 * state)
+
+
+def test_what_is_not_known_is_said_and_not_0():
+    config = edit(paper_config(), ("methods", "scaled"), {"peft": {"type": "IA3"}})
+    config["runs"][0]["methods"] = ["scaled"]
+    said = described(config)
+    assert said.endswith(" Not counted is what scaled train, mostly megabytes per checkpoint.")
+    assert "of adapters" not in said
+
+
 def test_fused_projections_count_as_those_that_they_hold():
     modules = ("methods", "qlora", "peft", "target_modules")
     fused = edit(paper_config(), modules, ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"])
@@ -93,7 +134,7 @@ def free(monkeypatch):
 def shortage(folder, models=None, trainings=None):
     study = load_study(paper_config())
     models, trainings = models or study.used_models, study.training_runs if trainings is None else trainings
-    return describe_shortage(study, models, trainings, str(folder / "not/there/yet"), str(folder))
+    return describe_shortage(study, models, trainings, 100, str(folder / "not/there/yet"), str(folder))
 
 
 def test_a_study_that_may_not_fit_is_told_so_before_it_starts(tmp_path, free):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from codetune.papers.claims import audit
-from codetune.papers.evidence import NOT_RUN, OTHER_DATA, OTHER_MODELS, OWN_CHOICE
+from codetune.papers.evidence import NOT_RUN, OTHER_DATA, OTHER_MODELS, OTHER_WEIGHTS, OWN_CHOICE
 from codetune.papers.levels import nf4_levels, uniform_levels
 from codetune.papers.steps import implied_sequences
 from codetune.papers.verdicts import AGREES, DISAGREES, NOT_CHECKABLE, NOT_STATED
@@ -178,6 +178,41 @@ def test_what_the_paper_leaves_open_is_said_with_this_study_s_choice(tmp_path):
     stated = PAPER | {"unstated": PAPER["unstated"] | {"seeds": "three"}}
     again = audit(a_study(tmp_path, paper=stated))
     assert len(again[again["verdict"] == NOT_STATED]) == len(rows) - 1
+
+
+@pytest.mark.parametrize(("packing", "words"), [(True, "packed"), (False, "one sample each")])
+def test_whether_samples_were_packed_is_what_the_runs_say(tmp_path, packing, words):
+    record = a_record("gemma-2-2b", "qlora", 0.49)
+    plan = replace(record.training.plan, settings=replace(record.training.plan.settings, packing=packing))
+    record = replace(record, training=replace(record.training, plan=plan))
+    table = audit(make_evidence(tmp_path, [record]))
+    (row,) = [row for _, row in table.iterrows() if row["claim"] == "Length and packing of training sequences"]
+    assert row["computed"] == f"{words}, 1,000 tokens"
+
+
+@pytest.mark.parametrize("changed", ["base", "base-chat", "qlora"])
+@pytest.mark.parametrize("kind", ["none", "int8", "fp4"])
+def test_scores_of_weights_that_are_not_in_nf4_decide_nothing(tmp_path, changed, kind):
+    records = [
+        a_record("gemma-2-2b", name, score) for name, score in (("base", 0.3), ("base-chat", 0.4), ("qlora", 0.5))
+    ]
+    table = audit(make_evidence(tmp_path / "as printed", records))
+    decided = set(table[~table["verdict"].isin([NOT_CHECKABLE, NOT_STATED])]["claim"])
+    assert any(claim.startswith("ROUGE-L of Gemma-2-2B") for claim in decided)
+    held = [
+        replace(one, method=replace(one.method, quantization=replace(one.method.quantization, type=kind)))
+        if one.method.name == changed
+        else one
+        for one in records
+    ]
+    table = audit(make_evidence(tmp_path / "otherwise", held))
+    because = dict(zip(table["claim"], table["because"], strict=True))
+    left = set(table[~table["verdict"].isin([NOT_CHECKABLE, NOT_STATED])]["claim"])
+    assert {because[claim] for claim in decided - left} == {OTHER_WEIGHTS}
+    assert not any(claim.startswith("ROUGE-L of") for claim in left)
+    assert "Trainable parameters of Gemma-2-2B at r = 16" in left
+    precision = table[table["claim"].str.startswith("Precision at evaluation")]["computed"].item()
+    assert precision.startswith("nf4, computed in ")
 
 
 def test_a_claim_about_all_models_needs_all_of_them(tmp_path):

@@ -30,6 +30,11 @@ def test_packing_places_every_sample_once_and_fits():
         assert len(bins) >= -(-sum(lengths) // capacity)
 
 
+def test_without_packing_every_sample_has_a_sequence_of_its_own_in_their_order():
+    assert pack([3, 9, 1, 9], None) == [[0], [1], [2], [3]]
+    assert pack([], None) == pack([], 4) == []
+
+
 def test_packing_is_as_tight_as_the_peer_s():
     from datasets import Dataset
     from trl import pack_dataset

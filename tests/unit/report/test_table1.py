@@ -102,6 +102,18 @@ def test_table1_has_the_ranks_of_the_methods_and_the_paper_s_where_they_belong(t
     assert [[ranks[n] for n, place in enumerate(places) if row[place] != "-"] for row in rows] == filled
 
 
+@pytest.mark.parametrize(("packing", "epoch"), [(True, 15), (False, 107)])
+def test_what_is_left_of_the_rate_is_of_the_steps_that_the_method_has(tmp_path, packing, epoch):
+    """After ten steps of warm-up and three epochs, of samples packed or not."""
+    plan = fake_plan(LLAMA, fake_method("mine", training={"packing": packing, "micro_batch": 5}))
+    stats = write(tmp_path / "stats.json", {"parts": {"train": {"packed_sequences": 2400, "samples": 17014}}})
+    write(tmp_path / "config.json", PUBLISHED["Llama-3.2-1B"][0])
+    table = table1([PlannedSystem(System("d", LLAMA.name, "mine"), LLAMA.label, plan)], [stats], [str(tmp_path)], PAPER)
+    (left,) = table["rate_left"]
+    assert left == pytest.approx((1 + math.cos(math.pi * (3 * epoch - 10) / (50 * epoch - 10))) / 2)
+    assert (table["steps_packed"].item(), table["steps_unpacked"].item()) == (50 * 15, 50 * 107)
+
+
 def test_table1_says_what_early_stopping_leaves_of_the_schedule(first, tmp_path):
     """After ten steps of warm-up. Mine plans two epochs, so that a patience of three has no end."""
     assert first["epochs"].tolist() == [50, 50, 2]

@@ -53,7 +53,8 @@ REACHED = {
         methods/trained methods/tuning models/attention models/context models/cpu models/device models/memory
         models/patches models/tokenizers prompts/packing prompts/text_bytes prompts/tokensets training/attention
         training/batches training/build training/cost training/finetune training/history training/loss training/outcome
-        training/progress training/states training/trainer training/trial training/validation
+        training/gradients training/progress training/rounding training/states training/thinning training/trainer
+        training/trial training/validation
     """,
     "generate.py": DECODING + "generation/generate",
     "curve.py": DECODING + "data/samples generation/checkpoints generation/curve",
@@ -64,6 +65,8 @@ REACHED = {
 TUNINGS = {
     "codetune.methods.adapters": "methods/adapters methods/peft_config methods/trained models/device models/int8 "
     "models/loading models/quantization models/roles models/weights",
+    "codetune.methods.full": "methods/full methods/trained models/device models/int8 models/loading "
+    "models/quantization models/weights",
     "codetune.methods.soft_prompts": "methods/adapters methods/peft_config methods/soft_prompts methods/trained "
     "methods/virtual_tokens models/device models/int8 models/loading models/quantization models/roles models/weights",
 }

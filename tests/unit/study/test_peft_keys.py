@@ -68,6 +68,8 @@ MISTAKES = """\
     peft: 'feedfoward_modules' is unknown; did you mean 'feedforward_modules'?
 {type: IA3, r: 8}
     peft: 'r' is unknown; known: target_modules, exclude_modules, feedforward_modules
+{type: IA3, r: 8, lora_alpha: 16, lora_dropout: 0.05, target_modules: attention}
+    peft: r, lora_alpha, lora_dropout are keys of LORA, not of IA3. If another config file has a method of this name
 {type: LORA, alpha: 8}
     'alpha' is unknown; did you mean 'lora_alpha'?
 {type: LORA, R: 8}
@@ -134,13 +136,19 @@ MISTAKES = """\
 {type: LORA, rank_pattern: {q_proj: 4.0}}
     peft.rank_pattern.q_proj: 4.0 is not an integer; write 4
 {type: LORA, rank_pattern: [4]}
-    peft.rank_pattern: [4] is not a mapping of keys to values or null
+    peft.rank_pattern: [4] is not a mapping of keys to values
+{type: LORA, rank_pattern: null}
+    peft.rank_pattern: null is not a mapping of keys to values
+{type: FOURIERFT, random_loc_seed: null}
+    peft.random_loc_seed: null is not an integer
+{type: MULTITASK_PROMPT_TUNING, num_virtual_tokens: 4, num_tasks: null}
+    peft.num_tasks: null is not an integer
 {type: LORA, velora_config: {scal: 1}}
     peft.velora_config: "scal" is unknown; did you mean "scale"?
 {type: LORA, layer_replication: [[0, 2, 3]]}
     peft.layer_replication[0]: [0, 2, 3] does not have 2 items
 {type: LORA, layers_to_transform: '0'}
-    "0" is not a list of integers, an integer or null; write 0 without quotes
+    "0" is not an integer, a list of integers or null; write 0 without quotes
 {type: LORA, target_modules: [q_proj, 1]}
     peft.target_modules[1]: 1 is not text; put it in quotes
 {type: LORA, modules_to_save: lm_head}
@@ -156,6 +164,10 @@ MISTAKES = """\
     peft.lora_alpha: 0 is not above 0
 {type: LORA, lora_dropout: 1}
     peft.lora_dropout: 1 is not a share of at least 0 and below 1
+{type: ADALORA, beta1: 0}
+    peft.beta1: 0 is not above 0
+{type: OFT, num_cayley_neumann_terms: 1}
+    peft.num_cayley_neumann_terms: 1 is below 2
 {type: LOHA, rank_dropout: -0.1}
     peft.rank_dropout: -0.1 is not a share of at least 0 and below 1
 {type: LORA, rank_pattern: {q_proj: 0}}

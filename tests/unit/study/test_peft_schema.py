@@ -20,7 +20,6 @@ NEEDED = {
     "num_virtual_tokens": 4,
     "adapter_len": 4,
     "adapter_layers": 1,
-    "cpt_token_ids": [1, 2],
     "token_indices": [3],
 }
 FILLED = {"total_step": 100, "tokenizer_name_or_path": "somewhere"}
@@ -120,7 +119,6 @@ REFUSED_BY_PEFT = [
     {"type": "BOFT", "boft_block_size": 0},
     {"type": "BOFT", "boft_block_num": 2},
     {"type": "CARTRIDGE", "num_virtual_tokens": 2, "num_frozen_tokens": 3},
-    {"type": "CPT", "cpt_token_ids": [1, 2], "cpt_mask": [1]},
     {"type": "DEFT", "decomposition_method": "svd"},
     {"type": "DELORA", "r": 0},
     {"type": "FROD", "sparse_rate": 1.5},

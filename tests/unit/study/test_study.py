@@ -141,22 +141,6 @@ def test_what_a_method_sets_a_model_need_not(config):
     assert {study.for_training(run).settings.epochs for run in study.training_runs} == {2}
 
 
-def test_a_method_s_baselines_are_all_untuned_methods_unless_it_names_others(config):
-    config["methods"] |= {"chat": {}, "other": {"peft": config["methods"]["qlora"]["peft"]}}
-    study = load_study(config)
-    assert {name: method.baselines for name, method in study.methods.items()} == {
-        "base": [],
-        "base-chat": [],
-        "retrieval": [],
-        "qlora": ["base", "base-chat"],
-        "chat": [],
-        "other": ["base", "base-chat", "chat"],
-    }
-    assert [name for name, method in study.methods.items() if method.trains] == ["qlora", "other"]
-    named = load_study(edit(config, ["methods", "other", "baselines"], ["qlora", "base"]))
-    assert named.methods["other"].baselines == ["qlora", "base"]
-
-
 @pytest.mark.parametrize("of_study", ["paper", "chat"])
 @pytest.mark.parametrize("of_model", [None, "paper", "chat"])
 @pytest.mark.parametrize("of_method", [None, "paper", "chat"])

@@ -10,9 +10,14 @@ from codetune.base.files import read_json, read_jsonl, sha256_of_file, write_jso
 from codetune.base.identity import checkpoint_identity, file_hashes
 from codetune.base.manifests import checked_folder
 from codetune.base.plain import from_plain
+from codetune.data.predictions import read_predictions
+from codetune.generation.generate import GenerateInputs, GenerateOutputs, generate_predictions
 from codetune.methods.schedule import share_of_highest
 from codetune.models.checkpoints import fetch_model
+from codetune.models.loading import Checkpoint
+from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.tokensets import TokenSample, write_tokens
+from codetune.study.decoding import Decoding
 from codetune.study.facts import TrainingFacts
 from codetune.study.method import Quantization
 from codetune.study.model import Memory, Source
@@ -21,7 +26,8 @@ from codetune.training.finetune import FinetuneInputs, FinetuneOutputs, finetune
 from codetune.training.trainer import ResumableTrainer
 from codetune.training.validation import Validation
 from safetensors.torch import load_file
-from tunings import lora
+from transformers import AutoModelForCausalLM
+from tunings import FULL, lora
 
 SETTINGS = TrainingSettings(
     learning_rate=1e-3,
@@ -208,3 +214,46 @@ def test_unfinished_work_is_taken_up_by_the_same_training_only(inputs, plan, tmp
         inputs = replace(inputs, train=str(other / "train.arrow"), stats=str(other / "stats.json"))
     attempt(inputs, plan, "another" if changed == "code" else "code")
     assert found == [False, changed == "nothing"]
+
+
+def test_a_model_tuned_as_a_whole_is_one_checkpoint_among_those_that_have_room(inputs, plan, tmp_path):
+    """Two have: the best one, and the one that is being written."""
+    whole = replace(plan, tuning=FULL, quantization=replace(plan.quantization, type="none"))
+    whole = replace(whole, settings=replace(SETTINGS, optimizer="adafactor", epochs=3))
+    finetune(inputs, replace(outputs_in(tmp_path), checkpoints_gb=1e-9), whole, "code")
+    facts = from_plain(read_json(tmp_path / "training.json"), TrainingFacts, "training.json")
+    folder = Path(inputs.checkpoint).parent
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "tuned")
+    assert facts.trainable_parameters == model.num_parameters()
+    assert facts.adapted == {}
+    assert facts.result.checkpoints == [facts.result.best_step]
+    assert facts.result.best_validation_loss < facts.result.untrained_validation_loss
+    (kept,) = (tmp_path / "checkpoints").glob("step-*")
+    weights = tmp_path / "tuned" / "model.safetensors"
+    assert facts.tuned_sha256 == sha256_of_file(weights)
+    assert weights.samefile(kept / weights.name), "no second copy of gigabytes"
+    published = {path.name for path in folder.iterdir()} - {"manifest.json"}
+    assert {path.name for path in weights.parent.iterdir()} - {"manifest.json"} == published
+    assert read_json(weights.parent / "config.json").keys() >= {"architectures", "model_type", "dtype"}
+    assert str(tmp_path) not in "".join(path.read_text() for path in weights.parent.glob("*.json"))
+    assert str(folder) not in "".join(path.read_text() for path in weights.parent.glob("*.json"))
+    # What is decoded is what transformers decodes from that folder.
+    prompts = token_samples(range(3))
+    checkpoint = Checkpoint(folder, whole.quantization)
+    found = generated(tmp_path, inputs, checkpoint, str(tmp_path / "tuned" / "manifest.json"))
+    tokenizer = load_tokenizer(folder)
+    for prompt, prediction in zip(prompts, found, strict=True):
+        ids = model.generate(torch.tensor([prompt.prompt]), max_new_tokens=6, do_sample=False, repetition_penalty=1.0)
+        assert tokenizer.decode(ids[0, len(prompt.prompt) :]).startswith(prediction.first.text), prediction
+
+
+def generated(folder, inputs, checkpoint, tuned):
+    """Predictions of what was trained, by rule generate."""
+    write_tokens(folder / "prompts.arrow", token_samples(range(3)))
+    hashed = {"prompts": sha256_of_file(folder / "prompts.arrow")}
+    ending = {"closing": "", "end": 2, "stops": [2], "markers": []}
+    write_json(folder / "prompts.json", {"ending": ending, "sha256": hashed, "samples_sha256": {"prompts": "0" * 64}})
+    outputs = GenerateOutputs(*(str(folder / name) for name in ("predictions.jsonl", "generation.json", "work")))
+    asked = GenerateInputs(str(folder / "prompts.arrow"), str(folder / "prompts.json"), tuned, FULL)
+    generate_predictions(asked, outputs, checkpoint, Decoding(max_new_tokens=6, batch_size=4, cache_gb=1), "code")
+    return read_predictions(outputs.predictions)

@@ -15,7 +15,7 @@ from codetune.base.unfinished import SEAL
 from codetune.methods.trained import TRAINED
 from codetune.training.cost import CostMeter
 from codetune.training.history import evaluated_steps, log_row
-from miniatures import MODEL, PLAN, out_of_memory_beyond, tokens_for, trainer_for
+from miniatures import FULL_PLAN, MODEL, PLAN, WHOLE, out_of_memory_beyond, tokens_for, trainer_for
 from transformers import TrainerState
 from tunings import lora
 
@@ -306,3 +306,38 @@ def test_a_training_says_how_far_it_is_also_within_a_step_and_an_evaluation(chec
     assert trainer.state.max_steps <= training.done <= training.total
     samples = sum(map(len, trainer.eval_dataset["seq_lengths"]))
     assert (evaluation.done, evaluation.total) == (samples, samples)
+
+
+WHOLE_MODEL = {
+    "full": {"optimizer": "adafactor", "precision": "float32"},
+    "full, 8 bits": {"optimizer": "adamw_8bit", "precision": "float32"},
+    "full, rounded": {"optimizer": "adamw", "precision": "bfloat16"},
+}
+
+
+@pytest.mark.parametrize("kind", WHOLE_MODEL)
+def test_a_whole_model_s_training_goes_on_to_the_same_bytes(checkpoints, tmp_path, monkeypatch, kind):
+    """Its fp32 weights, each optimizer's state, the random numbers of the rounding, and which checkpoints are kept."""
+
+    def new(folder):
+        settings = replace(PLAN.settings, patience=9, epochs=3, warmup_steps=0.2, **WHOLE_MODEL[kind])
+        compute = "float32" if settings.precision == "float32" else "bfloat16"
+        plan = replace(FULL_PLAN, quantization=replace(WHOLE, compute_dtype=compute), settings=settings)
+        trainer = trainer_for(checkpoints / MODEL, folder, tokens_for(checkpoints / MODEL, 24), plan)
+        trainer.states.budget = 3.5 * trainer.model.config.dtype.itemsize * trainer.model.num_parameters()
+        return trainer
+
+    def result(trainer, folder):
+        weights = {path.parent.name: path.read_bytes() for path in folder.glob("work/step-*/model.safetensors")}
+        return weights, [log_row(row) for row in trainer.state.log_history if len(log_row(row)) > 2]
+
+    whole = new(tmp_path / "whole")
+    whole.run()
+    expected = result(whole, tmp_path / "whole")
+    assert [len(expected[0]), sum("eval_loss" in row for row in expected[1])] == [2, 1 + 3], "not all have room"
+    folder = tmp_path / "stopped"
+    assert run_and_stop(new(folder), 13, monkeypatch)
+    last = new(folder)
+    assert not run_and_stop(last, 10**6, monkeypatch)
+    assert last._saved is not None, "it went on, and did not begin anew"
+    assert result(last, folder) == expected

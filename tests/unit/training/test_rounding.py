@@ -1,4 +1,4 @@
-"""Optimizers for bf16 weights: rounding is right on average, small steps are not lost, and a state is taken up exactly."""
+"""Optimizers for bf16 weights: rounding is right on average, small steps are not lost, states are taken up exactly."""
 
 import copy
 

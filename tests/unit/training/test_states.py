@@ -103,11 +103,10 @@ def test_a_state_is_not_used_without_the_checkpoints_kept_before_it(states, faul
 def losses_of(seed):
     """Validation losses that fall and then rise, with noise: the best one moves."""
     draw = random.Random(seed)
-    return [abs(number - 12) / 12 + draw.random() for number in range(40)]
+    return [abs(number - 12) / 12 + draw.random() for number in range(24)]
 
 
-@pytest.mark.parametrize("room", [1, 2, 3, 4, 7, 13, 40, 41, 100])
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(("room", "seed"), [(1, 0), (3, 1), (8, 2), (99, 3)])
 def test_checkpoints_keep_to_their_budget_evenly_and_the_best_stays(tmp_path, room, seed):
     """However often the training is killed, the same ones are kept."""
     (probe := States(tmp_path / "probe")).keep([1], 1, lambda folder: save_file(WEIGHTS, folder / "x"))
@@ -128,10 +127,7 @@ def test_checkpoints_keep_to_their_budget_evenly_and_the_best_stays(tmp_path, ro
             kept = [int(path.name[5:]) for path in sorted(folder.glob("step-*"))]
             assert kept == states.kept
             assert best in kept
-            assert len(kept) == number or len(kept) >= (room - 1) / 2
-            others = [one for one in kept if one != best]
-            between = {after - before for before, after in pairwise(others)}
-            assert room < 6 or not between or max(between) <= 2 * max(1, min(between)), kept
+            assert len(kept) == number or len(kept) >= (room - 1) // 2
     assert [path.name for path in sorted(folders[0].iterdir())] == [path.name for path in sorted(folders[1].iterdir())]
 
 
@@ -162,12 +158,16 @@ def test_checkpoints_lose_their_place_only_when_the_state_no_longer_needs_them(t
 def test_what_was_left_out_once_is_not_wanted_again():
     for most, seed in product(range(1, 20), range(5)):
         losses, wanted = losses_of(seed), set()
-        for number in range(1, 41):
+        for number in range(1, len(losses) + 1):
             evaluated = range(1, number + 1)
             best = min(evaluated, key=lambda one: losses[one - 1])
             now = thinned(evaluated, best, most)
             assert now <= wanted | {number}
+            assert best in now
             assert len(now) <= most
+            assert len(now) == number or len(now) >= most // 2, "room is used"
+            between = {after - before for before, after in pairwise(sorted({0} | now - {best}))}
+            assert len(between) <= 2, "the others lie evenly, but for the place of the best"
             wanted = now
 
 

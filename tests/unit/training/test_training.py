@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from codetune.methods.schedule import share_of_highest
 from codetune.models.attention import Packed
 from codetune.prompts.tokensets import TokenSample
 from codetune.study.model import Memory
@@ -15,6 +16,7 @@ from miniatures import (
     FAMILIES,
     FOUR_AT_ONCE,
     FP32,
+    FULL_PLAN,
     MODEL,
     PLAN,
     batch_of,
@@ -291,6 +293,79 @@ def test_gradients_of_a_part_that_had_been_added_are_taken_back(checkpoints, tmp
     assert calls == [2, 2, 2, 2, *[1] * 8], "the first micro-batch is computed again, too"
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-7)
+
+
+def test_what_is_computed_again_begins_with_the_random_numbers_that_it_began_with(checkpoints, tmp_path):
+    """So after memory has run out a step is what it is for a job that began with the smaller parts."""
+    trainer = trainer_for(
+        checkpoints / MODEL, tmp_path, tokens_for(checkpoints / MODEL, 24), replace(FOUR_AT_ONCE, tuning=DROPOUT.tuning)
+    )
+    rows = list(trainer.train_dataset)
+    batches = [trainer.data_collator(rows[start : start + 4]) for start in (0, 4)]
+    torch.manual_seed(3)
+    trainer.limit.rows = 1
+    begun = []
+
+    def noting(compute):
+        def noted(*arguments, **options):
+            begun.append(torch.get_rng_state())
+            return compute(*arguments, **options)
+
+        return noted
+
+    trainer.compute_loss = noting(trainer.compute_loss)
+    _, expected = gradients(trainer, batches)
+    small, begun[:] = list(begun), []
+    torch.manual_seed(3)
+    trainer.limit.rows = 4
+    forward, calls = trainer.model.forward, []
+
+    def fails_once(*arguments, **inputs):
+        calls.append(1)
+        if len(calls) == 2:  # the second micro-batch, after which parts have two sequences; then one
+            trainer.limit.rows = 2
+            raise torch.OutOfMemoryError("CUDA out of memory. ")
+        return forward(*arguments, **inputs)
+
+    trainer.model.forward = fails_once
+    _, found = gradients(trainer, batches)
+    assert torch.equal(begun[2], small[0]), "the first micro-batch begins anew"
+    assert len(begun) == 2 + 8
+    for one, other in zip(found, expected, strict=True):
+        assert one.shape == other.shape
+    assert torch.equal(begun[-4], begun[1]), "and so does the second"
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adafactor", "adamw_8bit"])
+@pytest.mark.parametrize("tuning", ["lora", "full"])
+def test_each_optimizer_lowers_the_loss(checkpoints, tmp_path, optimizer, tuning):
+    plan = PLAN if tuning == "lora" else FULL_PLAN
+    plan = replace(plan, settings=replace(plan.settings, optimizer=optimizer, epochs=2, weight_decay=0.01))
+    trainer = trainer_for(checkpoints / MODEL, tmp_path, tokens_for(checkpoints / MODEL), plan)
+    trainer.run()
+    losses = [row["eval_loss"] for row in trainer.state.log_history if "eval_loss" in row]
+    assert min(losses[1:]) < losses[0]
+    groups = trainer.optimizer.param_groups
+    decayed = {id(one) for group in groups if group["weight_decay"] for one in group["params"]}
+    spared = [name for name, one in trainer.model.named_parameters() if one.requires_grad and id(one) not in decayed]
+    assert all("norm" in name for name in spared)
+    if optimizer == "adafactor":
+        fixed = {"scale_parameter": False, "relative_step": False, "warmup_init": False, "beta1": None}
+        assert all(group | fixed == group for group in groups)
+
+
+@pytest.mark.parametrize(("schedule", "warmup"), [("constant", 0), ("constant", 0.5), ("linear", 0.5), ("cosine", 2)])
+def test_the_learning_rates_of_a_training_are_those_that_tables_compute(checkpoints, tmp_path, schedule, warmup):
+    settings = replace(PLAN.settings, schedule=schedule, warmup_steps=warmup, epochs=2, batch_size=2)
+    trainer = trainer_for(
+        checkpoints / MODEL, tmp_path, tokens_for(checkpoints / MODEL), replace(PLAN, settings=settings)
+    )
+    trainer.run()
+    rates = {row["step"]: row["learning_rate"] for row in trainer.state.log_history if "learning_rate" in row}
+    assert len(rates) == trainer.state.max_steps >= 4
+    for step, rate in rates.items():
+        share = share_of_highest(schedule, warmup, step - 1, trainer.state.max_steps)
+        assert rate == pytest.approx(settings.learning_rate * share, abs=1e-15)
 
 
 def test_labels_follow_from_the_place_and_not_from_the_token():

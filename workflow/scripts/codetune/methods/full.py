@@ -12,7 +12,7 @@ from codetune.base.libraries import loading
 from codetune.methods.trained import load_trained, save_trained
 from codetune.models.loading import load_base, of_the_machine, read_config
 from codetune.study.method import Quantization, TuningSettings
-from codetune.study.model import CONFIG, Source, takes
+from codetune.study.model import Source, takes
 
 ONE_FILE = 10**15  # bytes: no model is larger, so its weights lie in one file
 TRAIN_AGAIN = "Delete that folder and run again; it is then made again."

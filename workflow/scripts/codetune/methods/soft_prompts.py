@@ -10,7 +10,8 @@ from safetensors.torch import load_file
 from codetune.base.errors import StudyError
 from codetune.base.libraries import loading
 from codetune.base.machine import is_out_of_memory
-from codetune.methods.adapters import ADAPTER, TRAIN_AGAIN, AdapterTuning, check_weights, peft_config
+from codetune.methods.adapters import ADAPTER, TRAIN_AGAIN, AdapterTuning, check_weights
+from codetune.methods.peft_config import peft_config
 from codetune.methods.virtual_tokens import SoftPromptModel
 from codetune.models.device import evaluating
 from codetune.models.loading import of_the_machine
@@ -18,6 +19,7 @@ from codetune.study.method import TuningSettings
 from codetune.study.model import Source
 from codetune.study.tunings import virtual_tokens_of
 
+TOKENIZER = "tokenizer_name_or_path"  # PEFT's key
 TRIED = 16  # tokens on which a soft prompt is tried
 # Most that the logits may differ from those of PEFT's own model, relative to their norm. In bf16 they differ by some
 # hundredths where attention is sharp, in fp32 by less than 1e-4.
@@ -38,8 +40,11 @@ class SoftPromptTuning(AdapterTuning):
     def attach(self, model: Any, source: Source, _steps: int) -> Any:
         """Puts a fresh soft prompt before the model."""
         self._source = source
+        of_text = self.settings.peft.get("prompt_tuning_init") == "TEXT"
+        # A text to begin with is tokenised from the checkpoint's folder; what is saved names it as the public does.
+        config = peft_config(self.settings.peft, **{TOKENIZER: model.config.name_or_path} if of_text else {})
         try:
-            tuned = SoftPromptModel(model, self._config(model.config.name_or_path))
+            tuned = SoftPromptModel(model, config)
             _try_against_peft(tuned)
         except StudyError:
             raise
@@ -51,8 +56,8 @@ class SoftPromptTuning(AdapterTuning):
                 f"{source.name}: PEFT cannot put {self.settings.type} before this model ({reason}). Correct the "
                 "method's 'peft', or take the model out of its runs."
             ) from None
-        if self._starts_as_text():
-            tuned.peft_config["default"].tokenizer_name_or_path = source.name
+        if of_text:
+            setattr(config, TOKENIZER, source.name)
         return tuned
 
     def load(self, model: Any, folder: Path) -> Any:
@@ -65,16 +70,6 @@ class SoftPromptTuning(AdapterTuning):
             set_peft_model_state_dict(tuned, weights)
         check_weights(tuned, weights, folder)
         return tuned
-
-    def _config(self, folder: str) -> PeftConfig:
-        """PEFT's configuration; a text to begin with is tokenised as the checkpoint's tokenizer does, in its folder."""
-        if not self._starts_as_text():
-            return peft_config(self.settings)
-        keys = {**self.settings.peft, "tokenizer_name_or_path": folder}
-        return peft_config(TuningSettings(self.settings.kind, keys))
-
-    def _starts_as_text(self) -> bool:
-        return self.settings.peft.get("prompt_tuning_init") == "TEXT"
 
 
 def _try_against_peft(model: SoftPromptModel) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from peft import PeftModelForCausalLM, PeftType
+from torch.nn.functional import pad
 from transformers.cache_utils import Cache, DynamicLayer
 
 KEYS_AND_VALUES = (PeftType.PREFIX_TUNING, PeftType.CARTRIDGE)  # of each layer are trained, and not embeddings
@@ -55,7 +56,8 @@ class SoftPromptModel(PeftModelForCausalLM):  # type: ignore[misc]
     def _prefixed(self, cache: Any, places: Places) -> "_PrefixedCache":
         """A cache in which the prefix takes its places; without one, of a text that is computed at once."""
         prefix = self.soft_prompt().layers
-        return _PrefixedCache(cache.layers if cache is not None else [_PassingLayer() for _ in prefix], prefix, places)
+        layers = cache.layers if cache is not None else [_PassingLayer() for _ in prefix]
+        return _PrefixedCache(layers, prefix, self.active_peft_config.num_virtual_tokens, places)
 
 
 def _put(states: torch.Tensor, soft: torch.Tensor, places: Places) -> torch.Tensor:
@@ -87,12 +89,13 @@ class _PrefixedCache(Cache):  # type: ignore[misc]
 
     Attributes:
         prefix: The prefix of each layer, keys and values of shape (1, key-value heads, virtual tokens, head size).
+        count: Number of virtual tokens of a sample.
         places: Where the virtual tokens stand.
     """
 
-    def __init__(self, layers: list[Any], prefix: list[Any], places: Places) -> None:
+    def __init__(self, layers: list[Any], prefix: list[Any], count: int, places: Places) -> None:
         super().__init__(layers=layers)
-        self.prefix, self.places = prefix, places
+        self.prefix, self.count, self.places = prefix, count, places
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int, *arguments: Any, **options: Any
@@ -100,8 +103,12 @@ class _PrefixedCache(Cache):  # type: ignore[misc]
         """Takes keys and values of shape (rows, key-value heads, tokens, head size), and gives them with the prefix."""
         prefix = self.prefix[layer_idx]
         keys, values = (
-            _put(states.transpose(1, 2), soft[0].transpose(0, 1), self.places).transpose(1, 2)
+            _put(states.transpose(1, 2), self._whole(soft[0]).transpose(0, 1), self.places).transpose(1, 2)
             for states, soft in ((key_states, prefix.keys), (value_states, prefix.values))
         )
         found: tuple[torch.Tensor, torch.Tensor] = super().update(keys, values, layer_idx, *arguments, **options)
         return found
+
+    def _whole(self, soft: torch.Tensor) -> torch.Tensor:
+        """Fills up what PEFT has left out of a prefix longer than a layer's window, which no token of a text sees."""
+        return pad(soft, (0, 0, self.count - soft.shape[1], 0))

@@ -35,9 +35,7 @@ class Checkpoint:
         return load_base(self.folder, self.quantization)
 
 
-def load_base(
-    folder: str | Path, quantization: Quantization, dtype: torch.dtype | None = None
-) -> PreTrainedModel:
+def load_base(folder: str | Path, quantization: Quantization, dtype: torch.dtype | None = None) -> PreTrainedModel:
     """Loads a checkpoint with its linear layers held as a method says (QLoRA: the paper's section 3.3.3).
 
     Embeddings, norms and the output layer are in the compute type in any case. transformers chooses the attention:

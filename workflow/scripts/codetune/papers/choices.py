@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from codetune.base.files import read_json, reading
 from codetune.base.plain import read_number
-from codetune.papers.evidence import OWN_CHOICE, Evidence, ModelEvidence, paths_of
+from codetune.papers.evidence import OWN_CHOICE, TUNED, Evidence, ModelEvidence, paths_of
 from codetune.papers.printed import format_seeds, rounds_to
 from codetune.papers.verdicts import PAPER, Claim, Verdict, exact
 
@@ -27,6 +27,7 @@ class Choice:
     files: Sequence[str]
 
 
+PACKING = {True: "packed", False: "one sample each"}
 NOT_RUN = Choice(
     what="CodeBERT, Code2seq: how they are given an instruction",
     place="section 4.3",
@@ -77,7 +78,10 @@ def _choices_of_data(evidence: Evidence) -> dict[str, Choice]:
     }
     stats = [model.stats for model in evidence.models.values() if model.stats]
     if stats:
-        length = f"packed, {read_number(stats[0], 'max_length'):,} tokens"
+        trained = [one.training for model in evidence.models.values() for one in model.runs_of(TUNED) if one.training]
+        packs = {facts.plan.settings.packing for facts in trained} or {True}
+        how = " and ".join(words for packing, words in PACKING.items() if packing in packs)
+        length = f"{how}, {read_number(stats[0], 'max_length'):,} tokens"
         choices["packing"] = Choice("Length and packing of training sequences", "section 3.5", length, stats)
     return choices
 
@@ -88,7 +92,8 @@ def _choices_of_runs(models: list[ModelEvidence]) -> dict[str, Choice]:
     generations = [facts for record in records if (facts := record.tests[models[0].test].generation)]
     first, files = generations[0], paths_of(records)
     new = first.decoding.max_new_tokens
-    precision = f"{first.quantization.type}, computed in {first.quantization.compute_dtype}"
+    held = dict.fromkeys(facts.quantization.weights for facts in generations)
+    precision = f"{', '.join(held)}, computed in {first.quantization.compute_dtype}"
     most = max(len(seeds) for model in models for seeds in model.records.values())
     sources = dict.fromkeys(generation.checkpoint.repo or "a local folder" for generation in generations)
     return {

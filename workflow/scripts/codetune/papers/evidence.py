@@ -1,6 +1,6 @@
 """What this study has of the paper's models and data."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,7 @@ CHAT = "base-chat"  # the untuned model in its own chat template, which the pape
 # Why a claim is not checkable here.
 OTHER_MODELS = "checkpoints that are not known to be the paper's"
 OTHER_DATA = "data that are not known to be the paper's"
+OTHER_WEIGHTS = "weights that are not held as the paper's, in NF4"
 NOT_RUN = "all models of the paper, not all of which were run"
 TUNED_HERE = "an untuned model that is tuned here, so that it is compared with its own tuned self alone"
 OTHER_LAYERS = "layers whose shapes config.json does not tell"
@@ -74,6 +75,12 @@ class ModelEvidence:
         return self.records[method][0].run.system
 
     @property
+    def is_held_as_printed(self) -> bool:
+        """Whether the paper's methods held their frozen weights in NF4 (section 3.3.3)."""
+        runs = [record for name in (BASE, CHAT, TUNED) for record in self.records.get(name, [])]
+        return all(record.method.quantization and record.method.quantization.type == "nf4" for record in runs)
+
+    @property
     def is_tuned(self) -> bool:
         """Whether it was tuned here, by any method."""
         return any(record.training is not None for runs in self.records.values() for record in runs)
@@ -110,15 +117,18 @@ class Evidence:
     comparisons: Comparisons | None
     compared: str
 
-    def obstacle(self, names: Iterable[str] = (), *, data: bool = False) -> str:
+    def obstacle(self, names: Collection[str] = (), *, data: bool = False, scores: bool = False) -> str:
         """Why what was computed of these models decides nothing about the paper's; empty if it does.
 
         Args:
             names: Models that were run here.
             data: Whether the claim is about the data, too.
+            scores: Whether it is about what the models compute, too.
         """
         if not all(self.models[name].genuine for name in names):
             return OTHER_MODELS
+        if scores and not all(self.models[name].is_held_as_printed for name in names):
+            return OTHER_WEIGHTS
         return OTHER_DATA if data and not self.genuine_data else ""
 
     def rows(self, table: str, method: str | None = None) -> list[tuple[Row, ModelEvidence]]:

@@ -39,7 +39,7 @@ def _scores_of(evidence: Evidence, method: str) -> list[Verdict]:
                 compare(interval, row["rouge_l"], model.samples, widest=spread_of_scores(evidence.paper)),
                 how=f"mean over {model.samples:,} test samples and {_seeds(records)}; {ANOTHER}",
                 files=[*paths_of(records), evidence.compared],
-                because=evidence.obstacle([row["model"]], data=True),
+                because=evidence.obstacle([row["model"]], data=True, scores=True),
             )
         )
     return verdicts
@@ -74,7 +74,7 @@ def _gain_of(evidence: Evidence, key: str, percent: int, method: str) -> Verdict
         compare(interval, percent, model.samples, widest=percent),
         how=f"gain over untuned score, {_seeds(model.runs_of(TUNED))}; {ANOTHER} (Fieller's interval)",
         files=[*paths_of(records), evidence.compared],
-        because=evidence.obstacle([key], data=True),
+        because=evidence.obstacle([key], data=True, scores=True),
     )
 
 
@@ -167,6 +167,6 @@ def _about_all(
             outcome,
             how=how,
             files=[*paths_of(records), evidence.compared],
-            because=evidence.obstacle(used, data=True) or because or (NOT_RUN if are_missing else ""),
+            because=evidence.obstacle(used, data=True, scores=True) or because or (NOT_RUN if are_missing else ""),
         )
     ]

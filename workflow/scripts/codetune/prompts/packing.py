@@ -9,18 +9,20 @@ def steps_per_epoch(sequences: int, batch_size: int) -> int:
     return math.ceil(sequences / batch_size)
 
 
-def pack(lengths: list[int], capacity: int) -> list[list[int]]:
+def pack(lengths: list[int], capacity: int | None) -> list[list[int]]:
     """Packs samples into bins by best-fit decreasing.
 
     Samples are placed longest first, each into the bin in which it leaves the least free capacity.
 
     Args:
         lengths: Number of tokens of each sample, at most `capacity`.
-        capacity: Most tokens per bin.
+        capacity: Most tokens per bin; None for a bin of its own for each sample.
 
     Returns:
         For each bin the indices of its samples.
     """
+    if capacity is None:
+        return [[index] for index in range(len(lengths))]
     bins: list[list[int]] = []
     open_bins: dict[int, list[int]] = {}  # free capacity -> bins with exactly that free capacity
     free: list[int] = []  # the keys of open_bins, ascending

@@ -41,6 +41,24 @@ def baselines_of(evaluated: Sequence[EvaluatedSystem], metric: str) -> list[str]
     return list(dict.fromkeys(name for one in evaluated for name in gains_over(one, metric)))
 
 
+def baselines_not_run(evaluated: Sequence[EvaluatedSystem], metric: str) -> dict[tuple[str, str], list[str]]:
+    """Labels of the models on which a baseline of a method was not evaluated, by the baseline and the method."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for one in evaluated:
+        for name in one.records[0].method.baselines:
+            labels = found.setdefault((name, one.system.method), [])
+            if name not in gains_over(one, metric) and one.model.label not in labels:
+                labels.append(one.model.label)
+    return {key: labels for key, labels in found.items() if labels}
+
+
+def baselines_held_otherwise(evaluated: Sequence[EvaluatedSystem], metric: str) -> list[tuple[str, str]]:
+    """Baselines whose weights are held otherwise than those of a method that is measured over them, and the method."""
+    held = {one.system.method: one.records[0].method.quantization for one in evaluated}
+    pairs = dict.fromkeys((name, one.system.method) for one in evaluated for name in gains_over(one, metric))
+    return [(name, method) for name, method in pairs if held[name] != held[method]]
+
+
 def gain_columns(one: EvaluatedSystem, metric: str, baselines: Sequence[str]) -> Row:
     """The columns of a system's gain over each baseline, as written and on code, for a CSV.
 
@@ -96,7 +114,8 @@ def say_gains(evaluated: Sequence[EvaluatedSystem], metric: str, papers: Mapping
             said.append(f"{f'On {test}: {word.lower()}' if several else word} {parts}.")
     if any("on code" in sentence for sentence in said):
         overs = {kind.over for systems in groups.values() for gains in systems for kind in gains}
-        said.append(_say_reasons(gains_are_by_tuning(evaluated) and _prompts_differ(evaluated, overs)))
+        alone = gains_are_by_tuning(evaluated) and not baselines_held_otherwise(evaluated, metric)
+        said.append(_say_reasons(alone and _prompts_differ(evaluated, overs)))
     return " ".join(said)
 
 

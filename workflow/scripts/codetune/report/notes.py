@@ -8,7 +8,13 @@ import pandas as pd
 from codetune.evaluation.comparisons import ALPHA
 from codetune.report.cells import format_number
 from codetune.report.flags import flag_note
-from codetune.report.gains import baselines_of, say_gains
+from codetune.report.gains import (
+    baselines_held_otherwise,
+    baselines_not_run,
+    baselines_of,
+    gains_over,
+    say_gains,
+)
 from codetune.report.rows import EvaluatedSystem, cut_by_context, gains_are_by_tuning
 
 MANY = 0.05  # share of empty predictions above which a system is named
@@ -28,7 +34,9 @@ def note_of_table2(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], me
         _say_extracted(evaluated, metric),
         _say_empty(evaluated),
         _say_templates(evaluated),
+        _say_weights(evaluated),
         _say_gain(evaluated, metric),
+        _say_baselines(evaluated, metric),
         _say_statistics(evaluated, metric),
         "Cut off: by the limit on new tokens or the model's context. Length: characters over those of the references.",
         "Column Paper and rows (quoted) are the paper's." if table["paper_score"].notna().any() else "",
@@ -83,6 +91,35 @@ def _say_templates(evaluated: Sequence[EvaluatedSystem]) -> str:
     return f"Templates of the prompts: {'; '.join(listed)}."
 
 
+def _say_weights(evaluated: Sequence[EvaluatedSystem]) -> str:
+    """How each method holds the frozen weights, where methods differ."""
+    methods: dict[str, list[str]] = {}
+    for one in evaluated:
+        if quantization := one.records[0].method.quantization:
+            names = methods.setdefault(quantization.weights, [])
+            names += [one.system.method] if one.system.method not in names else []
+    listed = [f"{kind} ({', '.join(names)})" for kind, names in methods.items()]
+    return f"Frozen weights: {'; '.join(listed)}." if len(listed) > 1 else ""
+
+
+def _say_baselines(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
+    """Which baselines were not run, and which hold their weights otherwise than the method that names them."""
+    every: dict[str, set[str]] = {}
+    for one in evaluated:
+        every.setdefault(one.system.method, set()).add(one.model.label)
+    missing = []
+    for (name, method), labels in baselines_not_run(evaluated, metric).items():
+        where = "" if set(labels) == every[method] else f" on {', '.join(labels)}"
+        missing.append(f"{name} ({method}{where})")
+    other = [f"{name} ({method})" for name, method in baselines_held_otherwise(evaluated, metric)]
+    text = f"Baselines that were not run, so that no gain is over them: {', '.join(missing)}." if missing else ""
+    if other:
+        text += (
+            f" Baselines whose weights are held otherwise, so that a gain is not of tuning alone: {', '.join(other)}."
+        )
+    return text
+
+
 def _say_statistics(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
     """How intervals, p-values and verdicts were made, and what they are about."""
     seeds = {len(one.records) for one in evaluated if one.is_tuned}
@@ -126,7 +163,9 @@ def _say_gain(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
         return ""
     better = "model's untuned rows" if untuned else "method's baselines"
     which = "smaller" if len(baselines) == 2 else "smallest"
-    text = f"Interval, p and verdict are of the {which} gain, over the better of the {better}."
+    text = f"Interval, p and verdict are of the {which} gain, over the better of the {better}, which column Over names."
+    if len({tuple(gains_over(one, metric)) for one in evaluated} - {()}) > 1:
+        text = "Gain, interval, p and verdict are over the best of the method's baselines, which column Over names."
     if len(baselines) == 1:
         text = f"Gain: over the {'untuned model' if untuned else 'baseline'} ({baselines[0]})."
     coded = evaluated[0].comparisons.on_code(metric)

@@ -122,7 +122,7 @@ def _rows(systems: Mapping[System, EvaluatedSystem], metric: str) -> Iterator[Pa
         if (pair.family, pair.metric) == ("pair", metric):
             differs = _difference(pair)
             found = pair.reverse if differs != "tuning" and (pair.gain or 0.0) < 0 else pair
-            yield _row(found, differs, systems[found.system], systems[found.over])
+            yield row_of(found, differs, systems[found.system], systems[found.over])
 
 
 def _difference(pair: Comparison) -> str:
@@ -132,7 +132,15 @@ def _difference(pair: Comparison) -> str:
     return "method" if pair.system.model == pair.over.model else "tuning"
 
 
-def _row(pair: Comparison, differs: str, one: EvaluatedSystem, other: EvaluatedSystem) -> PairRow:
+def row_of(pair: Comparison, differs: str, one: EvaluatedSystem, other: EvaluatedSystem) -> PairRow:
+    """The row of a comparison.
+
+    Args:
+        pair: The comparison.
+        differs: What the two systems differ in.
+        one: The first.
+        other: The one that it is compared with.
+    """
     comparisons = one.comparisons
     code = comparisons.on_code(pair.metric)
     coded = comparisons.pair_of(pair.system, pair.over, code) if code else None

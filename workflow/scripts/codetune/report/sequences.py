@@ -41,4 +41,4 @@ def _sequences_and_tokens(plan: TrainingPlan, stats: str) -> tuple[int, int]:
     most = min(settings.max_length, context or settings.max_length)
     samples = read_tokens(Path(stats).with_name(Path(layout.TRAIN_TOKENS).name))
     lengths = [len(sample) for sample in truncate(with_virtual_tokens(samples, virtual), most)[0]]
-    return len(pack(lengths, settings.max_length if settings.packing else 0)), sum(lengths)
+    return len(pack(lengths, settings.capacity)), sum(lengths)

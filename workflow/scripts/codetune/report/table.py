@@ -11,7 +11,9 @@ from codetune.report.pairs import pairs_table, write_pairs
 from codetune.report.rows import EvaluatedSystem, evaluated_systems
 from codetune.report.table1 import read_plans, table1, write_table1
 from codetune.report.table2 import table2, write_table2
+from codetune.report.variants import variants_table, write_variants
 from codetune.study.record import read_records
+from codetune.study.runs import System
 
 Named = Mapping[str, Any]  # inputs or params of the rule, by name
 Outputs = Mapping[str, str]  # a path for each of csv, md, tex
@@ -23,7 +25,7 @@ def write_table(name: str, inputs: Named, params: Named, outputs: Outputs) -> No
     Args:
         name: One of `TABLES`.
         inputs: `records`, `comparisons` (one per test set) and `paper`; for Table 1 `stats`, `configs` and `paper`.
-        params: `metric`; for Table 1 `plans`, in the order of `stats` and `configs`.
+        params: `metric`; for Table 1 `plans`, in the order of `stats` and `configs`; for variants `variants`.
         outputs: Path for each of csv, md, tex.
     """
     TABLES[name](inputs, params, outputs)
@@ -49,6 +51,12 @@ def _write_pairs(inputs: Named, params: Named, outputs: Outputs) -> None:
     write_pairs(pairs_table(evaluated, metric), evaluated, metric, outputs)
 
 
+def _write_variants(inputs: Named, params: Named, outputs: Outputs) -> None:
+    evaluated, metric = _evaluated(inputs), params["metric"]
+    variants = [(System(**one), System(**other)) for one, other in params["variants"]]
+    write_variants(variants_table(evaluated, metric, variants), evaluated, metric, outputs)
+
+
 def _write_breakdown(inputs: Named, params: Named, outputs: Outputs) -> None:
     evaluated, metric = _evaluated(inputs), params["metric"]
     write_breakdown(breakdown_table(evaluated, metric), evaluated, metric, outputs)
@@ -67,6 +75,7 @@ def _evaluated(inputs: Named) -> list[EvaluatedSystem]:
 TABLES: Mapping[str, Callable[[Named, Named, Outputs], None]] = {
     "table1": _write_table1,
     "table2": _write_table2,
+    "variants": _write_variants,
     "pairs": _write_pairs,
     "metrics": _write_metrics,
     "breakdown": _write_breakdown,

@@ -97,7 +97,7 @@ def _row(
     quoted = declared.get(planned.system.model, {})
     peft, settings = planned.plan.tuning.peft, planned.plan.settings
     modules = peft.get("target_modules") or []
-    epoch = steps_per_epoch(packed, settings.batch_size)
+    epoch, unpacked = (steps_per_epoch(count, settings.batch_size) for count in (packed, samples))
     if peft:
         check_architecture(peft, config, planned.label)
     return {
@@ -110,13 +110,13 @@ def _row(
         "epochs": settings.epochs,
         "schedule": settings.schedule,
         "patience": settings.patience,
-        "rate_left": _rate_left(settings, epoch),
+        "rate_left": _rate_left(settings, epoch if settings.packing else unpacked),
         "rank": peft.get("r"),
         "paper_trainable": quoted.get("trainable"),
         **{f"trainable_r{r}": lora_parameters(config, r, modules) if own else None for r, own in ranks.items()},
         "paper_steps": quoted.get("steps"),
         "steps_packed": settings.epochs * epoch,
-        "steps_unpacked": settings.epochs * steps_per_epoch(samples, settings.batch_size),
+        "steps_unpacked": settings.epochs * unpacked,
     }
 
 

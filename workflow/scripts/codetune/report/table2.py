@@ -27,6 +27,7 @@ from codetune.report.rows import EvaluatedSystem, place_in_paper
 from codetune.report.writing import write_forms
 
 HERE = "this study"
+OVER = "Over"  # head of the column that names the baseline of a row's verdict
 QUOTED = "quoted by the paper"
 
 
@@ -277,14 +278,23 @@ def _title(row: "pd.Series[Any]") -> str:
     return f"{row['model']} ({row['method']}){flag(row['flagged'], row['seeds'])}"
 
 
-def _gains(table: pd.DataFrame, baselines: Sequence[str], digits: int) -> dict[str, list[str | None]]:
-    """The columns of the gain over each baseline, and of the interval of that over the better one: the smallest."""
-    which = ("smaller" if len(baselines) == 2 else "smallest") if len(baselines) > 1 else ""
-    columns = (
-        {f"Gain over {name}": table[f"gain_over_{name}"] for name in baselines} if which else {"Gain": table["gain"]}
-    )
+def _gains(
+    table: pd.DataFrame, baselines: Sequence[str], digits: int
+) -> dict[str, "list[str | None] | pd.Series[Any]"]:
+    """The columns of the gain over each baseline; of the better baseline; and of the interval of the gain over it.
+
+    Where rows have different baselines, there is one column for the gain over the better one.
+    """
+    each = {f"Gain over {name}": table[f"gain_over_{name}"] for name in baselines}
+    rows = {tuple(row.notna()) for _, row in pd.DataFrame(each).iterrows() if row.notna().any()}
+    alike, several = len(rows) == 1, len(baselines) > 1
+    which = ("smaller" if len(baselines) == 2 else "smallest") if alike and several else ""
     return {
-        **{name: [format_signed(gain, digits) for gain in gains] for name, gains in columns.items()},
+        **{
+            name: [format_signed(gain, digits) for gain in gains]
+            for name, gains in (each if alike and several else {"Gain": table["gain"]}).items()
+        },
+        **({OVER: table["gain_over"]} if several else {}),
         " ".join(f"95 % interval of the {which} gain".split()): [
             format_interval(row, "gain", digits - 1, "+") for _, row in table.iterrows()
         ],

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from codetune.base.errors import StudyError
+from codetune.study.baselines import with_default_baselines
 from codetune.study.dataset import Dataset, Published, Split, Subset
 from codetune.study.decoding import Decoding
 from codetune.study.folders import find_outputs
@@ -22,6 +23,7 @@ from codetune.study.schema import check_schema
 from codetune.study.soft_prompts import check_soft_prompt
 from codetune.study.sources import check_sources
 from codetune.study.study import Study
+from codetune.study.variants import read_variants
 
 NEEDED_TO_TUNE = ("batch_size", "epochs", "micro_batch")  # keys that each model needs if a run fine-tunes it
 OF_TRAINING = (*NEEDED_TO_TUNE, "gradient_checkpointing")  # training settings that stand in a model's entry itself
@@ -52,7 +54,9 @@ def load_study(config: Entry) -> Study:
         template=config["tokenization"]["template"],
         training={**config["training"], "max_length": config["tokenization"]["max_length"]},
         decoding=Decoding(**config["generation"]),
+        variants=read_variants(config),
     )
+    study = with_default_baselines(study, {name for name, entry in config["methods"].items() if "baselines" in entry})
     for run in study.training_runs:
         _check_training(run, config["models"][run.model], study)
     return study
@@ -98,8 +102,7 @@ def _build_method(name: str, entry: Entry, config: Entry) -> Method:
     if kind == "untuned":
         return Method(name, kind, quantization, prompt=prompt)
     tuning = TuningSettings(kind, entry.get("peft", {}))
-    baselines = entry.get("baselines", _untuned_like(entry, config))
-    return Method(name, kind, quantization, tuning, entry.get("training", {}), baselines, prompt)
+    return Method(name, kind, quantization, tuning, entry.get("training", {}), entry.get("baselines", []), prompt)
 
 
 def _kind_of(entry: Entry) -> Kind:
@@ -107,22 +110,6 @@ def _kind_of(entry: Entry) -> Kind:
     if _retrieves(entry):
         return "retrieval"
     return "peft" if "peft" in entry else "full" if entry.get("full") else "untuned"
-
-
-def _untuned_like(entry: Entry, config: Entry) -> list[str]:
-    """The untuned methods with the same quantisation, in the same template or in the model's own chat template."""
-    study_s = config["quantization"]["type"]
-
-    def template_of(method: Entry) -> str | None:
-        return config["prompts"][method["prompt"]]["template"] if "prompt" in method else None
-
-    return [
-        name
-        for name, other in config["methods"].items()
-        if _kind_of(other) == "untuned"
-        and other.get("quantization", study_s) == entry.get("quantization", study_s)
-        and template_of(other) in (template_of(entry), "chat")
-    ]
 
 
 def _retrieves(entry: Entry) -> bool:

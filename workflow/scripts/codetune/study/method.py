@@ -23,6 +23,11 @@ class Quantization:
     double: bool
     compute_dtype: str
 
+    @property
+    def weights(self) -> str:
+        """Type in which weights are held: that of the quantisation, or the compute type."""
+        return self.compute_dtype if self.type == UNQUANTISED else self.type
+
     def of_type(self, kind: str | None) -> "Quantization":
         """This quantisation with another type of weights; the same one for None."""
         return replace(self, type=kind) if kind else self

@@ -11,6 +11,7 @@ from codetune.study.peft_rules import find_contradiction
 from codetune.study.peft_types import (
     FROM_WHOLE_WEIGHTS,
     NEEDED_KEYS,
+    NEVER_NULL,
     OTHER_NAMES,
     PASSED_OVER,
     PATTERNS,
@@ -43,6 +44,7 @@ def check_peft(where: str, peft: Entry, quantization: str) -> None:
     """
     kind = _check_type(where, peft)
     keys = read_types()[kind]["keys"]
+    _check_overlay(where, kind, peft)
     for key, value in peft.items():
         if key != "type":
             _check_key(where, kind, key, value)
@@ -98,6 +100,17 @@ def _check_type(where: str, peft: Entry) -> str:
     return kind
 
 
+def _check_overlay(where: str, kind: str, peft: Entry) -> None:
+    """Checks that a method has not kept the keys of LoRA from a config file on which another lays another type."""
+    types = read_types()
+    kept = [key for key in types["LORA"]["keys"] if key in peft and key not in types[kind]["keys"]]
+    if len(kept) > 1:
+        raise StudyError(
+            f"config: {where}: {', '.join(kept)} are keys of LORA, not of {kind}. If another config file has a method "
+            "of this name, yours adds to it; give it another name."
+        )
+
+
 def _check_key(where: str, kind: str, key: str, value: Any) -> None:
     """Checks a key and its value by themselves."""
     keys = read_types()[kind]["keys"]
@@ -121,8 +134,11 @@ def _check_key(where: str, kind: str, key: str, value: Any) -> None:
 
 def _allowed(key: str, schema: Entry) -> Entry:
     """What a key may hold: PEFT's schema without refused values, closer for mappings and wider for what is divided."""
-    if key in PATTERNS and schema.get("type") == ["object", "null"]:
-        return {"anyOf": [{"type": "object", "additionalProperties": {"type": PATTERNS[key]}}, {"type": "null"}]}
+    if key in NEVER_NULL and schema["default"] is not None and isinstance(schema["type"], list):
+        schema = {**schema, "type": [name for name in schema["type"] if name != "null"]}
+    if key in PATTERNS and "additionalProperties" not in schema and "anyOf" not in schema:
+        parts = [{"type": name} for name in schema["type"] if name != "object"]
+        return {"anyOf": [{"type": "object", "additionalProperties": {"type": PATTERNS[key]}}, *parts]}
     if key.endswith(SCALES) and "integer" in schema["type"]:
         return {"type": ["number", *(["null"] if "null" in schema["type"] else [])]}
     refused = [value for name, value in REFUSED_VALUES if name == key]

@@ -146,13 +146,6 @@ def _blocks(one: str, other: str) -> Callable[[Keys], Found]:
     return rule
 
 
-def _cpt(keys: Keys) -> Found:
-    for key in ("cpt_mask", "cpt_tokens_type_mask"):
-        if keys[key] is not None and len(keys[key]) != len(keys["cpt_token_ids"]):
-            return key, f"it has {len(keys[key])} entries, and cpt_token_ids has {len(keys['cpt_token_ids'])}"
-    return None
-
-
 def _gralora(keys: Keys) -> Found:
     if keys["r"] % keys["gralora_k"]:
         return "r", f"{keys['r']} is not a multiple of gralora_k, {keys['gralora_k']}"
@@ -215,11 +208,12 @@ RULES: dict[str, Callable[[Keys], Found]] = {
     "ADALORA": _adalora,
     "BOFT": _blocks("boft_block_size", "boft_block_num"),
     "CARTRIDGE": _cartridge,
-    "CPT": _cpt,
     "GRALORA": _gralora,
     "IA3": _ia3,
     "LORA": _lora,
+    "MULTITASK_PROMPT_TUNING": _prompt_tuning,
     "OFT": _blocks("r", "oft_block_size"),
+    "MULTITASK_PROMPT_TUNING": _prompt_tuning,
     "PROMPT_TUNING": _prompt_tuning,
     "PSOFT": _psoft,
     "ROAD": _road,

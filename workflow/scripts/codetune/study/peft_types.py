@@ -6,7 +6,8 @@ The keys and their kinds of values are in workflow/schemas/peft.json, drawn from
 # Types that cannot be trained by themselves on a causal language model, with the reason.
 REFUSED_TYPES = {
     "ADAMSS": "it needs scikit-learn, which is not among the workflow's libraries",
-    "MULTITASK_PROMPT_TUNING": "it needs the number of a task with each sample, which a data set here does not have",
+    "CPT": "its loss also counts tokens of its own context, and here the loss counts completions alone; take "
+    "PROMPT_TUNING, which can start from a text, too",
     "POLY": "it needs the number of a task with each sample, which a data set here does not have",
     "XLORA": "it mixes LoRA adapters that were trained before, and trains none",
 }
@@ -36,7 +37,12 @@ SET_ELSEWHERE = {  # keys of every type
     "base_model_name_or_path": "the workflow sets it to the model of the run",
     "revision": "the workflow sets it to the commit of the model of the run",
 }
+OF_THE_MODEL = "PEFT takes it from each model"
+OF_ANOTHER_TRAINING = "it is for a prompt that starts from the file of another training, which the study does not have"
 REFUSED_KEYS = {  # keys of some types
+    **dict.fromkeys(("token_dim", "num_layers", "num_attention_heads", "num_transformer_submodules"), OF_THE_MODEL),
+    "prompt_tuning_init_state_dict_path": OF_ANOTHER_TRAINING,
+    "prompt_tuning_init_task": OF_ANOTHER_TRAINING,
     "tokenizer_name_or_path": "the workflow sets it to the tokenizer of the model of the run",
     "tokenizer_kwargs": "the workflow loads tokenizers itself",
     "megatron_config": "it is for models in Megatron",
@@ -61,10 +67,12 @@ PASSED_OVER = {
             "leave it out",
         ),
     },
-    "CPT": {"num_virtual_tokens": "it is the number of cpt_token_ids; leave it out"},
 }
 
 REFUSED_VALUES = {
+    ("prompt_tuning_init", "AVERAGE_SOURCE_TASKS"): OF_ANOTHER_TRAINING,
+    ("prompt_tuning_init", "EXACT_SOURCE_TASK"): OF_ANOTHER_TRAINING,
+    ("prompt_tuning_init", "ONLY_SOURCE_SHARED"): OF_ANOTHER_TRAINING,
     ("init_lora_weights", "eva"): NEEDS_DATA,
     ("init_lora_weights", "corda"): NEEDS_DATA,
     ("init_lora_weights", "lora_ga"): NEEDS_DATA,
@@ -80,7 +88,7 @@ FROM_WHOLE_WEIGHTS = ("pissa", "mica")
 NEEDED_KEYS = {
     "ADAPTION_PROMPT": ("adapter_len", "adapter_layers"),
     "CARTRIDGE": ("num_virtual_tokens",),
-    "CPT": ("cpt_token_ids",),
+    "MULTITASK_PROMPT_TUNING": ("num_virtual_tokens",),
     "P_TUNING": ("num_virtual_tokens",),
     "PREFIX_TUNING": ("num_virtual_tokens",),
     "PROMPT_TUNING": ("num_virtual_tokens",),
@@ -103,13 +111,13 @@ LARGEST = 2**63 - 1
 ONE = (
     "adapter_layers asa_target_subspaces block_size block_size_pattern boft_n_butterfly_factor buffer_size deltaT "
     "encoder_hidden_size encoder_num_layers gralora_k group_size mask_interval n_frequency n_frequency_pattern nblocks "
-    "num_attention_heads num_cayley_neumann_terms num_groups num_layers num_samples num_subspaces "
-    "num_transformer_submodules num_vectors psoft_svd_lowrank_niter shadow_hidden_size shadow_intermediate_size "
-    "shadow_num_attention_heads shadow_num_hidden_layers stride_A subspace_rank theta_d_length token_dim topk "
+    "num_cayley_neumann_terms num_groups num_ranks num_samples num_subspaces "
+    "num_tasks num_vectors psoft_svd_lowrank_niter shadow_hidden_size shadow_intermediate_size "
+    "shadow_num_attention_heads shadow_num_hidden_layers stride_A subspace_rank theta_d_length topk "
     "total_step u update_hidden_size vector_length"
 )
 ZERO = (
-    "alora_invocation_tokens auxiliary_loss_weight boft_block_num boft_block_size cpt_token_ids depth final_warmup "
+    "alora_invocation_tokens auxiliary_loss_weight boft_block_num boft_block_size depth final_warmup "
     "generator_seed hybrid_r init_warmup layer_replication layers_to_transform num_frozen_tokens oft_block_size "
     "orth_reg_weight proj_seed projection_prng_key projection_seed random_loc_seed random_seed regularization_alpha "
     "tfinal tinit token_indices trainable_token_indices"
@@ -123,14 +131,15 @@ BOUNDS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("asa_importance_beta", "asa_uncertainty_beta", "sparse_rate", "tau", "weight_tying"), (0, 1)),
     "OFT.r": (0, MOST),  # zero leaves the number of blocks to oft_block_size
     "OSF.rank_pattern": (0, LARGEST),  # may be shares
+    "OFT.num_cayley_neumann_terms": (2, LARGEST),  # with one term nothing turns
     "num_B": (2, LARGEST),
 }
 # Keys whose name is or ends in one of these hold a share of at least 0 and below 1.
 SHARES = ("dropout", "sparsity", "beta1", "beta2")
 # Other keys whose name is or ends in one of these hold numbers above 0: with 0 nothing is learnt.
 ABOVE_ZERO = tuple(
-    "alpha alpha_pattern delora_lambda dirichlet_prior effective_rank eps init_theta_d_bound lambda_pattern scale "
-    "scaling".split()
+    "alpha alpha_pattern beta1 beta2 delora_lambda dirichlet_prior effective_rank eps init_theta_d_bound "
+    "lambda_pattern scale scaling".split()
 )
 SCALES = "alpha"  # ends keys that PEFT declares as integers, but divides by the rank: any number is of use
 # What the values of a mapping are, where PEFT says no more than that there is one.
@@ -141,3 +150,5 @@ PATTERNS = {
     "alpha_pattern": "number",
     "lambda_pattern": "number",
 }
+# Keys that PEFT declares to take null and then fails with it, where that is not its default.
+NEVER_NULL = (*PATTERNS, "random_loc_seed", "num_ranks", "num_tasks")

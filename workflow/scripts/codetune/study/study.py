@@ -1,15 +1,16 @@
 """The noun Study: all nouns of a configuration, and what each job depends on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from codetune.study.dataset import Dataset
 from codetune.study.decoding import Decoding
 from codetune.study.method import Method
 from codetune.study.model import NO_MODEL, Model
-from codetune.study.runs import Evaluation, Run
+from codetune.study.runs import Evaluation, Run, System
 from codetune.study.training import TrainingPlan, resolve_settings
+from codetune.study.variants import Variants
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Study:
         template: Name of the template where neither method nor model names one.
         training: The study's training settings.
         decoding: Settings of the decoding.
+        variants: Which methods and models are variants of others.
     """
 
     evaluations: list[Evaluation]
@@ -33,6 +35,7 @@ class Study:
     template: str
     training: Mapping[str, Any]
     decoding: Decoding
+    variants: Variants = field(default_factory=Variants)
 
     @property
     def runs(self) -> list[Run]:
@@ -48,6 +51,11 @@ class Study:
     def planned(self) -> list[Run]:
         """One run of each system that is trained: what Table 1 has a row of."""
         return list({run.system: run for run in self.training_runs}.values())
+
+    @property
+    def compared_variants(self) -> list[tuple[System, System]]:
+        """Each variant that is trained with its default, as far as that is trained, too."""
+        return self.variants.pairs_of(list(dict.fromkeys(run.system for run in self.training_runs)))
 
     @property
     def used_models(self) -> list[str]:

@@ -13,7 +13,7 @@ Inputs = Mapping[str, list[str]]
 
 
 def table_inputs(study: Study, in_results: Place, in_resources: Place) -> dict[str, Inputs]:
-    """The files that each table of a study is made from, by its name; no Table 1 in a study that trains nothing.
+    """The files that each table of a study is made from, by its name, without tables that would have no row.
 
     Args:
         study: The study.
@@ -39,9 +39,13 @@ def table_inputs(study: Study, in_results: Place, in_resources: Place) -> dict[s
         "prompt_stats": [in_results(layout.PROMPT_STATS, **entry) for entry in study.prompt_sets],
         "cards": [in_results(layout.CARD, dataset=name) for name in study.used_datasets],
     }
-    of_scores = dict.fromkeys(("table2", "pairs", "metrics", "breakdown"), scored)
-    tables = {"table1": planned, **of_scores, "audit": audited}
-    return {name: inputs for name, inputs in tables.items() if study.training_runs or name != "table1"}
+    of_scores = dict.fromkeys(("table2", "variants", "pairs", "metrics", "breakdown"), scored)
+    tables: dict[str, Inputs] = {"table1": planned, **of_scores, "audit": audited}
+    if not study.training_runs:
+        del tables["table1"]
+    if not study.compared_variants:
+        del tables["variants"]
+    return tables
 
 
 def table_params(study: Study, metric: str) -> dict[str, Any]:
@@ -64,6 +68,7 @@ def table_params(study: Study, metric: str) -> dict[str, Any]:
             }
             for run in study.planned
         ],
+        "variants": [[one._asdict() for one in pair] for pair in study.compared_variants],
         "models": study.used_models,
         "tokens": study.token_sets,
         "prompts": study.prompt_sets,

@@ -46,6 +46,11 @@ class TrainingSettings:
     precision: str = "float32"
     packing: bool = True
 
+    @property
+    def capacity(self) -> int | None:
+        """Most tokens of a training sequence; None where each sample has a sequence of its own."""
+        return self.max_length if self.packing else None
+
 
 @dataclass(frozen=True)
 class TrainingPlan:

@@ -12,8 +12,8 @@ from codetune.prompts.tokensets import TokenSample
 IGNORED = -100  # label of a token that does not count in the loss
 
 
-def pack_samples(samples: list[TokenSample], capacity: int) -> Dataset:
-    """Packs samples into training sequences of at most `capacity` tokens.
+def pack_samples(samples: list[TokenSample], capacity: int | None) -> Dataset:
+    """Packs samples into training sequences of at most `capacity` tokens, or gives each one of its own.
 
     Returns:
         One row per sequence: `input_ids`; `labels`, which count completions only; `seq_lengths`, the samples' lengths.

@@ -29,8 +29,8 @@ from codetune.training.trial import try_loss
 from codetune.training.validation import Validation
 
 # The optimizers by the names that transformers has for them. Its Adafactor takes the learning rate as it is
-# (scale_parameter, relative_step and warmup_init off) and has no first moment; its 8-bit AdamW is bitsandbytes', with the
-# moments of embeddings, and of parameters of fewer than 4,096 numbers, in fp32.
+# (scale_parameter, relative_step and warmup_init off) and has no first moment; its 8-bit AdamW is bitsandbytes', with
+# the moments of embeddings, and of parameters of fewer than 4,096 numbers, in fp32.
 OPTIMIZERS = {"adamw": "adamw_torch", "adafactor": "adafactor", "adamw_8bit": "adamw_8bit"}
 
 
@@ -96,8 +96,7 @@ def make_trainer(
     with doing("choice of the attention"):
         choose_attention(base, tokens.train, dtype)
     tokens = tokens.behind(tuning.virtual_tokens, _longest(base, settings.max_length), tokenizer)
-    capacity = settings.max_length if settings.packing else 0
-    train, validation = (pack_samples(part, capacity) for part in (tokens.train, tokens.validation))
+    train, validation = (pack_samples(part, settings.capacity) for part in (tokens.train, tokens.validation))
     epoch = steps_per_epoch(len(train), settings.batch_size)
     interval = steps_between_evaluations(epoch, settings.evaluations_per_epoch)
     remedy = "Set 'gradient_checkpointing: true' for this model in the config, or a lower 'max_length' for all."

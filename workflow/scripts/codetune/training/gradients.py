@@ -1,4 +1,4 @@
-"""The gradients of an optimizer step, added up over its micro-batches, and again in smaller parts if memory runs out."""
+"""The gradients of an optimizer step, added up over micro-batches; again in smaller parts if memory runs out."""
 
 import hashlib
 from collections.abc import Callable, Iterable
@@ -16,8 +16,8 @@ Compute = Callable[[dict[str, Any]], torch.Tensor]  # adds up the gradients of s
 class GradientSum:
     """Adds up gradients without a copy of what has been added before, which for a whole model would take gigabytes.
 
-    When memory runs out, the gradients of the step are discarded, and all of its micro-batches so far are computed again
-    in smaller parts, each from the random numbers that it began with. Until then it keeps their token ids.
+    When memory runs out, the gradients of the step are discarded, and all of its micro-batches so far are computed
+    again in smaller parts, each from the random numbers that it began with. Until then it keeps their token ids.
 
     Attributes:
         limit: Most sequences that are computed at once.

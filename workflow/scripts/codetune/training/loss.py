@@ -70,7 +70,8 @@ class RowwiseLogProbs(torch.autograd.Function):  # type: ignore[misc]
     def backward(ctx: Any, by_log_prob: torch.Tensor, *_: Any) -> tuple[torch.Tensor | None, ...]:
         """Multiplies the gradient of each log-probability with that of the loss by it."""
         if ctx.trains_head:
-            return (*_all_gradients(ctx.head, *ctx.saved_tensors, by_log_prob), *[None] * 6)
+            hidden, weight, bias, targets = ctx.saved_tensors
+            return (*_all_gradients(ctx.head, hidden, weight, bias, targets, by_log_prob), *[None] * 6)
         (gradient,) = ctx.saved_tensors
         return (gradient * by_log_prob[:, None], *[None] * 8)
 

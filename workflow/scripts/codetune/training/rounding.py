@@ -11,13 +11,13 @@ GENERATOR = "generator"  # in the optimizer's state: that of the random numbers 
 LOST_BITS = 16  # of an fp32 number's 32, in bfloat16
 
 
-class StochasticRounding(Optimizer):
+class StochasticRounding(Optimizer):  # type: ignore[misc]
     """An optimizer whose steps are computed in fp32 for one parameter after the other, and rounded stochastically.
 
     bfloat16 has 8 significant bits: rounded to the nearest number, a weight does not move if its step is less than
-    0.2 % of it, and most are. Here each is rounded up or down, with the probabilities that make its mean the number that
-    is rounded (Zamirai et al. 2020, section 4). So a weight moves, on average, as one in fp32 does; the optimizer's
-    moments are in fp32. Memory is needed for fp32 copies of one parameter and its gradient at a time.
+    0.2 % of it, and most are. Here each is rounded up or down, with the probabilities that make its mean the number
+    that is rounded (Zamirai et al. 2020). So a weight moves, on average, as one in fp32 does; the optimizer's moments
+    are as for fp32 weights. Memory is needed for fp32 copies of one parameter and its gradient at a time.
 
     Attributes:
         optimizer: The optimizer that computes the steps.
@@ -30,17 +30,17 @@ class StochasticRounding(Optimizer):
         self._generator = torch.Generator(device).manual_seed(seed)
 
     @property
-    def param_groups(self) -> list[dict[str, Any]]:  # type: ignore[override]
+    def param_groups(self) -> Any:
         """The optimizer's own, which the schedule of the learning rate changes."""
         return self.optimizer.param_groups
 
     @property
-    def state(self) -> Any:  # type: ignore[override]
+    def state(self) -> Any:
         """The optimizer's own, by parameter."""
         return self.optimizer.state
 
     @property
-    def defaults(self) -> dict[str, Any]:  # type: ignore[override]
+    def defaults(self) -> Any:
         """The optimizer's own."""
         return self.optimizer.defaults
 
@@ -48,8 +48,8 @@ class StochasticRounding(Optimizer):
         """Discards all gradients."""
         self.optimizer.zero_grad(set_to_none)
 
-    @torch.no_grad()
-    def step(self, _closure: None = None) -> None:  # type: ignore[override]
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def step(self, _closure: None = None) -> None:
         """Does the optimizer's own step, with one parameter at a time having a gradient."""
         gradients = [(parameter, parameter.grad) for parameter in self._parameters()]
         self.zero_grad()

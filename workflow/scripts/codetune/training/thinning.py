@@ -6,8 +6,8 @@ from collections.abc import Sequence
 def thinned(evaluated: Sequence[int], best: int | None, most: float) -> set[int]:
     """Chooses checkpoints evenly: every one, or every second, fourth, eighth ... evaluation's, and the best one.
 
-    What is left out once is left out for good as more evaluations come, so nothing that was deleted is wanted later. The
-    best one may lie between the others; it is deleted when a better one comes.
+    What is left out once is left out for good as more evaluations come, so nothing that was deleted is wanted later.
+    The best one may lie between the others; it is deleted when a better one comes.
 
     Args:
         evaluated: The steps of all evaluations so far, in ascending order.
