@@ -6,13 +6,12 @@ from typing import Any
 
 import yaml
 from common import ROOT
-from memory import ARCHITECTURES, Held, held, samples_of, training
+from memory import ARCHITECTURES, SHORT, Held, held, samples_of, training
 
 # isort: split
 
 from codetune.models.fits import GPU_GB, memory_key, needed
 from codetune.study.config import load_study
-from codetune.study.study import Study
 from codetune.study.training import TrainingPlan
 from codetune.study.tunings import virtual_tokens_of
 
@@ -36,10 +35,11 @@ def write_table(path: Path, studies: list[list[Path]]) -> None:
     """
     table = json.loads(path.read_text()) if path.exists() else {"about": ABOUT, "shapes": {}, "trainings": {}}
     for overlays in studies:
-        study = read_study(overlays)
+        merged = read_config(overlays)
+        study = load_study(merged)
         for run in study.planned:
             model = study.models[run.model]
-            config = shapes(run.model, study)
+            config = shapes(run.model, merged)
             if config is None:
                 print(f"{run.model}: its shapes are not in benchmarks/architectures.json", flush=True)
                 continue
@@ -59,12 +59,12 @@ def write_table(path: Path, studies: list[list[Path]]) -> None:
             path.write_text(text, encoding="utf-8")
 
 
-def read_study(overlays: list[Path]) -> Study:
-    """The study of config/config.yaml with overlays, merged as Snakemake does it."""
+def read_config(overlays: list[Path]) -> dict[str, Any]:
+    """config/config.yaml with overlays, merged as Snakemake does it."""
     merged: dict[str, Any] = {}
     for path in [ROOT / "config" / "config.yaml", *overlays]:
         _merge(merged, yaml.safe_load(path.read_text(encoding="utf-8")))
-    return load_study(merged)
+    return merged
 
 
 def _merge(into: dict[str, Any], more: dict[str, Any]) -> None:
@@ -75,10 +75,9 @@ def _merge(into: dict[str, Any], more: dict[str, Any]) -> None:
             into[key] = value
 
 
-def shapes(name: str, study: Study) -> dict[str, Any] | None:
-    """The sizes of a model, which a variant of it shares; None where they are not known."""
-    model = study.models[name]
-    known = ARCHITECTURES.get(name) or ARCHITECTURES.get(getattr(model, "variant_of", None) or "")
+def shapes(name: str, merged: dict[str, Any]) -> dict[str, Any] | None:
+    """The sizes of a model, which are those of the model that it is a variant of; None where they are not known."""
+    known = ARCHITECTURES.get(name) or ARCHITECTURES.get(merged["models"][name].get("variant_of", ""))
     config: dict[str, Any] | None = known["config"] if known else None
     return config
 
@@ -108,10 +107,11 @@ def _of_depth(config: dict[str, Any], plan: TrainingPlan, rows: tuple[int, int])
 
 
 def lengths(count: int, length: int, plan: TrainingPlan, what: Held) -> list[int]:
-    """Tokens of the samples of so many sequences: packed, or each a sample of its own, as long as may be."""
+    """Tokens of the samples of so many sequences; where each is one sample, one is long and the others are short."""
     if plan.settings.packing:
         return samples_of(count, length)
-    return [length + virtual_tokens_of(what.tuning)] * count
+    virtual = virtual_tokens_of(what.tuning)
+    return [length + virtual] + [SHORT + virtual] * (count - 1)
 
 
 def told(model: str, method: str, found: dict[str, Any], plan: TrainingPlan) -> str:

@@ -14,6 +14,7 @@ from codetune.models.fits import memory_key, needed
 from codetune.models.loading import load_base
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.tokensets import TokenSample
+from codetune.study.config import load_study
 from codetune.study.decoding import Decoding
 from codetune.study.method import TuningSettings
 from codetune.training.build import TrainingTokens, make_trainer
@@ -184,7 +185,7 @@ def test_checkpointing_and_fewer_bits_save_memory(checkpoints):
 @pytest.mark.parametrize("name", ["qlora", "prefix"])
 def test_the_table_of_trainings_says_what_is_worked_out(name):
     """One entry of each kind; and the depth from which deep models are worked out does not matter."""
-    study = memory_table.read_study([memory_table.ROOT / "benchmarks" / "methods.yaml"])
+    study = load_study(memory_table.read_config([memory_table.ROOT / "benchmarks" / "methods.yaml"]))
     run = next(run for run in study.planned if (run.model, run.method) == ("llama-3.2-1b", name))
     plan, config = study.for_training(run), memory.ARCHITECTURES[run.model]["config"]
     table = json.loads((memory_table.ROOT / "benchmarks" / "memory.json").read_text())
@@ -198,8 +199,8 @@ def test_the_table_of_trainings_says_what_is_worked_out(name):
 
 def test_the_table_has_all_that_is_shipped():
     table = json.loads((memory_table.ROOT / "benchmarks" / "memory.json").read_text())
-    for overlays in ([], [memory_table.ROOT / "benchmarks" / "methods.yaml"]):
-        study = memory_table.read_study(overlays)
+    for overlay in ("config/config.yaml", "config/variants.yaml", "benchmarks/methods.yaml"):
+        study = load_study(memory_table.read_config([memory_table.ROOT / overlay]))
         for run in study.planned:
             shapes = table["shapes"][study.models[run.model].source.repo]
             assert memory_key(shapes, study.for_training(run)) in table["trainings"], f"{run.model} {run.method}"
