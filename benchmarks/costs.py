@@ -11,6 +11,7 @@ from schedule import Job
 # isort: split
 
 from codetune.models.shapes import parameters
+from codetune.study.method import Method
 from codetune.study.study import Study
 
 ARCHITECTURES = read_architectures()
@@ -22,6 +23,14 @@ START = 60.0  # seconds that a GPU job takes to import its libraries and load it
 DOWNLOAD = 100e6  # bytes per second
 LIGHT = 10.0  # seconds of any other job
 BYTES = 2  # per parameter in a published checkpoint
+# By how much a token takes longer than with LoRA, and a layer in decoding than in 16 bits. Weights in 4 bits are not
+# slower: their products are those of 16 bits, and unpacking them moves 2.5 bytes per weight for thousands of tokens.
+# IA3 and prefix tuning are as fast as LoRA in PEFT's published comparison (on an L40S 7,225 and 7,480 tokens/s, LoRA
+# 7,174). Prompt tuning is taken to be so, too, but for the tokens that it adds. These two are assumed:
+DORA = 1.3  # the norms of the adapted weights, for each micro-batch
+INT8 = 2.0  # activations quantised before each product, and columns with outliers apart
+SAMPLES = 17_014  # of the training part of CodeAlpaca-20k
+PROMPTS = frozenset({"PROMPT_TUNING", "MULTITASK_PROMPT_TUNING", "P_TUNING", "CPT"})  # their tokens pass all layers
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,9 @@ class Work:
 
     Attributes:
         training: Operations of fine-tuning: each token passes each parameter forwards and, on the way to the adapters,
-            backwards. Attention and the adapters themselves, a few in a hundred, are left out.
+            backwards; where every parameter is trained, its gradient is as many operations again. Attention and the
+            adapters themselves, a few in a hundred, are left out, and so is the optimizer: in full tuning it moves
+            some ten bytes per parameter, once per step.
         decoding: Layers passed, one at a time, in all steps of all batches.
     """
 
@@ -42,15 +53,34 @@ class Work:
         return start + self.training / training + self.decoding / decoding
 
 
-def training_work(architecture: dict[str, Any], train: float, validation: float, evaluations: int) -> Work:
-    """Of fine-tuning on `train` tokens in all, and evaluating `validation` tokens each time."""
+def training_work(
+    architecture: dict[str, Any], method: Method, train: float, validation: float, evaluations: int
+) -> Work:
+    """Of fine-tuning by a method on `train` tokens in all, and evaluating `validation` tokens each time."""
     size = sum(parameters(architecture).values())
-    return Work(training=size * (4 * train + 2 * validation * evaluations))
+    per_token = 6 if method.kind == "full" else 4
+    return Work(training=size * _slower(method) * (per_token * train + 2 * validation * evaluations))
 
 
-def decoding_work(architecture: dict[str, Any], steps: float) -> Work:
-    """Of so many decode steps."""
-    return Work(decoding=architecture["num_hidden_layers"] * steps)
+def decoding_work(architecture: dict[str, Any], method: Method, steps: float) -> Work:
+    """Of so many decode steps of a method's model."""
+    return Work(decoding=architecture["num_hidden_layers"] * steps * (INT8 if _is_int8(method) else 1))
+
+
+def _slower(method: Method) -> float:
+    """How much longer an operation takes in training than with LoRA."""
+    dora = method.tuning is not None and method.tuning.peft.get("use_dora", False)
+    return (DORA if dora else 1) * (INT8 if _is_int8(method) else 1)
+
+
+def _is_int8(method: Method) -> bool:
+    return method.quantization is not None and method.quantization.type == "int8"
+
+
+def _virtual_tokens(method: Method) -> int:
+    """Tokens that a method puts before each sample, and that pass all layers as the sample's own do."""
+    peft = method.tuning.peft if method.tuning else {}
+    return int(peft.get("num_virtual_tokens", 0)) if peft.get("type") in PROMPTS else 0
 
 
 def decode_steps(lengths: Iterable[int], batch: int) -> int:
@@ -81,19 +111,21 @@ def _gpu_work(job: Job, study: Study, epochs: int) -> Work:
     get, in every batch, since it never learnt where to end. So are those of a model that was tuned on a part of the
     data. Of a part, tokens and batches are a share of the whole, at least one batch; the subset of the curve stays.
     """
-    model, share = ARCHITECTURES[job.run.model], _share(study)
+    model, share, method = ARCHITECTURES[job.run.model], _share(study), study.method_of(job.run)
     architecture, tokens, steps = model["config"], model["tokens"], model["decode_steps"]
     batches = {"test": math.ceil(share * model["batches"]["test"]), "curve": model["batches"]["curve"]}
     untuned = {part: count * study.decoding.max_new_tokens for part, count in batches.items()}
     if share < 1:
         steps = untuned
     if job.rule == "generate":
-        return decoding_work(architecture, (steps if job.run.trains else untuned)["test"])
-    evaluations = epochs * study.for_training(job.run).settings.evaluations_per_epoch
+        return decoding_work(architecture, method, (steps if job.run.trains else untuned)["test"])
+    training, *_ = study.trials_of(job.run) or [job.run]  # of a search: any, since all train for as many epochs
+    evaluations = epochs * study.for_training(training).settings.evaluations_per_epoch
     if job.rule == "finetune":
-        train, validation = epochs * share * tokens["train"], share * tokens["validation"]
-        return training_work(architecture, train, validation, evaluations + 1)
-    return decoding_work(architecture, untuned["curve"] + evaluations * steps["curve"])
+        longer = 1 + _virtual_tokens(method) * SAMPLES / tokens["train"]
+        train, validation = epochs * share * tokens["train"] * longer, share * tokens["validation"] * longer
+        return training_work(architecture, method, train, validation, evaluations + 1)
+    return decoding_work(architecture, method, untuned["curve"] + evaluations * steps["curve"])
 
 
 def _share(study: Study) -> float:

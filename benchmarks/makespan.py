@@ -1,4 +1,6 @@
-"""Simulates the schedule of the study, and of its pilot, on 1, 2, 4 and 8 GPUs. Takes seconds, without GPU or torch.
+"""Simulates the schedule of the study, of its pilot, and of studies of many methods, on 1 to 64 GPUs.
+
+It takes half a minute, without a GPU and without torch.
 
 Usage: python benchmarks/makespan.py --out FILE.json
        python benchmarks/makespan.py --out FILE.json --recorded [CONFIG.yaml ...]
@@ -10,33 +12,66 @@ of a finished study took, and the cost model is compared with these.
 
 import argparse
 import statistics
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from common import ROOT, Row, write_result
 from costs import modelled
+from methods_study import methods_study
 from recorded import Recorded
-from schedule import GPUS, Job, Schedule, read_plan, simulate
+from schedule import CORES, GPUS, Job, Plan, Schedule, read_plan, simulate
 
 GOAL = 1.10  # of the GPU work, divided by the number of GPUs
+MANY = (4, 16, 64)  # GPUs, for studies of many methods
+CORES_PER_GPU = CORES // 4  # as in the paper's machine
 
 
-def scenarios() -> dict[str, tuple[list[Job], dict[str, int]]]:
-    """The jobs of each scenario, and what is not as usual in its schedule."""
+@dataclass(frozen=True)
+class Scenario:
+    """A study to simulate.
+
+    Attributes:
+        jobs: Its jobs, with their seconds.
+        unusual: What is not as usual in its schedule.
+        gpus: The numbers of GPUs.
+    """
+
+    jobs: list[Job]
+    unusual: dict[str, int] = field(default_factory=dict)
+    gpus: tuple[int, ...] = GPUS
+
+    def simulate(self) -> dict[int, Schedule]:
+        """Its schedule for each number of GPUs."""
+        return {
+            gpus: simulate(self.jobs, gpus, **{"cores": max(CORES, CORES_PER_GPU * gpus), **self.unusual})
+            for gpus in self.gpus
+        }
+
+
+def scenarios() -> dict[str, Scenario]:
+    """The scenarios, by name."""
     plan = read_plan()
     first, *others = plan.config["runs"]
     seeds = read_plan(runs=[{**first, "seeds": [0, 1, 2]}, *others])
     pilot = read_plan([ROOT / "config" / "pilot.yaml"])
-    full = [modelled(job, plan.study, epochs=50) for job in plan.jobs]
+    methods = read_plan([ROOT / "config" / "methods.yaml"])
+    all_methods = read_plan(**methods_study())
+    full = _modelled(plan, epochs=50)
     return {
-        "the study, all 50 epochs": (full, {}),
-        "stopped early, after 10 epochs": ([modelled(job, plan.study, epochs=10) for job in plan.jobs], {}),
-        "three seeds, 50 epochs": ([modelled(job, seeds.study, epochs=50) for job in seeds.jobs], {}),
-        "50 epochs, priorities but all downloads at once": (full, {"downloads": len(full)}),
-        "the pilot, downloads included": ([modelled(job, pilot.study, epochs=1) for job in pilot.jobs], {}),
-        "50 epochs, neither": ([replace(job, priority=0) for job in full], {"downloads": len(full)}),
+        "the study, all 50 epochs": Scenario(full),
+        "stopped early, after 10 epochs": Scenario(_modelled(plan, epochs=10)),
+        "three seeds, 50 epochs": Scenario(_modelled(seeds, epochs=50)),
+        "50 epochs, priorities but all downloads at once": Scenario(full, {"downloads": len(full)}),
+        "the pilot, downloads included": Scenario(_modelled(pilot, epochs=1)),
+        "50 epochs, neither": Scenario([replace(job, priority=0) for job in full], {"downloads": len(full)}),
+        "config/methods.yaml with its searches, 10 epochs": Scenario(_modelled(methods, epochs=10), gpus=MANY),
+        "six models, nine methods, three seeds, 10 epochs": Scenario(_modelled(all_methods, epochs=10), gpus=MANY),
     }
+
+
+def _modelled(plan: Plan, epochs: int) -> list[Job]:
+    return [modelled(job, plan.study, epochs) for job in plan.jobs]
 
 
 def describe(name: str, schedules: dict[int, Schedule]) -> None:
@@ -88,10 +123,10 @@ def main() -> None:
     else:
         study = Recorded(arguments.recorded)
         facts = as_recorded(study)
-        cases = {"the finished study, its jobs as long as they were": (study.jobs, {})}
+        cases = {"the finished study, its jobs as long as they were": Scenario(study.jobs)}
     results = {}
-    for name, (jobs, unusual) in cases.items():
-        results[name] = {gpus: simulate(jobs, gpus, **unusual) for gpus in GPUS}
+    for name, scenario in cases.items():
+        results[name] = scenario.simulate()
         describe(name, results[name])
     facts["hours"] = {
         name: {

@@ -67,7 +67,8 @@ class Recorded:
         else:
             steps = read_curve_predictions(self._results / layout.fill(layout.CURVE_PREDICTIONS, job.run))
             predictions = list(steps.values())
-        return decoding_work(architecture, sum(self._decode_steps(some) for some in predictions))
+        steps = sum(self._decode_steps(some) for some in predictions)
+        return decoding_work(architecture, self.study.method_of(job.run), steps)
 
     def _training_work(self, job: Job, architecture: dict[str, Any]) -> Work:
         run, facts = job.run, self._training_facts(job)
@@ -75,6 +76,7 @@ class Recorded:
         done = facts.result.steps / facts.result.planned_steps
         return training_work(
             architecture,
+            self.study.method_of(run),
             train=facts.data.tokens * facts.plan.settings.epochs * done,
             validation=stats["parts"]["validation"]["tokens"],
             evaluations=len(facts.result.checkpoints) + 1,

@@ -1,5 +1,6 @@
 """A finished study in small whose models never ran: facts and predictions are made up, all else follows from them."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import yaml
 from codetune.base.files import sha256_of_file, write_json, write_jsonl
 from codetune.base.identity import CheckpointIdentity
 from codetune.base.manifests import write_manifest
-from codetune.base.plain import to_plain
+from codetune.base.plain import read_as, to_plain
 from codetune.data.predictions import Candidate, Prediction, write_curve_predictions, write_predictions
 from codetune.data.samples import PARTS, read_samples, sha256_of_samples
 from codetune.methods.schedule import share_of_highest
@@ -18,7 +19,10 @@ from codetune.report.remaking import Results, remakes_of
 from codetune.study import layout
 from codetune.study.config import load_study
 from codetune.study.data_facts import DuplicateRequests, NearDuplicates, SplitFacts
+from codetune.study.facts import TrainingFacts
 from codetune.study.record import read_records
+from codetune.study.search import DivergedFacts
+from codetune.training.choose import TrialFiles, choose
 from fake_records import DESCRIBED, fake_generation, fake_training
 from paper_study import config_of
 from safetensors.numpy import save_file
@@ -28,6 +32,7 @@ DATA = "codealpaca-20k"  # the paper's, so that the audit has something to say
 OUTPUTS = [f"def f{i}(x):\n    return x + {i}" for i in range(12)]
 LOSSES = {0: 2.5, 50: 1.0, 100: 0.9, 150: 0.95}
 PACKED = {"packed_sequences": 1600, "tokens": 90_000}
+TRAINABLE = 5636096  # of Llama-3.2-1B at r = 8
 REVISION, RECORDS_SHA256 = "f" * 40, "9" * 64
 
 
@@ -135,13 +140,17 @@ def _write_run(at, run, hashes):
     (evaluation,) = study.of_run(run)
     used = _used(study.prompt_set_of(evaluation), hashes, "prompts")
     if run.trains:
-        used["adapter"] = _write_training(at, run, checkpoint, hashes)
+        trials = study.trials_of(run)
+        weights = {one.method: _write_training(at, one, checkpoint, hashes) for one in trials or [run]}
+        used["tuned"] = weights[_choose(at, run, trials) if trials else run.method]
+        _publish(at, run)
+        _write_curve(at, run)
     predictions = at.of(layout.PREDICTIONS, evaluation)
     texts = _texts(run, 3) if run.trains else [text[:9] for text in OUTPUTS]
     write_predictions(predictions, [Prediction(200 + i, [Candidate(text, 5, i == 1)]) for i, text in enumerate(texts)])
     facts = fake_generation(
         decoding=study.decoding,
-        quantization=study.quantization,
+        quantization=study.methods[run.method].quantization,
         checkpoint=checkpoint,
         inputs_sha256=used,
         predictions_sha256=sha256_of_file(predictions),
@@ -168,20 +177,19 @@ def _rate(settings, step):
 
 
 def _write_training(at, run, checkpoint, hashes):
-    """What a training and its curve leave; gives the hash of the adapter's weights."""
-    for pattern in (layout.TUNED, layout.PUBLISHED):
-        folder = Path(at.of(pattern, run)).parent
-        folder.mkdir(parents=True)
-        (folder / "adapter_config.json").write_text("{}")
-        save_file(_adapter(at, run), folder / "adapter_model.safetensors", {"of": str(run)})
-    weights = write_manifest(Path(at.of(layout.TUNED, run)).parent).files["adapter_model.safetensors"].sha256
+    """What a training leaves; gives the hash of the adapter's weights."""
+    folder = Path(at.of(layout.TUNED, run)).parent
+    folder.mkdir(parents=True)
+    (folder / "adapter_config.json").write_text("{}")
+    save_file(_adapter(at, run), folder / "adapter_model.safetensors", {"of": str(run)})
+    weights = write_manifest(folder).files["adapter_model.safetensors"].sha256
     facts = fake_training(at.study.for_training(run))
     facts = replace(
         facts,
         checkpoint=checkpoint,
         inputs_sha256=_used(at.study.token_set_of(run), hashes, "train", "validation"),
         tuned_sha256=weights,
-        trainable_parameters=sum(tensor.size for tensor in _adapter(at, run).values()),
+        trainable_parameters=TRAINABLE,
         adapted=dict.fromkeys(facts.plan.tuning.peft["target_modules"], 1),
         data=replace(facts.data, **PACKED),
         result=replace(
@@ -199,10 +207,40 @@ def _write_training(at, run, checkpoint, hashes):
         {"step": best, "epoch": best / 100, "loss": 1.1, "learning_rate": _rate(facts.plan.settings, best)},
     ]
     write_jsonl(at.of(layout.TRAINING_LOG, run), [trained[0], *rows[:-1], trained[1], rows[-1]])
-    texts = {step: _texts(run, 2 + step // 50)[:6] for step in (0, *facts.result.checkpoints)}
+    return weights
+
+
+def _choose(at, run, trials):
+    """What a search leaves of its trials, all of which have the same loss and the last of which diverged."""
+    facts = read_as(at.of(layout.TRAINING, trials[-1]), TrainingFacts)
+    write_manifest(_emptied(Path(at.of(layout.TUNED, trials[-1])).parent))
+    diverged = DivergedFacts(facts.plan, facts.inputs_sha256, "the training diverged", 150, 3600.0)
+    write_json(at.of(layout.TRAINING, trials[-1]), to_plain(diverged))
+    for trial in trials:
+        write_manifest(_emptied(Path(at.of(layout.CHECKPOINTS, trial)).parent))
+    names = (layout.TUNED, layout.CHECKPOINTS, layout.TRAINING_LOG, layout.TRAINING)
+    files = [TrialFiles(*(at.of(name, one) for name in names)) for one in (*trials, run)]
+    choose(at.study.values_of(run.method), files[:-1], files[-1], at.of(layout.SEARCH, run))
+    return trials[0].method
+
+
+def _emptied(folder):
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _publish(at, run):
+    tuned = Path(at.of(layout.TUNED, run))
+    shutil.copytree(tuned.parent, Path(at.of(layout.PUBLISHED, run)).parent)
+    (Path(at.of(layout.PUBLISHED, run)).parent / tuned.name).unlink()
+
+
+def _write_curve(at, run):
+    steps = read_as(at.of(layout.TRAINING, run), TrainingFacts).result.checkpoints
+    texts = {step: _texts(run, 2 + step // 50)[:6] for step in (0, *steps)}
     curve = {
         step: [Prediction(100 + i, [Candidate(text, 5, False)]) for i, text in enumerate(of_step)]
         for step, of_step in texts.items()
     }
     write_curve_predictions(at.of(layout.CURVE_PREDICTIONS, run), curve)
-    return weights

@@ -93,6 +93,10 @@ def test_a_method_is_trained_beside_those_that_are_there(finished):
     assert computed(planned(finished, "method.yaml")) == promised("a method")
 
 
+def test_a_search_is_a_training_per_value_and_one_choice(finished):
+    assert computed(planned(finished, "search.yaml")) == promised("a search")
+
+
 def test_a_method_with_a_prompt_of_its_own_is_trained_on_token_sets_in_its_template(finished):
     jobs = planned(finished, "prompt.yaml")
     assert computed(jobs) == promised("a prompt")
@@ -134,7 +138,8 @@ def test_methods_of_any_kind_are_planned_from_their_entries_alone(finished):
     """Each is trained and evaluated once; the frozen weights that are not quantised need no other download."""
     jobs = planned(finished, "methods.yaml")
     names = ("lora-bf16", "dora", "ia3", "prefix", "full")
-    assert (jobs["finetune"], jobs["generate"], jobs["record"]) == (len(names),) * 3
+    assert (jobs["finetune"], jobs["curve"]) == (len(names),) * 2
+    assert (jobs["generate"], jobs["record"]) == (1 + len(names),) * 2  # with the untuned model in bf16
     assert not jobs.keys() & {"download_model", "download_tokenizer", "tokenize", "split", "prompt"}
 
 
@@ -147,7 +152,7 @@ def test_each_type_of_peft_that_can_be_trained_is_a_method_by_its_entry_alone(mo
         "adapter_layers": 2,
         "token_indices": [3],
     }
-    methods = {
+    methods = {"base-bf16": {"quantization": "none"}} | {
         kind.lower(): {
             "quantization": "none",
             "peft": {"type": kind, **{key: stated[key] for key in NEEDED_KEYS.get(kind, ())}},
@@ -211,7 +216,7 @@ def test_the_metric_of_the_page_measures_what_it_says(tmp_path):
 
 def test_every_row_of_the_page_has_its_section_and_its_numbers():
     titles = re.findall(r"^\| \[([^\]]+)\]\(#([\w-]+)\)", PAGE, re.MULTILINE)
-    assert len(titles) == 8
+    assert len(titles) == 9
     sections = {title.lower().replace(" ", "-") for title in re.findall(r"^## (.+)$", PAGE, re.MULTILINE)}
     for title, anchor in titles:
         assert anchor in sections

@@ -11,6 +11,7 @@ import yaml
 from codetune.models.shapes import lora_parameters, parameters
 from conftest import ROOT
 from costs import ARCHITECTURES, START, Work, decode_steps, modelled, training_work
+from fake_records import fake_method
 from makespan import GOAL
 from schedule import Job, read_plan, simulate
 
@@ -131,7 +132,8 @@ def test_downloads_take_turns():
 def test_the_cost_model_counts_what_there_is():
     architecture = ARCHITECTURES["llama-3.2-1b"]["config"]
     size = sum(parameters(architecture).values())
-    assert training_work(architecture, train=100, validation=10, evaluations=3).training == size * (400 + 60)
+    method = fake_method("qlora")
+    assert training_work(architecture, method, train=100, validation=10, evaluations=3).training == size * (400 + 60)
     assert decode_steps([5, 1, 3, 9], batch=2) == 9 + 3
     assert Work(training=10.0, decoding=6.0).seconds(training=5.0, decoding=2.0, start=1.0) == 1.0 + 2.0 + 3.0
 

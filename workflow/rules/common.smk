@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import sys
+from functools import cache
 from pathlib import Path
 
 from codetune.base.contents import Contents, files_in
@@ -42,8 +43,8 @@ if workflow.output_settings.dryrun and shutil.which("conda") is None:
 
 
 def one_of(names):
-    """Returns the pattern that constrains a wildcard to these names."""
-    return "|".join(map(re.escape, names))
+    """Returns the pattern that constrains a wildcard to these names; without any it matches nothing."""
+    return "|".join(map(re.escape, names)) or "(?!)"  # an empty pattern would be no constraint
 
 
 wildcard_constraints:
@@ -90,6 +91,11 @@ def run_of(wildcards):
     return Run(wildcards.data, wildcards.model, wildcards.method, int(wildcards.seed))
 
 
+def searches(wildcards):
+    """Whether the training of the run that a job's wildcards name is chosen from trials."""
+    return wildcards.method in STUDY.trials
+
+
 def trains(wildcards):
     """Whether the run that a job's wildcards name trains a model."""
     return run_of(wildcards).trains
@@ -131,7 +137,7 @@ def unfinished(stage):
 
 def tuning_of(wildcards):
     """Returns what is trained in a job's run, None where nothing is."""
-    return STUDY.methods[wildcards.method].tuning
+    return STUDY.method_of(run_of(wildcards)).tuning
 
 
 def code(script, env, tuning=None):
@@ -140,8 +146,13 @@ def code(script, env, tuning=None):
     Of what implements the kinds of tuning, only the module of the run's own enters it. Rules that download have no
     fingerprint, because commit and hash pin their content, whatever fetches it.
     """
-    modules = [implementation_of(tuning).module] if tuning else []
-    return fingerprint(SCRIPTS / script, PROJECT / "envs" / f"{env}.yaml", modules)
+    return fingerprint_of(script, env, implementation_of(tuning).module if tuning else None)
+
+
+@cache
+def fingerprint_of(script, env, module):
+    """Returns such a fingerprint; a study has hundreds of jobs with the same one."""
+    return fingerprint(SCRIPTS / script, PROJECT / "envs" / f"{env}.yaml", [module] if module else [])
 
 
 CONTENTS = Contents(Path(".snakemake") / "codetune-sources.json")
@@ -194,8 +205,7 @@ def memory_of_bootstrap(wildcards, input):
 
 def before_gpu_jobs(wildcards):
     """Returns the priority of a job that GPU jobs wait for: first models to train, then those only compared with."""
-    tuned = wildcards.model in [run.model for run in STUDY.training_runs]
-    return (2000 if tuned else 1000) + STUDY.models[wildcards.model].parameters
+    return (2000 if wildcards.model in STUDY.tunings else 1000) + STUDY.models[wildcards.model].parameters
 
 
 def gpu_jobs(stage):

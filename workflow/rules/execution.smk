@@ -12,7 +12,7 @@ from codetune.base.jobs import keep_log
 from codetune.base.locks import lock_of, wait_for_writers
 from codetune.base.progress import STDERR, signs_of_life
 from codetune.base.signals import pass_on_signals
-from codetune.generation.checkpoints import kept_checkpoints
+from codetune.generation.checkpoints import check_kept, kept_checkpoints
 from codetune.models.disk import describe_shortage
 from codetune.study.custody import check_downloads, check_inputs
 from codetune.study.downloads import repositories_of
@@ -113,6 +113,8 @@ onstart:
             for job in jobs:
                 if job.rule.name == "curve" and job.input.checkpoints in read:
                     kept_checkpoints(job.input.checkpoints)
+                if job.rule.name == "choose":
+                    check_kept(path for path in job.input.checkpoints if path in read)
             # A job that downloads waits by itself if another project is downloading the same files.
             outputs = [job.output[0] for job in jobs if not job.params.get("network")]
             with signs_of_life(STDERR):

@@ -6,6 +6,7 @@
 #          training.json            facts of the training
 #          curve/predictions.jsonl  completions of each checkpoint
 #          curve.json               their scores against steps
+#          search.json              where settings are searched: the trials, each in the folder of <method>@<n>
 #          checkpoints/dropped.json  with keep_checkpoints: none, that they were deleted
 # Keeps: .../unfinished/            what a killed job has done so far; not an output, because Snakemake removes those
 
@@ -15,8 +16,13 @@ def memory_of_training(wildcards):
     return max(24000, round(8000 + state_bytes(STUDY, run_of(wildcards)) / 1e6))
 
 
+def of_trials(pattern):
+    """Returns an input function that fills in a pattern for each trial of a run; for none where nothing is searched."""
+    return lambda wildcards: each(pattern, STUDY.trials_of(run_of(wildcards)))
+
+
 rule finetune:
-    """Trains a model by one method (QLoRA: sections 3.3 and 3.5) until the validation loss stops falling."""
+    """Trains a model by the method of its run (QLoRA: sections 3.3 and 3.5) until the validation loss stops falling."""
     input:
         train=for_run(layout.TRAIN_TOKENS),
         validation=for_run(layout.VALIDATION_TOKENS),
@@ -31,6 +37,8 @@ rule finetune:
         f"<logs>/finetune/{layout.RUN}.log",
     benchmark:
         f"<benchmarks>/finetune/{layout.RUN}.tsv"
+    wildcard_constraints:
+        method=one_of(STUDY.trained),
     priority: gpu_jobs(-1000)
     conda:
         "../../envs/train.yaml"
@@ -42,10 +50,45 @@ rule finetune:
         checkpoints_mb=round(1000 * config["checkpoints_gb"]),  # as a resource it plans no training again
     params:
         plan=lambda wildcards: to_plain(STUDY.for_training(run_of(wildcards))),
+        is_trial=lambda wildcards: wildcards.method not in STUDY.methods,
         work=unfinished("finetune"),
         code=lambda wildcards: code("finetune.py", "train", tuning_of(wildcards)),
     script:
         "../scripts/finetune.py"
+
+
+rule choose:
+    """Takes the training with the lowest validation loss, where a method's settings are searched, for the run's own."""
+    input:
+        tuned=of_trials(layout.TUNED),
+        checkpoints=of_trials(layout.CHECKPOINTS),
+        log=of_trials(layout.TRAINING_LOG),
+        facts=of_trials(layout.TRAINING),
+    output:
+        tuned=in_results(layout.TUNED),
+        checkpoints=in_results(layout.CHECKPOINTS),
+        log=in_results(layout.TRAINING_LOG),
+        facts=in_results(layout.TRAINING),
+        search=in_results(layout.SEARCH),
+    log:
+        f"<logs>/choose/{layout.RUN}.log",
+    benchmark:
+        f"<benchmarks>/choose/{layout.RUN}.tsv"
+    wildcard_constraints:
+        method=one_of(STUDY.trials),
+    localrule: True  # takes seconds, less than waiting in a queue
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+        gpu=0,
+    params:
+        trials=lambda wildcards: STUDY.values_of(wildcards.method),
+        code=code("choose.py", "analysis"),
+    script:
+        "../scripts/choose.py"
 
 
 rule curve:
@@ -84,6 +127,7 @@ rule drop_checkpoints:
     """Deletes the checkpoints of all evaluations once the curve is drawn (keep_checkpoints: none); the best one stays."""
     input:
         checkpoints=in_results(layout.CHECKPOINTS),
+        trials=of_trials(layout.CHECKPOINTS),
         curve=in_results(layout.CURVE),
     output:
         in_results(layout.DROPPED),

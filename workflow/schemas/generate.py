@@ -23,16 +23,20 @@ def kinds() -> dict[str, type]:
     from codetune.study.facts import GenerationFacts, Summary, TrainingFacts
     from codetune.study.record import Record
     from codetune.study.retrieval import RetrievalFacts
+    from codetune.study.search import SearchFacts
+    from codetune.study.sizes import SizeFacts
 
     return {
         "record": Record,
         "training": TrainingFacts,
+        "search": SearchFacts,
         "generation": GenerationFacts,
         "retrieval": RetrievalFacts,
         "prediction": Prediction,
         "summary": Summary,
         "split": SplitFacts,
         "curve": Curve,
+        "sizes": SizeFacts,
     }
 
 

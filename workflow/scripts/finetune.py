@@ -15,4 +15,5 @@ with job(snakemake):
         ),
         from_plain(params.plan, TrainingPlan, "rule finetune: params.plan"),
         params.code,
+        params.is_trial,
     )

@@ -21,6 +21,7 @@ with job(snakemake):
             training=inputs.get("training") or None,
             files={"training_log": inputs["training_log"]} if inputs.get("training_log") else {},
             tests={test: {kind: inputs[kind][place] for kind in kinds} for place, test in enumerate(params.tests)},
+            search=inputs.get("search") or None,
         ),
         snakemake.output[0],
     )

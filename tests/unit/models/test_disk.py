@@ -109,7 +109,7 @@ def test_what_is_not_known_is_said_and_not_0():
     config = edit(paper_config(), ("methods", "scaled"), {"peft": {"type": "IA3"}})
     config["runs"][0]["methods"] = ["scaled"]
     said = described(config)
-    assert said.endswith(" Not counted is what scaled train, mostly megabytes per checkpoint.")
+    assert said.endswith(" Not counted: the checkpoints of scaled, mostly megabytes each.")
     assert "of adapters" not in said
 
 

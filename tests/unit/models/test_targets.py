@@ -26,6 +26,7 @@ ACCEPTED = [
     (LLAMA, {"type": "LORA"}),
     (LLAMA, {"type": "IA3", "target_modules": "all-linear", "feedforward_modules": ["mlp"]}),
     (LLAMA, {"type": "ADAPTION_PROMPT", "adapter_layers": 16}),
+    (LLAMA | {"vocab_size": 100}, {"type": "LORA", "trainable_token_indices": [0, 99]}),
     (GPT2, {"type": "LORA", "target_modules": ["c_attn", "mlp.c_proj", "wte"]}),
     (GPT2, {"type": "LN_TUNING", "target_modules": ["ln_1", "ln_f"]}),
     (PHI3, {"type": "PREFIX_TUNING", "num_virtual_tokens": 4}),
@@ -34,7 +35,19 @@ ACCEPTED = [
     ({"model_type": "lfm2"}, {"type": "LORA", "target_modules": ["anything"]}),
     ({}, {"type": "LORA", "target_modules": "attention"}),
 ]
+VOCABULARY = {"model_type": "llama", "vocab_size": 100}
 REFUSED = [
+    (
+        VOCABULARY,
+        {"type": "TRAINABLE_TOKENS", "token_indices": [3, 100]},
+        "M has no token 100; its 100 tokens have the",
+    ),
+    (
+        VOCABULARY,
+        {"type": "LORA", "trainable_token_indices": {"embed_tokens": [200]}},
+        "M has no token 200; its 100 tokens",
+    ),
+    (LLAMA, {"type": "LORA", "target_modules": [f"w{n}" for n in range(9000)]}, "w18, w19 to adapt (target_modules of"),
     (PHI3, {"type": "LORA", "target_modules": ["q_proj", "o_proj"]}, "M has no q_proj to adapt (target_modules of"),
     (
         PHI3,

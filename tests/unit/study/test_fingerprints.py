@@ -63,12 +63,14 @@ REACHED = {
 
 # What the modules that implement a tuning add to these, each for its own runs alone.
 TUNINGS = {
-    "codetune.methods.adapters": "methods/adapters methods/peft_config methods/trained models/device models/int8 "
-    "models/loading models/quantization models/roles models/weights",
+    "codetune.methods.adapters": "methods/adapters methods/allocation methods/peft_config methods/penalties "
+    "methods/residuals methods/tokens methods/trained models/device models/int8 models/loading models/quantization "
+    "models/roles models/weights",
     "codetune.methods.full": "methods/full methods/trained models/device models/int8 models/loading "
     "models/quantization models/weights",
-    "codetune.methods.soft_prompts": "methods/adapters methods/peft_config methods/soft_prompts methods/trained "
-    "methods/virtual_tokens models/device models/int8 models/loading models/quantization models/roles models/weights",
+    "codetune.methods.soft_prompts": "methods/adapters methods/allocation methods/peft_config methods/penalties "
+    "methods/residuals methods/soft_prompts methods/tokens methods/trained methods/virtual_tokens models/device "
+    "models/int8 models/loading models/quantization models/roles models/weights",
 }
 
 # Scripts whose outputs adapters and predictions are made from, and what none of them may reach.
@@ -97,7 +99,7 @@ EDITS = {
         "browser card score score_curve",
     ),
     "a word of the data card": ("codetune/data/card.py", "# Data card", "# Card", "card"),
-    "a word of the model card": ("codetune/report/publish.py", "Keep the adapter", "Leave the adapter", "publish"),
+    "a word of the model card": ("codetune/report/trained.py", "Keep the adapter", "Leave the adapter", "publish"),
     "a figure's label": ("codetune/report/figure.py", '"tokens per second"', '"tokens/s"', "figure"),
     "a table's head": ("codetune/report/table2.py", "score_low=", "low=", "table"),
     "an equation of the paper": ("codetune/papers/equations.py", "return", "return 1 +", "table"),

@@ -143,8 +143,8 @@ MISTAKES = """\
     peft.random_loc_seed: null is not an integer
 {type: MULTITASK_PROMPT_TUNING, num_virtual_tokens: 4, num_tasks: null}
     peft.num_tasks: null is not an integer
-{type: LORA, velora_config: {scal: 1}}
-    peft.velora_config: "scal" is unknown; did you mean "scale"?
+{type: LORA, kasa_config: {bet: 1}}
+    peft.kasa_config: "bet" is unknown; did you mean "beta"?
 {type: LORA, layer_replication: [[0, 2, 3]]}
     peft.layer_replication[0]: [0, 2, 3] does not have 2 items
 {type: LORA, layers_to_transform: '0'}
@@ -174,8 +174,8 @@ MISTAKES = """\
     peft.rank_pattern: 0 is below 1
 {type: LORA, layers_to_transform: [0, -1]}
     peft.layers_to_transform: -1 is below 0
-{type: LORA, velora_config: {num_groups: 0}}
-    peft.velora_config.num_groups: 0 is below 1
+{type: LORA, use_bdlora: {nblocks: 0}}
+    peft.use_bdlora.nblocks: 0 is below 1
 {type: PREFIX_TUNING, num_virtual_tokens: 0}
     peft.num_virtual_tokens: 0 is below 1
 {type: TRAINABLE_TOKENS, token_indices: []}
@@ -208,6 +208,8 @@ MISTAKES = """\
 {type: LN_TUNING, target_modules: all-linear}
     stands for linear layers, but LN_TUNING adapts norms
 # Keys that do not go together.
+{type: LN_TUNING, modules_to_save: lm_head}
+    peft.modules_to_save: "lm_head" is text; write a list: [lm_head]
 {type: LORA, layers_pattern: layers}
     peft.layers_pattern: it says nothing without layers_to_transform
 {type: VERA, layers_pattern: layers}
@@ -220,8 +222,8 @@ MISTAKES = """\
     it does not go with target_modules: .*q_proj
 {type: LORA, use_dora: true, lora_bias: true}
     peft.lora_bias: it does not go with use_dora
-{type: LORA, use_dora: true, velora_config: {scale: 1}}
-    peft.velora_config: a layer cannot be this and use_dora
+{type: LORA, use_dora: true, kasa_config: {beta: 1}}
+    peft.kasa_config: a layer cannot be this and use_dora
 {type: LORA, init_lora_weights: orthogonal, r: 7}
     peft.r: 7 is odd, and init_lora_weights: orthogonal needs an even
 {type: LORA, target_parameters: [w], lora_dropout: 0.1}
@@ -229,15 +231,19 @@ MISTAKES = """\
 {type: OFT, r: 8}
     peft.r: r is 8 and oft_block_size is 32; one of the two has to be 0
 {type: ADALORA, target_r: 16}
-    peft.target_r: 16 is above init_r, 12: ranks are only lowered
+    peft.target_r: 16 is not below init_r, 12: ranks are only lowered
 {type: ADALORA, init_lora_weights: pissa}
     "pissa" says nothing to ADALORA; write true or false
 {type: IA3, target_modules: [k_proj], feedforward_modules: [w]}
     "w" is not among target_modules; add it there
+{type: PVERA, sample_at_inference: true}
+    true cannot be taken: decoding is greedy here
+{type: LORA, alora_invocation_tokens: [5]}
+    leave it out; it acts behind these tokens of a text, and several texts lie in a row here
+{type: LILY}
+    LILY cannot be trained here: it averages over all tokens of a batch
 {type: PROMPT_TUNING, num_virtual_tokens: 4, prompt_tuning_init_text: x}
     it says nothing without prompt_tuning_init: TEXT
-{type: SHADOW, shadow_model: gpt2}
-    "gpt2" is a checkpoint, but the workflow loads the study's models only
 """
 LINES = [line for line in MISTAKES.splitlines() if not line.startswith("#")]
 REFUSED = list(zip(LINES[::2], map(str.strip, LINES[1::2]), strict=True))
@@ -264,7 +270,7 @@ def test_a_start_from_whole_weights_needs_them(start):
     for quantization in ("int8", "nf4", "fp4"):
         with pytest.raises(StudyError, match=f"but these are in {quantization}; write quantization: none"):
             check_peft("methods.x.peft", peft, quantization)
-        check_peft("methods.x.peft", {"type": "LORA", "init_lora_weights": "olora"}, quantization)
+        check_peft("methods.x.peft", {"type": "LORA", "init_lora_weights": "gaussian"}, quantization)
 
 
 @pytest.mark.parametrize(

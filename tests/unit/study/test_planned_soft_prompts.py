@@ -13,7 +13,9 @@ PROMPT = {"type": "PROMPT_TUNING", "num_virtual_tokens": 20}
 def load(peft, **training):
     config = paper_config()
     config["methods"]["soft"] = {"peft": peft, "training": training}
-    config["runs"] = [{"datasets": ["codealpaca-20k"], "models": ["gemma-2-2b"], "methods": ["soft"], "seeds": [0]}]
+    config["runs"] = [
+        {"datasets": ["codealpaca-20k"], "models": ["gemma-2-2b"], "methods": ["base", "soft"], "seeds": [0]}
+    ]
     study = load_study(config)
     return study.for_training(study.training_runs[0])
 

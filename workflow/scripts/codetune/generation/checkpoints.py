@@ -1,5 +1,6 @@
 """The checkpoints that a training curve is drawn from, and their removal once it is drawn."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from codetune.base.errors import StudyError
@@ -17,16 +18,34 @@ def kept_checkpoints(manifest: str) -> Path:
     Raises:
         StudyError: The checkpoints were deleted, or are not as the training left them.
     """
-    folder = Path(manifest).parent
-    if (folder / Path(layout.DROPPED).name).exists():
-        raise StudyError(
-            f"{folder}: its checkpoints were deleted after the curve was drawn (keep_checkpoints: none), and the curve "
-            f"would have to be drawn anew from them. Undo what changed it, or delete {folder} to train the model again."
-        )
+    check_kept([manifest])
     return checked_folder(manifest)
 
 
-def drop_checkpoints(manifest: str, note: str) -> None:
+def check_kept(manifests: Iterable[str]) -> None:
+    """Checks that checkpoints which a curve is to be drawn from were not deleted.
+
+    Args:
+        manifests: The manifest of a training's checkpoints, or of those of all trials that one is to be chosen from.
+
+    Raises:
+        StudyError: They were, of one training or of several.
+    """
+    dropped = [str(Path(manifest).parent) for manifest in manifests if note_of(manifest).exists()]
+    if dropped:
+        raise StudyError(
+            f"{dropped[0]}: its checkpoints were deleted after the curve was drawn (keep_checkpoints: none), and the "
+            f"curve would have to be drawn anew from them. Undo what changed it, or delete {' and '.join(dropped)} to "
+            "train the model again."
+        )
+
+
+def note_of(manifest: str) -> Path:
+    """Returns where the note lies that a training's checkpoints were deleted."""
+    return Path(manifest).with_name(Path(layout.DROPPED).name)
+
+
+def drop_checkpoints(manifest: str, note: str | Path) -> None:
     """Deletes a training's checkpoints, but not the one that is its result, and notes that.
 
     The manifest stays: it says which checkpoints the curve was drawn from.

@@ -1,11 +1,15 @@
 """Adapters of PEFT beside frozen weights: attached, saved, loaded, and replaced."""
 
+import re
 from collections import Counter
 from copy import copy
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from peft import get_peft_model
+import torch
+from peft import PeftType, get_peft_model
+from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import load_file
 from torch.nn import Linear
@@ -14,7 +18,11 @@ from transformers.pytorch_utils import Conv1D
 
 from codetune.base.errors import StudyError
 from codetune.base.libraries import loading
+from codetune.methods.allocation import all_ranks, allocate, load_allocation, save_allocation
 from codetune.methods.peft_config import peft_config, refusals_explained
+from codetune.methods.penalties import penalty
+from codetune.methods.residuals import put_back, removed_parts
+from codetune.methods.tokens import show_trained_tokens
 from codetune.methods.trained import load_trained, save_trained
 from codetune.models.device import device
 from codetune.models.loading import load_base, of_the_machine
@@ -25,6 +33,8 @@ from codetune.study.targets import check_targets
 from codetune.study.tunings import ADAPTERS
 
 ADAPTER = ADAPTERS.weights
+# Names of weights that do nothing but multiply.
+PRODUCT = re.compile(r"\.lora_[AB]\.")
 TRAIN_AGAIN = "Delete that folder and run again; it is then made again."
 
 
@@ -35,11 +45,14 @@ class AdapterTuning:
 
     def __init__(self, settings: TuningSettings) -> None:
         self.settings = settings
+        self._removed: dict[str, torch.Tensor] = {}
 
     @property
     def uses_dropout(self) -> bool:
-        """Whether one of the adapter's probabilities of dropout is not 0."""
-        return any(value for key, value in self.settings.peft.items() if key.endswith("dropout"))
+        """Whether a probability of dropout is not 0, or the type draws random numbers in another way."""
+        kind = PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(self.settings.type)]
+        options = {field.name: field.default for field in fields(kind)} | self.settings.peft
+        return self.settings.type == "PVERA" or any(options[key] for key in options if key.endswith("dropout"))
 
     def load_base(self, folder: Path, quantization: Quantization, _precision: str) -> Any:
         """Loads the frozen model."""
@@ -51,10 +64,26 @@ class AdapterTuning:
         peft = resolve_roles(self.settings.peft, model.config.model_type, source.name)
         check_targets(peft, [name for name, _ in model.named_modules()], linear_layers(model), source.name)
         with refusals_explained(peft):
-            return get_peft_model(model, peft_config(peft, total_step=steps))
+            adapted = get_peft_model(model, peft_config(peft, total_step=steps))
+        show_trained_tokens(model)
+        if isinstance(adapted.get_output_embeddings(), BaseTunerLayer):
+            raise StudyError(
+                f"{source.name}: nothing can be put beside the output layer, from whose weights the loss is computed. "
+                "Leave it out of target_modules, or train the layer itself (modules_to_save of the method's peft)."
+            )
+        if self.settings.type == "ADAPTION_PROMPT":  # it keeps the forward that TRL is about to replace
+            adapted.base_model.forward = lambda *inputs, **options: model.forward(*inputs, **options)
+        self._removed = removed_parts(adapted)
+        return adapted
 
     def after_step(self, model: Any, step: int) -> None:
-        """Does nothing."""
+        """Lets the type share out its ranks anew (AdaLoRA), as PEFT asks of a training loop."""
+        if self.settings.type == "ADALORA":
+            allocate(model, step)
+
+    def penalty(self, model: Any) -> torch.Tensor | None:
+        """What the type adds to the loss of each step, None if it adds nothing."""
+        return penalty(model)
 
     def layers(self, model: Any) -> dict[str, int]:
         """Counts the layers that have an adapter."""
@@ -62,20 +91,25 @@ class AdapterTuning:
 
     def save(self, model: Any, folder: Path) -> None:
         """Saves the adapter as PEFT does, with the public name and commit of its checkpoint, without a model card."""
-        model.save_pretrained(str(folder))
-        (folder / "README.md").unlink(missing_ok=True)
-        config = copy(model.peft_config["default"])  # PEFT asks the hub for the checkpoint that the model's own names
+        with all_ranks(model):
+            model.save_pretrained(str(folder))
+            (folder / "README.md").unlink(missing_ok=True)
+            config = copy(model.peft_config["default"])  # whose own names a folder, so that PEFT does not ask the hub
         config.base_model_name_or_path, config.revision = self._source.name, self._source.revision
         config.inference_mode = True
+        if self._removed:
+            config = put_back(self._removed, folder / ADAPTER, config)
         config.save_pretrained(str(folder))
 
     def save_state(self, model: Any, folder: Path) -> None:
-        """Saves the adapter's parameters as they are."""
+        """Saves the adapter's parameters as they are, and by what its ranks are shared out."""
         save_trained(model, folder)
+        save_allocation(model, folder)
 
     def load_state(self, model: Any, folder: Path) -> None:
-        """Puts the adapter's parameters back."""
+        """Puts all of that back."""
         load_trained(model, folder)
+        load_allocation(model, folder)
 
     def load(self, model: Any, folder: Path) -> Any:
         """Puts a saved adapter beside the frozen weights."""
@@ -91,7 +125,8 @@ def load_adapter(model: PreTrainedModel, folder: str | Path) -> Any:
 
     Merging into 4-bit weights would round the update away; merging into the published weights would put the adapter on
     other weights than it was trained on. It computes in the model's type, as it did in training: there, autocast
-    rounded its fp32 weights for each multiplication.
+    rounded its fp32 weights for each multiplication. Matrices that do nothing but multiply are rounded once, here. All
+    else is computed under autocast, since some of it is not (magnitudes, rotations, solutions of equations).
     """
     from peft import PeftModel
 
@@ -99,9 +134,14 @@ def load_adapter(model: PreTrainedModel, folder: str | Path) -> Any:
         weights = load_file(Path(folder) / ADAPTER)
         adapted = PeftModel.from_pretrained(model, str(folder), torch_device=device()).eval()
     check_weights(adapted, weights, folder)
-    for name, parameter in adapted.named_parameters():
-        if "lora_" in name:
-            parameter.data = parameter.data.to(model.dtype)
+    if model.dtype == torch.float32:
+        return adapted
+    if all(PRODUCT.search(name) for name in weights):
+        for name, parameter in adapted.named_parameters():
+            if PRODUCT.search(name):
+                parameter.data = parameter.data.to(model.dtype)
+    else:
+        adapted.forward = torch.autocast(device(), model.dtype)(adapted.forward)
     return adapted
 
 

@@ -10,9 +10,10 @@ from peft import PeftConfig, PeftType
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
 from codetune.base.errors import StudyError
+from codetune.models.loading import of_the_machine
 
 LONGEST = 300  # characters of PEFT's words that a message quotes; some print whole modules
-REFUSALS = (ValueError, TypeError, NotImplementedError, ImportError, AssertionError)
+REFUSALS = (ValueError, TypeError, NotImplementedError, ImportError, AssertionError, RuntimeError, LookupError)
 
 
 def peft_config(peft: dict[str, Any], **filled: Any) -> PeftConfig:
@@ -51,6 +52,8 @@ def refusals_explained(peft: dict[str, Any]) -> Iterator[None]:
     try:
         yield
     except REFUSALS as error:
+        if of_the_machine(error):
+            raise
         said = " ".join(str(error).split()) or type(error).__name__
         named = [f"'{key}'" for key in peft if key != "type" and re.search(rf"`{key}`|\b{key}\b(?<!\br)", said)]
         if len(said) > LONGEST:  # it prints a whole module

@@ -4,6 +4,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
+
 from codetune.study.method import Quantization, TuningSettings
 from codetune.study.model import Source
 from codetune.study.tunings import implementation_of
@@ -54,6 +56,13 @@ class Tuning(Protocol):
         Args:
             model: The model in training.
             step: Optimizer steps done, this one included.
+        """
+
+    def penalty(self, model: Any) -> torch.Tensor | None:
+        """What is added to the mean loss of each step of the optimizer, None if nothing is.
+
+        Args:
+            model: The model in training.
         """
 
     def layers(self, model: Any) -> dict[str, int]:

@@ -92,6 +92,7 @@ def computing_in(dtype: torch.dtype, model: Any) -> torch.autocast:
 
     Args:
         dtype: The compute type.
-        model: A model in that type, for which nothing changes, or in fp32.
+        model: A model in that type, for which nothing changes, or with weights in fp32.
     """
-    return torch.autocast(device().partition(":")[0], torch.bfloat16, enabled=model.dtype != dtype)
+    mixed = dtype != torch.float32 and any(one.dtype == torch.float32 for one in model.parameters())
+    return torch.autocast(device().partition(":")[0], torch.bfloat16, enabled=mixed)

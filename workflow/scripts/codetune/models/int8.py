@@ -24,7 +24,9 @@ class TokenwiseInt8(Linear8bitLt):  # type: ignore[misc]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Multiplies; a backward pass takes the rounding of the inputs for none, as the library does."""
-        product: torch.Tensor = _Product.apply(x, self.weight.data, self.state.SCB)
+        rows = x.reshape(-1, x.shape[-1])
+        product: torch.Tensor = _Product.apply(rows, self.weight.data, self.state.SCB)
+        product = product.view(*x.shape[:-1], -1)  # out here, so that an adapter may add to it in place
         return product if self.bias is None else product + self.bias.to(product.dtype)
 
 
@@ -32,18 +34,16 @@ class _Product(torch.autograd.Function):  # type: ignore[misc]
     """The product of inputs with a weight in 8 bits, which needs no gradient."""
 
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, codes: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    def forward(ctx: Any, rows: torch.Tensor, codes: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
         ctx.weight = codes, scale
-        rows = x.reshape(-1, x.shape[-1])
         half = rows.to(torch.float16)  # as the library's kernel takes them
         outliers = half.abs() >= OUTLIER
         rounded, largest, _ = QUANTIZE(half.masked_fill(outliers, 0))
         # The library rounds this to fp16 on a GPU, and has a constant on a CPU that is off by 2e-5.
-        product = (INTEGER_MM(rounded, codes) * (largest[:, None] / STEPS) * (scale / STEPS)).to(x.dtype)
-        if outliers.any():
-            # All columns, not those of this batch's outliers: then each token's sum is made in the same way.
-            product = product + linear(rows.masked_fill(~outliers, 0), DEQUANTIZE(codes, scale).to(x.dtype))
-        return product.view(*x.shape[:-1], -1)
+        product = (INTEGER_MM(rounded, codes) * (largest[:, None] / STEPS) * (scale / STEPS)).to(rows.dtype)
+        # Over all columns, not those of this batch's outliers: then each token's sum is made in the same way.
+        product += linear(rows.masked_fill(~outliers, 0), DEQUANTIZE(codes, scale).to(rows.dtype))
+        return product
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:

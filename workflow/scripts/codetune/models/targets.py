@@ -12,6 +12,7 @@ from codetune.study import layout
 from codetune.study.model import CONFIG, Model
 from codetune.study.peft_keys import read_types
 from codetune.study.peft_types import ALL_LINEAR, MODULE_KEYS, OTHER_LAYERS, ROLES
+from codetune.study.peft_values import numbers_in
 from codetune.study.study import Study
 from codetune.study.targets import check_targets
 
@@ -59,7 +60,7 @@ def check_architecture(peft: dict[str, Any], config: dict[str, Any], model: str)
     if not isinstance(model_type, str):
         return
     _check_default(peft, model_type, model)
-    _check_layers(peft, config, model)
+    _check_numbers(peft, config, model)
     paths = linear_paths(model_type)
     if paths is not None and peft["type"] not in OTHER_LAYERS:
         resolved = resolve_roles(peft, model_type, model)
@@ -105,8 +106,8 @@ def _check_default(peft: dict[str, Any], model_type: str, model: str) -> None:
         raise StudyError(f"{missing}. Write {written}.")
 
 
-def _check_layers(peft: dict[str, Any], config: dict[str, Any], model: str) -> None:
-    """Checks that the layers that a method chooses by their number are there."""
+def _check_numbers(peft: dict[str, Any], config: dict[str, Any], model: str) -> None:
+    """Checks that the layers and tokens that a method chooses by their number are there."""
     count = next((config[name] for name in SIZES if isinstance(config.get(name), int)), None)
     chosen = peft.get("layers_to_transform")
     numbers = chosen if isinstance(chosen, list) else [] if chosen is None else [chosen]
@@ -117,3 +118,6 @@ def _check_layers(peft: dict[str, Any], config: dict[str, Any], model: str) -> N
         )
     if count is not None and peft.get("adapter_layers", 0) > count:
         raise StudyError(f"adapter_layers: {peft['adapter_layers']} is above {count}, the number of layers of {model}")
+    tokens = [*numbers_in(peft.get("token_indices")), *numbers_in(peft.get("trainable_token_indices"))]
+    if isinstance(size := config.get("vocab_size"), int) and tokens and max(tokens) >= size:
+        raise StudyError(f"{model} has no token {max(tokens)}; its {size} tokens have the numbers 0 to {size - 1}")

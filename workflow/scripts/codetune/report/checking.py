@@ -20,14 +20,32 @@ from codetune.base.signals import end_with
 from codetune.report.comparing import compare_files
 from codetune.report.origins import Check, checks_of
 from codetune.report.remaking import Remake, Results, remakes_of
+from codetune.report.searches import checks_of_trials
 from codetune.study import layout
 from codetune.study.config import load_study
 
 CHECK = "check of the results"  # for the terminal, while it runs
 # What lies in the folder of results for each run, test set or table, and is told where the config has no such.
 LISTED = (
-    *(layout.RECORD, layout.TRAINING, layout.CURVE, layout.PUBLISHED, layout.GENERATION, layout.RETRIEVAL),
-    *(layout.SCORES, layout.COMPARISONS, *layout.TABLE_FORMS, layout.BROWSER, layout.PAGE, layout.CARD, layout.SPLIT),
+    *(
+        layout.RECORD,
+        layout.TRAINING,
+        layout.SEARCH,
+        layout.CURVE,
+        layout.PUBLISHED,
+        layout.GENERATION,
+        layout.RETRIEVAL,
+    ),
+    *(
+        layout.SCORES,
+        layout.SIZES,
+        layout.COMPARISONS,
+        *layout.TABLE_FORMS,
+        layout.BROWSER,
+        layout.PAGE,
+        layout.CARD,
+        layout.SPLIT,
+    ),
 )
 
 
@@ -58,7 +76,7 @@ def check_results(config: Mapping[str, Any], cores: int = 1) -> Findings:
     """
     study = load_study(dict(config))
     at = Results(study, config, config["results"], config["resources"])
-    tasks: list[Check | Remake] = [*checks_of(at), *remakes_of(at)]
+    tasks: list[Check | Remake] = [*checks_of(at), *checks_of_trials(at), *remakes_of(at)]
     _check_complete(at.results, tasks)
     found = _perform_all(tasks, cores)
     made = {path for task in tasks for path in task.files.values()}

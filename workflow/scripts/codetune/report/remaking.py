@@ -5,13 +5,14 @@ it was changed, and all of them can be made at the same time.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from codetune.base.files import read_json, sha256_of_file, write_json, write_text
 from codetune.base.manifests import checked_folder
+from codetune.base.plain import read_as, to_plain
 from codetune.base.project import PROJECT
 from codetune.data.card import write_card
 from codetune.evaluation.score import score_predictions
@@ -25,11 +26,14 @@ from codetune.report.page import write_page
 from codetune.report.provenance import read_config, write_provenance
 from codetune.report.publish import model_card
 from codetune.report.table import write_table
+from codetune.report.tuned import make_sizes
 from codetune.study import layout
 from codetune.study.record import RecordInputs, gather_record, read_record, read_records, save_record
 from codetune.study.runs import NONE, Evaluation, Run
+from codetune.study.search import SearchFacts
 from codetune.study.study import Study
 from codetune.study.tables import table_inputs, table_params
+from codetune.training.choose import search_facts
 
 Outputs = Mapping[str, str]  # where to write each file, by its role
 FORMS = {"csv": layout.TABLE_CSV, "md": layout.TABLE_MD, "tex": layout.TABLE_TEX}
@@ -80,6 +84,16 @@ class Results:
         """A path within the downloads."""
         return f"{self.resources}/{pattern.format(**values)}"
 
+    def made_by_search(self, run: Run) -> list[str]:
+        """The pattern of search.json for a run that searches; none for others."""
+        return [layout.SEARCH] if run.method in self.study.trials else []
+
+    def training_of(self, run: Run) -> Run:
+        """The training that is a run's: the trial that was chosen, where settings were searched."""
+        if not self.made_by_search(run):
+            return run
+        return replace(run, method=read_as(self.of(layout.SEARCH, run), SearchFacts).chosen)
+
     @property
     def metric(self) -> str:
         """Name of the study's metric."""
@@ -91,8 +105,10 @@ def remakes_of(at: Results) -> list[Remake]:
     study = at.study
     return [
         *(_data_card(at, name) for name in study.used_datasets),
+        *(_sizes(at, model) for model in study.tunings),
         *(_retrieval(at, evaluation) for evaluation in study.evaluations if evaluation.run.retrieves),
         *(_scores(at, evaluation) for evaluation in study.evaluations),
+        *(_search(at, run) for run in study.training_runs if at.made_by_search(run)),
         *(_curve(at, run) for run in study.training_runs),
         *(_record(at, run) for run in study.runs),
         *(_model_card(at, run) for run in study.training_runs),
@@ -110,6 +126,12 @@ def _data_card(at: Results, name: str) -> Remake:
     facts = at.path(layout.SPLIT, dataset=name)
     files = {"json": at.path(layout.CARD, dataset=name), "text": at.path(layout.CARD_TEXT, dataset=name)}
     return Remake(partial(write_card, facts, parts), files, [facts, *parts.values()])
+
+
+def _sizes(at: Results, model: str) -> Remake:
+    manifest = at.download(layout.TOKENIZER, model=model)
+    make = partial(make_sizes, manifest, model, at.study.models[model].label, at.study.tunings[model])
+    return Remake(make, {"sizes": at.path(layout.SIZES, model=model)}, [manifest], long=True)
 
 
 def _retrieval(at: Results, evaluation: Evaluation) -> Remake:
@@ -143,6 +165,16 @@ def _make_scores(references: str, split: str, predictions: str, there: str, outp
         write_json(outputs["summary"], summary | {"scores_sha256": sha256_of_file(there)})
 
 
+def _search(at: Results, run: Run) -> Remake:
+    training = [at.of(layout.TRAINING, trial) for trial in at.study.trials_of(run)]
+    make = partial(_make_search, at.study.values_of(run.method), training)
+    return Remake(make, {"search": at.of(layout.SEARCH, run)}, training)
+
+
+def _make_search(trials: Mapping[str, Mapping[str, Any]], training: list[str], outputs: Outputs) -> None:
+    write_json(outputs["search"], to_plain(search_facts(trials, training)))
+
+
 def _curve(at: Results, run: Run) -> Remake:
     inputs = {
         "predictions": at.of(layout.CURVE_PREDICTIONS, run),
@@ -171,8 +203,9 @@ def _record(at: Results, run: Run) -> Remake:
         training=at.of(layout.TRAINING, run) if run.trains else None,
         files={"training_log": at.of(layout.TRAINING_LOG, run)} if run.trains else {},
         tests={name: {kind: at.of(of, one) for kind, of in kinds.items()} for name, one in tests.items()},
+        search=at.of(layout.SEARCH, run) if at.made_by_search(run) else None,
     )
-    needs = [*inputs.splits.values(), *inputs.files.values(), *([inputs.training] if inputs.training else [])]
+    needs = [*inputs.splits.values(), *inputs.files.values(), *filter(None, (inputs.training, inputs.search))]
     needs += [path for files in inputs.tests.values() for path in files.values()]
     target = at.of(layout.RECORD, run)
     return Remake(partial(_make_record, run, study, inputs, Path(target).parent), {"record": target}, needs)

@@ -38,12 +38,12 @@ USED = Path(layout.CRATE_CONFIG).name
 # The results that are described. Token sets, checkpoints and logs follow from the rest, or are large.
 RESULTS = (
     *(layout.TRAIN, layout.VALIDATION, layout.TEST, layout.SPLIT, layout.CARD, layout.CARD_TEXT),
-    *(layout.RECORD, layout.TRAINING, layout.TRAINING_LOG, layout.CURVE, layout.CURVE_PREDICTIONS),
+    *(layout.RECORD, layout.TRAINING, layout.TRAINING_LOG, layout.SEARCH, layout.CURVE, layout.CURVE_PREDICTIONS),
     *(layout.TUNED_FILES, layout.PUBLISHED_FILES),
     *(layout.PREDICTIONS, layout.GENERATION, layout.RETRIEVAL, layout.SCORES, layout.SUMMARY),
     *(layout.TABLE_CSV, layout.TABLE_MD, layout.TABLE_TEX),
     *(layout.FIGURE_PNG, layout.FIGURE_SVG, layout.FIGURE_PDF),
-    *(layout.COMPARISONS, layout.BROWSER, layout.PROVENANCE, layout.PAGE),
+    *(layout.SIZES, layout.COMPARISONS, layout.BROWSER, layout.PROVENANCE, layout.PAGE),
 )
 FORMATS = {
     ".jsonl": "application/jsonl",

@@ -287,14 +287,14 @@ def _gains(
     """
     each = {f"Gain over {name}": table[f"gain_over_{name}"] for name in baselines}
     rows = {tuple(row.notna()) for _, row in pd.DataFrame(each).iterrows() if row.notna().any()}
-    alike, several = len(rows) == 1, len(baselines) > 1
+    alike, several = len(rows) <= 1, len(baselines) > 1
     which = ("smaller" if len(baselines) == 2 else "smallest") if alike and several else ""
     return {
         **{
             name: [format_signed(gain, digits) for gain in gains]
             for name, gains in (each if alike and several else {"Gain": table["gain"]}).items()
         },
-        **({OVER: table["gain_over"]} if several else {}),
+        **({OVER: table["gain_over"].where(table["gain"].notna())} if several else {}),
         " ".join(f"95 % interval of the {which} gain".split()): [
             format_interval(row, "gain", digits - 1, "+") for _, row in table.iterrows()
         ],

@@ -14,6 +14,7 @@ from codetune.report.latex import latex_table
 LEFT = (
     *("Model", "Scored", "Data", "Test", "Method", "By", "Class", "Verdict"),
     *("In common", "System / compared with", "Verdict on code"),
+    *("Tuning", "Quantization", "Optimizer", "Precision", "Packing", "Searched", "Chosen"),
 )
 EMPTY = "-"  # what readers get for a cell without a value
 

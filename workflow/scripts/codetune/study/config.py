@@ -23,6 +23,7 @@ from codetune.study.schema import check_schema
 from codetune.study.soft_prompts import check_soft_prompt
 from codetune.study.sources import check_sources
 from codetune.study.study import Study
+from codetune.study.training import check_plan
 from codetune.study.variants import read_variants
 
 NEEDED_TO_TUNE = ("batch_size", "epochs", "micro_batch")  # keys that each model needs if a run fine-tunes it
@@ -57,7 +58,10 @@ def load_study(config: Entry) -> Study:
         variants=read_variants(config),
     )
     study = with_default_baselines(study, {name for name, entry in config["methods"].items() if "baselines" in entry})
-    for run in study.training_runs:
+    if (count := len(study.trainings)) > MOST_RUNS:
+        advice = "Give methods fewer values to search, or split the runs into several studies."
+        raise StudyError(f"config: runs: {count:,} trainings are more than {MOST_RUNS:,}. {advice}")
+    for run in study.trainings:
         _check_training(run, config["models"][run.model], study)
     return study
 
@@ -101,7 +105,7 @@ def _build_method(name: str, entry: Entry, config: Entry) -> Method:
     quantization = Quantization(**config["quantization"]).of_type(entry.get("quantization"))
     if kind == "untuned":
         return Method(name, kind, quantization, prompt=prompt)
-    tuning = TuningSettings(kind, entry.get("peft", {}))
+    tuning = TuningSettings(kind, dict(sorted(entry.get("peft", {}).items())))  # in whatever order they stand
     return Method(name, kind, quantization, tuning, entry.get("training", {}), entry.get("baselines", []), prompt)
 
 
@@ -196,6 +200,9 @@ def _check_method(method: str, entry: Entry, config: Entry) -> None:
         check_peft(f"methods.{method}.peft", entry["peft"], quantization)
     if entry.get("full") and entry.get("quantization", config["quantization"]["type"]) != UNQUANTISED:
         raise StudyError(f"{where}: quantised weights cannot be trained; add 'quantization: {UNQUANTISED}'")
+    lists = [value for value in entry.get("training", {}).values() if isinstance(value, list)]
+    if (trials := prod(map(len, lists))) > MOST_RUNS:
+        raise StudyError(f"{where}.training: its lists have {trials:,} combinations; give it fewer values to search")
     for name in entry.get("baselines", []):
         if name not in others:
             raise unknown_name(f"methods.{method}.baselines", name, others)
@@ -239,14 +246,10 @@ def _check_training(run: Run, entry: Entry, study: Study) -> None:
         entry: The config's entry of its model.
         study: The study.
     """
-    method = study.methods[run.method]
+    method = study.method_of(run)
     for key in NEEDED_TO_TUNE:
         if key not in {**study.training, **entry, **method.training}:
             raise StudyError(f"config: models.{run.model}: the key '{key}' is missing, and a run fine-tunes this model")
     plan = study.for_training(run)
     check_soft_prompt(run.method, run.model, plan)
-    if plan.settings.batch_size % plan.memory.micro_batch:
-        raise StudyError(
-            f"config: models.{run.model}: batch_size {plan.settings.batch_size} is not a multiple of micro_batch "
-            f"{plan.memory.micro_batch} (method {run.method}). Change one of the two."
-        )
+    check_plan(run.method, run.model, plan)

@@ -11,7 +11,7 @@ from codetune.study.runs import Evaluation, Run
 
 # The folders right in results and in resources, in which all files lie.
 IN_RESULTS = (
-    *("data", "tokens", "prompts", "runs", "comparisons", "tables", "figures", "report", "workflow"),
+    *("data", "tokens", "prompts", "sizes", "runs", "comparisons", "tables", "figures", "report", "workflow"),
     *("logs", "benchmarks"),
 )
 IN_RESOURCES = ("data", "tokenizers", "models")
@@ -42,6 +42,9 @@ TOKEN_STATS = f"{TOKENS}/stats.json"
 PROMPTS = "prompts/{test}/{model}/{template}/none/seed0/prompts.arrow"
 PROMPT_STATS = "prompts/{test}/{model}/{template}/none/seed0/stats.json"
 
+# What each method trains of a model.
+SIZES = "sizes/{model}.json"
+
 # A run, and its evaluation on each test set.
 RUN = "{data}/{model}/{method}/seed{seed}"
 TUNED = f"runs/{RUN}/tuned/{MANIFEST}"
@@ -50,6 +53,7 @@ DROPPED = f"runs/{RUN}/checkpoints/dropped.json"
 TUNED_FILES = f"runs/{RUN}/tuned/{{file}}"
 TRAINING_LOG = f"runs/{RUN}/training_log.jsonl"
 TRAINING = f"runs/{RUN}/training.json"
+SEARCH = f"runs/{RUN}/search.json"  # of a run whose training was chosen from trials
 CURVE_PREDICTIONS = f"runs/{RUN}/curve/predictions.jsonl"
 CURVE = f"runs/{RUN}/curve.json"
 RECORD = f"runs/{RUN}/record.json"

@@ -1,12 +1,14 @@
 """The noun Method: what is done to a model before it is evaluated."""
 
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any, Literal
 
 from codetune.study.prompt import Prompt
 
 Kind = Literal["untuned", "peft", "full", "retrieval"]
 UNQUANTISED = "none"  # as the config says that weights stay in the compute type
+TRIAL = "@"  # stands between the names of a method and its trials; no name in a config has it
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ class Method:
             no model, but the output of the most similar training sample.
         quantization: How the frozen weights are held; None for a retrieval.
         tuning: What is trained; None where nothing is.
-        training: Training settings that override the study's and the model's.
+        training: Training settings that override the study's and the model's. A list of values stands for a search:
+            one training per value, or per combination where there are several lists.
         baselines: Methods over which the gain of this one is measured; the verdict is on that over the better one.
         prompt: How samples are put to the model; None for the way of the model, or else of the study.
     """
@@ -78,3 +81,20 @@ class Method:
     def trains(self) -> bool:
         """Whether the method trains a model."""
         return self.tuning is not None
+
+    @property
+    def searched(self) -> dict[str, list[Any]]:
+        """The training settings that are searched, each with its values; empty if none is."""
+        return {key: value for key, value in self.training.items() if isinstance(value, list)}
+
+    def trials(self) -> "dict[str, Method]":
+        """The methods that stand for the trainings of a search, by name, numbered in the order of the config.
+
+        Returns:
+            One for each combination of the searched values; none for a method that searches nothing.
+        """
+        found = {}
+        for number, values in enumerate(product(*self.searched.values()) if self.searched else (), start=1):
+            name, training = f"{self.name}{TRIAL}{number}", dict(zip(self.searched, values, strict=True))
+            found[name] = replace(self, name=name, training=self.training | training)
+        return found

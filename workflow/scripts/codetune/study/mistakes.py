@@ -14,6 +14,8 @@ NUMBER = re.compile(r"[+-]?[0-9]*\.?[0-9]+([eE][+-]?[0-9]{1,2})?")
 MOST_NAMES = 20  # that a message lists
 LONGEST_NUMBER = 15  # characters; what is longer is out of bounds
 LONGEST = 60  # characters of a value that a message quotes
+SETTINGS = {"training", "epochs", "batch_size", "micro_batch", "gradient_checkpointing"}  # where they stand
+SEARCH = "; a list of values to search may stand only under a method's training"
 QUOTED = json.JSONEncoder(ensure_ascii=False, default=str)
 
 
@@ -23,6 +25,13 @@ def explain_mistake(error: Any) -> str:
     Args:
         error: A `ValidationError` of jsonschema.
     """
+    text = _explain(error)
+    if isinstance(error.instance, list) and error.validator in ("type", "enum"):
+        return text if SETTINGS.isdisjoint(error.absolute_path) else text + SEARCH
+    return text
+
+
+def _explain(error: Any) -> str:
     found = quote(error.instance)
     about = error.schema.get("description", "")
     why = f" ({about})" if about else ""

@@ -15,12 +15,14 @@ from codetune.study.peft_types import (
     OTHER_NAMES,
     PASSED_OVER,
     PATTERNS,
+    REFUSED_4_BIT,
     REFUSED_KEYS,
     REFUSED_QUANTIZED,
     REFUSED_TYPES,
     REFUSED_VALUES,
     SCALES,
     SET_ELSEWHERE,
+    UNQUANTIZED_KEYS,
 )
 from codetune.study.peft_values import find_mistake, find_out_of_bounds
 
@@ -155,11 +157,17 @@ def _without(schema: Entry, refused: list[str]) -> Entry:
 def _check_quantized(where: str, kind: str, peft: Entry, quantization: str) -> None:
     """Checks that a type can lie over quantised weights."""
     instead = "write quantization: none, or another"
-    if kind in REFUSED_QUANTIZED:
+    refused = REFUSED_QUANTIZED if quantization == "int8" else REFUSED_QUANTIZED | REFUSED_4_BIT
+    if kind in refused:
         raise StudyError(
-            f"config: {where}.type: {kind} cannot lie over weights in {quantization}: {REFUSED_QUANTIZED[kind]}; "
-            f"{instead} type"
+            f"config: {where}.type: {kind} cannot lie over weights in {quantization}: {refused[kind]}; {instead} type"
         )
+    for key in UNQUANTIZED_KEYS:
+        if peft.get(key):
+            raise StudyError(
+                f"config: {where}.{key}: PEFT follows it beside whole weights only, but these are in {quantization}; "
+                "write quantization: none, or leave it out"
+            )
     start = peft.get("init_lora_weights")
     if isinstance(start, str) and start.startswith(FROM_WHOLE_WEIGHTS):
         raise StudyError(

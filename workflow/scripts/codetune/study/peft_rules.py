@@ -120,8 +120,8 @@ def _adalora(keys: Keys) -> Found:
         return "init_lora_weights", f"{quote(keys['init_lora_weights'])} says nothing to ADALORA; write true or false"
     if keys["total_step"] is not None and keys["tinit"] >= keys["total_step"] - keys["tfinal"]:
         return "tinit", "tinit and tfinal leave no steps of total_step to lower ranks in; make one of them smaller"
-    if keys["target_r"] > keys["init_r"]:
-        return "target_r", f"{keys['target_r']} is above init_r, {keys['init_r']}: ranks are only lowered"
+    if keys["target_r"] >= keys["init_r"]:
+        return "target_r", f"{keys['target_r']} is not below init_r, {keys['init_r']}: ranks are only lowered"
     return None
 
 
@@ -168,6 +168,13 @@ def _prompt_tuning(keys: Keys) -> Found:
     return None
 
 
+def _ln_tuning(keys: Keys) -> Found:
+    saved = keys["modules_to_save"]
+    if isinstance(saved, str):  # whose letters PEFT takes for names
+        return "modules_to_save", f"{quote(saved)} is text; write a list: [{shorten(saved)}]"
+    return None
+
+
 def _psoft(keys: Keys) -> Found:
     epsilon = keys["cayley_neumann_eps"]
     if epsilon is not None and (not keys["use_cayley_neumann"] or not epsilon < 1):
@@ -178,13 +185,6 @@ def _psoft(keys: Keys) -> Found:
 def _road(keys: Keys) -> Found:
     if keys["group_size"] % 2:
         return "group_size", f"{keys['group_size']} is odd, but values are turned in pairs"
-    return None
-
-
-def _shadow(keys: Keys) -> Found:
-    if keys["shadow_model"] != "mirror":
-        said = f"{quote(keys['shadow_model'])} is a checkpoint, but the workflow loads the study's models only"
-        return "shadow_model", f"{said}; write mirror"
     return None
 
 
@@ -210,14 +210,12 @@ RULES: dict[str, Callable[[Keys], Found]] = {
     "CARTRIDGE": _cartridge,
     "GRALORA": _gralora,
     "IA3": _ia3,
+    "LN_TUNING": _ln_tuning,
     "LORA": _lora,
-    "MULTITASK_PROMPT_TUNING": _prompt_tuning,
     "OFT": _blocks("r", "oft_block_size"),
-    "MULTITASK_PROMPT_TUNING": _prompt_tuning,
     "PROMPT_TUNING": _prompt_tuning,
     "PSOFT": _psoft,
     "ROAD": _road,
-    "SHADOW": _shadow,
     "SUPERTUNING": _supertuning,
     "TRAINABLE_TOKENS": _trainable_tokens,
     "VBLORA": _vblora,

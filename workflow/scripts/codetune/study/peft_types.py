@@ -3,12 +3,16 @@
 The keys and their kinds of values are in workflow/schemas/peft.json, drawn from PEFT. All here is data.
 """
 
+from typing import Any
+
 # Types that cannot be trained by themselves on a causal language model, with the reason.
 REFUSED_TYPES = {
     "ADAMSS": "it needs scikit-learn, which is not among the workflow's libraries",
     "CPT": "its loss also counts tokens of its own context, and here the loss counts completions alone; take "
     "PROMPT_TUNING, which can start from a text, too",
+    "LILY": "it averages over all tokens of a batch, later ones and those of other samples, too",
     "POLY": "it needs the number of a task with each sample, which a data set here does not have",
+    "SHADOW": "its second network reads whole rows, in which several texts lie here",
     "XLORA": "it mixes LoRA adapters that were trained before, and trains none",
 }
 
@@ -55,6 +59,10 @@ REFUSED_KEYS = {  # keys of some types
     "lora_ga_config": NEEDS_DATA,
     "loftq_config": "LoftQ needs scipy, which is not among the workflow's libraries",
     "arrow_config": "it mixes LoRA adapters that were trained before, and trains none",
+    "alora_invocation_tokens": "it acts behind these tokens of a text, and several texts lie in a row here",
+    "generator_seed": "what is drawn follows from the seed of the run",
+    "monteclora_config": "it draws random numbers ahead, which a training that goes on cannot draw again",
+    "velora_config": "it joins tokens of a row, in which several texts lie here",
 }
 
 # Keys that PEFT declares for a type and passes over without a word, with what to do instead.
@@ -69,20 +77,28 @@ PASSED_OVER = {
     },
 }
 
-REFUSED_VALUES = {
+REFUSED_VALUES: dict[tuple[str, Any], str] = {
     ("prompt_tuning_init", "AVERAGE_SOURCE_TASKS"): OF_ANOTHER_TRAINING,
     ("prompt_tuning_init", "EXACT_SOURCE_TASK"): OF_ANOTHER_TRAINING,
     ("prompt_tuning_init", "ONLY_SOURCE_SHARED"): OF_ANOTHER_TRAINING,
     ("init_lora_weights", "eva"): NEEDS_DATA,
     ("init_lora_weights", "corda"): NEEDS_DATA,
     ("init_lora_weights", "lora_ga"): NEEDS_DATA,
+    ("sample_at_inference", True): "decoding is greedy here, and draws nothing",
     ("init_lora_weights", "loftq"): "LoftQ needs scipy, which is not among the workflow's libraries",
 }
 
 # Types whose layers cannot lie over quantised weights, with the reason.
-REFUSED_QUANTIZED: dict[str, str] = {}
+AS_NUMBERS = "PEFT computes with them as numbers, which quantised ones are not"
+REFUSED_QUANTIZED = dict.fromkeys(
+    "DEFT DELORA FROD GLORA HRA OSF PEANUT PSOFT SUPERTUNING TINYLORA UNILORA".split(), AS_NUMBERS
+)
+# The same for weights in 4 bits, of which several lie in a number.
+REFUSED_4_BIT = dict.fromkeys(("LOHA", "LOKR"), "PEFT takes their shape for the layer's, and packed ones have another")
+# Keys that say nothing, or cannot be followed, where the weights are quantised.
+UNQUANTIZED_KEYS = ("kasa_config", "use_bdlora", "target_parameters")
 # Values of init_lora_weights that are computed from the weights as numbers of floating point.
-FROM_WHOLE_WEIGHTS = ("pissa", "mica")
+FROM_WHOLE_WEIGHTS = ("pissa", "mica", "olora", "orthogonal")
 
 # Keys without which a type is not what its name says, or cannot be made.
 NEEDED_KEYS = {

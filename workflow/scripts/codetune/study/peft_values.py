@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from codetune.study.mistakes import MOST_NAMES, NUMBER, find_similar, hint_at, quote
+from codetune.study.mistakes import MOST_NAMES, NUMBER, SEARCH, find_similar, hint_at, quote
 from codetune.study.peft_types import ABOVE_ZERO, BOUNDS, SHARES
 
 Schema = dict[str, Any]
@@ -69,7 +69,7 @@ def find_out_of_bounds(value: Any, kind: str, key: str) -> tuple[str, str] | Non
         parts = ((f".{name}", find_out_of_bounds(item, kind, name)) for name, item in value.items())
         return next(((place + found[0], found[1]) for place, found in parts if found), None)
     lowest, highest = BOUNDS.get(f"{kind}.{key}") or BOUNDS.get(key) or (-math.inf, math.inf)
-    for number in _numbers_in(value):
+    for number in numbers_in(value):
         if number < lowest:
             return "", f"{quote(number)} is below {lowest}"
         if number > highest:
@@ -81,10 +81,11 @@ def find_out_of_bounds(value: Any, kind: str, key: str) -> tuple[str, str] | Non
     return None
 
 
-def _numbers_in(value: Any) -> Iterator[float]:
+def numbers_in(value: Any) -> Iterator[float]:
+    """The numbers in a value: itself, or those in a list or a mapping, at any depth."""
     if isinstance(value, list | dict):
         for item in value.values() if isinstance(value, dict) else value:
-            yield from _numbers_in(item)
+            yield from numbers_in(item)
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield value
 
@@ -169,6 +170,8 @@ def _names_of(kind: Schema) -> list[str]:
 def _hint(value: Any, kinds: list[Schema]) -> str:
     """Says how to write a value that YAML reads as something else, or which of the listed ones is like it."""
     types = [kind.get("type") for kind in kinds]
+    if isinstance(value, list) and "array" not in types:
+        return SEARCH
     number = next((name for name in ("integer", "number") if name in types), None)
     if number and isinstance(value, str) and "e" in value.casefold() and NUMBER.fullmatch(value):
         return f"; YAML takes {value} for text, write {float(value)!r}"

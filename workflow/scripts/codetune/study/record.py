@@ -18,6 +18,7 @@ from codetune.study.method import Method
 from codetune.study.model import Model
 from codetune.study.retrieval import RetrievalFacts
 from codetune.study.runs import Run, System
+from codetune.study.search import SearchFacts
 
 VERSION = 1  # of the format of record.json
 
@@ -69,6 +70,7 @@ class Record:
         files: The file `training_log` of a training; empty for a run that trains nothing.
         tests: Results on each test set, by its name.
         template: Name of the template of its prompts, `paper` or `chat`; None for a run without a model.
+        search: The trials that `training` was chosen from; None for a run that searches nothing.
         folder: Folder of the record; not part of the document.
     """
 
@@ -81,6 +83,7 @@ class Record:
     files: dict[str, HashedFile]
     tests: dict[str, Tested]
     template: str | None = None
+    search: SearchFacts | None = None
     folder: str = ""
 
     def path_of(self, name: str, test: str | None = None) -> Path:
@@ -122,12 +125,14 @@ class RecordInputs:
         files: Path of the `training_log` of a training; empty for a run that trains nothing.
         tests: For each test set the paths of `summary`, `predictions` and `scores`, and of the facts of the generation
             or the retrieval, `origin`.
+        search: Path of search.json; None for a run that searches nothing.
     """
 
     splits: Mapping[str, str]
     training: str | None
     files: Mapping[str, str]
     tests: Mapping[str, Mapping[str, str]]
+    search: str | None = None
 
 
 def write_record(run: Run, model: Model, method: Method, template: str, inputs: RecordInputs, target: str) -> None:
@@ -180,6 +185,7 @@ def gather_record(run: Run, model: Model, method: Method, template: str, inputs:
         files={name: _hash_file(path, folder) for name, path in inputs.files.items()},
         tests=tests,
         template=None if run.retrieves else template,
+        search=read_as(inputs.search, SearchFacts) if inputs.search else None,
         folder=str(folder),
     )
     _check_origins(record, inputs)
@@ -200,6 +206,8 @@ def _check_origins(record: Record, inputs: RecordInputs) -> None:
         samples = {f"{part}_samples": digest for part, digest in record.data_sha256.items()}
         _check_made_from(training.inputs_sha256, samples, inputs.training)
         expected = {"tuned": training.tuned_sha256, "checkpoint": training.checkpoint.sha256}
+        if record.search and inputs.search:
+            _check_chosen(record.search, inputs.training, inputs.search)
     for test, tested in record.tests.items():
         files, written = inputs.tests[test], {"scores": tested.summary.scores_sha256}
         if generation := tested.generation:
@@ -212,6 +220,12 @@ def _check_origins(record: Record, inputs: RecordInputs) -> None:
             written["predictions"] = retrieval.predictions_sha256
         for name, facts in (("predictions", "origin"), ("scores", "summary")):
             check_recorded({name: tested.files[name].sha256}, written, files, files[facts])
+
+
+def _check_chosen(search: SearchFacts, training: str, path: str) -> None:
+    """Checks that the training is the trial that was chosen."""
+    chosen = {trial.method: trial.training_sha256 for trial in search.trials}.get(search.chosen, "")
+    check_recorded({"training": sha256_of_file(training)}, {"training": chosen}, {"training": training}, path)
 
 
 def _check_made_from(used: Mapping[str, str], expected: Mapping[str, str], path: str) -> None:

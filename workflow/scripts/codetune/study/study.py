@@ -1,12 +1,13 @@
 """The noun Study: all nouns of a configuration, and what each job depends on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from codetune.study.dataset import Dataset
 from codetune.study.decoding import Decoding
-from codetune.study.method import Method
+from codetune.study.method import Method, TuningSettings
 from codetune.study.model import NO_MODEL, Model
 from codetune.study.runs import Evaluation, Run, System
 from codetune.study.training import TrainingPlan, resolve_settings
@@ -37,60 +38,83 @@ class Study:
     decoding: Decoding
     variants: Variants = field(default_factory=Variants)
 
-    @property
+    @cached_property
     def runs(self) -> list[Run]:
         """All runs, each once."""
-        return list(dict.fromkeys(evaluation.run for evaluation in self.evaluations))
+        return list(self._evaluations_of)
 
-    @property
+    @cached_property
     def training_runs(self) -> list[Run]:
         """The runs that train a model."""
         return [run for run in self.runs if run.trains]
 
-    @property
-    def planned(self) -> list[Run]:
-        """One run of each system that is trained: what Table 1 has a row of."""
-        return list({run.system: run for run in self.training_runs}.values())
+    @cached_property
+    def trainings(self) -> list[Run]:
+        """What is trained: the trials of each run that searches, and each other run that trains a model."""
+        return [training for run in self.training_runs for training in self.trials_of(run) or [run]]
 
-    @property
+    @cached_property
     def compared_variants(self) -> list[tuple[System, System]]:
         """Each variant that is trained with its default, as far as that is trained, too."""
         return self.variants.pairs_of(list(dict.fromkeys(run.system for run in self.training_runs)))
 
-    @property
+    @cached_property
+    def planned(self) -> list[Run]:
+        """One training of each system: what Table 1 has a row of."""
+        return list({run.system: run for run in self.trainings}.values())
+
+    @cached_property
     def used_models(self) -> list[str]:
         """Names of the models of all runs that have one."""
         return list(dict.fromkeys(run.model for run in self.runs if not run.retrieves))
 
-    @property
+    @cached_property
+    def tunings(self) -> dict[str, dict[str, TuningSettings]]:
+        """What is trained of each model, by its name and the method's."""
+        found: dict[str, dict[str, TuningSettings]] = {}
+        for run in self.training_runs:
+            if tuning := self.methods[run.method].tuning:
+                found.setdefault(run.model, {})[run.method] = tuning
+        return found
+
+    @cached_property
     def tests(self) -> list[str]:
         """Names of the test sets on which a run is evaluated."""
         return list(dict.fromkeys(evaluation.test for evaluation in self.evaluations))
 
-    @property
+    @cached_property
     def used_datasets(self) -> list[str]:
         """Names of the data sets on which a run is trained or evaluated; a retrieval is evaluated on its own."""
         return list(dict.fromkeys([*(run.data for run in self.training_runs), *self.tests]))
 
     def of_test(self, test: str) -> list[Evaluation]:
         """Returns the evaluations on one test set."""
-        return [evaluation for evaluation in self.evaluations if evaluation.test == test]
+        return self._evaluations_on[test]
 
     def of_run(self, run: Run) -> list[Evaluation]:
         """Returns the evaluations of one run."""
-        return [evaluation for evaluation in self.evaluations if evaluation.run == run]
+        return self._evaluations_of[run]
 
-    @property
+    @cached_property
+    def _evaluations_on(self) -> dict[str, list[Evaluation]]:
+        return {test: [one for one in self.evaluations if one.test == test] for test in self.tests}
+
+    @cached_property
+    def _evaluations_of(self) -> dict[Run, list[Evaluation]]:
+        found: dict[Run, list[Evaluation]] = {}
+        for evaluation in self.evaluations:
+            found.setdefault(evaluation.run, []).append(evaluation)
+        return found
+
+    @cached_property
     def token_sets(self) -> list[dict[str, str]]:
         """Data set, model and template of each token set that a run is trained on."""
-        found = [self.token_set_of(run) for run in self.training_runs]
-        return [entry for place, entry in enumerate(found) if entry not in found[:place]]
+        return _each_once([self.token_set_of(run) for run in self.training_runs])
 
-    @property
+    @cached_property
     def prompt_sets(self) -> list[dict[str, str]]:
         """Test set, model and template of each set of prompts that a run is evaluated on."""
-        found = [self.prompt_set_of(evaluation) for evaluation in self.evaluations if not evaluation.run.retrieves]
-        return [entry for place, entry in enumerate(found) if entry not in found[:place]]
+        return _each_once([self.prompt_set_of(one) for one in self.evaluations if not one.run.retrieves])
 
     def token_set_of(self, run: Run) -> dict[str, str]:
         """Data set, model and template of the token set that a run is trained on."""
@@ -101,22 +125,50 @@ class Study:
         run = evaluation.run
         return {"test": evaluation.test, "model": run.model, "template": self.template_of(run)}
 
+    @cached_property
+    def trials(self) -> dict[str, dict[str, Method]]:
+        """The trials of each method that searches, by its name and theirs."""
+        return {name: method.trials() for name, method in self.methods.items() if method.searched}
+
+    @cached_property
+    def trained(self) -> dict[str, Method]:
+        """The methods with which a model is trained as they are: without those that search, but with their trials."""
+        others = {name: method for name, method in self.methods.items() if not method.searched}
+        return others | {name: trial for trials in self.trials.values() for name, trial in trials.items()}
+
+    def trials_of(self, run: Run) -> list[Run]:
+        """Returns the trainings of a run that searches, none for others: runs of the trials of its method."""
+        return [replace(run, method=name) for name in self.trials.get(run.method, ())]
+
+    def values_of(self, method: str) -> dict[str, dict[str, Any]]:
+        """Returns the searched settings with their values in each trial of a method, by the trial's name."""
+        searched, trials = self.methods[method].searched, self.trials[method]
+        return {name: {key: trial.training[key] for key in searched} for name, trial in trials.items()}
+
+    def method_of(self, run: Run) -> Method:
+        """Returns the method of a run, or of a trial."""
+        return self.methods.get(run.method) or self.trained[run.method]
+
     def model_of(self, run: Run) -> Model:
         """Returns a run's model, or what stands for it where there is none."""
         return NO_MODEL if run.retrieves else self.models[run.model]
 
     def template_of(self, run: Run) -> str:
         """Returns the name of a run's template: its method's, or else its model's, or else the study's."""
-        prompt = self.methods[run.method].prompt
+        prompt = self.method_of(run).prompt
         return (prompt.template if prompt else self.model_of(run).template) or self.template
 
     def for_training(self, run: Run) -> TrainingPlan:
         """Returns all settings on which a run's training depends.
 
         Args:
-            run: A run that trains.
+            run: A run that trains, or a trial; a run that searches has no settings of its own.
         """
-        model, method = self.models[run.model], self.methods[run.method]
+        model, method = self.models[run.model], self.method_of(run)
         assert method.tuning is not None and method.quantization is not None  # as of all methods that train
         settings, memory = resolve_settings(self.training, model.training, method.training)
         return TrainingPlan(model.source, memory, method.tuning, method.quantization, settings, run.seed)
+
+
+def _each_once(entries: list[dict[str, str]]) -> list[dict[str, str]]:
+    return list({tuple(entry.values()): entry for entry in entries}.values())

@@ -28,11 +28,16 @@ def table_inputs(study: Study, in_results: Place, in_resources: Place) -> dict[s
         "records": each(layout.RECORD, study.runs),
         "comparisons": [in_results(layout.COMPARISONS, test=test) for test in study.tests],
     }
+    sizes = {"sizes": [in_results(layout.SIZES, model=model) for model in study.tunings]}
     # Table 1 needs neither weights nor a training.
-    planned = {
+    planned = sizes | {
         "stats": [in_results(layout.TOKEN_STATS, **study.token_set_of(run)) for run in study.planned],
-        "configs": [in_resources(layout.TOKENIZER, model=run.model) for run in study.planned],
     }
+    spent = sizes | {
+        "records": each(layout.RECORD, [run for run in study.runs if not run.retrieves]),
+        "tuned": each(layout.TUNED, study.training_runs),
+    }
+    searched = {"records": each(layout.RECORD, [run for run in study.training_runs if study.trials_of(run)])}
     audited = scored | {
         "configs": [in_resources(layout.TOKENIZER, model=model) for model in study.used_models],
         "stats": [in_results(layout.TOKEN_STATS, **entry) for entry in study.token_sets],
@@ -40,12 +45,14 @@ def table_inputs(study: Study, in_results: Place, in_resources: Place) -> dict[s
         "cards": [in_results(layout.CARD, dataset=name) for name in study.used_datasets],
     }
     of_scores = dict.fromkeys(("table2", "variants", "pairs", "metrics", "breakdown"), scored)
-    tables: dict[str, Inputs] = {"table1": planned, **of_scores, "audit": audited}
-    if not study.training_runs:
-        del tables["table1"]
-    if not study.compared_variants:
-        del tables["variants"]
-    return tables
+    tables: dict[str, Inputs] = {"table1": planned, **of_scores, "cost": spent, "search": searched, "audit": audited}
+    has_rows = {
+        "table1": study.training_runs,
+        "variants": study.compared_variants,
+        "search": searched["records"],
+        "cost": study.used_models,
+    }
+    return {name: inputs for name, inputs in tables.items() if has_rows.get(name, True)}
 
 
 def table_params(study: Study, metric: str) -> dict[str, Any]:
@@ -56,6 +63,7 @@ def table_params(study: Study, metric: str) -> dict[str, Any]:
         metric: Name of the study's metric.
     """
     datasets = {name: study.datasets[name] for name in study.used_datasets}
+    searched = {trial: values for name in study.trials for trial, values in study.values_of(name).items()}
     # A part of a data set is not what a paper used.
     sources = {name: to_plain(one.published.source) for name, one in datasets.items() if one.is_whole}
     return {
@@ -65,6 +73,7 @@ def table_params(study: Study, metric: str) -> dict[str, Any]:
                 "system": run.system._asdict(),
                 "label": study.models[run.model].label,
                 "plan": to_plain(study.for_training(run)),
+                "searched": searched.get(run.method, {}),
             }
             for run in study.planned
         ],

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from typing import Any
 
 from codetune.base.errors import StudyError
+from codetune.study.mistakes import MOST_NAMES, shorten
 from codetune.study.peft_types import ALL_LINEAR, MODULE_KEYS
 
 WHOLE_ATTENTION = "ADAPTION_PROMPT"  # the type whose target_modules is the end of a path, and no pattern
@@ -27,8 +28,9 @@ def check_targets(peft: dict[str, Any], modules: Collection[str], layers: Collec
         names = value if isinstance(value, list) else [] if value in (None, ALL_LINEAR) else [value]
         finds = _ends if isinstance(value, list) or peft.get("type") == WHOLE_ATTENTION else re.fullmatch
         if missing := [name for name in names if not any(finds(name, path) for path in modules)]:
+            lacks = ", ".join(map(shorten, missing[:MOST_NAMES]))
             raise StudyError(
-                f"{model} has no {', '.join(missing)} to adapt ({key} of the method's peft). Its linear layers are "
+                f"{model} has no {lacks} to adapt ({key} of the method's peft). Its linear layers are "
                 f"{', '.join(layers)}. Give it a method of its own that names some of these, or take it out of the "
                 "runs that fine-tune."
             )

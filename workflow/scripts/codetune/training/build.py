@@ -1,6 +1,7 @@
 """The trainer of a training plan."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from trl import SFTConfig
 
 from codetune.base.errors import StudyError
 from codetune.base.progress import doing
+from codetune.methods.trained import trained_parameters
 from codetune.methods.tuning import make_tuning
 from codetune.models.context import context_of
 from codetune.models.device import device
@@ -101,6 +103,7 @@ def make_trainer(
     interval = steps_between_evaluations(epoch, settings.evaluations_per_epoch)
     remedy = "Set 'gradient_checkpointing: true' for this model in the config, or a lower 'max_length' for all."
     model = tuning.attach(base, plan.source, epoch * settings.epochs)
+    values = {name: one.data for name, one in trained_parameters(model).items()}
     trainer = ResumableTrainer(
         States(work, budget),
         tuning,
@@ -114,9 +117,7 @@ def make_trainer(
         processing_class=tokenizer,
         data_collator=collate,
     )
-    # TRL casts the adapter to bf16, where rounding would lose most updates at the end of a cosine schedule.
-    for parameter in trainer.trainable():
-        parameter.data = parameter.data.to(getattr(torch, settings.precision))
+    _restore(trainer, values, settings.precision)
     with doing("trial of the loss"):
         try_loss(trainer.model, tokens.train, dtype)
     return trainer
@@ -126,6 +127,23 @@ def _longest(model: Any, max_length: int) -> int:
     """Most tokens of a sample."""
     context = context_of(model.config)
     return max_length if context is None else min(max_length, context)
+
+
+def _restore(trainer: ResumableTrainer, values: Mapping[str, torch.Tensor], precision: str) -> None:
+    """Puts the trained parameters back into the precision of the training.
+
+    TRL casts those beside quantised weights to bf16, where rounding would lose most updates at the end of a cosine
+    schedule. What it made of LoRA's first values stays, which are random. All others get theirs back: a copy of a whole
+    layer or a rotation has to begin with what the model computes without it.
+
+    Args:
+        trainer: As it was made.
+        values: The parameters' values before that, by name.
+        precision: Type of the trained parameters.
+    """
+    for name, parameter in trained_parameters(trainer.model).items():
+        value = parameter.data if "lora_" in name else values[name]
+        parameter.data = value.to(getattr(torch, precision))
 
 
 def _effect_of_dividing(dropout: bool) -> str:

@@ -16,11 +16,12 @@ from codetune.models.device import set_determinism
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.tokensets import check_tokens, check_vocabulary, read_tokens
 from codetune.study.facts import PackedData, TrainingCost, TrainingFacts, TrainingResult
+from codetune.study.search import DivergedFacts
 from codetune.study.training import TrainingPlan
 from codetune.study.tunings import implementation_of
 from codetune.training.build import TrainingTokens, make_trainer
 from codetune.training.history import log_rows
-from codetune.training.outcome import learning_rate_of, problem_of, untrained_loss
+from codetune.training.outcome import Diverged, learning_rate_of, problem_of, untrained_loss
 from codetune.training.progress import expected_time
 from codetune.training.trainer import ResumableTrainer
 
@@ -63,7 +64,9 @@ class FinetuneOutputs:
     checkpoints_gb: float = math.inf
 
 
-def finetune(inputs: FinetuneInputs, outputs: FinetuneOutputs, plan: TrainingPlan, code: str) -> None:
+def finetune(
+    inputs: FinetuneInputs, outputs: FinetuneOutputs, plan: TrainingPlan, code: str, is_trial: bool = False
+) -> None:
     """Fine-tunes one model and writes its best checkpoint, those of all evaluations, the log and the facts.
 
     If an earlier attempt at the same training was killed, this one resumes from what it saved last, and ends with the
@@ -74,10 +77,12 @@ def finetune(inputs: FinetuneInputs, outputs: FinetuneOutputs, plan: TrainingPla
         outputs: Paths to write.
         plan: The settings.
         code: Hash of the code; what other code left unfinished is not used.
+        is_trial: Whether others are trained beside this one, and the best is chosen: that it diverged is then noted.
 
     Raises:
         StudyError: The checkpoint cannot be loaded or lacks what is to be trained, no attention keeps packed samples
-            apart, one sequence does not fit into memory, or the training diverged.
+            apart, or one sequence does not fit into memory.
+        Diverged: The training diverged, and is no trial.
         Stopped: The process was asked to end; the training done so far is saved.
     """
     set_determinism(plan.seed)
@@ -85,33 +90,57 @@ def finetune(inputs: FinetuneInputs, outputs: FinetuneOutputs, plan: TrainingPla
     hashes = check_tokens(inputs.stats, train=inputs.train, validation=inputs.validation)
     checkpoint = checked_folder(inputs.checkpoint)
     origin = checkpoint_identity(checkpoint)
-    identity = {
-        "plan": to_plain(plan),
-        "data": hashes,
-        "checkpoint": to_plain(origin),
-        "code": code,
-        "packages": environment().packages,
-    }
+    identity = {"plan": to_plain(plan), "data": hashes, "checkpoint": to_plain(origin), "code": code}
+    identity["packages"] = environment().packages
     with unfinished_work(outputs.work, identity) as work:
-        tokens = TrainingTokens(
-            read_tokens(inputs.train),
-            read_tokens(inputs.validation),
-            _completion_bytes(inputs.stats),
-        )
+        parts = read_tokens(inputs.train), read_tokens(inputs.validation)
+        tokens = TrainingTokens(*parts, _completion_bytes(inputs.stats))
         base = make_tuning(plan.tuning).load_base(checkpoint, plan.quantization, plan.settings.precision)
         check_vocabulary(tokens.train, base, inputs.train)
         check_vocabulary(tokens.validation, base, inputs.validation)
         trainer = make_trainer(base, load_tokenizer(checkpoint), tokens, work, plan, outputs.checkpoints_gb * 1e9)
         if rate:
-            tokens_in_all = plan.settings.epochs * sum(map(len, trainer.train_dataset["input_ids"]))
-            again = plan.memory.gradient_checkpointing
-            print(expected_time(base.num_parameters(), tokens_in_all, rate, again), flush=True)
-        trainer.run()
+            _print_expected_time(trainer, base.num_parameters(), plan, rate)
+        if diverged := _train(trainer, is_trial):
+            _write_diverged(trainer, outputs, plan, hashes, diverged)
+            return
         tuned = _write_checkpoints(trainer, outputs, implementation_of(plan.tuning).weights)
         write_jsonl(outputs.log, log_rows(trainer.state.log_history))
         facts = _facts(trainer, plan, origin, hashes, tuned)
         write_json(outputs.facts, to_plain(facts))
     _print_result(facts.result)
+
+
+def _train(trainer: ResumableTrainer, is_trial: bool) -> str | None:
+    """Trains to the end. Of a trial, says in words that it diverged, which ends any other training."""
+    try:
+        trainer.run()
+    except Diverged as error:
+        if not is_trial:
+            raise
+        print("this trial of the search diverged: no validation loss is a number", flush=True)
+        return str(error)
+    return None
+
+
+def _write_diverged(
+    trainer: ResumableTrainer, outputs: FinetuneOutputs, plan: TrainingPlan, hashes: dict[str, str], diverged: str
+) -> None:
+    """Writes what there is of a trial that diverged: log and facts, beside folders in which nothing is."""
+    for manifest in (outputs.checkpoints, outputs.tuned):
+        with atomic(Path(manifest).parent) as folder:
+            folder.mkdir()
+            write_manifest(folder)
+    write_jsonl(outputs.log, log_rows(trainer.state.log_history))
+    spent = trainer.meter.spent().seconds
+    facts = DivergedFacts(plan, hashes, diverged, steps=trainer.state.global_step, seconds=spent)
+    write_json(outputs.facts, to_plain(facts))
+
+
+def _print_expected_time(trainer: ResumableTrainer, parameters: int, plan: TrainingPlan, rate: float) -> None:
+    tokens = plan.settings.epochs * sum(map(len, trainer.train_dataset["input_ids"]))
+    trained = sum(parameter.numel() for parameter in trainer.trainable())
+    print(expected_time(parameters, tokens, rate, plan.memory.gradient_checkpointing, trained), flush=True)
 
 
 def _print_result(result: TrainingResult) -> None:

@@ -3,9 +3,14 @@
 import math
 from collections.abc import Sequence
 
+from codetune.base.errors import StudyError
 from codetune.base.files import Row, finite_or_none
 
 MEASURED = {"loss": "training loss", "grad_norm": "gradient norm", "eval_loss": "validation loss"}
+
+
+class Diverged(StudyError):  # noqa: N818
+    """No validation loss of a training is a number. It ends the study, unless other trials of a search go well."""
 
 
 def untrained_loss(history: Sequence[Row]) -> float | None:

@@ -8,7 +8,6 @@ import torch
 from transformers import PrinterCallback, TrainerCallback
 from trl import SFTTrainer
 
-from codetune.base.errors import StudyError
 from codetune.base.files import read_json, write_json
 from codetune.base.plain import to_plain
 from codetune.base.progress import Stretch, doing
@@ -20,6 +19,7 @@ from codetune.training.batches import collate
 from codetune.training.cost import NOTHING, CostMeter, Spent
 from codetune.training.gradients import GradientSum, digests
 from codetune.training.history import evaluated_steps
+from codetune.training.outcome import Diverged
 from codetune.training.progress import Progress
 from codetune.training.rounding import StochasticRounding
 from codetune.training.states import TRAINER_STATE, States, check_loaded
@@ -78,7 +78,7 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
 
         Raises:
             Stopped: A signal came; a state as of the last finished step is saved.
-            StudyError: No evaluation gave a number: the training diverged.
+            Diverged: No evaluation gave a number.
         """
         self._saved, before = self.states.last_whole(), NOTHING
         if self._saved:
@@ -95,7 +95,7 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
                 self._save_stopped(stop)
                 raise
         if self.state.best_global_step is None:
-            raise StudyError(
+            raise Diverged(
                 "the training diverged: no validation loss is a number. Lower 'training.learning_rate' in the config."
             )
 
@@ -242,8 +242,15 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
         """Adds up the gradients of one micro-batch; stops before it if a signal has come."""
         self._stop_if_asked()
         loss = self._add_gradients(model, inputs, num_items_in_batch)
+        self._add_penalty(model)
         self._told.add()
         return loss
+
+    def _add_penalty(self, model: Any) -> None:
+        """Adds the gradient of what the tuning adds to the loss; the loss in the log is the samples' alone."""
+        penalty = self.tuning.penalty(model)
+        if penalty is not None:
+            (penalty / self.current_gradient_accumulation_steps).backward()
 
     def _add_gradients(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any) -> torch.Tensor:
         """Adds up the gradients of one micro-batch, in parts if it does not fit into memory as a whole."""
