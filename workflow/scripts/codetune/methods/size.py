@@ -7,7 +7,6 @@ from codetune.base.files import read_json, reading, write_json
 from codetune.base.libraries import FETCH_AGAIN
 from codetune.base.plain import to_plain
 from codetune.methods.counting import count_parameters
-from codetune.models.roles import resolve_roles
 from codetune.models.targets import check_architecture
 from codetune.study.method import TuningSettings
 from codetune.study.model import CONFIG
@@ -33,7 +32,6 @@ def write_sizes(checkpoint: Path, model: str, label: str, tunings: Mapping[str, 
     for method, tuning in tunings.items():
         if tuning.peft:
             check_architecture(tuning.peft, config, label)
-        peft = resolve_roles(tuning.peft, kind, label) if tuning.peft else None
-        found = count_parameters(config, peft)
+        found = count_parameters(config, tuning)
         sizes[method] = Size(tuning, found.trainable, found.total)
     write_json(target, to_plain(SizeFacts(model, sizes)))
