@@ -28,7 +28,7 @@ def write_sizes(checkpoint: Path, model: str, label: str, tunings: Mapping[str, 
     """
     config, sizes = read_json(checkpoint / CONFIG, FETCH_AGAIN), {}
     with reading(checkpoint / CONFIG, FETCH_AGAIN):
-        kind = str(config["model_type"])
+        str(config["model_type"])  # which a damaged file may lack
     for method, tuning in tunings.items():
         if tuning.peft:
             check_architecture(tuning.peft, config, label)
