@@ -4,13 +4,17 @@ import math
 import re
 import weakref
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+# What Python code asks for the number in a tensor with.
+ASKING = (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.item.default, torch.ops.aten.is_nonzero.default)
 
 
 class Live(TorchDispatchMode):  # type: ignore[misc]
@@ -19,14 +23,26 @@ class Live(TorchDispatchMode):  # type: ignore[misc]
     Attributes:
         now: Bytes alive.
         peak: The most that there were, with what kernels allocate inside.
+        places: How many places are found where somebody looks for some, as for virtual tokens.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.now = self.peak = 0
+        self.now = self.peak = self.places = 0
         self.sizes: dict[int, int] = {}
 
     def __torch_dispatch__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in ASKING:
+            return known(args[0])
+        if func in (torch.ops.aten.index.Tensor, torch.ops.aten.index_put.default, torch.ops.aten.index_put_.default):
+            args = (args[0], all_of(args[1]), *args[2:])
+        if func is torch.ops.aten.sparse_mask.default:  # as many numbers as the mask has, which torch leaves open
+            dense, mask = args
+            values = torch.empty(mask._nnz(), dtype=dense.dtype)
+            func, args = torch.sparse_coo_tensor, (mask._indices(), values, mask.shape)
+        if func is torch.ops.aten.nonzero.default:
+            func, args = torch.zeros, (self.places, args[0].ndim)
+            kwargs = {"dtype": torch.long}
         result = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(result):
             if isinstance(tensor, torch.Tensor):
@@ -36,16 +52,35 @@ class Live(TorchDispatchMode):  # type: ignore[misc]
 
     def add(self, tensor: torch.Tensor) -> None:
         """Counts a tensor's storage, if it is not counted yet, until it dies."""
-        storage = tensor.untyped_storage()
-        key = storage._cdata
+        if tensor.layout is torch.sparse_coo:  # of which indices in 8 bytes and values are the memory
+            storage, key = tensor, id(tensor)
+            size = tensor._nnz() * (8 * tensor.sparse_dim() + tensor.element_size())
+        else:
+            storage = tensor.untyped_storage()
+            key, size = storage._cdata, storage.nbytes()
         if key not in self.sizes:
-            self.sizes[key] = storage.nbytes()
-            self.now += storage.nbytes()
+            self.sizes[key] = size
+            self.now += size
             self.peak = max(self.peak, self.now)
             weakref.finalize(storage, self._remove, key)
 
     def _remove(self, key: int) -> None:
         self.now -= self.sizes.pop(key)
+
+
+def known(tensor: torch.Tensor) -> Any:
+    """What Python code gets that asks for the number in a tensor: that number if there is one, else 1."""
+    if not isinstance(tensor, FakeTensor):
+        return tensor.tolist()
+    return True if tensor.dtype is torch.bool else 1.0 if tensor.is_floating_point() else 1
+
+
+def all_of(indices: Sequence[torch.Tensor | None]) -> list[torch.Tensor | None]:
+    """The indices with masks, of which nobody knows how much they let through, letting all through."""
+    return [
+        torch.arange(index.numel()) if index is not None and index.dtype is torch.bool and index.ndim == 1 else index
+        for index in indices
+    ]
 
 
 def inside(operation: str, args: tuple[Any, ...]) -> int:

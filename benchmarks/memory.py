@@ -1,6 +1,8 @@
 """Works out the GPU memory of training and generation at full size, without a GPU and without weights.
 
-Usage: python benchmarks/memory.py --out FILE.json
+Usage: python benchmarks/memory.py --out FILE.json               the benchmark: the two jobs that take most
+       python benchmarks/memory.py --table benchmarks/memory.json [--config OVERLAY.yaml ...]
+                                                                what each model and method of a study takes
 
 Each model is built at full size from tensors that have a shape, a type and a lifetime, but no numbers, and the
 libraries' own code runs a training step, a pass over prompts and a decoding step on it. What is alive at each moment is
@@ -8,7 +10,7 @@ added up.
 """
 
 import argparse
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +19,7 @@ import torch
 from common import CONTEXT, GOAL, SLACK, Row, full_study, read_architectures, write_result
 from counting import Live, Saved
 from torch._subclasses.fake_tensor import FakeTensorMode
+from transformers.optimization import Adafactor
 from weightless import ON_GPU, as_on_gpu, build, without_numbers
 
 # isort: split
@@ -27,12 +30,16 @@ from codetune.models.attention import Packed
 from codetune.models.caches import cache_bytes, growing_cache
 from codetune.models.shapes import parameters
 from codetune.study.decoding import Decoding
-from codetune.study.method import TuningSettings
+from codetune.study.method import UNQUANTISED, TuningSettings
 from codetune.study.study import Study
+from codetune.study.training import TrainingPlan
+from codetune.study.tunings import SOFT_PROMPTS, virtual_tokens_of
+from codetune.training.rounding import StochasticRounding
 
 ARCHITECTURES = read_architectures()
 DEVICE = 24 * 2**30  # bytes that cards of "24 GB" have: most weights fit dequantised, which takes most memory
 ALLOWED = 20.0  # GB that a proposed micro-batch takes at most
+SMALL, BLOCK = 4096, 256  # bitsandbytes: numbers from which on a moment is in 8 bits, and those with one scale
 SHORT = 128  # tokens of most samples; CodeAlpaca-20k's have 98 on average
 
 
@@ -56,32 +63,95 @@ class JobMemory:
         return self.weights + (1 + SLACK) * (self.kept + self.rest) + CONTEXT
 
 
-def training(
-    config: dict[str, Any], tuning: TuningSettings, lengths: list[int], attention: str = ON_GPU
-) -> tuple[JobMemory, Saved]:
-    """Memory of the second and later micro-batches, when gradients and the optimizer's state are there.
+@dataclass(frozen=True)
+class TrainingMemory(JobMemory):
+    """GPU memory of a training, in bytes.
+
+    Attributes:
+        update: What the optimizer's step takes at most, gradients and state included, when nothing is kept.
+        saved: What autograd keeps, by place.
+    """
+
+    update: int
+    saved: Saved
+
+    @property
+    def of_update(self) -> float:
+        """The optimizer's step, with what cannot be counted here."""
+        return self.weights + (1 + SLACK) * self.update + CONTEXT
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a model and its training hold.
+
+    Attributes:
+        tuning: What is trained.
+        weights: How the frozen weights of the layers are held: none (in bf16), int8, nf4 or fp4.
+        precision: Type of what is trained.
+        optimizer: As in the config.
+        checkpointing: Whether each layer's activations are computed again in the backward pass.
+    """
+
+    tuning: TuningSettings
+    weights: str = "nf4"
+    precision: str = "float32"
+    optimizer: str = "adamw"
+    checkpointing: bool = False
+
+
+def training(config: dict[str, Any], held: Held, lengths: list[int], attention: str = ON_GPU) -> TrainingMemory:
+    """Memory of the second and later steps, when gradients and the optimizer's state are there.
 
     Args:
         config: A config.json.
-        tuning: The adapter.
-        lengths: Tokens of the samples of a micro-batch.
+        held: What is held.
+        lengths: Tokens of the samples of a micro-batch, virtual ones included.
         attention: Name of the attention.
     """
-    model = build(config, attention, tuning, in_4_bits=True).train()
+    model = build(config, attention, held.tuning, held.weights, held.precision).train()
+    if held.checkpointing:
+        model.activation_checkpointing_enable()
     saved = Saved(model)
     with as_on_gpu(), FakeTensorMode(allow_non_fake_inputs=True) as mode, Live() as live:
         without_numbers(model, mode, live)
         saved.seen = {p.untyped_storage()._cdata: p.untyped_storage() for p in model.parameters()}
         weights = live.now
         trainable = [p for p in model.parameters() if p.requires_grad]
-        # Adam's two means; the gradients; their copy, which ResumableTrainer.training_step keeps.
-        held = [[torch.zeros_like(p) for p in trainable] for _ in range(3)]
         for parameter in trainable:
             parameter.grad = torch.zeros_like(parameter)
+        optimizer = make_optimizer(trainable, held)
         live.peak = live.now
+        optimizer.step()
+        update = live.peak - weights
+        live.peak, live.places = live.now, len(lengths) * virtual_tokens_of(held.tuning)
         step(model, lengths, saved)
-        del held
-    return JobMemory(weights, saved.total, live.peak - weights - saved.total), saved
+        del optimizer
+    return TrainingMemory(weights, saved.total, live.peak - weights - saved.total, update, saved)
+
+
+def make_optimizer(trainable: list[torch.nn.Parameter], held: Held) -> Any:
+    """The optimizer of a training, as on a GPU."""
+    if held.optimizer == "adamw_8bit":
+        return In8Bits(trainable)
+    optimizer: Any = torch.optim.AdamW(trainable, foreach=held.precision == "float32")
+    if held.optimizer == "adafactor":
+        optimizer = Adafactor(trainable, lr=1e-3, scale_parameter=False, relative_step=False)
+    return optimizer if held.precision == "float32" else StochasticRounding(optimizer, seed=0)
+
+
+class In8Bits:
+    """The state of bitsandbytes' AdamW: two moments in a byte each, with a scale for each block; small ones in fp32."""
+
+    def __init__(self, trainable: list[torch.nn.Parameter]) -> None:
+        self.trainable, self.state = trainable, []  # type: ignore[var-annotated]
+
+    def step(self) -> None:
+        """Makes the state; the kernel needs nothing beside it."""
+        for p in self.trainable * 2:
+            small = p.numel() < SMALL
+            self.state.append(torch.zeros(p.numel(), dtype=torch.float32 if small else torch.uint8))
+            self.state.append(torch.zeros(0 if small else p.numel() // BLOCK))
 
 
 def step(model: Any, lengths: list[int], saved: Saved) -> None:
@@ -100,7 +170,9 @@ def step(model: Any, lengths: list[int], saved: Saved) -> None:
     output.loss.backward()
 
 
-def generation(config: dict[str, Any], tuning: TuningSettings | None, decoding: Decoding, prompt: int) -> JobMemory:
+def generation(
+    config: dict[str, Any], tuning: TuningSettings | None, decoding: Decoding, prompt: int, weights: str = "nf4"
+) -> JobMemory:
     """Memory of decoding the largest batch of prompts of one length: of reading them or of the last step.
 
     Args:
@@ -108,23 +180,28 @@ def generation(config: dict[str, Any], tuning: TuningSettings | None, decoding: 
         tuning: The adapter; None if only the untuned model is run.
         decoding: The settings.
         prompt: Tokens of a prompt.
+        weights: How the frozen weights of the layers are held.
     """
+    if tuning is not None and (tuning.kind == "full" or tuning.type in SOFT_PROMPTS):
+        prompt, tuning = prompt + virtual_tokens_of(tuning), None  # nothing else is added to the model
     room = int(decoding.cache_gb * 1e9)
     tokens = prompt + decoding.max_new_tokens
     rows = min(decoding.batch_size, room // cache_bytes(SimpleNamespace(**config), 2) // tokens)
     attention = "eager" if "attn_logit_softcapping" in config else "sdpa"
-    model = build(config, attention, tuning, in_4_bits=not fits_dequantised(config, room)).eval()
+    if weights in ("nf4", "fp4") and fits_dequantised(config, room):
+        weights = UNQUANTISED
+    model = build(config, attention, tuning, weights).eval()
     for parameter in model.parameters():
         parameter.data = (
             parameter.data.to(torch.bfloat16) if parameter.requires_grad else parameter.data
         )  # load_adapter
     with FakeTensorMode(allow_non_fake_inputs=True) as mode, Live() as live, torch.no_grad():
         without_numbers(model, mode, live)
-        weights = live.now
+        size = live.now
         kept = read(model, rows, prompt, live)
-        steps = [JobMemory(weights, kept, live.peak - weights - kept)]
+        steps = [JobMemory(size, kept, live.peak - size - kept)]
         kept = last_step(model, rows, tokens, live)
-        steps.append(JobMemory(weights, kept, live.peak - weights - kept))
+        steps.append(JobMemory(size, kept, live.peak - size - kept))
     return max(steps, key=lambda memory: memory.sum)
 
 
@@ -165,6 +242,18 @@ def last_step(model: Any, rows: int, tokens: int, live: Live) -> int:
     return live.now - before
 
 
+def held(plan: TrainingPlan) -> Held:
+    """What a training holds, by its plan."""
+    settings = plan.settings
+    return Held(
+        tuning=plan.tuning,
+        weights=plan.quantization.type,
+        precision=settings.precision,
+        optimizer=settings.optimizer,
+        checkpointing=plan.memory.gradient_checkpointing,
+    )
+
+
 def samples_of(sequences: int, length: int) -> list[int]:
     """Tokens of the samples of packed sequences: one sequence is a single sample, the worst where scores are kept."""
     return [length] + [SHORT] * ((sequences - 1) * length // SHORT)
@@ -184,7 +273,7 @@ def training_table(study: Study) -> dict[str, dict[str, Any]]:
     for run in study.training_runs:
         plan = study.for_training(run)
         chosen, length = plan.memory.micro_batch, plan.settings.max_length
-        memory, saved = training(ARCHITECTURES[run.model]["config"], plan.tuning, samples_of(chosen, length))
+        memory = training(ARCHITECTURES[run.model]["config"], held(plan), samples_of(chosen, length))
         sums = {0: memory.weights + CONTEXT, chosen: memory.sum}
         table[run.model] = {
             "micro_batch": chosen,
@@ -192,8 +281,8 @@ def training_table(study: Study) -> dict[str, dict[str, Any]]:
             "largest_micro_batch": largest(sums, plan.settings.batch_size),
             "kept_mb_per_token": memory.kept / chosen / length / 1e6,
             "kept_most": [
-                {"where": where, "shape": shape, "type": kind, "share": size / saved.total}
-                for (where, shape, kind), size in saved.by_place.most_common(12)
+                {"where": where, "shape": shape, "type": kind, "share": size / memory.kept}
+                for (where, shape, kind), size in memory.saved.by_place.most_common(12)
             ],
         }
         report(run.model, table[run.model])
@@ -216,7 +305,8 @@ def generation_table(study: Study) -> dict[str, dict[str, Any]]:
 def in_gb(memory: JobMemory) -> dict[str, float]:
     """GB of each part, and of all."""
     rest = memory.sum - memory.weights - memory.kept
-    return {key: value / 1e9 for key, value in {**asdict(memory), "rest": rest, "sum": memory.sum}.items()}
+    parts = {"weights": memory.weights, "kept": memory.kept, "rest": rest, "sum": memory.sum}
+    return {key: value / 1e9 for key, value in parts.items()}
 
 
 def report(name: str, row: dict[str, Any]) -> None:
@@ -234,15 +324,27 @@ def row_of(part: str, table: dict[str, dict[str, Any]]) -> Row:
     return Row(f"memory, full size: {part}", "24 GB", f"< {GOAL:.0f} GB", found["sum"], detail)
 
 
-def main() -> None:
-    """Works out both tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+def benchmark(out: Path) -> None:
+    """Works out both tables of the study."""
     study = full_study()
     tables = {"training": training_table(study), "generation": generation_table(study)}
-    write_result(options.out, [row_of(part, table) for part, table in tables.items()], **tables)
+    write_result(out, [row_of(part, table) for part, table in tables.items()], **tables)
+
+
+def main() -> None:
+    """Works out what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, help="result of the benchmark")
+    parser.add_argument("--table", type=Path, help="file of what trainings need, which is added to")
+    parser.add_argument("--config", type=Path, nargs="+", action="append", help="overlays of one study; of more, again")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    if options.out:
+        benchmark(options.out)
+    if options.table:
+        from memory_table import write_table
+
+        write_table(options.table, options.config or [[]])
 
 
 if __name__ == "__main__":

@@ -12,17 +12,19 @@ import trl.trainer.utils
 from bitsandbytes.functional import quantize_4bit
 from bitsandbytes.nn import Linear4bit
 from counting import Live
-from peft import get_peft_model
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
-from transformers import AttentionInterface, AutoConfig, AutoModelForCausalLM
+from transformers import AttentionInterface
 
 # isort: split
 
-from codetune.methods.peft_config import peft_config
+from codetune.methods.counting import model_on_meta, tuned_on_meta
+from codetune.methods.virtual_tokens import SoftPromptModel
 from codetune.models.attention import attend_varlen
-from codetune.models.roles import resolve_roles
-from codetune.study.method import TuningSettings
+from codetune.models.int8 import TokenwiseInt8
+from codetune.study.method import UNQUANTISED, TuningSettings
+from codetune.study.tunings import SOFT_PROMPTS
 
+FEW = 10  # numbers of a tensor that are kept where there are any
 ON_GPU = "packed_on_gpu"
 AttentionInterface.register(ON_GPU, attend_varlen)
 
@@ -55,62 +57,80 @@ def as_on_gpu() -> Iterator[None]:
         yield
 
 
-def build(config: dict[str, Any], attention: str, tuning: TuningSettings | None, in_4_bits: bool) -> Any:
+def build(
+    config: dict[str, Any],
+    attention: str,
+    tuning: TuningSettings | None,
+    weights: str,
+    precision: str = "float32",
+) -> Any:
     """A model on the meta device, as codetune.training and codetune.generation leave it.
 
     Args:
         config: A config.json.
         attention: Name of the attention.
-        tuning: For an adapter in fp32; None for the untuned model.
-        in_4_bits: Whether the layers' weights are in 4 bits, or in bf16.
+        tuning: What is trained; None for the untuned model.
+        weights: How the layers' frozen weights are held: none (in bf16), int8, nf4 or fp4.
+        precision: Of what is trained.
     """
     # The library makes a table at the first call, which cannot be made without numbers.
     quantize_4bit(torch.zeros(64, 64), quant_type="nf4", compress_statistics=True)
+    model = model_on_meta(config, attn_implementation=attention).requires_grad_(False)
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(
-            AutoConfig.for_model(**config), dtype=torch.bfloat16, attn_implementation=attention
-        )
-        model.requires_grad_(False)
-        if in_4_bits:
-            quantize(model)
+        if weights != UNQUANTISED:
+            quantize(model, weights)
         trl.trainer.utils.add_fused_lm_head(model, outputs=("log_probs", "entropy", "is_top1"))
-        if tuning is None:
-            return model
-        model = get_peft_model(
-            model,
-            peft_config(resolve_roles(tuning.peft, config.get("model_type"), "the model")),
-            low_cpu_mem_usage=True,
-        )
-        for parameter in model.parameters():
-            if parameter.requires_grad:
-                parameter.data = parameter.data.float()
+    if tuning is None:
+        return model
+    soft = tuning.type in SOFT_PROMPTS
+    model = tuned_on_meta(model, tuning, **({"make": SoftPromptModel} if soft else {}))
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.to(getattr(torch, precision))
     return model
 
 
-def quantize(model: Any) -> None:
-    """Puts the layers' weights into 4 bits, as bitsandbytes does on loading; the output layer stays."""
+def quantize(model: Any, weights: str) -> None:
+    """Puts the layers' weights into 8 or 4 bits, as they are after loading; the output layer stays."""
     for name, module in list(model.named_modules()):
-        if not isinstance(module, torch.nn.Linear) or module is model.get_output_embeddings():
-            continue
-        linear = Linear4bit(module.in_features, module.out_features, compute_dtype=torch.bfloat16, quant_type="nf4")
-        data, state = quantize_4bit(module.weight.data, quant_type="nf4", compress_statistics=True)
-        linear.weight = torch.nn.Parameter(data, requires_grad=False)
-        linear.weight.quant_state, linear.weight.quant_type = state, "nf4"
-        linear.weight.compress_statistics = True
-        linear.bias = module.bias
-        model.set_submodule(name, linear)
-    model.is_loaded_in_4bit = True
+        if isinstance(module, torch.nn.Linear) and module is not model.get_output_embeddings():
+            model.set_submodule(name, in_8_bits(module) if weights == "int8" else in_4_bits(module, weights))
+    model.is_loaded_in_4bit = weights != "int8"
+
+
+def in_4_bits(module: torch.nn.Linear, kind: str) -> Linear4bit:
+    """A layer of bitsandbytes in the place of one of torch."""
+    linear = Linear4bit(module.in_features, module.out_features, compute_dtype=torch.bfloat16, quant_type=kind)
+    data, state = quantize_4bit(module.weight.data, quant_type=kind, compress_statistics=True)
+    linear.weight = torch.nn.Parameter(data, requires_grad=False)
+    linear.weight.quant_state, linear.weight.quant_type = state, kind
+    linear.weight.compress_statistics = True
+    linear.bias = module.bias
+    return linear
+
+
+def in_8_bits(module: torch.nn.Linear) -> TokenwiseInt8:
+    """A layer of the study's in the place of one of torch: a byte a number, and a scale for each output."""
+    linear = TokenwiseInt8(module.in_features, module.out_features, has_fp16_weights=False)
+    linear.weight = torch.nn.Parameter(torch.empty_like(module.weight, dtype=torch.int8), requires_grad=False)
+    linear.register_buffer("scale", torch.empty(module.out_features, dtype=torch.float32), persistent=False)
+    linear.bias = module.bias
+    return linear
 
 
 def without_numbers(model: torch.nn.Module, mode: FakeTensorMode, live: Live) -> None:
-    """Turns a model on the meta device into one that a CPU seems to hold, and counts it."""
+    """Turns a model on the meta device into one that a CPU seems to hold, and counts it.
+
+    A tensor that is a part of a larger one takes the larger one's memory, and the few that have numbers keep them.
+    """
     done: dict[int, tuple[Any, Any]] = {}  # the old ones too, so that no other object gets their ids
 
     def convert(tensor: torch.Tensor) -> Any:
         if id(tensor) in done:
             return done[id(tensor)][1]
-        fake: Any = FakeTensor(mode, torch.empty_like(tensor.detach(), device="meta"), torch.device("cpu"))
-        live.add(fake)
+        if tensor.device.type == "cpu" and tensor.numel() < FEW:
+            return tensor
+        fake: Any = view(tensor)
         if isinstance(tensor, torch.nn.Parameter):
             fake = torch.nn.Parameter(fake, requires_grad=tensor.requires_grad)
             if state := getattr(tensor, "quant_state", None):
@@ -120,6 +140,21 @@ def without_numbers(model: torch.nn.Module, mode: FakeTensorMode, live: Live) ->
         done[id(tensor)] = (tensor, fake)
         return fake
 
+    def view(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if tensor.device.type == "cpu" or storage._cdata not in whole:
+            count = tensor.numel() if tensor.device.type == "cpu" else storage.nbytes() // tensor.element_size()
+            empty = torch.empty(count, dtype=tensor.dtype, device="meta")
+            fake = FakeTensor(mode, empty, torch.device("cpu"))
+            live.add(fake)
+            if tensor.device.type == "cpu":
+                return fake.view(tensor.shape)
+            whole[storage._cdata] = (storage, fake)
+        return whole[storage._cdata][1].as_strided(tensor.shape, tensor.stride(), tensor.storage_offset())
+
+    whole: dict[int, tuple[Any, torch.Tensor]] = {}
     for module in model.modules():
         for tensors in (module._parameters, module._buffers):
             tensors.update({name: convert(tensor) for name, tensor in tensors.items() if tensor is not None})
+        if isinstance(module, TokenwiseInt8):
+            module.state.SCB = module.scale

@@ -1,14 +1,21 @@
 """Part 5: speed on two models of the study at full size, against TRL, `model.generate` and the card's own limits."""
 
+import json
 import os
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from common import limit_gpu_memory
+from common import ROOT, limit_gpu_memory, read_architectures
 from gpu.findings import LIMIT, Finding, Look, tried
 
+# isort: split
+
+from codetune.models.shapes import parameters
+
+PEFT_RUNS, ANCHOR = ROOT / "benchmarks" / "peft_runs.json", "lora--llama-3.2-3B-rank32"
+L40S = 362e12  # operations per second in bf16, dense, by NVIDIA's data sheet
 MODELS = ("llama-3.2-1b", "qwen2.5-3b")
 NEEDED = 45.0  # seconds that must be left where training or decoding of a model begins
 DEFAULTS = "TRL's defaults"
@@ -31,6 +38,19 @@ def check(small: bool) -> Iterator[Finding]:
                 yield Finding(f"{measure.__name__}, {name}", "is measured", "not run: no time is left", ok=None)
             else:
                 yield from measure(name, rates, small)
+    yield anchor()
+
+
+def anchor() -> Finding:
+    """What others reached: PEFT's comparison of methods with LoRA, on the one card that it ran on."""
+    run = next(run for run in json.loads(PEFT_RUNS.read_text(encoding="utf-8"))["runs"] if run["name"] == ANCHOR)
+    count = parameters(read_architectures()["llama-3.2-3b"]["config"])
+    # As in Trainings.operations_per_token, but that all tokens are scored.
+    operations = 4 * (count["layers"] + count["embedding"]) + 6 * run["trainable"]
+    reached = run["tokens_per_s"] * operations
+    share = f"{reached / L40S:.0%} of {L40S / 1e12:.0f} TFLOP/s"
+    found = f"{share}: {run['tokens_per_s']:,.0f} tokens/s, {reached / 1e12:.3g} TFLOP/s"
+    return Finding("training, for comparison: PEFT's LoRA r = 32, llama-3.2-3b, on an L40S", "-", found, ok=None)
 
 
 def _limits(rates: dict[str, float], small: bool) -> str:

@@ -144,7 +144,7 @@ class Trainings:
         parameter of the output layer, for tokens of completions alone. Attention itself is not counted.
         """
         completions = sum(len(sample.completion) for sample in self.samples) / sum(map(len, self.samples))
-        adapter = lora_parameters(self._shape, LORA.r, LORA.target_modules) or 0
+        adapter = lora_parameters(self._shape, LORA.peft["r"], LORA.peft["target_modules"]) or 0
         output = self._shape["vocab_size"] * self._shape["hidden_size"]
         return 4 * parameters(self._shape)["layers"] + 6 * adapter + 4 * completions * output
 

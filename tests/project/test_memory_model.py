@@ -4,14 +4,19 @@ import json
 from dataclasses import replace
 
 import memory
+import memory_table
 import pytest
 import torch
+from codetune.methods.counting import count_parameters
 from codetune.models.attention import EACH
 from codetune.models.device import set_determinism
+from codetune.models.fits import memory_key, needed
 from codetune.models.loading import load_base
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.tokensets import TokenSample
+from codetune.study.config import load_study
 from codetune.study.decoding import Decoding
+from codetune.study.method import TuningSettings
 from codetune.training.build import TrainingTokens, make_trainer
 from counting import Live, Saved, inside
 from miniatures import BF16, PLAN
@@ -20,6 +25,8 @@ from tunings import lora
 from weightless import as_on_gpu
 
 LORA = lora(lora_dropout=0.05)
+FULL = TuningSettings("full")
+HELD = memory.Held(LORA)
 LENGTHS = [40, 30, 26]
 
 
@@ -91,11 +98,12 @@ def test_models_without_numbers_keep_what_the_trainer_s_model_keeps(checkpoints,
     with as_on_gpu():
         memory.step(trainer.model.train(), LENGTHS, real)
 
-    worked_out, saved = memory.training(config_of(checkpoints / name), LORA, LENGTHS, EACH)
+    worked_out = memory.training(config_of(checkpoints / name), HELD, LENGTHS, EACH)
+    saved = worked_out.saved
     layers = {place: size for place, size in saved.by_place.items() if place[0].startswith("layer")}
     assert len(layers) > 15
     assert layers == {place: size for place, size in real.by_place.items() if place[0].startswith("layer")}
-    assert saved.total == pytest.approx(real.total, rel=0.01)
+    assert worked_out.kept == pytest.approx(real.total, rel=0.01)
     assert worked_out.weights == pytest.approx(bytes_of(trainer.model), rel=0.01)
 
 
@@ -103,14 +111,15 @@ def test_each_adapter_keeps_its_own_input_because_of_dropout(checkpoints):
     """As under a GPU's autocast, which leaves the input in bf16: without dropout q, k and v keep the same one."""
     config = config_of(checkpoints / "llama-3.2-1b")
     place = ("layer.self_attn.k_proj.lora_A.default", (sum(LENGTHS), config["hidden_size"]), "bfloat16")
-    with_dropout, without = (memory.training(config, replace(LORA, dropout=p), LENGTHS)[1] for p in (0.05, 0.0))
+    settings = (replace(HELD, tuning=lora(lora_dropout=p)) for p in (0.05, 0.0))
+    with_dropout, without = (memory.training(config, held, LENGTHS).saved for held in settings)
     assert with_dropout.by_place[place] == config["num_hidden_layers"] * sum(LENGTHS) * config["hidden_size"] * 2
     assert place not in without.by_place
 
 
 def test_twice_the_tokens_keep_twice_the_bytes(checkpoints):
     config = config_of(checkpoints / "qwen2.5-1.5b")
-    (once, _), (twice, _) = (memory.training(config, LORA, [128] * n) for n in (4, 8))
+    once, twice = (memory.training(config, HELD, [128] * n) for n in (4, 8))
     assert twice.weights == once.weights
     assert twice.kept == pytest.approx(2 * once.kept, rel=0.05)
 
@@ -118,10 +127,83 @@ def test_twice_the_tokens_keep_twice_the_bytes(checkpoints):
 def test_capped_scores_are_kept_of_each_sample():
     """Gemma: of each head and each pair of tokens tanh, the softmax and what it is rounded to, in 2 + 4 + 2 bytes."""
     config = memory.ARCHITECTURES["gemma-2-2b"]["config"] | {"num_hidden_layers": 1, "vocab_size": 1000}
-    (long, _), (short, _) = (memory.training(config, LORA, lengths) for lengths in ([1024], [512] * 2))
+    long, short = (memory.training(config, HELD, lengths) for lengths in ([1024], [512] * 2))
     pairs = 1024**2 - 2 * 512**2
     masks = pairs  # one byte a pair, the same for all heads
     assert long.kept - short.kept == pytest.approx(8 * pairs * (2 + 4 + 2) + masks, rel=0.01)
+
+
+def test_what_is_trained_has_a_gradient_and_moments_in_the_optimizer_s_step(checkpoints):
+    config = config_of(checkpoints / "llama-3.2-1b")
+    count = count_parameters(config, FULL).total
+    in_fp32 = memory.training(config, memory.Held(FULL, "none"), LENGTHS)
+    assert in_fp32.weights == pytest.approx(4 * count, rel=0.01)
+    assert 4 * 3 * count <= in_fp32.update <= 4 * 4.2 * count, (
+        "the gradient, two moments, what torch needs for a moment"
+    )
+    in_bf16 = memory.training(config, memory.Held(FULL, "none", "bfloat16"), LENGTHS)
+    assert in_bf16.weights == pytest.approx(2 * count, rel=0.01)
+    largest = config["vocab_size"] * config["hidden_size"]  # one weight at a time is in fp32
+    assert (2 + 2 * 4) * count <= in_bf16.update <= (2 + 2 * 4) * count + 8 * 4 * largest
+    factored = memory.training(config, memory.Held(FULL, "none", optimizer="adafactor"), LENGTHS)
+    in_8_bits = memory.training(config, memory.Held(FULL, "none", optimizer="adamw_8bit"), LENGTHS)
+    assert factored.update < in_fp32.update - 4 * count
+    assert in_8_bits.update == pytest.approx(4 * count + 2 * count, rel=0.2), "a byte for each moment"
+
+
+KINDS = [
+    ("LORA", {"use_dora": True, "target_modules": "all-linear"}),
+    ("IA3", {"target_modules": ["k_proj", "v_proj", "down_proj"], "feedforward_modules": ["down_proj"]}),
+    ("LOKR", {"r": 2, "target_modules": "attention"}),
+    ("SHIRA", {"r": 2, "target_modules": "attention"}),
+    ("FROD", {"target_modules": "attention"}),
+    ("WAVEFT", {"n_frequency": 20, "target_modules": "attention"}),
+    ("PROMPT_TUNING", {"num_virtual_tokens": 5}),
+    ("PREFIX_TUNING", {"num_virtual_tokens": 5}),
+]
+
+
+@pytest.mark.parametrize(("kind", "keys"), KINDS)
+@pytest.mark.filterwarnings("ignore")
+def test_kinds_of_tuning_and_of_weights_are_worked_out(checkpoints, kind, keys):
+    config, tuning = config_of(checkpoints / "llama-3.2-1b"), TuningSettings("peft", {"type": kind, **keys})
+    found = memory.training(config, memory.Held(tuning, "none"), LENGTHS)
+    assert found.kept > 0
+    assert found.rest > 0
+    assert found.update >= 3 * 4 * count_parameters(config, tuning).trainable
+
+
+def test_checkpointing_and_fewer_bits_save_memory(checkpoints):
+    config = config_of(checkpoints / "llama-3.2-1b")
+    plain, again = (memory.training(config, replace(HELD, checkpointing=on), [256] * 2).sum for on in (False, True))
+    assert again < plain
+    sizes = [memory.training(config, replace(HELD, weights=kind), LENGTHS).weights for kind in ("none", "int8", "nf4")]
+    assert sizes == sorted(sizes, reverse=True)
+    assert len(set(sizes)) == 3
+
+
+@pytest.mark.parametrize("name", ["qlora", "prefix"])
+def test_the_table_of_trainings_says_what_is_worked_out(name):
+    """One entry of each kind; and the depth from which deep models are worked out does not matter."""
+    study = load_study(memory_table.read_config([memory_table.ROOT / "benchmarks" / "methods.yaml"]))
+    run = next(run for run in study.planned if (run.model, run.method) == ("llama-3.2-1b", name))
+    plan, config = study.for_training(run), memory.ARCHITECTURES[run.model]["config"]
+    table = json.loads((memory_table.ROOT / "benchmarks" / "memory.json").read_text())
+    found = table["trainings"][memory_key(config, plan)]
+    assert memory_table.entry(config, plan) == pytest.approx(
+        {key: found[key] for key in found if "gb" in key}, abs=0.05
+    )
+    whole = memory.training(config, memory.held(plan), memory.samples_of(1, plan.settings.max_length))
+    assert needed(found, 1) == pytest.approx(whole.sum / 1e9, rel=0.01)
+
+
+def test_the_table_has_all_that_is_shipped():
+    table = json.loads((memory_table.ROOT / "benchmarks" / "memory.json").read_text())
+    for overlay in ("config/config.yaml", "config/variants.yaml", "benchmarks/methods.yaml"):
+        study = load_study(memory_table.read_config([memory_table.ROOT / overlay]))
+        for run in study.planned:
+            shapes = table["shapes"][study.models[run.model].source.repo]
+            assert memory_key(shapes, study.for_training(run)) in table["trainings"], f"{run.model} {run.method}"
 
 
 def test_generation_is_bounded_by_its_cache(checkpoints):

@@ -12,6 +12,7 @@ from codetune.base.errors import StudyError
 from codetune.base.plain import to_plain
 from codetune.evaluation.pairs import count_resamples
 from codetune.models.disk import describe_disk, state_bytes
+from codetune.models.fits import describe_memory
 from codetune.models.targets import check_models
 from codetune.study import layout
 from codetune.study.config import load_study
@@ -33,6 +34,8 @@ except StudyError as error:
 
 if workflow.output_settings.dryrun:
     logger.info(describe_disk(STUDY, config["keep_checkpoints"] == "all", config["checkpoints_gb"]))
+    if too_large := describe_memory(STUDY, PROJECT / "benchmarks" / "memory.json"):
+        logger.warning(too_large)
 
 # A dry run needs no conda. A real run does, and Snakemake says so if it is missing.
 if workflow.output_settings.dryrun and shutil.which("conda") is None:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from codetune.base.errors import StudyError
 from codetune.methods.counting import Parameters, count_parameters
+from codetune.study.method import TuningSettings
 from peft import get_peft_config, get_peft_model
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from transformers import AutoConfig, AutoModelForCausalLM
@@ -81,6 +82,13 @@ WITH_WEIGHTS = [
 ]
 
 
+def tuned(keys):
+    return TuningSettings("peft", keys)
+
+
+FULL = TuningSettings("full")
+
+
 def counted_with_weights(config, kind, keys):
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**config))
@@ -98,7 +106,7 @@ def test_all_of_peft_s_types_are_compared():
 @pytest.mark.parametrize(("kind", "keys"), WITH_WEIGHTS)
 @pytest.mark.filterwarnings("ignore")
 def test_without_weights_as_many_are_counted_as_with_weights(kind, keys):
-    assert count_parameters(LLAMA, {"type": kind, **keys}) == counted_with_weights(LLAMA, kind, keys)
+    assert count_parameters(LLAMA, tuned({"type": kind, **keys})) == counted_with_weights(LLAMA, kind, keys)
 
 
 @pytest.mark.parametrize("config", [GPT2, QWEN2], ids=["gpt2", "qwen2"])
@@ -114,35 +122,42 @@ def test_without_weights_as_many_are_counted_as_with_weights(kind, keys):
 )
 @pytest.mark.filterwarnings("ignore")
 def test_the_same_for_fused_layers_and_for_biases(config, kind, keys):
-    assert count_parameters(config, {"type": kind, **keys}) == counted_with_weights(config, kind, keys)
+    assert count_parameters(config, tuned({"type": kind, **keys})) == counted_with_weights(config, kind, keys)
 
 
 def test_what_begins_from_more_than_weights_needs_nothing_either():
     text = {"prompt_tuning_init": "TEXT", "prompt_tuning_init_text": "Write code.", "tokenizer_name_or_path": "nowhere"}
-    assert count_parameters(LLAMA, {"type": "PROMPT_TUNING", **TOKENS, **text}).trainable == 5 * 32
+    assert count_parameters(LLAMA, tuned({"type": "PROMPT_TUNING", **TOKENS, **text})).trainable == 5 * 32
     layer = (32 + 32) + (32 + 16)  # q_proj, v_proj
     for start in ("corda", "lora_ga", "pissa_niter_4"):
         keys = {"type": "LORA", "r": 4, **QV, "init_lora_weights": start}
-        assert count_parameters(LLAMA, keys).trainable == 2 * 4 * layer
+        assert count_parameters(LLAMA, tuned(keys)).trainable == 2 * 4 * layer
     clusters = 5 * (32 + 16) + (32 + 16)  # five of each layer's rows: A for each, and a number of B for each row
-    assert count_parameters(LLAMA, {"type": "ADAMSS", **QV}).trainable == 2 * clusters
+    assert count_parameters(LLAMA, tuned({"type": "ADAMSS", **QV})).trainable == 2 * clusters
+
+
+def test_roles_stand_for_the_names_of_layers():
+    by_role = tuned({"type": "LORA", "r": 4, "target_modules": "attention"})
+    by_name = tuned({"type": "LORA", "r": 4, "target_modules": ["q_proj", "k_proj", "v_proj", "o_proj"]})
+    assert count_parameters(LLAMA, by_role) == count_parameters(LLAMA, by_name)
 
 
 def test_tied_weights_are_counted_once_and_what_a_checkpoint_adds_is_no_matter():
     layer = 2 * (32 * 32 + 16 * 32) + 3 * 32 * 64 + 2 * 32
     more = {"auto_map": {"AutoModelForCausalLM": "there--model.Model"}, "dtype": "float16", "architectures": ["Llama"]}
-    found = count_parameters(LLAMA | more, None)
+    found = count_parameters(LLAMA | more, FULL)
     assert found == Parameters(97 * 32 + 2 * layer + 32, 97 * 32 + 2 * layer + 32)
     assert found.percent == 100
-    assert count_parameters(LLAMA | {"tie_word_embeddings": False}, None).total == found.total + 97 * 32
+    assert count_parameters(LLAMA | {"tie_word_embeddings": False}, FULL).total == found.total + 97 * 32
+    assert count_parameters(LLAMA, None) == Parameters(0, found.total)
 
 
 @pytest.mark.parametrize(
     ("config", "peft", "line"),
     [
-        (LLAMA, {"type": "LORA", "target_modules": ["c_attn"]}, "LORA cannot be put on a model of type llama"),
-        (LLAMA, {"type": "MISS", **QV}, "MISS cannot be put on a model of type llama"),
-        (LLAMA, {"type": "LORA", "rank": 3}, "LORA cannot be put on a model of type llama"),
+        (LLAMA, {"type": "LORA", "target_modules": ["c_attn"]}, "PEFT refuses .* LORA.* {'c_attn'} not found"),
+        (LLAMA, {"type": "MISS", **QV}, "PEFT refuses .* MISS"),
+        (LLAMA, {"type": "LORA", "target_modules": "mlp", "r": 0}, "PEFT refuses .* LORA: 'r'"),
         ({"model_type": "unheard-of"}, None, "no causal language model"),
         ({"model_type": "vit"}, None, "no causal language model"),
         ({}, None, "no causal language model"),
@@ -150,7 +165,7 @@ def test_tied_weights_are_counted_once_and_what_a_checkpoint_adds_is_no_matter()
 )
 def test_what_cannot_be_counted_is_said_in_one_line(config, peft, line):
     with pytest.raises(StudyError, match=line) as error:
-        count_parameters(config, peft)
+        count_parameters(config, peft and tuned(peft))
     assert "\n" not in str(error.value)
 
 
@@ -212,9 +227,9 @@ STUDY_OF_2025 = {
 def test_counts_of_the_study_of_2025(name):
     total, lora, prefix, prompt, percent = STUDY_OF_2025[name]
     config = SHAPES[name]
-    assert count_parameters(config, None) == Parameters(total, total)
+    assert count_parameters(config, FULL) == Parameters(total, total)
     methods = [ALL_LINEAR, C_ATTN if "gpt2" in name else None, PREFIX_20, PROMPT_20]
-    found = [method and count_parameters(config, method) for method in methods]
+    found = [method and count_parameters(config, tuned(method)) for method in methods]
     assert [x.trainable for x in (found[0], found[2], found[3])] == [lora, prefix, prompt]
     shares = [x and (x.percent if number < 2 else 100 * x.trainable / total) for number, x in enumerate(found)]
     assert shares == pytest.approx(list(percent), abs=0.0005001)
@@ -244,17 +259,17 @@ def test_counts_of_the_study_of_2024(name):
         PROMPT_20,
         PREFIX_20 | {"num_virtual_tokens": 10},
     ]
-    assert tuple(count_parameters(SHAPES[name], method).trainable for method in methods) == STUDY_OF_2024[name]
+    assert tuple(count_parameters(SHAPES[name], tuned(method)).trainable for method in methods) == STUDY_OF_2024[name]
 
 
 def test_sizes_of_that_study_s_models():
-    total = {name: count_parameters(SHAPES[name], None).total for name in SHAPES if name not in STUDY_OF_2025}
+    total = {name: count_parameters(SHAPES[name], FULL).total for name in SHAPES if name not in STUDY_OF_2025}
     assert total["codegen-350m"] == 356_712_448
     billions = {name: round(total[name] / 1e9, 3) for name in ("codegen2-1b", "codegen2-3.7b", "codegen2-7b")}
     assert billions == {"codegen2-1b": 1.015, "codegen2-3.7b": 3.641, "codegen2-7b": 6.863}
     assert total["codellama-7b-python"] == 6_738_415_616
     assert total["codellama-13b-python"] == 13_015_864_320
     assert total["codellama-34b-python"] == 33_743_970_304
-    lora = {"type": "LORA", "r": 16, "target_modules": ["q_proj", "k_proj", "v_proj"]}
+    lora = tuned({"type": "LORA", "r": 16, "target_modules": ["q_proj", "k_proj", "v_proj"]})
     found = [count_parameters(SHAPES[f"codellama-{size}-python"], lora).trainable for size in ("13b", "34b")]
     assert found == [19_660_800, 26_738_688]

@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from peft import PeftConfig, get_peft_config
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from codetune.base.errors import StudyError
 from codetune.base.files import reason_in_short
 from codetune.methods.on_meta import attach_on_meta, with_scikit_learn
+from codetune.methods.peft_config import peft_config, refusals_explained
+from codetune.models.roles import resolve_roles
+from codetune.study.method import TuningSettings
 
+ANY_STEPS = 10**6  # of the training, which AdaLoRA asks for
 OF_THE_CHECKPOINT = ("auto_map", "quantization_config", "dtype", "torch_dtype")  # nothing that shapes a model
 
 
@@ -33,7 +36,7 @@ class Parameters:
         return 100 * self.trainable / self.total
 
 
-def count_parameters(config: dict[str, Any], peft: dict[str, Any] | None) -> Parameters:
+def count_parameters(config: dict[str, Any], tuning: TuningSettings | None) -> Parameters:
     """Counts a tuning's parameters with PEFT itself, on the meta device: no weights, no GPU and next to no time.
 
     What is counted is what a training starts with. AdaLoRA prunes it later; EVA, which here begins as LoRA, moves ranks
@@ -41,27 +44,39 @@ def count_parameters(config: dict[str, Any], peft: dict[str, Any] | None) -> Par
 
     Args:
         config: A config.json.
-        peft: PEFT's keys, with `type` for the name of the tuning; None if all of the model is trained.
+        tuning: What is trained; None for an untuned model.
 
     Raises:
         StudyError: transformers has no such model, or PEFT no such tuning of it.
     """
     model = model_on_meta(config)
-    if peft is not None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # said again when a training starts
-            try:
-                model = attach_on_meta(model, _peft_config(peft))
-            except Exception as error:
-                kind = config.get("model_type")
-                raise StudyError(
-                    f"{peft.get('type')} cannot be put on a model of type {kind} ({reason_in_short(error)}). Correct "
-                    "the method's `peft` in the config, or leave out this model."
-                ) from None
+    model = model.requires_grad_(False) if tuning is None else tuned_on_meta(model, tuning)
     return Parameters(
         trainable=sum(p.numel() for p in model.parameters() if p.requires_grad),
         total=sum(p.numel() for p in model.parameters()),
     )
+
+
+def tuned_on_meta(model: Any, tuning: TuningSettings, **how: Any) -> Any:
+    """Makes trainable what a tuning trains of a model on the meta device.
+
+    Args:
+        model: From `model_on_meta`.
+        tuning: What is trained.
+        how: More arguments of `attach_on_meta`.
+
+    Raises:
+        StudyError: PEFT has no such tuning of this model.
+    """
+    if tuning.kind == "full":
+        return model.requires_grad_()
+    kind = model.config.model_type
+    peft = resolve_roles(tuning.peft, kind, f"a model of type {kind}")
+    if peft.get("prompt_tuning_init") == "TEXT":  # whatever it is initialised from, it has as many tokens
+        peft["prompt_tuning_init"] = "RANDOM"
+    with warnings.catch_warnings(), with_scikit_learn(), refusals_explained(peft):
+        warnings.simplefilter("ignore")  # PEFT gives them again when a training starts
+        return attach_on_meta(model, peft_config(peft, total_step=ANY_STEPS), **how)
 
 
 def model_on_meta(config: dict[str, Any], **how: Any) -> Any:
@@ -81,10 +96,3 @@ def model_on_meta(config: dict[str, Any], **how: Any) -> Any:
             f"no causal language model can be made of a config.json of type {kind} ({reason_in_short(error)}). Name "
             "another checkpoint in the config."
         ) from None
-
-
-def _peft_config(peft: dict[str, Any]) -> PeftConfig:
-    """PEFT's configuration of a method."""
-    keys = {key: value for key, value in peft.items() if key != "type"}
-    with with_scikit_learn():
-        return get_peft_config({**keys, "peft_type": peft["type"], "task_type": "CAUSAL_LM", "inference_mode": False})

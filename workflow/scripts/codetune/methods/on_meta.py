@@ -6,7 +6,7 @@ numbers from the weights on the way; where that does not matter for the shapes, 
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from copy import copy
 from importlib.util import find_spec
@@ -16,7 +16,7 @@ from unittest import mock
 
 import torch
 from peft import PeftConfig, get_peft_model
-from peft.tuners import adamss, frod, unilora
+from peft.tuners import adamss, frod, shira, unilora
 from peft.tuners._buffer_dict import BufferDict
 from torch import nn
 
@@ -25,12 +25,14 @@ from torch import nn
 READ_WEIGHTS = ("pissa", "olora", "corda", "eva", "loftq", "lora_ga")
 
 
-def attach_on_meta(model: Any, config: PeftConfig) -> Any:
+def attach_on_meta(model: Any, config: PeftConfig, make: Callable[..., Any] = get_peft_model, **how: Any) -> Any:
     """Puts an adapter on a model on the meta device, as `get_peft_model` does on one with weights.
 
     Args:
         model: From `from_config`, on the meta device.
         config: PEFT's configuration; it is not changed.
+        make: What makes PEFT's model of both.
+        how: More arguments of `make`.
 
     Returns:
         PEFT's model, all of it on the meta device.
@@ -41,12 +43,19 @@ def attach_on_meta(model: Any, config: PeftConfig) -> Any:
         if not outside:
             stack.enter_context(torch.device("meta"))
         stack.enter_context(_without_numbers())
-        return get_peft_model(model, _begun_without_weights(config), low_cpu_mem_usage=outside)
+        model = make(model, _begun_without_weights(config), low_cpu_mem_usage=outside, **how)
+        for layer in model.modules():
+            if isinstance(layer, shira.ShiraLayer):
+                layer.shira_indices = {
+                    name: torch.empty(2, len(x), dtype=torch.int) for name, x in layer.shira_weight.items()
+                }
+        return model
 
 
 def _begun_without_weights(config: PeftConfig) -> PeftConfig:
     """A copy of the configuration, with a start that needs nothing but shapes."""
     config = copy(config)
+    config.inference_mode = False
     start = getattr(config, "init_lora_weights", None)
     if isinstance(start, str) and start.startswith(READ_WEIGHTS):
         config.init_lora_weights = True

@@ -7,7 +7,6 @@ from codetune.base.files import read_json, reading, write_json
 from codetune.base.libraries import FETCH_AGAIN
 from codetune.base.plain import to_plain
 from codetune.methods.counting import count_parameters
-from codetune.models.roles import resolve_roles
 from codetune.models.targets import check_architecture
 from codetune.study.method import TuningSettings
 from codetune.study.model import CONFIG
@@ -28,11 +27,10 @@ def write_sizes(checkpoint: Path, model: str, tunings: Mapping[str, TuningSettin
     """
     config, sizes = read_json(checkpoint / CONFIG, FETCH_AGAIN), {}
     with reading(checkpoint / CONFIG, FETCH_AGAIN):
-        kind = str(config["model_type"])
+        str(config["model_type"])  # which a damaged file may lack
     for method, tuning in tunings.items():
         if tuning.peft:
             check_architecture(tuning.peft, config, model)
-        peft = resolve_roles(tuning.peft, kind, model) if tuning.peft else None
-        found = count_parameters(config, peft)
+        found = count_parameters(config, tuning)
         sizes[method] = Size(tuning, found.trainable, found.total)
     write_json(target, to_plain(SizeFacts(model, sizes)))
