@@ -7,6 +7,8 @@
 # make real-data  miniature models on the real data set: make real-data DATA=path/to/code_alpaca_20k.json   (47 minutes on 2 cores)
 # make smollm2    a real pretrained model, from a wheel on PyPI, on generated data   (12 minutes on 2 cores)
 #                 DATA=path/to/code_alpaca_20k.json: on a part of the real data set   (23 minutes)
+# make smollm2-methods  that model by seven methods of tuning, each with a learning rate of its own, on a part of the real data
+#                 set: make smollm2-methods DATA=path/to/code_alpaca_20k.json   (about an hour on 2 cores)
 # make bench      speed on the CPU against what a user would run instead: a table in build/benchmarks   (20 minutes)
 #                 DATA=FOLDER: with codealpaca/code_alpaca_20k.json and tokenizers/ in it, the real data set and tokenizers
 # make bench-gpu  the same on one GPU of 24 GB or more, at full size, without a download
@@ -28,7 +30,8 @@ READING := results/real-data/data/codealpaca-20k/train.jsonl
 # By the shell, since a path may have spaces. A file that is there already, under that very name, stays as it is.
 link_data = { test "$(DATA)" -ef $(1)/code_alpaca_20k.json || ln -sfn "$$(realpath "$(DATA)")" $(1)/code_alpaca_20k.json; }
 
-.PHONY: env demo real-data smollm2 test faults try-methods check-results bench bench-gpu gpu-check lint format lock
+.PHONY: env demo real-data smollm2 smollm2-methods test faults try-methods check-results bench bench-gpu gpu-check
+.PHONY: lint format lock
 
 env: .venv/.installed
 
@@ -59,14 +62,17 @@ real-data: env
 	$(SNAKEMAKE) --configfile config/demo.yaml config/real-data.yaml config/real-data-models.yaml
 	@echo; cat results/real-data/tables/table2.md
 
+smollm2: OVERLAYS = config/smollm2.yaml $(if $(DATA),config/smollm2-real.yaml)
 smollm2: REPORT = results/smollm2$(if $(DATA),-real)/report.html
-smollm2: env
-	@test -z "$(DATA)" || test -f "$(DATA)" || { echo "error: there is no file $(DATA)"; exit 1; }
+smollm2-methods: OVERLAYS = config/smollm2.yaml config/smollm2-real.yaml config/smollm2-methods.yaml
+smollm2-methods: REPORT = results/smollm2-methods/report.html
+smollm2 smollm2-methods: env
+	@test "$@$(DATA)" = smollm2 || test -f "$(DATA)" || { echo "error: give the data set: make $@ DATA=path/to/code_alpaca_20k.json"; exit 1; }
 	$(BIN)/python demo/make_smollm2.py $(SMOLLM2)/model
 	$(BIN)/python demo/make_samples.py $(SMOLLM2)/samples.json
 	$(if $(DATA),$(call link_data,$(SMOLLM2)))
-	$(SNAKEMAKE) --configfile config/smollm2.yaml $(if $(DATA),config/smollm2-real.yaml)
-	$(SNAKEMAKE) --configfile config/smollm2.yaml $(if $(DATA),config/smollm2-real.yaml) --report $(REPORT)
+	$(SNAKEMAKE) --configfile $(OVERLAYS)
+	$(SNAKEMAKE) --configfile $(OVERLAYS) --report $(REPORT)
 	@echo; cat $(dir $(REPORT))tables/table2.md; echo; echo "All of it, for a browser: $(REPORT)"
 
 test: env

@@ -98,10 +98,11 @@ def main() -> None:
 
 def _write_adapter(folder: Path) -> None:
     """Writes an adapter with random weights."""
+    from codetune.methods.peft_config import peft_config
     from codetune.models.loading import load_base
-    from peft import LoraConfig, get_peft_model
+    from peft import get_peft_model
 
-    config = LoraConfig(r=LORA.r, lora_alpha=LORA.alpha, target_modules=LORA.target_modules, init_lora_weights=False)
+    config = peft_config({**LORA.peft, "lora_dropout": 0.0, "init_lora_weights": False})
     get_peft_model(load_base(folder / "model", quantization()), config).save_pretrained(str(folder / "adapter"))
 
 

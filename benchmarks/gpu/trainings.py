@@ -72,12 +72,12 @@ class Subject:
         drawn = draw_samples(4 * count, self.sizes["vocab_size"])
         return [sample for sample in drawn if len(sample) <= self.length][:count]
 
-    def plan(self, micro_batch: int, dropout: float = LORA.dropout, epochs: int = 3) -> TrainingPlan:
+    def plan(self, micro_batch: int, dropout: float = LORA.peft["lora_dropout"], epochs: int = 3) -> TrainingPlan:
         """Settings of which only these matter here; a validation and a saved state after every other step."""
         settings = replace(
             SETTINGS, batch_size=8, epochs=epochs, evaluations_per_epoch=2, patience=None, max_length=self.length
         )
-        lora = replace(LORA, dropout=dropout)
+        lora = replace(LORA, peft={**LORA.peft, "lora_dropout": dropout})
         return TrainingPlan(Source(path="random"), Memory(micro_batch), lora, BF16, settings, seed=0)
 
 

@@ -26,7 +26,7 @@ TUNED_LOG = f"results/logs/finetune/{DATA}/llama-3.2-1b/qlora/seed0.log"
 
 def test_everything_asked_for_is_there(study):
     results = study / "results"
-    for name in ("table1", "table2", "pairs", "metrics", "breakdown", "audit"):
+    for name in ("table1", "table2", "pairs", "metrics", "breakdown", "cost", "audit"):
         for kind in ("csv", "md", "tex"):
             assert (results / "tables" / f"{name}.{kind}").stat().st_size > 100
     for name in ("figure1", "figure2", "losses", "cost", "forest"):
@@ -41,6 +41,7 @@ def test_everything_asked_for_is_there(study):
 FORMATS = {
     "sample": "results/data/codealpaca-20k/test.jsonl",
     "split": "results/data/codealpaca-20k/split.json",
+    "sizes": "results/sizes/llama-3.2-1b.json",
     "token_stats": f"results/tokens/{DATA}/gemma-2-2b/paper/stats.json",
     "prediction": f"results/{TUNED}/{TESTED}/predictions.jsonl",
     "generation": f"results/{UNTUNED}/{TESTED}/generation.json",
@@ -249,9 +250,9 @@ def test_a_new_label_redraws_and_trains_nothing(study):
     config["models"]["gemma-2-2b"] |= {"label": "Gemma", "license": "another", "parameters": 9.9}
     (study / "edited.yaml").write_text(yaml.safe_dump(config))
     jobs = plan("--workflow-profile", "profiles/local", "--configfile", "edited.yaml", cwd=study)
-    assert not jobs.keys() & {"finetune", "generate", "curve", "score", "score_curve", "tokenize", "prompt"}
+    assert not jobs.keys() & {"finetune", "generate", "curve", "score", "score_curve", "tokenize", "prompt", "size"}
     assert jobs["record"] == 3
-    assert (jobs["table"], jobs["figure"]) == (6, 5)
+    assert (jobs["table"], jobs["figure"]) == (7, 5)
 
 
 def test_scores_tables_and_figures_are_made_again_without_torch_or_gpu(study):

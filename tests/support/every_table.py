@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from codetune.base.manifests import MANIFEST, write_manifest
 from codetune.papers.claims import audit
 from codetune.report.audit import write_audit
 from codetune.report.breakdown import breakdown_table, write_breakdown
+from codetune.report.cost import cost_table, write_costs
 from codetune.report.metrics import metrics_table, write_metrics
 from codetune.report.pairs import pairs_table, write_pairs
 from codetune.report.rows import EvaluatedSystem, evaluated_systems
@@ -14,11 +16,10 @@ from codetune.report.table1 import PlannedSystem, table1, write_table1
 from codetune.report.table2 import table2, write_table2
 from codetune.study.runs import System
 from fake_comparisons import METRICS, ON_CODE, fake_comparisons
-from fake_records import fake_method, fake_model, fake_plan, fake_record, with_test
-from paper_models import PUBLISHED
+from fake_records import fake_method, fake_model, fake_plan, fake_record, fake_sizes, with_test
 from paper_study import PAPER, a_study, write_value
 
-TABLES = ("table1", "table2", "pairs", "metrics", "breakdown", "audit")
+TABLES = ("table1", "table2", "pairs", "metrics", "breakdown", "cost", "audit")
 SIGNATURE = "F1|tokens:letters and digits|case:lower|eff:no|stemmer:no|version:rouge-score 0.1.2"
 FORMS = ("csv", "md", "tex")
 
@@ -63,9 +64,14 @@ def write_all(folder: Path, labels: Sequence[str], **systems: object) -> dict[st
     ]
     train = {"packed_sequences": 2400, "samples": 17014}
     stats = write_value(folder / "stats.json", {"parts": {"train": train}})
-    config = write_value(folder / "model" / "config.json", PUBLISHED["Llama-3.2-1B"][0])
-    first = table1(plans, [stats] * len(plans), [str(Path(config).parent)] * len(plans), PAPER)
-    write_table1(first, paths["table1"])
+    sizes = [fake_sizes(planned.system.model, fake_method("qlora"), trainable=5636096) for planned in plans]
+    write_table1(table1(plans, [stats] * len(plans), sizes, PAPER), paths["table1"])
+    records = list({record.run: record for one in evaluated for record in one.records}.values())
+    tuned = [str(folder / "tuned" / MANIFEST)] * sum(record.training is not None for record in records)
+    write_value(folder / "tuned" / "weights", 0)
+    write_manifest(folder / "tuned")
+    of_models = [fake_sizes(f"m{place}", fake_method("qlora")) for place in range(len(labels))]
+    write_costs(cost_table(records, tuned, of_models), paths["cost"])
     evidence = a_study(folder / "paper")
     evidence.models["qwen2.5-3b"] = replace(evidence.models["qwen2.5-3b"], label=labels[0])
     write_audit(audit(evidence), evidence, paths["audit"])

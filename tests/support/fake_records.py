@@ -29,6 +29,7 @@ from codetune.study.model import NO_MODEL, Model, Source
 from codetune.study.record import VERSION, HashedFile, Record, Tested, read_record
 from codetune.study.retrieval import RetrievalFacts
 from codetune.study.runs import NONE, Evaluation, Run
+from codetune.study.sizes import Size, SizeFacts
 from codetune.study.training import TrainingPlan, resolve_settings
 from tunings import lora
 
@@ -78,9 +79,10 @@ def fake_plan(model: Model, method: Method, seed: int = 0, **settings: Any) -> T
         "evaluations_per_epoch": 1,
         "patience": 3,
         "max_length": 512,
+        "micro_batch": 4,
     }
     found, memory = resolve_settings(values, model.training, method.training, settings)
-    return TrainingPlan(model.source, memory, method.tuning, QUANTIZATION, found, seed)
+    return TrainingPlan(model.source, memory, method.tuning, method.quantization, found, seed)
 
 
 def fake_training(plan: TrainingPlan, best_step: int = 100, problem: str | None = None, **cost: Any) -> TrainingFacts:
@@ -90,7 +92,7 @@ def fake_training(plan: TrainingPlan, best_step: int = 100, problem: str | None 
         "evaluation_seconds": 60.0,
         "tokens_per_second": 3000.0,
         "micro_batch": 4,
-        "peak_memory": PeakMemory("GPU", 10 * 2**30),
+        "peak_memory": PeakMemory("GPU", 10 * 2**30, 9 * 2**30),
     }
     return TrainingFacts(
         plan=plan,
@@ -114,7 +116,7 @@ def fake_training(plan: TrainingPlan, best_step: int = 100, problem: str | None 
         ),
         cost=TrainingCost(**used | cost),
         environment=ENVIRONMENT,
-        adapted=dict.fromkeys(plan.tuning.peft["target_modules"], 16),
+        adapted=dict.fromkeys(plan.tuning.peft.get("target_modules", ()), 16),
     )
 
 
@@ -124,7 +126,7 @@ def fake_generation(**changes: Any) -> GenerationFacts:
         decoding=Decoding(max_new_tokens=256, batch_size=32, cache_gb=4.0),
         quantization=QUANTIZATION,
         checkpoint=CHECKPOINT,
-        inputs_sha256=dict.fromkeys(("prompts", "prompts_samples", "adapter"), SHA256),
+        inputs_sha256=dict.fromkeys(("prompts", "prompts_samples", "tuned"), SHA256),
         predictions_sha256=SHA256,
         prompts=10,
         tokens=900,
@@ -133,7 +135,7 @@ def fake_generation(**changes: Any) -> GenerationFacts:
         truncated=1,
         most_prompts_at_once=32,
         seconds=60.0,
-        peak_memory=PeakMemory("GPU", 5 * 2**30),
+        peak_memory=PeakMemory("GPU", 5 * 2**30, 4 * 2**30),
         environment=ENVIRONMENT,
         context=8192,
         ignored_settings={"temperature": 0.6},
@@ -245,6 +247,11 @@ def write_stats(folder: str | Path, described: Described = DESCRIBED) -> str:
     path = Path(folder) / "stats.json"
     write_json(path, to_plain(described))
     return str(path)
+
+
+def fake_sizes(model: str, *methods: Method, trainable: int = 1000, total: int = 1_000_000) -> SizeFacts:
+    """How much methods train of a model."""
+    return SizeFacts(model, {method.name: Size(method.tuning, trainable, total) for method in methods})
 
 
 def seal(path: str | Path) -> Record:

@@ -32,6 +32,7 @@ DATA = "codealpaca-20k"  # the paper's, so that the audit has something to say
 OUTPUTS = [f"def f{i}(x):\n    return x + {i}" for i in range(12)]
 LOSSES = {0: 2.5, 50: 1.0, 100: 0.9, 150: 0.95}
 PACKED = {"packed_sequences": 1600, "tokens": 90_000}
+TRAINABLE = 5636096  # of Llama-3.2-1B at r = 8
 REVISION, RECORDS_SHA256 = "f" * 40, "9" * 64
 
 
@@ -188,7 +189,7 @@ def _write_training(at, run, checkpoint, hashes):
         checkpoint=checkpoint,
         inputs_sha256=_used(at.study.token_set_of(run), hashes, "train", "validation"),
         tuned_sha256=weights,
-        trainable_parameters=sum(tensor.size for tensor in _adapter(at, run).values()),
+        trainable_parameters=TRAINABLE,
         adapted=dict.fromkeys(facts.plan.tuning.peft["target_modules"], 1),
         data=replace(facts.data, **PACKED),
         result=replace(

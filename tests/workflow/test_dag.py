@@ -34,7 +34,8 @@ def test_the_full_study_is_five_tuned_models_six_untuned_in_two_templates_and_a_
     assert jobs["tokenize"] == 5  # of the tuned models alone: no other reads training data
     assert jobs["record"] == jobs["score"] == 18
     assert jobs["publish"] == jobs["figure"] == 5
-    assert jobs["table"] == 6
+    assert jobs["table"] == 7
+    assert jobs["size"] == 5  # one per tuned model, of all its methods
 
 
 def test_the_paper_s_open_choices_are_runs_beside_the_default(project):
@@ -44,7 +45,7 @@ def test_the_paper_s_open_choices_are_runs_beside_the_default(project):
     assert jobs["generate"] == jobs["record"] == 3 * 7 + 3 * 2
     assert jobs["download_model"] == 6
     assert jobs["tokenize"] == jobs["prompt"] == 2 * 3 + 3
-    assert jobs["table"] == 7
+    assert jobs["table"] == 8
     configs = [yaml.safe_load((project / f"config/{name}.yaml").read_text()) for name in ("config", "variants")]
     merged = configs[0] | {key: configs[0][key] | configs[1][key] for key in ("models", "methods")}
     study = load_study(merged | {"runs": configs[1]["runs"]})
@@ -155,7 +156,7 @@ def test_a_study_of_a_retrieval_alone_needs_neither_a_model_nor_a_gpu(project):
 
 def test_table1_needs_neither_weights_nor_training(project):
     jobs = plan("table1", cwd=project)
-    assert jobs["download_tokenizer"] == jobs["tokenize"] == 5
+    assert jobs["download_tokenizer"] == jobs["tokenize"] == jobs["size"] == 5
     assert jobs["download_model"] == jobs["finetune"] == 0
 
 
@@ -163,8 +164,8 @@ def test_a_study_that_trains_nothing_has_neither_table_1_nor_figures(project):
     models = {"datasets": ["codealpaca-20k"], "models": ["phi-3-mini", "gemma-2-2b"], "methods": ["base"], "seeds": [0]}
     (project / "mine.yaml").write_text(json.dumps({"runs": [models]}))
     jobs = plan("--configfile", "mine.yaml", cwd=project)
-    assert (jobs["generate"], jobs["table"], jobs["page"]) == (2, 5, 7)
-    assert not jobs.keys() & {"finetune", "tokenize", "figure", "publish"}
+    assert (jobs["generate"], jobs["table"], jobs["page"]) == (2, 6, 8)
+    assert not jobs.keys() & {"finetune", "tokenize", "size", "figure", "publish"}
 
 
 @pytest.mark.parametrize("command", [(), ("--configfile", "mine.yaml")])

@@ -93,6 +93,10 @@ def test_a_method_is_trained_beside_those_that_are_there(finished):
     assert computed(planned(finished, "method.yaml")) == promised("a method")
 
 
+def test_a_search_is_a_training_per_value_and_one_choice(finished):
+    assert computed(planned(finished, "search.yaml")) == promised("a search")
+
+
 def test_a_method_with_a_prompt_of_its_own_is_trained_on_token_sets_in_its_template(finished):
     jobs = planned(finished, "prompt.yaml")
     assert computed(jobs) == promised("a prompt")
@@ -212,7 +216,7 @@ def test_the_metric_of_the_page_measures_what_it_says(tmp_path):
 
 def test_every_row_of_the_page_has_its_section_and_its_numbers():
     titles = re.findall(r"^\| \[([^\]]+)\]\(#([\w-]+)\)", PAGE, re.MULTILINE)
-    assert len(titles) == 8
+    assert len(titles) == 9
     sections = {title.lower().replace(" ", "-") for title in re.findall(r"^## (.+)$", PAGE, re.MULTILINE)}
     for title, anchor in titles:
         assert anchor in sections
@@ -221,5 +225,5 @@ def test_every_row_of_the_page_has_its_section_and_its_numbers():
 
 def test_the_snippets_are_whole_files_that_the_page_names():
     names = re.findall(r"```yaml\n# (\S+)\n", PAGE)
-    assert len(names) == len(set(names)) == 8
+    assert len(names) == len(set(names)) == 9
     assert all(Path(name).suffix == ".yaml" for name in names)

@@ -202,7 +202,7 @@ def memory_of_bootstrap(wildcards, input):
 
 def before_gpu_jobs(wildcards):
     """Returns the priority of a job that GPU jobs wait for: first models to train, then those only compared with."""
-    return (2000 if wildcards.model in STUDY.tuned_models else 1000) + STUDY.models[wildcards.model].parameters
+    return (2000 if wildcards.model in STUDY.tunings else 1000) + STUDY.models[wildcards.model].parameters
 
 
 def gpu_jobs(stage):

@@ -20,7 +20,7 @@ FIGURES = {
     ),
     "losses": (
         "Losses",
-        "Training and validation loss against training steps. A ring marks the lowest validation loss, whose adapter "
+        "Training and validation loss against training steps. A ring marks the lowest validation loss, whose checkpoint "
         "is the result. Losses are per token: they cannot be compared between models with different tokenizers.",
         TRAINED | {"logs": each(layout.TRAINING_LOG, STUDY.training_runs)},
     ),
@@ -37,7 +37,7 @@ FIGURES = {
         "for its code. Lines are 95 % intervals from a paired bootstrap, not corrected. Large marks have a verdict, "
         "which follows the p-value with Holm's correction: hollow where it is undecided, filled where it is better or "
         "worse. Small marks have none, because another baseline is the better one. Where a model has one seed, all are "
-        "about that one adapter. Each test set has a panel.",
+        "about that one training. Each test set has a panel.",
         TRAINED,
     ),
 }

@@ -22,7 +22,7 @@ def of_trials(pattern):
 
 
 rule finetune:
-    """Trains a model by one method (QLoRA: sections 3.3 and 3.5) until the validation loss stops falling."""
+    """Trains a model by the method of its run (QLoRA: sections 3.3 and 3.5) until the validation loss stops falling."""
     input:
         train=for_run(layout.TRAIN_TOKENS),
         validation=for_run(layout.VALIDATION_TOKENS),

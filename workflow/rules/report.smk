@@ -14,6 +14,8 @@ DOCUMENTS = {
             ("pairs", "Tables", "Pairs of models and methods"),
             ("metrics", "Tables", "All metrics of all runs"),
             ("breakdown", "Tables", "By language and length"),
+            ("search", "Tables", "Searches: all trials"),
+            ("cost", "Tables", "What each system costs"),
             ("audit", "Audit", "The paper's claims, one by one"),
         )
         if name in TABLES

@@ -2,7 +2,7 @@
 # Gives: <results>/runs/{data}/{model}/{method}/seed{seed}/tests/{test}/scores.jsonl  one row per test sample
 #                                                                       summary.json  all, by language, by length
 #        <results>/runs/{data}/{model}/{method}/seed{seed}/record.json                all that is known about the run
-#                                                          published/                 the adapter with a model card
+#                                                          published/                 what was trained, with a model card
 #        <results>/comparisons/{test}.json                                            intervals and p-values of all runs
 
 
@@ -77,7 +77,7 @@ rule record:
 
 
 rule publish:
-    """Puts a run's adapter and its model card into one folder, ready for upload to the hub."""
+    """Puts what a run trained and its model card into one folder, ready for upload to the hub."""
     input:
         record=in_results(layout.RECORD),
         stats=for_run(layout.TOKEN_STATS),

@@ -1,6 +1,6 @@
 # Needs: the records and comparisons of all runs, and what the paper declares; for table 1 and the audit also token
-#        statistics and configurations.
-# Gives: <results>/tables/{table1,table2,variants,pairs,metrics,breakdown,audit}.{csv,md,tex}
+#        statistics, for table 1 and the costs sizes, and for the audit configurations.
+# Gives: <results>/tables/{table1,table2,variants,pairs,metrics,breakdown,cost,search,audit}.{csv,md,tex}
 
 from codetune.study.tables import table_inputs, table_params
 
@@ -11,7 +11,7 @@ PARAMS = table_params(STUDY, config["evaluation"]["metric"])
 
 
 rule table:
-    """Writes one table as CSV, Markdown and LaTeX: settings, scores beside the paper's, or the audit of its claims."""
+    """Writes one table as CSV, Markdown and LaTeX: settings, scores, costs, or the audit of the paper's claims."""
     input:
         unpack(lambda wildcards: TABLES[wildcards.table]),
     output:

@@ -24,6 +24,7 @@ def kinds() -> dict[str, type]:
     from codetune.study.record import Record
     from codetune.study.retrieval import RetrievalFacts
     from codetune.study.search import SearchFacts
+    from codetune.study.sizes import SizeFacts
 
     return {
         "record": Record,
@@ -35,6 +36,7 @@ def kinds() -> dict[str, type]:
         "summary": Summary,
         "split": SplitFacts,
         "curve": Curve,
+        "sizes": SizeFacts,
     }
 
 

@@ -241,7 +241,7 @@ def test_resamples_grow_with_the_largest_family_so_that_the_smallest_p_value_can
     assert compare(records, tmp_path, resamples=5000).resamples == 5000
 
 
-def test_a_verdict_says_whether_it_is_about_one_adapter(tmp_path):
+def test_a_verdict_says_whether_it_is_about_one_training(tmp_path):
     values = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
     records = [scored(tmp_path, fake_record("a", "base"), values), scored(tmp_path, fake_record("b", "base"), values)]
     records += [scored(tmp_path, fake_record("a", "qlora", seed=seed), values) for seed in range(3)]
@@ -249,11 +249,11 @@ def test_a_verdict_says_whether_it_is_about_one_adapter(tmp_path):
     found = compare(records, tmp_path)
     a, b = (System("alpaca", model, "qlora") for model in "ab")
     gains = [found.gain_of(one, "rouge_l") for one in (a, b)]
-    assert [(one.seeds, one.over_seeds, one.of_one_adapter) for one in gains] == [(3, 1, False), (1, 1, True)]
+    assert [(one.seeds, one.over_seeds, one.of_one_training) for one in gains] == [(3, 1, False), (1, 1, True)]
     pair = found.pair_of(b, a, "rouge_l")
-    assert (pair.seeds, pair.over_seeds, pair.of_one_adapter) == (1, 3, True)
+    assert (pair.seeds, pair.over_seeds, pair.of_one_training) == (1, 3, True)
     pair = found.pair_of(records[0].run.system, records[1].run.system, "rouge_l")
-    assert not pair.of_one_adapter  # nothing was trained
+    assert not pair.of_one_training  # nothing was trained
 
 
 def test_a_run_without_its_baseline_has_a_score_and_no_gain(tmp_path):

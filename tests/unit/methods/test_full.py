@@ -153,3 +153,26 @@ def test_dropout_of_the_model_s_own_is_noticed(checkpoints):
         model.config.attention_dropout = rate
         tuning.attach(model, FULL_PLAN.source, 1)
         assert tuning.uses_dropout is (rate > 0)
+
+
+@pytest.mark.parametrize("name", ["llama-3.2-1b", "gemma-2-2b", "phi-3-mini"])
+def test_what_was_not_trained_is_saved_as_it_was_published(checkpoints, tmp_path, name):
+    """With tied embeddings or not, whatever the library has made of the configuration meanwhile."""
+    tuning = FullTuning(FULL)
+    model = tuning.attach(tuning.load_base(checkpoints / name, BF16, "float32"), FULL_PLAN.source, 1)
+    model.config.use_cache, model.config.pad_token_id, model.generation_config.eos_token_id = False, 3, [5]
+    for folder in (tmp_path / "one", tmp_path / "other"):
+        folder.mkdir()
+        tuning.save(model, folder)
+    bytes_of = [{path.name: path.read_bytes() for path in folder.iterdir()} for folder in sorted(tmp_path.iterdir())]
+    assert bytes_of[0] == bytes_of[1]
+    saved, published = load_file(tmp_path / "one" / "model.safetensors"), load_base(checkpoints / name, BF16)
+    again = AutoModelForCausalLM.from_pretrained(tmp_path / "one")
+    for (parameter, one), (_, other) in zip(again.named_parameters(), published.named_parameters(), strict=True):
+        assert torch.equal(one, other), parameter
+    assert sum(one.numel() for one in saved.values()) == published.num_parameters()
+    before = json.loads((checkpoints / name / "config.json").read_text())
+    after = json.loads((tmp_path / "one" / "config.json").read_text())
+    assert {key for key in before if before[key] != after.get(key)} <= {"dtype", "transformers_version"}
+    for file in checkpoints.joinpath(name).glob("*token*"):
+        assert (tmp_path / "one" / file.name).read_bytes() == file.read_bytes()

@@ -78,7 +78,8 @@ def test_ranks_and_seeds_multiply():
 
 def full_config(**training):
     """The paper's study, with one model tuned as a whole."""
-    entry = {"quantization": "none", "full": True, "training": {"learning_rate": 1e-5, **training}}
+    training = {"learning_rate": 1e-5, **training}
+    entry = {"quantization": "none", "full": True, "baselines": ["base"], "training": training}
     config = edit(paper_config(), ("methods", "full"), entry)
     run = {"datasets": ["codealpaca-20k"], "models": ["llama-3.2-1b"], "methods": ["full"], "seeds": [0]}
     return edit(config, ("runs",), [run])
@@ -105,11 +106,16 @@ def test_a_whole_model_s_checkpoints_keep_to_the_budget_and_its_states_count_twi
     assert state_bytes(load_study(full_config(**training)), run) == pytest.approx(1.24e9 * state)
 
 
+def test_trials_of_a_search_count_each():
+    one, two = (gigabytes(full_config(learning_rate=rate)) for rate in (1e-5, [1e-5, 5e-5]))
+    assert two[1:] == [one[1], 5.0, 200.0, one[4]], "two trainings, of which one computes at a time"
+
+
 def test_what_is_not_known_is_said_and_not_0():
-    config = edit(paper_config(), ("methods", "scaled"), {"peft": {"type": "IA3"}})
+    config = edit(paper_config(), ("methods", "scaled"), {"peft": {"type": "IA3"}, "baselines": ["base"]})
     config["runs"][0]["methods"] = ["scaled"]
     said = described(config)
-    assert said.endswith(" Not counted is what scaled train, mostly megabytes per checkpoint.")
+    assert said.endswith(" Not counted: the checkpoints of scaled, mostly megabytes each.")
     assert "of adapters" not in said
 
 

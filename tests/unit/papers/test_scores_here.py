@@ -160,10 +160,10 @@ def test_gains_over_chat_templates_have_rows_of_their_own(tmp_path, tuned, expec
     row = here[f"{IMPROVES}, over 'base-chat'"]
     assert row["verdict"] == expected
     assert row["how"].startswith("gain over 'base-chat'")
-    assert "of that one adapter" in row["how"]
+    assert "of that one training" in row["how"]
     gain = here["Gain of Qwen2.5-3B over itself, untuned, template 'chat'"]
     assert gain["computed"].startswith(f"{100 * (tuned / 0.4 - 1):.1f} ")
-    assert "1 seed, so of this one adapter" in gain["how"]
+    assert "1 seed, so of this one training" in gain["how"]
 
 
 def test_a_gain_over_what_is_no_baseline_is_the_pair_s(tmp_path):

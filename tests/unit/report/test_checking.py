@@ -18,7 +18,7 @@ from codetune.report.checking import check_results
 from conftest import ROOT
 from finished_study import DATA, finish_study, finished_config
 
-TABLES = ("table1", "table2", "pairs", "metrics", "breakdown", "audit")
+TABLES = ("table1", "table2", "pairs", "metrics", "breakdown", "cost", "audit")
 FORMS = ("csv", "md", "tex")
 BASE = "results/runs/none/{model}/base/seed0"
 TUNED = f"results/runs/{DATA}/{{model}}/qlora/seed{{seed}}"
@@ -77,9 +77,10 @@ def problems(study, config, monkeypatch):
 def test_an_untouched_study_passes(study, config):
     findings = check_results(config)
     assert (findings.problems, findings.notes) == ([], [])
-    tables, runs, trainings = 18, 9, 4
+    tables, runs, trainings, sizes = 21, 9, 4, 2
     retrieval, card = ["predictions", "facts"], ["card", "its text"]
-    assert findings.files == tables + 3 * runs + 2 * trainings + len([*retrieval, *card, "comparisons"]) + 2 + 8
+    made = tables + 3 * runs + 2 * trainings + sizes
+    assert findings.files == made + len([*retrieval, *card, "comparisons"]) + 2 + 9
 
 
 def edit_json(path, change):
@@ -404,11 +405,15 @@ CHANGES = {
     ),
     "the trainable parameters": (
         lambda: edit_json(f"{MINE}/training.json", lambda one: one.update(trainable_parameters=1000)),
-        rf"{MINE}/training.json: trainable_parameters: found 1000, expected 84 by the adapter",
+        rf"{MINE}/training.json: trainable_parameters: found 1000, expected 5636096 by .*/sizes/mine.json",
     ),
     "the adapted layers": (
         lambda: edit_json(f"{MINE}/training.json", lambda one: one["adapted"].update(q_proj=16)),
-        rf"{MINE}/training.json: adapted.q_proj: found 16, expected 1 by the adapter",
+        rf"{MINE}/training.json: adapted.q_proj: found 16, expected 1 by the weights",
+    ),
+    "the size of a method": (
+        lambda: edit_json("results/sizes/mine.json", lambda one: one["methods"]["qlora"].update(trainable=1000)),
+        r"results/sizes/mine.json: methods.qlora.trainable: found 1000, expected 5636096",
     ),
     "other records": (
         lambda: edit_json(f"results/data/{DATA}/split.json", lambda one: one.update(records_sha256="8" * 64)),
@@ -438,11 +443,11 @@ CHANGES = {
         lambda: edit_json(f"{MINE}/{TESTED}/generation.json", lambda one: one["checkpoint"].update(revision="0")),
         rf"{MINE}/{TESTED}/generation.json: checkpoint.revision: found 0, expected f{{40}}$",
     ),
-    "an untuned run with an adapter": (
+    "an untuned run with trained weights": (
         lambda: edit_json(
-            f"{UNTUNED}/{TESTED}/generation.json", lambda one: one["inputs_sha256"].update(adapter="0" * 64)
+            f"{UNTUNED}/{TESTED}/generation.json", lambda one: one["inputs_sha256"].update(tuned="0" * 64)
         ),
-        rf"{UNTUNED}/{TESTED}/generation.json: made with an adapter",
+        rf"{UNTUNED}/{TESTED}/generation.json: made with trained weights",
     ),
     "counted tokens": (
         lambda: edit_json(
@@ -566,9 +571,9 @@ def swap_folders(one, other):
                 rf"{UNTUNED}/{TESTED}/generation.json: inputs_sha256.prompts: found prompts of llama",
             ],
         ),
-        (f"{MINE}/tests", f"{MINE_1}/tests", [rf"{MINE}/{TESTED}/generation.json: made from other inputs .*adapter"]),
+        (f"{MINE}/tests", f"{MINE_1}/tests", [rf"{MINE}/{TESTED}/generation.json: made from other inputs .*tuned"]),
         (f"{MINE}/tuned", f"{MINE_1}/tuned", [rf"{MINE}/training.json: tuned_sha256: found .*, expected "]),
-        (f"{UNTUNED}/tests", f"{MINE}/tests", [rf"{UNTUNED}/{TESTED}/generation.json: made with an adapter"]),
+        (f"{UNTUNED}/tests", f"{MINE}/tests", [rf"{UNTUNED}/{TESTED}/generation.json: made with trained weights"]),
     ],
 )
 def test_swapped_folders_do_not_pass(study, problems, one, other, said):

@@ -110,7 +110,7 @@ def test_the_legend_names_every_model_once_and_hides_no_panel(tmp_path, comparis
     figure = drawn(name, tuned, comparisons)
     (legend,) = figure.legends
     names = [text.get_text() for text in legend.get_texts()]
-    assert [text for text in names if "adapter" not in text] == [model.label for model in MODELS[:3]]
+    assert [text for text in names if "kept" not in text] == [model.label for model in MODELS[:3]]
     assert not any(legend.get_window_extent().overlaps(axis.get_tightbbox()) for axis in figure.axes)
 
 

@@ -112,7 +112,7 @@ def test_the_model_card_warns_first_and_has_the_untrained_model_s_loss(tmp_path,
     assert "| validation loss | 0.9000 nats per token (2.5000 without training) |" in card
     first = card.split("\n\n")[2]
     if problem:
-        assert first == f"**Do not rely on this adapter: its {MEANING}** ({PROBLEM})."
+        assert first == f"**Do not rely on it: its {MEANING}** ({PROBLEM})."
     else:
         assert first.startswith("Adapter for")
 

@@ -169,7 +169,7 @@ def test_the_verdict_is_on_the_gain_over_the_better_baseline_and_the_other_stand
     assert found == pytest.approx([0.5, 0.3, 0.4, 0.2, 0.6, 0.4])
     found = [tuned[f"gain_on_code_{kind}over_base"] for kind in ("", "low_", "high_")]
     assert found == pytest.approx([0.42, 0.32, 0.52])
-    assert "are of the smaller gain, over the better of the model's untuned rows." in note
+    assert "are of the smaller gain, over the better of the model's untuned rows, which column Over names." in note
 
 
 def test_scores_on_the_code_stand_beside_those_as_written_with_both_signatures(tmp_path):
@@ -196,12 +196,12 @@ def test_what_was_cut_off_and_how_long_it_is_stand_in_the_table(tmp_path, share,
 ABOUT = [([1], True, False), ([3], False, True), ([1, 3], True, True)]
 
 
-@pytest.mark.parametrize(("seeds", "one_adapter", "over_seeds"), ABOUT)
-def test_the_note_says_what_a_verdict_is_about(tmp_path, seeds, one_adapter, over_seeds):
+@pytest.mark.parametrize(("seeds", "one_training", "over_seeds"), ABOUT)
+def test_the_note_says_what_a_verdict_is_about(tmp_path, seeds, one_training, over_seeds):
     models = zip((MINE, OTHER), seeds, strict=False)
     records = [run for model, count in models for run in a_model(model, (0.1, 0.1), (0.2, 0.2), (0.5, 0.5), count)]
     note = written(tmp_path, evaluated_of(records))[2]
-    assert ("with one seed, it is about that one adapter" in note) == one_adapter
+    assert ("with one seed, it is about that one training" in note) == one_training
     assert ("over test samples and seeds" in note) == over_seeds
     assert f"correction over the column's {len(seeds)} comparison" in note
     assert "100 resamples" in note

@@ -69,7 +69,7 @@ def test_pairs_are_grouped_by_what_they_have_in_common_the_decided_ones_first(tm
     ]
     assert "over the 9 pairs" in note
     assert "100 resamples" in note
-    assert "about that one adapter" in note
+    assert "about that one training" in note
     assert "seeds, " not in note
 
 
@@ -120,7 +120,7 @@ def test_a_metric_without_a_score_has_dashes(tmp_path):
     assert "nan" not in str(numbers).lower()
     assert "There are no p-values, as no sample has a value." in note
     assert "Holm's" not in note
-    assert "one adapter" not in note
+    assert "one training" not in note
 
 
 @pytest.mark.parametrize("scores", [{("a", "base"): 0.1}, {("a", "base"): 0.1, ("a", "qlora"): 0.2}])

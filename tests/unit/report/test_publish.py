@@ -8,6 +8,7 @@ from codetune.base.errors import StudyError
 from codetune.base.manifests import write_manifest
 from codetune.evaluation.registry import metrics
 from codetune.report.publish import publish
+from codetune.study.method import TuningSettings
 from codetune.study.model import Source
 from fake_records import fake_record, with_test, write_stats
 
@@ -61,7 +62,8 @@ def test_the_card_s_metadata_name_the_base_on_the_hub_and_no_local_one(tmp_path,
 def test_the_card_states_the_training(tmp_path, tuned):
     card = card_of(tmp_path, tuned, a_record())
     for line in (
-        "| LoRA | r = 8, alpha = 16, dropout = 0.05 |",
+        "| method | LORA, r = 8, lora_alpha = 16, lora_dropout = 0.05 |",
+        "| optimizer | adamw, trained parameters in float32 |",
         "| trainable parameters | 1,000 |",
         "| effective batch | 8 sequences of 512 tokens, 4 at once |",
         "| template | paper |",
@@ -73,6 +75,51 @@ def test_the_card_states_the_training(tmp_path, tuned):
         "| seed | 0 |",
     ):
         assert line in card.splitlines()
+
+
+KINDS = {
+    "LoRA beside 4 bits": ("nf4", {"type": "LORA", "r": 8}, "QLoRA adapter", "qlora", "Keep the adapter beside"),
+    "LoRA": ("none", {"type": "LORA", "r": 8}, "LoRA adapter", "lora", "the base in bfloat16. Merging it into"),
+    "DoRA": ("fp4", {"type": "LORA", "use_dora": True}, "QDoRA adapter", "qdora", "quantised to 4 bits (fp4)"),
+    "8 bits": ("int8", {"type": "IA3"}, "IA3 adapter", "ia3", "the 8-bit weights it was trained on"),
+    "a soft prompt": (
+        "none",
+        {"type": "PROMPT_TUNING", "num_virtual_tokens": 20},
+        "PROMPT_TUNING soft prompt",
+        "prompt-tuning",
+        "Trained tokens that stand before each prompt",
+    ),
+    "all": ("none", {}, "fine-tuned as a whole", "full", "A whole checkpoint in bfloat16"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_card_says_what_was_trained_and_beside_what(tmp_path, tuned, kind):
+    quantization, peft, title, tag, said = KINDS[kind]
+    record = a_record(repo="x/base", revision="f00")
+    plan = replace(
+        record.training.plan,
+        tuning=TuningSettings("peft" if peft else "full", peft),
+        quantization=replace(record.training.plan.quantization, type=quantization),
+    )
+    tested = record.tests["d"]
+    weights = "8 bits" if quantization == "int8" else "bfloat16"
+    generation = replace(tested.generation, quantization=plan.quantization, weights=weights)
+    training = replace(record.training, plan=plan, adapted={})
+    record = replace(record, training=training, tests={"d": replace(tested, generation=generation)})
+    card = card_of(tmp_path, tuned, record)
+    metadata = yaml.safe_load(card.split("---")[1])
+    assert f"# base: {title} for code generation" in card
+    assert said in " ".join(card.split())
+    assert metadata["tags"] == [tag, "code-generation"]
+    assert metadata["base_model"] == "x/base"
+    whole = {"library_name": "transformers", "base_model_relation": "finetune"}
+    assert (
+        metadata.items()
+        >= (whole if kind == "all" else {"library_name": "peft", "base_model_relation": "adapter"}).items()
+    )
+    assert ("4 bits" in card) == (quantization in ("nf4", "fp4"))
+    assert "| on |" not in card
 
 
 def test_the_card_states_the_study_s_metric_on_every_test_set(tmp_path, tuned):

@@ -123,7 +123,7 @@ def test_a_record_gathers_the_files_of_its_run(tmp_path, run_script, method):
 DIFFERENT = {
     "split": r"made from other inputs than the run has now \(train samples\)",
     "prompts": r"made from other inputs than the run has now \(prompts samples\)",
-    "adapter": r"made from other inputs than the run has now \(adapter\)",
+    "tuned": r"made from other inputs than the run has now \(tuned\)",
     "predictions": "predictions.jsonl is not the file that .*generation.json describes",
     "scores": "scores.jsonl is not the file that .*summary.json describes",
 }
@@ -142,8 +142,8 @@ NOT_RETRIEVED = {
 )
 def test_what_is_not_made_from_the_rest_is_no_record(tmp_path, run_script, method, changed, message):
     record = a_record(method)
-    if changed in ("prompts", "adapter"):
-        name = {"prompts": "prompts_samples", "adapter": "adapter"}[changed]
+    if changed in ("prompts", "tuned"):
+        name = {"prompts": "prompts_samples", "tuned": "tuned"}[changed]
         generation = record.tests["d"].generation
         other = replace(generation, inputs_sha256=generation.inputs_sha256 | {name: "other"})
         record = replace(record, tests=record.tests | {"d": replace(record.tests["d"], generation=other)})

@@ -1,5 +1,9 @@
 """How runs look in figures: different where they differ, alike where they do not, in grey too."""
 
+from dataclasses import replace
+
+from codetune.report.figure import draw_figure1
+from codetune.report.shown import Shown
 from codetune.report.style import looks_of, names_of
 from fake_records import fake_record
 from fake_trainings import GEMMA, MODELS, a_run
@@ -37,3 +41,23 @@ def test_names_have_what_tells_runs_apart_and_no_more():
 def test_four_runs_of_one_family_look_different_without_lines():
     looks = looks_of([fake_record(GEMMA, method) for method in ("a", "b", "c", "d")])
     assert len({(look["markerfacecolor"], look.get("fillstyle")) for look in looks}) == 4
+
+
+def test_sixteen_methods_of_one_model_look_different():
+    looks = looks_of([fake_record(GEMMA, f"method-{place}") for place in range(16)])
+    shown = [{key: look.get(key) for key in ("linestyle", "markerfacecolor", "fillstyle")} for look in looks]
+    assert all(one not in shown[:place] for place, one in enumerate(shown))
+
+
+def test_many_methods_of_many_models_with_seeds_are_drawn(tmp_path):
+    """Six models, seven trained methods, three seeds: figures grow, and no name is lost."""
+    records = [
+        replace(fake_record(f"m-{model}", f"method-{method}", seed=seed), folder=str(tmp_path))
+        for model in range(6)
+        for method in range(7)
+        for seed in range(3)
+    ]
+    figure = draw_figure1(Shown(records, [], "rouge_l"))
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert len(set(names)) == len(records)
+    assert len(set(names_of(records))) == 6 * 7

@@ -4,18 +4,20 @@ import csv
 import json
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
 import pytest
 from codetune.base.errors import StudyError
 from codetune.base.plain import to_plain
+from codetune.models.shapes import lora_parameters
 from codetune.papers.declared import read_paper
 from codetune.report.table import write_table
 from codetune.report.table1 import PlannedSystem, table1, write_table1
+from codetune.study.method import Quantization, TuningSettings
 from codetune.study.runs import System
+from codetune.study.sizes import Size, SizeFacts
 from conftest import ROOT
-from fake_records import fake_method, fake_model, fake_plan
+from fake_records import fake_method, fake_model, fake_plan, fake_sizes
 from latex_reader import read_latex
 from paper_models import PUBLISHED
 from tunings import PROJECTIONS, lora
@@ -49,26 +51,25 @@ def first(tmp_path):
     return make(tmp_path, [(model, 8, PROJECTIONS) for model in (MINE, QWEN, LLAMA)])
 
 
-def make(tmp_path, entries):
-    """Table 1 of trainings with a model, a rank and modules."""
-    plans, stats, configs = [], [], []
+def make(tmp_path, entries, **keys):
+    """Table 1 of trainings with a model, a rank and modules; `keys` are PEFT's, of all of them."""
+    plans, stats, sizes = [], [], {}
+    train = {"packed_sequences": 2400, "samples": 17014}
     for model, rank, modules in entries:
-        folder, shape = tmp_path / model.name, SHAPES[model.name]
-        name = f"lora{rank}"
-        plan = fake_plan(model, fake_method(name, tuning=lora(r=rank, target_modules=modules)))
-        plans.append(PlannedSystem(System("d", model.name, name), model.label, plan))
-        configs.append(str(folder))
-        write(folder / "config.json", PUBLISHED[shape][0])
-        train = {"packed_sequences": 2400, "samples": 17014}
-        stats.append(write(folder / "stats.json", {"parts": {"train": train}}))
-    return table1(plans, stats, configs, PAPER)
+        name, shape = f"lora{rank}", PUBLISHED[SHAPES[model.name]][0]
+        method = fake_method(name, tuning=lora(r=rank, target_modules=modules, **keys))
+        plans.append(PlannedSystem(System("d", model.name, name), model.label, fake_plan(model, method)))
+        counted = fake_sizes(model.name, method, trainable=lora_parameters(shape, rank, modules), total=10**9)
+        sizes.setdefault(model.name, SizeFacts(model.name, {})).methods.update(counted.methods)
+        stats.append(write(tmp_path / model.name / "stats.json", {"parts": {"train": train}}))
+    return table1(plans, stats, [*sizes.values()], PAPER)
 
 
 def test_table1_declares_and_computes(first, tmp_path):
     assert list(first["model"]) == ["Llama-3.2-1B", "Qwen2.5-3B", "My_model 100%"]  # the paper's order, then ours
     row = first.iloc[0]
     assert (row["paper_trainable"], row["paper_steps"]) == ("11.3M", 750)
-    assert (row["trainable_r8"], row["trainable_r16"]) == (5636096, 11272192)
+    assert (row["trainable"], row["trainable_r8"], row["trainable_r16"]) == (5636096, 5636096, 11272192)
     assert row["steps_packed"] == 750  # 50 epochs of 15 steps: what packing gives is what Table 1 says
     assert row["steps_unpacked"] == 50 * 107
     write_table1(first, outputs(tmp_path, "t"))
@@ -80,35 +81,37 @@ def test_table1_declares_and_computes(first, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("entries", "ranks", "filled"),
+    ("entries", "keys", "filled", "shown"),
     [
-        ([(LLAMA, 64, PROJECTIONS)], [64], [[64]]),
-        ([(LLAMA, 16, PROJECTIONS)], [8, 16], [[8, 16]]),
-        ([(LLAMA, 8, ["q_proj"])], [8], [[8]]),  # not the paper's modules
-        ([(MINE, 8, PROJECTIONS)], [8], [[8]]),  # not the paper's model
-        ([(LLAMA, 8, PROJECTIONS), (MINE, 64, PROJECTIONS)], [8, 16, 64], [[8, 16], [64]]),
-        ([(LLAMA, 8, PROJECTIONS), (LLAMA, 4, PROJECTIONS)], [4, 8, 16], [[8, 16], [4]]),
+        ([(LLAMA, 8, PROJECTIONS)], {}, [[8, 16]], [16]),
+        ([(LLAMA, 16, PROJECTIONS)], {}, [[8, 16]], [8]),
+        ([(LLAMA, 64, PROJECTIONS)], {}, [[]], []),  # not one of the paper's ranks
+        ([(LLAMA, 8, ["q_proj"])], {}, [[]], []),  # not the paper's modules
+        ([(LLAMA, 8, PROJECTIONS)], {"use_dora": True}, [[]], []),  # not the paper's method: not proportional to r
+        ([(MINE, 8, PROJECTIONS)], {}, [[]], []),  # not the paper's model
+        ([(LLAMA, 8, PROJECTIONS), (MINE, 64, PROJECTIONS)], {}, [[8, 16], []], [16]),
+        ([(LLAMA, 8, PROJECTIONS), (LLAMA, 16, PROJECTIONS)], {}, [[8, 16], [8, 16]], [8, 16]),
     ],
 )
-def test_table1_has_the_ranks_of_the_methods_and_the_paper_s_where_they_belong(tmp_path, entries, ranks, filled):
-    table = make(tmp_path, entries)
-    assert [name for name in table if name.startswith("trainable_r")] == [f"trainable_r{rank}" for rank in ranks]
-    for (_, row), own in zip(table.iterrows(), filled, strict=True):
+def test_table1_has_all_ranks_that_the_paper_may_mean_where_they_belong(tmp_path, entries, keys, filled, shown):
+    table = make(tmp_path, entries, **keys)
+    ranks = [int(name.removeprefix("trainable_r")) for name in table if name.startswith("trainable_r")]
+    assert ranks == sorted({rank for own in filled for rank in own})
+    for (_, row), own, (_, rank, _) in zip(table.iterrows(), filled, entries, strict=True):
         assert [rank for rank in ranks if not pd.isna(row[f"trainable_r{rank}"])] == own
+        assert all(row[f"trainable_r{one}"] * rank == row["trainable"] * one for one in own)
     write_table1(table, outputs(tmp_path, "t"))
-    head, *rows = read_latex(tmp_path / "t.tex").rows
-    places = [place for place, name in enumerate(head) if name.startswith("Trainable, r=")]
-    assert [head[place] for place in places] == [f"Trainable, r={rank}" for rank in ranks]
-    assert [[ranks[n] for n, place in enumerate(places) if row[place] != "-"] for row in rows] == filled
+    head, *_ = read_latex(tmp_path / "t.tex").rows
+    assert [name for name in head if name.startswith("Trainable, r=")] == [f"Trainable, r={rank}" for rank in shown]
 
 
 @pytest.mark.parametrize(("packing", "epoch"), [(True, 15), (False, 107)])
 def test_what_is_left_of_the_rate_is_of_the_steps_that_the_method_has(tmp_path, packing, epoch):
     """After ten steps of warm-up and three epochs, of samples packed or not."""
-    plan = fake_plan(LLAMA, fake_method("mine", training={"packing": packing, "micro_batch": 5}))
+    method = fake_method("mine", training={"packing": packing})
+    planned = PlannedSystem(System("d", LLAMA.name, "mine"), LLAMA.label, fake_plan(LLAMA, method))
     stats = write(tmp_path / "stats.json", {"parts": {"train": {"packed_sequences": 2400, "samples": 17014}}})
-    write(tmp_path / "config.json", PUBLISHED["Llama-3.2-1B"][0])
-    table = table1([PlannedSystem(System("d", LLAMA.name, "mine"), LLAMA.label, plan)], [stats], [str(tmp_path)], PAPER)
+    table = table1([planned], [stats], [fake_sizes(LLAMA.name, method)], PAPER)
     (left,) = table["rate_left"]
     assert left == pytest.approx((1 + math.cos(math.pi * (3 * epoch - 10) / (50 * epoch - 10))) / 2)
     assert (table["steps_packed"].item(), table["steps_unpacked"].item()) == (50 * 15, 50 * 107)
@@ -145,10 +148,10 @@ def test_table1_says_what_early_stopping_leaves_of_the_schedule(first, tmp_path)
 )
 def test_the_rate_that_is_left_follows_from_schedule_and_patience(tmp_path, settings, patience, left, said):
     plan = fake_plan(LLAMA, fake_method("qlora"), **{"patience": 5, "warmup_steps": 0, **settings})
-    folder = Path(write(tmp_path / "config.json", PUBLISHED["Llama-3.2-1B"][0])).parent
     stats = write(tmp_path / "stats.json", {"parts": {"train": {"packed_sequences": 2400, "samples": 17014}}})
     planned = PlannedSystem(System("d", LLAMA.name, "qlora"), LLAMA.label, plan)
-    write_table1(table1([planned], [stats], [str(folder)], PAPER), outputs(tmp_path, "t"))
+    sizes = fake_sizes(LLAMA.name, fake_method("qlora"))
+    write_table1(table1([planned], [stats], [sizes], PAPER), outputs(tmp_path, "t"))
     head, row = read_latex(tmp_path / "t.tex").rows
     assert (row[head.index("Patience")], row[head.index("Rate left")]) == (patience, left)
     text = (tmp_path / "t.md").read_text()
@@ -165,50 +168,56 @@ def test_whole_numbers_are_whole_beside_an_empty_cell(first, tmp_path):
 
 
 def test_table1_is_made_from_plans_by_its_name(tmp_path):
-    config = write(tmp_path / "llama" / "config.json", PUBLISHED["Llama-3.2-1B"][0])
+    sizes = to_plain(fake_sizes(LLAMA.name, fake_method("qlora"), trainable=5636096))
     inputs = {
         "stats": [write(tmp_path / "stats.json", {"parts": {"train": {"packed_sequences": 2400, "samples": 17014}}})],
-        "configs": [str(Path(config).parent)],
+        "sizes": [write(tmp_path / "sizes.json", sizes)],
         "paper": str(ROOT / "config/paper.yaml"),
     }
     system = {"data": "alpaca", "model": LLAMA.name, "method": "qlora"}
     entry = {"system": system, "label": LLAMA.label, "plan": to_plain(fake_plan(LLAMA, fake_method("qlora")))}
+    entry["searched"] = {}
     write_table("table1", inputs, {"plans": [entry]}, outputs(tmp_path, "table1"))
     (row,) = read(tmp_path / "table1.csv")
     assert (row["data"], row["model"], row["batch_size"], row["steps_packed"]) == ("alpaca", LLAMA.label, "160", "750")
 
 
-def table_of(tmp_path, modules, **config):
-    """Table 1 of one model with another config.json, whose method adapts these modules."""
-    write(tmp_path / "config.json", PUBLISHED["Llama-3.2-1B"][0] | config)
+def test_a_tuning_that_was_not_counted_is_one_line(tmp_path):
+    """The config has another one than the file of sizes, as after a part of the study ran again."""
     stats = write(tmp_path / "stats.json", {"parts": {"train": {"packed_sequences": 2400, "samples": 17014}}})
-    plan = fake_plan(LLAMA, fake_method("qlora"))
-    plan = replace(plan, tuning=lora(target_modules=modules))
-    return table1([PlannedSystem(System("d", "m", "qlora"), "My model", plan)], [stats], [str(tmp_path)], PAPER)
-
-
-def test_modules_that_a_model_lacks_are_refused_before_anything_is_trained(tmp_path):
+    planned = PlannedSystem(System("d", LLAMA.name, "x"), LLAMA.label, fake_plan(LLAMA, fake_method("x")))
+    other = fake_sizes(LLAMA.name, fake_method("x", tuning=lora(r=2)))
     with pytest.raises(
-        StudyError, match="My model has no q_proj, k_proj, v_proj, gate_proj, up_proj to adapt"
-    ) as found:
-        table_of(tmp_path, PROJECTIONS, model_type="phi3")
-    assert "Its linear layers are qkv_proj, o_proj, gate_up_proj, down_proj." in str(found.value)
-    with pytest.raises(StudyError, match="My model has no qkv_proj to adapt"):
-        table_of(tmp_path, ["qkv_proj", "o_proj"])
+        StudyError, match=r"^sizes/llama-3.2-1b.json: lacks a tuning \(LORA\). Delete it and run again.$"
+    ):
+        table1([planned], [stats], [other], PAPER)
 
 
-def test_fused_projections_are_counted_as_they_are(tmp_path):
-    hidden, inner, head, heads, keys, layers = 2048, 8192, 64, 32, 8, 16
-    table = table_of(tmp_path, ["qkv_proj", "gate_up_proj"], model_type="phi3")
-    both = hidden + head * (heads + 2 * keys) + hidden + 2 * inner
-    assert table["trainable_r8"].tolist() == [layers * 8 * both]
-
-
-@pytest.mark.parametrize("config", [{"model_type": "lfm2"}, {"model_type": "jamba", "intermediate_size": None}])
-def test_what_config_json_does_not_tell_is_left_out(tmp_path, config):
-    table = table_of(tmp_path, PROJECTIONS, **config)
-    assert table["trainable_r8"].isna().all()
-    write_table1(table, outputs(tmp_path, "t"))
-    assert " M " not in (tmp_path / "t.md").read_text()
-    assert "left out where config.json does not tell which layers a model has" in (tmp_path / "t.md").read_text()
-    assert read(tmp_path / "t.csv")[0]["trainable_r8"] == ""
+def test_table1_tells_methods_apart_by_what_differs(tmp_path):
+    ia3 = TuningSettings("peft", {"type": "IA3"})
+    methods = {
+        "qlora": fake_method("qlora"),
+        "ia3": fake_method("ia3", tuning=ia3, training={"learning_rate": 3e-3}),
+        "full": fake_method(
+            "full",
+            kind="full",
+            tuning=TuningSettings("full"),
+            training={"optimizer": "adafactor", "precision": "bfloat16", "packing": False},
+        ),
+    }
+    stats = write(tmp_path / "stats.json", {"parts": {"train": {"packed_sequences": 2400, "samples": 17014}}})
+    plans = [
+        PlannedSystem(System("d", MINE.name, name), MINE.label, fake_plan(MINE, method))
+        for name, method in methods.items()
+    ]
+    plans[2] = replace(plans[2], plan=replace(plans[2].plan, quantization=Quantization("none", True, "bfloat16")))
+    counts = {"qlora": (5_636_096, 10**9), "ia3": (1234, 10**9), "full": (10**9, 10**9)}
+    sizes = SizeFacts(MINE.name, {name: Size(methods[name].tuning, *counts[name]) for name in methods})
+    write_table1(table1(plans, [stats] * 3, [sizes], PAPER), outputs(tmp_path, "t"))
+    head, *rows = read_latex(tmp_path / "t.tex").rows
+    names = ["Method", "Tuning", "Quantization", "Optimizer", "Precision", "Packing", "Learning rate"]
+    assert [[row[head.index(name)] for name in [*names, "Trainable", "Trainable (%)"]] for row in rows] == [
+        ["qlora", "LORA", "nf4", "adamw", "float32", "yes", "0.0002", "5.64 M", "0.564"],
+        ["ia3", "IA3", "nf4", "adamw", "float32", "yes", "0.003", "1.23 K", "0.000123"],
+        ["full", "full", "none", "adafactor", "bfloat16", "no", "0.0002", "1,000.00 M", "100.00"],
+    ]

@@ -14,6 +14,7 @@ from codetune.data.samples import Sample
 from codetune.generation import loading
 from codetune.generation.batches import generate
 from codetune.methods.adapters import load_adapter
+from codetune.methods.tuning import make_tuning
 from codetune.models.loading import Checkpoint
 from codetune.models.quantization import linear_4bit
 from codetune.models.tokenizers import load_tokenizer
@@ -21,11 +22,12 @@ from codetune.prompts.completions import Ending
 from codetune.prompts.described import Described, PromptFrame
 from codetune.prompts.templates import Template
 from codetune.prompts.tokenizing import describe_template, encode
+from codetune.prompts.tokensets import with_virtual_tokens
 from codetune.report.publish import model_card
 from codetune.report.usage import REQUEST, _answer
 from codetune.study.decoding import Decoding
 from codetune.study.facts import EIGHT_BITS, FOUR_BITS
-from codetune.study.method import Quantization
+from codetune.study.method import Quantization, TuningSettings
 from codetune.study.model import Source
 from fake_records import DESCRIBED, fake_record
 from make_samples import make_records
@@ -34,6 +36,7 @@ from miniatures import PLAN, tokens_for, trainer_for
 
 SAMPLES = [Sample(number, **record) for number, record in enumerate(make_records(5, seed=11))]
 DECODING = Decoding(max_new_tokens=16, batch_size=1, cache_gb=1)
+VIRTUAL = {"num_virtual_tokens": 4}
 
 
 WORDS = {
@@ -141,6 +144,60 @@ def test_the_lines_of_a_card_give_the_text_that_was_scored(
     code = blocks_of(card)["python"]
     for sample, one in zip(SAMPLES, expected, strict=True):
         assert run(code, adapter, sample.request, capsys) == one.text
+
+
+def expected_texts(model, checkpoint, tmp_path, virtual_tokens=0):
+    """What decoding gives for the samples, and how they were serialised."""
+    tokenizer = load_tokenizer(checkpoint)
+    serialisation = Template("paper", tokenizer)
+    prompts = with_virtual_tokens(encode(SAMPLES, tokenizer, serialisation), virtual_tokens)
+    limit = loading.prompt_limit(DECODING)
+    found = generate(model, tokenizer, prompts, DECODING, serialisation.ending, limit, tmp_path / "batches")
+    described = from_plain(describe_template(serialisation, tokenizer), Described, "the statistics")
+    return [prediction.first.text for prediction in found], described
+
+
+@pytest.mark.parametrize("kind", ["PROMPT_TUNING", "PREFIX_TUNING"])
+def test_the_lines_of_a_card_put_a_soft_prompt_before_the_base(checkpoint, tmp_path, capsys, kind):
+    quantization, tuning = Quantization("none", True, "float32"), TuningSettings("peft", {"type": kind} | VIRTUAL)
+    soft = make_tuning(tuning)
+    tuned = soft.attach(soft.load_base(checkpoint, quantization, "float32"), Source(path=str(checkpoint)), 1)
+    for parameter in tuned.parameters():
+        if parameter.requires_grad:
+            torch.nn.init.normal_(parameter, generator=torch.Generator().manual_seed(1))
+    (tmp_path / "tuned").mkdir()
+    soft.save(tuned, tmp_path / "tuned")
+    model = soft.load(loading.load_for_decoding(Checkpoint(checkpoint, quantization), DECODING), tmp_path / "tuned")
+    expected, described = expected_texts(model, checkpoint, tmp_path, 4)
+    plan = replace(PLAN, source=Source(path=str(checkpoint)), quantization=quantization, tuning=tuning)
+    card = card_of(plan, described, decoding=DECODING, weights="float32", context=2048)
+    assert "the soft prompt" in card
+    code = blocks_of(card)["python"]
+    assert "min(16, 2044 - ids.shape[1])" in code
+    assert "BitsAndBytes" not in code
+    for sample, text in zip(SAMPLES, expected, strict=True):
+        assert run(code, tmp_path / "tuned", sample.request, capsys) == text
+
+
+def test_the_lines_of_a_card_load_a_whole_checkpoint_without_its_base(checkpoint, tmp_path, capsys, monkeypatch):
+    quantization, tuning = Quantization("none", True, "float32"), TuningSettings("full")
+    tuned = shutil.copytree(checkpoint, tmp_path / "tuned")
+    model = loading.load_for_decoding(Checkpoint(checkpoint, quantization), DECODING)
+    for parameter in model.parameters():
+        parameter.data += 0.02 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
+    model.save_pretrained(tuned)
+    expected, described = expected_texts(model, checkpoint, tmp_path)
+    plan = replace(PLAN, source=Source(path="gone"), quantization=quantization, tuning=tuning)
+    card = card_of(plan, described, decoding=DECODING, weights="float32", context=2048)
+    assert not re.search(r"adapter|peft|soft prompt|4 bits|quantised|the base,", card, re.IGNORECASE)
+    monkeypatch.chdir(tuned)
+    code = blocks_of(card)["python"]
+    for sample, text in zip(SAMPLES, expected, strict=True):
+        requested, count = re.subn(r"(?m)^request = .*$", lambda _, one=sample: f"request = {one.request!r}", code)
+        assert count == 1
+        capsys.readouterr()
+        exec(requested, {})
+        assert capsys.readouterr().out.removesuffix("\n") == text
 
 
 @pytest.mark.parametrize("template", ["paper", "chat"])

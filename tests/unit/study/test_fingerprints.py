@@ -99,7 +99,7 @@ EDITS = {
         "browser card score score_curve",
     ),
     "a word of the data card": ("codetune/data/card.py", "# Data card", "# Card", "card"),
-    "a word of the model card": ("codetune/report/publish.py", "Keep the adapter", "Leave the adapter", "publish"),
+    "a word of the model card": ("codetune/report/trained.py", "Keep the adapter", "Leave the adapter", "publish"),
     "a figure's label": ("codetune/report/figure.py", '"tokens per second"', '"tokens/s"', "figure"),
     "a table's head": ("codetune/report/table2.py", "score_low=", "low=", "table"),
     "an equation of the paper": ("codetune/papers/equations.py", "return", "return 1 +", "table"),

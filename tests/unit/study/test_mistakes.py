@@ -80,6 +80,11 @@ CASES = [
     (["methods", "qlora", "training"], {"max_length": 9}, "methods.qlora.training: 'max_length' is unknown"),
     (["methods", "qlora", "training"], {"epochs": 0}, "config: methods.qlora.training.epochs: 0 is below 1"),
     (["methods", "qlora", "training"], {"batch_size": 9}, "1b: batch_size 9 is not a multiple of micro_batch 5"),
+    (
+        ["methods", "qlora", "training"],
+        {"warmup_steps": 1.5},
+        "warmup_steps: 1.5 is neither a number of steps nor a share",
+    ),
     (["quantization", "type"], "int4", '"int4" is not one of none, int8, nf4, fp4'),
     (["tokenization", "max_length"], 8, "config: tokenization.max_length: 8 is below 16"),
     (["results"], ..., "config: top level: the key 'results' is missing"),

@@ -49,6 +49,14 @@ def test_a_trial_has_the_template_and_the_data_of_its_run():
     assert len(study.token_sets) == 1
 
 
+def test_a_value_that_is_added_at_the_end_leaves_the_earlier_trainings_as_they_are():
+    few, more = (load_study(searching(learning_rate=rates)) for rates in ([1e-4, 2e-4], [1e-4, 2e-4, 5e-4]))
+    for study_run in few.training_runs:
+        trials = few.trials_of(study_run)
+        assert more.trials_of(study_run)[:2] == trials
+        assert [more.for_training(trial) for trial in trials] == [few.for_training(trial) for trial in trials]
+
+
 def test_a_method_without_a_list_has_no_trials():
     study = load_study(searching(learning_rate=1e-4))
     assert (study.trials, study.trials_of(study.training_runs[0])) == ({}, [])

@@ -12,7 +12,7 @@ from codetune.study.model import Memory, Source
 from codetune.study.runs import Evaluation, Run
 from codetune.study.training import TrainingPlan, TrainingSettings
 from paper_config import edit, paper_config
-from tunings import lora
+from tunings import FULL, lora
 
 
 @pytest.fixture
@@ -194,3 +194,19 @@ def test_a_local_path_replaces_the_hub(config, tmp_path):
 @pytest.mark.parametrize("folder", ["/scratch/me/results", "../results", "my results", "results/deep/er"])
 def test_any_other_folder_will_do(config, folder):
     assert len(load_study(edit(config, ["results"], folder)).runs) == 18
+
+
+@pytest.mark.parametrize(("precision", "compute"), [("float32",) * 2, ("bfloat16",) * 2, ("float32", "bfloat16")])
+def test_a_whole_model_is_trained_in_each_precision_that_it_can_compute_in(config, precision, compute):
+    entry = {"quantization": "none", "full": True, "baselines": ["base"], "training": {"precision": precision}}
+    config = edit(edit(config, ["methods", "full"], entry), ["quantization", "compute_dtype"], compute)
+    study = load_study(edit(config, ["runs"], [runs_of("codealpaca-20k", methods=["full"])]))
+    plan = study.for_training(study.training_runs[0])
+    assert (plan.tuning, plan.settings.precision, plan.quantization.type) == (FULL, precision, "none")
+
+
+def test_weights_in_bf16_do_not_compute_in_fp32(config):
+    entry = {"quantization": "none", "full": True, "baselines": ["base"], "training": {"precision": "bfloat16"}}
+    config = edit(edit(config, ["methods", "full"], entry), ["quantization", "compute_dtype"], "float32")
+    with pytest.raises(StudyError, match="full: a model whose weights are in bfloat16 cannot compute in float32"):
+        load_study(edit(config, ["runs"], [runs_of("codealpaca-20k", methods=["full"])]))

@@ -44,7 +44,7 @@ def test_each_variant_that_is_trained_is_compared_with_its_default_if_that_is_to
         ("pretrained mine", "pretrained qlora"),  # one thing differs
     ]
     tables = table_inputs(study, str.format, str.format)
-    assert list(tables) == ["table1", "table2", "variants", "pairs", "metrics", "breakdown", "audit"]
+    assert list(tables) == ["table1", "table2", "variants", "pairs", "metrics", "breakdown", "cost", "audit"]
     assert tables["variants"] == tables["table2"]
     first = [{"data": DATA, "model": "gemma-2-2b", "method": name} for name in ("mine", "qlora")]
     assert table_params(study, "rouge_l")["variants"][0] == first

@@ -7,10 +7,11 @@ import pytest
 import torch
 from codetune.methods.schedule import share_of_highest
 from codetune.models.attention import Packed
+from codetune.models.memory import RowLimit
 from codetune.prompts.tokensets import TokenSample
 from codetune.study.model import Memory
 from codetune.training.batches import IGNORED, pack_samples
-from codetune.training.gradients import digests
+from codetune.training.gradients import GradientSum, digests
 from codetune.training.history import log_row
 from miniatures import (
     FAMILIES,
@@ -168,11 +169,12 @@ def test_bytes_are_compared_and_not_numbers(one, other, same):
     assert len(set(digests([torch.tensor(1.5), torch.tensor(1.5)]))) == 1
 
 
-def test_gradient_checkpointing_changes_memory_alone(checkpoints, tmp_path):
+@pytest.mark.parametrize("plan", [PLAN, FULL_PLAN], ids=["lora", "full"])
+def test_gradient_checkpointing_changes_memory_alone(checkpoints, tmp_path, plan):
     samples = tokens_for(checkpoints / "llama-3.2-1b", 8)
     losses = []
     for number, recompute in enumerate((False, True)):
-        plan = replace(PLAN, memory=Memory(micro_batch=2, gradient_checkpointing=recompute))
+        plan = replace(plan, memory=Memory(micro_batch=2, gradient_checkpointing=recompute))
         trainer = trainer_for(checkpoints / "llama-3.2-1b", tmp_path / str(number), samples, plan)
         assert trainer.args.gradient_checkpointing is recompute
         trainer.run()
@@ -375,3 +377,23 @@ def test_labels_follow_from_the_place_and_not_from_the_token():
     (row,) = pack_samples(samples, 8)
     assert row["input_ids"] == [0, 5, 7, 0, 0, 6, 0]
     assert row["labels"] == [-100, -100, 7, 0, 0, -100, 0]
+
+
+def test_a_signal_is_looked_for_before_what_is_computed_again():
+    """The stretch between two looks stays that of one micro-batch."""
+    weight = torch.nn.Parameter(torch.zeros(1))
+    gradients, looks = GradientSum(RowLimit(2, "sequences", ""), lambda: [weight]), []
+    batch = {"input_ids": torch.zeros(1, 8), "seq_lengths": [[2], [2], [2], [2]]}
+    failing = iter([False, False, False, True, *[False] * 99])
+
+    def compute(part):
+        if next(failing):
+            raise torch.OutOfMemoryError("out of memory")
+        loss = weight.sum() + part["input_ids"].shape[1]
+        loss.backward()
+        return loss.detach()
+
+    for _ in range(2):
+        gradients.add(batch, compute, lambda: looks.append(1))
+    assert len(looks) == 1
+    assert weight.grad.item() == 8, "each of eight sequences once"

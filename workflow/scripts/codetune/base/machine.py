@@ -40,11 +40,13 @@ class PeakMemory:
 
     Attributes:
         of: Whose memory: `GPU` or `process`.
-        bytes: The peak in bytes.
+        bytes: The peak in bytes; on a GPU of what torch reserved there.
+        allocated: On a GPU the peak of what tensors took of that; None for a process, and in files of earlier versions.
     """
 
     of: str
     bytes: int
+    allocated: int | None = None
 
 
 def environment() -> Environment:
@@ -66,10 +68,10 @@ def environment() -> Environment:
 
 
 def peak_memory() -> PeakMemory:
-    """Returns the peak of torch's reserved GPU memory where there is a GPU, else of the process's resident memory."""
+    """Returns the peaks of torch's memory on the GPU where there is one, else of the process's resident memory."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
-        return PeakMemory("GPU", torch.cuda.max_memory_reserved())
+        return PeakMemory("GPU", torch.cuda.max_memory_reserved(), torch.cuda.max_memory_allocated())
     return PeakMemory("process", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
 

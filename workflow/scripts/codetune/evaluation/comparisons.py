@@ -45,7 +45,7 @@ class Score:
         metric: Name of the metric.
         score: Mean over seeds; None where the metric applies to none of a seed's samples.
         interval: Its lower and upper end; None without a score, and where fewer than six samples have a value. It is
-            over samples and, where there are several, over seeds; of one seed it is about this one adapter.
+            over samples and, where there are several, over seeds; of one seed it is about this one training.
         seeds: The score of each seed.
         deviation: Standard deviation over seeds; None for a single one, and without a score.
     """
@@ -116,8 +116,8 @@ class Comparison:
         return "better" if self.gain > 0 else "worse"
 
     @property
-    def of_one_adapter(self) -> bool:
-        """Whether it has a tuned system of one seed, so that interval and verdict are about that one adapter."""
+    def of_one_training(self) -> bool:
+        """Whether it has a tuned system of one seed, so that interval and verdict are about that one training."""
         return (self.system.trains and self.seeds == 1) or (self.over.trains and self.over_seeds == 1)
 
     @property

@@ -19,7 +19,7 @@ quantiles q of the distribution are weighted means of two, as Cochran and Cox (1
 - t is Student's t with K - 1 degrees of freedom. Seeds are not resampled: resamples of K of them have (K - 1) / K of
   their variance and hardly any tails (Davison and Hinkley 1997, section 3.8).
 
-With one seed S, C and w are 0: interval and p-value are about this one adapter. Of a difference, B is that of the
+With one seed S, C and w are 0: interval and p-value are about this one training. Of a difference, B is that of the
 paired resamples, S and C are the sums of both systems', and t has the degrees of freedom of Welch (1947) and
 Satterthwaite (1946).
 

@@ -111,13 +111,11 @@ def _uses_dropout(config: PretrainedConfig) -> bool:
 
 def _in_type(model: PreTrainedModel, dtype: torch.dtype) -> dict[str, torch.Tensor]:
     """The weights in a type, in the memory of the CPU; tied ones stay tied, by which the library knows them."""
+    trained = {name: id(weight) for name, weight in model.named_parameters(remove_duplicate=False)}
     cast: dict[int, torch.Tensor] = {}
-    state = model.state_dict()
-    names = {name for name, _ in model.named_parameters(remove_duplicate=False)}
-    for name, weight in state.items():
-        kept = dtype if name in names else weight.dtype
-        cast.setdefault(weight.data_ptr(), weight.to("cpu", kept))
-    return {name: cast[weight.data_ptr()] for name, weight in state.items()}
+    for name, weight in model.named_parameters():
+        cast[trained[name]] = weight.detach().to("cpu", dtype)
+    return {name: cast[trained[name]] if name in trained else one for name, one in model.state_dict().items()}
 
 
 def _shapes(state: dict[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:

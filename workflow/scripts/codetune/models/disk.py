@@ -49,8 +49,8 @@ def describe_disk(study: Study, keeps_checkpoints: bool, budget: float) -> str:
     }
     shown = ", ".join(f"{_size(count)} {what}" for what, count in parts.items() if count)
     total = f"Disk: up to {_size(sum(parts.values()))} for this study, with what is there already"
-    unknown = dict.fromkeys(run.method for run in trainings if _is_unknown(study, run))
-    more = f" Not counted is what {', '.join(unknown)} train, mostly megabytes per checkpoint." if unknown else ""
+    unknown = dict.fromkeys(run.method.partition("@")[0] for run in trainings if _is_unknown(study, run))
+    more = f" Not counted: the checkpoints of {', '.join(unknown)}, mostly megabytes each." if unknown else ""
     return (f"{total}: {shown}." if shown else f"{total}.") + more
 
 
@@ -106,7 +106,7 @@ def _download_bytes(model: Model) -> float:
 
 
 def _is_full(study: Study, run: Run) -> bool:
-    return study.methods[run.method].kind == "full"
+    return study.method_of(run).kind == "full"
 
 
 def _is_unknown(study: Study, run: Run) -> bool:

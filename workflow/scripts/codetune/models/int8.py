@@ -41,9 +41,8 @@ class _Product(torch.autograd.Function):  # type: ignore[misc]
         rounded, largest, _ = QUANTIZE(half.masked_fill(outliers, 0))
         # The library rounds this to fp16 on a GPU, and has a constant on a CPU that is off by 2e-5.
         product = (INTEGER_MM(rounded, codes) * (largest[:, None] / STEPS) * (scale / STEPS)).to(rows.dtype)
-        if outliers.any():
-            # All columns, not those of this batch's outliers: then each token's sum is made in the same way.
-            product = product + linear(rows.masked_fill(~outliers, 0), DEQUANTIZE(codes, scale).to(rows.dtype))
+        # Over all columns, not those of this batch's outliers: then each token's sum is made in the same way.
+        product += linear(rows.masked_fill(~outliers, 0), DEQUANTIZE(codes, scale).to(rows.dtype))
         return product
 
     @staticmethod

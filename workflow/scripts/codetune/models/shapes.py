@@ -33,22 +33,6 @@ class _Sizes:
     model_type: str | None = None
 
 
-@dataclass(frozen=True)
-class _Kind:
-    """What every config.json has."""
-
-    model_type: str | None = None
-
-
-def read_layers(folder: str | Path) -> dict[str, Any]:
-    """Reads the sizes in a checkpoint's config.json as `read_config` does, where layers of its type are known.
-
-    Of other types only the type is given: GPT-2, for example, has other names for its sizes.
-    """
-    kind = to_plain(read_as(Path(folder) / "config.json", _Kind, FETCH_AGAIN))
-    return read_config(folder) if has_known_layers(kind) else kind
-
-
 def read_config(folder: str | Path, *more: str) -> dict[str, Any]:
     """Reads the sizes in a checkpoint's config.json.
 

@@ -46,9 +46,9 @@ def _scores_of(evidence: Evidence, method: str) -> list[Verdict]:
 
 
 def _seeds(records: Sequence[Record]) -> str:
-    """The number of seeds; for a single training that it is one adapter: its spread over seeds is in no interval."""
+    """The number of seeds; for a single training that it is one training: its spread over seeds is in no interval."""
     alone = len(records) == 1 and records[0].training is not None
-    return format_seeds(len(records)) + (", so of this one adapter" if alone else "")
+    return format_seeds(len(records)) + (", so of this one training" if alone else "")
 
 
 def _untuned(record: Record) -> str:
@@ -156,7 +156,7 @@ def _about_all(
     outcome = of_all(found.values(), min(evidence.models[name].samples for name in used))
     are_missing = not declared_scores(evidence.paper, TUNED).keys() <= set(used) and outcome != NOT_COMPATIBLE
     if any(len(evidence.models[name].runs_of(TUNED)) == 1 for name in found):
-        how = f"{how}; with one seed, of that one adapter"
+        how = f"{how}; with one seed, of that one training"
     shown = [f"better: {list(found.values()).count('better')} of {len(found)}"]
     for word in ("undecided", "worse"):
         if labels := [evidence.models[name].label for name, one in found.items() if one == word]:

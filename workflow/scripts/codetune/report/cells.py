@@ -64,12 +64,20 @@ def varying_columns(table: pd.DataFrame, *columns: str) -> dict[str, "pd.Series[
 
     Untuned models have no training data, which does not tell them from the tuned ones: the method does.
     """
-    return {column.capitalize(): table[column] for column in columns if len(set(table[column].dropna()) - {NONE}) > 1}
+    found = {column: set(table[column].dropna()) - ({NONE} if column == "data" else set()) for column in columns}
+    return {column.capitalize(): table[column] for column, values in found.items() if len(values) > 1}
 
 
 def format_whole(value: float | None) -> str | None:
     """A count, with a comma between thousands."""
     return None if _unknown(value) else f"{value:,.0f}"
+
+
+def format_percent(value: float | None) -> str | None:
+    """A share in per cent: with two decimals, and three digits that say something where it is less than one."""
+    if value is None or _unknown(value):
+        return None
+    return f"{value:.2f}" if value >= 1 or value == 0 else f"{value:.{2 - math.floor(math.log10(value))}f}"
 
 
 def format_millions(value: float | None) -> str | None:

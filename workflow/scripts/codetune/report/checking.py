@@ -36,7 +36,16 @@ LISTED = (
         layout.GENERATION,
         layout.RETRIEVAL,
     ),
-    *(layout.SCORES, layout.COMPARISONS, *layout.TABLE_FORMS, layout.BROWSER, layout.PAGE, layout.CARD, layout.SPLIT),
+    *(
+        layout.SCORES,
+        layout.SIZES,
+        layout.COMPARISONS,
+        *layout.TABLE_FORMS,
+        layout.BROWSER,
+        layout.PAGE,
+        layout.CARD,
+        layout.SPLIT,
+    ),
 )
 
 

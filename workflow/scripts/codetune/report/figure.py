@@ -122,7 +122,7 @@ def draw_losses(shown: Shown) -> Figure:
     """Training and validation loss of the tuned runs against training steps.
 
     The training loss is the mean over the steps since the last evaluation. A ring marks the lowest validation loss,
-    where the adapter is kept. Losses are per token: those of models with different tokenizers do not compare. A curve
+    whose checkpoint is kept. Losses are per token: those of models with different tokenizers do not compare. A curve
     has a gap where a loss is no finite number.
     """
     figure = Figure(figsize=(3.5, 4.4))
@@ -138,7 +138,7 @@ def draw_losses(shown: Shown) -> Figure:
     below.set_ylabel("validation loss\n(nats per token)")
     below.set_xlabel("training steps")
     below.set_xlim(left=0)
-    draw_legend(figure, legend_entries(shown.records) | {"lowest: adapter kept": RING})
+    draw_legend(figure, legend_entries(shown.records) | {"lowest: checkpoint kept": RING})
     return figure
 
 

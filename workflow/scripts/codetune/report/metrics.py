@@ -73,7 +73,7 @@ def write_metrics(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], out
     note = (
         f"+ and - mark {marked} that are better or worse than the better of {baselines} by that metric, by a p-value "
         "with Holm's correction over the gains by it, not over metrics"
-        f"{'; with one seed, about that one adapter' if _of_one_adapter(evaluated) else ''}. Intervals, gains and "
+        f"{'; with one seed, about that one training' if _of_one_training(evaluated) else ''}. Intervals, gains and "
         "p-values are in the CSV. Signatures: "
         f"{'; '.join(one.words for one in written.values())}."
     )
@@ -83,10 +83,10 @@ def write_metrics(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], out
     write_forms(table, shown, "All metrics", note, outputs)
 
 
-def _of_one_adapter(evaluated: Sequence[EvaluatedSystem]) -> bool:
+def _of_one_training(evaluated: Sequence[EvaluatedSystem]) -> bool:
     """Whether a mark is about a tuned system of one seed."""
     gains = (one.gain(metric) for one in evaluated for metric in one.comparisons.metrics)
-    return any(gain is not None and gain.verdict is not None and gain.of_one_adapter for gain in gains)
+    return any(gain is not None and gain.verdict is not None and gain.of_one_training for gain in gains)
 
 
 def _of_code(facts: Mapping[str, MetricFacts]) -> str:

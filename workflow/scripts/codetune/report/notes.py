@@ -127,7 +127,7 @@ def _say_statistics(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
     if sizes := _family_sizes(evaluated, metric):
         text += f" p: two-sided, with Holm's correction over the column's {sizes}."
         text += f" Verdict: undecided where p is above {ALPHA}"
-        text += "; with one seed, it is about that one adapter." if 1 in seeds else "."
+        text += "; with one seed, it is about that one training." if 1 in seeds else "."
     return text + (" A value after ± is the standard deviation over seeds." if seeds - {1} else "")
 
 

@@ -4,15 +4,14 @@ None of it is made anew, which would take a GPU. But each fact has to agree with
 """
 
 import math
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from codetune.base.errors import StudyError
-from codetune.base.files import read_json, reading, sha256_of_file
-from codetune.base.manifests import File, checked_folder, read_manifest
+from codetune.base.files import read_json, reading
+from codetune.base.manifests import read_manifest
 from codetune.base.plain import read_as, read_number, to_plain
 from codetune.data.predictions import Prediction, check_generated, read_predictions
 from codetune.data.samples import read_samples
@@ -23,17 +22,17 @@ from codetune.report.parts import flatten
 from codetune.report.provenance import read_config
 from codetune.report.remaking import Results
 from codetune.report.sequences import differences_from_tokens
+from codetune.report.tuned import differences_in_tuned
 from codetune.study import layout
 from codetune.study.curve import Curve
 from codetune.study.custody import check_downloads
 from codetune.study.data_facts import SplitFacts
 from codetune.study.facts import GenerationFacts, TrainingFacts, TrainingResult
 from codetune.study.runs import Evaluation, Run
+from codetune.study.sizes import SizeFacts
 from codetune.study.training_log import read_training_log
-from codetune.study.tunings import virtual_tokens_of
 from codetune.training.outcome import learning_rate_of, problem_of, untrained_loss
 
-WEIGHTS = "adapter_model.safetensors"  # as PEFT names them
 MOST_BY_THE_PACKAGE = 40_000_000  # product of two texts' lengths up to which rouge-score compares them in a second
 
 
@@ -122,11 +121,12 @@ def _check_checkpoint(at: Results, manifest: str, paths: list[str]) -> list[str]
 def _training(at: Results, run: Run) -> Check:
     names = (layout.TRAINING, layout.TRAINING_LOG, layout.TUNED, layout.CURVE, *at.made_by_search(run))
     stats = at.path(layout.TOKEN_STATS, **at.study.token_set_of(run))
-    return Check(partial(_check_training, at, run, stats), [*(at.of(name, run) for name in names), stats])
+    needs = [*(at.of(name, run) for name in names), stats, at.path(layout.SIZES, model=run.model)]
+    return Check(partial(_check_training, at, run, stats), needs)
 
 
 def _check_training(at: Results, run: Run, stats: str) -> list[str]:
-    """Compares the facts of a training with the config, its token sets, its log, its adapter and its curve."""
+    """Compares the facts of a training with the config, its token sets, its log, its size, its curve and its result."""
     path = at.of(layout.TRAINING, run)
     facts = read_as(path, TrainingFacts)
     plans = to_plain(facts.plan), to_plain(at.study.for_training(at.training_of(run)))
@@ -135,6 +135,7 @@ def _check_training(at: Results, run: Run, stats: str) -> list[str]:
     lines += [f"{path}: inputs_sha256.{one}" for one in compare_values(facts.inputs_sha256, made)]
     lines += [f"{path}: {one}" for one in differences_from_tokens(facts, stats)]
     lines += [f"{path}: {one}" for one in differences_from_log(facts, at.of(layout.TRAINING_LOG, run))]
+    lines += [f"{path}: {one}" for one in _differences_from_size(facts, at.path(layout.SIZES, model=run.model), run)]
     curve = at.of(layout.CURVE, run)
     points = read_as(curve, Curve)
     steps, wanted = [point.step for point in points.points], [0, *facts.result.checkpoints]
@@ -143,7 +144,7 @@ def _check_training(at: Results, run: Run, stats: str) -> list[str]:
     count = min(at.config["curve"]["samples"], read_number(stats, "parts", "validation", "samples"))
     if len(points.samples) != count:
         lines.append(f"{curve}: of {len(points.samples)} samples, expected {count} by the config and {stats}")
-    return lines + _differences_in_adapters(facts, path, at.of(layout.TUNED, run), at.of(layout.PUBLISHED, run))
+    return lines + differences_in_tuned(facts, path, at.of(layout.TUNED, run), at.of(layout.PUBLISHED, run))
 
 
 def differences_from_log(facts: TrainingFacts, log: str) -> list[str]:
@@ -172,38 +173,12 @@ def differences_from_log(facts: TrainingFacts, log: str) -> list[str]:
     return lines
 
 
-def _differences_in_adapters(facts: TrainingFacts, path: str, tuned: str, published: str) -> list[str]:
-    """Checks that the adapter is the training's, as its manifest has it, and that the published one is the same."""
-    try:
-        files = read_manifest(checked_folder(tuned) / Path(tuned).name).files
-    except StudyError as error:
-        return [str(error)]
-    weights = files.get(WEIGHTS, File(0, "nothing")).sha256
-    if weights != facts.tuned_sha256:
-        return [f"{path}: tuned_sha256: found {facts.tuned_sha256}, expected {weights} by {tuned}"]
-    shapes = _shapes_in(Path(tuned).with_name(WEIGHTS))
-    layers = Counter(name.split(".")[-3] for name in shapes if name.endswith(".lora_A.weight"))
-    found = {"trainable_parameters": facts.trainable_parameters, "adapted": dict(sorted(facts.adapted.items()))}
-    adapted = dict(sorted(layers.items())) if facts.adapted else {}  # earlier versions did not count them
-    expected = {"trainable_parameters": sum(map(math.prod, shapes.values())), "adapted": adapted}
-    if virtual := virtual_tokens_of(facts.plan.tuning):  # of which PEFT saves the values, and not what computes them
-        found, expected = {"virtual tokens": virtual}, {"virtual tokens": shapes.get("prompt_embeddings", [0])[0]}
-    lines = [f"{path}: {line} by the adapter" for line in compare_values(found, expected)]
-    for name, file in files.items():
-        copy = Path(published).with_name(name)
-        if not copy.exists():
-            lines.append(f"{copy}: missing beside its model card")
-        elif sha256_of_file(copy) != file.sha256:
-            lines.append(f"{copy}: not the file of that name that {tuned} describes")
-    return lines
-
-
-def _shapes_in(path: Path) -> dict[str, list[int]]:
-    """The shape of each tensor of a file."""
-    from safetensors import safe_open
-
-    with safe_open(path, "np") as file:
-        return {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118 (no dictionary)
+def _differences_from_size(facts: TrainingFacts, sizes: str, run: Run) -> list[str]:
+    """Compares how many parameters were trained with what PEFT counts; that a method is missing is told elsewhere."""
+    size = read_as(sizes, SizeFacts).methods.get(run.method)
+    expected = {"trainable_parameters": size.trainable if size else facts.trainable_parameters}
+    lines = compare_values({"trainable_parameters": facts.trainable_parameters}, expected)
+    return [f"{line} by {sizes}" for line in lines]
 
 
 def hashes_of_tokens(stats: str) -> dict[str, str]:

@@ -245,12 +245,12 @@ def _note(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], metric: str
     tests = {one.test: one.comparisons for one in evaluated}
     seeds = {int(count) for name in ("seeds", "over_seeds") for count in table[name]}
     pairs = [pair for one in tests.values() for pair in one.comparisons if pair.family == "pair"]
-    one_adapter = any(pair.of_one_adapter and pair.metric == metric and pair.p is not None for pair in pairs)
+    one_training = any(pair.of_one_training and pair.metric == metric and pair.p is not None for pair in pairs)
     return (
         "Each row compares two systems on the same test samples: two models after the same method, two methods on the "
         "same model, or a tuned model with what nobody tunes. Table 2 compares tuned models with their baselines. "
         f"Difference: the first score less the second. {say_intervals(evaluated, seeds)} {_correction(table)}"
-        f"{' Of a tuned model with one seed, it is about that one adapter.' if one_adapter else ''}"
+        f"{' Of a tuned model with one seed, it is about that one training.' if one_training else ''}"
         f"{' Intervals of the differences on code are in the CSV.' if code else ''} {signatures}."
         f"{flag_note([record for one in evaluated for record in one.records])}"
     )

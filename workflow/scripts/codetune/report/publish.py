@@ -1,35 +1,37 @@
-"""Rule publish: a run's adapter in one folder with its model card, as the hub takes it."""
+"""Rule publish: what a run trained in one folder with its model card, as the hub takes it."""
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from codetune.base.errors import StudyError
 from codetune.base.files import atomic, link_or_copy
 from codetune.base.manifests import MANIFEST, read_manifest
-from codetune.base.text import markdown, markdown_cell, markdown_code
+from codetune.base.text import markdown, markdown_cell
 from codetune.evaluation.registry import metrics, on_code
 from codetune.prompts.described import Described, read_described
 from codetune.report.cells import digits_of, format_number
 from codetune.report.flags import MEANING
+from codetune.report.trained import introduction, name_of, title_of
 from codetune.report.usage import prompt_rows, usage_section
 from codetune.study import layout
 from codetune.study.facts import Summary, TrainingFacts, TrainingResult
 from codetune.study.record import Record
-from codetune.study.training import NO_PATIENCE
+from codetune.study.training import NO_PATIENCE, TrainingPlan
 
 CARD = "README.md"
 
 
 def publish(record: Record, metric: str, stats: str, tuned: Path, target: str) -> None:
-    """Puts the adapter into a folder of its own, as hard links or copies, and the model card beside it.
+    """Puts what was trained into a folder of its own, as hard links or copies, and the model card beside it.
 
     Args:
         record: The record of the run.
         metric: The study's metric, whose scores the card names.
         stats: Statistics of the token set that was trained on: how prompts and completions were serialised.
-        tuned: Folder of the adapter.
+        tuned: Folder of what was trained.
         target: The model card to write; its folder is written as a whole.
 
     Raises:
@@ -46,41 +48,36 @@ def publish(record: Record, metric: str, stats: str, tuned: Path, target: str) -
 
 
 def model_card(record: Record, training: TrainingFacts, metric: str, described: Described) -> str:
-    """The README.md of an adapter's folder, with the metadata that the hub reads."""
+    """The README.md of the folder of what was trained, with the metadata that the hub reads."""
     plan, result = training.plan, training.result
     source, settings = plan.source, plan.settings
-    metadata = {
-        "library_name": "peft",
-        "pipeline_tag": "text-generation",
-        "tags": ["qlora", "code-generation"],
-        **({"base_model": source.name} if source.repo and not source.path else {}),
-    }
     generation = next(iter(record.tests.values())).generation
     assert generation is not None  # as of all runs with a model
-    prompt = "\n".join(prompt_rows(described))
     usage = usage_section(training, generation, described, f"{record.folder}/{Path(layout.PUBLISHED).parent.name}")
-    revision = f" at revision {markdown_code(source.revision)}" if source.revision else ""
+    rows = [
+        f"| method | {markdown_cell(_method(training))} |",
+        *([f"| on | {markdown_cell(_adapted(training))} |"] if training.adapted else []),
+        f"| trainable parameters | {training.trainable_parameters:,} |",
+        *prompt_rows(described),
+        f"| effective batch | {settings.batch_size} sequences of {settings.max_length} tokens, {_at_once(training)} |",
+        f"| optimizer | {settings.optimizer}, trained parameters in {settings.precision} |",
+        f"| schedule | {_schedule(training)} |",
+        f"| steps | {result.best_step} (best of {result.steps}) |",
+        f"| validation loss | {result.best_validation_loss:.4f} nats per token{_untrained(result)} |",
+        f"| seed | {plan.seed} |",
+    ]
+    table = "\n".join(rows)
     return f"""---
-{yaml.safe_dump(metadata, sort_keys=False).strip()}
+{yaml.safe_dump(_metadata(plan), sort_keys=False).strip()}
 ---
 
-# {markdown(Path(source.name).name)}: QLoRA adapter for code generation
+# {markdown(Path(source.name).name)}: {title_of(plan)} for code generation
 
-{_warning(result)}Adapter for {markdown_code(source.name)}{revision}, fine-tuned on
-instruction-code pairs with the base quantised to 4 bits ({plan.quantization.type}). Keep the adapter beside
-the 4-bit weights it was trained on; merging it into other weights changes its outputs.
+{_warning(result)}{introduction(plan)}
 
 | | |
 |---|---|
-| method | {markdown_cell(_method(training))} |
-| on | {markdown_cell(_adapted(training))} |
-| trainable parameters | {training.trainable_parameters:,} |
-{prompt}
-| effective batch | {settings.batch_size} sequences of {settings.max_length} tokens, {_at_once(training)} |
-| schedule | {_schedule(training)} |
-| steps | {result.best_step} (best of {result.steps}) |
-| validation loss | {result.best_validation_loss:.4f} nats per token{_untrained(result)} |
-| seed | {plan.seed} |
+{table}
 
 {_test_scores(record, metric)}
 
@@ -90,6 +87,21 @@ The licences of the base model and of the training data apply.
 """
 
 
+def _metadata(plan: TrainingPlan) -> dict[str, Any]:
+    """What the hub reads."""
+    is_whole = plan.tuning.kind == "full"
+    base = {
+        "base_model": plan.source.name,
+        "base_model_relation": "finetune" if is_whole else "adapter",
+    }
+    return {
+        "library_name": "transformers" if is_whole else "peft",
+        "pipeline_tag": "text-generation",
+        "tags": [name_of(plan).lower().replace("_", "-"), "code-generation"],
+        **(base if plan.source.repo and not plan.source.path else {}),
+    }
+
+
 def _method(training: TrainingFacts) -> str:
     """What is trained, in PEFT's words."""
     keys = {key: value for key, value in training.plan.tuning.peft.items() if key not in ("type", "target_modules")}
@@ -97,7 +109,7 @@ def _method(training: TrainingFacts) -> str:
 
 
 def _adapted(training: TrainingFacts) -> str:
-    """The modules that have an adapter, and in how many layers."""
+    """The modules in which something is trained, and in how many layers."""
     return ", ".join(f"{name} ({count} layers)" for name, count in training.adapted.items())
 
 
@@ -121,7 +133,7 @@ def _warning(result: TrainingResult) -> str:
     """A paragraph above all else, if the training has a problem."""
     if not result.problem:
         return ""
-    return f"**Do not rely on this adapter: its {MEANING}** ({markdown(result.problem)}).\n\n"
+    return f"**Do not rely on it: its {MEANING}** ({markdown(result.problem)}).\n\n"
 
 
 def _untrained(result: TrainingResult) -> str:

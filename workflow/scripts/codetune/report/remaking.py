@@ -26,6 +26,7 @@ from codetune.report.page import write_page
 from codetune.report.provenance import read_config, write_provenance
 from codetune.report.publish import model_card
 from codetune.report.table import write_table
+from codetune.report.tuned import make_sizes
 from codetune.study import layout
 from codetune.study.record import RecordInputs, gather_record, read_record, read_records, save_record
 from codetune.study.runs import NONE, Evaluation, Run
@@ -104,6 +105,7 @@ def remakes_of(at: Results) -> list[Remake]:
     study = at.study
     return [
         *(_data_card(at, name) for name in study.used_datasets),
+        *(_sizes(at, model) for model in study.tunings),
         *(_retrieval(at, evaluation) for evaluation in study.evaluations if evaluation.run.retrieves),
         *(_scores(at, evaluation) for evaluation in study.evaluations),
         *(_search(at, run) for run in study.training_runs if at.made_by_search(run)),
@@ -124,6 +126,12 @@ def _data_card(at: Results, name: str) -> Remake:
     facts = at.path(layout.SPLIT, dataset=name)
     files = {"json": at.path(layout.CARD, dataset=name), "text": at.path(layout.CARD_TEXT, dataset=name)}
     return Remake(partial(write_card, facts, parts), files, [facts, *parts.values()])
+
+
+def _sizes(at: Results, model: str) -> Remake:
+    manifest = at.download(layout.TOKENIZER, model=model)
+    make = partial(make_sizes, manifest, model, at.study.tunings[model])
+    return Remake(make, {"sizes": at.path(layout.SIZES, model=model)}, [manifest], long=True)
 
 
 def _retrieval(at: Results, evaluation: Evaluation) -> Remake:

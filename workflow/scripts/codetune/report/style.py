@@ -146,9 +146,10 @@ def row_height(names: Iterable[str]) -> float:
 
 
 def looks_of(records: Sequence[Record]) -> list[Look]:
-    """Colour and marker by family; filling and line style by the place within it, which is that of its sizes.
+    """Colour and marker by family; filling and line style by the place within it, which is that of sizes and methods.
 
-    Runs that differ in nothing but the seed look the same.
+    Runs that differ in nothing but the seed look the same. From the seventh family on, and the seventeenth system of
+    one family, looks begin again.
     """
     families: dict[str, list[str]] = {}
     looks = []
@@ -159,7 +160,8 @@ def looks_of(records: Sequence[Record]) -> list[Look]:
         position, place = list(families).index(record.model.family), members.index(name)
         color = COLORS[position % len(COLORS)]
         look = {"color": color, "marker": MARKERS[position % len(MARKERS)], "markerfacecolor": color}
-        looks.append(look | {"linestyle": LINES[place % len(LINES)]} | FILLS[place % len(FILLS)])
+        fill = FILLS[(place + place // len(LINES)) % len(FILLS)]  # each with each line once
+        looks.append(look | {"linestyle": LINES[place % len(LINES)]} | fill)
     return looks
 
 

@@ -3,17 +3,21 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from codetune.base.plain import read_as
 from codetune.evaluation.comparisons import read_comparisons
 from codetune.papers.declared import read_paper
 from codetune.report.breakdown import breakdown_table, write_breakdown
+from codetune.report.cost import cost_table, write_costs
 from codetune.report.metrics import metrics_table, write_metrics
 from codetune.report.pairs import pairs_table, write_pairs
 from codetune.report.rows import EvaluatedSystem, evaluated_systems
+from codetune.report.search import search_table, write_search
 from codetune.report.table1 import read_plans, table1, write_table1
 from codetune.report.table2 import table2, write_table2
 from codetune.report.variants import variants_table, write_variants
 from codetune.study.record import read_records
 from codetune.study.runs import System
+from codetune.study.sizes import SizeFacts
 
 Named = Mapping[str, Any]  # inputs or params of the rule, by name
 Outputs = Mapping[str, str]  # a path for each of csv, md, tex
@@ -24,16 +28,17 @@ def write_table(name: str, inputs: Named, params: Named, outputs: Outputs) -> No
 
     Args:
         name: One of `TABLES`.
-        inputs: `records`, `comparisons` (one per test set) and `paper`; for Table 1 `stats`, `configs` and `paper`.
-        params: `metric`; for Table 1 `plans`, in the order of `stats` and `configs`; for variants `variants`.
+        inputs: `records`, `comparisons` (one per test set) and `paper`; for Table 1 `stats`, `sizes` and `paper`; for
+            the costs `records`, `sizes`, and `tuned`, one manifest per record of a training.
+        params: `metric`; for Table 1 `plans`, in the order of `stats`; for variants `variants`.
         outputs: Path for each of csv, md, tex.
     """
     TABLES[name](inputs, params, outputs)
 
 
 def _write_table1(inputs: Named, params: Named, outputs: Outputs) -> None:
-    table = table1(read_plans(params["plans"]), inputs["stats"], inputs["configs"], read_paper(inputs["paper"]))
-    write_table1(table, outputs)
+    plans, paper = read_plans(params["plans"]), read_paper(inputs["paper"])
+    write_table1(table1(plans, inputs["stats"], _sizes(inputs), paper), outputs)
 
 
 def _write_table2(inputs: Named, params: Named, outputs: Outputs) -> None:
@@ -62,10 +67,23 @@ def _write_breakdown(inputs: Named, params: Named, outputs: Outputs) -> None:
     write_breakdown(breakdown_table(evaluated, metric), evaluated, metric, outputs)
 
 
+def _write_search(inputs: Named, _params: Named, outputs: Outputs) -> None:
+    write_search(search_table(read_records(inputs["records"])), outputs)
+
+
+def _write_costs(inputs: Named, _params: Named, outputs: Outputs) -> None:
+    table = cost_table(read_records(inputs["records"]), inputs["tuned"], _sizes(inputs))
+    write_costs(table, outputs)
+
+
 def _write_audit(inputs: Named, params: Named, outputs: Outputs) -> None:
     from codetune.report.audit import write
 
     write(inputs, params, outputs)
+
+
+def _sizes(inputs: Named) -> list[SizeFacts]:
+    return [read_as(path, SizeFacts) for path in inputs["sizes"]]
 
 
 def _evaluated(inputs: Named) -> list[EvaluatedSystem]:
@@ -79,5 +97,7 @@ TABLES: Mapping[str, Callable[[Named, Named, Outputs], None]] = {
     "pairs": _write_pairs,
     "metrics": _write_metrics,
     "breakdown": _write_breakdown,
+    "cost": _write_costs,
+    "search": _write_search,
     "audit": _write_audit,
 }

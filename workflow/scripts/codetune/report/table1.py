@@ -9,22 +9,26 @@ import pandas as pd
 from codetune.base.files import Row
 from codetune.base.plain import from_plain, read_number
 from codetune.methods.schedule import share_of_highest
-from codetune.models.shapes import lora_parameters, read_layers
-from codetune.models.targets import check_architecture
 from codetune.prompts.packing import steps_between_evaluations, steps_per_epoch
 from codetune.report.cells import (
     format_millions,
     format_number,
+    format_percent,
     format_whole,
     in_paper_order,
     table_of,
     varying_columns,
 )
 from codetune.report.writing import write_forms
+from codetune.study.method import TuningSettings
 from codetune.study.runs import System
+from codetune.study.sizes import Size, SizeFacts
 from codetune.study.training import NO_PATIENCE, TrainingPlan, TrainingSettings
 
 RATE_DIGITS = 3
+# LoRA with these keys alone trains r (inputs + outputs) parameters of each module.
+PLAIN_LORA = frozenset({"type", "r", "lora_alpha", "lora_dropout", "target_modules"})
+RANK = "trainable_r"  # begins the names of columns with the parameters at a rank
 
 
 @dataclass(frozen=True)
@@ -61,71 +65,77 @@ def read_plans(entries: Sequence[Row]) -> list[PlannedSystem]:
     ]
 
 
-def table1(plans: Sequence[PlannedSystem], stats: Sequence[str], configs: Sequence[str], paper: Row) -> pd.DataFrame:
-    """Training settings: declared by the paper, and computed from architectures and token counts (its Table 1).
+def table1(
+    plans: Sequence[PlannedSystem], stats: Sequence[str], sizes: Sequence[SizeFacts], paper: Row
+) -> pd.DataFrame:
+    """Training settings: declared by the paper, and computed from parameters and token counts (its Table 1).
 
     Args:
         plans: The systems to train.
         stats: Path of the token statistics of each system.
-        configs: Folder with the config.json of each system's checkpoint.
+        sizes: How much is trained of each model.
         paper: What the paper declares.
 
     Returns:
-        One row per system, of a search one per trial; parameters as plain numbers. The trainable ones have a column per
-        rank. A row fills that of its method; and if it is one of the paper's, those of all ranks that the paper may
-        mean.
-
-    Raises:
-        StudyError: A model lacks what is to be adapted.
+        One row per system, of a search one per trial; parameters as plain numbers. Where the paper may mean one of
+        several ranks, each of them has a column, for its models and modules.
     """
-    declared = {row["model"]: row for row in paper["table1"]}
-    ranks = [_ranks_of(planned, declared, paper) for planned in plans]
-    columns = sorted({rank for own in ranks for rank in own})
+    declared, of_model = {row["model"]: row for row in paper["table1"]}, {one.model: one for one in sizes}
     rows = [
-        _row(planned, path, read_layers(folder), declared, {rank: rank in own for rank in columns})
-        for planned, path, folder, own in zip(plans, stats, configs, ranks, strict=True)
+        _row(planned, path, of_model[planned.system.model].size_of(planned.plan.tuning), paper)
+        for planned, path in zip(plans, stats, strict=True)
     ]
-    return table_of(in_paper_order(rows, [planned.system.model for planned in plans], list(declared)))
+    columns = dict.fromkeys(name for row in rows for name in row)
+    models = [planned.system.model for planned in plans]
+    return table_of({name: row.get(name) for name in columns} for row in in_paper_order(rows, models, list(declared)))
 
 
-def _ranks_of(planned: PlannedSystem, declared: Mapping[str, Row], paper: Row) -> set[int]:
-    """Rank of the method. The paper has two, which contradict each other: for its models and modules both are shown."""
-    peft = planned.plan.tuning.peft
-    modules = set(peft.get("target_modules") or ()) == set(paper["target_modules"])
-    of_paper = planned.system.model in declared and modules and peft["r"] in paper["ranks"]
-    return {*([peft["r"]] if "r" in peft else []), *(paper["ranks"] if of_paper else ())}
-
-
-def _row(
-    planned: PlannedSystem, stats: str, config: Row, declared: Mapping[str, Row], ranks: Mapping[int, bool]
-) -> Row:
-    """One row; `stats` counts the training samples, `config` is the checkpoint's, `ranks` tells which ones it fills."""
+def _row(planned: PlannedSystem, stats: str, size: Size, paper: Row) -> Row:
+    """One row; `stats` counts the training samples."""
     packed, samples = (read_number(stats, "parts", "train", name) for name in ("packed_sequences", "samples"))
-    quoted = declared.get(planned.system.model, {})
-    peft, settings = planned.plan.tuning.peft, planned.plan.settings
-    modules = peft.get("target_modules") or []
+    quoted: Row = next((row for row in paper["table1"] if row["model"] == planned.system.model), {})
+    tuning, settings = planned.plan.tuning, planned.plan.settings
     epoch, unpacked = (steps_per_epoch(count, settings.batch_size) for count in (packed, samples))
-    if peft:
-        check_architecture(peft, config, planned.label)
     return {
         "data": planned.system.data,
         "model": planned.label,
         "method": planned.system.method,
         **_searched(planned),
+        "tuning": tuning.type,
+        "quantization": planned.plan.quantization.type,
         "paper_params": quoted.get("params"),
         "batch_size": settings.batch_size,
         "paper_epochs": quoted.get("epochs"),
         "epochs": settings.epochs,
+        "optimizer": settings.optimizer,
+        "precision": settings.precision,
+        "learning_rate": settings.learning_rate,
         "schedule": settings.schedule,
         "patience": settings.patience,
         "rate_left": _rate_left(settings, epoch if settings.packing else unpacked),
-        "rank": peft.get("r"),
+        "rank": tuning.peft.get("r"),
+        "trainable": size.trainable,
+        "trainable_percent": size.percent,
         "paper_trainable": quoted.get("trainable"),
-        **{f"trainable_r{r}": lora_parameters(config, r, modules) if own else None for r, own in ranks.items()},
+        **(_at_ranks_of_the_paper(tuning, size, paper) if quoted else {}),
         "paper_steps": quoted.get("steps"),
+        "packing": "yes" if settings.packing else "no",
         "steps_packed": settings.epochs * epoch,
         "steps_unpacked": settings.epochs * unpacked,
     }
+
+
+def _at_ranks_of_the_paper(tuning: TuningSettings, size: Size, paper: Row) -> Row:
+    """Trainable parameters at each rank that the paper names: it has two, which contradict each other.
+
+    They are proportional to the rank. None for a tuning that is not the paper's at one of its ranks.
+    """
+    peft, modules = tuning.peft, tuning.peft.get("target_modules")
+    is_plain = tuning.type == "LORA" and peft.keys() <= PLAIN_LORA
+    is_paper_s = isinstance(modules, list) and set(modules) == set(paper["target_modules"])
+    if not (is_plain and is_paper_s and peft.get("r") in paper["ranks"]):
+        return {}
+    return {f"{RANK}{rank}": size.trainable * rank // peft["r"] for rank in paper["ranks"]}
 
 
 def _searched(planned: PlannedSystem) -> Row:
@@ -143,34 +153,46 @@ def _rate_left(settings: TrainingSettings, epoch: int) -> float | None:
 
 def write_table1(table: pd.DataFrame, outputs: Mapping[str, str]) -> None:
     """Writes Table 1 as CSV with plain numbers, and as Markdown and LaTeX for readers."""
-    ranks = [str(name).removeprefix("trainable_r") for name in table if str(name).startswith("trainable_r")]
+    rates = table["learning_rate"].nunique()
     shown = pd.DataFrame(
         {
-            **varying_columns(table, "data", "method"),
+            **varying_columns(table, "data", "method", "tuning", "quantization", "optimizer", "precision", "packing"),
             "Model": table["model"],
             **({"Searched": table["searched"]} if "searched" in table else {}),
             "Params (paper)": table["paper_params"],
             "Batch": table["batch_size"].map(format_whole),
             "Epochs planned": table["epochs"].map(format_whole),
+            **({"Learning rate": table["learning_rate"].map("{:g}".format)} if rates > 1 else {}),
             "Patience": table["patience"].map(lambda count: format_whole(count) or NO_PATIENCE),
             "Rate left": table["rate_left"].map(lambda share: format_number(share, RATE_DIGITS)),
             "Trainable (paper)": table["paper_trainable"],
-            **{f"Trainable, r={r}": table[f"trainable_r{r}"].map(format_millions) for r in ranks},
+            "Trainable": table["trainable"].map(format_millions),
+            "Trainable (%)": table["trainable_percent"].map(format_percent),
+            **_other_ranks(table),
             "Steps (paper)": table["paper_steps"].map(format_whole),
             "Steps, packed": table["steps_packed"].map(format_whole),
             "Steps, unpacked": table["steps_unpacked"].map(format_whole),
         }
     )
     note = (
-        "Columns marked (paper) are quoted. Trainable parameters are computed from the architectures for LoRA on the "
-        "configured projections, at the rank of the method and, for the paper's models, at each rank that the paper "
-        "names; they are left out where config.json does not tell which layers a model has, and the model card has "
-        "their number. Steps are those of all epochs, from the token counts, with samples packed into training "
-        "sequences or not. The schedule of the learning rate is laid out over the planned epochs, wherever training "
-        "stops. It stops when as many validations in a row as the patience have brought no lower loss (none: never); "
-        "rate left is the share of the highest rate that is left after the first so many."
+        "Columns marked (paper) are quoted. Trainable parameters are counted by PEFT on the model without its weights; "
+        "the per cent is of all parameters, with those that the method adds. Steps are those of all epochs, from the "
+        "token counts, with samples packed into training sequences or not. The schedule of the learning rate is laid "
+        "out over the planned epochs, wherever training stops. It stops when as many validations in a row as the "
+        "patience have brought no lower loss (none: never); rate left is the share of the highest rate that is left "
+        "after the first so many."
     )
     write_forms(table, shown, "Training hyperparameters", note + _paper_s_rate(table), outputs)
+
+
+def _other_ranks(table: pd.DataFrame) -> dict[str, "pd.Series[Any]"]:
+    """Columns of the parameters at ranks of the paper, but for a rank that all rows with such a column have."""
+    found = {}
+    for name in map(str, table):
+        rank = name.removeprefix(RANK)
+        if name.startswith(RANK) and (table["rank"][table[name].notna()] != int(rank)).any():
+            found[f"Trainable, r={rank}"] = table[name].map(format_millions)
+    return found
 
 
 def _paper_s_rate(table: pd.DataFrame) -> str:

@@ -278,23 +278,19 @@ def _title(row: "pd.Series[Any]") -> str:
     return f"{row['model']} ({row['method']}){flag(row['flagged'], row['seeds'])}"
 
 
-def _gains(
-    table: pd.DataFrame, baselines: Sequence[str], digits: int
-) -> dict[str, "list[str | None] | pd.Series[Any]"]:
+def _gains(table: pd.DataFrame, baselines: Sequence[str], digits: int) -> dict[str, Any]:
     """The columns of the gain over each baseline; of the better baseline; and of the interval of the gain over it.
 
     Where rows have different baselines, there is one column for the gain over the better one.
     """
     each = {f"Gain over {name}": table[f"gain_over_{name}"] for name in baselines}
     rows = {tuple(row.notna()) for _, row in pd.DataFrame(each).iterrows() if row.notna().any()}
-    alike, several = len(rows) == 1, len(baselines) > 1
+    alike, several = len(rows) <= 1, len(baselines) > 1
     which = ("smaller" if len(baselines) == 2 else "smallest") if alike and several else ""
+    columns = each if which else {"Gain": table["gain"]}
     return {
-        **{
-            name: [format_signed(gain, digits) for gain in gains]
-            for name, gains in (each if alike and several else {"Gain": table["gain"]}).items()
-        },
-        **({OVER: table["gain_over"]} if several else {}),
+        **{name: [format_signed(gain, digits) for gain in gains] for name, gains in columns.items()},
+        **({OVER: table["gain_over"].where(table["gain"].notna())} if several else {}),
         " ".join(f"95 % interval of the {which} gain".split()): [
             format_interval(row, "gain", digits - 1, "+") for _, row in table.iterrows()
         ],

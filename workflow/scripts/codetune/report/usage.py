@@ -1,11 +1,12 @@
-"""The lines of a model card that load an adapter and complete a prompt as it was done for the scores."""
+"""The lines of a model card that load what was trained and complete a prompt as it was done for the scores."""
 
 from codetune.base.text import markdown_block, markdown_cell, markdown_code, printable
 from codetune.prompts.completions import Ending
 from codetune.prompts.described import Described
 from codetune.study.facts import EIGHT_BITS, FOUR_BITS, GenerationFacts, TrainingFacts
-from codetune.study.method import UNQUANTISED, Quantization
+from codetune.study.method import UNQUANTISED, Quantization, TuningSettings
 from codetune.study.model import Source
+from codetune.study.tunings import virtual_tokens_of
 
 REQUEST = "Write a Python function that adds two numbers."
 DEQUANTISED = "base.dequantize()  # the same values, in the compute type\n"
@@ -18,7 +19,7 @@ def prompt_rows(described: Described) -> list[str]:
 
 
 def usage_section(training: TrainingFacts, generation: GenerationFacts, described: Described, folder: str) -> str:
-    """A section with the exact prompt, and with the code that loads the adapter and uses it.
+    """A section with the exact prompt, and with the code that loads what was trained and uses it.
 
     Args:
         training: Facts of the training.
@@ -28,10 +29,13 @@ def usage_section(training: TrainingFacts, generation: GenerationFacts, describe
     """
     prompt = f"{described.prompt.before}{REQUEST}{described.prompt.after}"
     shown = "".join(f"{printable(line)}\n" for line in prompt.split("\n"))
-    source, loaded, held = training.plan.source, _loaded(generation.quantization), _held(generation)
-    names = _names(source, folder, generation.quantization)
-    where = "Run these lines in the folder of the study, which holds the base and the adapter. " if source.path else ""
-    code = "\n".join([names, _settings(generation, described), _three_lines(generation, described)])
+    tuning, source = training.plan.tuning, training.plan.source
+    is_whole = tuning.kind == "full"
+    names = _names_of_whole() if is_whole else _names(source, folder, generation.quantization)
+    local = source.path and not is_whole
+    where = f"Run these lines in the folder of the study, which holds the base and {_thing(tuning)}. " if local else ""
+    model = _whole_model() if is_whole else _base_and_adapter(generation)
+    code = "\n".join([names, _settings(generation, described, virtual_tokens_of(tuning)), model + _complete(described)])
     return f"""## Use it as it was scored
 
 A prompt, character by character, around an example of a request. An input goes below the instruction, on a line of its
@@ -39,13 +43,26 @@ own:
 
 {markdown_block(shown, "text")}
 
-{where}After its settings, three statements load the base {loaded}, put the adapter beside it, and complete the prompt
+{where}After its settings, {_steps(tuning, _loaded(generation.quantization))}, and complete the prompt
 by greedy decoding:
 
 {markdown_block(code, "python")}
 
-For the scores, weights were held {held}, and up to {generation.decoding.batch_size} prompts were decoded at once.
-{_rounding(generation)}"""
+For the scores, weights were held {_held(generation)}, and up to {generation.decoding.batch_size} prompts were decoded
+at once. {_rounding(generation)}"""
+
+
+def _thing(tuning: TuningSettings) -> str:
+    """What stands beside the base."""
+    return "the soft prompt" if virtual_tokens_of(tuning) else "the adapter"
+
+
+def _steps(tuning: TuningSettings, loaded: str) -> str:
+    """What the lines do first, in words."""
+    if tuning.kind == "full":
+        return f"two statements load the model {loaded}"
+    where = "before" if virtual_tokens_of(tuning) else "beside"
+    return f"three statements load the base {loaded}, put {_thing(tuning)} {where} it"
 
 
 def _loaded(quantization: Quantization) -> str:
@@ -96,12 +113,23 @@ request = {REQUEST!r}
 """
 
 
-def _settings(generation: GenerationFacts, described: Described) -> str:
-    """Lines that make the settings of the study, and the prompt."""
+def _names_of_whole() -> str:
+    """Lines that import, and that name a whole checkpoint, which has its tokenizer with it."""
+    return f"""import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+
+# The folder of this card, or the repository that it was uploaded to.
+source = {{"pretrained_model_name_or_path": "."}}
+request = {REQUEST!r}
+"""
+
+
+def _settings(generation: GenerationFacts, described: Described, virtual_tokens: int) -> str:
+    """Lines that make the settings of the study, and the prompt; virtual tokens take room in the context."""
     recipe, prompt, decoding = generation.quantization, described.prompt, generation.decoding
     most = str(decoding.max_new_tokens)
     if generation.context is not None:
-        most = f"min({most}, {generation.context} - ids.shape[1])"
+        most = f"min({most}, {generation.context - virtual_tokens} - ids.shape[1])"
     return f"""device, dtype = "cuda:0" if torch.cuda.is_available() else "cpu", torch.{recipe.compute_dtype}
 {_bits(recipe)}prompt = {prompt.before!r} + request + {prompt.after!r}
 tokenizer = AutoTokenizer.from_pretrained(**source)
@@ -127,8 +155,8 @@ def _bits(recipe: Quantization) -> str:
 """
 
 
-def _three_lines(generation: GenerationFacts, described: Described) -> str:
-    """Lines that load, adapt and complete; and what is printed of the completion."""
+def _base_and_adapter(generation: GenerationFacts) -> str:
+    """Lines that load the base, and put what was trained beside it."""
     unquantised = generation.quantization.type == UNQUANTISED
     bits = "" if unquantised else "quantization_config=bits, "
     dequantised = "" if unquantised or generation.weights in (FOUR_BITS, EIGHT_BITS) else DEQUANTISED
@@ -137,7 +165,19 @@ def _three_lines(generation: GenerationFacts, described: Described) -> str:
 )
 base.generation_config = greedy  # in place of the checkpoint's own sampling and penalties
 {dequantised}model = PeftModel.from_pretrained(base, adapter, autocast_adapter_dtype=False).eval()
-new = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids))[0, ids.shape[1] :].tolist()
+"""
+
+
+def _whole_model() -> str:
+    """Lines that load a whole checkpoint."""
+    return """model = AutoModelForCausalLM.from_pretrained(**source, dtype=dtype, device_map={"": device}).eval()
+model.generation_config = greedy  # in place of the checkpoint's own sampling and penalties
+"""
+
+
+def _complete(described: Described) -> str:
+    """Lines that complete the prompt, and print what remains of the completion."""
+    return f"""new = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids))[0, ids.shape[1] :].tolist()
 
 new = [token for token in new if token not in greedy.eos_token_id]
 text = tokenizer.decode(new, clean_up_tokenization_spaces=False)

@@ -13,7 +13,8 @@ from codetune.report.latex import latex_table
 # Columns of names and words; all others are aligned to the right.
 LEFT = (
     *("Model", "Scored", "Data", "Test", "Method", "By", "Class", "Verdict"),
-    *("In common", "System / compared with", "Verdict on code"),
+    *("Over", "Variant", "Default", "In common", "System / compared with", "Verdict on code"),
+    *("Tuning", "Quantization", "Optimizer", "Precision", "Packing", "Searched", "Chosen"),
 )
 EMPTY = "-"  # what readers get for a cell without a value
 

@@ -23,6 +23,7 @@ from codetune.study.schema import check_schema
 from codetune.study.soft_prompts import check_soft_prompt
 from codetune.study.sources import check_sources
 from codetune.study.study import Study
+from codetune.study.training import check_plan
 from codetune.study.variants import read_variants
 
 NEEDED_TO_TUNE = ("batch_size", "epochs", "micro_batch")  # keys that each model needs if a run fine-tunes it
@@ -104,7 +105,7 @@ def _build_method(name: str, entry: Entry, config: Entry) -> Method:
     quantization = Quantization(**config["quantization"]).of_type(entry.get("quantization"))
     if kind == "untuned":
         return Method(name, kind, quantization, prompt=prompt)
-    tuning = TuningSettings(kind, entry.get("peft", {}))
+    tuning = TuningSettings(kind, dict(sorted(entry.get("peft", {}).items())))  # in whatever order they stand
     return Method(name, kind, quantization, tuning, entry.get("training", {}), entry.get("baselines", []), prompt)
 
 
@@ -251,8 +252,4 @@ def _check_training(run: Run, entry: Entry, study: Study) -> None:
             raise StudyError(f"config: models.{run.model}: the key '{key}' is missing, and a run fine-tunes this model")
     plan = study.for_training(run)
     check_soft_prompt(run.method, run.model, plan)
-    if plan.settings.batch_size % plan.memory.micro_batch:
-        raise StudyError(
-            f"config: models.{run.model}: batch_size {plan.settings.batch_size} is not a multiple of micro_batch "
-            f"{plan.memory.micro_batch} (method {run.method}). Change one of the two."
-        )
+    check_plan(run.method, run.model, plan)

@@ -11,7 +11,7 @@ from codetune.study.runs import Evaluation, Run
 
 # The folders right in results and in resources, in which all files lie.
 IN_RESULTS = (
-    *("data", "tokens", "prompts", "runs", "comparisons", "tables", "figures", "report", "workflow"),
+    *("data", "tokens", "prompts", "sizes", "runs", "comparisons", "tables", "figures", "report", "workflow"),
     *("logs", "benchmarks"),
 )
 IN_RESOURCES = ("data", "tokenizers", "models")
@@ -41,6 +41,9 @@ VALIDATION_TOKENS = f"{TOKENS}/validation.arrow"
 TOKEN_STATS = f"{TOKENS}/stats.json"
 PROMPTS = "prompts/{test}/{model}/{template}/none/seed0/prompts.arrow"
 PROMPT_STATS = "prompts/{test}/{model}/{template}/none/seed0/stats.json"
+
+# What each method trains of a model.
+SIZES = "sizes/{model}.json"
 
 # A run, and its evaluation on each test set.
 RUN = "{data}/{model}/{method}/seed{seed}"

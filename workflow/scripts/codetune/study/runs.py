@@ -33,7 +33,7 @@ class Run:
         data: Name of the training data; `none` for an untuned model.
         model: Name of the model; `none` for a method that has none.
         method: Name of the method.
-        seed: Seed of the adapter's initial weights, dropout and the order of the samples.
+        seed: Seed of the initial values of what is trained, of dropout and of the order of the samples.
     """
 
     data: str

@@ -7,7 +7,7 @@ from typing import Any
 
 from codetune.study.dataset import Dataset
 from codetune.study.decoding import Decoding
-from codetune.study.method import Method
+from codetune.study.method import Method, TuningSettings
 from codetune.study.model import NO_MODEL, Model
 from codetune.study.runs import Evaluation, Run, System
 from codetune.study.training import TrainingPlan, resolve_settings
@@ -69,9 +69,13 @@ class Study:
         return list(dict.fromkeys(run.model for run in self.runs if not run.retrieves))
 
     @cached_property
-    def tuned_models(self) -> frozenset[str]:
-        """Names of the models that a run trains."""
-        return frozenset(run.model for run in self.training_runs)
+    def tunings(self) -> dict[str, dict[str, TuningSettings]]:
+        """What is trained of each model, by its name and the method's."""
+        found: dict[str, dict[str, TuningSettings]] = {}
+        for run in self.training_runs:
+            if tuning := self.methods[run.method].tuning:
+                found.setdefault(run.model, {})[run.method] = tuning
+        return found
 
     @cached_property
     def tests(self) -> list[str]:

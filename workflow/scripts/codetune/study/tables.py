@@ -28,11 +28,16 @@ def table_inputs(study: Study, in_results: Place, in_resources: Place) -> dict[s
         "records": each(layout.RECORD, study.runs),
         "comparisons": [in_results(layout.COMPARISONS, test=test) for test in study.tests],
     }
+    sizes = {"sizes": [in_results(layout.SIZES, model=model) for model in study.tunings]}
     # Table 1 needs neither weights nor a training.
-    planned = {
+    planned = sizes | {
         "stats": [in_results(layout.TOKEN_STATS, **study.token_set_of(run)) for run in study.planned],
-        "configs": [in_resources(layout.TOKENIZER, model=run.model) for run in study.planned],
     }
+    spent = sizes | {
+        "records": each(layout.RECORD, [run for run in study.runs if not run.retrieves]),
+        "tuned": each(layout.TUNED, study.training_runs),
+    }
+    searched = {"records": each(layout.RECORD, [run for run in study.training_runs if study.trials_of(run)])}
     audited = scored | {
         "configs": [in_resources(layout.TOKENIZER, model=model) for model in study.used_models],
         "stats": [in_results(layout.TOKEN_STATS, **entry) for entry in study.token_sets],
@@ -40,12 +45,14 @@ def table_inputs(study: Study, in_results: Place, in_resources: Place) -> dict[s
         "cards": [in_results(layout.CARD, dataset=name) for name in study.used_datasets],
     }
     of_scores = dict.fromkeys(("table2", "variants", "pairs", "metrics", "breakdown"), scored)
-    tables: dict[str, Inputs] = {"table1": planned, **of_scores, "audit": audited}
-    if not study.training_runs:
-        del tables["table1"]
-    if not study.compared_variants:
-        del tables["variants"]
-    return tables
+    tables: dict[str, Inputs] = {"table1": planned, **of_scores, "cost": spent, "search": searched, "audit": audited}
+    has_rows = {
+        "table1": study.training_runs,
+        "variants": study.compared_variants,
+        "search": searched["records"],
+        "cost": study.used_models,
+    }
+    return {name: inputs for name, inputs in tables.items() if has_rows.get(name, True)}
 
 
 def table_params(study: Study, metric: str) -> dict[str, Any]:

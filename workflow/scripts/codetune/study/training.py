@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from codetune.base.errors import StudyError
 from codetune.study.method import Quantization, TuningSettings
 from codetune.study.model import Memory, Source
 
@@ -83,3 +84,27 @@ def resolve_settings(*levels: Mapping[str, Any]) -> tuple[TrainingSettings, Memo
     memory = Memory(**{key: merged.pop(key) for key in MEMORY if key in merged})
     patience = None if merged["patience"] == NO_PATIENCE else merged["patience"]
     return TrainingSettings(**merged | {"patience": patience}), memory
+
+
+def check_plan(method: str, model: str, plan: TrainingPlan) -> None:
+    """Checks what no schema can say of a training's settings.
+
+    Raises:
+        StudyError: Two of them exclude each other, or one means nothing.
+    """
+    settings = plan.settings
+    if plan.tuning.kind == "full" and (settings.precision, plan.quantization.compute_dtype) == ("bfloat16", "float32"):
+        raise StudyError(
+            f"config: methods.{method}: a model whose weights are in bfloat16 cannot compute in float32. Change "
+            "'precision' of its training, or 'quantization.compute_dtype'."
+        )
+    if settings.warmup_steps > 1 and settings.warmup_steps != int(settings.warmup_steps):
+        raise StudyError(
+            f"config: training.warmup_steps: {settings.warmup_steps:g} is neither a number of steps nor a share of all "
+            f"steps below 1 (method {method}, model {model}). Change it."
+        )
+    if settings.batch_size % plan.memory.micro_batch:
+        raise StudyError(
+            f"config: models.{model}: batch_size {settings.batch_size} is not a multiple of micro_batch "
+            f"{plan.memory.micro_batch} (method {method}). Change one of the two."
+        )

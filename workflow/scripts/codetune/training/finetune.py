@@ -100,8 +100,7 @@ def finetune(
         check_vocabulary(tokens.validation, base, inputs.validation)
         trainer = make_trainer(base, load_tokenizer(checkpoint), tokens, work, plan, outputs.checkpoints_gb * 1e9)
         if rate:
-            tokens_in_all, again = sum(map(len, trainer.train_dataset["input_ids"])), plan.memory.gradient_checkpointing
-            print(expected_time(base.num_parameters(), plan.settings.epochs * tokens_in_all, rate, again), flush=True)
+            _print_expected_time(trainer, base.num_parameters(), plan, rate)
         if diverged := _train(trainer, is_trial):
             _write_diverged(trainer, outputs, plan, hashes, diverged)
             return
@@ -136,6 +135,12 @@ def _write_diverged(
     spent = trainer.meter.spent().seconds
     facts = DivergedFacts(plan, hashes, diverged, steps=trainer.state.global_step, seconds=spent)
     write_json(outputs.facts, to_plain(facts))
+
+
+def _print_expected_time(trainer: ResumableTrainer, parameters: int, plan: TrainingPlan, rate: float) -> None:
+    tokens = plan.settings.epochs * sum(map(len, trainer.train_dataset["input_ids"]))
+    trained = sum(parameter.numel() for parameter in trainer.trainable())
+    print(expected_time(parameters, tokens, rate, plan.memory.gradient_checkpointing, trained), flush=True)
 
 
 def _print_result(result: TrainingResult) -> None:

@@ -8,7 +8,7 @@ LOGGED = ("loss", "grad_norm", "learning_rate", "mean_token_accuracy", "eval_los
 
 
 def evaluated_steps(history: list[dict[str, Any]]) -> list[int]:
-    """The steps after which the validation loss was measured, 0 for the untrained adapter."""
+    """The steps after which the validation loss was measured, 0 for the model before training."""
     return [row["step"] for row in history if "eval_loss" in row]
 
 

@@ -43,16 +43,17 @@ class Progress(TrainerCallback):  # type: ignore[misc]
         return f"{passed}, at most {duration(left)} left"
 
 
-def expected_time(parameters: int, tokens: float, rate: float, recomputed: bool = False) -> str:
+def expected_time(parameters: int, tokens: float, rate: float, recomputed: bool = False, trained: int = 0) -> str:
     """Says how long a training takes on a CPU, roughly.
 
     Args:
-        parameters: Of the frozen model, through which each token goes forward and its gradient back: 4 operations each.
+        parameters: Of the model, through which each token goes forward and its gradient back: 4 operations each.
         tokens: Of all epochs.
         rate: Floating-point operations per second at which the CPU multiplies matrices.
         recomputed: Whether each token goes forward twice (gradient checkpointing).
+        trained: How many parameters are trained: 2 operations more per token for the gradient of each.
     """
-    operations = (6 if recomputed else 4) * parameters * tokens
+    operations = ((6 if recomputed else 4) * parameters + 2 * trained) * tokens
     expected = duration(operations / (SHARE * rate))
     return (
         f"all epochs: {tokens:,.0f} tokens through {parameters / 1e6:,.1f} million parameters, about {expected} of "

@@ -26,8 +26,7 @@ class StochasticRounding(Optimizer):  # type: ignore[misc]
     def __init__(self, optimizer: Optimizer, seed: int) -> None:
         """Takes the optimizer, whose parameters are all in bfloat16, and the seed of the rounding."""
         self.optimizer = optimizer
-        device = optimizer.param_groups[0]["params"][0].device if optimizer.param_groups[0]["params"] else "cpu"
-        self._generator = torch.Generator(device).manual_seed(seed)
+        self._generator = torch.Generator(next(self._parameters()).device).manual_seed(seed)
 
     @property
     def param_groups(self) -> Any:
@@ -62,6 +61,8 @@ class StochasticRounding(Optimizer):  # type: ignore[misc]
             self.optimizer.step()
             kept.copy_(round_stochastically(parameter.data, self._generator))
             parameter.data, parameter.grad = kept, None
+        for parameter, gradient in gradients:
+            parameter.grad = gradient  # a tuning may look at it after the step
 
     def state_dict(self) -> dict[str, Any]:
         """The optimizer's state, and that of the random numbers."""

@@ -242,7 +242,8 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
         """Adds up the gradients of one micro-batch; stops before it if a signal has come."""
         self._stop_if_asked()
         loss = self._add_gradients(model, inputs, num_items_in_batch)
-        self._add_penalty(model)
+        if self.accelerator.sync_gradients:  # the step's last micro-batch: from here on its gradients are not discarded
+            self._add_penalty(model)
         self._told.add()
         return loss
 
@@ -250,7 +251,7 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
         """Adds the gradient of what the tuning adds to the loss; the loss in the log is the samples' alone."""
         penalty = self.tuning.penalty(model)
         if penalty is not None:
-            (penalty / self.current_gradient_accumulation_steps).backward()
+            penalty.backward()
 
     def _add_gradients(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any) -> torch.Tensor:
         """Adds up the gradients of one micro-batch, in parts if it does not fit into memory as a whole."""
