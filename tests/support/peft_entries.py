@@ -48,6 +48,7 @@ ENTRIES = [
     _on_projections("BEFT"),
     _on_projections("BOFT", boft_block_size=4),
     _on_projections("C3A", block_size=32),
+    _on_others("CPT", cpt_token_ids=[5, 6]),
     _on_projections("DEFT", r=4),
     _on_projections("DELORA", r=4),
     _on_projections("FOURIERFT", n_frequency=200, init_weights=True),
