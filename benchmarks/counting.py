@@ -52,20 +52,23 @@ class Live(TorchDispatchMode):  # type: ignore[misc]
 
     def add(self, tensor: torch.Tensor) -> None:
         """Counts a tensor's storage, if it is not counted yet, until it dies."""
-        if tensor.layout is torch.sparse_coo:  # of which indices in 8 bytes and values are the memory
-            storage, key = tensor, id(tensor)
-            size = tensor._nnz() * (8 * tensor.sparse_dim() + tensor.element_size())
-        else:
-            storage = tensor.untyped_storage()
-            key, size = storage._cdata, storage.nbytes()
+        holder, key, size = memory_of(tensor)
         if key not in self.sizes:
             self.sizes[key] = size
             self.now += size
             self.peak = max(self.peak, self.now)
-            weakref.finalize(storage, self._remove, key)
+            weakref.finalize(holder, self._remove, key)
 
     def _remove(self, key: int) -> None:
         self.now -= self.sizes.pop(key)
+
+
+def memory_of(tensor: torch.Tensor) -> tuple[Any, int, int]:
+    """What holds a tensor's memory, a number that nothing else has while that lives, and its bytes."""
+    if tensor.layout is torch.sparse_coo:  # indices in 8 bytes, and values
+        return tensor, id(tensor), tensor._nnz() * (8 * tensor.sparse_dim() + tensor.element_size())
+    storage = tensor.untyped_storage()
+    return storage, storage._cdata, storage.nbytes()
 
 
 def known(tensor: torch.Tensor) -> Any:
@@ -118,11 +121,11 @@ class Saved:
 
     def pack(self, tensor: torch.Tensor) -> torch.Tensor:
         """What autograd calls with each tensor that it saves."""
-        storage = tensor.untyped_storage()
-        if storage._cdata not in self.seen:
-            self.seen[storage._cdata] = storage  # held, so that no other storage gets its number
+        holder, key, size = memory_of(tensor)
+        if key not in self.seen:
+            self.seen[key] = holder  # held, so that no other storage gets its number
             where = re.sub(r".*\blayers\.\d+", "layer", self.running[-1])
-            self.by_place[where, tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")] += storage.nbytes()
+            self.by_place[where, tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")] += size
         return tensor
 
     @contextmanager
