@@ -16,12 +16,12 @@ from codetune.study.training import TrainingPlan
 from codetune.study.tunings import virtual_tokens_of
 
 ABOUT = (
-    "GB (1e9 bytes) that trainings need, by `python benchmarks/memory.py --table benchmarks/memory.json`: "
-    "each sequence at once takes sequence_gb on top of fixed_gb, the optimizer's step update_gb. Keys are hashes of "
-    "what memory depends on (workflow/scripts/codetune/models/fits.py)."
+    "GB (1e9 bytes) that trainings need, by `python benchmarks/memory.py --table benchmarks/memory.json`: a sequence "
+    "at once takes sequence_gb on top of fixed_gb, and the end of a step takes update_gb whatever their number. Keys "
+    "are hashes of what memory depends on (workflow/scripts/codetune/models/fits.py)."
 )
 LAYERS = (2, 4)  # of models that stand for deeper ones; even, because some types of model have two kinds of layers
-ROWS, ROWS_OF_ALL = (1, 2), (2, 6)  # sequences at once, of adapters and of whole models
+ROWS, ROWS_OF_ALL = (1, 2), (32, 64)  # sequences at once, of adapters and of whole models
 LAYERS_NAMED = {"layers_to_transform", "adapter_layers"}  # keys of PEFT that need all of a model's layers
 DIGITS = 3
 
@@ -91,6 +91,9 @@ def entry(config: dict[str, Any], plan: TrainingPlan) -> dict[str, float]:
     depth = int(config["num_hidden_layers"])
     if plan.tuning.kind == "full" or LAYERS_NAMED & plan.tuning.peft.keys():
         sizes = _of_depth(config, plan, ROWS_OF_ALL)
+        # Of few sequences the fullest moment is another: the last gradients, when little else is left.
+        one = training(config, held(plan), lengths(1, plan.settings.max_length, plan, held(plan)))
+        sizes["update_gb"] = max(sizes["update_gb"], one.sum)
     else:
         few, many = (_of_depth(config | {"num_hidden_layers": layers}, plan, ROWS) for layers in LAYERS)
         more = (depth - LAYERS[0]) / (LAYERS[1] - LAYERS[0])

@@ -62,7 +62,7 @@ def shapes_of(model: Model, known: dict[str, dict[str, Any]]) -> dict[str, Any] 
 
 
 def needed(entry: dict[str, float], micro_batch: int) -> float:
-    """GB that a training needs at most: for a micro-batch, or for the optimizer's step."""
+    """GB that a training needs at most: for a micro-batch, or at the end of a step."""
     return max(entry["fixed_gb"] + micro_batch * entry["sequence_gb"], entry["update_gb"])
 
 
