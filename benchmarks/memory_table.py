@@ -50,12 +50,13 @@ def write_table(path: Path, studies: list[list[Path]]) -> None:
                 table["trainings"][key] = {"model": run.model, "method": run.method, **entry(config, plan)}
             found = table["trainings"][key]
             print(told(run.model, run.method, found, plan), flush=True)
-            lines = sorted((key, json.dumps(found)) for key, found in table["trainings"].items())
+            lines = sorted((key, json.dumps(found, allow_nan=False)) for key, found in table["trainings"].items())
             body = ",\n".join(f'  "{key}": {found}' for key, found in lines)
-            head = ",\n".join(f'  "{repo}": {json.dumps(config)}' for repo, config in sorted(table["shapes"].items()))
-            text = (
-                f'{{\n "about": {json.dumps(ABOUT)},\n "shapes": {{\n{head}\n }},\n "trainings": {{\n{body}\n }}\n}}\n'
+            head = ",\n".join(
+                f'  "{repo}": {json.dumps(config, allow_nan=False)}' for repo, config in sorted(table["shapes"].items())
             )
+            about = json.dumps(ABOUT, allow_nan=False)
+            text = f'{{\n "about": {about},\n "shapes": {{\n{head}\n }},\n "trainings": {{\n{body}\n }}\n}}\n'
             path.write_text(text, encoding="utf-8")
 
 

@@ -189,7 +189,7 @@ def test_records_name_what_went_in(study):
     base = json.loads((study / "results" / UNTUNED / TESTED / "generation.json").read_text())
     assert generation["decoding"] == base["decoding"]
     assert generation["checkpoint"] == base["checkpoint"]
-    assert "adapter" in generation["inputs_sha256"]
+    assert "tuned" in generation["inputs_sha256"]
 
 
 def test_a_run_s_record_holds_what_the_others_say_and_the_hashes_of_all(study):

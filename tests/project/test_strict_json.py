@@ -9,6 +9,7 @@ WITHOUT_FRACTIONS = {
     "benchmarks/tokenising.py",
     "demo/make_samples.py",
     "workflow/schemas/generate.py",
+    "workflow/schemas/generate_peft.py",
     "workflow/scripts/codetune/base/locks.py",
     "workflow/scripts/codetune/base/unfinished.py",
     "workflow/scripts/codetune/data/reading.py",

@@ -90,10 +90,12 @@ def make_project(folder, checkpoints, records):
 
 
 def digests(folder):
+    """Hashes of the results that are the same each time: all but what took time, which the table of costs says."""
     paths = [
         path
         for pattern in ("runs/**/predictions.jsonl", "runs/**/scores.jsonl", "runs/**/summary.json", "tables/*")
         for path in (folder / "results").glob(pattern)
+        if path.stem != "cost"
     ]
     paths += (folder / "results").glob("runs/**/*.safetensors")
     paths += (folder / "results").glob("runs/**/training_log.jsonl")

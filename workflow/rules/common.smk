@@ -106,6 +106,11 @@ def retrieves(wildcards):
     return run_of(wildcards).retrieves
 
 
+def of_trials(pattern):
+    """Returns an input function that fills in a pattern for each trial of a run; for none where nothing is searched."""
+    return lambda wildcards: each(pattern, STUDY.trials_of(run_of(wildcards)))
+
+
 def tests_of(wildcards):
     """Returns the names of the test sets on which a run is evaluated."""
     return [evaluation.test for evaluation in STUDY.of_run(run_of(wildcards))]
@@ -197,6 +202,11 @@ def memory_of_bootstrap(wildcards, input):
     resamples = count_resamples(systems, config["evaluation"]["resamples"])
     resampled = resamples * (samples + 10 * runs + 1000) / 1e6
     return max(1000, round(300 + 30 * mb_per_run + input.size_mb + resampled))
+
+
+def memory_of_training(wildcards):
+    """Returns the memory of a training in MB: a state of a whole model's passes through it."""
+    return max(24000, round(8000 + state_bytes(STUDY, run_of(wildcards)) / 1e6))
 
 
 # Priorities, highest first: jobs that GPU jobs wait for; light rules (0, the default); GPU jobs by stage. Within a

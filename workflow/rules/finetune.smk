@@ -11,16 +11,6 @@
 # Keeps: .../unfinished/            what a killed job has done so far; not an output, because Snakemake removes those
 
 
-def memory_of_training(wildcards):
-    """Returns the memory of a training in MB: a state of a whole model's passes through it."""
-    return max(24000, round(8000 + state_bytes(STUDY, run_of(wildcards)) / 1e6))
-
-
-def of_trials(pattern):
-    """Returns an input function that fills in a pattern for each trial of a run; for none where nothing is searched."""
-    return lambda wildcards: each(pattern, STUDY.trials_of(run_of(wildcards)))
-
-
 rule finetune:
     """Trains a model by the method of its run (QLoRA: sections 3.3 and 3.5) until the validation loss stops falling."""
     input:

@@ -107,7 +107,7 @@ def test_a_model_card_has_the_metadata_and_the_structure_of_any_other(label):
 
     front, _, body = card(label, repo=f"x/{label}").partition("\n---\n")
     assert yaml.safe_load(front)["base_model"] == f"x/{label}"
-    assert list(yaml.safe_load(front)) == ["library_name", "pipeline_tag", "tags", "base_model"]
+    assert list(yaml.safe_load(front)) == ["library_name", "pipeline_tag", "tags", "base_model", "base_model_relation"]
     usual = card("name", repo="x/name").partition("\n---\n")[2]
     assert parsed(body) == parsed(usual)
     body = card(label, path=label.replace("/", "-")).partition("\n---\n")[2]

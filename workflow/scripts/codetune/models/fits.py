@@ -84,7 +84,7 @@ def memory_key(shapes: dict[str, Any], plan: TrainingPlan) -> str:
         "optimizer": settings.optimizer,
         "precision": settings.precision,
     }
-    return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(depends, sort_keys=True, allow_nan=False).encode()).hexdigest()[:16]
 
 
 def _weights(quantization: Quantization) -> list[Any]:

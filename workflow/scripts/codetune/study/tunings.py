@@ -5,7 +5,7 @@ from typing import NamedTuple
 from codetune.study.method import TuningSettings
 
 # PEFT's types that train tokens which no text has, in front of each sample.
-SOFT_PROMPTS = frozenset({"PROMPT_TUNING", "MULTITASK_PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "CPT", "CARTRIDGE"})
+SOFT_PROMPTS = frozenset({"PROMPT_TUNING", "MULTITASK_PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "CARTRIDGE"})
 
 
 class Implementation(NamedTuple):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import set_seed
 from trl import SFTConfig
 
 from codetune.base.errors import StudyError
@@ -102,6 +103,7 @@ def make_trainer(
     epoch = steps_per_epoch(len(train), settings.batch_size)
     interval = steps_between_evaluations(epoch, settings.evaluations_per_epoch)
     remedy = "Set 'gradient_checkpointing: true' for this model in the config, or a lower 'max_length' for all."
+    set_seed(plan.seed)  # first values follow from it alone, whatever was drawn before
     model = tuning.attach(base, plan.source, epoch * settings.epochs)
     values = {name: one.data for name, one in trained_parameters(model).items()}
     trainer = ResumableTrainer(
