@@ -22,7 +22,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 sys.path.insert(0, "{ROOT}/workflow/scripts")
-config |= {{"results": "results", "resources": "resources"}}
+config |= {{"results": "results", "resources": "resources", "checkpoints_gb": 100}}
 STUDY = SimpleNamespace(models={{}}, datasets={{}})  # whose downloads are looked at before the first job
 REPOSITORIES = []
 

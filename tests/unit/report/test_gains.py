@@ -169,7 +169,7 @@ def test_the_verdict_is_on_the_gain_over_the_better_baseline_and_the_other_stand
     assert found == pytest.approx([0.5, 0.3, 0.4, 0.2, 0.6, 0.4])
     found = [tuned[f"gain_on_code_{kind}over_base"] for kind in ("", "low_", "high_")]
     assert found == pytest.approx([0.42, 0.32, 0.52])
-    assert "are of the smaller gain, over the better of the model's untuned rows, which column Over names." in note
+    assert "are of the smaller gain, over the better of the model's untuned rows." in note
 
 
 def test_scores_on_the_code_stand_beside_those_as_written_with_both_signatures(tmp_path):

@@ -186,7 +186,7 @@ def test_the_note_says_so_where_gains_are_not_all_over_untuned_models(tmp_path):
     systems = evaluated_systems(records, [fake_comparisons(records)])
     write_table2(table2(systems, "rouge_l", PAPER), systems, "rouge_l", outputs(tmp_path, "t"))
     text = (tmp_path / "t.md").read_text()
-    assert "are over the best of the method's baselines, which column Over names." in text
+    assert "are over the best of the method's baselines, named under Over." in text
     assert "correction over the column's 2 comparisons" in text
 
 

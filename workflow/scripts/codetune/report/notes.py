@@ -163,9 +163,9 @@ def _say_gain(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
         return ""
     better = "model's untuned rows" if untuned else "method's baselines"
     which = "smaller" if len(baselines) == 2 else "smallest"
-    text = f"Interval, p and verdict are of the {which} gain, over the better of the {better}, which column Over names."
+    text = f"Interval, p and verdict are of the {which} gain, over the better of the {better}."
     if len({tuple(gains_over(one, metric)) for one in evaluated} - {()}) > 1:
-        text = "Gain, interval, p and verdict are over the best of the method's baselines, which column Over names."
+        text = "Gain, interval, p and verdict are over the best of the method's baselines, named under Over."
     if len(baselines) == 1:
         text = f"Gain: over the {'untuned model' if untuned else 'baseline'} ({baselines[0]})."
     coded = evaluated[0].comparisons.on_code(metric)

@@ -27,7 +27,7 @@ from codetune.report.rows import EvaluatedSystem, place_in_paper
 from codetune.report.writing import write_forms
 
 HERE = "this study"
-OVER = "Over"  # head of the column that names the baseline of a row's verdict
+OVER = "Over"  # head of the column that names the baseline of a row's verdict, where that differs
 QUOTED = "quoted by the paper"
 
 
@@ -281,7 +281,7 @@ def _title(row: "pd.Series[Any]") -> str:
 def _gains(table: pd.DataFrame, baselines: Sequence[str], digits: int) -> dict[str, Any]:
     """The columns of the gain over each baseline; of the better baseline; and of the interval of the gain over it.
 
-    Where rows have different baselines, there is one column for the gain over the better one.
+    Where rows have different baselines, there is one column for the gain over the better one, and one that names it.
     """
     each = {f"Gain over {name}": table[f"gain_over_{name}"] for name in baselines}
     rows = {tuple(row.notna()) for _, row in pd.DataFrame(each).iterrows() if row.notna().any()}
@@ -290,7 +290,7 @@ def _gains(table: pd.DataFrame, baselines: Sequence[str], digits: int) -> dict[s
     columns = each if which else {"Gain": table["gain"]}
     return {
         **{name: [format_signed(gain, digits) for gain in gains] for name, gains in columns.items()},
-        **({OVER: table["gain_over"].where(table["gain"].notna())} if several else {}),
+        **({OVER: table["gain_over"].where(table["gain"].notna())} if several and not alike else {}),
         " ".join(f"95 % interval of the {which} gain".split()): [
             format_interval(row, "gain", digits - 1, "+") for _, row in table.iterrows()
         ],
