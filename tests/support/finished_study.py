@@ -1,5 +1,6 @@
 """A finished study in small whose models never ran: facts and predictions are made up, all else follows from them."""
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -55,6 +56,17 @@ def finished_config():
     config["curve"] = {"samples": 6}
     config["evaluation"] = {"metric": "rouge_l", "resamples": 200, "seed": 0}
     return config
+
+
+def finish_study_in(folder, config):
+    """Writes a finished study whose config names folders relative to this one; returns the folder."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        finish_study(config)
+    finally:
+        os.chdir(before)
+    return folder
 
 
 def finish_study(config):

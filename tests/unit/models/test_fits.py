@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import yaml
@@ -64,10 +65,13 @@ def test_the_optimizer_s_step_may_need_more_than_a_micro_batch():
     assert [needed(entry, rows) for rows in (1, 2, 3)] == [15.0, 15.0, 16.0]
 
 
-def test_what_moves_memory_has_a_key_of_its_own(plan):
-    def tuned(**keys):
-        return replace(plan, tuning=TuningSettings("peft", plan.tuning.peft | keys))
+def with_keys(plan, **keys):
+    """The plan of a training by the same method, but for these keys of PEFT."""
+    return replace(plan, tuning=TuningSettings("peft", plan.tuning.peft | keys))
 
+
+def test_what_moves_memory_has_a_key_of_its_own(plan):
+    tuned = partial(with_keys, plan)
     others = [
         tuned(r=16),
         tuned(lora_dropout=0.0),
@@ -87,9 +91,7 @@ def test_what_moves_memory_has_a_key_of_its_own(plan):
 
 
 def test_what_moves_no_memory_has_the_same_key(plan):
-    def tuned(**keys):
-        return replace(plan, tuning=TuningSettings("peft", plan.tuning.peft | keys))
-
+    tuned = partial(with_keys, plan)
     same = [
         tuned(lora_alpha=99),
         tuned(lora_dropout=0.2),

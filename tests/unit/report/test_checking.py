@@ -16,7 +16,7 @@ from codetune.base.files import read_json, read_jsonl, write_json, write_jsonl
 from codetune.report import checking
 from codetune.report.checking import check_results
 from conftest import ROOT
-from finished_study import DATA, finish_study, finished_config
+from finished_study import DATA, finish_study, finish_study_in, finished_config
 
 TABLES = ("table1", "table2", "pairs", "metrics", "breakdown", "cost", "audit")
 FORMS = ("csv", "md", "tex")
@@ -34,13 +34,7 @@ COMPARISONS = f"results/comparisons/{DATA}.json"
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
     """Folder of a finished study, which nobody changes."""
-    folder, before = tmp_path_factory.mktemp("finished"), Path.cwd()
-    os.chdir(folder)
-    try:
-        finish_study(finished_config())
-    finally:
-        os.chdir(before)
-    return folder
+    return finish_study_in(tmp_path_factory.mktemp("finished"), finished_config())
 
 
 @pytest.fixture

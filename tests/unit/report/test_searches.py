@@ -1,6 +1,5 @@
 """What `make check-results` sees of a search: its trials, and that the best of them is the run's."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from codetune.base.files import read_json, write_json
 from codetune.report import checking
 from codetune.report.checking import check_results
 from codetune.study.record import read_record
-from finished_study import DATA, finish_study, finished_config
+from finished_study import DATA, finish_study_in, finished_config
 
 RUN, FIRST, SECOND, LAST = (f"results/runs/{DATA}/mine/qlora{n}/seed0" for n in ("", "@1", "@2", "@3"))
 SEARCHED = {"learning_rate": [1e-4, 2e-4, 9.0]}
@@ -27,13 +26,7 @@ def searching():
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    folder, before = tmp_path_factory.mktemp("searched"), Path.cwd()
-    os.chdir(folder)
-    try:
-        finish_study(searching())
-    finally:
-        os.chdir(before)
-    return folder
+    return finish_study_in(tmp_path_factory.mktemp("searched"), searching())
 
 
 @pytest.fixture

@@ -197,10 +197,7 @@ def write_pairs(
             "In common": table["in_common"],
             "System / compared with": [f"{_title(row, '')} / {_title(row, 'over_')}" for row in rows],
             facts.label: [_scores(row, digits) for row in rows],
-            "Difference": [format_signed(row["gain"], digits) for row in rows],
-            "95 % interval": [format_interval(row, "gain", digits - 1, "+") for row in rows],
-            "p (Holm)": [format_p(row["p_holm"]) for row in rows],
-            "Verdict": table["verdict"],
+            **shown_differences(rows, "Difference", digits),
         }
     )
     if code:
@@ -208,6 +205,22 @@ def write_pairs(
         shown["p (Holm) on code"] = [format_p(row["code_p_holm"]) for row in rows]
         shown["Verdict on code"] = table["code_verdict"]
     write_forms(table, shown, f"Pairs of systems on {facts.label}", _note(table, evaluated, metric), outputs)
+
+
+def shown_differences(rows: Sequence["pd.Series[Any]"], name: str, digits: int) -> dict[str, list[Any]]:
+    """The columns of a difference between two systems: itself, its interval, p and verdict.
+
+    Args:
+        rows: Of a table of pairs.
+        name: What readers see the difference called.
+        digits: After the point.
+    """
+    return {
+        name: [format_signed(row["gain"], digits) for row in rows],
+        "95 % interval": [format_interval(row, "gain", digits - 1, "+") for row in rows],
+        "p (Holm)": [format_p(row["p_holm"]) for row in rows],
+        "Verdict": [row["verdict"] for row in rows],
+    }
 
 
 def _title(row: "pd.Series[Any]", prefix: str) -> str:

@@ -7,18 +7,10 @@ from typing import Any
 import pandas as pd
 
 from codetune.evaluation.comparisons import ALPHA
-from codetune.report.cells import (
-    digits_of,
-    format_interval,
-    format_number,
-    format_p,
-    format_signed,
-    table_of,
-    varying_columns,
-)
+from codetune.report.cells import digits_of, format_number, format_signed, table_of, varying_columns
 from codetune.report.flags import flag, flag_note
 from codetune.report.notes import say_intervals
-from codetune.report.pairs import PairRow, row_of
+from codetune.report.pairs import PairRow, row_of, shown_differences
 from codetune.report.rows import EvaluatedSystem
 from codetune.report.writing import write_forms
 from codetune.study.runs import System
@@ -77,10 +69,7 @@ def write_variants(
             "Default": [_title(row, "over_") for row in rows],
             facts.label: [format_number(row["score"], digits) for row in rows],
             f"{facts.label} of the default": [format_number(row["over_score"], digits) for row in rows],
-            "Gain": [format_signed(row["gain"], digits) for row in rows],
-            "95 % interval": [format_interval(row, "gain", digits - 1, "+") for row in rows],
-            "p (Holm)": [format_p(row["p_holm"]) for row in rows],
-            "Verdict": table["verdict"],
+            **shown_differences(rows, "Gain", digits),
             **({"Gain on code": [format_signed(row["code_gain"], digits) for row in rows]} if code else {}),
         }
     )
