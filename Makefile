@@ -8,7 +8,7 @@
 # make smollm2    a real pretrained model, from a wheel on PyPI, on generated data   (12 minutes on 2 cores)
 #                 DATA=path/to/code_alpaca_20k.json: on a part of the real data set   (23 minutes)
 # make smollm2-methods  that model by seven methods of tuning, each with a learning rate of its own, on a part of the real data
-#                 set: make smollm2-methods DATA=path/to/code_alpaca_20k.json   (about an hour on 2 cores)
+#                 set: make smollm2-methods DATA=path/to/code_alpaca_20k.json   (29 minutes on 2 cores)
 # make bench      speed on the CPU against what a user would run instead: a table in build/benchmarks   (20 minutes)
 #                 DATA=FOLDER: with codealpaca/code_alpaca_20k.json and tokenizers/ in it, the real data set and tokenizers
 # make bench-gpu  the same on one GPU of 24 GB or more, at full size, without a download
