@@ -224,8 +224,8 @@ runs of Llama-3.2-3B on one L40S with PEFT 0.18.2 to 0.20.1 (Apache-2.0). Here: 
   {lowest} to {highest}. Nothing is fitted.
 - What is published is the most that torch had *reserved*, over training and evaluation. What is worked out is the most
   that is *allocated* at once; CUDA's own memory is in neither. Idle blocks make the first larger. Their longest batch
-  is not published; it is taken to have 4 x 768 tokens, the most that it may have, which makes the second larger. How they
-  measure was read in `run.py` and `utils.py` of earlier versions than the runs'.
+  is not published; it is taken to have 4 x 768 tokens, the most that it may have, which makes the second larger. How
+  they measure was read in `run.py` and `utils.py` of earlier versions than the runs'.
 - The peak is the loss of the longest batch: the scores of all its tokens, in bf16 and several times in fp32, on top of
   what the backward pass needs. Completing 50 prompts of 500 tokens takes at most {evaluation} GB, so their evaluation
   decides no peak.
