@@ -199,7 +199,7 @@ def test_the_table_of_trainings_says_what_is_worked_out(name):
 
 def test_the_table_has_all_that_is_shipped():
     table = json.loads((memory_table.ROOT / "benchmarks" / "memory.json").read_text())
-    for overlay in ("config/config.yaml", "config/variants.yaml", "benchmarks/methods.yaml"):
+    for overlay in ("config/config.yaml", "config/methods.yaml", "config/variants.yaml", "benchmarks/methods.yaml"):
         study = load_study(memory_table.read_config([memory_table.ROOT / overlay]))
         for run in study.planned:
             shapes = table["shapes"][study.models[run.model].source.repo]
