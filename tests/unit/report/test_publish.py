@@ -89,6 +89,13 @@ KINDS = {
         "prompt-tuning",
         "Trained tokens that stand before each prompt",
     ),
+    "a prefix": (
+        "none",
+        {"type": "PREFIX_TUNING", "num_virtual_tokens": 20},
+        "PREFIX_TUNING soft prompt",
+        "prefix-tuning",
+        "cannot be trained with gradient checkpointing, so its memory in training is that without",
+    ),
     "all": ("none", {}, "fine-tuned as a whole", "full", "A whole checkpoint in bfloat16"),
 }
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from codetune.models.patches import compute_labelled_logits_only
 from codetune.prompts.packing import steps_between_evaluations, steps_per_epoch
 from codetune.prompts.text_bytes import bytes_of_text
 from codetune.prompts.tokensets import TokenSample, with_room
+from codetune.study.soft_prompts import PREFIXES
 from codetune.study.training import TrainingPlan, TrainingSettings
 from codetune.training.attention import choose_attention
 from codetune.training.batches import collate, pack_samples
@@ -45,11 +46,13 @@ class TrainingTokens:
         train: Samples to train on.
         validation: Samples of the validation loss.
         completion_bytes: Bytes of the text of all validation completions, as far as they were kept.
+        cut: How many samples to train on were truncated and how many dropped to make room for virtual tokens.
     """
 
     train: list[TokenSample]
     validation: list[TokenSample]
     completion_bytes: int
+    cut: Mapping[str, int] = field(default_factory=dict)
 
     def behind(self, virtual_tokens: int, most: int, tokenizer: Any) -> "TrainingTokens":
         """The data with virtual tokens before each sample, all as they are if there are none.
@@ -65,13 +68,15 @@ class TrainingTokens:
         """
         if not virtual_tokens:
             return self
-        train, validation = (with_room(part, virtual_tokens, most) for part in (self.train, self.validation))
+        (train, cut), (validation, _) = (
+            with_room(part, virtual_tokens, most) for part in (self.train, self.validation)
+        )
         if not train or not validation:
             raise StudyError(
                 f"{virtual_tokens} virtual tokens leave no room for a sample in {most} tokens. Lower the method's "
                 "'num_virtual_tokens', or raise 'tokenization.max_length' in the config."
             )
-        return TrainingTokens(train, validation, bytes_of_text([one.completion for one in validation], tokenizer))
+        return TrainingTokens(train, validation, bytes_of_text([one.completion for one in validation], tokenizer), cut)
 
 
 def make_trainer(
@@ -102,7 +107,6 @@ def make_trainer(
     train, validation = (pack_samples(part, settings.capacity) for part in (tokens.train, tokens.validation))
     epoch = steps_per_epoch(len(train), settings.batch_size)
     interval = steps_between_evaluations(epoch, settings.evaluations_per_epoch)
-    remedy = "Set 'gradient_checkpointing: true' for this model in the config, or a lower 'max_length' for all."
     set_seed(plan.seed)  # first values follow from it alone, whatever was drawn before
     model = tuning.attach(base, plan.source, epoch * settings.epochs)
     values = {name: one.data for name, one in trained_parameters(model).items()}
@@ -111,7 +115,7 @@ def make_trainer(
         tuning,
         Validation(tokens.completion_bytes, interval, settings.patience),
         CostMeter(),
-        RowLimit(rows, "sequences", remedy, _effect_of_dividing(tuning.uses_dropout)),
+        RowLimit(rows, "sequences", remedy_of(plan), _effect_of_dividing(tuning.uses_dropout)),
         model=model,
         args=_arguments(plan, work),
         train_dataset=train,
@@ -119,6 +123,7 @@ def make_trainer(
         processing_class=tokenizer,
         data_collator=collate,
     )
+    trainer.cut = tokens.cut
     _restore(trainer, values, settings.precision)
     with doing("trial of the loss"):
         try_loss(trainer.model, tokens.train, dtype)
@@ -146,6 +151,13 @@ def _restore(trainer: ResumableTrainer, values: Mapping[str, torch.Tensor], prec
     for name, parameter in trained_parameters(trainer.model).items():
         value = parameter.data if "lora_" in name else values[name]
         parameter.data = value.to(getattr(torch, precision))
+
+
+def remedy_of(plan: TrainingPlan) -> str:
+    """What to change where one sequence does not fit into memory."""
+    if plan.memory.gradient_checkpointing or plan.tuning.type in PREFIXES:  # which cannot be trained with it
+        return "Set a lower 'max_length' for all models in the config, or take a larger GPU."
+    return "Set 'gradient_checkpointing: true' for this model in the config, or a lower 'max_length' for all."
 
 
 def _effect_of_dividing(dropout: bool) -> str:

@@ -196,7 +196,7 @@ def _facts(
         adapted=trainer.tuning.layers(trainer.model),
         attention=trainer.model.config._attn_implementation,
         deterministic=trainer.deterministic,
-        data=PackedData(sequences, tokens, round(tokens / (sequences * plan.settings.max_length), 4)),
+        data=PackedData(sequences, tokens, round(tokens / (sequences * plan.settings.max_length), 4), **trainer.cut),
         result=TrainingResult(
             steps=state.global_step,
             planned_steps=state.max_steps,

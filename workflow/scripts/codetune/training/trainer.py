@@ -1,7 +1,8 @@
 """The training loop: TRL's trainer on packed, isolated samples, which resumes where a killed job stopped."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -54,9 +55,11 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
         meter: Time and energy.
         limit: Most sequences that are computed at once.
         deterministic: Whether torch and a repeated micro-batch say that gradients are, as in training.json.
+        cut: How many samples were truncated and how many dropped to make room for virtual tokens; empty without these.
     """
 
     control: Any
+    cut: Mapping[str, int] = MappingProxyType({})
 
     def __init__(
         self, states: States, tuning: Tuning, validation: Validation, meter: CostMeter, limit: RowLimit, **options: Any
