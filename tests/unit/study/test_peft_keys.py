@@ -216,6 +216,10 @@ MISTAKES = """\
     methods.x.peft.token_indices: token 5 is listed twice; leave one out
 {type: LORA, trainable_token_indices: {embed_tokens: [7, 7]}}
     methods.x.peft.trainable_token_indices: token 7 is listed twice
+{type: LORA, trainable_token_indices: [7], modules_to_save: [embed_tokens]}
+    methods.x.peft.trainable_token_indices: all tokens of embed_tokens are trained already, by modules_to_save
+{type: PROMPT_TUNING, num_virtual_tokens: 4, modules_to_save: [lm_head]}
+    methods.x.peft.modules_to_save: leave it out; a soft prompt leaves the model as it is
 {type: CARTRIDGE, num_virtual_tokens: 4, num_frozen_tokens: 4}
     methods.x.peft.num_frozen_tokens: 4 is not below num_virtual_tokens, 4: nothing would be trained
 {type: PREFIX_TUNING, num_virtual_tokens: 4, encoder_hidden_size: 32}

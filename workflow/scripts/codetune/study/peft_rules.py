@@ -6,7 +6,9 @@ from typing import Any
 
 from codetune.study.mistakes import find_similar, quote, shorten
 from codetune.study.peft_types import ALL_LINEAR, MODULE_KEYS, OTHER_LAYERS, PATTERNS, ROLES
+from codetune.study.tunings import SOFT_PROMPTS
 
+EMBEDDINGS = ("embed_tokens", "embed_in", "wte", "word_embeddings")  # what families call the embedding of tokens
 Keys = dict[str, Any]  # by name; what a method does not state with PEFT's default
 Found = tuple[str, str] | None  # a key and what is wrong with its value; None if nothing is
 NAME = re.compile(r"[\w.-]+")  # of a module, or the last parts of its path
@@ -37,6 +39,8 @@ def find_contradiction(kind: str, keys: Keys) -> Found:
         for name in keys.get(key) or ():
             if said := _find_in_expression(name):
                 return key, said
+    if kind in SOFT_PROMPTS and keys.get("modules_to_save"):
+        return "modules_to_save", "leave it out; a soft prompt leaves the model as it is"
     return _layers(kind, keys) or _tokens(keys) or (RULES[kind](keys) if kind in RULES else None)
 
 
@@ -113,6 +117,10 @@ def _tokens(keys: Keys) -> Found:
         for numbers in value.values() if isinstance(value, dict) else [value or []]:
             if twice := next((number for number in numbers if numbers.count(number) > 1), None):
                 return key, f"token {twice} is listed twice; leave one out"
+        if value:
+            named = value if isinstance(value, dict) else EMBEDDINGS
+            if both := sorted({*named} & {*(keys.get("modules_to_save") or ())}):
+                return key, f"all tokens of {both[0]} are trained already, by modules_to_save; leave one of the two out"
     return None
 
 
