@@ -25,6 +25,7 @@ from codetune.report.rocrate import _file
 from codetune.report.shown import Shown
 from codetune.report.style import STYLE, names_of, save_figure
 from codetune.study.model import Source
+from codetune.study.publications import Publication, Publications
 from codetune.study.record import read_records
 from conftest import ROOT
 from docutils.core import publish_parts
@@ -97,7 +98,9 @@ def test_a_model_card_has_the_metadata_and_the_structure_of_any_other(label):
         training = replace(
             record.training, plan=replace(plan, tuning=lora(target_modules=[text, "q"]), source=Source(**source))
         )
-        return model_card(replace(record, training=training), training, "rouge_l", DESCRIBED).removeprefix("---\n")
+        record_of = replace(record, training=training)
+        known = Publications(Publication(license=text), {"d": Publication(f"x/{text}", text, text)})
+        return model_card(record_of, training, "rouge_l", known, DESCRIBED).removeprefix("---\n")
 
     def parsed(text):
         tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text)
@@ -107,7 +110,10 @@ def test_a_model_card_has_the_metadata_and_the_structure_of_any_other(label):
 
     front, _, body = card(label, repo=f"x/{label}").partition("\n---\n")
     assert yaml.safe_load(front)["base_model"] == f"x/{label}"
-    assert list(yaml.safe_load(front)) == ["library_name", "pipeline_tag", "tags", "base_model", "base_model_relation"]
+    head = "library_name pipeline_tag tags base_model base_model_relation datasets license license_name model-index"
+    assert list(yaml.safe_load(front)) == head.split()
+    (result,) = yaml.safe_load(front)["model-index"][0]["results"]
+    assert (result["dataset"]["type"], result["dataset"]["revision"]) == (f"x/{label}", label)
     usual = card("name", repo="x/name").partition("\n---\n")[2]
     assert parsed(body) == parsed(usual)
     body = card(label, path=label.replace("/", "-")).partition("\n---\n")[2]
