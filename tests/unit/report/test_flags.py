@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from browser_study import make_study
+from browser_study import data_of, make_study
 from codetune.base.manifests import write_manifest
 from codetune.papers.claims import audit
 from codetune.papers.declared import read_paper
@@ -24,7 +24,6 @@ from conftest import ROOT
 from fake_comparisons import fake_comparisons
 from fake_records import fake_publications, fake_record, fake_training, with_test, write_stats
 from paper_study import a_study
-from test_browser import data_of
 
 PROBLEM = "best validation loss 4, not below the untrained model's 3"
 SAID = f"{FLAG} {MEANING}: "

@@ -1,7 +1,6 @@
 """Labels, paths and names that mean something to figures, pages, cards and captions: each is shown as it is written."""
 
 import html
-import json
 import os
 import re
 import xml.etree.ElementTree as ET
@@ -13,7 +12,7 @@ from urllib.parse import unquote, unquote_to_bytes
 import matplotlib as mpl
 import pytest
 import yaml
-from browser_study import make_study
+from browser_study import data_of, make_study
 from codetune.base.files import read_json, write_json
 from codetune.base.text import printable
 from codetune.report.browser import write_browser
@@ -81,11 +80,11 @@ def test_no_two_labels_look_the_same_in_figures(hostile_runs):
 def test_the_sample_browser_gets_labels_and_texts_as_they_are(tmp_path, label):
     runs = [fake_record(fake_model("a", label=label), method, "d", test="d") for method in ("base", "qlora")]
     write_browser(**make_study(tmp_path, [label], runs))
-    page = Elements((tmp_path / "page.html").read_text())
-    data = json.loads(next(text for text in page.texts["script"] if text.startswith("{")))
+    text = (tmp_path / "page.html").read_text()
+    page, data = Elements(text), data_of(text)
     assert data["models"][0]["label"] == label
     assert data["models"][0]["runs"][0]["texts"] == [label]
-    assert [tag for tag, _ in page.found].count("script") == 2
+    assert [tag for tag, _ in page.found].count("script") == 2 + 1 + 2 + 1
     assert not [tag for tag, _ in page.found if tag == "img"]
 
 
