@@ -278,7 +278,10 @@ def test_every_seed_can_be_shown(chromium, tmp_path):
     chromium.run("runs[2].box.click(); runs[0].box.click(); return ready")
     assert chromium.run(titles)[1:] == ["Tuned (qlora, seed 0) ", "Tuned (qlora, seed 2) "]
     assert chromium.run("return location.hash") == "#runs=a%2Fqlora%2F0+a%2Fqlora%2F2"
-    assert chromium.run("return document.getElementById('chosen').textContent") == "Runs: 2 of 5 shown. Choose, or compare two"
+    assert (
+        chromium.run("return document.getElementById('chosen').textContent")
+        == "Runs: 2 of 5 shown. Choose, or compare two"
+    )
     chromium.run("document.getElementById('first').click(); return ready")
     assert chromium.run(titles)[1:] == ["Untuned (base) ", "Tuned (qlora, seed 0) "]
     assert chromium.problems() == []

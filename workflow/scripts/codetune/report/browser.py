@@ -20,6 +20,7 @@ from codetune.report.flags import MEANING, flagged
 from codetune.report.packed import packed
 from codetune.report.page import with_policy
 from codetune.study.record import Record, by_system, read_records
+from codetune.study.runs import System
 
 ALWAYS_SHOWN = ("rouge_l", "code_rouge_l")  # beside the study's own metric
 # What is marked in an output where one of these metrics is shown: the pieces that it compares. Others have no marks.
@@ -97,14 +98,14 @@ def _unit(metric: Metric) -> int:
     return int(10 ** digits_of(metric.highest))
 
 
-def _systems(records: list[Record]) -> dict[tuple[str, ...], list[Record]]:
+def _systems(records: list[Record]) -> dict[System, list[Record]]:
     """The runs by system, all systems of a model together, in the order in which models and systems come."""
     systems = by_system(records)
     models = list(dict.fromkeys(system.model for system in systems))
     return dict(sorted(systems.items(), key=lambda pair: models.index(pair[0].model)))
 
 
-def _models(systems: Mapping[tuple[str, ...], list[Record]]) -> list[dict[str, Any]]:
+def _models(systems: Mapping[System, list[Record]]) -> list[dict[str, Any]]:
     """Each model with its runs, as the page names them."""
     trained = [record for group in systems.values() for record in group if record.run.trains]
     several = len({record.run.data for record in trained}) > 1
