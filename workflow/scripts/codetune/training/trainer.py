@@ -93,9 +93,10 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
             try:
                 self.train(resume_from_checkpoint=str(self._saved) if self._saved else None)
             except TrainingOver:
-                pass
+                self._end_tracking()
             except Stopped as stop:
                 self._save_stopped(stop)
+                self._end_tracking()
                 raise
         if self.state.best_global_step is None:
             raise Diverged(
@@ -240,6 +241,10 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
             self.states.restore_generators()
             self._save_state()
             print(f"{stop}: saved after step {self.state.global_step} of {self.state.max_steps}", flush=True)
+
+    def _end_tracking(self) -> None:
+        """Tells the trackers that this attempt is over, as the library does at its own end: they write what waits."""
+        self.callback_handler.on_train_end(self.args, self.state, self.control)
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
         """Adds up the gradients of one micro-batch; stops before it if a signal has come."""
