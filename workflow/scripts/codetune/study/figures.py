@@ -48,7 +48,8 @@ class Page:
 
 
 Systems = Sequence[System]
-Layout = Callable[[Systems], list[tuple[str, Systems]]]  # of systems that train: the view and the systems of each page
+Pages = list[tuple[str, Systems]]  # the view and the systems of each page
+Layout = Callable[[Systems, Sequence[str]], Pages]  # of systems that train, and of the names of the test sets
 
 
 def treatment_of(system: System) -> Treatment:
@@ -60,14 +61,16 @@ def in_rows(most: int) -> Layout:
     """Lays systems out in rows, model by model: a page ends where a model does, unless that has too many rows itself.
 
     Args:
-        most: Rows of a page.
+        most: Rows of a page; where something else than the model tells systems apart, the model's name takes one.
     """
 
-    def pages(systems: Systems) -> list[tuple[str, Systems]]:
+    def pages(systems: Systems, _: Sequence[str]) -> Pages:
+        heading = int(len(set(map(treatment_of, systems))) > 1)
         found: list[list[System]] = []
         for model in dict.fromkeys(system.model for system in systems):
-            for group in chunks([system for system in systems if system.model == model], most):
-                if found and len(found[-1]) + len(group) <= most:
+            for group in chunks([system for system in systems if system.model == model], most - heading):
+                headings = heading * (1 + len({system.model for system in found[-1]})) if found else 0
+                if found and len(found[-1]) + len(group) + headings <= most:
                     found[-1].extend(group)
                 else:
                     found.append(list(group))
@@ -85,14 +88,33 @@ def in_grid(models: int, treatments: int, view: str = "") -> Layout:
         view: Name of the view.
     """
 
-    def pages(systems: Systems) -> list[tuple[str, Systems]]:
+    def pages(systems: Systems, _: Sequence[str]) -> Pages:
         parts = chunks(list(dict.fromkeys(map(treatment_of, systems))), treatments)
         groups = chunks(list(dict.fromkeys(system.model for system in systems)), models)
-        found = [[one for one in systems if one.model in group and treatment_of(one) in part]
-                 for group in groups for part in parts]  # fmt: skip
+        found = [
+            [one for one in systems if one.model in group and treatment_of(one) in part]
+            for group in groups
+            for part in parts
+        ]
         return [(view, page) for page in found if page]
 
     return pages
+
+
+def on_each_test(layout: Layout) -> Layout:
+    """Lays systems out for each test set anew: the view of a page is the test set's name."""
+
+    def pages(systems: Systems, tests: Sequence[str]) -> Pages:
+        return [(test, page) for test in tests for _, page in layout(systems, tests)]
+
+    return pages
+
+
+def scores_and_gains(systems: Systems, tests: Sequence[str]) -> Pages:
+    """Lays curves out: scores and gains share a page where each takes three rows of panels at most."""
+    if len(set(map(treatment_of, systems))) <= 3:
+        return in_grid(MODELS, 3, "scores and gains")(systems, tests)
+    return [page for view in ("scores", "gains") for page in in_grid(MODELS, 9, view)(systems, tests)]
 
 
 def chunks(things: Sequence[T], most: int) -> list[Sequence[T]]:
@@ -102,25 +124,27 @@ def chunks(things: Sequence[T], most: int) -> list[Sequence[T]]:
     return [things[start:end] for start, end in pairwise(ends)]
 
 
-def pages_of(figure: str, systems: Systems) -> list[Page]:
+def pages_of(figure: str, systems: Systems, tests: Sequence[str]) -> list[Page]:
     """Returns the pages of a figure; none where nothing is trained, since all figures show what was.
 
     Args:
         figure: Its name.
         systems: All systems of the study, in its order; one with several seeds may come as often.
+        tests: Names of its test sets.
     """
-    found = LAYOUTS[figure]([system for system in dict.fromkeys(systems) if system.trains])
+    found = LAYOUTS[figure]([system for system in dict.fromkeys(systems) if system.trains], tests)
     names = [figure] if len(found) == 1 else [f"{figure}-{_letter(place)}" for place in range(len(found))]
     return [Page(name, figure, tuple(page), view) for name, (view, page) in zip(names, found, strict=True)]
 
 
-def figure_pages(systems: Systems) -> dict[str, Page]:
+def figure_pages(systems: Systems, tests: Sequence[str]) -> dict[str, Page]:
     """Returns the pages of all figures by their names.
 
     Args:
         systems: All systems of the study, in its order; one with several seeds may come as often.
+        tests: Names of its test sets.
     """
-    return {page.name: page for figure in LAYOUTS for page in pages_of(figure, systems)}
+    return {page.name: page for figure in LAYOUTS for page in pages_of(figure, systems, tests)}
 
 
 def _letter(place: int) -> str:
@@ -131,9 +155,9 @@ def _letter(place: int) -> str:
 
 # How each figure is laid out in pages.
 LAYOUTS: Mapping[str, Layout] = {
-    "figure1": in_rows(54),
-    "figure2": in_grid(MODELS, 8),
-    "losses": in_grid(MODELS, 8),
-    "cost": in_grid(MODELS, 6),
+    "figure1": in_rows(60),
+    "figure2": scores_and_gains,
+    "losses": in_grid(MODELS, 9),
+    "cost": on_each_test(in_grid(MODELS - 1, 6)),
     "forest": in_rows(40),
 }
