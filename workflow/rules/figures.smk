@@ -77,7 +77,7 @@ FIGURES = {
         EVERYTHING,
     ),
 }
-FIGURE_PAGES = figure_pages([run.system for run in STUDY.runs])
+FIGURE_PAGES = figure_pages([run.system for run in STUDY.runs], STUDY.tests)
 if not FIGURE_PAGES:
     FIGURES.clear()  # all of them show what was trained
 

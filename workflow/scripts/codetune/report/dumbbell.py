@@ -74,7 +74,8 @@ def _entries(gains: bool, others: bool, baseline: str) -> dict[str, Look]:
 
 def _rest(shown: Shown, everything: Sequence[EvaluatedSystem], test: str) -> list[Group]:
     """The systems of models that nothing trains, and of none; on the last page alone."""
-    if shown.page != pages_of(shown.page.figure, [record.run.system for record in shown.study])[-1]:
+    tests = [one.test for one in shown.comparisons]
+    if shown.page != pages_of(shown.page.figure, [record.run.system for record in shown.study], tests)[-1]:
         return []
     trained = {one.system.model for one in everything if one.is_tuned}
     rest = [one for one in everything if one.test == test and one.system.model not in trained]

@@ -71,5 +71,5 @@ def show(figure: str, records: Sequence[Record], comparisons: Sequence[Compariso
         comparisons: What the bootstrap says of each test set.
         metric: Name of the metric.
     """
-    pages = pages_of(figure, [record.run.system for record in records])
+    pages = pages_of(figure, [record.run.system for record in records], [one.test for one in comparisons])
     return {page.name: Shown(records, comparisons, metric, page) for page in pages}
