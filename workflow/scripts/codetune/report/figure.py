@@ -7,11 +7,15 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from codetune.evaluation.comparisons import read_comparisons
+from codetune.papers.declared import read_paper
+from codetune.report.class_gains import draw_languages, draw_lengths
+from codetune.report.dumbbell import draw_dumbbell
 from codetune.report.figure1 import draw_figure1
 from codetune.report.figure2 import draw_figure2
 from codetune.report.forest import draw_forest
 from codetune.report.fronts import draw_cost
 from codetune.report.losses import draw_losses
+from codetune.report.matrix import draw_matrix
 from codetune.report.sheet import STYLE, save_figure
 from codetune.report.shown import Shown
 from codetune.study.figures import figure_pages
@@ -23,14 +27,15 @@ def draw_figure(name: str, inputs: Mapping[str, Any], metric: str, outputs: Mapp
 
     Args:
         name: Of the page: that of one of `FIGURES`, with a letter where that has several.
-        inputs: `records`, of all runs or of those that train; for figures with scores `comparisons`, one per test set.
+        inputs: `records`, of all runs or of those that train; for figures with scores `comparisons`, one per test set;
+            `paper`, what the paper declares.
         metric: Name of the metric that they show.
         outputs: Path for each of png, svg, pdf.
     """
     comparisons = [read_comparisons(path) for path in inputs.get("comparisons", [])]
     records = read_records(inputs["records"])
     pages = figure_pages([record.run.system for record in records], [one.test for one in comparisons])
-    shown = Shown(records, comparisons, metric, pages[name])
+    shown = Shown(records, comparisons, metric, pages[name], read_paper(inputs["paper"]))
     with mpl.rc_context(STYLE):
         save_figure(FIGURES[shown.page.figure](shown), outputs)
 
@@ -40,5 +45,9 @@ FIGURES: Mapping[str, Callable[[Shown], Figure]] = {
     "figure2": draw_figure2,
     "losses": draw_losses,
     "cost": draw_cost,
+    "dumbbell": draw_dumbbell,
     "forest": draw_forest,
+    "languages": draw_languages,
+    "lengths": draw_lengths,
+    "matrix": draw_matrix,
 }
