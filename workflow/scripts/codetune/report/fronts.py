@@ -49,7 +49,7 @@ def draw_cost(shown: Shown) -> Figure:
     rows = by_treatment(shown.systems)
     grid = _grid(rows, list(panels))
     size = 2.3 if len(rows) == 1 else 1.7 if len(rows) <= 3 else 1.25
-    figure = new_sheet(FULL, 0.6 + size * len(grid), _entries(shown))
+    figure = new_sheet(FULL, 0.7 + size * len(grid), _entries(shown))
     axes = figure.subplots(len(grid), len(grid[0]), sharey=True, squeeze=False)
     for number, (row, cells) in enumerate(zip(axes, grid, strict=True), start=1):
         for axis, cell in zip(row, cells, strict=True):
@@ -59,7 +59,7 @@ def draw_cost(shown: Shown) -> Figure:
             treatment, label = cell
             _draw(axis, shown, panels[label], rows[treatment])
             if len(rows) == 1 or number == len(grid):
-                axis.set_xlabel(label)
+                axis.set_xlabel(label if len(rows) == 1 else label.replace(" (", "\n("))
             axis.xaxis.set_major_locator(MaxNLocator(5, prune="upper"))
         if len(rows) > 1:
             row[0].set_ylabel(shown.looks.treatment(cells[0][0], 18) if cells[0] else "")

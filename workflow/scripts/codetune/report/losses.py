@@ -56,7 +56,8 @@ def draw_losses(shown: Shown) -> Figure:
         draw_line(axis, found.validation, look | {"clip_on": True}, shown.looks.name(system))
         mark_kept(axis, found.kept)
 
-    part = figure.subfigures()  # above the legend, which the label of the whole figure would not know of
+    # Above the legend, which the labels of the figure itself would lie on.
+    part = figure.subfigures(1, 1, squeeze=False)[0, 0]
     axes = draw_grid(part, shown, draw)
     _limit(axes[0][0], losses)
     part.supxlabel("training steps", fontsize=7.5)

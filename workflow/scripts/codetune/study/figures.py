@@ -15,11 +15,6 @@ TREATMENTS = 10  # at most, in a panel
 SIDE_BY_SIDE = 2  # models in a row of panels, each with one as written and one on code
 AROUND_CLASSES = 0.4  # height of what is above and below a panel of classes, in inches
 CELL, MATRIX_AROUND = 0.2, 0.4  # height of a matrix's row, and of what is above and below it, in inches
-ROOM = 8.2  # height of a page that is left for panels, in inches
-TREATMENTS = 10  # at most, in a panel
-SIDE_BY_SIDE = 2  # models in a row of panels, each with one as written and one on code
-AROUND_CLASSES = 0.4  # height of what is above and below a panel of classes, in inches
-CELL, MATRIX_AROUND = 0.2, 0.4  # height of a matrix's row, and of what is above and below it, in inches
 MODELS = 7  # at most, in a panel: as many as colours and markers tell apart
 
 
@@ -122,30 +117,6 @@ def on_each_test(layout: Layout) -> Layout:
     return pages
 
 
-def in_groups(most: int, each: int) -> Layout:
-    """Lays systems out in rows below the names of their models, of which each has a row of its own.
-
-    A page ends where a model does, unless that has too many rows itself.
-
-    Args:
-        most: Rows of a page.
-        each: Rows of a system.
-    """
-
-    def pages(systems: Systems, _: Sequence[str]) -> Pages:
-        found: list[tuple[int, list[System]]] = []
-        for model in dict.fromkeys(system.model for system in systems):
-            for group in chunks([one for one in systems if one.model == model], (most - 1) // each):
-                rows = 1 + each * len(group)
-                if found and found[-1][0] + rows <= most:
-                    found[-1] = (found[-1][0] + rows, [*found[-1][1], *group])
-                else:
-                    found.append((rows, list(group)))
-        return [("", page) for _, page in found]
-
-    return pages
-
-
 def scores_and_gains(systems: Systems, tests: Sequence[str]) -> Pages:
     """Lays curves out: scores and gains share a page where each takes three rows of panels at most."""
     if len(set(map(treatment_of, systems))) <= 3:
@@ -228,8 +199,8 @@ LAYOUTS: Mapping[str, Layout] = {
     "figure2": scores_and_gains,
     "losses": in_grid(MODELS, 9),
     "cost": on_each_test(in_grid(MODELS - 1, 6)),
-    "dumbbell": in_groups(62, 1),
-    "forest": in_groups(56, 2),
+    "dumbbell": in_rows(62),
+    "forest": in_rows(56, 2),
     "languages": in_classes(9),
     "lengths": in_classes(4),
     "matrix": in_matrices,
