@@ -29,7 +29,7 @@ def test_everything_asked_for_is_there(study):
     for name in ("table1", "table2", "pairs", "metrics", "breakdown", "cost", "audit"):
         for kind in ("csv", "md", "tex"):
             assert (results / "tables" / f"{name}.{kind}").stat().st_size > 100
-    for name in ("figure1", "figure2", "losses", "cost", "forest"):
+    for name in ("figure1", "figure2", "losses", "cost", "dumbbell", "forest", "languages", "lengths", "matrix"):
         for kind in ("png", "svg", "pdf"):
             assert (results / "figures" / f"{name}.{kind}").stat().st_size > 1000
     with open(results / "tables" / "table2.csv") as stream:

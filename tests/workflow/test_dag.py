@@ -182,7 +182,9 @@ def test_the_plan_says_how_much_disk_the_study_takes(project, command):
     ]
 
 
-@pytest.mark.parametrize("target", ["figures", "figure1", "figure2", "losses", "cost", "table2", "audit"])
+@pytest.mark.parametrize(
+    "target", ["figures", "figure1", "losses", "dumbbell", "languages", "matrix", "table2", "audit"]
+)
 def test_other_targets_can_be_asked_by_name(project, target):
     assert plan(target, cwd=project)["finetune"] == 5
 

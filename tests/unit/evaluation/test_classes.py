@@ -151,6 +151,16 @@ def test_no_gain_in_a_class_has_a_p_value_and_every_baseline_has_one(study):
     assert comparisons.classes[0].gain_of(records[0].run.system, "rouge_l") is None  # it has no baseline
 
 
+def test_a_class_takes_its_own_samples_of_the_resamples_of_all():
+    everything = Resamples(40, 1200, 3)
+    places = [3, 5, 39]
+    some = everything.within(places, 1100)
+    assert len(some) == 1100
+    whole, part = (np.concatenate(list(one.chunks())) for one in (everything, some))
+    assert (part == whole[:1100, places]).all()
+    assert len(everything.within(places, 5000)) == 1200
+
+
 def test_all_samples_in_one_class_are_what_they_are_together(study):
     """The estimate of a class is that of the same function over the same samples."""
     comparisons, _, values, _ = study

@@ -62,20 +62,22 @@ def treatment_of(system: System) -> Treatment:
     return Treatment(system.data, system.method)
 
 
-def in_rows(most: int) -> Layout:
+def in_rows(most: int, each: int = 1) -> Layout:
     """Lays systems out in rows, model by model: a page ends where a model does, unless that has too many rows itself.
 
     Args:
-        most: Rows of a page; where something else than the model tells systems apart, the model's name takes one.
+        most: Rows of a page; where something else than the model tells rows apart, the model's name takes one.
+        each: Rows of a system.
     """
 
     def pages(systems: Systems, _: Sequence[str]) -> Pages:
-        heading = int(len(set(map(treatment_of, systems))) > 1)
+        heading = int(each > 1 or len(set(map(treatment_of, systems))) > 1)
         found: list[list[System]] = []
         for model in dict.fromkeys(system.model for system in systems):
-            for group in chunks([system for system in systems if system.model == model], most - heading):
-                headings = heading * (1 + len({system.model for system in found[-1]})) if found else 0
-                if found and len(found[-1]) + len(group) + headings <= most:
+            of_model = [system for system in systems if system.model == model]
+            for group in chunks(of_model, (most - heading) // each):
+                together = [*found[-1], *group] if found else []
+                if together and each * len(together) + heading * len({one.model for one in together}) <= most:
                     found[-1].extend(group)
                 else:
                     found.append(list(group))
@@ -111,30 +113,6 @@ def on_each_test(layout: Layout) -> Layout:
 
     def pages(systems: Systems, tests: Sequence[str]) -> Pages:
         return [(test, page) for test in tests for _, page in layout(systems, tests)]
-
-    return pages
-
-
-def in_groups(most: int, each: int) -> Layout:
-    """Lays systems out in rows below the names of their models, of which each has a row of its own.
-
-    A page ends where a model does, unless that has too many rows itself.
-
-    Args:
-        most: Rows of a page.
-        each: Rows of a system.
-    """
-
-    def pages(systems: Systems, _: Sequence[str]) -> Pages:
-        found: list[tuple[int, list[System]]] = []
-        for model in dict.fromkeys(system.model for system in systems):
-            for group in chunks([one for one in systems if one.model == model], (most - 1) // each):
-                rows = 1 + each * len(group)
-                if found and found[-1][0] + rows <= most:
-                    found[-1] = (found[-1][0] + rows, [*found[-1][1], *group])
-                else:
-                    found.append((rows, list(group)))
-        return [("", page) for _, page in found]
 
     return pages
 
@@ -221,8 +199,8 @@ LAYOUTS: Mapping[str, Layout] = {
     "figure2": scores_and_gains,
     "losses": in_grid(MODELS, 9),
     "cost": on_each_test(in_grid(MODELS - 1, 6)),
-    "dumbbell": in_groups(62, 1),
-    "forest": in_groups(56, 2),
+    "dumbbell": in_rows(62),
+    "forest": in_rows(56, 2),
     "languages": in_classes(9),
     "lengths": in_classes(4),
     "matrix": in_matrices,
