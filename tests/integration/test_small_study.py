@@ -252,7 +252,7 @@ def test_a_new_label_redraws_and_trains_nothing(study):
     jobs = plan("--workflow-profile", "profiles/local", "--configfile", "edited.yaml", cwd=study)
     assert not jobs.keys() & {"finetune", "generate", "curve", "score", "score_curve", "tokenize", "prompt", "size"}
     assert jobs["record"] == 3
-    assert (jobs["table"], jobs["figure"]) == (7, 5)
+    assert (jobs["table"], jobs["figure"]) == (7, 9)
 
 
 def test_scores_tables_and_figures_are_made_again_without_torch_or_gpu(study):
