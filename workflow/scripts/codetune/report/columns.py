@@ -12,6 +12,7 @@ SIZES = {"small": 9.3, "footnotesize": 8.6}  # width of 1 em of `width_of`, in p
 LINES = {"small": 11.0, "footnotesize": 9.5}  # distance of lines, in points
 WIDEST_TEXT = 12.0  # width that a column of texts has at most before its cells go over several lines, in em
 WIDEST_NAMES = 0.6  # share of the width that the columns with names of rows take at most
+FEW = 30  # rows, with the head, of a table that may have larger letters
 ROW_LINES = 16  # that a row may have where there is another way
 MOVED = 2  # columns that do not fit into a panel and go into the next
 WIDTHS = (
@@ -98,7 +99,8 @@ def choose_layout(rows: Rows, left: Sequence[bool], names: int, panels: Mapping[
         panels: The places of all other columns, by the title of their panel.
     """
     columns = [_column(cells, text) for cells, text in zip(zip(*rows, strict=True), left, strict=True)]
-    sheets = [_Sheet(rows, left, columns, size) for size in SIZES]
+    sizes = [size for size in SIZES if size != "small" or len(rows) <= FEW]
+    sheets = [_Sheet(rows, left, columns, size) for size in sizes]
     for width in WIDTHS:
         for sheet in sheets:
             found = [sheet.fit(title, [*range(names), *own], width) for title, own in panels.items()]

@@ -8,7 +8,7 @@ from codetune.report.columns import GAP, LINES, SIZES, TEXT_WIDTH, Layout, Panel
 from codetune.report.signs import escape_latex, width_of
 
 HEIGHT = 400.0  # of a table and its note that LaTeX still places on a page with text, in points
-GROUP_LINES = 20  # that stay together on a page; a group of more is divided
+GROUP_LINES = 14  # that stay together on a page; a group of more is divided
 EMPTY = "-"  # what readers get for a cell without a value
 BOLD = 1.25  # width of bold letters, of the usual ones
 

@@ -13,16 +13,16 @@ from codetune.report.latex import EMPTY, Printed, filled, latex_table
 
 # Columns of names and words; all others are aligned to the right.
 LEFT = (
-    *("Model", "Scored", "Data", "Test", "Method", "By", "Class", "Verdict"),
+    *("Model", "Scored", "Data", "Test", "Method", "Class", "Verdict"),
     *("Over", "Variant", "Default", "In common", "System / compared with", "Verdict on code"),
     *("Tuning", "Quantization", "Optimizer", "Precision", "Packing", "Searched", "Chosen"),
 )
 # Columns that say what a row is about, where they stand first; and those that name a group of rows.
 NAMES = (
     *("Subject", "Claim", "Test", "In common", "System / compared with", "Variant", "Default"),
-    *("Model", "Method", "Data", "Scored", "By", "Class", "Seed", "Searched"),
+    *("Model", "Method", "Data", "Scored", "Class", "Seed", "Searched"),
 )
-GROUPS = ("Subject", "Test", "In common", "Model")
+GROUPS = ("Subject", "In common", "Class", "Model")  # and the test set before these
 LEAST_PER_GROUP = 1.5  # rows that a group has on average where its name is worth a line
 
 # What a spreadsheet takes for the start of a formula, after the apostrophes that mark text as text; and numbers.
@@ -92,7 +92,8 @@ def print_of(shown: pd.DataFrame, title: str, note: str, panels: Mapping[str, Se
     """
     head, body = list(shown), shown.to_numpy().tolist()
     names = count_names(head)
-    group = min(len(list(takewhile(GROUPS.__contains__, head))), names - (names == len(head)))
+    tests = int(head[0] == "Test" and len(head) > 1)
+    group = tests + 1 if head[tests] in GROUPS else tests
     keys = [key for key, _ in groupby(body, key=lambda row: row[:group])]
     places = {title: [head.index(name) for name in columns] for title, columns in panels.items()}
     grouped = group if names > group and len(body) >= len(keys) * LEAST_PER_GROUP else 0
