@@ -170,8 +170,9 @@ def write_costs(table: pd.DataFrame, outputs: Mapping[str, str]) -> None:
         }
     )
     empty = [name for name in shown if name not in ("Model", "Method") and shown[name].isna().all()]
-    more = {"Generation": [name for name in shown if name.startswith("Generation")]}
-    write_forms(table, shown.drop(columns=empty), "What each system costs", _note(table), outputs, more)
+    unprinted = [name for name in map(str, shown) if "allocated" in name]
+    more = {"Generation": [name for name in map(str, shown) if name.startswith("Generation")]}
+    write_forms(table, shown.drop(columns=empty), "What each system costs", _note(table), outputs, more, unprinted)
 
 
 def _spent(table: pd.DataFrame, stage: str) -> dict[str, "pd.Series[Any]"]:

@@ -183,7 +183,7 @@ def write_table1(table: pd.DataFrame, outputs: Mapping[str, str]) -> None:
         "patience have brought no lower loss (none: never); rate left is the share of the highest rate that is left "
         "after the first so many."
     )
-    more = {"Parameters and steps": [name for name in shown if name.startswith(("Trainable", "Steps"))]}
+    more = {"Parameters and steps": [name for name in map(str, shown) if name.startswith(("Trainable", "Steps"))]}
     note += _paper_s_rate(table)
     write_forms(table, shown, "Training hyperparameters", note, outputs, more, ["Trainable (%)"])
 
