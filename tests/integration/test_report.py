@@ -8,7 +8,9 @@ from dataclasses import replace
 import pytest
 from browser_study import make_study, run
 from codetune.report.browser import write_browser
+from codetune.report.page import write_page
 from conftest import ROOT
+from every_table import TABLES, write_all
 from small_study import BIN, LOCAL, snakemake
 from webdriver import browser, missing
 
@@ -312,6 +314,88 @@ def test_the_page_s_policy_turns_markup_down(page):
 def test_nothing_is_wider_than_the_window(page, width):
     page.resize(width, 1000)
     assert page.run("return document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    """Pages of all tables of 54 tuned systems, by name."""
+    folder = tmp_path_factory.mktemp("tables")
+    methods = [f"method-{number}" for number in range(9)]
+    models = [f"Model-{number}-of-some-length" for number in range(6)]
+    size = {"seeds": 3, "tests": ["alpaca"], "methods": methods, "samples": 2003}
+    for name, files in write_all(folder, models, **size).items():
+        write_page(files["md"], str(ROOT / "workflow/report/page.html"), str(folder / f"{name}.html"))
+    return {name: folder / f"{name}.html" for name in TABLES}
+
+
+PLACES = """return [...document.querySelector("table").tHead.rows[0].cells].map(head =>
+    [head.textContent.trim(), head.getBoundingClientRect().right])"""
+COLUMN = """return [...document.querySelector("table").tBodies[0].rows].filter(row => !row.hidden)
+    .map(row => row.cells[arguments[0]].textContent)"""
+SORTED = "return [...document.querySelectorAll('table:first-of-type th')].map(head => head.getAttribute('aria-sort'))"
+
+
+def test_the_conclusion_is_in_the_first_screen(chromium, tables):
+    """Score, gain, its interval and the verdict, without scrolling to the side, in a window of 1,280 by 800."""
+    chromium.resize(1280, 800)
+    for name in ("table2", "pairs", "breakdown"):
+        chromium.open(tables[name])
+        places = dict(chromium.run(PLACES))
+        wanted = {name for name in places if name in ("Gain", "Difference", "Verdict") or "interval" in name}
+        wanted -= {"95 % interval of the gain on code"}
+        assert len(wanted) >= 3
+        assert max(places[name] for name in wanted) <= 1280, name
+        assert chromium.run("return document.querySelector('tbody tr').getBoundingClientRect().bottom") < 400
+        assert chromium.problems() == []
+
+
+@pytest.mark.parametrize("width", [500, 1280])
+def test_the_head_and_the_names_of_rows_stay_in_sight(chromium, tables, width):
+    chromium.resize(width, 800)
+    chromium.open(tables["table2"])
+    chromium.run("scrollTo(300, 500)")
+    cells = "const [head, , row] = document.querySelector('table').rows"
+    assert chromium.run(f"{cells}; return head.cells[0].getBoundingClientRect().top") == 0
+    assert chromium.run(f"{cells}; return row.cells[0].getBoundingClientRect().left") >= 0
+    names = chromium.run(f"{cells}; return row.querySelectorAll('.name').length")
+    assert names == (2 if width == 1280 else 1)
+    inside = "[...document.querySelectorAll('td.right')].every(cell => cell.getClientRects().length === 1)"
+    assert chromium.run(f"return {inside}")
+    lines = """return [...document.querySelectorAll('td.right')].every(cell => {
+        const range = document.createRange();
+        range.selectNodeContents(cell);
+        return new Set([...range.getClientRects()].map(one => Math.round(one.top))).size <= 1;
+    })"""
+    assert chromium.run(lines), "a number or an interval goes over two lines"
+    chromium.resize(1280, 1000)
+
+
+def test_a_table_is_sorted_by_key_and_says_how(chromium, tables):
+    chromium.open(tables["table2"])
+    column = [name for name, _ in chromium.run(PLACES)].index("Gain")
+    first = chromium.run(COLUMN, column)
+    gains = sorted((float(gain) for gain in first if gain != "-"), reverse=True)
+    button = f"th:nth-child({column + 1}) button"
+    for way, expected in (("descending", gains), ("ascending", gains[::-1])):
+        chromium.press(button, "\ue007")  # Enter
+        found = chromium.run(COLUMN, column)
+        assert [float(gain) for gain in found[: len(gains)]] == expected
+        assert set(found[len(gains) :]) == {"-"}, "a cell without a value stands last"
+        assert chromium.run(SORTED)[column] == way
+    chromium.press(button, " ")
+    assert chromium.run(COLUMN, column) == first
+    assert set(chromium.run(SORTED)) == {"none"}
+    chromium.press("th:first-child button", "\ue007")
+    assert chromium.run(COLUMN, 0) == sorted(chromium.run(COLUMN, 0))
+    assert chromium.problems() == []
+
+
+def test_rows_of_a_long_table_are_found_by_their_words(chromium, tables):
+    chromium.open(tables["breakdown"])
+    chromium.press("input[type=search]", "python model-3 method-4")
+    assert chromium.wait_for("return document.querySelector('output').textContent") == "1 of 198"
+    assert chromium.run(COLUMN, 2) == ["method-4"]
+    assert chromium.problems() == []
 
 
 @pytest.fixture(scope="module")

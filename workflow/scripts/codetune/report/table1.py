@@ -173,9 +173,10 @@ def write_table1(table: pd.DataFrame, outputs: Mapping[str, str]) -> None:
     rates = table["learning_rate"].nunique()
     shown = pd.DataFrame(
         {
-            **varying_columns(table, "data", "method", "tuning", "quantization", "optimizer", "precision", "packing"),
             "Model": table["model"],
+            **varying_columns(table, "method", "data"),
             **({"Searched": table["searched"]} if "searched" in table else {}),
+            **varying_columns(table, "tuning", "quantization", "optimizer", "precision", "packing"),
             "Params (paper)": table["paper_params"],
             "Batch": table["batch_size"].map(format_whole),
             "Epochs planned": table["epochs"].map(format_whole),
@@ -204,7 +205,9 @@ def write_table1(table: pd.DataFrame, outputs: Mapping[str, str]) -> None:
             " Virtual tokens take room in packed sequences, which are taken to be as full as without them; the "
             "record of a training has what there was, and how many samples were truncated or dropped for them."
         )
-    write_forms(table, shown, "Training hyperparameters", note + _paper_s_rate(table), outputs)
+    note += _paper_s_rate(table)
+    more = {"Parameters and steps": [name for name in map(str, shown) if name.startswith(("Trainable", "Steps"))]}
+    write_forms(table, shown, "Training hyperparameters", note, outputs, more, ["Trainable (%)"])
 
 
 def _other_ranks(table: pd.DataFrame) -> dict[str, "pd.Series[Any]"]:
