@@ -209,6 +209,23 @@ def memory_of_training(wildcards):
     return max(24000, round(8000 + state_bytes(STUDY, run_of(wildcards)) / 1e6))
 
 
+def figure_of(wildcards):
+    """Returns the name in the report, the caption and the inputs of the figure whose page a job draws."""
+    return FIGURES[FIGURE_PAGES[wildcards.figure].figure]
+
+
+def title_of_page(wildcards):
+    """Returns the name of a page in the report: its figure's, with its letter."""
+    letter = FIGURE_PAGES[wildcards.figure].letter
+    return figure_of(wildcards)[0] + (f" ({letter})" if letter else "")
+
+
+def pages_of_figure(name):
+    """Returns the files of all pages of a figure."""
+    pages = [page.name for page in FIGURE_PAGES.values() if page.figure == name]
+    return [in_results(form, figure=page) for page in pages for form in layout.FIGURE_FORMS]
+
+
 # Priorities, highest first: jobs that GPU jobs wait for; light rules (0, the default); GPU jobs by stage. Within a
 # stage the largest model comes first, because a long job left for the end would run alone.
 

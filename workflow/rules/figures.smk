@@ -1,9 +1,12 @@
 # Needs: the records and comparisons of the runs, and for figure 2 their curves. Needs neither a GPU nor torch.
-# Gives: <results>/figures/{figure1,figure2,losses,cost,forest}.{png,svg,pdf}
+# Gives: <results>/figures/<page>.{png,svg,pdf}: a page is named like its figure, with a letter where there are several
 
+from codetune.study.figures import figure_pages
+
+EVERYTHING = {"records": each(layout.RECORD, STUDY.runs), "comparisons": COMPARISONS}
 TRAINED = {"records": each(layout.RECORD, STUDY.training_runs), "comparisons": COMPARISONS}
 
-# For each figure its name in the report, its caption, and its inputs.
+# For each figure its name in the report, its caption, and its inputs. Its pages: study/figures.py.
 FIGURES = {
     "figure1": (
         "Figure 1: what training used",
@@ -41,20 +44,21 @@ FIGURES = {
         TRAINED,
     ),
 }
-if not STUDY.training_runs:
+FIGURE_PAGES = figure_pages([run.system for run in STUDY.runs])
+if not FIGURE_PAGES:
     FIGURES.clear()  # all of them show what was trained
 
 
 rule figure:
-    """Draws one figure as PNG, SVG and PDF, readable in grey and at column width."""
+    """Draws a page of a figure as PNG, SVG and PDF, readable in grey and in print."""
     input:
-        unpack(lambda wildcards: FIGURES[wildcards.figure][2]),
+        unpack(lambda wildcards: figure_of(wildcards)[2]),
     output:
         png=in_results(layout.FIGURE_PNG),
         svg=report(
             in_results(layout.FIGURE_SVG),
             category="Figures",
-            labels=lambda wildcards: {"figure": FIGURES[wildcards.figure][0]},
+            labels=lambda wildcards: {"figure": title_of_page(wildcards)},
             caption="../report/figure.rst",
         ),
         pdf=in_results(layout.FIGURE_PDF),
@@ -63,7 +67,7 @@ rule figure:
     benchmark:
         "<benchmarks>/figure/{figure}.tsv"
     wildcard_constraints:
-        figure=one_of(FIGURES),
+        figure=one_of(FIGURE_PAGES),
     localrule: True  # takes seconds, less than waiting in a queue
     conda:
         "../../envs/analysis.yaml"
@@ -73,7 +77,7 @@ rule figure:
         runtime=10,
         gpu=0,
     params:
-        caption=lambda wildcards: FIGURES[wildcards.figure][1],
+        caption=lambda wildcards: figure_of(wildcards)[1],
         metric=lookup(within=config, dpath="evaluation/metric"),
         code=code("figure.py", "analysis"),
     script:

@@ -33,6 +33,7 @@ from codetune.report.style import (
 )
 from codetune.study.curve import Curve
 from codetune.study.facts import TrainingCost
+from codetune.study.figures import figure_pages
 from codetune.study.record import read_records
 from codetune.study.training_log import read_training_log
 
@@ -47,19 +48,19 @@ class CurvePoint(NamedTuple):
 
 
 def draw_figure(name: str, inputs: Mapping[str, Any], metric: str, outputs: Mapping[str, str]) -> None:
-    """Draws one of the figures.
+    """Draws a page of a figure.
 
     Args:
-        name: One of `FIGURES`.
-        inputs: `records`, of which those that train are shown; for figures with scores `comparisons`, one per test set.
+        name: Of the page: that of one of `FIGURES`, with a letter where that has several.
+        inputs: `records`, of all runs or of those that train; for figures with scores `comparisons`, one per test set.
         metric: Name of the metric that they show.
         outputs: Path for each of png, svg, pdf.
     """
     comparisons = [read_comparisons(path) for path in inputs.get("comparisons", [])]
-    tuned = [record for record in read_records(inputs["records"]) if record.training is not None]
-    shown = Shown(tuned, comparisons, metric)
+    records = read_records(inputs["records"])
+    page = figure_pages([record.run.system for record in records])[name]
     with mpl.rc_context(STYLE):
-        save_figure(FIGURES[name](shown), outputs)
+        save_figure(FIGURES[page.figure](Shown(records, comparisons, metric, page)), outputs)
 
 
 def draw_figure1(shown: Shown) -> Figure:

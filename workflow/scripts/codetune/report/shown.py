@@ -1,26 +1,52 @@
-"""What figures are drawn from."""
+"""What a page of a figure is drawn from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from codetune.evaluation.comparisons import Comparisons
+from codetune.report.looks import Looks
 from codetune.study.facts import TrainingCost
-from codetune.study.record import Record
+from codetune.study.figures import Page, pages_of
+from codetune.study.record import Record, by_system
+from codetune.study.runs import System
 
 
 @dataclass(frozen=True)
 class Shown:
-    """Tuned runs and their scores.
+    """A study, and which of its systems a page shows.
 
     Attributes:
-        records: Of the tuned runs.
+        study: Records of all runs of the study, in its order: looks and limits of axes follow from them.
         comparisons: What the bootstrap says of each test set; none for a figure without scores.
         metric: Name of the metric that figures with scores show.
+        page: The page.
     """
 
-    records: Sequence[Record]
+    study: Sequence[Record]
     comparisons: Sequence[Comparisons]
     metric: str
+    page: Page
+
+    @cached_property
+    def looks(self) -> Looks:
+        """How systems look, and what they are called."""
+        return Looks.of_study(self.study)
+
+    @property
+    def systems(self) -> Sequence[System]:
+        """The systems of the page, all of which train."""
+        return self.page.systems
+
+    @cached_property
+    def seeds(self) -> dict[System, list[Record]]:
+        """The records of each system of the study, one per seed."""
+        return by_system(self.study)
+
+    @property
+    def records(self) -> list[Record]:
+        """Of the systems of the page."""
+        return [record for record in self.study if record.run.system in self.page.systems]
 
     @property
     def label(self) -> str:
@@ -29,5 +55,18 @@ class Shown:
 
     @property
     def costs(self) -> list[TrainingCost]:
-        """What each training used."""
+        """What each training of the page used."""
         return [record.training.cost for record in self.records if record.training is not None]
+
+
+def show(figure: str, records: Sequence[Record], comparisons: Sequence[Comparisons], metric: str) -> dict[str, Shown]:
+    """Returns what each page of a figure is drawn from, by the page's name.
+
+    Args:
+        figure: Name of the figure.
+        records: Of all runs of the study.
+        comparisons: What the bootstrap says of each test set.
+        metric: Name of the metric.
+    """
+    pages = pages_of(figure, [record.run.system for record in records])
+    return {page.name: Shown(records, comparisons, metric, page) for page in pages}

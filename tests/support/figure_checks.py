@@ -1,0 +1,93 @@
+"""What holds of every page of every figure: its size, nothing cut off or covered, and no two systems alike."""
+
+from itertools import combinations
+
+import matplotlib as mpl
+from codetune.report.sheet import COLUMN, FULL, PAGE, SMALL, STYLE
+from codetune.report.shown import show
+from matplotlib.colors import to_hex
+from matplotlib.text import Text
+
+SLACK = 1.5  # pixels, of 100 per inch
+
+
+def draw_pages(figure, draw, records, comparisons=(), metric="rouge_l"):
+    """Draws the pages of a figure and gives them back by their names instead of writing them."""
+    pages = {}
+    with mpl.rc_context(STYLE):
+        for name, shown in show(figure, records, comparisons, metric).items():
+            pages[name] = draw(shown)
+            pages[name].draw_without_rendering()
+    return pages
+
+
+def check_page(figure):
+    """Checks a drawn page."""
+    width, height = figure.get_size_inches()
+    assert width in (COLUMN, FULL)
+    assert 0.5 < height <= PAGE
+    box = figure.get_tightbbox()
+    assert box.x0 >= -SLACK / 100
+    assert box.y0 >= -SLACK / 100
+    assert box.x1 <= width + SLACK / 100
+    assert box.y1 <= height + SLACK / 100
+    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+    assert min(text.get_fontsize() for text in texts) >= SMALL
+    _check_texts(texts, figure)
+    for legend in figure.legends:
+        assert not any(legend.get_window_extent().overlaps(axis.get_tightbbox()) for axis in figure.axes)
+    for one, other in combinations(figure.axes, 2):
+        assert not _overlap(one.get_tightbbox(), other.get_tightbbox()) or one.bbox.bounds == other.bbox.bounds
+    for axis in figure.axes:
+        assert min(axis.bbox.width, axis.bbox.height) > 20
+        looks = looks_in(axis)
+        assert len(set(looks.values())) == len(looks), f"two systems look alike: {looks}"
+
+
+def looks_in(axis):
+    """The look of each named line of a panel: colour, marker, line, filling."""
+    named = [line for line in axis.lines if not line.get_label().startswith("_")]
+    return {
+        line.get_label(): (
+            to_hex(line.get_color()),
+            line.get_marker(),
+            str(line.get_linestyle()) + str(line._unscaled_dash_pattern),
+            to_hex(line.get_markerfacecolor()),
+            line.get_fillstyle(),
+        )
+        for line in named
+    }
+
+
+def _check_texts(texts, figure):
+    """No text lies on another or outside the sheet."""
+    boxes = [(text.get_text(), text.get_window_extent()) for text in texts if _is_shown(text)]
+    for name, box in boxes:
+        assert box.x0 >= -SLACK, name
+        assert box.x1 <= figure.bbox.width + SLACK, name
+        assert box.y0 >= -SLACK, name
+        assert box.y1 <= figure.bbox.height + SLACK, name
+    for (name, one), (other, two) in combinations(boxes, 2):
+        assert not _overlap(one, two), f"{name!r} lies on {other!r}"
+
+
+def _is_shown(text):
+    """Whether a text is drawn: ticks outside of the limits of an axis are not."""
+    axis = text.axes
+    if axis is None:
+        return True
+    for which in (axis.xaxis, axis.yaxis):
+        ticks = [
+            tick for tick in (*which.get_major_ticks(), *which.get_minor_ticks()) if text in (tick.label1, tick.label2)
+        ]
+        if ticks:
+            low, high = sorted(which.get_view_interval())
+            return low <= ticks[0].get_loc() <= high
+    return True
+
+
+def _overlap(one, other):
+    """Whether two boxes have more in common than rounding explains."""
+    width = min(one.x1, other.x1) - max(one.x0, other.x0)
+    height = min(one.y1, other.y1) - max(one.y0, other.y0)
+    return width > SLACK and height > SLACK
