@@ -106,7 +106,7 @@ def _skill(record, rng):
     return dict(zip(NAMES, (written, written + 0.1), strict=True))
 
 
-def compared(records, statistics, test, resamples=200):
+def compared(records, statistics, test, resamples=3000):
     """What rule `significance` says of these, by ROUGE-L alone."""
     systems = {system: of[0].method.baselines for system, of in by_system(records).items()}
     drawn = Resamples(len(next(iter(statistics.values()))[0].ids), resamples, 0)
@@ -120,5 +120,5 @@ def compared(records, statistics, test, resamples=200):
     facts = {
         name: MetricFacts(one.label, one.signature, one.highest) for name, one in metrics().items() if name in NAMES
     }
-    classes = measure_classes("rouge_l", statistics, comparisons, resamples, 0)
+    classes = measure_classes("rouge_l", statistics, comparisons, 200, 0)
     return Comparisons(test, resamples, 0, LEVEL, facts, scores, comparisons, classes)

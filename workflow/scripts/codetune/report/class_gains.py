@@ -1,15 +1,15 @@
 """The figures of gains by language and by length of the reference: a panel per model, as written and on code."""
 
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from codetune.evaluation.comparisons import Comparison, Comparisons, SampleClass
 from codetune.report.looks import GREY, Look, by_model, in_lines, lines_of
-from codetune.report.rows_of_systems import Kind, kinds_of, say_nothing_measured
+from codetune.report.rows_of_systems import NOTHING_MEASURED, Kind, kinds_of, say_in_row, shorten
 from codetune.report.sheet import FULL, new_sheet
 from codetune.report.shown import Shown
 from codetune.study.figures import AROUND_CLASSES, SIDE_BY_SIDE, height_of_class, treatment_of
@@ -62,7 +62,10 @@ def _draw_classes(shown: Shown, of: Of) -> Figure:
     """Draws rows of panels, in which a class has a row and a system a mark."""
     kinds, rows = kinds_of(shown), _rows_of_panels(shown, of)
     treatments = list(dict.fromkeys(map(treatment_of, shown.systems)))
-    heights = [AROUND_CLASSES + max(sum(panel.heights) for panel in row) for row in rows] or [1.0]
+    several = len({panel.comparisons.test for row in rows for panel in row}) > 1
+    titles = [_title(shown, panel, kinds[0], several) for row in rows for panel in row]
+    around = AROUND_CLASSES + LINE * max(0, lines_of(titles) - 2)
+    heights = [around + max(sum(panel.heights) for panel in row) for row in rows] or [1.0]
     entries = shown.looks.treatment_entries(shown.systems) if len(treatments) > 1 else {}
     entries |= shown.looks.flag_entries(shown.systems)
     figure = new_sheet(FULL, BELOW + sum(heights), entries)
@@ -74,22 +77,27 @@ def _draw_classes(shown: Shown, of: Of) -> Figure:
         "gridspec_kw": {"height_ratios": heights},
     }
     grid = figure.subplots(len(heights), columns, **shape)
-    several = len({panel.comparisons.test for row in rows for panel in row}) > 1
     for axes, panels in zip(grid, rows, strict=False):
         places = [(panel, kind) for panel in panels for kind in kinds]
         for axis, (panel, kind) in zip(axes, places, strict=False):
-            title = [panel.comparisons.test if several else "", shown.looks.model(panel.systems[0].model, TITLE_LINE)]
-            axis.set_title("\n".join(filter(None, [*title, kind.words])), loc="left")
+            axis.set_title(_title(shown, panel, kind, several), loc="left")
             _draw_panel(shown, axis, panel, kind)
         for axis in axes[len(places) :]:
-            axis.set_visible(False)
-    for above, below in pairwise(grid):  # where the last row is shorter, the one above has the numbers
-        for axis, other in zip(above, below, strict=True):
-            axis.tick_params(labelbottom=not other.get_visible())
-    for axis in grid[-1]:
+            axis.remove()
+    for column in grid.T:  # where the last row is shorter, the one above has the numbers
+        last = [axis for axis in column if axis in figure.axes][-1]
+        last.tick_params(labelbottom=True)
+        last.set_xlabel(f"gain in {shown.label}")
+    for axis in figure.axes:
         axis.set_xlim(*_limits(shown, of))
-    figure.supxlabel(f"gain in {shown.label} over the better baseline", fontsize=7.5)
+        axis.xaxis.set_major_locator(MaxNLocator(4))
     return figure
+
+
+def _title(shown: Shown, panel: Panel, kind: Kind, several: bool) -> str:
+    """Model, and below it kind and, where there are several, test set."""
+    below = ", ".join(filter(None, [panel.comparisons.test if several else "", kind.words]))
+    return "\n".join(filter(None, [shorten(shown.looks.model(panel.systems[0].model, TITLE_LINE)), below]))
 
 
 def _rows_of_panels(shown: Shown, of: Of) -> list[list[Panel]]:
@@ -119,8 +127,10 @@ def _draw_panel(shown: Shown, axis: Axes, panel: Panel, kind: Kind) -> None:
         if number % 2:
             axis.axhspan(place - height / 2, place + height / 2, color="#f3f3f3", linewidth=0)
         gains = {system: one.gain_of(system, kind.metric) for system in panel.systems}
-        if all(gain is None or gain.gain is None for gain in gains.values()):
-            say_nothing_measured(axis, place)
+        if all(gain is None for gain in gains.values()):
+            say_in_row(axis, place, "no baseline was evaluated")
+        elif all(gain is None or gain.gain is None for gain in gains.values()):
+            say_in_row(axis, place, NOTHING_MEASURED)
         for part, (system, gain) in enumerate(gains.items()):
             if gain is not None:
                 _draw_gain(shown, axis, place + 0.8 * height * ((part + 0.5) / len(gains) - 0.5), system, gain)

@@ -8,9 +8,10 @@ from matplotlib.figure import Figure
 from codetune.report.cells import digits_of, format_number, format_signed
 from codetune.report.gains import gains_over
 from codetune.report.looks import GREY, Look
-from codetune.report.rows import EvaluatedSystem, evaluated_systems
+from codetune.report.rows import EvaluatedSystem, evaluated_systems, gains_are_by_tuning
 from codetune.report.rows_of_systems import (
     NAME_LINE,
+    NOTHING_MEASURED,
     Group,
     Kind,
     SystemRow,
@@ -18,7 +19,7 @@ from codetune.report.rows_of_systems import (
     evaluated_on_page,
     grouped,
     kinds_of,
-    say_nothing_measured,
+    say_in_row,
     shorten,
     sign_entries,
     sign_of,
@@ -26,6 +27,7 @@ from codetune.report.rows_of_systems import (
 )
 from codetune.report.shown import Shown
 from codetune.study.figures import pages_of
+from codetune.study.runs import NONE
 
 TUNED: Look = {"linestyle": "", "markersize": 5}
 UNTUNED: Look = {"marker": "|", "color": "black", "markersize": 8, "markeredgewidth": 1.6, "linestyle": ""}
@@ -48,15 +50,26 @@ def draw_dumbbell(shown: Shown) -> Figure:
     }
     rows = [row for groups in tests.values() for group in groups for row in group.rows]
     found = [gain for row in rows for kind in kinds_of(shown) if (gain := row.one.gain(kind.metric))]
-    entries = {"tuned": {"marker": "o", "color": GREY} | TUNED, "untuned": UNTUNED}
-    if any(len(gains_over(row.one, kind.metric)) > 1 for row in rows for kind in kinds_of(shown)):
-        entries = {"tuned": entries["tuned"], "untuned, the better row": UNTUNED, "another untuned row": OTHER}
-    entries = entries | {"95 % interval of the gain": INTERVAL} | sign_entries(found)
-    figure = draw_rows(shown, tests, entries, lambda *row: _draw_scores(shown, *row))
-    for axis, kind in zip(figure.axes[-len(kinds_of(shown)) :], kinds_of(shown), strict=True):
-        axis.set_xlabel(shown.comparisons[0].metrics[kind.metric].label)
+    others = any(len(gains_over(row.one, kind.metric)) > 1 for row in rows for kind in kinds_of(shown))
+    entries = _entries(bool(found), others, "untuned" if gains_are_by_tuning(everything) else "baseline")
+    figure = draw_rows(shown, tests, entries | sign_entries(found), lambda *row: _draw_scores(shown, *row))
+    for axis in figure.axes[-len(kinds_of(shown)) :]:
+        axis.set_xlabel(shown.label)
         axis.set_xlim(*_limits(shown, everything))
     return figure
+
+
+def _entries(gains: bool, others: bool, baseline: str) -> dict[str, Look]:
+    """The legend's entries.
+
+    Args:
+        gains: Whether any system has a baseline.
+        others: Whether any has several.
+        baseline: What to call them.
+    """
+    tuned = {"tuned": {"marker": "o", "color": GREY} | TUNED}
+    ticks = {f"{baseline}, the better": UNTUNED, f"{baseline}, another": OTHER} if others else {baseline: UNTUNED}
+    return tuned | ticks | {f"95 % interval{' of the gain' if gains else ''}": INTERVAL}
 
 
 def _rest(shown: Shown, everything: Sequence[EvaluatedSystem], test: str) -> list[Group]:
@@ -65,15 +78,22 @@ def _rest(shown: Shown, everything: Sequence[EvaluatedSystem], test: str) -> lis
         return []
     trained = {one.system.model for one in everything if one.is_tuned}
     rest = [one for one in everything if one.test == test and one.system.model not in trained]
-    rows = [SystemRow(shorten(shown.looks.name(one.system, NAME_LINE)), one) for one in rest]
+    rows = [SystemRow(shorten(_name(shown, one)), one) for one in rest]
     return [Group(REST, rows)] if rows else []
+
+
+def _name(shown: Shown, one: EvaluatedSystem) -> str:
+    """Name of a system that is not tuned; without a model it has a name of its own."""
+    if one.system.model == NONE:
+        return shown.looks.model(NONE, NAME_LINE)
+    return shown.looks.name(one.system, NAME_LINE)
 
 
 def _draw_scores(shown: Shown, axis: Axes, place: float, row: SystemRow, kind: Kind) -> None:
     """Draws the scores of one row, and writes what they say beside it."""
     score, gain = row.one.score(kind.metric), row.one.gain(kind.metric)
     if score.score is None:
-        say_nothing_measured(axis, place)
+        say_in_row(axis, place, NOTHING_MEASURED)
         return
     interval, look = score.interval, shown.looks.of(row.one.system) if row.one.is_tuned else {}
     for name, one in gains_over(row.one, kind.metric).items():

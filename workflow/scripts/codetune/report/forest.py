@@ -12,6 +12,7 @@ from codetune.report.gains import gains_over
 from codetune.report.looks import GREY, Look
 from codetune.report.rows import EvaluatedSystem, evaluated_systems, gains_are_by_tuning
 from codetune.report.rows_of_systems import (
+    NOTHING_MEASURED,
     Kind,
     SystemRow,
     draw_rows,
@@ -19,7 +20,7 @@ from codetune.report.rows_of_systems import (
     grouped,
     in_words,
     kinds_of,
-    say_nothing_measured,
+    say_in_row,
     sign_entries,
     sign_of,
     write_beside,
@@ -55,8 +56,8 @@ def draw_forest(shown: Shown) -> Figure:
     figure = draw_rows(shown, tests, entries, lambda *row: _draw_gain(shown, *row))
     over = "by tuning" if gains_are_by_tuning(everything) else "over the baseline"
     over = f"over {names[0]}" if len(names) == 1 else over
-    for axis, kind in zip(figure.axes[-len(kinds_of(shown)) :], kinds_of(shown), strict=True):
-        axis.set_xlabel(f"gain in {shown.comparisons[0].metrics[kind.metric].label} {over}")
+    for axis in figure.axes[-len(kinds_of(shown)) :]:
+        axis.set_xlabel(f"gain in {shown.label} {over}")
         axis.set_xlim(*_limits(shown, everything))
     for axis in figure.axes:
         axis.axvline(0, color=GREY, linewidth=0.8, zorder=0.5)
@@ -87,7 +88,7 @@ def _draw_gain(shown: Shown, axis: Axes, place: float, row: SystemRow, kind: Kin
     if gain is None:
         return
     if gain.gain is None:
-        say_nothing_measured(axis, place)
+        say_in_row(axis, place, NOTHING_MEASURED)
         return
     look = shown.looks.of(row.one.system)
     if gain.interval is not None:

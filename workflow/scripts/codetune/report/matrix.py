@@ -14,7 +14,7 @@ from codetune.report.looks import by_model
 from codetune.report.rows_of_systems import SIGNS, shorten, sign_of
 from codetune.report.sheet import FULL, SMALL, new_sheet
 from codetune.report.shown import Shown
-from codetune.study.figures import CELL, MATRIX_AROUND, chunks, matrices_side_by_side
+from codetune.study.figures import CELL, MATRIX_AROUND, matrices_side_by_side
 from codetune.study.runs import System
 
 NAME_LINE = 20  # most characters of a line of a method's name
@@ -30,7 +30,7 @@ def draw_matrix(shown: Shown) -> Figure:
     """
     panels = [panel for comparisons in shown.comparisons for panel in _panels(shown, comparisons)]
     across = matrices_side_by_side(max((len(systems) for _, systems in panels), default=1))
-    rows = chunks(panels, across) if panels else []
+    rows = [panels[start : start + across] for start in range(0, len(panels), across)]
     heights = [MATRIX_AROUND + CELL * max(len(systems) for _, systems in row) for row in rows] or [1.0]
     entries = {f"{sign} {verdict}": {"linestyle": ""} for verdict, sign in SIGNS.items()}
     figure = new_sheet(FULL, sum(heights), entries)
@@ -42,6 +42,8 @@ def draw_matrix(shown: Shown) -> Figure:
             title = [comparisons.test if several else "", shown.looks.model(systems[0].model, 60)]
             axis.set_title(", ".join(filter(None, title)), loc="left", fontweight="bold")
             _draw_matrix(shown, axis, comparisons, systems, largest)
+    if not rows:
+        figure.text(0.5, 0.5, "no two methods were evaluated on one model", ha="center", va="center")
     for axis in figure.axes:
         axis.set_xticks([])
         axis.set_yticks([])
@@ -56,7 +58,7 @@ def _panels(shown: Shown, comparisons: Comparisons) -> list[tuple[Comparisons, l
     for name, trained in models.items():
         untuned = [system for system in shown.seeds if system.model == name and not system.trains]
         systems = [one for one in (*untuned, *trained) if comparisons.test in shown.seeds[one][0].tests]
-        if any(one.trains for one in systems):
+        if len(systems) > 1 and any(one.trains for one in systems):
             found.append((comparisons, systems))
     return found
 

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 
 from codetune.evaluation.comparisons import Comparison
 from codetune.report.cells import digits_of, format_interval, format_signed
-from codetune.report.looks import Look, lines_of
+from codetune.report.flags import flag
+from codetune.report.looks import Look, in_lines, lines_of
 from codetune.report.rows import EvaluatedSystem, evaluated_systems
 from codetune.report.sheet import FULL, SMALL, new_sheet
 from codetune.report.shown import Shown
@@ -19,6 +20,7 @@ from codetune.study.figures import treatment_of
 ROW, LINE = 0.145, 0.11  # height of a row, and of each line of its name where that needs more, in inches
 TITLE, BELOW = 0.3, 0.45  # above a panel and below the last one, in inches
 NAME_LINE, MOST_LINES = 26, 2  # of a row's name: most characters of a line, and most lines
+NOTHING_MEASURED = "no sample has a value"
 SIGNS = {"better": "▲", "worse": "▼", "undecided": "?"}  # of verdicts
 
 
@@ -108,7 +110,7 @@ def grouped(
     )
     groups: dict[str, Group] = {}
     for one in systems:
-        method = looks.method(one.system, NAME_LINE) if several else ""
+        method = _method(shown, one, systems) if several else ""
         rows = [
             SystemRow(", ".join(filter(None, [method, f"over {over}" if over else ""])), one, over)
             for over in overs(one)
@@ -119,6 +121,13 @@ def grouped(
             heading, rows = "", [SystemRow(shorten(looks.name(one.system, NAME_LINE)), one, rows[0].over)]
         groups.setdefault(one.system.model, Group(shorten(heading), [])).rows.extend(rows)
     return list(groups.values())
+
+
+def _method(shown: Shown, one: EvaluatedSystem, systems: Sequence[EvaluatedSystem]) -> str:
+    """What is done to a system's model; with the training data where those of the test set have several."""
+    if len({other.system.data for other in systems}) > 1:
+        return shown.looks.method(one.system, NAME_LINE)
+    return in_lines(one.system.method + flag(one.system in shown.looks.marked), NAME_LINE)
 
 
 def shorten(name: str) -> str:
@@ -203,10 +212,10 @@ def write_beside(axis: Axes, place: float, text: str) -> None:
     )
 
 
-def say_nothing_measured(axis: Axes, place: float) -> None:
-    """Says in the middle of a row that there is no value."""
+def say_in_row(axis: Axes, place: float, text: str) -> None:
+    """Writes into the middle of a row why nothing is drawn there."""
     where: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "ha": "center", "va": "center", "fontsize": SMALL}
-    axis.annotate("no sample has a value", (0.5, place), **where)
+    axis.annotate(text, (0.5, place), **where)
 
 
 def in_words(gain: Comparison, highest: float) -> str:
