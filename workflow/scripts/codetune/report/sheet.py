@@ -1,5 +1,6 @@
 """The sheet that a figure is drawn on: its size in print, its legend's room, labels at the ends of lines, its files."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -61,15 +62,17 @@ def _draw_legend(figure: Figure, entries: Mapping[str, Look]) -> float:
     if not entries:
         return 0.0
     handles = [Line2D([], [], label=name, **look) for name, look in entries.items()]
-    for columns in range(min(len(handles), 7), 0, -1):
+    length = 2.4 if any(handle.get_linestyle() not in ("None", "") for handle in handles) else 1.0
+    for rows in range(1, len(handles) + 1):
+        columns = math.ceil(len(handles) / rows)
         legend = figure.legend(
-            handles=handles, loc="outside lower center", ncols=columns, handlelength=2.6, columnspacing=1.2
+            handles=handles, loc="outside lower center", ncols=columns, handlelength=length, columnspacing=1.4
         )
         box = legend.get_window_extent()
         if box.width <= figure.bbox.width or columns == 1:
-            return float(box.height / figure.dpi)
+            break
         legend.remove()
-    raise AssertionError("one column is always drawn")
+    return float(box.height / figure.dpi)
 
 
 def draw_line(axis: Axes, points: Sequence[tuple[float, float]], look: Look, name: str) -> None:
@@ -81,7 +84,9 @@ def draw_line(axis: Axes, points: Sequence[tuple[float, float]], look: Look, nam
         look: Of its system.
         name: Of its system, by which the panel's lines can be told apart.
     """
-    axis.plot(*zip(*points, strict=True), markevery=max(1, len(points) // 12), clip_on=False, label=name, **look)
+    every = max(1, len(points) // 12)
+    how: Look = {"markevery": every, "clip_on": False, "label": name} | look
+    axis.plot(*zip(*points, strict=True), **how)
 
 
 def label_ends(axis: Axes, ends: Mapping[str, tuple[float, float]], color: Mapping[str, str]) -> None:
@@ -119,7 +124,7 @@ def label_ends(axis: Axes, ends: Mapping[str, tuple[float, float]], color: Mappi
 
 def short_number(value: float) -> str:
     """A number as it stands at the end of a line."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 1 else f"{value:.2g}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
 def save_figure(figure: Figure, outputs: Mapping[str, str]) -> None:
