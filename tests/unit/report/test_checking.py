@@ -75,7 +75,7 @@ def test_an_untouched_study_passes(study, config):
     tables, runs, trainings, sizes = 21, 9, 4, 2
     retrieval, card = ["predictions", "facts"], ["card", "its text"]
     made = tables + 3 * runs + 2 * trainings + sizes
-    assert findings.files == made + len([*retrieval, *card, "comparisons"]) + 2 + 9
+    assert findings.files == made + len([*retrieval, *card, "comparisons", "conclusions", "their page"]) + 2 + 9
 
 
 def edit_json(path, change):
