@@ -9,6 +9,7 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 
 from codetune.base.files import reading, write_text
+from codetune.report.stamp import stamped_page
 
 
 def write_page(document: str, template: str, target: str) -> None:
@@ -27,7 +28,8 @@ def write_page(document: str, template: str, target: str) -> None:
 
 
 def with_policy(template: str) -> str:
-    """A page that may run its own inline script and style, by their hashes, and load nothing."""
+    """A page that may run its own inline script and style, by their hashes, and load nothing, with the stamp if any."""
+    template = stamped_page(template)
     words = ["default-src 'none'", "base-uri 'none'", "form-action 'none'", "require-trusted-types-for 'script'"]
     for tag in ("script", "style"):
         for text in re.findall(rf"<{tag}>(.*?)</{tag}>", template, re.DOTALL):
