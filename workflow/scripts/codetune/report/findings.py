@@ -21,15 +21,15 @@ def read_material(inputs: Mapping[str, Any], metric: str) -> Material:
     """Reads what conclusions are drawn from.
 
     Args:
-        inputs: Paths: `records` of all runs; `comparisons`, one per test set; and `audit`, the CSV of the paper's
-            claims, if there is one.
+        inputs: Paths: `records` of all runs; `comparisons`, one per test set; and, if there is one, `audit`,
+            the CSV of the paper's claims.
         metric: Name of the study's metric.
 
     Raises:
         StudyError: A file is missing or damaged.
     """
     comparisons = {path: read_comparisons(path) for path in inputs["comparisons"]}
-    path = inputs.get("audit", "")
+    path = str(inputs.get("audit", ""))
     return Material(
         evaluated=evaluated_systems(read_records(inputs["records"]), comparisons.values()),
         metric=metric,

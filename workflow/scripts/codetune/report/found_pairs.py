@@ -29,7 +29,7 @@ def _best(test: str, tuned: Sequence[EvaluatedSystem], pairs: Sequence[Compariso
     """The tuned system with the highest score, and whether it is better than the others."""
     numbers, names = material.numbers("best", test), titles_of(tuned)
     best = max(tuned, key=lambda one: _score(one, material))
-    text = f"The highest score of a tuned model has {names[best.system]}: {_say_score(best, numbers, material)}."
+    text = f"{names[best.system]} has the highest score of the tuned models: {_say_score(best, numbers, material)}."
     others = {
         names[one.system]: pair
         for one in tuned

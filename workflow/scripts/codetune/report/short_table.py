@@ -122,5 +122,3 @@ def _gain(gain: Comparison | None, material: Material) -> str:
 
 def _verdict(gain: Comparison | None) -> str:
     return (gain.verdict if gain else None) or EMPTY
-
-

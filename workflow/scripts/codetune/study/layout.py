@@ -76,6 +76,8 @@ FIGURE_PNG, FIGURE_SVG, FIGURE_PDF = FIGURE_FORMS
 BROWSER = "report/samples/{test}.html"
 PROVENANCE = "report/provenance.md"
 PAGE = "report/pages/{page}.html"
+CONCLUSIONS = "report/summary.md"
+FIRST_PAGE = PAGE.format(page="summary")
 CRATE_CONFIG = "workflow/config-used.yaml"  # beside a copy of the workflow
 
 
