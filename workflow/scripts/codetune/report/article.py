@@ -1,10 +1,10 @@
 """The parts of the paper about a study, as data: paragraphs, lists, tables and figures, in the order of a reader."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from codetune.report.finding import Finding
+from codetune.report.finding import Finding, listed
 
 # What is left out first where an article is too long; parts that are always there have none of these.
 EXTRA, DETAIL, MORE = 3, 2, 1
@@ -24,6 +24,9 @@ class Part:
         note: Below a table.
         svg: Of a figure.
         wide: Whether it spans both columns of the page.
+        height: Of a figure, in points; 0 where it is as high as its width asks for.
+        key: Name by which texts refer to a table or a figure.
+        mentions: Keys of the tables and figures that a text refers to at its end, as far as the article has them.
         rank: Parts with the highest one are left out first where the article is too long; 0 for those that stay.
     """
 
@@ -36,6 +39,9 @@ class Part:
     note: str = ""
     svg: str = ""
     wide: bool = False
+    height: float = 0.0
+    key: str = ""
+    mentions: Sequence[str] = ()
     rank: int = 0
 
 
@@ -66,12 +72,27 @@ class Article:
         """The rank of what is left out next; 0 where all must stay."""
         return max((part.rank for part in self.parts), default=0)
 
+    def with_mentions(self) -> "Article":
+        """The article whose texts refer to tables and figures by their numbers."""
+        numbers: dict[str, str] = {}
+        counts = {"table": 0, "figure": 0}
+        for part in self.parts:
+            if part.kind in counts:
+                counts[part.kind] += 1
+                numbers[part.key] = f"{part.kind.capitalize()} {counts[part.kind]}"
+        parts = []
+        for part in self.parts:
+            if found := [numbers[key] for key in part.mentions if key in numbers]:
+                part = replace(part, text=f"{part.text} See {listed(found)}.".strip())
+            parts.append(part)
+        return replace(self, parts=parts)
+
     def shorter(self) -> "Article":
         """The article without the last part of those with the highest rank."""
         rank = self.highest_rank
         last = max(place for place, part in enumerate(self.parts) if part.rank == rank)
         parts = [part for place, part in enumerate(self.parts) if place != last]
-        return Article(self.title, self.byline, self.abstract, parts, self.stamp)
+        return replace(self, parts=parts)
 
 
 def joined(findings: Iterable[Finding]) -> str:

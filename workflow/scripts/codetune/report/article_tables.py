@@ -2,6 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 from codetune.papers.verdicts import (
     AGREES,
@@ -12,8 +15,8 @@ from codetune.papers.verdicts import (
     NOT_STATED,
     UNDECIDED,
 )
-from codetune.report.article import EXTRA, MORE, Part, say_files
-from codetune.report.finding import Material
+from codetune.report.article import DETAIL, EXTRA, MORE, Part, say_files
+from codetune.report.finding import Material, files_of
 from codetune.report.provenance import checkpoints_of
 from codetune.report.quoted import SystemRow, read_table
 from codetune.report.short_table import ShortTable
@@ -23,7 +26,7 @@ MOST_ROWS = 15  # of a table that has one per system; a longer one has a row per
 MOST_CLAIMS = 12
 VERDICTS = (AGREES, COMPATIBLE, UNDECIDED, NOT_COMPATIBLE, DISAGREES, NOT_CHECKABLE, NOT_STATED)
 FAILED, SCORES = (NOT_COMPATIBLE, DISAGREES), "Scores, here"
-WORDS = {*LEFT, "Subject", "Claim", "Where", "Checkpoint", "Commit", "Weights", "Schedule", "Untuned", "Baseline"}
+WORDS = {*LEFT, "Subject", "Claim", "Where", "Checkpoint", "Commit", "Untuned", "Baseline", "Here", "Paper"}
 SETTINGS = {
     "Batch": "batch_size",
     "Epochs": "epochs",
@@ -48,20 +51,20 @@ COSTS = {
 
 def settings_table(rows: Sequence[SystemRow], path: str) -> Part:
     """Table 1: how each system is trained; of many systems each method."""
-    note = "Trained: parameters, counted without the weights. Steps planned: those of all epochs, before any early stop."
-    return _by_system_or_method("How models are tuned", rows, SETTINGS, note, path)
+    note = (
+        "Trained: parameters, counted without the weights. Steps planned: those of all epochs, before any early stop."
+    )
+    return replace(_by_system_or_method("How models are tuned", rows, SETTINGS, note, path), key="settings")
 
 
 def cost_table(rows: Sequence[SystemRow], path: str) -> Part:
     """What each system took, or each method."""
-    whose = sorted({row.cells["memory_of"] for row in rows} - {""})
-    note = f"Memory is the peak of the {' or '.join(whose) or 'process'}. Times are means over seeds, those of decoding of all test sets."
-    return _by_system_or_method("What it takes", rows, COSTS, note, path, rank=MORE)
+    whose = " or ".join(sorted({row.cells["memory_of"] for row in rows} - {""}))
+    note = f"Memory is the peak of the {whose}. Times are means over seeds; decoding is that of all test sets."
+    return replace(_by_system_or_method("What it takes", rows, COSTS, note, path), key="cost", rank=MORE)
 
 
-def _by_system_or_method(
-    title: str, rows: Sequence[SystemRow], columns: dict[str, str], note: str, path: str, rank: int = 0
-) -> Part:
+def _by_system_or_method(title: str, rows: Sequence[SystemRow], columns: dict[str, str], note: str, path: str) -> Part:
     short = len(rows) > MOST_ROWS
     groups: dict[tuple[str, ...], list[SystemRow]] = {}
     for row in rows:
@@ -77,9 +80,20 @@ def _by_system_or_method(
         found = [_range(group, key) for group in groups.values()]
         if set(found) != {EMPTY}:
             cells[name] = found
-    note = f"{note} {say_files([path])}"
-    return Part("table", title, head=list(cells), rows=list(zip(*cells.values(), strict=True)), left=_sides(cells),
-                note=note, wide=True, rank=rank)  # fmt: skip
+    shown = list(zip(*cells.values(), strict=True))
+    return _table(
+        title, list(cells), shown[: 2 * MOST_ROWS], f"{note} {_say_more(shown)}{say_files([path])}", wide=True
+    )
+
+
+def _table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], note: str, **more: Any) -> Part:
+    return Part("table", title, head=head, rows=rows, left=[name in WORDS for name in head], note=note, **more)
+
+
+def _say_more(rows: Sequence[Any]) -> str:
+    """How many rows are not shown."""
+    more = len(rows) - 2 * MOST_ROWS
+    return f"{more:,} more rows are not shown. " if more > 0 else ""
 
 
 def _range(rows: Iterable[SystemRow], key: str) -> str:
@@ -88,16 +102,17 @@ def _range(rows: Iterable[SystemRow], key: str) -> str:
     return " to ".join(dict.fromkeys(one.text for one in [*known[:1], *known[-1:]])) or EMPTY
 
 
-def _sides(names: Iterable[str]) -> list[bool]:
-    return [name in WORDS for name in names]
+def score_table(table: ShortTable, files: Sequence[str], number: int) -> Part:
+    """Table 2 in short.
 
-
-def score_table(table: ShortTable, files: Sequence[str], rank: int) -> Part:
-    """Table 2 in short."""
-    rows, more = table.rows[: 2 * MOST_ROWS], len(table.rows) - 2 * MOST_ROWS
-    left = f"{more:,} more rows are in the table. " if more > 0 else ""
-    note = f"{table.note} {left}{say_files(files)}".strip()
-    return Part("table", table.title, head=table.head, rows=rows, left=_sides(table.head), note=note, wide=True, rank=rank)
+    Args:
+        table: Of one test set.
+        files: What it is made from.
+        number: Its place among those of all test sets, from 0 on.
+    """
+    note = f"{table.note} {_say_more(table.rows)}{say_files(files)}".strip()
+    title, rank = f"Before and after tuning: {table.title}", DETAIL if number else 0
+    return _table(title, table.head, table.rows[: 2 * MOST_ROWS], note, wide=True, key=f"scores{number}", rank=rank)
 
 
 def claim_tables(path: str) -> Iterator[Part]:
@@ -109,24 +124,28 @@ def claim_tables(path: str) -> Iterator[Part]:
     verdicts = [verdict for verdict in VERDICTS if any(of[verdict] for of in counts.values())]
     cells = [[subject, *(str(of[verdict] or EMPTY) for verdict in verdicts)] for subject, of in counts.items()]
     head = ["Subject", *(verdict.capitalize() for verdict in verdicts)]
-    yield Part("table", "The paper's claims by verdict", head=head, rows=cells, left=_sides(head), note=say_files([path]),
-               rank=MORE)  # fmt: skip
-    told = [row for row in rows if row["verdict"] in VERDICTS[:5] and (row["subject"] == SCORES or row["verdict"] in FAILED)]
+    yield _table("The paper's claims by verdict", head, cells, say_files([path]), key="claims", rank=MORE)
+    checked = [row for row in rows if row["verdict"] not in (NOT_CHECKABLE, NOT_STATED)]
+    told = [row for row in checked if row["subject"] == SCORES or row["verdict"] in FAILED]
     told.sort(key=lambda row: (row["subject"] != SCORES, row["verdict"] not in FAILED))
     if told:
         columns = {"Claim": "claim", "Where": "place", "Paper": "paper", "Here": "computed", "Verdict": "verdict"}
         more = len(told) - MOST_CLAIMS
         note = f"{f'{more} more, and all others, are' if more > 0 else 'All claims are'} in {path}."
         shown = [[row[column] for column in columns.values()] for row in told[:MOST_CLAIMS]]
-        yield Part("table", "Claims on scores, and claims that fail", head=list(columns), rows=shown,
-                   left=[True] * len(columns), note=note, wide=True, rank=EXTRA)  # fmt: skip
+        title = "Claims on scores, and claims that fail"
+        yield _table(title, list(columns), shown, note, wide=True, key="failed", rank=EXTRA)
 
 
 def checkpoint_table(material: Material) -> Part:
-    """Which checkpoints the runs started from."""
+    """Which checkpoints the runs started from; of a local folder the last name."""
     found = checkpoints_of(material.records)
     labels = {record.run.model: record.model.label for record in material.records}
-    rows = [[labels[name], one.origin, (one.revision or EMPTY)[:12]] for name, one in found.items()]
-    head = ["Model", "Checkpoint", "Commit"]
-    return Part("table", "Checkpoints", head=head, rows=rows[:MOST_ROWS], left=_sides(head), rank=EXTRA,
-                note="Commits are shortened. From record.json of each run.")  # fmt: skip
+    rows = [
+        [labels[name], Path(one.path).name if one.path else one.origin, (one.revision or EMPTY)[:12]]
+        for name, one in found.items()
+    ]
+    note = f"Commits are shortened. {say_files(files_of(material.records))}"
+    return _table(
+        "Checkpoints", ["Model", "Checkpoint", "Commit"], rows[:MOST_ROWS], note, key="checkpoints", rank=EXTRA
+    )

@@ -1,6 +1,7 @@
 """What a study is, in sentences: its question, data, models, training and decoding."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from codetune.base.files import Row, read_json, reading
@@ -59,25 +60,22 @@ def _question(material: Material) -> Finding:
     numbers.count("systems", len({record.run.system for record in records}))
     said = []
     if tuned:
-        seeds = numbers.keep("seeds", *_most({_seeds_of(tuned, one) for one in tuned}))
-        numbers.count("trainings", len(tuned))
-        which = _names(methods, "methods", numbers)
-        said.append(
-            f"Does tuning raise the score of {_names(of_tuned, 'tuned_models', numbers)}, and by how much? Each is tuned "
-            f"by {which} with {seeds} seed{'' if seeds == '1' else 's'}"
-        )
+        seeds = numbers.keep("seeds", *_most(Counter(record.run.system for record in tuned).values()))
+        count = numbers.count("trainings", len(tuned))
+        who = _names(of_tuned, "tuned models", numbers)
+        said.append(f"Does tuning raise the score of {who}, and by how much?")
+        how = f"with {seeds} seed{'' if seeds == '1' else 's'}"
+        trainings = f"{count} training{'' if count == '1' else 's'}"
+        each, by = "Each is" if len(of_tuned) > 1 else "It is", _names(methods, "methods", numbers)
+        said.append(f"{each} tuned by {by}, {how}: {trainings}.")
     if untuned:
-        whom = "evaluated untuned" if not tuned or len(models) == len(of_tuned) else "evaluated untuned, with others,"
-        said.append(f"{'and' if said else _names(models, 'evaluated', numbers)} {'' if said else 'are '}{whom}")
-        said[-1] += f" by {listed(untuned)}" if len(untuned) > 1 else ""
-    text = " ".join(said) + "." if said else "No model is evaluated."
+        who = _names(models, "models", numbers)
+        alone = f" ({', '.join(untuned)})" if len(untuned) > 1 else ""
+        said.append(f"Untuned{alone}, {who} {'is' if len(models) == 1 else 'are'} evaluated on the same samples.")
+    text = " ".join(said)
     if any(record.run.retrieves for record in records):
-        text += " Beside the models stands what needs none: the output of the most similar training sample."
+        text += " Beside them stands a baseline without a model: the output of the most similar training sample."
     return Finding("study", text, numbers.found, files_of(records))
-
-
-def _seeds_of(records: Sequence[Record], one: Record) -> int:
-    return sum(record.run.system == one.run.system for record in records)
 
 
 def _most(counts: Iterable[int]) -> tuple[int, str]:
@@ -88,8 +86,8 @@ def _most(counts: Iterable[int]) -> tuple[int, str]:
 
 def _names(names: Sequence[str], noun: str, numbers: Numbers) -> str:
     """Names as a list; how many there are, where they are many."""
-    count = numbers.count(noun, len(names))
-    return listed(names) if len(names) <= MOST else f"{count} {noun.rpartition('_')[2]}"
+    count = numbers.count(noun.replace(" ", "_"), len(names))
+    return listed(names) if len(names) <= MOST else f"{count} {noun}"
 
 
 def _data(path: str, card: Row) -> Finding:
@@ -106,9 +104,11 @@ def _data(path: str, card: Row) -> Finding:
             f"{counts['test']} test samples; {SPLIT[near['handling']]}."
         )
         samples, languages = parts["test"]["samples"], list(parts["test"]["languages"].items())[:LANGUAGES]
-        shares = [f"{language} ({numbers.percent(language, count / samples)})" for language, count in languages]
+        shares = [
+            f"{language} ({numbers.percent(f'language.{language}', count / samples)})" for language, count in languages
+        ]
         if shares:
-            text += f" The languages of most test samples are {listed(shares)}."
+            text += f" Most test samples are of {listed(shares)}."
         mean = parts["test"]["characters_of_output"]["mean"]
         text += f" A reference has {numbers.keep('reference_characters', mean, f'{mean:,.0f}')} characters on average."
     return Finding(f"data.{name}", text, numbers.found, [path])
@@ -118,14 +118,17 @@ def _training(records: Sequence[Record], material: Material) -> Finding:
     """The settings of all trainings; of those that differ how far they go."""
     numbers = material.numbers("training")
     plans = [record.training.plan for record in records if record.training]
-    of: Callable[[str], list[Any]] = lambda name: [getattr(plan.settings, name) for plan in plans]  # noqa: E731
-    weights = listed(_each([plan.quantization.weights for plan in plans]))
+
+    def of(name: str) -> list[Any]:
+        return [getattr(plan.settings, name) for plan in plans]
+
+    weights, schedule = listed(_each([plan.quantization.weights for plan in plans])), listed(_each(of("schedule")))
     optimizer = listed([OPTIMIZERS.get(name, name) for name in _each(of("optimizer"))])
     rate = _range("learning_rate", of("learning_rate"), numbers, format_rate)
+    batch, epochs = (_range(name, of(name), numbers) for name in ("batch_size", "epochs"))
     text = (
-        f"Frozen weights are held in {weights}. {optimizer} has a learning rate of {rate} with a "
-        f"{listed(_each(of('schedule')))} schedule, batches of {_range('batch_size', of('batch_size'), numbers)}, and at "
-        f"most {_range('epochs', of('epochs'), numbers)} epochs."
+        f"Frozen weights are held in {weights}. {optimizer} has a learning rate of {rate} with a {schedule} schedule, "
+        f"batches of {batch}, and at most {epochs} epochs."
     )
     patience = [one for one in of("patience") if one is not None]
     if patience:
@@ -136,7 +139,7 @@ def _training(records: Sequence[Record], material: Material) -> Finding:
     packing = "Several samples share a sequence, and none sees another." if all(of("packing")) else ""
     text += f" A sample has up to {_range('max_length', of('max_length'), numbers)} tokens. {packing}"
     templates = _each([record.template for record in records if record.template])
-    text = f"{text.strip()} {'The template of a request is' if len(templates) == 1 else 'Templates of requests are'} "
+    text = f"{text.strip()} Requests are put into the template{'' if len(templates) == 1 else 's'} "
     return Finding("training", f"{text}{listed(templates)}.", numbers.found, files_of(records))
 
 
@@ -180,4 +183,3 @@ def _range(name: str, values: Iterable[float], numbers: Numbers, show: Callable[
 
 
 _SIDES = (("lowest", 0), ("highest", -1))
-

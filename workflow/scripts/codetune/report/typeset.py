@@ -42,9 +42,13 @@ def set_article(article: Article, template: str | Path) -> bytes:
         try:
             pages = int(json.loads(compiler.query(PAGES, field="value", one=True)))
             if pages <= MOST_PAGES or not article.highest_rank:
-                return bytes(compiler.compile(format="pdf", timestamp=0) or b"")
+                pdf = compiler.compile(format="pdf", timestamp=0)
+                assert isinstance(pdf, bytes)  # as of one file
+                return pdf
         except typst.TypstError as error:
-            raise StudyError(f"{template}: Typst cannot set it ({_reason(error)}). Put back the project's own.") from None
+            raise StudyError(
+                f"{template}: Typst cannot set it ({_reason(error)}). Put back the project's own."
+            ) from None
         article = article.shorter()
 
 
@@ -57,7 +61,10 @@ def _reason(error: typst.TypstError) -> str:
 
 def _as_data(article: Article) -> str:
     """An article as JSON, with signs that can be shown alone."""
-    plain = asdict(replace(article, parts=[_in_table(part) if part.kind == "table" else part for part in article.parts]))
+    article = article.with_mentions()
+    plain = asdict(
+        replace(article, parts=[_in_table(part) if part.kind == "table" else part for part in article.parts])
+    )
     for part in plain["parts"]:
         part |= {key: shown(part[key]) for key in ("text", "note")}
         part |= {"items": [shown(one) for one in part["items"]], "head": [shown(one) for one in part["head"]]}
@@ -73,13 +80,17 @@ def _in_table(part: Part) -> Part:
 
 def _divisible(text: str) -> str:
     """A text whose long words may go on in the next line."""
-    return " ".join("\u200b".join(re.findall(f".{{1,{WORD}}}", word)) if len(word) > WORD else word for word in text.split(" "))
+    return " ".join(
+        "\u200b".join(re.findall(f".{{1,{WORD}}}", word)) if len(word) > WORD else word for word in text.split(" ")
+    )
 
 
 def shown(text: str) -> str:
     """A text in one line as the fonts can show it: signs that they lack by their code points, as U+4E2D."""
     known = _signs()
-    return MINUS.sub("\u2212", "".join(sign if ord(sign) in known else f"U+{ord(sign):04X}" for sign in printable(text)))
+    return MINUS.sub(
+        "\u2212", "".join(sign if ord(sign) in known else f"U+{ord(sign):04X}" for sign in printable(text))
+    )
 
 
 @cache
