@@ -91,9 +91,8 @@ def _table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], note:
 
 
 def _say_more(rows: Sequence[Any]) -> str:
-    """How many rows are not shown."""
-    more = len(rows) - 2 * MOST_ROWS
-    return f"{more:,} more rows are not shown. " if more > 0 else ""
+    """Says that there are more rows."""
+    return "More rows are not shown. " if len(rows) > 2 * MOST_ROWS else ""
 
 
 def _range(rows: Iterable[SystemRow], key: str) -> str:
@@ -130,8 +129,7 @@ def claim_tables(path: str) -> Iterator[Part]:
     told.sort(key=lambda row: (row["subject"] != SCORES, row["verdict"] not in FAILED))
     if told:
         columns = {"Claim": "claim", "Where": "place", "Paper": "paper", "Here": "computed", "Verdict": "verdict"}
-        more = len(told) - MOST_CLAIMS
-        note = f"{f'{more} more, and all others, are' if more > 0 else 'All claims are'} in {path}."
+        note = f"{'More of these, and all' if len(told) > MOST_CLAIMS else 'All'} other claims are in {path}."
         shown = [[row[column] for column in columns.values()] for row in told[:MOST_CLAIMS]]
         title = "Claims on scores, and claims that fail"
         yield _table(title, list(columns), shown, note, wide=True, key="failed", rank=EXTRA)

@@ -4,6 +4,7 @@ A name has parts with dots between them, and stays the same when a study grows: 
 """
 
 import csv
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -190,11 +191,8 @@ def _costs(row: Mapping[str, str]) -> Iterator[tuple[str, float, str | None]]:
 
 def format_measure(value: float) -> str:
     """A time, an amount of memory or of energy, with three digits that say something, or all before the point."""
-    if value == 0:
-        return "0"
-    text = f"{float(f'{value:.{SIGNIFICANT}g}'):,.10f}".rstrip("0").rstrip(".")
-    before = len(f"{abs(value):.0f}") if abs(value) >= 1 else 0
-    return f"{value:,.0f}" if before >= SIGNIFICANT else f"{value:,.{SIGNIFICANT - before}f}" if before else text
+    decimals = SIGNIFICANT - 1 - math.floor(math.log10(abs(value))) if value else 0
+    return f"{value:,.{max(0, decimals)}f}"
 
 
 def format_rate(value: float) -> str:

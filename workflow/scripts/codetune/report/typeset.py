@@ -36,27 +36,26 @@ def set_article(article: Article, template: str | Path) -> bytes:
     """
     template = Path(template)
     while True:
-        compiler = typst.Compiler(
-            template, root=template.parent, ignore_system_fonts=True, sys_inputs={"article": _as_data(article)}
-        )
+        inputs = {"article": _as_data(article)}
         try:
+            compiler = typst.Compiler(template, root=template.parent, ignore_system_fonts=True, sys_inputs=inputs)
             pages = int(json.loads(compiler.query(PAGES, field="value", one=True)))
             if pages <= MOST_PAGES or not article.highest_rank:
                 pdf = compiler.compile(format="pdf", timestamp=0)
                 assert isinstance(pdf, bytes)  # as of one file
                 return pdf
-        except typst.TypstError as error:
+        except RuntimeError as error:  # of which TypstError is one
             raise StudyError(
                 f"{template}: Typst cannot set it ({_reason(error)}). Put back the project's own."
             ) from None
         article = article.shorter()
 
 
-def _reason(error: typst.TypstError) -> str:
+def _reason(error: RuntimeError) -> str:
     """What Typst says, with the place, on one line."""
-    place = re.search(r"\S+:\d+:\d+", str(error.diagnostic))
-    said = " ".join([str(error.message), *map(str, error.hints)])
-    return printable(" ".join(said.split())) + (f", {place[0].partition(':')[2]}" if place else "")
+    place = re.search(r":(\d+:\d+)\b", getattr(error, "diagnostic", ""))
+    said = " ".join(f"{error} {' '.join(getattr(error, 'hints', []))}".split())
+    return printable(said) + (f", at {place[1]}" if place else "")
 
 
 def _as_data(article: Article) -> str:
