@@ -8,7 +8,7 @@ from typing import Any
 
 from codetune.base.files import write_json
 from codetune.base.plain import to_plain
-from codetune.evaluation.comparisons import Comparison, Comparisons, MetricFacts, Score
+from codetune.evaluation.comparisons import Comparison, Comparisons, MetricFacts, SampleClass, Score
 from codetune.evaluation.pairs import Pair, pairs_of
 from codetune.study.record import Record, by_system
 from codetune.study.runs import NONE, System
@@ -68,6 +68,13 @@ def fake_comparisons(
         ],
     )
     pairs = pairs_of({system: seeds[0].method.baselines for system, seeds in systems.items()})
+    gains = [replace(one, p=None, p_holm=None) for one in comparisons.comparisons]
+    parts = next(iter(systems.values()))[0].tests[test].summary
+    for kind, members in (("language", parts.by_language), ("length", parts.by_length)):
+        for part, found in members.items():
+            counts = dict.fromkeys(metrics, found.samples)
+            here = SampleClass(kind, part, {part: found.samples}, found.samples, counts, comparisons.scores, gains)
+            comparisons.classes.append(here)
     comparisons.comparisons.extend(_pair(pair, name, metrics[name], scores) for name in metrics for pair in pairs)
     return replace(comparisons, **changes)
 

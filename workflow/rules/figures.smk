@@ -33,15 +33,48 @@ FIGURES = {
         "training used: time, memory, and energy where it was measured. Each test set has a row of panels.",
         TRAINED,
     ),
+    "dumbbell": (
+        "Scores, untuned to tuned",
+        "The score of each model untuned (ticks) and tuned (marks) on the test samples, by the metric that the config "
+        "names (`evaluation.metric`), of the text as written and of the code in it. The tall tick is the better of the "
+        "untuned rows, over which the gain beside it is measured. The thin line is the gain's 95 % interval, from a "
+        "paired bootstrap and not corrected, laid from that tick: where it reaches the tick, the gain is not apart from "
+        "zero. Signs say the verdict, which follows the p-value with Holm's correction. Where a model has one seed, all "
+        "are about that one training. Models that are not tuned stand below, with the intervals of their scores.",
+        EVERYTHING,
+    ),
     "forest": (
         "Gains with intervals",
-        "How much of a gain is format: the gain of each tuned model, by the metric that the config names "
-        "(`evaluation.metric`), over the first baseline of its method for the text as written, and over each baseline "
-        "for its code. Lines are 95 % intervals from a paired bootstrap, not corrected. Large marks have a verdict, "
-        "which follows the p-value with Holm's correction: hollow where it is undecided, filled where it is better or "
-        "worse. Small marks have none, because another baseline is the better one. Where a model has one seed, all are "
-        "about that one training. Each test set has a panel.",
-        TRAINED,
+        "How much of a gain is format: the gain of each tuned model over each baseline of its method, by the metric that "
+        "the config names (`evaluation.metric`), for the text as written and for the code in it. Lines are 95 % "
+        "intervals from a paired bootstrap, not corrected; gain and interval stand beside them. Signs say the verdict, "
+        "which follows the p-value with Holm's correction; gains without one are over a baseline that is not the better "
+        "one. Where a model has one seed, all are about that one training. A star is the paper's own gain.",
+        EVERYTHING,
+    ),
+    "languages": (
+        "Gains by language",
+        "The gain of each tuned model over the better of its baselines, as decided over all samples, in the samples of "
+        "each language (guessed from the request, else from the reference), with their number. Languages with fewer than "
+        "30 samples are one class. Lines are 95 % intervals from a paired bootstrap of the class, not corrected: there "
+        "are no verdicts.",
+        EVERYTHING,
+    ),
+    "lengths": (
+        "Gains by length",
+        "The gain of each tuned model over the better of its baselines, as decided over all samples, by the length of the "
+        "reference in characters, with the number of samples. Classes with fewer than 30 samples are put to their "
+        "neighbours. Lines are 95 % intervals from a paired bootstrap of the class, not corrected: there are no verdicts.",
+        EVERYTHING,
+    ),
+    "matrix": (
+        "Methods against each other",
+        "For each model the mean difference on the same test samples between the method of the row and that of the "
+        "column, by the metric that the config names (`evaluation.metric`), as written. Signs say the verdict, which "
+        "follows the p-value with Holm's correction; cells with a decided one have a ground, the stronger the larger the "
+        "difference. A cell without a sign is over a baseline that is not the better one. Intervals are in "
+        "`comparisons/<test>.json` and, of pairs, in `tables/pairs.*`.",
+        EVERYTHING,
     ),
 }
 FIGURE_PAGES = figure_pages([run.system for run in STUDY.runs])
@@ -79,6 +112,7 @@ rule figure:
     params:
         caption=lambda wildcards: figure_of(wildcards)[1],
         metric=lookup(within=config, dpath="evaluation/metric"),
+        paper=project_file("config/paper.yaml"),
         code=code("figure.py", "analysis"),
     script:
         "../scripts/figure.py"

@@ -123,6 +123,7 @@ rule significance:
         runtime=30,
         gpu=0,
     params:
+        metric=lookup(within=config, dpath="evaluation/metric"),
         resamples=lookup(within=config, dpath="evaluation/resamples"),
         seed=lookup(within=config, dpath="evaluation/seed"),
         code=code("significance.py", "analysis"),

@@ -18,6 +18,7 @@ def kinds() -> dict[str, type]:
     """The dataclass of each kind of file; in a file of JSON lines each line is one."""
     sys.path.insert(0, str(FOLDER.parent / "scripts"))
     from codetune.data.predictions import Prediction
+    from codetune.evaluation.comparisons import Comparisons
     from codetune.study.curve import Curve
     from codetune.study.data_facts import SplitFacts
     from codetune.study.facts import GenerationFacts, Summary, TrainingFacts
@@ -36,6 +37,7 @@ def kinds() -> dict[str, type]:
         "summary": Summary,
         "split": SplitFacts,
         "curve": Curve,
+        "comparisons": Comparisons,
         "sizes": SizeFacts,
     }
 
@@ -53,6 +55,8 @@ def schema_of(kind: type) -> dict[str, Any]:
     for name, part in schema["$defs"].items():
         text, fields = _docstring(part["description"])
         part["description"] = text
+        if part["type"] != "object":  # a tuple, whose parts have no names in JSON
+            continue
         part["additionalProperties"] = False
         for field in NOT_WRITTEN.get(name, []):
             del part["properties"][field]

@@ -7,4 +7,5 @@ with job(snakemake):
     from codetune.study.record import read_records
 
     records, params = read_records(snakemake.input.records), snakemake.params
-    measure_significance(records, snakemake.wildcards.test, params.resamples, params.seed, snakemake.output[0])
+    measured_by = (params.metric, params.resamples, params.seed)
+    measure_significance(records, snakemake.wildcards.test, *measured_by, snakemake.output[0])

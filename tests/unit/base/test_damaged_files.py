@@ -1,7 +1,7 @@
 """A damaged file, or one of another shape, costs one line that names it, whoever reads it."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 
 import pyarrow as pa
@@ -14,7 +14,7 @@ from codetune.data.predictions import Candidate, Prediction, read_curve_predicti
 from codetune.data.reading import read_records as read_published
 from codetune.data.samples import Sample, read_samples
 from codetune.data.split import split_dataset
-from codetune.evaluation.comparisons import Comparison, Comparisons, MetricFacts, Score, read_comparisons
+from codetune.evaluation.comparisons import Comparison, Comparisons, MetricFacts, SampleClass, Score, read_comparisons
 from codetune.evaluation.registry import metrics
 from codetune.evaluation.scored import read_scores, read_statistics
 from codetune.models.shapes import read_config
@@ -36,6 +36,8 @@ SYSTEM = {"data": "none", "model": "m", "method": "base"}
 SCORE = Score(**SYSTEM, metric="rouge_l", score=0.5, interval=[0.4, 0.6], seeds=[0.5], deviation=None)
 GAIN = Comparison("gain", System("d", "m", "b"), System(**SYSTEM), "rouge_l", 0.1, [0.0, 0.2], p=0.1, p_holm=0.1)
 FACTS = {"rouge_l": MetricFacts("ROUGE-L", "F1", 1.0)}
+CLASS = SampleClass("language", "C, R", {"C": 3, "R": 2}, 5, {"rouge_l": 5}, [SCORE], [replace(GAIN, p=None)])
+SCORED = {"id": 1, "language": "C", "length": 9}
 SIZES = {"hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 9}
 PREDICTION = to_plain(Prediction(1, [Candidate("x", 3, False)]))
 SAMPLE = asdict(Sample(1, "do", "", "done"))
@@ -56,7 +58,7 @@ def config_of(path):
 OBJECTS = {
     "comparisons.json": (
         read_comparisons,
-        to_plain(Comparisons("t", 10, 0, 0.95, FACTS, [SCORE], [GAIN])),
+        to_plain(Comparisons("t", 10, 0, 0.95, FACTS, [SCORE], [GAIN], [CLASS])),
     ),
     "curve.json": (
         partial(read_curve, metric="rouge_l"),
@@ -72,12 +74,12 @@ LINES = {
     "published.jsonl": (split_it, RECORD),
     "predictions.jsonl": (read_predictions, PREDICTION),
     "curve.jsonl": (read_curve_predictions, {"step": 0, **PREDICTION}),
-    "scores.jsonl": (lambda path: read_scores(path, ["rouge_l"]), {"id": 1, "rouge_l": 0.5}),
-    "statistics.jsonl": (read_statistics, {"id": 1, "statistics": {name: one.none for name, one in metrics().items()}}),
+    "scores.jsonl": (lambda path: read_scores(path, ["rouge_l"]), SCORED | {"rouge_l": 0.5}),
+    "statistics.jsonl": (read_statistics, SCORED | {"statistics": {name: one.none for name, one in metrics().items()}}),
     "training_log.jsonl": (read_training_log, {"step": 3, "eval_loss": 0.5}),
 }
 # Values that a field may have after all, beside those of the same type.
-ALLOWED = {("comparisons.json", "comparisons"): [[]], ("comparisons.json", "scores"): [[]]}
+ALLOWED = {("comparisons.json", name): [[]] for name in ("comparisons", "scores", "classes")}
 
 
 def one_line(read, path):

@@ -19,9 +19,10 @@ from codetune.evaluation.estimate import (
     resample_scores,
     student_quantiles,
 )
+from codetune.evaluation.measured import measure
 from codetune.evaluation.metric import average_metric
 from codetune.evaluation.pairs import Pair
-from codetune.evaluation.significance import compare_gains, compare_pairs, measure
+from codetune.evaluation.significance import compare_gains, compare_pairs
 from codetune.study.runs import System
 
 METRIC = average_metric("A metric", "none", lambda *_: None)

@@ -9,11 +9,12 @@ import pytest
 from codebleu import calc_codebleu
 from codetune.base.errors import StudyError
 from codetune.data.samples import Sample
+from codetune.evaluation.classes import length_class
 from codetune.evaluation.metric import ON_CODE
 from codetune.evaluation.parsing import parses
 from codetune.evaluation.registry import metrics
 from codetune.evaluation.rouge import DEFINITION, code_rouge_l, rouge_l, words
-from codetune.evaluation.score import length_class, score_predictions, scores_of
+from codetune.evaluation.score import score_predictions, scores_of
 from conftest import ROOT
 from fake_records import write_split
 from rouge_score import tokenize

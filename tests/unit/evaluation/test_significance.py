@@ -28,6 +28,8 @@ def rows(values):
     return [
         {
             "id": number,
+            "language": "Python",
+            "length": 40,
             "statistics": {name: others.get(name.removesuffix("_on_code"), [value, 1.0]) for name in metrics()},
         }
         for number, value in enumerate(values)
@@ -61,7 +63,7 @@ def scored(folder, record, values, test="alpaca"):
 
 def compare(records, folder, test="alpaca", resamples=300):
     target = folder / "comparisons" / f"{test}.json"
-    measure_significance(records, test, resamples, 0, str(target))
+    measure_significance(records, test, "rouge_l", resamples, 0, str(target))
     return read_comparisons(target)
 
 
@@ -75,7 +77,7 @@ def test_the_file_has_every_system_and_gain_and_the_same_seed_the_same_bytes(tmp
             records.append(scored(tmp_path, fake_record(model, method, seed=seed), values))
     targets = [tmp_path / name for name in ("one", "two")]
     for target in targets:
-        measure_significance(records, "alpaca", 400, 0, str(target))
+        measure_significance(records, "alpaca", "rouge_l", 400, 0, str(target))
     assert targets[0].read_bytes() == targets[1].read_bytes()
     found = read_comparisons(targets[0])
     assert (found.test, found.resamples, found.seed, found.level) == ("alpaca", 400, 0, 0.95)

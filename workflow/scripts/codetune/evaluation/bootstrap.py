@@ -28,6 +28,7 @@ class Resamples:
             resamples: How many.
             seed: What they are drawn from.
         """
+        self.seed = seed
         generator = np.random.default_rng(seed)
         self._chunks: list[npt.NDArray[np.unsignedinteger]] = []
         for start in range(0, resamples, CHUNK):

@@ -1,6 +1,6 @@
 """What the bootstrap says of one test set: every score with its interval, and every gain over a baseline."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -130,6 +130,39 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class SampleClass:
+    """The scores and gains in a class of test samples, by the headline metric, as written and on code.
+
+    Attributes:
+        kind: What its samples have in common: the language, or the length of the reference in characters.
+        name: Which language or length; of pooled classes all languages, or the shortest and the longest length.
+        members: The classes that it holds, with the number of samples of each; more than one if small ones are pooled.
+        samples: Number of its samples.
+        measured: Number of them that have a value by each metric, of the system that has fewest.
+        scores: Of each system by each metric, over these samples.
+        gains: Of each system over each of its method's baselines by each metric. Which baseline is the better one was
+            decided over all samples, and `family` says it. None has a p-value.
+    """
+
+    kind: Literal["language", "length"]
+    name: str
+    members: dict[str, int]
+    samples: int
+    measured: dict[str, int]
+    scores: list[Score]
+    gains: list[Comparison]
+
+    def score_of(self, system: System, metric: str) -> Score:
+        """The score of a system, which was evaluated on this test set."""
+        return next(one for one in self.scores if (one.system, one.metric) == (system, metric))
+
+    def gain_of(self, system: System, metric: str) -> Comparison | None:
+        """The gain over the better of the baselines of a system's method; None where no baseline was evaluated."""
+        found = (one for one in self.gains if one.family == "gain")
+        return next((one for one in found if (one.system, one.metric) == (system, metric)), None)
+
+
+@dataclass(frozen=True)
 class Comparisons:
     """comparisons/<test>.json.
 
@@ -142,6 +175,7 @@ class Comparisons:
         scores: Of each system by each metric.
         comparisons: Of each system with each of its method's baselines, and of all pairs that a reader may ask for, by
             each metric.
+        classes: Scores and gains by language, and by length of the reference.
     """
 
     test: str
@@ -151,6 +185,7 @@ class Comparisons:
     metrics: dict[str, MetricFacts]
     scores: list[Score]
     comparisons: list[Comparison]
+    classes: list[SampleClass] = field(default_factory=list)
 
     def on_code(self, metric: str) -> str | None:
         """Name of the same metric on the code in a prediction; None for a metric that is on code itself."""
@@ -213,7 +248,8 @@ def read_comparisons(path: str | Path) -> Comparisons:
         StudyError: The file is not of this form.
     """
     found = read_as(path, Comparisons)
-    shown: list[Score | Comparison] = [*found.scores, *found.comparisons]
+    parts = [found.scores, found.comparisons, *(part for one in found.classes for part in (one.scores, one.gains))]
+    shown: list[Score | Comparison] = [one for part in parts for one in part]
     for one in shown:
         if (one.interval is not None and len(one.interval) != 2) or one.metric not in found.metrics:
             raise StudyError(f"{path}: an interval or a metric of {', '.join(one.system)} is damaged. {MADE_AGAIN}")

@@ -15,15 +15,13 @@ from codetune.base.progress import counted
 from codetune.data.languages import guess_language
 from codetune.data.predictions import read_predictions
 from codetune.data.samples import Sample, read_part
+from codetune.evaluation.classes import length_class
 from codetune.evaluation.codebleu import without_data_flow
 from codetune.evaluation.extraction import Code, extract_code
 from codetune.evaluation.metric import ON_CODE, statistics_of
 from codetune.evaluation.registry import metrics
 from codetune.study.data_facts import SplitFacts
 from codetune.study.facts import ScoredPart, Summary
-
-# Classes of references by length: name, and most characters.
-LENGTHS = (("up to 50", 50), ("51 to 150", 150), ("151 to 400", 400), ("over 400", None))
 
 
 def score_predictions(references: str, split: str, predictions: str, scores: str, summary: str) -> None:
@@ -145,11 +143,6 @@ def scores_of(scored: list[dict[str, Any]]) -> dict[str, float | None]:
         name: _score_or_none(metric.score(statistics_of(scored, name).sum(axis=0, keepdims=True))[0])
         for name, metric in metrics().items()
     }
-
-
-def length_class(length: int) -> str:
-    """Returns the name of the length class of a reference with `length` characters."""
-    return next(name for name, highest in LENGTHS if highest is None or length <= highest)
 
 
 def _score_groups(scored: list[dict[str, Any]], keys: Iterable[str]) -> dict[str, ScoredPart]:

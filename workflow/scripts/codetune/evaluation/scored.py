@@ -20,6 +20,8 @@ class _ScoredSample:
     """What every row has."""
 
     id: int
+    language: str
+    length: int
     extracted: Literal["fence", "turn", "lead-in"] | None = None
 
 
@@ -29,10 +31,14 @@ class Statistics:
 
     Attributes:
         ids: Of the samples, in their order.
+        languages: Of the samples.
+        lengths: Of the samples' references, in characters.
         tables: By each metric, in as few bytes as they need; shape (samples, statistics).
     """
 
     ids: list[int]
+    languages: list[str]
+    lengths: list[int]
     tables: dict[str, Array]
 
 
@@ -63,7 +69,8 @@ def read_statistics(path: str | Path) -> Statistics:
         tables = {name: statistics_of(rows, name).astype(float) for name in metrics()}
         if wrong := [name for name, table in tables.items() if table.shape != (len(rows), len(metrics()[name].none))]:
             raise ValueError(f"statistics of {wrong[0]} of another length")
-    return Statistics([row["id"] for row in rows], {name: _in_few_bytes(table) for name, table in tables.items()})
+    ids, languages, lengths = ([row[key] for row in rows] for key in ("id", "language", "length"))
+    return Statistics(ids, languages, lengths, {name: _in_few_bytes(table) for name, table in tables.items()})
 
 
 def _in_few_bytes(table: Array) -> Array:

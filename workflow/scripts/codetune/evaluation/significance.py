@@ -1,30 +1,18 @@
 """How sure the scores are: paired bootstrap over test samples, and p-values corrected for the number of comparisons."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-
-import numpy as np
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from codetune.base.errors import StudyError
-from codetune.base.files import finite_or_none, write_json
+from codetune.base.files import write_json
 from codetune.base.plain import to_plain
 from codetune.base.progress import counted, doing
-from codetune.evaluation.bootstrap import Array, Resamples
+from codetune.evaluation.bootstrap import Resamples
+from codetune.evaluation.by_class import measure_classes
 from codetune.evaluation.comparisons import Comparison, Comparisons, Family, MetricFacts, Score
-from codetune.evaluation.estimate import (
-    LEVEL,
-    Estimate,
-    count_measured,
-    difference,
-    distribution_of,
-    estimate_score,
-    interval_of_gain,
-    interval_of_score,
-    no_difference,
-    p_value,
-    resample_scores,
-)
+from codetune.evaluation.estimate import LEVEL
+from codetune.evaluation.measured import Measured, compare_two, measure, score_of
 from codetune.evaluation.metric import Metric
 from codetune.evaluation.pairs import Pair, count_resamples, gains_of, pairs_of
 from codetune.evaluation.registry import metrics
@@ -32,33 +20,20 @@ from codetune.evaluation.scored import Statistics, read_statistics
 from codetune.study.record import Record, by_system
 from codetune.study.runs import System
 
-RUNS_AT_ONCE = 50  # whose statistics are multiplied together, to bound memory
 
-
-@dataclass(frozen=True)
-class Measured:
-    """A system by one metric.
-
-    Attributes:
-        estimate: Its score.
-        seeds: The score of each seed.
-        tables: The statistics of each seed; shape (samples, statistics).
-    """
-
-    estimate: Estimate
-    seeds: list[float]
-    tables: list[Array]
-
-
-def measure_significance(records: Iterable[Record], test: str, resamples: int, seed: int, target: str) -> None:
+def measure_significance(
+    records: Iterable[Record], test: str, headline: str, resamples: int, seed: int, target: str
+) -> None:
     """Writes the score of every system by every metric, its gain over each baseline of its method, and all pairs.
 
     All runs share the resamples, so that differences are paired. Metrics are taken one after the other, so that the
-    resampled scores of one metric are in memory at a time.
+    resampled scores of one metric are in memory at a time. By the headline metric, scores and gains are also measured
+    in classes of the samples.
 
     Args:
         records: Records of all runs that are evaluated on the test set.
         test: Name of the test set.
+        headline: Name of the headline metric.
         resamples: Number of bootstrap resamples, at least; a large family of comparisons has more.
         seed: Of the resamples.
         target: JSON to write, in the form of `Comparisons`.
@@ -78,10 +53,11 @@ def measure_significance(records: Iterable[Record], test: str, resamples: int, s
     for name, metric in counted(metrics().items(), "intervals and comparisons", "metrics"):
         tables = {system: [one.tables[name] for one in seeds] for system, seeds in statistics.items()}
         found = measure(metric, tables, shared)
-        scores += [_score(system, name, one, metric, seed) for system, one in found.items()]
+        scores += [score_of(system, name, one, metric, seed) for system, one in found.items()]
         comparisons += compare_gains(gains, name, metric, found, seed) + compare_pairs(pairs, name, metric, found, seed)
     facts = {name: MetricFacts(one.label, one.signature, one.highest) for name, one in metrics().items()}
-    write_json(target, to_plain(Comparisons(test, number, seed, LEVEL, facts, scores, comparisons)))
+    classes = measure_classes(headline, statistics, comparisons, resamples, seed)
+    write_json(target, to_plain(Comparisons(test, number, seed, LEVEL, facts, scores, comparisons, classes)))
 
 
 def _read_statistics(record: Record, test: str, expected: list[int]) -> Statistics:
@@ -92,37 +68,6 @@ def _read_statistics(record: Record, test: str, expected: list[int]) -> Statisti
     if found.ids != expected:
         raise StudyError(f"{path}: not scored on the samples of the other runs. Delete it and run again.")
     return found
-
-
-def measure(metric: Metric, tables: Mapping[System, list[Array]], resamples: Resamples) -> dict[System, Measured]:
-    """Scores every system by one metric, over the samples and over each resample.
-
-    Args:
-        metric: The metric.
-        tables: For each system its statistics of each seed; shape (samples, statistics).
-        resamples: The resamples of these samples, the same for all systems.
-    """
-    found: dict[System, Measured] = {}
-    for systems in _batches(tables):
-        resampled = resample_scores(metric, [table for system in systems for table in tables[system]], resamples)
-        for system in systems:
-            seeds = tables[system]
-            own, resampled = resampled[: len(seeds)], resampled[len(seeds) :]
-            scores = [float(metric.score(table.astype(np.float64).sum(axis=0, keepdims=True))[0]) for table in seeds]
-            samples = min(count_measured(metric, table) for table in seeds)
-            found[system] = Measured(estimate_score(scores, own, samples), scores, seeds)
-    return found
-
-
-def _batches(tables: Mapping[System, list[Array]]) -> Iterator[list[System]]:
-    """Systems in groups of so many runs that their resampled scores need little memory."""
-    batch: list[System] = []
-    for system in tables:
-        if batch and sum(len(tables[one]) for one in [*batch, system]) > RUNS_AT_ONCE:
-            yield batch
-            batch = []
-        batch.append(system)
-    yield batch
 
 
 def holm(values: Sequence[float | None]) -> list[float | None]:
@@ -158,56 +103,21 @@ def compare_gains(
         best[system] = max(best.get(system, baseline), baseline, key=lambda one: _order(found[one].estimate.value))
     families: list[Family] = ["gain" if best[pair.system] == pair.over else "other gain" for pair in gains]
     compared = zip(families, gains, strict=True)
-    return _corrected([_compare(family, pair, name, metric, found, seed) for family, pair in compared])
+    return _corrected([compare_two(family, pair, name, metric, found, seed) for family, pair in compared])
 
 
 def compare_pairs(
     pairs: Sequence[Pair], name: str, metric: Metric, found: Mapping[System, Measured], seed: int
 ) -> list[Comparison]:
     """Compares the systems of each pair, all of which are corrected together; arguments as of `compare_gains`."""
-    return _corrected([_compare("pair", pair, name, metric, found, seed) for pair in pairs])
+    return _corrected([compare_two("pair", pair, name, metric, found, seed) for pair in pairs])
 
 
 def _order(score: float) -> float:
     return -math.inf if math.isnan(score) else score
 
 
-def _compare(
-    family: Family, pair: Pair, name: str, metric: Metric, found: Mapping[System, Measured], seed: int
-) -> Comparison:
-    """The difference of two systems, without a correction."""
-    one, other = found[pair.system], found[pair.over]
-    first, *others = [*one.tables, *other.tables]
-    differing = int(np.any([(table != first).any(axis=1) for table in others], axis=0).sum())
-    gain = difference(one.estimate, other.estimate) if differing else no_difference(one.estimate)
-    differing = min(differing, gain.samples)  # of those that only one of the systems has a value for, none decides
-    distribution = distribution_of(gain, seed)
-    return Comparison(
-        family=family,
-        system=pair.system,
-        over=pair.over,
-        metric=name,
-        gain=finite_or_none(gain.value),
-        interval=interval_of_gain(gain, distribution, differing, metric.highest),
-        p=None if family == "other gain" else p_value(gain.value, distribution, differing),
-        p_holm=None,
-        seeds=len(one.seeds),
-        over_seeds=len(other.seeds),
-    )
-
-
 def _corrected(family: Sequence[Comparison]) -> list[Comparison]:
     """Corrects comparisons for their number."""
     values = holm([one.p for one in family])
     return [replace(one, p_holm=value) for one, value in zip(family, values, strict=True)]
-
-
-def _score(system: System, name: str, found: Measured, metric: Metric, seed: int) -> Score:
-    return Score(
-        *system,
-        metric=name,
-        score=finite_or_none(found.estimate.value),
-        interval=interval_of_score(found.estimate, metric.highest, seed),
-        seeds=[finite_or_none(score) for score in found.seeds],
-        deviation=finite_or_none(float(np.std(found.seeds, ddof=1))) if len(found.seeds) > 1 else None,
-    )

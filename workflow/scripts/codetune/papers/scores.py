@@ -10,7 +10,13 @@ TABLE2 = "Table 2"
 
 def declared_scores(paper: Row, method: str) -> dict[str, float]:
     """The scores that the paper's Table 2 gives to one method, by model."""
-    return {row["model"]: row["rouge_l"] for row in paper["table2"] if row.get("method") == method}
+    return {row["model"]: row["rouge_l"] for row in paper.get("table2", []) if row.get("method") == method}
+
+
+def declared_gain(paper: Row, model: str, method: str, over: str) -> float | None:
+    """The paper's own difference between the scores of two methods on one model; None where it lacks one of them."""
+    own, other = (declared_scores(paper, name).get(model) for name in (method, over))
+    return None if own is None or other is None else round(own - other, 4)
 
 
 def check_scores_within(paper: Row) -> list[Verdict]:

@@ -14,7 +14,11 @@ from matplotlib.figure import Figure
 from codetune.base.files import Row, reading
 from codetune.base.plain import read_as
 from codetune.evaluation.comparisons import read_comparisons
+from codetune.papers.declared import read_paper
+from codetune.report.class_gains import draw_languages, draw_lengths
+from codetune.report.dumbbell import draw_dumbbell
 from codetune.report.forest import draw_forest
+from codetune.report.matrix import draw_matrix
 from codetune.report.shown import Shown
 from codetune.report.style import (
     POINT,
@@ -52,7 +56,8 @@ def draw_figure(name: str, inputs: Mapping[str, Any], metric: str, outputs: Mapp
 
     Args:
         name: Of the page: that of one of `FIGURES`, with a letter where that has several.
-        inputs: `records`, of all runs or of those that train; for figures with scores `comparisons`, one per test set.
+        inputs: `records`, of all runs or of those that train; for figures with scores `comparisons`, one per test set;
+            `paper`, what the paper declares.
         metric: Name of the metric that they show.
         outputs: Path for each of png, svg, pdf.
     """
@@ -60,7 +65,9 @@ def draw_figure(name: str, inputs: Mapping[str, Any], metric: str, outputs: Mapp
     records = read_records(inputs["records"])
     page = figure_pages([record.run.system for record in records])[name]
     with mpl.rc_context(STYLE):
-        save_figure(FIGURES[page.figure](Shown(records, comparisons, metric, page)), outputs)
+        save_figure(
+            FIGURES[page.figure](Shown(records, comparisons, metric, page, read_paper(inputs["paper"]))), outputs
+        )
 
 
 def draw_figure1(shown: Shown) -> Figure:
@@ -213,5 +220,9 @@ FIGURES: Mapping[str, Callable[[Shown], Figure]] = {
     "figure2": draw_figure2,
     "losses": draw_losses,
     "cost": draw_cost,
+    "dumbbell": draw_dumbbell,
     "forest": draw_forest,
+    "languages": draw_languages,
+    "lengths": draw_lengths,
+    "matrix": draw_matrix,
 }

@@ -119,10 +119,10 @@ def _say_format(over: str, written: float, coded: float, pairs: Sequence[tuple[f
         return f"{text}."
     if coded <= 0:
         return f"{text}: all of it is stopping and format."
-    if coded >= written:
+    share = 1 - coded / written
+    if round(100 * share) <= 0:
         return f"{text}: none of it is stopping and format."
-    share = numbers.percent("share", 1 - coded / written)
-    return f"{text}: {share} of it is stopping and format."
+    return f"{text}: {numbers.percent('share', share)} of it is stopping and format."
 
 
 def _better_baseline(tuned: Tuned, material: Material) -> Iterable[Finding]:

@@ -114,7 +114,7 @@ class Looks:
             system: The system.
             longest: Most characters of a line.
         """
-        several = len([one for one in self.treatments if one.data != NONE]) > 1
+        several = len({treatment_of(one) for one in self.systems if one.trains}) > 1
         treatment = f", {self._treatment(treatment_of(system))}" if several or not system.trains else ""
         return in_lines(self.labels[system.model] + treatment + flag(system in self.marked), longest)
 

@@ -159,9 +159,9 @@ def _comparisons(at: Results, test: str) -> Remake:
     settings = at.config["evaluation"]
     records = [at.of(layout.RECORD, one) for one in at.study.of_test(test)]
     scores = [at.of(layout.SCORES, one) for one in at.study.of_test(test)]
-    make = partial(_make_comparisons, records, test, settings["resamples"], settings["seed"])
+    make = partial(_make_comparisons, records, test, at.metric, settings["resamples"], settings["seed"])
     return Remake(make, {"comparisons": at.path(layout.COMPARISONS, test=test)}, [*records, *scores], long=True)
 
 
-def _make_comparisons(records: list[str], test: str, resamples: int, seed: int, outputs: Outputs) -> None:
-    measure_significance(read_records(records), test, resamples, seed, outputs["comparisons"])
+def _make_comparisons(records: list[str], test: str, metric: str, resamples: int, seed: int, outputs: Outputs) -> None:
+    measure_significance(read_records(records), test, metric, resamples, seed, outputs["comparisons"])

@@ -1,9 +1,10 @@
 """What a page of a figure is drawn from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
+from codetune.base.files import Row
 from codetune.evaluation.comparisons import Comparisons
 from codetune.report.looks import Looks
 from codetune.study.facts import TrainingCost
@@ -21,12 +22,14 @@ class Shown:
         comparisons: What the bootstrap says of each test set; none for a figure without scores.
         metric: Name of the metric that figures with scores show.
         page: The page.
+        paper: What the paper declares, for figures that show its values.
     """
 
     study: Sequence[Record]
     comparisons: Sequence[Comparisons]
     metric: str
     page: Page
+    paper: Row = field(default_factory=dict)
 
     @cached_property
     def looks(self) -> Looks:

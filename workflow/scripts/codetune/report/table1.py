@@ -156,9 +156,10 @@ def write_table1(table: pd.DataFrame, outputs: Mapping[str, str]) -> None:
     rates = table["learning_rate"].nunique()
     shown = pd.DataFrame(
         {
-            **varying_columns(table, "data", "method", "tuning", "quantization", "optimizer", "precision", "packing"),
             "Model": table["model"],
+            **varying_columns(table, "method", "data"),
             **({"Searched": table["searched"]} if "searched" in table else {}),
+            **varying_columns(table, "tuning", "quantization", "optimizer", "precision", "packing"),
             "Params (paper)": table["paper_params"],
             "Batch": table["batch_size"].map(format_whole),
             "Epochs planned": table["epochs"].map(format_whole),
@@ -182,7 +183,9 @@ def write_table1(table: pd.DataFrame, outputs: Mapping[str, str]) -> None:
         "patience have brought no lower loss (none: never); rate left is the share of the highest rate that is left "
         "after the first so many."
     )
-    write_forms(table, shown, "Training hyperparameters", note + _paper_s_rate(table), outputs)
+    more = {"Parameters and steps": [name for name in shown if name.startswith(("Trainable", "Steps"))]}
+    note += _paper_s_rate(table)
+    write_forms(table, shown, "Training hyperparameters", note, outputs, more, ["Trainable (%)"])
 
 
 def _other_ranks(table: pd.DataFrame) -> dict[str, "pd.Series[Any]"]:

@@ -10,6 +10,11 @@ from typing import NamedTuple, TypeVar
 from codetune.study.runs import System
 
 T = TypeVar("T")
+ROOM = 8.2  # height of a page that is left for panels, in inches
+TREATMENTS = 10  # at most, in a panel
+SIDE_BY_SIDE = 2  # models in a row of panels, each with one as written and one on code
+AROUND_CLASSES = 0.4  # height of what is above and below a panel of classes, in inches
+CELL, MATRIX_AROUND = 0.2, 0.4  # height of a matrix's row, and of what is above and below it, in inches
 MODELS = 7  # at most, in a panel: as many as colours and markers tell apart
 
 
@@ -95,6 +100,63 @@ def in_grid(models: int, treatments: int, view: str = "") -> Layout:
     return pages
 
 
+def in_groups(most: int, each: int) -> Layout:
+    """Lays systems out in rows below the names of their models, of which each has a row of its own.
+
+    A page ends where a model does, unless that has too many rows itself.
+
+    Args:
+        most: Rows of a page.
+        each: Rows of a system.
+    """
+
+    def pages(systems: Systems) -> list[tuple[str, Systems]]:
+        found: list[tuple[int, list[System]]] = []
+        for model in dict.fromkeys(system.model for system in systems):
+            for group in chunks([one for one in systems if one.model == model], (most - 1) // each):
+                rows = 1 + each * len(group)
+                if found and found[-1][0] + rows <= most:
+                    found[-1] = (found[-1][0] + rows, [*found[-1][1], *group])
+                else:
+                    found.append((rows, list(group)))
+        return [("", page) for _, page in found]
+
+    return pages
+
+
+def in_classes(classes: int) -> Layout:
+    """Lays systems out in panels that each show some classes of samples, a row each, and the systems of one model.
+
+    Args:
+        classes: How many at most.
+    """
+
+    def pages(systems: Systems) -> list[tuple[str, Systems]]:
+        treatments = list(dict.fromkeys(map(treatment_of, systems)))
+        height = AROUND_CLASSES + classes * height_of_class(min(len(treatments), TREATMENTS))
+        rows = max(1, int(ROOM / height))
+        return in_grid(min(MODELS, SIDE_BY_SIDE * rows), TREATMENTS)(systems)
+
+    return pages
+
+
+def height_of_class(systems: int) -> float:
+    """Height of a row that shows so many systems in a class of samples, in inches."""
+    return max(0.145, 0.06 + 0.052 * systems)
+
+
+def in_matrices(systems: Systems) -> list[tuple[str, Systems]]:
+    """Lays systems out in a matrix per model, of all that is done to it; a model has some untuned systems beside."""
+    treatments = min(len(dict.fromkeys(map(treatment_of, systems))), TREATMENTS) + 2
+    rows = max(1, int(ROOM / (MATRIX_AROUND + CELL * treatments)))
+    return in_grid(rows * matrices_side_by_side(treatments), TREATMENTS)(systems)
+
+
+def matrices_side_by_side(treatments: int) -> int:
+    """How many matrices of so many rows a page has room for beside each other."""
+    return 3 if treatments <= 3 else 2 if treatments <= 5 else 1
+
+
 def chunks(things: Sequence[T], most: int) -> list[Sequence[T]]:
     """Cuts a list into as few parts as there can be, whose lengths differ by one at most."""
     count = math.ceil(len(things) / most)
@@ -135,5 +197,9 @@ LAYOUTS: Mapping[str, Layout] = {
     "figure2": in_grid(MODELS, 8),
     "losses": in_grid(MODELS, 8),
     "cost": in_grid(MODELS, 6),
-    "forest": in_rows(40),
+    "dumbbell": in_groups(62, 1),
+    "forest": in_groups(56, 2),
+    "languages": in_classes(9),
+    "lengths": in_classes(4),
+    "matrix": in_matrices,
 }
