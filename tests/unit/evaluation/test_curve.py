@@ -11,11 +11,12 @@ from codetune.base.plain import from_plain
 from codetune.data.predictions import Candidate, Prediction, write_curve_predictions
 from codetune.data.samples import SUBSET_SEED
 from codetune.evaluation.bootstrap import draw_resamples
-from codetune.evaluation.estimate import Estimate, interval_of_score
+from codetune.evaluation.curves import mean_curve
+from codetune.evaluation.estimate import Estimate, distribution_of, interval_of_gain, interval_of_score
 from codetune.evaluation.registry import metrics
 from codetune.evaluation.rouge import rouge_l
 from codetune.evaluation.score_curve import RESAMPLES, score_curve
-from codetune.study.curve import Curve
+from codetune.study.curve import Curve, CurvePoint, CurveScore
 from fake_records import write_split
 
 WORDS = "def return x y z + ( ) : value total for in range".split()
@@ -107,3 +108,67 @@ def test_scoring_a_curve_says_how_far_it_is(written, tmp_path, stretches):
     found = [(one.what, one.done, one.total) for one in stretches]
     assert ("curve", len(STEPS), len(STEPS)) in found
     assert found.count(("scoring", len(IDS), len(IDS))) == len(STEPS)
+
+
+def test_gains_over_the_untrained_model_are_paired(written, tmp_path):
+    """Step 0 gains nothing, surely; a paired interval is that of the differences of the samples."""
+    points = scored(tmp_path).points
+    first = points[0].scores["rouge_l"]
+    assert (first.gain, first.gain_interval) == (0.0, [0.0, 0.0])
+    references = {sample["id"]: sample["output"] for sample in written["samples"]}
+    weights = draw_resamples(np.random.default_rng(SUBSET_SEED), len(IDS), RESAMPLES)
+    for point in points[1:]:
+        values = [
+            rouge_l(references[own.id], own.first.text).f1 - rouge_l(references[own.id], other.first.text).f1
+            for own, other in zip(written["predictions"][point.step], written["predictions"][0], strict=True)
+        ]
+        found = point.scores["rouge_l"]
+        assert found.gain == pytest.approx(statistics.fmean(values), abs=1e-12)
+        resampled = Estimate(statistics.fmean(values), weights @ np.array(values) / len(values), len(IDS))
+        expected = interval_of_gain(resampled, distribution_of(resampled, SUBSET_SEED), len(IDS), 1.0)
+        assert found.gain_interval == pytest.approx(expected, abs=1e-12)
+        assert (point.scores["codebleu"].gain, point.scores["codebleu"].gain_interval) == (None, None)
+
+
+def a_curve(*scores, half=0.1):
+    """A curve with these scores by a metric called `m`, after 0, 10, 20 ... steps."""
+    found = [
+        CurveScore(score, None if score is None else [score - half, score + half], score, score and [score, score])
+        for score in scores
+    ]
+    return Curve([1], [CurvePoint(10 * place, 0.0, {"m": score}) for place, score in enumerate(found)])
+
+
+def test_the_curve_of_one_seed_is_its_own():
+    assert mean_curve([a_curve(0.5, None, 0.6)], "m", "score") == [(0, 0.5, 0.4, 0.6), (20, 0.6, 0.5, 0.7)]
+
+
+def test_a_mean_curve_has_the_steps_that_all_seeds_have():
+    found = mean_curve([a_curve(0.2, 0.4, 0.6), a_curve(0.4, 0.6)], "m", "gain")
+    assert [(step, pytest.approx(value)) for step, value, *_ in found] == [(0, 0.3), (10, 0.5)]
+
+
+def test_seeds_widen_a_band_and_equal_ones_do_not():
+    (same,) = mean_curve([a_curve(0.5)] * 3, "m", "score")
+    assert same == (0, pytest.approx(0.5), pytest.approx(0.4), pytest.approx(0.6))
+    (apart,) = mean_curve([a_curve(0.3), a_curve(0.5), a_curve(0.7)], "m", "score")
+    assert apart.low < 0.4
+    assert apart.high > 0.6
+    (sure,) = mean_curve([a_curve(0.4, half=0.0), a_curve(0.6, half=0.0)], "m", "score")
+    assert sure.high - sure.value == pytest.approx(0.1 * 12.706, rel=0.02)  # Student's t of two seeds
+
+
+def test_the_bands_of_several_seeds_cover_the_truth():
+    """Bands of 95 % of 3 seeds on 100 samples cover the mean of all samples and seeds at least so often."""
+    draw = np.random.default_rng(3)
+    covered = 0
+    for _ in range(400):
+        values = 0.5 + 0.2 * draw.normal(size=100) + 0.1 * draw.normal(size=(3, 100)) + 0.02 * draw.normal(size=(3, 1))
+        means, errors = values.mean(axis=1), values.std(axis=1, ddof=1) / 10 * 1.98
+        curves = [
+            Curve([1], [CurvePoint(0, 0.0, {"m": CurveScore(mean, [mean - error, mean + error])})])
+            for mean, error in zip(means.tolist(), errors.tolist(), strict=True)
+        ]
+        (point,) = mean_curve(curves, "m", "score")
+        covered += point.low <= 0.5 <= point.high
+    assert covered / 400 >= 0.94

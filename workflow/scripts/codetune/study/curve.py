@@ -11,10 +11,14 @@ class CurveScore:
         score: Over all samples of the curve; None where the metric applies to none of them.
         interval: The score's bootstrap interval, from its lower to its upper end; None where the metric applies to
             fewer than six of the samples.
+        gain: Its score less that of step 0; None where one of them has none, and in files of earlier versions.
+        gain_interval: The gain's bootstrap interval, which is paired: each resample of the samples gives both scores.
     """
 
     score: float | None
     interval: list[float] | None
+    gain: float | None = None
+    gain_interval: list[float] | None = None
 
 
 @dataclass(frozen=True)
