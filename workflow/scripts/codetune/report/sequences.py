@@ -1,44 +1,17 @@
 """The sequences and tokens of a training, held against the tokens of its samples."""
 
-from pathlib import Path
-
-from codetune.base.files import read_json
-from codetune.base.plain import read_number
-from codetune.prompts.packing import pack, steps_per_epoch
-from codetune.prompts.tokensets import read_tokens, truncate, with_virtual_tokens
+from codetune.prompts.packing import steps_per_epoch
+from codetune.prompts.sequences import sequences_and_tokens
 from codetune.report.comparing import compare_values
-from codetune.study import layout
 from codetune.study.facts import TrainingFacts
-from codetune.study.training import TrainingPlan
-from codetune.study.tunings import virtual_tokens_of
 
 
 def differences_from_tokens(facts: TrainingFacts, stats: str) -> list[str]:
     """Compares what a training says of its data, and how many steps it planned, with the token statistics."""
-    packed, tokens = _sequences_and_tokens(facts.plan, stats)
+    packed, tokens = sequences_and_tokens(facts.plan, stats)
     settings, data = facts.plan.settings, facts.data
     planned = settings.epochs * steps_per_epoch(packed, settings.batch_size)
     found = (data.packed_sequences, data.tokens, facts.result.planned_steps)
     names = ("data.packed_sequences", "data.tokens", "result.planned_steps")
     lines = compare_values(*(dict(zip(names, values, strict=True)) for values in (found, (packed, tokens, planned))))
     return [f"{line} by {stats}" for line in lines]
-
-
-def _sequences_and_tokens(plan: TrainingPlan, stats: str) -> tuple[int, int]:
-    """Counts the training sequences of a plan, and their tokens.
-
-    Token statistics have both for packed samples. Where there are virtual tokens before each sample, or each has a
-    sequence of its own, they follow from the token set.
-
-    Args:
-        plan: The plan of the training.
-        stats: Path of the statistics of its token sets, which lie beside it.
-    """
-    virtual, settings = virtual_tokens_of(plan.tuning), plan.settings
-    if settings.packing and not virtual:
-        return read_number(stats, "parts", "train", "packed_sequences"), read_number(stats, "parts", "train", "tokens")
-    context = read_json(stats).get("context")
-    most = min(settings.max_length, context or settings.max_length)
-    samples = read_tokens(Path(stats).with_name(Path(layout.TRAIN_TOKENS).name))
-    lengths = [len(sample) for sample in truncate(with_virtual_tokens(samples, virtual), most)[0]]
-    return len(pack(lengths, settings.capacity)), sum(lengths)
