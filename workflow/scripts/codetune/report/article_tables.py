@@ -17,10 +17,11 @@ from codetune.papers.verdicts import (
 )
 from codetune.report.article import DETAIL, EXTRA, MORE, Part, say_files
 from codetune.report.finding import Material, files_of
+from codetune.report.latex import EMPTY
 from codetune.report.provenance import checkpoints_of
 from codetune.report.quoted import SystemRow, read_table
 from codetune.report.short_table import ShortTable
-from codetune.report.writing import EMPTY, LEFT
+from codetune.report.writing import LEFT
 
 MOST_ROWS = 15  # of a table that has one per system; a longer one has a row per method
 MOST_CLAIMS = 12
@@ -38,14 +39,12 @@ SETTINGS = {
 }
 COSTS = {
     "Training (h)": "training_hours",
-    "with its search (h)": "search_hours",
-    "Tokens/s": "training_tokens_per_second",
+    "With its search (h)": "search_hours",
     "Energy (kWh)": "training_kwh",
     "Memory (GiB)": "training_memory_gib",
     "On disk (MB)": "disk_mb",
-    "Decoding (h)": "generation_hours",
-    "Decoding: tokens/s": "generation_tokens_per_second",
-    "Decoding: memory (GiB)": "generation_memory_gib",
+    "Decoding (min)": "generation_minutes",
+    "Its memory (GiB)": "generation_memory_gib",
 }
 
 
@@ -60,7 +59,7 @@ def settings_table(rows: Sequence[SystemRow], path: str) -> Part:
 def cost_table(rows: Sequence[SystemRow], path: str) -> Part:
     """What each system took, or each method."""
     whose = " or ".join(sorted({row.cells["memory_of"] for row in rows} - {""}))
-    note = f"Memory is the peak of the {whose}. Times are means over seeds; decoding is that of all test sets."
+    note = f"Memory is the peak of the {whose}. Times are means over seeds, decoding is that of all test sets."
     return replace(_by_system_or_method("What it takes", rows, COSTS, note, path), key="cost", rank=MORE)
 
 

@@ -20,15 +20,15 @@ from codetune.report.quoted import read_costs, read_settings
 from codetune.report.short_table import short_tables
 from codetune.report.typeset import set_article
 
-ANSWERS = {
-    "gain": "The text as written, method by method:",
-    "code": "The code alone, method by method:",
-}  # in the abstract
+ANSWERS = ("gain", "code", "format")  # findings of the abstract, without their details
+DETAILS = {"gain": "The text as written, method by method:", "code": "The code alone, method by method:"}
 OTHERS = ("cost", "audit", "limits")  # those that have a section of their own
-KINDS = {("data",): [], ("training", "decoding"): ["settings", "checkpoints"], ("statistics",): []}  # a paragraph each
+# A paragraph each: kinds of sentences, and the tables that it refers to.
+KINDS = {("data",): [], ("training", "decoding"): ["settings", "checkpoints"], ("statistics",): []}
 DIGITS = 12  # of the hash of the configuration
 CAPTIONS = {
-    "dumbbell": "Scores on the test samples before and after tuning, as written and on code. Lines are 95 % intervals.",
+    "dumbbell": "The score of each model on the test samples, untuned (ticks) and tuned (marks). The thin line is the "
+    "95 % interval of the gain, laid from the tick of the better untuned row.",
     "figure2": "The score against training steps, on a part of the validation samples. Step 0 is the untuned model. "
     "Bands are 95 % intervals.",
 }
@@ -129,7 +129,7 @@ def make_article(material: Material, inputs: Mapping[str, Any], origins: Origins
 
 def _is_answer(one: Finding) -> bool:
     first, *more = one.name.split(".")
-    return first in ANSWERS and len(more) <= 1
+    return first in ANSWERS and (first not in DETAILS or len(more) <= 1)
 
 
 def _title(material: Material, origins: Origins) -> str:
@@ -161,12 +161,11 @@ def _results(material: Material, findings: Sequence[Finding], inputs: Mapping[st
     ]
     figures = [_figure(path, number) for number, path in enumerate(inputs["figures"])]
     found = [one for one in findings if one.name.partition(".")[0] not in (*OTHERS, *ANSWERS)]
-    yield Part("text", joined(found), mentions=[part.key for part in (*tables, *figures)])
-    for kind, words in ANSWERS.items():
+    yield Part("text", joined(found), mentions=[part.key for part in (*figures[:1], *tables, *figures[1:])])
+    for kind, words in DETAILS.items():
         if details := [one for one in findings if one.name.startswith(f"{kind}.") and not _is_answer(one)]:
             yield Part("list", words, items=[one.text for one in details], rank=DETAIL)
-    yield from tables
-    yield from figures
+    yield from (*figures[:1], *tables, *figures[1:])
 
 
 def _caption(path: str) -> str:

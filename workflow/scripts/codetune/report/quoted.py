@@ -32,7 +32,7 @@ COSTS = (
     ("training_tokens_per_second", "training_tokens_per_second", 1.0),
     ("training_kwh", "training_joules", 3.6e6),
     ("training_memory_gib", "training_memory", 2.0**30),
-    ("generation_hours", "generation_seconds", 3600.0),
+    ("generation_minutes", "generation_seconds", 60.0),
     ("generation_tokens_per_second", "generation_tokens_per_second", 1.0),
     ("generation_memory_gib", "generation_memory", 2.0**30),
     ("disk_mb", "tuned_bytes", 1e6),
