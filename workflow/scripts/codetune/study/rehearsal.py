@@ -18,9 +18,7 @@ def folder_of_results(config: Mapping[str, Any]) -> str:
     Raises:
         StudyError: A study would lie where rehearsals do.
     """
-    folder, rehearses = config["results"], config.get("rehearsal")
-    if not isinstance(folder, str):
-        return folder  # the schema will say what is wrong
+    folder, rehearses = str(config["results"]), config.get("rehearsal")
     is_marked = Path(folder).name.endswith(ENDING)
     if is_marked and not rehearses:
         raise StudyError(
