@@ -120,5 +120,5 @@ def compared(records, statistics, test, resamples=3000):
     facts = {
         name: MetricFacts(one.label, one.signature, one.highest) for name, one in metrics().items() if name in NAMES
     }
-    classes = measure_classes("rouge_l", statistics, comparisons, 200, 0)
+    classes = measure_classes("rouge_l", statistics, comparisons, drawn, 200)
     return Comparisons(test, resamples, 0, LEVEL, facts, scores, comparisons, classes)

@@ -10,28 +10,38 @@ TRAINED = {"records": each(layout.RECORD, STUDY.training_runs), "comparisons": C
 FIGURES = {
     "figure1": (
         "Figure 1: what training used",
-        "What training used: hours, tokens per second, and peak memory of each tuned model. Waiting for a GPU is not "
+        "What training used: time, tokens per second, peak memory and, where it was measured, energy of each tuned model. "
+        "Marks are means over seeds, bars between ticks go from the lowest seed to the highest. Waiting for a GPU is not "
         "counted.",
         TRAINED,
     ),
     "figure2": (
         "Figure 2: score against steps",
-        "The score of each kept checkpoint, by the metric that the config names (`evaluation.metric`), against "
-        "training steps, on a fixed subset of the validation split. Step 0 is the untuned model. Bands are 95 % "
-        "intervals over the samples. The test split is not used.",
+        "Curves of the kept checkpoints by the metric that the config names (`evaluation.metric`), on a fixed subset of "
+        "the validation split. Step 0 is the untuned model; curves of several seeds are means at the steps that all of "
+        "them have. Scores are shown against training steps, as in the paper, and against the tokens seen, since models "
+        "have batches of different sizes. Gains over step 0 have bands of 95 %, which are paired: both scores are of the "
+        "same samples, so that a gain is surer than either score. With several seeds the bands are over samples and "
+        "seeds. Stars mark the checkpoint of each seed with the lowest validation loss, which is the result. The test "
+        "split is not used.",
         TRAINED | {"curves": each(layout.CURVE, STUDY.training_runs)},
     ),
     "losses": (
         "Losses",
-        "Training and validation loss against training steps. A ring marks the lowest validation loss, whose checkpoint "
-        "is the result. Losses are per token: they cannot be compared between models with different tokenizers.",
+        "Training and validation loss against training steps, and the gap between them. A point of the training loss is "
+        "the mean since the last evaluation; curves of several seeds are means at the steps that all of them have. Stars "
+        "mark the checkpoint of each seed with the lowest validation loss, which is the result. All panels have the same "
+        "axes, which reach as high as the losses after the first step: that before it may lie above. Losses are per "
+        "token: they cannot be compared between models with different tokenizers.",
         TRAINED | {"logs": each(layout.TRAINING_LOG, STUDY.training_runs)},
     ),
     "cost": (
         "Score against cost",
-        "The score on the test samples, by the metric that the config names (`evaluation.metric`), against what the "
-        "training used: time, memory, and energy where it was measured. Each test set has a row of panels.",
-        TRAINED,
+        "The score on the test samples, by the metric that the config names (`evaluation.metric`), against what it takes: "
+        "time, peak memory and, where it was measured, energy of the training, and time of the generation. Upright lines "
+        "are 95 % intervals of the score, level ones go from the lowest seed to the highest. Untuned models take no "
+        "training. The line is the Pareto front of the whole study: nothing scores as high for less.",
+        EVERYTHING,
     ),
     "dumbbell": (
         "Scores, untuned to tuned",
@@ -77,7 +87,7 @@ FIGURES = {
         EVERYTHING,
     ),
 }
-FIGURE_PAGES = figure_pages([run.system for run in STUDY.runs])
+FIGURE_PAGES = figure_pages([run.system for run in STUDY.runs], STUDY.tests)
 if not FIGURE_PAGES:
     FIGURES.clear()  # all of them show what was trained
 

@@ -1,223 +1,186 @@
-"""The figure of gains: every bar is a gain as it was found, every mark is its verdict, and it fits a page."""
+"""The figure of gains: every bar and every printed value is a gain as it was found, and every page fits."""
 
-import itertools
 from dataclasses import replace
+from functools import cache
 
-import matplotlib as mpl
 import pytest
-from codetune.evaluation.comparisons import Comparison
-from codetune.report.figure import FIGURES
-from codetune.report.forest import HOLLOW, LARGE, MARKS, SMALL
-from codetune.report.shown import Shown
-from codetune.report.style import PAGE, STYLE
+import yaml
+from codetune.report.cells import format_signed
+from codetune.report.forest import PAPER, draw_forest
+from codetune.report.gains import gains_over
+from codetune.report.rows import evaluated_systems
+from codetune.report.rows_of_systems import NOTHING_MEASURED, SIGNS
+from codetune.study.figures import figure_pages
+from conftest import ROOT
 from fake_comparisons import fake_comparisons
-from fake_records import fake_method, fake_model, fake_record, with_test
-from fake_trainings import GEMMA, MODELS, a_run, untuned
-from matplotlib.colors import to_hex
+from fake_records import fake_method, with_test
+from fake_trainings import a_run, untuned
+from figure_checks import check_page, draw_pages
+from measured_study import a_study
 
-CHAT = ["base", "base-chat"]
-KINDS = ["over base as written", "over base on code", "over base-chat on code"]
-
-
-def both(written, code, highest=1):
-    """Scores as written and on code."""
-    found = {"rouge_l": written, "rouge_l_on_code": code}
-    return found | {name.replace("rouge_l", "bleu"): score and 100 * score for name, score in found.items()}
+study = cache(a_study)
+PAPERS = yaml.safe_load((ROOT / "config/paper.yaml").read_text())
 
 
-def a_study(systems, tests=("alpaca",), label="{}"):
-    """Records of so many models, untuned in two templates and tuned, with gains that go down from model to model."""
-    records = []
-    for place in range(systems):
-        model = fake_model(f"m{place}", label=label.format(f"Model {place}"))
-        tuned = fake_method("qlora", baselines=CHAT)
-        for method, scores in (
-            ("base", both(0.10, 0.20)),
-            ("base-chat", both(0.30, 0.35)),
-            (tuned, both(0.60 - place / 20, 0.62 - place / 20)),
-        ):
-            record = fake_record(model, method, scores=scores, test=tests[0])
-            for test in tests[1:]:
-                record = with_test(record, test, scores)
-            records.append(record)
-    return records, [fake_comparisons(records, test) for test in tests]
+def drawn(records, comparisons, metric="rouge_l", paper=None):
+    draw = (lambda shown: draw_forest(replace(shown, paper=paper))) if paper else draw_forest
+    return draw_pages("forest", draw, records, comparisons, metric)
 
 
-def drawn(records, comparisons, metric="rouge_l"):
-    tuned = [record for record in records if record.training is not None]
-    with mpl.rc_context(STYLE):
-        figure = FIGURES["forest"](Shown(tuned, comparisons, metric))
-        figure.draw_without_rendering()
-    return figure
+def points_of(axis):
+    """The values of the marks of gains, from the top."""
+    marks = [one for one in axis.lines if one.get_marker() not in ("None", PAPER["marker"])]
+    return [float(one.get_xdata()[0]) for one in sorted(marks, key=lambda one: one.get_ydata()[0])]
 
 
-def gains_of(axis):
-    """The intervals and the marks of a panel, from the top."""
-    lines = [line for line in axis.get_lines() if line.get_marker() == "None" and len(set(line.get_xdata())) == 2]
-    points = [line for line in axis.get_lines() if line.get_marker() != "None"]
-    for one in (lines, points):
-        assert [line.get_ydata()[0] for line in one] == sorted(line.get_ydata()[0] for line in one)
-    return lines, points
+def bars_of(axis):
+    """The intervals, from the top; without the line at zero."""
+    bars = [one for one in axis.lines if one.get_marker() == "None" and len(set(one.get_ydata())) == 1]
+    return [list(map(float, one.get_xdata())) for one in sorted(bars, key=lambda one: one.get_ydata()[0])]
 
 
-def mark_of(point):
-    """Which of the legend's marks a point is."""
-    (found,) = [
-        name
-        for name, look in MARKS.items()
-        if point.get_markersize() == look["markersize"]
-        and (point.get_markerfacecolor() == "white") == ("markerfacecolor" in look)
-    ]
-    return found
-
-
-def texts_of(figure):
-    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+def printed(axis):
+    return [text.get_text() for text in sorted(axis.texts, key=lambda text: text.xy[1])]
 
 
 def names_of(axis):
     return [label.get_text() for label in axis.get_yticklabels()]
 
 
-@pytest.mark.parametrize(("metric", "label", "highest"), [("rouge_l", "ROUGE-L", 1), ("bleu", "BLEU", 100)])
-def test_a_system_has_its_gain_as_written_and_on_the_code_over_each_baseline(metric, label, highest):
-    figure = drawn(*a_study(2), metric)
-    (axis,) = figure.axes
-    lines, points = gains_of(axis)
-    gains = [0.50, 0.42, 0.27, 0.45, 0.37, 0.22]
-    assert [point.get_xdata()[0] for point in points] == pytest.approx([highest * gain for gain in gains])
-    for line, gain in zip(lines, gains, strict=True):
-        assert list(line.get_xdata()) == pytest.approx([highest * (gain - 0.1), highest * (gain + 0.1)])
-    assert names_of(axis) == ["Model 0", "Model 1"]
-    assert axis.get_xlabel() == f"gain in {label} by tuning"
-    assert texts_of(figure)[:3] == KINDS
+def expected_of(records, comparisons, metric):
+    """The gains of all tuned systems over each of their baselines, in the study's order."""
+    everything = evaluated_systems(records, comparisons)
+    return [gain for one in everything if one.is_tuned for gain in gains_over(one, metric).values()]
 
 
-def test_kinds_differ_in_colour_and_marker_and_agree_from_system_to_system():
-    (axis,) = drawn(*a_study(3)).axes
-    _, points = gains_of(axis)
-    for look in (lambda place: to_hex(points[place].get_color()), lambda place: points[place].get_marker()):
-        looks = [look(place) for place in range(9)]
-        assert looks == looks[:3] * 3
-        assert len(set(looks)) == 3
+@pytest.mark.parametrize(("models", "methods", "seeds"), [(1, 1, 1), (5, 1, 1), (5, 3, 3), (6, 9, 2)])
+def test_bars_and_printed_values_are_the_gains_and_every_page_fits(models, methods, seeds):
+    records, (comparisons,) = study(models, methods, seeds, samples=120)
+    pages = drawn(records, [comparisons])
+    assert list(pages) == (["forest"] if models * methods < 54 else ["forest-a", "forest-b", "forest-c"])
+    for page in pages.values():
+        check_page(page)
+    for column, metric in enumerate(("rouge_l", "rouge_l_on_code")):
+        axes = [page.axes[column] for page in pages.values()]
+        gains = expected_of(records, [comparisons], metric)
+        assert [one for axis in axes for one in points_of(axis)] == [gain.gain for gain in gains]
+        assert [one for axis in axes for one in bars_of(axis)] == [gain.interval for gain in gains]
+        for text, gain in zip([one for axis in axes for one in printed(axis)], gains, strict=True):
+            assert text.startswith(f"{format_signed(gain.gain, 4)} (")
+            assert text.endswith(f") {SIGNS[gain.verdict]}" if gain.verdict else ")")
+        assert len({axis.get_xlim() for axis in axes}) == 1
 
 
-def test_a_mark_says_what_the_verdict_is_and_gains_without_one_have_the_small_one():
-    """Whatever the interval: a corrected p-value can be above 0.05 though the interval keeps off zero."""
-    records, (comparisons,) = a_study(3)
-    p_values = {"m0": 0.01, "m1": 0.3, "m2": None}
-
-    def with_p(one: Comparison) -> Comparison:
-        return replace(one, p_holm=p_values[one.system.model] if one.family == "gain" else None)
-
-    changed = replace(comparisons, comparisons=[with_p(one) for one in comparisons.comparisons])
-    figure = drawn(records, [changed])
-    _, points = gains_of(figure.axes[0])
-    marks = [mark_of(point) for point in points]
-    assert marks[::3] == marks[1::3] == [SMALL] * 3  # over the untuned row that is not the better one
-    assert marks[2::3] == [LARGE, HOLLOW, SMALL]
-    assert texts_of(figure)[3:] == [LARGE, HOLLOW, SMALL]
+def test_rows_are_grouped_by_model_and_say_method_and_baseline():
+    (page,) = drawn(*study(2, 2, samples=120)).values()
+    bases = ["over base", "over base-chat"]
+    rows = [f"{method}, {base}" for method in ("qlora", "lora") for base in bases]
+    assert names_of(page.axes[0]) == ["Llama-3.2-1B", *rows, "Llama-3.2-3B", *rows]
+    bold = [label.get_text() for label in page.axes[0].get_yticklabels() if label.get_fontweight() == "bold"]
+    assert bold == ["Llama-3.2-1B", "Llama-3.2-3B"]
+    assert [axis.get_title(loc="left") for axis in page.axes] == ["as written, n = 120", "on code, n = 120"]
 
 
-def test_the_legend_explains_no_mark_that_is_not_there():
-    tuned = [a_run(4)]
-    figure = drawn([*tuned, untuned(4)], [fake_comparisons([*tuned, untuned(4)])])
-    assert texts_of(figure) == ["over base", LARGE]
+def test_the_number_of_seeds_stands_beside_that_of_samples():
+    (page,) = drawn(*study(1, 1, 3, samples=120)).values()
+    assert page.axes[0].get_title(loc="left") == "as written, n = 120, 3 seeds"
 
 
-def test_without_a_metric_on_the_code_all_gains_are_of_the_text():
-    """Of older comparisons, and of a headline metric that is one on code itself."""
-    records, comparisons = a_study(1)
-    (axis,) = drawn(records, comparisons, "rouge_l_on_code").axes
-    assert [point.get_xdata()[0] for point in gains_of(axis)[1]] == pytest.approx([0.42, 0.27])
-    assert axis.get_xlabel() == "gain in ROUGE-L on code by tuning"
+def test_with_one_baseline_a_model_is_one_row_and_the_axis_names_the_baseline():
+    records, comparisons = study(2, baselines=("base",), samples=120)
+    (page,) = drawn(records, comparisons).values()
+    assert names_of(page.axes[0]) == ["Llama-3.2-1B", "Llama-3.2-3B"]
+    assert page.axes[0].get_xlabel() == "gain in ROUGE-L over base"
+
+
+def test_a_star_is_the_paper_s_own_gain_as_written_alone():
+    pages = drawn(*study(5, 1, samples=120), paper=PAPERS)
+    scores = {(row["model"], row["method"]): row["rouge_l"] for row in PAPERS["table2"] if "model" in row}
+    expected = [scores[name, "qlora"] - scores[name, "base"] for name, method in scores if method == "qlora"]
+    (page,) = pages.values()
+    stars = [[one.get_xdata()[0] for one in axis.lines if one.get_marker() == PAPER["marker"]] for axis in page.axes]
+    assert sorted(stars[0]) == pytest.approx(sorted(expected), abs=1e-9)
+    assert stars[1] == []
+    assert page.legends[0].get_texts()[0].get_text() == "the paper's gain"
+    check_page(page)
+
+
+def test_the_legend_has_the_signs_that_are_there_and_no_other():
+    tuned = [a_run(4), untuned(4)]
+    (page,) = drawn(tuned, [fake_comparisons(tuned)]).values()
+    assert [text.get_text() for text in page.legends[0].get_texts()] == ["▲ better"]
+
+
+def test_without_a_metric_on_code_there_is_one_panel():
+    records, comparisons = study(1, samples=120)
+    (page,) = drawn(records, comparisons, "rouge_l_on_code").values()
+    (axis,) = page.axes
+    assert axis.get_title(loc="left") == "n = 120"
+    assert points_of(axis) == [gain.gain for gain in expected_of(records, comparisons, "rouge_l_on_code")]
 
 
 @pytest.mark.parametrize("missing", ["base", "base-chat"])
-def test_a_baseline_that_was_not_evaluated_has_no_bar(missing):
-    records, _ = a_study(2)
-    records = [one for one in records if (one.run.model, one.run.method) != ("m1", missing)]
-    figure = drawn(records, [fake_comparisons(records)])
-    _, points = gains_of(figure.axes[0])
-    assert len(points) == 5
-    assert len({point.get_ydata()[0] for point in points}) == len(points)
+def test_a_baseline_that_was_not_evaluated_on_a_model_has_no_row_there(missing):
+    records, _ = study(2, samples=120)
+    records = [one for one in records if (one.run.model, one.run.method) != ("llama-3.2-3b", missing)]
+    (page,) = drawn(records, [fake_comparisons(records, "codealpaca-20k")]).values()
+    left = ({"base", "base-chat"} - {missing}).pop()
+    assert names_of(page.axes[0])[3:] == ["Llama-3.2-3B", f"over {left}"] or names_of(page.axes[0])[3:] == [
+        "Llama-3.2-3B"
+    ]
+    assert len(points_of(page.axes[0])) == 3
+    check_page(page)
 
 
 def test_a_gain_that_was_not_measured_is_said_at_its_place_and_the_others_are_drawn():
-    records, _ = a_study(1)
-    unmeasured = [
-        with_test(one, "alpaca", one.tests["alpaca"].summary.scores | {"rouge_l_on_code": None}) for one in records
-    ]
-    (axis,) = drawn(unmeasured, [fake_comparisons(unmeasured)]).axes
-    assert len(gains_of(axis)[1]) == 1
-    assert [text.get_text() for text in axis.texts] == ["no sample has a value"] * 2
+    records, _ = study(1, samples=120)
+    test = "codealpaca-20k"
+    nothing = [with_test(one, test, one.tests[test].summary.scores | {"rouge_l_on_code": None}) for one in records]
+    (page,) = drawn(nothing, [fake_comparisons(nothing, test)]).values()
+    assert [len(points_of(axis)) for axis in page.axes] == [2, 0]
+    assert printed(page.axes[1]) == [NOTHING_MEASURED] * 2
 
 
-def test_a_gain_without_an_interval_is_a_mark_alone():
-    records, (comparisons,) = a_study(1)
+def test_a_gain_without_an_interval_is_a_mark_and_a_number_alone():
+    records, (comparisons,) = study(1, samples=120)
     few = [replace(one, interval=None, p=None, p_holm=None) for one in comparisons.comparisons]
-    (axis,) = drawn(records, [replace(comparisons, comparisons=few)]).axes
-    lines, points = gains_of(axis)
-    assert (len(lines), [mark_of(point) for point in points]) == (0, [SMALL] * 3)
-    assert not axis.texts
+    (page,) = drawn(records, [replace(comparisons, comparisons=few)]).values()
+    assert bars_of(page.axes[0]) == []
+    assert printed(page.axes[0]) == [format_signed(gain, 4) for gain in points_of(page.axes[0])]
+    assert not page.legends
 
 
-def test_two_seeds_are_one_group():
-    tuned = [a_run(2, seed) for seed in (0, 1)]
-    (axis,) = drawn([*tuned, untuned(2)], [fake_comparisons([*tuned, untuned(2)])]).axes
-    assert names_of(axis) == [GEMMA.label]
-
-
-def test_two_test_sets_are_two_panels():
-    figure = drawn(*a_study(2, ("alpaca", "evol")))
-    assert [axis.get_title(loc="left") for axis in figure.axes] == ["alpaca", "evol"]
-    assert [len(gains_of(axis)[1]) for axis in figure.axes] == [6, 6]
+def test_two_test_sets_are_two_rows_of_panels():
+    pages = drawn(*study(5, 2, tests=("codealpaca-20k", "evol"), samples=120))
+    titles = [axis.get_title(loc="left") for page in pages.values() for axis in page.axes]
+    assert titles == [
+        f"{test}, {kind}, n = 120" for test in ("codealpaca-20k", "evol") for kind in ("as written", "on code")
+    ]
+    for page in pages.values():
+        check_page(page)
+        assert names_of(page.axes[0])[:2] == ["Llama-3.2-1B", "qlora, over base"]  # the panel says the data
 
 
 def test_a_baseline_that_is_tuned_is_named_and_the_axis_does_not_say_by_tuning():
     lora = fake_method("lora", baselines=["qlora", "base"])
-    tuned = [a_run(2), a_run(2, method=lora)]
-    figure = drawn([untuned(2), *tuned], [fake_comparisons([untuned(2), *tuned])])
-    (axis,) = figure.axes
-    assert names_of(axis) == [f"{GEMMA.label}, qlora", f"{GEMMA.label}, lora"]
-    assert texts_of(figure)[:2] == ["over base", "over qlora"]
-    assert axis.get_xlabel() == "gain in ROUGE-L over the baseline"
-
-
-def test_a_system_without_a_model_has_no_bar_and_changes_nothing():
-    records, _ = a_study(2)
-    retrieved = fake_record(fake_model("none"), "retrieval", scores=both(0.3, 0.3))
-    figures = [drawn(one, [fake_comparisons(one)]) for one in (records, [*records, retrieved])]
-    assert names_of(figures[0].axes[0]) == names_of(figures[1].axes[0])
+    records = [untuned(2), a_run(2), a_run(2, method=lora)]
+    (page,) = drawn(records, [fake_comparisons(records)]).values()
+    assert names_of(page.axes[0])[1:] == ["qlora, over base", "lora, over qlora", "lora, over base"]
+    assert page.axes[0].get_xlabel() == "gain in ROUGE-L over the baseline"
 
 
 def test_a_study_without_a_baseline_has_an_empty_panel():
-    tuned = [a_run(place) for place in range(len(MODELS))]
-    (axis,) = drawn(tuned, [fake_comparisons(tuned)]).axes
-    assert gains_of(axis) == ([], [])
+    (page,) = drawn(*study(3, baselines=(), samples=120)).values()
+    assert [points_of(axis) for axis in page.axes] == [[], []]
+    check_page(page)
 
 
-SIZES = [
-    (1, ("alpaca",), "{}"),
-    (5, ("alpaca",), "{}, miniature"),
-    (15, ("alpaca",), "{}"),
-    (54, ("alpaca", "evol"), "{}"),
-    (160, ("alpaca",), "{}"),
-    (12, ("alpaca",), "{} " + "of the longest name " * 12),
-]
+def test_long_names_are_in_lines_and_nothing_is_cut_off():
+    for page in drawn(*study(3, 2, samples=120, label="{} of a very long name that goes on and on")).values():
+        check_page(page)
 
 
-@pytest.mark.parametrize(("systems", "tests", "label"), SIZES)
-def test_it_is_never_higher_than_a_page_and_no_text_hides_another(systems, tests, label):
-    figure = drawn(*a_study(systems, tests, label))
-    width, height = figure.get_size_inches()
-    box = figure.get_tightbbox()
-    assert 0 <= box.x0 < box.x1 <= width
-    assert 0 <= box.y0 < box.y1 <= height <= PAGE
-    (legend,) = figure.legends
-    for axis in figure.axes:
-        assert not legend.get_window_extent().overlaps(axis.get_tightbbox())
-        boxes = [one.get_window_extent() for one in axis.get_yticklabels()]
-        assert all(above.y0 >= below.y1 - 1 for above, below in itertools.pairwise(boxes))
-        assert axis.get_window_extent().width / figure.dpi > 0.9
-    assert sum(len(gains_of(axis)[1]) for axis in figure.axes) == 3 * systems * len(tests)
+def test_pages_follow_from_the_systems_alone():
+    records, comparisons = study(6, 9, 2, samples=120)
+    names = figure_pages([one.run.system for one in records])
+    assert [name for name, page in names.items() if page.figure == "forest"] == list(drawn(records, comparisons))

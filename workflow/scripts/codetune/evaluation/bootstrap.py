@@ -1,6 +1,7 @@
 """The bootstrap: how a score varies over sets of samples like the one at hand."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from copy import copy
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +39,18 @@ class Resamples:
     def __len__(self) -> int:
         """Their number."""
         return sum(map(len, self._chunks))
+
+    def within(self, places: Sequence[int], most: int) -> "Resamples":
+        """What some of the samples have of these resamples: how often each of them is in each.
+
+        Args:
+            places: Of these samples among all.
+            most: Number of resamples, at most: the first ones.
+        """
+        found = copy(self)
+        starts = range(0, min(most, len(self)), CHUNK)
+        found._chunks = [self._chunks[start // CHUNK][: most - start, places] for start in starts]
+        return found
 
     def chunks(self) -> Iterator[Array]:
         """How often each sample is in each resample, some hundred resamples at a time; (resamples, samples)."""

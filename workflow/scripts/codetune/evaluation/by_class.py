@@ -1,7 +1,7 @@
 """The scores and gains in each class of test samples, with paired intervals.
 
-Each class has resamples of its own, of as many samples as it has. So an interval is about samples like those of the
-class. There are no p-values and no verdicts: they would be some hundred more comparisons to correct for.
+The resamples are those of all samples, of which a class takes its own. There are no p-values and no verdicts: they
+would be some hundred more comparisons to correct for.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,8 +24,8 @@ def measure_classes(
     metric: str,
     statistics: Mapping[System, Sequence[Statistics]],
     comparisons: Sequence[Comparison],
-    resamples: int,
-    seed: int,
+    resamples: Resamples,
+    number: int,
 ) -> list[SampleClass]:
     """Scores every class of the samples by the headline metric, as written and on code, and measures the gains in it.
 
@@ -33,8 +33,8 @@ def measure_classes(
         metric: Name of the headline metric.
         statistics: Of each system's seeds.
         comparisons: Of all samples; which of a system's baselines is the better one is decided there.
-        resamples: Number of bootstrap resamples of each class.
-        seed: Of the resamples.
+        resamples: Of all samples.
+        number: How many of them are used.
 
     Returns:
         The classes by language and then those by length of the reference, each in its order.
@@ -48,7 +48,7 @@ def measure_classes(
     }
     divisions = [(kind, division) for kind, of_kind in divided.items() for division in of_kind]
     return [
-        _measure_class(kind, division, names, statistics, gains, Resamples(len(division.places), resamples, seed))
+        _measure_class(kind, division, names, statistics, gains, resamples.within(division.places, number))
         for kind, division in counted(divisions, "gains in classes of samples", "classes")
     ]
 

@@ -56,7 +56,7 @@ def measure_significance(
         scores += [score_of(system, name, one, metric, seed) for system, one in found.items()]
         comparisons += compare_gains(gains, name, metric, found, seed) + compare_pairs(pairs, name, metric, found, seed)
     facts = {name: MetricFacts(one.label, one.signature, one.highest) for name, one in metrics().items()}
-    classes = measure_classes(headline, statistics, comparisons, resamples, seed)
+    classes = measure_classes(headline, statistics, comparisons, shared, resamples)
     write_json(target, to_plain(Comparisons(test, number, seed, LEVEL, facts, scores, comparisons, classes)))
 
 

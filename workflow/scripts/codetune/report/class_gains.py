@@ -19,7 +19,7 @@ BELOW = 0.5  # the last row of panels, in inches
 LINE = 0.1  # height of a line of a name, in inches
 NAME_LINE = 20  # most characters of a line of a class's name
 TITLE_LINE = 24  # of a panel's title
-POINT: Look = {"linestyle": "", "markersize": 3.2, "markeredgewidth": 0.7}
+POINT: Look = {"linewidth": 0.9, "markersize": 3.2, "markeredgewidth": 0.7}
 Of = Literal["language", "length"]
 
 
@@ -144,11 +144,11 @@ def _draw_gain(shown: Shown, axis: Axes, place: float, system: System, gain: Com
     """Draws one gain with its interval."""
     if gain.gain is None:
         return
-    look, name = shown.looks.of(system), shown.looks.name(system)
-    if gain.interval is not None:
-        line = {"color": look["color"], "linestyle": look["linestyle"], "linewidth": 0.9}
-        axis.plot(gain.interval, [place, place], **line)
-    axis.plot(gain.gain, place, **look | POINT, label=name if name not in axis.get_legend_handles_labels()[1] else None)
+    low, high = gain.interval or (gain.gain, gain.gain)
+    name = shown.looks.name(system)
+    is_first = name not in axis.get_legend_handles_labels()[1]
+    look = shown.looks.of(system) | POINT | {"label": name if is_first else None}
+    axis.plot([low, gain.gain, high], [place] * 3, markevery=[1], **look)
 
 
 def _limits(shown: Shown, of: Of) -> tuple[float, float]:

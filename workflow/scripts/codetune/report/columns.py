@@ -106,11 +106,12 @@ def choose_layout(rows: Rows, left: Sequence[bool], names: int, panels: Mapping[
             found = [sheet.fit(title, [*range(names), *own], width) for title, own in panels.items()]
             if all(found):
                 return Layout(sheet.size, [one for one in found if one])
-    names = sheet.names_that_fit(names)
+    most, names = names, sheet.names_that_fit(names)
     divided: list[Panel] = []
     waiting: list[int] = []
     for title, own in panels.items():
-        *whole, rest = sheet.divide(names, [*waiting, *(place for place in own if place >= names)])
+        first = range(names, most) if not divided else ()  # names that are too many stand in the first panel alone
+        *whole, rest = sheet.divide(names, [*waiting, *first, *own])
         waiting = rest if whole and title != list(panels)[-1] and len(rest) <= MOVED else []
         divided += [sheet.panel(title, [*range(names), *places]) for places in (*whole, *([] if waiting else [rest]))]
     return Layout(sheet.size, divided)

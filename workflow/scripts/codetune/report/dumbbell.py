@@ -26,7 +26,6 @@ from codetune.report.rows_of_systems import (
     write_beside,
 )
 from codetune.report.shown import Shown
-from codetune.study.figures import pages_of
 from codetune.study.runs import NONE
 
 TUNED: Look = {"linestyle": "", "markersize": 5}
@@ -74,7 +73,7 @@ def _entries(gains: bool, others: bool, baseline: str) -> dict[str, Look]:
 
 def _rest(shown: Shown, everything: Sequence[EvaluatedSystem], test: str) -> list[Group]:
     """The systems of models that nothing trains, and of none; on the last page alone."""
-    if shown.page != pages_of(shown.page.figure, [record.run.system for record in shown.study])[-1]:
+    if shown.page != shown.pages[-1]:
         return []
     trained = {one.system.model for one in everything if one.is_tuned}
     rest = [one for one in everything if one.test == test and one.system.model not in trained]

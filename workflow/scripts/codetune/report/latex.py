@@ -96,7 +96,7 @@ class _Block:
 def _blocks(table: Printed, layout: Layout, panel: Panel) -> list[_Block]:
     """The groups in a panel; those that are too high to stay together in parts."""
     own = [place + table.group for place in panel.widths if place >= table.names - table.group]
-    body = filled(table.body, own)
+    body = filled(table.body, own, [place for places in table.panels.values() for place in places] or own)
     if not table.group:
         return [_Block("", body)]
     found = []
@@ -107,9 +107,19 @@ def _blocks(table: Printed, layout: Layout, panel: Panel) -> list[_Block]:
     return found
 
 
-def filled(rows: Rows, places: Sequence[int]) -> Rows:
-    """The rows that have a value in one of these columns; all where none has."""
-    return [row for row in rows if any(row[place] != EMPTY for place in places)] or rows
+def filled(rows: Rows, places: Sequence[int], every: Sequence[int]) -> Rows:
+    """The rows that have a value in one of these columns, or in none at all; all rows where that is none.
+
+    Args:
+        rows: Cells of the body.
+        places: Of the columns of a panel.
+        every: Places of the columns of all panels.
+    """
+
+    def has_value(row: Sequence[str], places: Sequence[int]) -> bool:
+        return any(row[place] != EMPTY for place in places)
+
+    return [row for row in rows if has_value(row, places) or not has_value(row, every)] or rows
 
 
 def _divide(rows: Rows, panel: Panel, size: str) -> Iterator[Rows]:

@@ -24,13 +24,21 @@ Look = dict[str, Any]  # keyword arguments of a matplotlib line
 # markers stay apart. Of any seven models in a row none share either; the eighth begins again, on another page.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-# 24 pairs of a line with a filling; the first four share neither.
+# 24 pairs of a line with a filling; the first four share neither. Hollow and half hollow is what nobody trains.
 LINES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (9, 3)))
-FILLS: tuple[Look, ...] = (  # of markers
+HALF: Look = {"markerfacecoloralt": "white"}
+FILLS: tuple[Look, ...] = (
     {},
-    {"markerfacecolor": "white"},
-    {"fillstyle": "left", "markerfacecoloralt": "white"},
-    {"fillstyle": "bottom", "markerfacecoloralt": "white"},
+    HALF | {"fillstyle": "left"},
+    HALF | {"fillstyle": "bottom"},
+    HALF | {"fillstyle": "right"},
+)
+HOLLOW: Look = {"markerfacecolor": "white"}
+UNTUNED_FILLS: tuple[Look, ...] = (
+    HOLLOW,
+    HALF | {"fillstyle": "top"},
+    HOLLOW | {"markeredgewidth": 2.0},
+    HALF | {"fillstyle": "top", "markeredgewidth": 2.0},
 )
 GREY = "#555555"  # of what stands for a method of any model, and of axes' own lines
 PALE = "#bbbbbb"  # of what a panel shows of systems that are another panel's
@@ -91,10 +99,18 @@ class Looks:
         ordered = sorted(self.systems, key=lambda system: not system.trains)
         return list(dict.fromkeys(map(treatment_of, ordered)))
 
+    @cached_property
+    def trained(self) -> list[Treatment]:
+        """What trains models."""
+        return [
+            one
+            for one in self.treatments
+            if any(treatment_of(system) == one and system.trains for system in self.systems)
+        ]
+
     def of(self, system: System) -> Look:
         """Returns the look of a system: its model's colour and marker, its treatment's line and filling."""
-        look, place = self.of_model(system.model), self.treatments.index(treatment_of(system))
-        return look | {"linestyle": LINES[place % len(LINES)]} | _filling(place)
+        return self.of_model(system.model) | self._stroke(treatment_of(system))
 
     def of_model(self, name: str) -> Look:
         """Returns the look of a model, whatever is done to it."""
@@ -103,9 +119,16 @@ class Looks:
 
     def of_treatment(self, treatment: Treatment) -> Look:
         """Returns the look of what is done to a model, whichever that is."""
-        place = self.treatments.index(treatment)
-        grey = {"color": GREY, "marker": "o", "markerfacecolor": GREY, "linestyle": LINES[place % len(LINES)]}
-        return grey | _filling(place)
+        return {"color": GREY, "marker": "o", "markerfacecolor": GREY} | self._stroke(treatment)
+
+    def _stroke(self, treatment: Treatment) -> Look:
+        """Line and filling of a treatment."""
+        if treatment in self.trained:
+            place = self.trained.index(treatment)
+            filling = FILLS[(place + place // (2 * len(LINES))) % len(FILLS)]
+            return {"linestyle": LINES[place % len(LINES)]} | filling
+        place = self.treatments.index(treatment) - len(self.trained)
+        return {"linestyle": ""} | UNTUNED_FILLS[place % len(UNTUNED_FILLS)]
 
     def name(self, system: System, longest: int = LONGEST_LINE) -> str:
         """Returns the name of a system in lines: its model's, with what is done to it where that tells systems apart.
@@ -114,8 +137,8 @@ class Looks:
             system: The system.
             longest: Most characters of a line.
         """
-        several = len({treatment_of(one) for one in self.systems if one.trains}) > 1
-        treatment = f", {self._treatment(treatment_of(system))}" if several or not system.trains else ""
+        is_told = len(self.trained) > 1 or not system.trains
+        treatment = f", {self._treatment(treatment_of(system))}" if is_told else ""
         return in_lines(self.labels[system.model] + treatment + flag(system in self.marked), longest)
 
     def model(self, name: str, longest: int = LONGEST_LINE) -> str:
@@ -140,16 +163,13 @@ class Looks:
 
     def model_entries(self, systems: Sequence[System]) -> dict[str, Look]:
         """Returns the legend's entries of the models of some systems, for panels that each show one treatment."""
-        return {self.model(name): self.of_model(name) for name in dict.fromkeys(one.model for one in systems)}
+        marked = {system.model for system in self.marked & set(systems)}
+        names = {name: self.labels[name] + flag(name in marked) for name in by_model(systems)}
+        return {in_lines(label): self.of_model(name) for name, label in names.items()}
 
     def treatment_entries(self, systems: Sequence[System]) -> dict[str, Look]:
         """Returns the legend's entries of what is done to models, for panels that each show one model."""
         return {self.treatment(one): self.of_treatment(one) for one in dict.fromkeys(map(treatment_of, systems))}
-
-
-def _filling(place: int) -> Look:
-    """The filling of markers of one of the treatments."""
-    return FILLS[(place + place // (2 * len(LINES))) % len(FILLS)]
 
 
 def by_model(systems: Sequence[System]) -> dict[str, list[System]]:

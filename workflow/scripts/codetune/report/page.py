@@ -16,7 +16,8 @@ from codetune.base.files import reading, write_text
 from codetune.report.stamp import stamped_page
 
 # A number with what it makes no sense without: its unit, its deviation, or the other end of its interval.
-WHOLE = re.compile(r"[<>]?(?:(?<=[<>]) )?[+-]?\d[\d.,]*(?: (?:%|[KMB]\b)|(?: (?:to|\u00b1|/) [+-]?\d[\d.,]*)+(?: %)?)")
+NUMBER = r"[+-]?\d[\d.,]*"
+WHOLE = re.compile(rf"([<>] {NUMBER}|{NUMBER}(?: (?:%|[KMB]\b)|(?: (?:to|\u00b1|/) {NUMBER})+(?: %)?))")
 
 
 def write_page(document: str, template: str, target: str) -> None:
@@ -73,8 +74,8 @@ def to_html(markdown: str) -> str:
 
 
 def _text(_renderer: Any, tokens: Sequence[Token], place: int, *_others: Any) -> str:
-    text = html.escape(tokens[place].content)
-    return WHOLE.sub(r'<span class="whole">\g<0></span>', text)
+    parts = map(html.escape, WHOLE.split(tokens[place].content))
+    return "".join(f'<span class="whole">{part}</span>' if odd % 2 else part for odd, part in enumerate(parts))
 
 
 def _mark_groups(tokens: Sequence[Token]) -> None:

@@ -19,7 +19,7 @@ from codetune.study.figures import treatment_of
 
 ROW, LINE = 0.145, 0.11  # height of a row, and of each line of its name where that needs more, in inches
 TITLE, BELOW = 0.3, 0.45  # above a panel and below the last one, in inches
-NAME_LINE, MOST_LINES = 26, 2  # of a row's name: most characters of a line, and most lines
+NAME_LINE, MOST_LINES = 26, 5  # of a name: most characters of a line, and most lines
 NOTHING_MEASURED = "no sample has a value"
 SIGNS = {"better": "▲", "worse": "▼", "undecided": "?"}  # of verdicts
 

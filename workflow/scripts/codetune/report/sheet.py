@@ -1,5 +1,6 @@
 """The sheet that a figure is drawn on: its size in print, its legend's room, labels at the ends of lines, its files."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from codetune.base.files import atomic
 from codetune.report.looks import GREY, Look
+from codetune.report.stamp import figure_metadata, stamp_figure
 
 COLUMN, FULL = 3.5, 7.0  # widths in print, in inches: of a column of text, of both
 PAGE = 9.0  # height of the text on a page, in inches
@@ -61,15 +63,17 @@ def _draw_legend(figure: Figure, entries: Mapping[str, Look]) -> float:
     if not entries:
         return 0.0
     handles = [Line2D([], [], label=name, **look) for name, look in entries.items()]
-    for columns in range(min(len(handles), 7), 0, -1):
+    length = 2.4 if any(handle.get_linestyle() not in ("None", "") for handle in handles) else 1.0
+    for rows in range(1, len(handles) + 1):
+        columns = math.ceil(len(handles) / rows)
         legend = figure.legend(
-            handles=handles, loc="outside lower center", ncols=columns, handlelength=2.6, columnspacing=1.2
+            handles=handles, loc="outside lower center", ncols=columns, handlelength=length, columnspacing=1.4
         )
         box = legend.get_window_extent()
         if box.width <= figure.bbox.width or columns == 1:
-            return float(box.height / figure.dpi)
+            break
         legend.remove()
-    raise AssertionError("one column is always drawn")
+    return float(box.height / figure.dpi)
 
 
 def draw_line(axis: Axes, points: Sequence[tuple[float, float]], look: Look, name: str) -> None:
@@ -81,7 +85,9 @@ def draw_line(axis: Axes, points: Sequence[tuple[float, float]], look: Look, nam
         look: Of its system.
         name: Of its system, by which the panel's lines can be told apart.
     """
-    axis.plot(*zip(*points, strict=True), markevery=max(1, len(points) // 12), clip_on=False, label=name, **look)
+    every = max(1, len(points) // 12)
+    how: Look = {"markevery": every, "clip_on": False, "label": name} | look
+    axis.plot(*zip(*points, strict=True), **how)
 
 
 def label_ends(axis: Axes, ends: Mapping[str, tuple[float, float]], color: Mapping[str, str]) -> None:
@@ -119,12 +125,13 @@ def label_ends(axis: Axes, ends: Mapping[str, tuple[float, float]], color: Mappi
 
 def short_number(value: float) -> str:
     """A number as it stands at the end of a line."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 1 else f"{value:.2g}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
 def save_figure(figure: Figure, outputs: Mapping[str, str]) -> None:
     """Writes the figure in all forms, without dates, so that equal data give equal bytes."""
     undated: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
+    stamp_figure(figure)
     for kind, path in outputs.items():
         with atomic(Path(path)) as temporary:
-            figure.savefig(temporary, format=kind, dpi=300, metadata=undated[kind])
+            figure.savefig(temporary, format=kind, dpi=300, metadata=undated[kind] | figure_metadata(kind))

@@ -7,7 +7,6 @@ from functools import cached_property
 from codetune.base.files import Row
 from codetune.evaluation.comparisons import Comparisons
 from codetune.report.looks import Looks
-from codetune.study.facts import TrainingCost
 from codetune.study.figures import Page, pages_of
 from codetune.study.record import Record, by_system
 from codetune.study.runs import System
@@ -36,6 +35,13 @@ class Shown:
         """How systems look, and what they are called."""
         return Looks.of_study(self.study)
 
+    @cached_property
+    def pages(self) -> list[Page]:
+        """All pages of the page's figure."""
+        return pages_of(
+            self.page.figure, [one.run.system for one in self.study], [one.test for one in self.comparisons]
+        )
+
     @property
     def systems(self) -> Sequence[System]:
         """The systems of the page, all of which train."""
@@ -56,11 +62,6 @@ class Shown:
         """The metric's label."""
         return self.comparisons[0].metrics[self.metric].label
 
-    @property
-    def costs(self) -> list[TrainingCost]:
-        """What each training of the page used."""
-        return [record.training.cost for record in self.records if record.training is not None]
-
 
 def show(figure: str, records: Sequence[Record], comparisons: Sequence[Comparisons], metric: str) -> dict[str, Shown]:
     """Returns what each page of a figure is drawn from, by the page's name.
@@ -71,5 +72,5 @@ def show(figure: str, records: Sequence[Record], comparisons: Sequence[Compariso
         comparisons: What the bootstrap says of each test set.
         metric: Name of the metric.
     """
-    pages = pages_of(figure, [record.run.system for record in records])
+    pages = pages_of(figure, [record.run.system for record in records], [one.test for one in comparisons])
     return {page.name: Shown(records, comparisons, metric, page) for page in pages}

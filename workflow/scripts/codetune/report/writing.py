@@ -20,8 +20,8 @@ LEFT = (
 )
 # Columns that say what a row is about, where they stand first; and those that name a group of rows.
 NAMES = (
-    *("Subject", "Claim", "Test", "In common", "System / compared with", "Variant", "Default"),
-    *("Model", "Method", "Data", "Scored", "Class", "Seed", "Searched"),
+    *("Subject", "Claim", "Test", "In common", "System / compared with", "Variant", "Default", "Class", "Model"),
+    *("Method", "Data", "Scored", "Quantization", "Seed", "Seeds", "Searched"),
 )
 GROUPS = ("Subject", "In common", "Class", "Model")  # and the test set before these
 LEAST_PER_GROUP = 1.5  # rows that a group has on average where its name is worth a line
@@ -104,9 +104,10 @@ def print_of(shown: pd.DataFrame, title: str, note: str, panels: Mapping[str, Se
 
 def _markdown_panel(shown: pd.DataFrame, title: str, columns: Sequence[str]) -> str:
     """A panel as a table, below its title."""
-    panel = shown[[*list(shown)[: count_names(list(shown))], *columns]]
-    places = [panel.columns.get_loc(name) for name in columns]
-    panel = pd.DataFrame(filled(panel.to_numpy().tolist(), places), columns=list(panel), dtype=object)
+    head = list(shown)
+    count = count_names(head)
+    rows = filled(shown.to_numpy().tolist(), [head.index(name) for name in columns], range(count, len(head)))
+    panel = pd.DataFrame(rows, columns=head, dtype=object)[[*head[:count], *columns]]
     text = markdown_table(panel, ["left" if name in LEFT else "right" for name in panel])
     return f"## {markdown_heading(title)}\n\n{text}" if title else text
 

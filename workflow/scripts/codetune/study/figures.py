@@ -53,7 +53,8 @@ class Page:
 
 
 Systems = Sequence[System]
-Layout = Callable[[Systems], list[tuple[str, Systems]]]  # of systems that train: the view and the systems of each page
+Pages = list[tuple[str, Systems]]  # the view and the systems of each page
+Layout = Callable[[Systems, Sequence[str]], Pages]  # of systems that train, and of the names of the test sets
 
 
 def treatment_of(system: System) -> Treatment:
@@ -61,18 +62,22 @@ def treatment_of(system: System) -> Treatment:
     return Treatment(system.data, system.method)
 
 
-def in_rows(most: int) -> Layout:
+def in_rows(most: int, each: int = 1) -> Layout:
     """Lays systems out in rows, model by model: a page ends where a model does, unless that has too many rows itself.
 
     Args:
-        most: Rows of a page.
+        most: Rows of a page; where something else than the model tells rows apart, the model's name takes one.
+        each: Rows of a system.
     """
 
-    def pages(systems: Systems) -> list[tuple[str, Systems]]:
+    def pages(systems: Systems, _: Sequence[str]) -> Pages:
+        heading = int(each > 1 or len(set(map(treatment_of, systems))) > 1)
         found: list[list[System]] = []
         for model in dict.fromkeys(system.model for system in systems):
-            for group in chunks([system for system in systems if system.model == model], most):
-                if found and len(found[-1]) + len(group) <= most:
+            of_model = [system for system in systems if system.model == model]
+            for group in chunks(of_model, (most - heading) // each):
+                together = [*found[-1], *group] if found else []
+                if together and each * len(together) + heading * len({one.model for one in together}) <= most:
                     found[-1].extend(group)
                 else:
                     found.append(list(group))
@@ -90,38 +95,33 @@ def in_grid(models: int, treatments: int, view: str = "") -> Layout:
         view: Name of the view.
     """
 
-    def pages(systems: Systems) -> list[tuple[str, Systems]]:
+    def pages(systems: Systems, _: Sequence[str]) -> Pages:
         parts = chunks(list(dict.fromkeys(map(treatment_of, systems))), treatments)
         groups = chunks(list(dict.fromkeys(system.model for system in systems)), models)
-        found = [[one for one in systems if one.model in group and treatment_of(one) in part]
-                 for group in groups for part in parts]  # fmt: skip
+        found = [
+            [one for one in systems if one.model in group and treatment_of(one) in part]
+            for group in groups
+            for part in parts
+        ]
         return [(view, page) for page in found if page]
 
     return pages
 
 
-def in_groups(most: int, each: int) -> Layout:
-    """Lays systems out in rows below the names of their models, of which each has a row of its own.
+def on_each_test(layout: Layout) -> Layout:
+    """Lays systems out for each test set anew: the view of a page is the test set's name."""
 
-    A page ends where a model does, unless that has too many rows itself.
-
-    Args:
-        most: Rows of a page.
-        each: Rows of a system.
-    """
-
-    def pages(systems: Systems) -> list[tuple[str, Systems]]:
-        found: list[tuple[int, list[System]]] = []
-        for model in dict.fromkeys(system.model for system in systems):
-            for group in chunks([one for one in systems if one.model == model], (most - 1) // each):
-                rows = 1 + each * len(group)
-                if found and found[-1][0] + rows <= most:
-                    found[-1] = (found[-1][0] + rows, [*found[-1][1], *group])
-                else:
-                    found.append((rows, list(group)))
-        return [("", page) for _, page in found]
+    def pages(systems: Systems, tests: Sequence[str]) -> Pages:
+        return [(test, page) for test in tests for _, page in layout(systems, tests)]
 
     return pages
+
+
+def scores_and_gains(systems: Systems, tests: Sequence[str]) -> Pages:
+    """Lays curves out: scores and gains share a page where each takes three rows of panels at most."""
+    if len(set(map(treatment_of, systems))) <= 3:
+        return in_grid(MODELS, 3, "scores and gains")(systems, tests)
+    return [page for view in ("scores", "gains") for page in in_grid(MODELS, 9, view)(systems, tests)]
 
 
 def in_classes(classes: int) -> Layout:
@@ -131,11 +131,11 @@ def in_classes(classes: int) -> Layout:
         classes: How many at most.
     """
 
-    def pages(systems: Systems) -> list[tuple[str, Systems]]:
+    def pages(systems: Systems, tests: Sequence[str]) -> Pages:
         treatments = list(dict.fromkeys(map(treatment_of, systems)))
         height = AROUND_CLASSES + classes * height_of_class(min(len(treatments), TREATMENTS))
         rows = max(1, int(ROOM / height))
-        return in_grid(min(MODELS, SIDE_BY_SIDE * rows), TREATMENTS)(systems)
+        return in_grid(min(MODELS, SIDE_BY_SIDE * rows), TREATMENTS)(systems, tests)
 
     return pages
 
@@ -145,11 +145,11 @@ def height_of_class(systems: int) -> float:
     return max(0.145, 0.06 + 0.052 * systems)
 
 
-def in_matrices(systems: Systems) -> list[tuple[str, Systems]]:
+def in_matrices(systems: Systems, tests: Sequence[str]) -> Pages:
     """Lays systems out in a matrix per model, of all that is done to it; a model has some untuned systems beside."""
     treatments = min(len(dict.fromkeys(map(treatment_of, systems))), TREATMENTS) + 2
     rows = max(1, int(ROOM / (MATRIX_AROUND + CELL * treatments)))
-    return in_grid(rows * matrices_side_by_side(treatments), TREATMENTS)(systems)
+    return in_grid(rows * matrices_side_by_side(treatments), TREATMENTS)(systems, tests)
 
 
 def matrices_side_by_side(treatments: int) -> int:
@@ -164,25 +164,27 @@ def chunks(things: Sequence[T], most: int) -> list[Sequence[T]]:
     return [things[start:end] for start, end in pairwise(ends)]
 
 
-def pages_of(figure: str, systems: Systems) -> list[Page]:
+def pages_of(figure: str, systems: Systems, tests: Sequence[str]) -> list[Page]:
     """Returns the pages of a figure; none where nothing is trained, since all figures show what was.
 
     Args:
         figure: Its name.
         systems: All systems of the study, in its order; one with several seeds may come as often.
+        tests: Names of its test sets.
     """
-    found = LAYOUTS[figure]([system for system in dict.fromkeys(systems) if system.trains])
+    found = LAYOUTS[figure]([system for system in dict.fromkeys(systems) if system.trains], tests)
     names = [figure] if len(found) == 1 else [f"{figure}-{_letter(place)}" for place in range(len(found))]
     return [Page(name, figure, tuple(page), view) for name, (view, page) in zip(names, found, strict=True)]
 
 
-def figure_pages(systems: Systems) -> dict[str, Page]:
+def figure_pages(systems: Systems, tests: Sequence[str]) -> dict[str, Page]:
     """Returns the pages of all figures by their names.
 
     Args:
         systems: All systems of the study, in its order; one with several seeds may come as often.
+        tests: Names of its test sets.
     """
-    return {page.name: page for figure in LAYOUTS for page in pages_of(figure, systems)}
+    return {page.name: page for figure in LAYOUTS for page in pages_of(figure, systems, tests)}
 
 
 def _letter(place: int) -> str:
@@ -193,12 +195,12 @@ def _letter(place: int) -> str:
 
 # How each figure is laid out in pages.
 LAYOUTS: Mapping[str, Layout] = {
-    "figure1": in_rows(54),
-    "figure2": in_grid(MODELS, 8),
-    "losses": in_grid(MODELS, 8),
-    "cost": in_grid(MODELS, 6),
-    "dumbbell": in_groups(62, 1),
-    "forest": in_groups(56, 2),
+    "figure1": in_rows(60),
+    "figure2": scores_and_gains,
+    "losses": in_grid(MODELS, 9),
+    "cost": on_each_test(in_grid(MODELS - 1, 6)),
+    "dumbbell": in_rows(62),
+    "forest": in_rows(56, 2),
     "languages": in_classes(9),
     "lengths": in_classes(4),
     "matrix": in_matrices,
