@@ -228,8 +228,7 @@ def pages_of_figure(name):
     return [in_results(form, figure=page) for page in pages for form in layout.FIGURE_FORMS]
 
 
-# In a rehearsal a script of its own takes the place of those that need a GPU: it makes up what they would leave, and
-# reads a checkpoint's configuration in place of its weights. Rules, paths and all other jobs stay the same.
+# In a rehearsal a script of its own makes up what jobs on a GPU would leave, without a checkpoint's weights.
 
 
 def script_of(rule):
@@ -262,12 +261,8 @@ def only_rehearsed(**values):
 def rehearsed(wildcards):
     """Returns whose outputs are made up, for params."""
     run = run_of(wildcards)
-    return {
-        "run": to_plain(run),
-        "model": declared(STUDY.model_of(run)),
-        "method": declared(STUDY.method_of(run)),
-        "template": STUDY.template_of(run),
-    }
+    model, method = declared(STUDY.model_of(run)), declared(STUDY.method_of(run))
+    return {"run": to_plain(run), "model": model, "method": method, "template": STUDY.template_of(run)}
 
 
 GPU_ENV = f"../../envs/{'tokenize' if STUDY.rehearsal else 'train'}.yaml"

@@ -1,10 +1,12 @@
 """The numbers of a study by name: as JSON in full precision, and as macros that LaTeX shows."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 from codetune.base.files import read_json
+from codetune.base.rehearsal import rehearsing
 from codetune.report.macros import macro_names, write_macros
 from codetune.report.quoted import format_measure
 from latex_reader import needs_latex, set_document
@@ -83,6 +85,16 @@ MEASURES = {0: "0", 0.00123456: "0.00123", 0.5: "0.500", 1.0: "1.00", 12.345: "1
 @pytest.mark.parametrize(("value", "text"), MEASURES.items())
 def test_measures_have_three_digits_that_say_something(value, text):
     assert format_measure(value) == text
+
+
+def test_numbers_of_a_rehearsal_say_so(tmp_path):
+    with rehearsing({"rehearsal": True}):
+        numbers_of(write_paper_files(NAMES[:1]))
+    assert "SYNTHETIC" in read_json("results/numbers.json")["synthetic"]
+    assert Path("results/numbers.tex").read_text().startswith("% SYNTHETIC")
+    if shutil.which("pdflatex"):
+        _, log = set_document(tmp_path, rf"\input{{{Path('results/numbers.tex').absolute()}}} text")
+        assert "SYNTHETIC" in log
 
 
 @needs_latex

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from codetune.base.errors import StudyError
 from codetune.base.files import read_json
+from codetune.base.rehearsal import rehearsing
 from codetune.base.text import printable
 from codetune.report import paper as papers
 from codetune.report.article import Article, Part
@@ -17,6 +18,7 @@ from codetune.report.findings import read_material
 from codetune.report.macros import write_macros
 from codetune.report.paper import Origins, make_article, write_paper
 from codetune.report.rows import evaluated_systems
+from codetune.report.stamp import STAMP
 from codetune.report.typeset import MOST_PAGES, set_article, shown
 from conftest import ROOT
 from every_table import fake_systems
@@ -212,7 +214,15 @@ def test_a_damaged_figure_is_one_line(svg):
 
 
 @needs_pdftotext
-def test_a_stamp_is_on_every_page():
+def test_the_stamp_of_a_rehearsal_is_on_every_page():
+    with rehearsing({"rehearsal": True}):
+        pages = pages_of(paper_of(write_paper_files(NAMES)))
+    assert all(squeezed(STAMP) in page for page in pages)
+    assert not any(squeezed(STAMP) in page for page in pages_of(paper_of(write_paper_files(NAMES))))
+
+
+@needs_pdftotext
+def test_a_stamp_is_on_every_page_of_a_long_article():
     article = Article("t", "b", "a", [Part("text", "word " * 3000)], stamp="SYNTHETIC: NO RESULT")
     pages = pages_of(set_article(article, TEMPLATE))
     assert len(pages) > 1

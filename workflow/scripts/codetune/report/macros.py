@@ -22,6 +22,7 @@ from codetune.report.quoted import (
     read_settings,
 )
 from codetune.report.signs import escape_latex
+from codetune.report.stamp import stamped_macros, stamped_numbers
 
 VERSION = 1  # of the form of numbers.json
 PREFIX = "study"  # begins the name of every macro
@@ -48,8 +49,8 @@ def write_macros(inputs: Mapping[str, Any], metric: str, outputs: Mapping[str, s
     numbers = gather_numbers(read_material(inputs, metric), inputs)
     names = macro_names(numbers)
     plain = {name: {"macro": f"\\{names[name]}", **one} for name, one in plain_numbers(numbers).items()}
-    write_json(outputs["json"], {"version": VERSION, "metric": metric, "numbers": plain})
-    write_text(outputs["tex"], _macros(numbers, names))
+    write_json(outputs["json"], stamped_numbers({"version": VERSION, "metric": metric, "numbers": plain}))
+    write_text(outputs["tex"], stamped_macros(_macros(numbers, names)))
 
 
 def gather_numbers(material: Material, inputs: Mapping[str, Any]) -> Numbers:

@@ -18,6 +18,7 @@ from codetune.report.findings import conclude, read_material
 from codetune.report.provenance import read_config
 from codetune.report.quoted import read_costs, read_settings
 from codetune.report.short_table import short_tables
+from codetune.report.stamp import stamp_of_pages
 from codetune.report.typeset import set_article
 
 ANSWERS = ("gain", "code", "format")  # findings of the abstract, without their details
@@ -108,7 +109,7 @@ def make_article(material: Material, inputs: Mapping[str, Any], origins: Origins
     findings = conclude(material)
     described = describe_study(material, read_cards(inputs["cards"]))
     answers = [one for one in findings if _is_answer(one)]
-    article = Article(_title(material, origins), _byline(origins), joined(answers))
+    article = Article(_title(material, origins), _byline(origins), joined(answers), stamp=stamp_of_pages())
     article.add("heading", "Question")
     article.add("text", f"{described[0].text} {_say_replicated(material, origins)}")
     article.add("heading", "Data, models and settings")

@@ -17,7 +17,7 @@ def summary_inputs(study: Study, in_results: Callable[..., str]) -> dict[str, An
         study: The study.
         in_results: Returns the path of a pattern within the results, with the values of its wildcards.
     """
-    pages = figure_pages([run.system for run in study.runs])
+    pages = figure_pages([run.system for run in study.runs], study.tests)
     return {
         "records": [in_results(layout.fill(layout.RECORD, run)) for run in study.runs],
         "comparisons": [in_results(layout.COMPARISONS, test=test) for test in study.tests],
