@@ -263,12 +263,8 @@ def only_rehearsed(**values):
 def rehearsed(wildcards):
     """Returns whose outputs are made up, for params."""
     run = run_of(wildcards)
-    return {
-        "run": to_plain(run),
-        "model": declared(STUDY.model_of(run)),
-        "method": declared(STUDY.method_of(run)),
-        "template": STUDY.template_of(run),
-    }
+    model, method = declared(STUDY.model_of(run)), declared(STUDY.method_of(run))
+    return {"run": to_plain(run), "model": model, "method": method, "template": STUDY.template_of(run)}
 
 
 GPU_ENV = f"../../envs/{'tokenize' if STUDY.rehearsal else 'train'}.yaml"

@@ -7,12 +7,15 @@ from typing import Any
 from codetune.base.manifests import checked_folder
 from codetune.base.project import PROJECT
 from codetune.report.browser import BrowserInputs, write_browser
+from codetune.report.macros import write_macros
 from codetune.report.page import write_page
+from codetune.report.paper import write_paper
 from codetune.report.provenance import read_config, write_provenance
 from codetune.report.remake import Outputs, Remake, Results
 from codetune.report.summary import write_summary
 from codetune.report.table import write_table
 from codetune.study import layout
+from codetune.study.paper import macro_inputs, paper_inputs, paths_in
 from codetune.study.record import read_records
 from codetune.study.summary import summary_inputs
 from codetune.study.tables import table_inputs, table_params
@@ -29,6 +32,8 @@ def shown_of(at: Results) -> list[Remake]:
         _provenance(at),
         _summary(at),
         *_pages(at),
+        _macros(at),
+        _paper(at),
     ]
 
 
@@ -95,3 +100,23 @@ def _make_summary(inputs: Mapping[str, Any], metric: str, outputs: Outputs) -> N
 
 def _make_page(document: str, outputs: Outputs) -> None:
     write_page(document, PAGE_TEMPLATE, outputs["page"])
+
+
+def _macros(at: Results) -> Remake:
+    inputs = macro_inputs(at.study, at.path)
+    files = {"json": at.path(layout.NUMBERS), "tex": at.path(layout.MACROS)}
+    return Remake(partial(_make_macros, inputs, at.metric), files, paths_in(inputs))
+
+
+def _make_macros(inputs: Mapping[str, Any], metric: str, outputs: Outputs) -> None:
+    write_macros(inputs, metric, outputs)
+
+
+def _paper(at: Results) -> Remake:
+    inputs = paper_inputs(at.study, at.path)
+    return Remake(partial(_make_paper, inputs, at.metric), {"pdf": at.path(layout.PAPER)}, paths_in(inputs))
+
+
+def _make_paper(inputs: Mapping[str, Any], metric: str, outputs: Outputs) -> None:
+    """With the configuration that the provenance has, which another check compares with the one at hand."""
+    write_paper(inputs, metric, PROJECT, outputs["pdf"])

@@ -44,6 +44,7 @@ RESULTS = (
     *(layout.PREDICTIONS, layout.GENERATION, layout.RETRIEVAL, layout.SCORES, layout.SUMMARY),
     *(layout.TABLE_CSV, layout.TABLE_MD, layout.TABLE_TEX),
     *(layout.FIGURE_PNG, layout.FIGURE_SVG, layout.FIGURE_PDF),
+    *(layout.PAPER, layout.NUMBERS, layout.MACROS),
     *(layout.SIZES, layout.COMPARISONS, layout.BROWSER, layout.PROVENANCE, layout.PAGE),
 )
 FORMATS = {

@@ -35,6 +35,22 @@ def stamped_table(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**{COLUMN: True}) if is_rehearsal() else table
 
 
+def stamp_of_pages() -> str:
+    """What stands on every page of a document in print; nothing in a study that is no rehearsal."""
+    return STAMP if is_rehearsal() else ""
+
+
+def stamped_numbers(document: dict[str, Any]) -> dict[str, Any]:
+    """A document of numbers with a key that says that they are synthetic."""
+    return {COLUMN: STAMP, **document} if is_rehearsal() else document
+
+
+def stamped_macros(text: str) -> str:
+    """Macros of LaTeX before which the stamp stands: LaTeX warns of it whenever it reads them."""
+    warning = f"\\GenericWarning{{}}{{{STAMP}}}"
+    return f"% {STAMP}\n{warning}\n{text}" if is_rehearsal() else text
+
+
 def stamped_page(page: str) -> str:
     """An HTML page with the stamp as its first line. To be called before the hashes of its styles are taken."""
     if not is_rehearsal():
