@@ -132,7 +132,7 @@ def _never_tuned(
             score = numbers.score("score", _score(best, material))
             text = (
                 f"{best.model.label}, which is not tuned, scores {score}{row}: "
-                f"{_say_tuned(Outcome(compared, 'tuned model'), numbers)}."
+                f"{_say_tuned(Outcome(compared, _noun(tuned)), numbers)}."
             )
             yield Finding(numbers.prefix, material.on(test, text), numbers.found, material.files(test))
 
@@ -170,7 +170,7 @@ def _retrieved(
             names[other.system]: pair for other in tuned if (pair := _pair(pairs, other.system, one.system)) is not None
         }
         if compared:
-            text += f": {_say_tuned(Outcome(compared, 'tuned model'), numbers)}"
+            text += f": {_say_tuned(Outcome(compared, _noun(tuned)), numbers)}"
         known = [_score(other, material) for other in material.of_test(test) if other.system.model != NONE]
         best = bool(known) and _score(one, material) > max(known)
         text += ". No model scores higher." if best else "."
