@@ -1,6 +1,8 @@
 # make demo       the whole study in small, on a CPU: generated data, miniature models   (7 minutes on 2 cores)
 # make test       all tests; first installs SLURM, Chromium and LaTeX where they are missing and no password is needed
 # make faults     a small study killed 100 times at random moments, and restarted 30 times beside its living jobs   (1 hour)
+# make watch      all jobs of a study in one table, live, from its files alone: CONFIG as for check-results; beside a run,
+#                 a cluster's jobs, or a study that has ended
 # make try-methods  each of PEFT's types, tried on a miniature beside whole and quantised weights: docs/peft-types.md   (1 hour)
 # make check-results  makes every score, table, card and page anew from the predictions and compares: CONFIG=config/demo.yaml
 #                 for the demo's; several overlays in quotes, in the order in which Snakemake got them; CORES=4 (all)
@@ -30,7 +32,7 @@ READING := results/real-data/data/codealpaca-20k/train.jsonl
 # By the shell, since a path may have spaces. A file that is there already, under that very name, stays as it is.
 link_data = { test "$(DATA)" -ef $(1)/code_alpaca_20k.json || ln -sfn "$$(realpath "$(DATA)")" $(1)/code_alpaca_20k.json; }
 
-.PHONY: env demo real-data smollm2 smollm2-methods test faults try-methods check-results bench bench-gpu gpu-check
+.PHONY: env demo real-data smollm2 smollm2-methods test faults watch try-methods check-results bench bench-gpu gpu-check
 .PHONY: lint format lock
 
 env: .venv/.installed
@@ -81,6 +83,9 @@ test: env
 
 check-results: env
 	$(BIN)/python workflow/scripts/check_results.py config/config.yaml $(CONFIG) $(if $(CORES),--cores $(CORES))
+
+watch: env
+	@$(BIN)/python workflow/scripts/watch.py config/config.yaml $(CONFIG) || true
 
 try-methods: env
 	$(BIN)/python tests/try_methods.py

@@ -25,21 +25,27 @@ FORMS = ("csv", "md", "tex")
 
 
 def fake_systems(
-    labels: Sequence[str], seeds: int = 2, tests: Sequence[str] = ("alpaca", "evol")
+    labels: Sequence[str],
+    seeds: int = 2,
+    tests: Sequence[str] = ("alpaca", "evol"),
+    methods: Sequence[str] = ("qlora",),
+    samples: int = 10,
 ) -> list[EvaluatedSystem]:
     """Systems of models with these labels, untuned in two templates and tuned; scores of all sizes, one zero."""
     records = []
+    tuned = [fake_method(name, baselines=["base", "base-chat"]) for name in methods]
     for place, label in enumerate(labels):
         model = fake_model(f"m{place}", label=label)
-        tuned = fake_method("qlora", baselines=["base", "base-chat"])
-        for method, more in ((fake_method("base"), 0.0), (fake_method("base-chat"), 0.03), (tuned, 0.15)):
-            for seed in range(seeds if method is tuned else 1):
+        gains = [(one, 0.15 + 0.02 * number) for number, one in enumerate(tuned)]
+        for method, more in ((fake_method("base"), 0.0), (fake_method("base-chat"), 0.03), *gains):
+            for seed in range(seeds if method in tuned else 1):
                 score = (place * 0.07 + seed * 0.01234567 + more) % 1
                 scores = {"rouge_l": score, "rouge_l_on_code": 0.9 * score + 0.1}
                 scores |= {name.replace("rouge_l", "bleu"): 100 * one for name, one in scores.items()}
                 record = fake_record(model, method, scores=scores, seed=seed, test=tests[0])
+                record = with_test(record, tests[0], scores, samples=samples)
                 for test in tests[1:]:
-                    record = with_test(record, test, scores, leaked=3)
+                    record = with_test(record, test, scores, leaked=3, samples=samples)
                 records.append(record)
     facts = {name: replace(one, signature=SIGNATURE) for name, one in (METRICS | ON_CODE).items()}
     found = [fake_comparisons(records, test, facts, resamples=10_000) for test in tests]
@@ -57,10 +63,12 @@ def write_all(folder: Path, labels: Sequence[str], **systems: object) -> dict[st
     write_pairs(pairs_table(evaluated, "rouge_l"), evaluated, "rouge_l", paths["pairs"])
     write_metrics(metrics_table(evaluated), evaluated, paths["metrics"])
     write_breakdown(breakdown_table(evaluated, "rouge_l"), evaluated, "rouge_l", paths["breakdown"])
+    methods = systems.get("methods", ("qlora",))
     plans = [
-        PlannedSystem(System("d", "llama-3.2-1b" if place == 0 else f"m{place}", "qlora"), label, plan)
+        PlannedSystem(System("d", "llama-3.2-1b" if place == 0 else f"m{place}", method), label, plan)
+        for method in methods
         for place, label in enumerate(labels)
-        for plan in [fake_plan(fake_model("m"), fake_method("qlora"))]
+        for plan in [fake_plan(fake_model("m"), fake_method(method))]
     ]
     train = {"packed_sequences": 2400, "samples": 17014}
     stats = write_value(folder / "stats.json", {"parts": {"train": train}})
@@ -70,7 +78,7 @@ def write_all(folder: Path, labels: Sequence[str], **systems: object) -> dict[st
     tuned = [str(folder / "tuned" / MANIFEST)] * sum(record.training is not None for record in records)
     write_value(folder / "tuned" / "weights", 0)
     write_manifest(folder / "tuned")
-    of_models = [fake_sizes(f"m{place}", fake_method("qlora")) for place in range(len(labels))]
+    of_models = [fake_sizes(f"m{place}", *map(fake_method, methods)) for place in range(len(labels))]
     write_costs(cost_table(records, tuned, of_models), paths["cost"])
     evidence = a_study(folder / "paper")
     evidence.models["qwen2.5-3b"] = replace(evidence.models["qwen2.5-3b"], label=labels[0])

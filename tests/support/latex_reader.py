@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from markdown_reader import beside_each_other
 
 NEEDED = ("pdflatex", "pdftotext")
 SHOWN = {
@@ -70,7 +71,11 @@ TOKEN = re.compile(
 
 @dataclass
 class Written:
-    """A table's file: the packages that it asks for, its caption, the rows of each panel, head first, and its note."""
+    """A table's file: the packages that it asks for, its caption, its rows by panel, and its note.
+
+    Attributes:
+        panels: The rows of each panel, head first; each row begins with the name of its group where there are groups.
+    """
 
     packages: list[str]
     caption: str
@@ -78,18 +83,15 @@ class Written:
     note: str
 
     @property
+    def table(self) -> list[dict[str, str]]:
+        """The rows by the names of their columns, with the panels beside each other; that of groups has none."""
+        return beside_each_other(self.panels)
+
+    @property
     def rows(self) -> list[list[str]]:
-        """The rows with the panels beside each other again; what a panel repeats stands once."""
-        first, *others = self.panels
-        wide = [list(row) for row in first]
-        for panel in others:
-            repeated = 0
-            while repeated < len(panel[0]) and panel[0][repeated] == first[0][repeated]:
-                repeated += 1
-            for row, more in zip(wide, panel, strict=True):
-                assert more[:repeated] == row[:repeated]
-                row += more[repeated:]
-        return wide
+        """Head and rows, with the panels beside each other."""
+        head = dict.fromkeys(name for panel in self.panels for name in panel[0])
+        return [list(head), *(list(row.values()) for row in self.table)]
 
 
 def unescape(latex: str) -> str:
@@ -111,6 +113,7 @@ def unescape(latex: str) -> str:
 
 def sources(line: str) -> list[str]:
     """The cells of a row, as LaTeX."""
+    line = line.removesuffix("*")
     assert line.endswith(r" \\")
     assert not re.match(r"\s*[\[*]", line)
     return re.split(r"(?<!\\) ?& ?", line.removesuffix(r" \\"))
@@ -118,11 +121,31 @@ def sources(line: str) -> list[str]:
 
 def lines_of(latex: str) -> Iterator[list[str]]:
     """The lines of the rows of each panel, head first."""
+    for panel in _panels(latex):
+        yield [line for line in panel if not line.startswith(r"\multicolumn")]
+
+
+def _panels(latex: str) -> Iterator[list[str]]:
+    """The lines of the rows of each panel and of the names of groups, head first."""
     for found in re.finditer(r"\\begin\{(tabular|longtable)\}(.*?)\\end\{\1\}", latex, re.DOTALL):
         lines = found[2].split("\n")
         head = lines[lines.index(r"\toprule") + 1]
         start = lines.index(r"\endfoot" if found[1] == "longtable" else r"\midrule") + 1
-        yield [head, *(line for line in lines[start:] if line.endswith(r"\\"))]
+        yield [head, *(line for line in lines[start:] if line.endswith((r" \\", r" \\*")))]
+
+
+def _cells(panel: list[str]) -> list[list[str]]:
+    """The rows of a panel, head first, each with the name of its group where there are groups."""
+    found, group = [], []
+    for line in panel:
+        if line.startswith(r"\multicolumn"):
+            (name,) = re.findall(r"\{\\bfseries (.*)\} \\\\\*?$", line)
+            group = [unescape(name).removesuffix(" (continued)")]
+        else:
+            found.append([*group, *(unescape(cell) for cell in sources(line))])
+    if group:
+        found[0].insert(0, "")
+    return found
 
 
 def read_latex(path: str | Path) -> Written:
@@ -130,14 +153,14 @@ def read_latex(path: str | Path) -> Written:
     latex = Path(path).read_text(encoding="utf-8")
     (caption,) = re.findall(r"\\caption\{(.*)\}(?:\\\\)?\n", latex)
     (note,) = re.findall(r"\{\\footnotesize\\raggedright\\noindent (.*)\\par\}\n", latex)
-    panels = [[[unescape(cell) for cell in sources(line)] for line in lines] for lines in lines_of(latex)]
+    panels = [_cells(panel) for panel in _panels(latex)]
     return Written(re.findall(r"% \\usepackage\{(\w+)\}", latex), unescape(caption), panels, unescape(note))
 
 
 def missing() -> list[str]:
     """Programs that are not there."""
     return [name for name in NEEDED if shutil.which(name) is None] or [
-        f"{name}.sty" for name in ("booktabs", "pdflscape") if not _found(f"{name}.sty")
+        f"{name}.sty" for name in ("booktabs", "longtable") if not _found(f"{name}.sty")
     ]
 
 

@@ -4,10 +4,8 @@ Usage: python workflow/scripts/check_results.py config/config.yaml [overlay ...]
 """
 
 import argparse
-import copy
 import os
 import sys
-from pathlib import Path
 
 from codetune.base.environment import clean_environment, set_environment
 from codetune.base.errors import StudyError
@@ -19,28 +17,6 @@ clean_environment()
 set_environment(threads=1, offline=True)
 
 NOTES = 10  # most files of no run that are told
-
-
-def read_config(paths):
-    """Merges config files as Snakemake does: the overlays into one another, and then over the first file.
-
-    The order of keys is Snakemake's, too: those of the overlays come first.
-    """
-    from codetune.study.configfiles import check_config_files
-    from snakemake.common.configfile import load_configfile
-    from snakemake.utils import update_config
-
-    if folders := [path for path in paths if Path(path).is_dir()]:
-        raise StudyError(f"{folders[0]}: a folder. Name the study's config files: config/config.yaml, then overlays.")
-    check_config_files(paths)
-    own, *overlays = map(load_configfile, paths)
-    given = {}
-    for overlay in overlays:
-        update_config(given, overlay)
-    config = copy.deepcopy(given)
-    update_config(config, own)
-    update_config(config, given)
-    return config
 
 
 def main():
@@ -56,9 +32,10 @@ def main():
     try:
         from codetune.base.progress import STDERR, signs_of_life
         from codetune.report.checking import check_results
+        from merged_config import merged_config
 
         with signs_of_life(STDERR):
-            findings = check_results(read_config(arguments.config), max(1, arguments.cores))
+            findings = check_results(merged_config(arguments.config), max(1, arguments.cores))
     except (StudyError, WorkflowError) as error:
         return f"error: {printable(str(error))}"
     except OSError as error:

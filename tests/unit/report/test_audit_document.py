@@ -69,10 +69,10 @@ def test_the_audit_is_written_in_three_forms(tmp_path):
     assert "audit.csv" not in text
     written = read_latex(targets["tex"])
     assert "longtable" in written.packages
-    assert [[row[1], row[3], row[5]] for row in written.rows[1:]] == [
+    assert [[row["Claim"], row["Paper"], row["Verdict"]] for row in written.table] == [
         [row[name].replace("'", "\u2019") for name in ("claim", "paper", "verdict")] for row in rows
     ]
-    assert "54 %" in [row[3] for row in written.rows]
+    assert "54 %" in [row["Paper"] for row in written.table]
     assert "Gemma-2-2B; Qwen2.5-1.5B; My_model 100%; Phi-3 Mini 4K" in written.note
     for word in (AGREES, DISAGREES, COMPATIBLE, NOT_COMPATIBLE, UNDECIDED):
         assert word in written.note

@@ -11,7 +11,7 @@ from codetune.study.method import Quantization, TuningSettings
 from codetune.study.sizes import Size, SizeFacts
 from fake_records import fake_generation, fake_method, fake_record, with_test
 from latex_reader import read_latex
-from markdown_reader import read_markdown
+from markdown_reader import read_markdown, rows_of
 
 GIB = 2**30
 METHODS = {
@@ -60,7 +60,8 @@ def written(tmp_path, records, tuned):
     write_costs(cost_table(records, tuned, SIZES), outputs)
     with open(outputs["csv"]) as stream:
         rows = list(csv.DictReader(stream))
-    return rows, read_latex(outputs["tex"]).rows, (tmp_path / "cost.md").read_text()
+    shown = rows_of(outputs["md"])
+    return rows, [list(shown[0]), *(list(row.values()) for row in shown)], (tmp_path / "cost.md").read_text()
 
 
 def test_models_come_one_after_the_other_and_in_each_the_untuned_systems_first(tmp_path, disk):
@@ -125,7 +126,10 @@ def test_what_memory_depends_on_is_shown_where_it_differs(tmp_path, disk):
     plan = other.training.plan
     plan = replace(plan, memory=replace(plan.memory, gradient_checkpointing=True))
     other = replace(other, training=replace(other.training, plan=plan))
-    _, (head, *rows), _ = written(tmp_path, [one, other], [disk(9), disk(9)])
+    _, (head, *rows), text = written(tmp_path, [one, other], [disk(9), disk(9)])
+    said = "Rows of both kinds do not compare in memory; a prefix cannot be trained with gradient checkpointing."
+    assert said in " ".join(text.split())
+    assert "do not compare" not in written(tmp_path, [one], [disk(9)])[2]
     names = ["Quantization", "Training: sequences at once", "Training: computed twice"]
     assert [[row[head.index(name)] for name in names] for row in rows] == [["nf4", "4", "no"], ["none", "1", "yes"]]
 
@@ -144,8 +148,8 @@ def test_fifty_four_systems_are_a_table_that_latex_can_set_and_readers_can_read(
     tuned = [disk(123)] * (6 * 7 * 3)
     outputs = {form: str(tmp_path / f"cost.{form}") for form in ("csv", "md", "tex")}
     write_costs(cost_table(runs, tuned, sizes), outputs)
-    (table,) = read_markdown(outputs["md"]).tables
-    assert len(table) == 1 + 54
+    training, generation = read_markdown(outputs["md"]).tables
+    assert (len(training), len(generation)) == (1 + 42, 1 + 54)  # nothing is trained of the untuned ones
     assert max(map(len, (tmp_path / "cost.md").read_text().splitlines()[2:10])) < 300
     assert len(read_latex(outputs["tex"]).rows) == 1 + 54
     assert "longtable" in (tmp_path / "cost.tex").read_text()

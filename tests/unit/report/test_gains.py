@@ -17,6 +17,7 @@ from codetune.report.table2 import table2, write_table2
 from conftest import ROOT
 from fake_comparisons import fake_comparisons
 from fake_records import fake_method, fake_model, fake_record, with_test
+from markdown_reader import read_markdown, rows_of
 
 PAPER = read_paper(ROOT / "config/paper.yaml")
 QLORA = fake_method("qlora", baselines=["base", "base-chat"])
@@ -54,10 +55,8 @@ def written(folder, evaluated, metric="rouge_l"):
     paths = {kind: str(folder / f"t.{kind}") for kind in ("csv", "md", "tex")}
     table = table2(evaluated, metric, PAPER)
     write_table2(table, evaluated, metric, paths)
-    lines = (folder / "t.md").read_text().splitlines()
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
-    shown = {row[0]: dict(zip(rows[0], row, strict=True)) for row in rows[2:]}
-    return table, shown, lines[-1]
+    shown = {f"{row['Model']} ({row['Method']})": row for row in rows_of(paths["md"])}
+    return table, shown, read_markdown(paths["md"]).paragraphs[0]
 
 
 ONE = a_model(MINE, (0.10, 0.20), (0.30, 0.35), (0.60, 0.62))
@@ -134,7 +133,7 @@ def test_the_paper_s_gain_is_over_its_own_untuned_row_whichever_is_the_better_on
 
 def test_rows_are_untuned_in_the_paper_s_template_then_in_the_model_s_own_then_tuned(tmp_path):
     runs = [*a_model(MINE, (0.1, 0.2), (0.3, 0.35), (0.6, 0.62)), *a_model(LLAMA, (0.1, 0.1), (0.2, 0.2), (0.3, 0.3))]
-    in_any_order = [*runs[::-1], retrieved()]
+    in_any_order = [*runs[3:], *runs[:3][::-1], retrieved()]
     table, shown, note = written(tmp_path, evaluated_of(in_any_order))
     ours = table[table["source"] == "this study"]
     assert list(zip(ours["model"], ours["method"], strict=True))[:3] == [
@@ -144,9 +143,9 @@ def test_rows_are_untuned_in_the_paper_s_template_then_in_the_model_s_own_then_t
     ]
     assert list(ours["method"]).index("qlora", 3) > list(ours["method"]).index("base-chat", 3)
     assert list(ours["template"])[:3] == ["paper", "chat", "paper"]
-    assert "Templates of the prompts: paper (qlora, base); chat (base-chat)." in note
+    assert "Templates of the prompts: paper (base, qlora); chat (base-chat)." in note
     row = shown["Most similar training sample (retrieval)"]
-    assert (row["ROUGE-L"], row["On code"], row["Verdict"]) == ("0.2500", "0.2500", "-")
+    assert (row["ROUGE-L"], row["On code"], row["Verdict"]) == ("0.25", "0.25", "-")
 
 
 def test_a_template_of_some_models_alone_is_told_with_their_names(tmp_path):
@@ -161,8 +160,9 @@ def test_a_template_of_some_models_alone_is_told_with_their_names(tmp_path):
 def test_the_verdict_is_on_the_gain_over_the_better_baseline_and_the_other_stands_beside_it(tmp_path):
     table, shown, note = written(tmp_path, evaluated_of(ONE))
     row = shown["Mine (qlora)"]
-    assert (row["Gain over base"], row["Gain over base-chat"]) == ("+0.5000", "+0.3000")
-    assert (row["95 % interval of the smaller gain"], row["Verdict"]) == ("+0.200 to +0.400", "better")
+    assert (row["Gain over base"], row["Gain over base-chat"]) == ("+0.50", "+0.30")
+    assert (row["Gain"], row["95 % interval of the gain"], row["Over"]) == ("+0.30", "+0.20 to +0.40", "base-chat")
+    assert row["Verdict"] == "better"
     tuned = table.iloc[-1]
     assert (tuned["gain"], tuned["gain_over"]) == (pytest.approx(0.3), "base-chat")
     found = [tuned[f"gain_{kind}over_{name}"] for kind in ("", "low_", "high_") for name in ("base", "base-chat")]
@@ -175,9 +175,9 @@ def test_the_verdict_is_on_the_gain_over_the_better_baseline_and_the_other_stand
 def test_scores_on_the_code_stand_beside_those_as_written_with_both_signatures(tmp_path):
     table, shown, note = written(tmp_path, evaluated_of(ONE))
     assert [(row["ROUGE-L"], row["On code"]) for row in shown.values()][2:] == [
-        ("0.1000", "0.2000"),
-        ("0.3000", "0.3500"),
-        ("0.6000", "0.6200 +"),
+        ("0.10", "0.20"),
+        ("0.30", "0.35"),
+        ("0.60", "0.62 +"),
     ]
     assert list(table["verdict_on_code"].dropna()) == ["better"]
     assert "ROUGE-L [f1]; ROUGE-L on code [f1|text:code] over 10 test samples." in note
@@ -219,9 +219,9 @@ def test_where_nothing_was_measured_there_are_dashes_no_p_value_and_no_verdict(t
     evaluated = evaluated_of(a_model(MINE, (None, None), (None, None), (None, None)))
     _, shown, note = written(tmp_path, evaluated)
     row = shown["Mine (qlora)"]
-    kept = {"Cut off (%)", "Length", "Model"}
+    kept = {"Cut off (%)", "Length", "Model", "Method"}
     assert {cell for name, cell in row.items() if name not in kept} == {"-"}
-    assert {"Gain over base", "Gain over base-chat", "p (Holm)", "Verdict"} <= set(row)
+    assert {"Gain", "95 % interval of the gain", "p (Holm)", "Verdict"} <= set(row)
     assert "Verdict:" not in note
     assert "Gains over" not in note
     with open(tmp_path / "t.csv") as stream:
@@ -235,14 +235,14 @@ def test_where_nothing_was_measured_there_are_dashes_no_p_value_and_no_verdict(t
 def test_a_study_that_tunes_nothing_has_no_columns_of_gains(tmp_path):
     _, shown, note = written(tmp_path, evaluated_of([*ONE[:2], retrieved()]))
     (columns,) = {tuple(row) for row in shown.values()}
-    assert columns == ("Model", "ROUGE-L", "95 % interval", "On code", "Cut off (%)", "Length", "Paper")
+    assert columns == ("Model", "Method", "ROUGE-L", "95 % interval", "On code", "Paper", "Cut off (%)", "Length")
     assert not re.search("[Gg]ain|Verdict|Holm", note)
 
 
 def test_a_headline_metric_on_the_code_has_no_second_column_of_it(tmp_path):
     _, shown, note = written(tmp_path, evaluated_of(ONE), "rouge_l_on_code")
     row = shown["Mine (qlora)"]
-    assert (row["ROUGE-L on code"], row["Gain over base-chat"]) == ("0.6200", "+0.2700")
+    assert (row["ROUGE-L on code"], row["Gain over base-chat"]) == ("0.62", "+0.27")
     assert "On code" not in row
     assert note.startswith("Gain over base: +0.42; over base-chat: +0.27. ROUGE-L on code [f1|text:code] over")
 
@@ -276,12 +276,12 @@ def test_verdicts_marks_and_p_values_agree_in_random_studies(tmp_path):
         for _, row in table[table["verdict"].notna()].iterrows():
             cells = shown[f"{row['model']} (qlora)"]
             gains = [float(cells[f"Gain over {name}"]) for name in ("base", "base-chat")]
-            assert min(gains) == float(cells[f"Gain over {row['gain_over']}"])
+            assert min(gains) == float(cells["Gain"]) == float(cells[f"Gain over {row['gain_over']}"])
             decided = cells["p (Holm)"] == "< 0.001" or float(cells["p (Holm)"]) <= ALPHA
             expected = ("better" if min(gains) > 0 else "worse") if decided else "undecided"
             assert cells["Verdict"] == row["verdict"] == expected
             mark = {"better": r" \+", "worse": " -", "undecided": ""}[expected]
-            assert re.search(rf"\| {row['model']} \(qlora\) .*\| +{cells['ROUGE-L']}{mark} \|", marks)
+            assert re.search(rf"\| {row['model']} +\| qlora .*\| +{cells['ROUGE-L']}{mark} \|", marks)
 
 
 def test_gains_of_the_csv_are_the_comparisons_in_full_precision(tmp_path):

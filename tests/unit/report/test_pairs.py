@@ -10,7 +10,7 @@ from codetune.study.runs import System
 from fake_comparisons import METRICS, fake_comparisons
 from fake_records import fake_method, fake_record, with_test
 from latex_reader import read_latex
-from markdown_reader import read_markdown
+from markdown_reader import read_markdown, rows_of
 
 ON_CODE = {f"{name}_on_code": replace(one, label=f"{one.label} on code") for name, one in METRICS.items()}
 SCORES = {  # by model and method
@@ -50,8 +50,7 @@ def write(evaluated, folder, metric="rouge_l"):
     with open(outputs["csv"], newline="") as stream:
         numbers = list(csv.DictReader(stream))
     document = read_markdown(outputs["md"])
-    rows = document.tables[0]
-    return [dict(zip(rows[0], row, strict=True)) for row in rows[1:]], numbers, document.paragraphs[0], outputs
+    return rows_of(outputs["md"]), numbers, document.paragraphs[0], outputs
 
 
 def test_pairs_are_grouped_by_what_they_have_in_common_the_decided_ones_first(tmp_path):
@@ -86,7 +85,7 @@ def test_every_number_is_the_comparisons_in_all_forms(tmp_path, metric):
     assert len(rows) == len(numbers) == 18
     assert "samples and seeds" in note
     labels = {one.model.label: one.system.model for one in evaluated}
-    digits = 4 if metric == "rouge_l" else 2
+    digits = 2 if metric == "rouge_l" else 0  # of ten samples
     for row, of in zip(rows, numbers, strict=True):
         comparisons = next(one.comparisons for one in evaluated if one.test == of["test"])
         one, other = (
@@ -105,7 +104,9 @@ def test_every_number_is_the_comparisons_in_all_forms(tmp_path, metric):
         label = METRICS[metric].label
         assert row[label] == f"{float(of['score']):.{digits}f} / {float(of['over_score']):.{digits}f}"
         assert row["Test"] == of["test"]
-    assert [list(row.values()) for row in rows] == read_latex(outputs["tex"]).rows[-18:]
+    names = ["System / compared with", "Difference", "95 % interval", "Verdict", "Verdict on code"]
+    shown = [[f"{row['Test']}, {row['In common']}", *(row[name] for name in names)] for row in rows]
+    assert read_latex(outputs["tex"]).rows == [["", *names], *shown]
 
 
 def test_without_scores_of_the_code_there_are_no_columns_of_it(tmp_path):

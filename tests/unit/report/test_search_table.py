@@ -30,7 +30,7 @@ def written(tmp_path, records):
 
 def test_all_trials_are_shown_and_the_chosen_one_is_told(tmp_path):
     rows, (head, *shown), text = written(tmp_path, [fake_record("a", "base"), a_search()])
-    assert head == ["Model", "Method", "Searched", "Validation loss", "Best step", "Steps", "Minutes", "Chosen"]
+    assert head == ["", "Method", "Searched", "Validation loss", "Best step", "Steps", "Minutes", "Chosen"]
     assert [row[2:] for row in shown] == [
         ["learning_rate 0.0001", "0.9500", "40", "60", "1.5", "no"],
         ["learning_rate 0.0002", "0.9123", "50", "1,060", "2.0", "yes"],

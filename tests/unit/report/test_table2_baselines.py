@@ -9,6 +9,7 @@ from codetune.report.table2 import table2, write_table2
 from conftest import ROOT
 from fake_comparisons import fake_comparisons
 from fake_records import QUANTIZATION, fake_method, fake_record
+from markdown_reader import rows_of
 
 PAPER = read_paper(ROOT / "config/paper.yaml")
 PLAIN, INT8 = (replace(QUANTIZATION, type=kind) for kind in ("none", "int8"))
@@ -29,20 +30,17 @@ def table_and_text(tmp_path, scores, missing=()):
     paths = {form: tmp_path / f"t.{form}" for form in ("csv", "md", "tex")}
     write_table2(table2(systems, "rouge_l", PAPER), systems, "rouge_l", paths)
     text = paths["md"].read_text()
-    header, _, *rows = [
-        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")
-    ]
-    return [dict(zip(header, row, strict=True)) for row in rows], text
+    return rows_of(paths["md"]), text
 
 
-def of(rows, label):
-    return next(row for row in rows if row["Model"] == label)
+def of(rows, model, method):
+    return next(row for row in rows if (row["Model"], row["Method"]) == (model, method))
 
 
 def test_a_row_names_the_baseline_of_its_verdict(tmp_path):
     rows, text = table_and_text(tmp_path, [("base", 0.3), ("base-chat", 0.5), (QLORA, 0.6)])
-    row = of(rows, "One (qlora)")
-    assert (row["Gain over base"], row["Gain over base-chat"]) == ("+0.3000", "+0.1000")
+    row = of(rows, "One", "qlora")
+    assert (row["Gain over base"], row["Gain over base-chat"]) == ("+0.30", "+0.10")
     assert "of the smaller gain, over the better of the model's untuned rows." in text
     assert "Frozen weights" not in text
     assert "Baselines" not in text
@@ -51,7 +49,7 @@ def test_a_row_names_the_baseline_of_its_verdict(tmp_path):
 def test_one_baseline_of_all_rows_needs_no_column(tmp_path):
     rows, text = table_and_text(tmp_path, [("base", 0.3), ("qlora", 0.6)])
     assert "Over" not in rows[0]
-    assert of(rows, "One (qlora)")["Gain"] == "+0.3000"
+    assert of(rows, "One", "qlora")["Gain"] == "+0.30"
     assert "Gain: over the untuned model (base)." in text
 
 
@@ -59,10 +57,12 @@ def test_methods_with_baselines_of_their_own_have_one_column_of_gains(tmp_path):
     methods = [("base", 0.3), ("base-chat", 0.5), (BF16, 0.4), (QLORA, 0.6), (LORA, 0.7)]
     rows, text = table_and_text(tmp_path, methods)
     assert [name for name in rows[0] if name.startswith(("Gain", "Over"))] == ["Gain", "Over"]
-    assert [(of(rows, f"Two ({name})")["Gain"], of(rows, f"Two ({name})")["Over"]) for name in ("qlora", "lora")] == [
-        ("+0.1000", "base-chat"),
-        ("+0.3000", "base-bf16"),
+    assert [(of(rows, "Two", name)["Gain"], of(rows, "Two", name)["Over"]) for name in ("qlora", "lora")] == [
+        ("+0.10", "base-chat"),
+        ("+0.30", "base-bf16"),
     ]
+    untuned_above = ["base", "base-chat", "qlora", "base-bf16", "lora"]
+    assert [row["Method"] for row in rows if row["Model"] in ("One", "Two")] == 2 * untuned_above
     assert "over the best of the method's baselines, named under Over." in text
     assert "Frozen weights: nf4 (base, base-chat, qlora); bfloat16 (base-bf16, lora)." in text
     assert "held otherwise" not in text

@@ -58,8 +58,8 @@ def test_the_note_says_how_and_the_cells_are_safe(tmp_path):
         assert "Holm's correction over all pairs of systems that the study compares" in text
         assert ("it is about these two trainings alone" in text) is about
         assert r"Two \| 100%" in text
-        assert "+0.1000" in text
-        assert "-0.1000" in text
+        assert "+0.10" in text
+        assert "-0.10" in text
 
 
 def test_without_a_pair_the_table_says_so(tmp_path):

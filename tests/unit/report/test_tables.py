@@ -4,7 +4,6 @@ import csv
 import math
 from dataclasses import replace
 
-import pandas as pd
 import pytest
 from codetune.papers.declared import read_paper
 from codetune.report import audit
@@ -17,6 +16,8 @@ from codetune.study.facts import ScoredPart
 from conftest import ROOT
 from fake_comparisons import METRICS, fake_comparisons, write_fake_comparisons
 from fake_records import DATA, fake_method, fake_model, fake_record, fake_training, with_test, write_fake
+from markdown_reader import read_markdown
+from markdown_reader import rows_of as columns_of_rows
 
 PAPER = read_paper(ROOT / "config/paper.yaml")
 LLAMA = fake_model("llama-3.2-1b", label="Llama-3.2-1B", training={"batch_size": 160, "epochs": 50})
@@ -66,21 +67,21 @@ def second(systems):
     return table2(systems, "rouge_l", PAPER)
 
 
-def test_table2_has_the_quoted_rows_then_the_study_s_in_the_paper_s_order(second):
+def test_table2_has_the_quoted_rows_then_the_study_s_model_by_model(second):
     assert list(second["model"][:2]) == ["CodeBERT", "Code2seq"]
     assert set(second["source"][:2]) == {"quoted by the paper"}
     assert second["score"][:2].isna().all()
     assert list(second["paper_score"][:2]) == [0.36, 0.33]
     assert list(zip(second["model"][2:], second["method"][2:], strict=True)) == [
-        ("Llama-3.2-1B", "base"),
-        ("Llama-3.2-1B", "qlora"),
         ("My_model 100%", "base"),
         ("My_model 100%", "qlora"),
+        ("Llama-3.2-1B", "base"),
+        ("Llama-3.2-1B", "qlora"),
     ]
 
 
 def test_table2_gives_the_mean_over_seeds_and_the_gain_over_the_untuned_model(second, systems, tmp_path):
-    base, tuned = second.iloc[2], second.iloc[3]
+    base, tuned = second.iloc[4], second.iloc[5]
     assert tuned["score"] == pytest.approx(0.55)
     assert tuned["gain"] == pytest.approx(0.05)
     assert tuned["gain_percent"] == pytest.approx(10)
@@ -89,23 +90,22 @@ def test_table2_gives_the_mean_over_seeds_and_the_gain_over_the_untuned_model(se
     assert math.isnan(base["gain"])
     write_table2(second, systems, "rouge_l", outputs(tmp_path, "t"))
     text = (tmp_path / "t.md").read_text()
-    assert "CodeBERT (quoted)" in text
-    assert "+0.0500" in text
-    assert "0.5500 ± 0.0707" in text
-    assert "ROUGE-L without 2 leaked" in text
-    assert "0.4950" in text
-    assert "-0.050 to +0.150" in text
+    rows = {(row["Model"], row["Method"]): row for row in columns_of_rows(tmp_path / "t.md")}
+    assert rows["CodeBERT", "quoted"]["Paper"] == "0.36"
+    names = ["ROUGE-L", "Gain", "95 % interval of the gain", "Verdict", "Seeds", "Deviation", "Paper"]
+    shown = [rows["Llama-3.2-1B", "qlora"][name] for name in [*names, "ROUGE-L without 2 leaked"]]
+    assert shown == ["0.55", "+0.05", "-0.05 to +0.15", "undecided", "2", "0.071", "0.46", "0.54"]
     assert "Gain: over the untuned model (base)." in text
     assert tuned["verdict"] == "undecided"
-    assert second.iloc[5]["verdict"] == "better"
+    assert second.iloc[3]["verdict"] == "better"
     assert "nan" not in text.lower().replace("finance", "")
-    row = read(tmp_path / "t.csv")[3]
+    row = read(tmp_path / "t.csv")[5]
     assert (float(row["score"]), row["steps"], row["trainable"]) == (0.55, "105", "1000")
 
 
 def test_a_gain_over_nothing_has_no_percentage(second):
-    assert second.iloc[5]["gain"] == pytest.approx(0.4)
-    assert math.isnan(second.iloc[5]["gain_percent"])
+    assert second.iloc[3]["gain"] == pytest.approx(0.4)
+    assert math.isnan(second.iloc[3]["gain_percent"])
 
 
 def test_two_seeds_are_one_row_which_names_both_files(second):
@@ -119,7 +119,7 @@ def test_two_seeds_are_one_row_which_names_both_files(second):
 def test_an_untuned_run_stands_under_no_data_which_alone_makes_no_column(second, systems, tmp_path):
     assert list(second["data"][2:]) == ["none", "alpaca", "none", "alpaca"]
     write_table2(second, systems, "rouge_l", outputs(tmp_path, "t"))
-    assert columns_of(tmp_path / "t.md")[:2] == ["Model", "Seeds"]
+    assert columns_of(tmp_path / "t.md")[:3] == ["Model", "Method", "ROUGE-L"]
 
 
 @pytest.fixture
@@ -141,14 +141,14 @@ def test_two_test_sets_are_two_groups_of_rows(two_tests, tmp_path):
     table = table2(two_tests, "rouge_l", PAPER)
     ours = table[table["source"] == "this study"]
     assert list(zip(ours["test"], ours["model"], ours["score"], strict=True)) == [
-        ("alpaca", "Llama-3.2-1B", 0.4),
-        ("alpaca", "Llama-3.2-1B", 0.6),
         ("alpaca", "My_model 100%", 0.2),
         ("alpaca", "My_model 100%", 0.3),
+        ("alpaca", "Llama-3.2-1B", 0.4),
+        ("alpaca", "Llama-3.2-1B", 0.6),
         ("evol", "Llama-3.2-1B", 0.2),
         ("evol", "Llama-3.2-1B", 0.3),
     ]
-    assert list(ours["gain"].dropna()) == pytest.approx([0.2, 0.1, 0.1])
+    assert list(ours["gain"].dropna()) == pytest.approx([0.1, 0.2, 0.1])
     write_table2(table, two_tests, "rouge_l", outputs(tmp_path, "t"))
     assert columns_of(tmp_path / "t.md")[:2] == ["Test", "Model"]
 
@@ -161,9 +161,9 @@ def test_the_paper_s_columns_are_for_its_own_metric(two_tests, tmp_path):
     write_table2(table, two_tests, "bleu", outputs(tmp_path, "t"))
     text = (tmp_path / "t.md").read_text()
     assert "BLEU [sacrebleu]" in text
-    header, _, _, tuned, *_ = rows_of(tmp_path / "t.md")
-    assert "Paper" not in header
-    assert tuned[header.index("BLEU")] == "60.00"
+    rows = columns_of_rows(tmp_path / "t.md")
+    assert "Paper" not in rows[0]
+    assert [row["BLEU"] for row in rows] == ["20", "30", "40", "60", "0", "0"]
     assert read(tmp_path / "t.csv")[1]["steps"] == "100"
 
 
@@ -200,9 +200,9 @@ def test_the_note_says_whose_completions_the_context_cut_off(systems, tmp_path):
             cut = replace(tested.generation, cut_by_context=count)
             record.tests["alpaca"] = replace(tested, generation=cut)
     write_table2(table2(systems, "rouge_l", PAPER), systems, "rouge_l", outputs(tmp_path, "some"))
-    note = (tmp_path / "some.md").read_text().splitlines()[-1]
+    (note,) = read_markdown(tmp_path / "some.md").paragraphs
     assert "Completions cut off at the end of the model's context: My" in note
-    assert note.endswith(r"(qlora) 3, Llama-3.2-1B (qlora) 7.")
+    assert note.endswith("(qlora) 3, Llama-3.2-1B (qlora) 7.")
 
 
 def test_the_metrics_have_a_row_per_system_and_the_digits_of_their_scale(two_tests, tmp_path):
@@ -210,10 +210,10 @@ def test_the_metrics_have_a_row_per_system_and_the_digits_of_their_scale(two_tes
     assert len(table) == 6 * len(METRICS)
     write_metrics(table, two_tests, outputs(tmp_path, "t"))
     lines = rows_of(tmp_path / "t.md")
-    assert lines[0] == ["Test", "Model", "ROUGE-L", "BLEU"]
-    assert lines[2] == ["alpaca", "My_model 100% (base)", "0.2000", "20.00"]
-    assert lines[5] == ["alpaca", "Llama-3.2-1B (qlora)", "0.6000 +", "60.00 +"]
-    assert lines[6] == ["evol", "Llama-3.2-1B (base)", "0.2000", "0.31"]  # of 100, however low it is
+    assert lines[0] == ["Test", "Model", "Method", "ROUGE-L", "BLEU"]
+    assert lines[2] == ["alpaca", "My_model 100%", "base", "0.20", "20"]
+    assert lines[5] == ["alpaca", "Llama-3.2-1B", "qlora", "0.60 +", "60 +"]
+    assert lines[6] == ["evol", "Llama-3.2-1B", "base", "0.20", "0"]  # 0.31 of 100: ten samples tell no decimals
 
 
 def test_the_metrics_have_a_row_for_the_code_below_that_of_the_text(tmp_path):
@@ -226,9 +226,9 @@ def test_the_metrics_have_a_row_for_the_code_below_that_of_the_text(tmp_path):
     write_metrics(table, systems, outputs(tmp_path, "t"))
     assert [*table["metric"][:4]] == [*facts]
     rows = rows_of(tmp_path / "t.md")
-    assert rows[0] == ["Model", "Scored", "ROUGE-L", "BLEU"]
-    assert rows[2] == ["Llama-3.2-1B (base)", "as written", "0.2000", "30.00"]
-    assert rows[3] == ["Llama-3.2-1B (base)", "on code", "0.4000", "50.00"]
+    assert rows[0] == ["Model", "Method", "Scored", "ROUGE-L", "BLEU"]
+    assert rows[2] == ["Llama-3.2-1B", "base", "as written", "0.20", "30"]
+    assert rows[3] == ["Llama-3.2-1B", "base", "on code", "0.40", "50"]
     text = (tmp_path / "t.md").read_text()
     assert "ROUGE-L [f1]; BLEU [sacrebleu]." in text
     assert "Rows on code: the same of the code in each prediction [code:x|1]." in text.replace("\\", "")
@@ -249,40 +249,58 @@ def test_the_metrics_name_the_samples_that_could_not_be_measured(tmp_path):
     assert "Samples that could not be measured are left out: 4 from BLEU of Llama-3.2-1B (qlora)." in notes[1]
 
 
-def test_the_breakdown_has_a_column_per_system_and_the_metric_s_label(two_tests, tmp_path):
+def test_the_breakdown_has_a_row_per_class_and_system_and_the_metric_s_label(two_tests, tmp_path):
     table = breakdown_table(two_tests, "bleu")
     evol = table[table["test"] == "evol"]
-    assert list(zip(evol["of"], evol["class"], evol["samples"], evol["score"], strict=True))[:3] == [
-        ("language", "Python", 6, 0.31),
-        ("language", "SQL", 4, 0.31),
-        ("length", "up to 50", 10, 0.31),
+    assert list(zip(evol["of"], evol["class"], evol["samples"], evol["method"], evol["score"], strict=True)) == [
+        (kind, name, samples, method, 0.31)
+        for kind, name, samples in (("language", "Python", 6), ("language", "SQL", 4), ("length", "up to 50", 10))
+        for method in ("base", "qlora")
     ]
     write_breakdown(table, two_tests, "bleu", outputs(tmp_path, "t"))
     text = (tmp_path / "t.md").read_text()
-    assert columns_of(tmp_path / "t.md")[:5] == ["Test", "By", "Class", "Samples", "My_model 100% (base)"]
-    assert rows_of(tmp_path / "t.md")[-1][-1] == "0"  # 0.31 of 100: ten samples tell no decimals
+    assert columns_of(tmp_path / "t.md")[:5] == ["Test", "Class", "Model", "Method", "BLEU"]
+    assert columns_of_rows(tmp_path / "t.md")[-1] == {
+        "Test": "evol",
+        "Class": "up to 50 characters (n = 10)",
+        "Model": "Llama-3.2-1B",
+        "Method": "qlora",
+        "BLEU": "0",  # 0.31 of 100: ten samples tell no decimals
+        "95 % interval": "-10 to 10",
+        "Gain": "0",
+        "95 % interval of the gain": "-10 to +10",
+    }
     assert "BLEU by language" in text
     assert "0 for up to 25 samples, 1 for up to 2,500, 2 for more" in text
 
 
-def test_the_breakdown_averages_over_seeds_and_has_no_score_where_a_seed_has_none():
-    records = [fake_record(LLAMA, "qlora", seed=seed, scores={"rouge_l": 0.2 + seed / 5}) for seed in (0, 1)]
-    summary = records[1].tests["alpaca"].summary
-    summary.by_language["SQL"] = ScoredPart(4, {"rouge_l": None})
-    table = breakdown_table(evaluated_systems(records, [fake_comparisons(records)]), "rouge_l")
-    scores = dict(zip(table["class"], table["score"], strict=True))
-    assert scores["Python"] == pytest.approx(0.3)
-    assert pd.isna(scores["SQL"])
+def test_the_breakdown_has_gains_in_each_class_as_written_and_on_code(tmp_path):
+    scores = {"base": (0.2, 0.4), "qlora": (0.5, 0.6)}
+    records = [
+        fake_record(LLAMA, method, scores={"rouge_l": written, "rouge_l_on_code": coded})
+        for method, (written, coded) in scores.items()
+    ]
+    systems = evaluated_systems(records, [fake_comparisons(records)])
+    table = breakdown_table(systems, "rouge_l")
+    tuned = table[table["method"] == "qlora"].iloc[0]
+    assert [tuned[name] for name in ("gain", "gain_low", "gain_high")] == pytest.approx([0.3, 0.2, 0.4])
+    assert [tuned[f"gain_on_code{end}"] for end in ("", "_low", "_high")] == pytest.approx([0.2, 0.1, 0.3])
+    assert (tuned["gain_over"], tuned["gain_on_code_over"], tuned["members"]) == ("base", "base", "Python 6")
+    write_breakdown(table, systems, "rouge_l", outputs(tmp_path, "t"))
+    row = columns_of_rows(tmp_path / "t.md")[1]
+    assert (row["Gain"], row["95 % interval of the gain"]) == ("+0.30", "+0.20 to +0.40")
+    assert (row["On code"], row["95 % interval of the gain on code"]) == ("0.60", "+0.10 to +0.30")
 
 
-def test_two_trainings_of_one_model_are_two_columns_of_the_breakdown(tmp_path):
+def test_two_trainings_of_one_model_are_two_rows_of_each_class(tmp_path):
     records = [fake_record(LLAMA, "base"), *(fake_record(LLAMA, "qlora", data=data) for data in ("alpaca", "evol"))]
     systems = evaluated_systems(records, [fake_comparisons(records)])
     write_breakdown(breakdown_table(systems, "rouge_l"), systems, "rouge_l", outputs(tmp_path, "t"))
-    assert columns_of(tmp_path / "t.md")[3:] == [
-        "Llama-3.2-1B (base)",
-        "Llama-3.2-1B (qlora, alpaca)",
-        "Llama-3.2-1B (qlora, evol)",
+    rows = columns_of_rows(tmp_path / "t.md")
+    assert [(row["Method"], row["Data"]) for row in rows[:3]] == [
+        ("base", "none"),
+        ("qlora", "alpaca"),
+        ("qlora", "evol"),
     ]
 
 
@@ -291,26 +309,22 @@ def test_two_trainings_of_one_model_are_two_columns_of_the_breakdown(tmp_path):
     [(1, "0.67"), (25, "0.67"), (26, "0.667"), (2500, "0.667"), (2501, "0.6667"), (100_000, "0.6667")],
 )
 def test_the_fewer_samples_the_fewer_decimals(tmp_path, samples, shown):
-    record = fake_record(LLAMA, "base")
+    record = fake_record(LLAMA, "base", scores={"rouge_l": 2 / 3})
     for parts in (record.tests[DATA].summary.by_language, record.tests[DATA].summary.by_length):
         parts.clear()
         parts["some"] = ScoredPart(samples, {"rouge_l": 2 / 3})
     systems = evaluated_systems([record], [fake_comparisons([record])])
     table = breakdown_table(systems, "rouge_l")
     write_breakdown(table, systems, "rouge_l", outputs(tmp_path, "t"))
-    assert {row[-1] for row in rows_of(tmp_path / "t.md")[2:]} == {shown}
+    assert {row["ROUGE-L"] for row in columns_of_rows(tmp_path / "t.md")} == {shown}
     assert {float(row["score"]) for row in read(tmp_path / "t.csv")} == {2 / 3}
 
 
-def test_classes_and_systems_without_a_score_stay_in_the_breakdown(tmp_path):
+def test_systems_without_a_score_stay_in_the_breakdown(tmp_path):
     records = [fake_record(LLAMA, "base"), fake_record(QWEN, "base", scores={"rouge_l": None})]
-    records[0].tests[DATA].summary.by_language["SQL"] = ScoredPart(4, {"rouge_l": None})
-    comparisons = fake_comparisons(records[:1])
-    systems = evaluated_systems(records, [comparisons])
+    systems = evaluated_systems(records, [fake_comparisons(records)])
     write_breakdown(breakdown_table(systems, "rouge_l"), systems, "rouge_l", outputs(tmp_path, "t"))
-    rows = rows_of(tmp_path / "t.md")
-    assert rows[0] == ["By", "Class", "Samples", "Llama-3.2-1B (base)", "Qwen2.5-3B (base)"]
-    assert [row[3:] for row in rows[2:]] == [["0.50", "-"], ["-", "-"], ["0.50", "-"]]
+    assert [row["ROUGE-L"] for row in columns_of_rows(tmp_path / "t.md")] == ["0.50", "-"] * 3
 
 
 @pytest.mark.parametrize("name", ["table2", "metrics", "breakdown"])

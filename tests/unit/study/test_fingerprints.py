@@ -53,8 +53,8 @@ REACHED = {
         methods/trained methods/tuning models/attention models/context models/cpu models/device models/memory
         models/patches models/tokenizers prompts/packing prompts/text_bytes prompts/tokensets training/attention
         training/batches training/build training/cost training/finetune training/history training/loss training/outcome
-        training/gradients training/progress training/rounding training/states training/thinning training/trainer
-        training/trial training/validation
+        training/gradients training/progress training/rounding training/states training/thinning training/tracking
+        training/trainer training/trial training/validation
     """,
     "generate.py": DECODING + "generation/generate",
     "curve.py": DECODING + "data/samples generation/checkpoints generation/curve",

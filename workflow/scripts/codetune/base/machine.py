@@ -75,6 +75,12 @@ def peak_memory() -> PeakMemory:
     return PeakMemory("process", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
 
+def memory_in_words() -> str:
+    """Says how much memory this process has taken at most so far, in the words of a log: "11.3 GiB of GPU memory"."""
+    peak = peak_memory()
+    return f"{peak.bytes / 2**30:.1f} GiB of {peak.of} memory"
+
+
 def gpu_joules() -> float | None:
     """Returns the joules that this job's GPU has used since its driver was loaded; None where NVML has no count."""
     name = os.environ.get("CUDA_VISIBLE_DEVICES", "")

@@ -8,6 +8,7 @@ from typing import Any
 from transformers import GenerationConfig
 
 from codetune.base.files import append_jsonl, recover_jsonl
+from codetune.base.machine import memory_in_words
 from codetune.base.plain import to_plain
 from codetune.base.progress import doing
 from codetune.data.predictions import Candidate, Prediction, predictions_of
@@ -77,7 +78,8 @@ def _batches_left(
             passed = time.monotonic() - told.began
             if passed - report > 10 or told.done == told.total:
                 report = passed
-                print(f"{told.told(told.began + passed)}, {tokens / passed:,.0f} tokens/s", flush=True)
+                speed = f"{tokens / passed:,.0f} tokens/s"
+                print(f"{told.told(told.began + passed)}, {speed}, {memory_in_words()}", flush=True)
 
 
 def cut_by_context(predictions: Iterable[Prediction], decoding: Decoding) -> int:

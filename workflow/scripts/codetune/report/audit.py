@@ -16,12 +16,13 @@ from codetune.papers.declared import read_paper
 from codetune.papers.evidence import OWN_CHOICE, Evidence, Files, gather_evidence
 from codetune.papers.intervals import LEAST_SAMPLES
 from codetune.report.flags import problems_of
-from codetune.report.latex import latex_table
+from codetune.report.latex import Printed, latex_table
 from codetune.report.writing import markdown_table, texts_of, write_csv
 from codetune.study.model import Source
 from codetune.study.record import read_records
 
 TITLE = "The paper's claims, checked"
+HOW = "How, from what"  # column that is not printed
 WORDS = (
     "What is exact agrees with the paper if it rounds to what the paper prints, and else disagrees. What rests on "
     "scores here is compatible with the paper, not compatible, or undecided. A score is compatible if the paper's, "
@@ -92,15 +93,18 @@ def write_audit(table: pd.DataFrame, evidence: Evidence, outputs: Mapping[str, s
         for subject, rows in shown.groupby("Subject", sort=False)
     ]
     write_text(outputs["md"], "\n\n".join([f"# {TITLE}", markdown_paragraph(note), *parts]) + "\n")
-    latex = latex_table([*map(str, shown)], shown.to_numpy().tolist(), [True] * len(shown.columns), TITLE, note)
-    write_text(outputs["tex"], latex)
+    head = list(map(str, shown))
+    panels = {"": [head.index(name) for name in head[2:] if name != HOW]}
+    note += " How each value was computed, and from which files, is in audit.csv."
+    printed = Printed(head, shown.to_numpy().tolist(), [True] * len(head), TITLE, note, 1, 2, panels)
+    write_text(outputs["tex"], latex_table(printed))
 
 
 def _for_readers(table: pd.DataFrame) -> pd.DataFrame:
     names = {"subject": "Subject", "claim": "Claim", "place": "Where", "paper": "Paper", "computed": "Computed"}
     shown = table.rename(columns=names | {"verdict": "Verdict"})
     reasons = table["because"].map(lambda because: f"; {because}" if because else "")
-    shown["How, from what"] = table["how"] + reasons + " (" + table["files"] + ")"
+    shown[HOW] = table["how"] + reasons + " (" + table["files"] + ")"
     return shown.drop(columns=["how", "files", "because"])
 
 

@@ -28,15 +28,15 @@ def _with_type(column: "pd.Series[Any]") -> "pd.Series[Any]":
 
 
 def in_paper_order(rows: Sequence[T], keys: Sequence[Hashable], order: Sequence[Hashable]) -> list[T]:
-    """Rows in the paper's order; those that the paper does not have come last, as they came.
+    """Rows in the paper's order; those that the paper does not have come last, the same keys side by side.
 
     Args:
         rows: The rows.
         keys: The key under which the paper lists each row.
         order: The paper's rows.
     """
-    rank = {key: position for position, key in enumerate(order)}
-    ranked = sorted(zip(keys, rows, strict=True), key=lambda pair: rank.get(pair[0], len(rank)))
+    rank = {key: position for position, key in enumerate(dict.fromkeys([*order, *keys]))}
+    ranked = sorted(zip(keys, rows, strict=True), key=lambda pair: rank[pair[0]])
     return [row for _, row in ranked]
 
 

@@ -18,9 +18,10 @@ from codetune.report.cells import (
     table_of,
     varying_columns,
 )
+from codetune.report.rows import in_reading_order
 from codetune.report.writing import write_forms
 from codetune.study.facts import TrainingFacts
-from codetune.study.record import Record, by_system
+from codetune.study.record import Record
 from codetune.study.sizes import SizeFacts
 
 # What the memory of a training depends on, in words.
@@ -87,18 +88,15 @@ def cost_table(records: Sequence[Record], tuned: Sequence[str], sizes: Sequence[
         sizes: How much is trained of each model.
 
     Returns:
-        Rows of `CostRow`: model by model as they come, its untuned systems first.
+        Rows of `CostRow`, in the order of `in_reading_order`.
     """
     trained = [record for record in records if record.training is not None]
     folders = dict(zip((record.run for record in trained), tuned, strict=True))
     disk = {run: sum(file.bytes for file in read_manifest(path).files.values()) for run, path in folders.items()}
     of_model = {one.model: one for one in sizes}
-    models = list(dict.fromkeys(record.run.model for record in records))
-    systems = sorted(
-        by_system(records).values(), key=lambda seeds: (models.index(seeds[0].run.model), seeds[0].run.trains)
-    )
     return table_of(
-        asdict(_row(seeds, of_model, [disk[record.run] for record in seeds if record.run in disk])) for seeds in systems
+        asdict(_row(seeds, of_model, [disk[record.run] for record in seeds if record.run in disk]))
+        for seeds in in_reading_order(records)
     )
 
 
@@ -160,10 +158,9 @@ def write_costs(table: pd.DataFrame, outputs: Mapping[str, str]) -> None:
     how = varying_columns(table, "micro_batch", "checkpointing")
     shown = pd.DataFrame(
         {
-            **varying_columns(table, "data"),
             "Model": table["model"],
             "Method": table["method"],
-            **varying_columns(table, "quantization", "seeds"),
+            **varying_columns(table, "data", "quantization", "seeds"),
             "Trained": table["trainable"].map(format_millions),
             "Trained (%)": table["trainable_percent"].map(format_percent),
             "On disk (MB)": _scaled(table["tuned_bytes"], 1e6, 2),
@@ -173,7 +170,9 @@ def write_costs(table: pd.DataFrame, outputs: Mapping[str, str]) -> None:
         }
     )
     empty = [name for name in shown if name not in ("Model", "Method") and shown[name].isna().all()]
-    write_forms(table, shown.drop(columns=empty), "What each system costs", _note(table), outputs)
+    unprinted = [name for name in map(str, shown) if "allocated" in name]
+    more = {"Generation": [name for name in map(str, shown) if name.startswith("Generation")]}
+    write_forms(table, shown.drop(columns=empty), "What each system costs", _note(table), outputs, more, unprinted)
 
 
 def _spent(table: pd.DataFrame, stage: str) -> dict[str, "pd.Series[Any]"]:
@@ -203,12 +202,18 @@ def _note(table: pd.DataFrame) -> str:
         "GPU": "Memory is the peak on the GPU: what torch reserved there and, of that, what tensors took (allocated).",
         "process": "Memory is the peak of the whole process, since there was no GPU.",
     }.get(whose.pop() if len(whose) == 1 else "", "Memory is the peak on the GPU, or of a process without one.")
+    differs = table["checkpointing"].dropna().nunique() > 1
+    apart = (
+        " Rows of both kinds do not compare in memory; a prefix cannot be trained with gradient checkpointing."
+        if differs
+        else ""
+    )
     return (
         "Parameters are counted by PEFT on the model without its weights; the per cent is of all, with those "
         "that the method adds. On disk: all files of what was trained, not the model that an adapter stands beside. "
         "Times are those of the jobs, evaluations included, without waiting for a GPU. The speed of training is that "
         f"without evaluations; generation is that of all test sets together. {memory} That of training grows with the "
         "number of sequences at once, which the config sets (micro_batch), and is less where activations are computed "
-        "twice instead of kept (gradient_checkpointing). Of several seeds, times and speeds are means, and memory is "
-        "the most that one of them took."
+        f"twice instead of kept (gradient_checkpointing).{apart} Of several seeds, times and speeds are means, and "
+        "memory is the most that one of them took."
     )

@@ -1,95 +1,67 @@
 """Tables as LaTeX that fits a page of `article` whatever they hold, and that shows each sign as it is."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
 
-from codetune.base.text import printable
-from codetune.report.signs import escape_latex, fragments, width_of
+from codetune.report.columns import GAP, LINES, SIZES, TEXT_WIDTH, Layout, Panel, Rows, choose_layout, lines_of
+from codetune.report.signs import escape_latex, width_of
 
-PORTRAIT, LANDSCAPE = 345.0, 550.0  # width of the text on a page of `article`, in points
-HEIGHT = 400.0  # of a table and its note that still stand on an upright page, in points
-GAP = 6.0  # between columns, in points
-SIZES = {"small": 9.3, "footnotesize": 8.6, "scriptsize": 8.0}  # width of 1 em of `width_of`, in points
-WIDEST_TEXT = 12.0  # width that a column of texts has at most before its cells go over several lines, in em
-ROW_LINES = 16  # that a row may have in a table of one panel
-HEAD_LINES = 4  # over which the name of a column goes, as a rule
-LINES = {"small": 11.0, "footnotesize": 9.5, "scriptsize": 8.0}  # distance of lines, in points
-
-Rows = Sequence[Sequence[str]]  # of texts that are not escaped; the first is the head
+HEIGHT = 400.0  # of a table and its note that LaTeX still places on a page with text, in points
+GROUP_LINES = 14  # that stay together on a page; a group of more is divided
+EMPTY = "-"  # what readers get for a cell without a value
+BOLD = 1.25  # width of bold letters, of the usual ones
 
 
 @dataclass(frozen=True)
-class Layout:
-    """How a table lies on the page.
+class Printed:
+    """A table in print.
 
     Attributes:
-        size: Command of the font's size.
-        width: Of the text on the page, in points.
-        panels: Parts of the table that stand below each other: for each of its columns the place and a width in points.
-        single: Whether each cell stands in one line, so that no column needs a width.
-    """
-
-    size: str
-    width: float
-    panels: list[dict[int, float]]
-    single: bool = False
-
-    @property
-    def lengths(self) -> str:
-        """Commands that set the letters, the gaps between columns, and some space above rows of several lines."""
-        if self.single:
-            return rf"\{self.size}\setlength{{\tabcolsep}}{{{GAP / 2:g}pt}}"
-        gap = f"{GAP / 2 / self.width:.4f}"
-        return rf"\{self.size}\setlength{{\tabcolsep}}{{{gap}\linewidth}}\setlength{{\extrarowheight}}{{1pt}}"
-
-    @property
-    def turned(self) -> bool:
-        """Whether it needs a page in landscape."""
-        return self.width > PORTRAIT
-
-    def columns(self, panel: dict[int, float], left: Sequence[bool]) -> str:
-        """The columns' specification; every width is a share of the line."""
-        if self.single:
-            return "@{}" + "".join("l" if left[place] else "r" for place in panel) + "@{}"
-        sides = ["raggedright" if left[place] else "raggedleft" for place in panel]
-        shares = [width / self.width for width in panel.values()]
-        return (
-            "@{}"
-            + "".join(
-                "\n  " + rf">{{\{side}\arraybackslash}}p{{{int(1000 * share) / 1000:.3f}\linewidth}}"
-                for side, share in zip(sides, shares, strict=True)
-            )
-            + "@{}"
-        )
-
-
-def latex_table(head: Sequence[str], body: Rows, left: Sequence[bool], title: str, note: str) -> str:
-    """Returns a table as LaTeX, to be read with `\\input`.
-
-    It is a float where it fits on an upright page, and else goes over as many pages as it needs. What stands first says
-    which packages a document has to load.
-
-    Args:
         head: Names of the columns.
         body: The cells of each row.
         left: For each column whether it holds texts, at the left; else numbers, at the right.
         title: For the caption.
         note: To stand below the table.
+        group: How many of the first columns name a group of rows: they are a line above the group.
+        names: How many of the first columns name a row, with those of the group.
+        panels: The places of the other columns that are printed, by the title of their panel; the first has none.
     """
-    layout = choose_layout([head, *body], left, note)
-    upright = not layout.turned and len(layout.panels) == 1
-    floats = upright and _height(layout, [head, *body], note) <= HEIGHT
-    needed = {"array": not layout.single, "booktabs": True, "longtable": not floats, "pdflscape": layout.turned}
-    note = f"{{\\footnotesize\\raggedright\\noindent {escape_latex(note)}\\par}}"
-    inner = (_float if floats else _long)(layout, head, body, left, escape_latex(title), note)
-    if layout.turned:
-        inner = [r"\begin{landscape}", *inner, r"\end{landscape}"]
+
+    head: Sequence[str]
+    body: Rows
+    left: Sequence[bool]
+    title: str
+    note: str
+    group: int = 0
+    names: int = 1
+    panels: dict[str, list[int]] = field(default_factory=dict)
+
+
+def latex_table(table: Printed) -> str:
+    """Returns a table as LaTeX, to be read with `\\input`.
+
+    It is a float where it has one panel and leaves room on a page, and else goes over as many pages as it needs. It is
+    never wider than the text of `article`, and its letters are never smaller than notes. What stands first says which
+    packages a document has to load.
+    """
+    inner = [cells[table.group :] for cells in (table.head, *table.body)]
+    every = list(range(table.names - table.group, len(inner[0])))
+    panels = {title: [place - table.group for place in places] for title, places in table.panels.items()} or {"": every}
+    layout = choose_layout(inner, table.left[table.group :], table.names - table.group, panels)
+    blocks = [_blocks(table, layout, panel) for panel in layout.panels]
+    floats = len(layout.panels) == 1 and _height(layout, inner, blocks[0], table.note) <= HEIGHT
+    note = f"{{\\footnotesize\\raggedright\\noindent {escape_latex(table.note)}\\par}}"
+    lines = (_float if floats else _long)(table, layout, inner[0], blocks)
+    needed = {"array": any(r"\arraybackslash" in line for line in lines), "booktabs": True, "longtable": not floats}
     return "\n".join(
         [
             "% The document that reads this needs LaTeX of 2020 or later and, before \\begin{document}:",
             *(f"% \\usepackage{{{name}}}" for name, is_needed in needed.items() if is_needed),
             *COMMANDS,
-            *inner,
+            *(lines[:-1] if floats else lines),
+            note,
+            *(lines[-1:] if floats else []),
             "}",
             "",
         ]
@@ -108,163 +80,155 @@ COMMANDS = [
 ]
 
 
-def _float(layout: Layout, head: Sequence[str], body: Rows, left: Sequence[bool], title: str, note: str) -> list[str]:
-    """Lines of a table that LaTeX places."""
+@dataclass(frozen=True)
+class _Block:
+    """Rows that stay together, below the name of their group.
+
+    Attributes:
+        name: Of the group; empty where there are no groups.
+        rows: Cells without those that name the group.
+    """
+
+    name: str
+    rows: Rows
+
+
+def _blocks(table: Printed, layout: Layout, panel: Panel) -> list[_Block]:
+    """The groups in a panel; those that are too high to stay together in parts."""
+    own = [place + table.group for place in panel.widths if place >= table.names - table.group]
+    body = filled(table.body, own, [place for places in table.panels.values() for place in places] or own)
+    if not table.group:
+        return [_Block("", body)]
+    found = []
+    for key, rows in groupby(body, key=lambda row: tuple(row[: table.group])):
+        name = ", ".join(key)
+        parts = list(_divide([row[table.group :] for row in rows], panel, layout.size))
+        found += [_Block(name if number == 0 else f"{name} (continued)", part) for number, part in enumerate(parts)]
+    return found
+
+
+def filled(rows: Rows, places: Sequence[int], every: Sequence[int]) -> Rows:
+    """The rows that have a value in one of these columns, or in none at all; all rows where that is none.
+
+    Args:
+        rows: Cells of the body.
+        places: Of the columns of a panel.
+        every: Places of the columns of all panels.
+    """
+
+    def has_value(row: Sequence[str], places: Sequence[int]) -> bool:
+        return any(row[place] != EMPTY for place in places)
+
+    return [row for row in rows if has_value(row, places) or not has_value(row, every)] or rows
+
+
+def _divide(rows: Rows, panel: Panel, size: str) -> Iterator[Rows]:
+    """Rows in parts of so many lines that a part fits on what is left of a page."""
+    part: list[Sequence[str]] = []
+    used = 0
+    for row, height in zip(rows, lines_of(panel, size, rows), strict=True):
+        if part and used + height > GROUP_LINES:
+            yield part
+            part, used = [], 0
+        part.append(row)
+        used += height
+    yield part
+
+
+def _float(table: Printed, layout: Layout, head: Sequence[str], blocks: Sequence[Sequence[_Block]]) -> list[str]:
+    """Lines of a table that LaTeX places; the note belongs before the last."""
     (panel,) = layout.panels
     return [
         r"\begin{table}",
-        rf"\caption{{{title}}}",
+        rf"\caption{{{escape_latex(table.title)}}}",
         r"\centering",
-        layout.lengths,
-        rf"\begin{{tabular}}{{{layout.columns(panel, left)}}}",
+        _lengths(layout),
+        rf"\begin{{tabular}}{{{_columns(panel, table.left[table.group :])}}}",
         r"\toprule",
         _row(panel, head),
         r"\midrule",
-        *(_row(panel, row) for row in body),
+        *_body(panel, layout.size, blocks[0], together=False),
         r"\bottomrule",
         r"\end{tabular}",
         r"\par\medskip",
-        note,
         r"\end{table}",
     ]
 
 
-def _long(layout: Layout, head: Sequence[str], body: Rows, left: Sequence[bool], title: str, note: str) -> list[str]:
+def _long(table: Printed, layout: Layout, head: Sequence[str], blocks: Sequence[Sequence[_Block]]) -> list[str]:
     """Lines of a table that goes over pages, each with the head; its panels follow each other."""
     lines = [
-        layout.lengths,
+        _lengths(layout),
         r"\setlength{\LTcapwidth}{\linewidth}",
     ]
     for number, panel in enumerate(layout.panels):
-        names = [r"\toprule", _row(panel, head), r"\midrule"]
+        again = number > 0 and layout.panels[number - 1].title == panel.title
+        title = f"{panel.title or table.title}, continued" if again else panel.title
+        above = [_spanning(panel, layout.size, title)] if title else []
+        names = [*above, r"\toprule", _row(panel, head), r"\midrule"]
         lines += [
             *([] if number == 0 else [r"\addtocounter{table}{-1}"]),  # a panel is no table of its own
-            rf"\begin{{longtable}}{{{layout.columns(panel, left)}}}",
-            *([rf"\caption{{{title}}}\\"] if number == 0 else []),
+            rf"\begin{{longtable}}{{{_columns(panel, table.left[table.group :])}}}",
+            *([rf"\caption{{{escape_latex(table.title)}}}\\"] if number == 0 else []),
             *(*names, r"\endfirsthead", *names, r"\endhead"),
             *(r"\bottomrule", r"\endfoot"),
-            *(_row(panel, row) for row in body),
+            *_body(panel, layout.size, blocks[number], together=True),
             r"\end{longtable}",
         ]
-    return [*lines, note]
+    return lines
 
 
-def _row(panel: dict[int, float], cells: Sequence[str]) -> str:
-    return " & ".join(escape_latex(cells[place]) for place in panel) + r" \\"
+def _lengths(layout: Layout) -> str:
+    """Commands that set the letters, the gaps between columns, and some space above rows of several lines."""
+    if layout.single:
+        return rf"\{layout.size}\setlength{{\tabcolsep}}{{{GAP / 2:g}pt}}"
+    gap = f"{GAP / 2 / TEXT_WIDTH:.4f}"
+    return rf"\{layout.size}\setlength{{\tabcolsep}}{{{gap}\linewidth}}\setlength{{\extrarowheight}}{{1pt}}"
 
 
-def choose_layout(rows: Rows, left: Sequence[bool], note: str) -> Layout:
-    """The layout with the largest letters in which a table fits.
-
-    First with every cell in one line, then without a number that goes over two lines, upright and then in landscape;
-    then with as many lines as it takes; and if even words are too wide for their columns, or a row were as high as a
-    page, in panels that all begin with the same columns.
-
-    Args:
-        rows: Head and body.
-        left: For each column whether it holds texts.
-        note: What stands below: smaller letters are taken where all of it then stands on one page.
-    """
-    columns = [_column(cells, text) for cells, text in zip(zip(*rows, strict=True), left, strict=True)]
-    whole = [max(width_of(printable(cell)) for cell in cells) for cells in zip(*rows, strict=True)]
-    for size in ("small", "footnotesize"):
-        if sum(whole) <= _room(PORTRAIT, size, len(columns)):
-            return Layout(size, PORTRAIT, [dict(enumerate(one * SIZES[size] for one in whole))], single=True)
-    wanted, least = [column.wanted for column in columns], [column.least for column in columns]
-    tries = [(PORTRAIT, size, wanted) for size in ("small", "footnotesize")]
-    tries += [(LANDSCAPE, size, wanted) for size in SIZES]
-    tries += [(LANDSCAPE, size, least) for size in ("footnotesize", "scriptsize")]
-    fitting = [
-        Layout(size, width, [_share_out(dict(enumerate(columns)), widths, width, size)])
-        for width, size, widths in tries
-        if sum(widths) <= _room(width, size, len(columns))
-    ]
-    fitting = [layout for layout in fitting if max(_lines_of(layout, rows)) <= ROW_LINES]
-    if not fitting:
-        return _in_panels(columns, left)
-    pages = [layout for layout in fitting if _height(layout, rows, note) <= (PORTRAIT if layout.turned else HEIGHT)]
-    return pages[0] if pages and pages[0].turned == fitting[0].turned else fitting[0]
+def _columns(panel: Panel, left: Sequence[bool]) -> str:
+    """The columns' specification; every width is a share of the line."""
+    columns: list[str] = []
+    for place, width in panel.widths.items():
+        gap = "@{}" if not columns else rf"@{{\hspace{{{panel.gaps[place]:g}pt}}}}" if panel.gaps[place] > GAP else ""
+        side = "raggedright" if left[place] else "raggedleft"
+        line = "l" if left[place] else "r"
+        columns.append(
+            f"{gap}{line}" if panel.single else f"\n  {gap}>{{\\{side}\\arraybackslash}}p{{{_share(width)}\\linewidth}}"
+        )
+    return "".join([*columns, "@{}"])
 
 
-@dataclass(frozen=True)
-class _Column:
-    """What a column needs, in em.
-
-    Attributes:
-        least: Width of the longest part that cannot be divided.
-        wanted: Width in which numbers stand in one line, and texts in few.
-        most: Width in which every cell of the body stands in one line, and the head in few.
-        weight: Its share of a width that does not suffice for all: the sum of squares of all cells' numbers of lines is
-            smallest where widths are as the third root of the sum of squares of the cells' widths.
-    """
-
-    least: float
-    wanted: float
-    most: float
-    weight: float
+def _share(width: float) -> str:
+    return f"{int(1000 * width / TEXT_WIDTH) / 1000:.3f}"
 
 
-def _column(cells: Sequence[str], text: bool) -> _Column:
-    least = max(width_of(part) for cell in cells for part in fragments(printable(cell)))
-    widths = [width_of(printable(cell)) for cell in cells[1:]]
-    most = max([least, width_of(printable(cells[0])) / HEAD_LINES, *widths])
-    wanted = max(least, min(most, WIDEST_TEXT)) if text else most
-    return _Column(least, wanted, most, sum(width**2 for width in widths) ** (1 / 3))
+def _body(panel: Panel, size: str, blocks: Sequence[_Block], together: bool) -> Iterator[str]:
+    """The rows; groups have a rule between them, and where they are to stay together, no page ends within one."""
+    for number, block in enumerate(blocks):
+        end = r" \\*" if together and block.name else r" \\"
+        if block.name:
+            yield from [r"\midrule"] * (number > 0)
+            yield _spanning(panel, size, block.name) + ("*" if together else "")
+        for place, row in enumerate(block.rows):
+            yield _row(panel, row, end if place + 1 < len(block.rows) else r" \\")
 
 
-def _in_panels(columns: Sequence[_Column], left: Sequence[bool]) -> Layout:
-    """As many columns per panel as fit beside the leading ones, the texts, which each panel repeats."""
-    size = "footnotesize"
-    count = left.index(False) if False in left else 1
-    leading = list(range(count))
-    panels = [leading]
-    for place in range(count, len(columns)):
-        tried = [*panels[-1], place]
-        if panels[-1] != leading and sum(columns[one].wanted for one in tried) > _room(LANDSCAPE, size, len(tried)):
-            panels.append([*leading, place])
-        else:
-            panels[-1] = tried
-    shared = []
-    for panel in panels:
-        own = {place: columns[place] for place in panel}
-        wanted = [column.wanted for column in own.values()]
-        least = [column.least for column in own.values()]
-        fits = sum(wanted) <= _room(LANDSCAPE, size, len(panel))
-        shared.append(_share_out(own, wanted if fits else least, LANDSCAPE, size))
-    return Layout(size, LANDSCAPE, shared)
+def _row(panel: Panel, cells: Sequence[str], end: str = r" \\") -> str:
+    return " & ".join(escape_latex(cells[place]) for place in panel.widths) + end
 
 
-def _room(width: float, size: str, count: int) -> float:
-    """Width that is left for letters, in em."""
-    return (width - GAP * (count - 1)) / SIZES[size]
+def _spanning(panel: Panel, size: str, text: str) -> str:
+    """A line over all columns of a panel, in bold; in several lines where it is longer than these are wide."""
+    fits = width_of(text) * BOLD * SIZES[size] <= panel.width
+    column = "l" if fits else rf">{{\raggedright\arraybackslash}}p{{{_share(panel.width)}\linewidth}}"
+    return rf"\multicolumn{{{len(panel.widths)}}}{{@{{}}{column}@{{}}}}{{\bfseries {escape_latex(text)}}} \\"
 
 
-def _share_out(columns: dict[int, _Column], least: Sequence[float], width: float, size: str) -> dict[int, float]:
-    """Widths in points, by place: at least these, at most what a column can use, and in between by weight."""
-    room = _room(width, size, len(columns))
-    bounds = list(zip(least, columns.values(), strict=True))
-
-    def at(factor: float) -> list[float]:
-        return [max(needed, min(column.most, factor * column.weight)) for needed, column in bounds]
-
-    low, high = 0.0, 1e6
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if sum(at(middle)) <= room else (low, middle)
-    return {place: one * SIZES[size] for place, one in zip(columns, at(low), strict=True)}
-
-
-def _height(layout: Layout, rows: Rows, note: str) -> float:
+def _height(layout: Layout, rows: Rows, blocks: Sequence[_Block], note: str) -> float:
     """About how high a table of one panel is with its caption and note, in points."""
-    note_lines = 1 + width_of(note) * SIZES["footnotesize"] / layout.width
+    note_lines = 1 + width_of(note) * SIZES["footnotesize"] / TEXT_WIDTH
     rules_and_caption = 50
-    table = sum(lines * LINES[layout.size] + 1 for lines in _lines_of(layout, rows))
-    return table + note_lines * LINES["footnotesize"] + rules_and_caption
-
-
-def _lines_of(layout: Layout, rows: Rows) -> list[int]:
-    """About how many lines each row of a table of one panel has."""
-    (panel,), size = layout.panels, SIZES[layout.size]
-    shares = {place: size / max(width, 1.0) for place, width in panel.items()}
-    filled = [[width_of(printable(row[place])) * share for place, share in shares.items()] for row in rows]
-    return [max(1 if one <= 1.001 else 1 + int(1.2 * one) for one in row) for row in filled]
+    names = sum(LINES[layout.size] + 5 for block in blocks if block.name)
+    table = sum(lines * LINES[layout.size] + 1 for lines in lines_of(layout.panels[0], layout.size, rows))
+    return table + names + note_lines * LINES["footnotesize"] + rules_and_caption

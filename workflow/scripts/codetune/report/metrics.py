@@ -8,9 +8,9 @@ import pandas as pd
 from codetune.base.files import Row
 from codetune.evaluation.comparisons import MetricFacts
 from codetune.evaluation.metric import ON_CODE
-from codetune.report.cells import digits_of, format_number, mark_verdict, table_of, varying_columns
+from codetune.report.cells import format_number, mark_verdict, table_of, varying_columns
 from codetune.report.flags import flag, flag_note, flagged
-from codetune.report.rows import EvaluatedSystem, gains_are_by_tuning
+from codetune.report.rows import EvaluatedSystem, digits_of_scores, gains_are_by_tuning
 from codetune.report.writing import write_forms
 
 WRITTEN, CODE = "as written", "on code"  # what is scored of a prediction, for readers
@@ -57,16 +57,17 @@ def write_metrics(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], out
     written = {name: one for name, one in facts.items() if not name.endswith(ON_CODE)}
     kinds = {WRITTEN: ""} | ({CODE: ON_CODE} if len(written) < len(facts) else {})
     rows = []
-    for (data, test, model, method), group in table.groupby(["data", "test", "model", "method"], sort=False):
+    digits = {name: digits_of_scores(evaluated, name)[0] for name in written}
+    for (test, model, method, data), group in table.groupby(["test", "model", "method", "data"], sort=False):
         found = {row["metric"]: row for _, row in group.iterrows()}
-        title = f"{model} ({method}){flag(group['flagged'].iloc[0])}"
+        title = f"{method}{flag(group['flagged'].iloc[0])}"
         for kind, ending in kinds.items():
-            cells = {one.label: _cell(found[name + ending], digits_of(one.highest)) for name, one in written.items()}
-            rows.append({"data": data, "test": test, "Model": title, "Scored": kind, **cells})
-    shown = pd.DataFrame(rows)
-    names = pd.DataFrame(varying_columns(shown, "data", "test"))
-    hidden = ["data", "test"] if CODE in kinds else ["data", "test", "Scored"]
-    shown = pd.concat([names, shown.drop(columns=hidden)], axis="columns")
+            cells = {one.label: _cell(found[name + ending], digits[name]) for name, one in written.items()}
+            rows.append({"test": test, "Model": model, "Method": title, "data": data, "Scored": kind, **cells})
+    wide = pd.DataFrame(rows)
+    names = {"Model": wide["Model"], "Method": wide["Method"], **varying_columns(wide, "data")}
+    names = {**varying_columns(wide, "test"), **names, **({"Scored": wide["Scored"]} if CODE in kinds else {})}
+    shown = pd.DataFrame({**names, **{one.label: wide[one.label] for one in written.values()}})
     by_tuning = gains_are_by_tuning(evaluated)
     marked = "tuned models" if by_tuning else "systems"
     baselines = "their untuned rows" if by_tuning else "the baselines of their method"

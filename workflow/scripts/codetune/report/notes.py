@@ -39,7 +39,7 @@ def note_of_table2(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], me
         _say_baselines(evaluated, metric),
         _say_statistics(evaluated, metric),
         "Cut off: by the limit on new tokens or the model's context. Length: characters over those of the references.",
-        "Column Paper and rows (quoted) are the paper's." if table["paper_score"].notna().any() else "",
+        "Column Paper and quoted rows are the paper's." if table["paper_score"].notna().any() else "",
         "More is in the CSV.",
         flag_note([record for one in evaluated for record in one.records]),
         cut_by_context(evaluated),
@@ -128,7 +128,7 @@ def _say_statistics(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
         text += f" p: two-sided, with Holm's correction over the column's {sizes}."
         text += f" Verdict: undecided where p is above {ALPHA}"
         text += "; with one seed, it is about that one training." if 1 in seeds else "."
-    return text + (" A value after ± is the standard deviation over seeds." if seeds - {1} else "")
+    return text + (" Deviation: the standard deviation over seeds." if seeds - {1} else "")
 
 
 def say_intervals(evaluated: Sequence[EvaluatedSystem], seeds: Collection[int]) -> str:
@@ -163,7 +163,7 @@ def _say_gain(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
         return ""
     better = "model's untuned rows" if untuned else "method's baselines"
     which = "smaller" if len(baselines) == 2 else "smallest"
-    text = f"Interval, p and verdict are of the {which} gain, over the better of the {better}."
+    text = f"Gain, interval, p and verdict are of the {which} gain, over the better of the {better}."
     if len({tuple(gains_over(one, metric)) for one in evaluated} - {()}) > 1:
         text = "Gain, interval, p and verdict are over the best of the method's baselines, named under Over."
     if len(baselines) == 1:

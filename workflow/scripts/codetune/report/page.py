@@ -3,12 +3,20 @@
 import base64
 import hashlib
 import html
+import itertools
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 from codetune.base.files import reading, write_text
+
+# A number with what it makes no sense without: its unit, its deviation, or the other end of its interval.
+NUMBER = r"[+-]?\d[\d.,]*"
+WHOLE = re.compile(rf"([<>] {NUMBER}|{NUMBER}(?: (?:%|[KMB]\b)|(?: (?:to|\u00b1|/) {NUMBER})+(?: %)?))")
 
 
 def write_page(document: str, template: str, target: str) -> None:
@@ -47,11 +55,38 @@ def _first_heading(markdown: str) -> str:
 
 
 def to_html(markdown: str) -> str:
-    """HTML of the Markdown that this study writes: headings, paragraphs, lists, tables, code. All else stays text."""
+    """HTML of the Markdown that this study writes: headings, paragraphs, lists, tables, code. All else stays text.
+
+    In a table, rows whose first cell is the same as above it are a group: what stands there again is marked, and so is
+    the first row of each group. A number stays in one line with what belongs to it.
+    """
     parser = _parser()
+    parser.add_render_rule("text", _text)
     tokens = parser.parse(markdown)
     for token in tokens:
         if "right" in str(token.attrs.pop("style", "")):  # a page's policy forbids styles of single elements
             token.attrSet("class", "right")
+    _mark_groups(tokens)
     html_of = str(parser.renderer.render(tokens, parser.options, {}))
     return html_of.replace("<table>", '<div class="table"><table>').replace("</table>", "</table></div>")
+
+
+def _text(_renderer: Any, tokens: Sequence[Token], place: int, *_others: Any) -> str:
+    parts = map(html.escape, WHOLE.split(tokens[place].content))
+    return "".join(f'<span class="whole">{part}</span>' if odd % 2 else part for odd, part in enumerate(parts))
+
+
+def _mark_groups(tokens: Sequence[Token]) -> None:
+    """Marks rows that begin with what the row above begins with, and those that begin with something else."""
+    above: str | None = None
+    row: Token | None = None
+    for token, content in itertools.pairwise(tokens):
+        if token.type == "tbody_open":
+            above = None
+        elif token.type == "tr_open":
+            row = token
+        elif token.type == "td_open" and row is not None:
+            if above is not None:
+                marked, mark = (token, "again") if content.content == above else (row, "first")
+                marked.attrJoin("class", mark)
+            above, row = content.content, None

@@ -8,7 +8,6 @@ import pandas as pd
 
 from codetune.evaluation.comparisons import ALPHA, Comparison
 from codetune.report.cells import (
-    digits_of,
     format_interval,
     format_number,
     format_p,
@@ -18,10 +17,11 @@ from codetune.report.cells import (
 )
 from codetune.report.flags import flag, flag_note, flagged
 from codetune.report.notes import say_intervals
-from codetune.report.rows import EvaluatedSystem
+from codetune.report.rows import EvaluatedSystem, digits_of_scores
 from codetune.report.writing import write_forms
 from codetune.study.runs import System
 
+MORE = "Scores, p-values and differences on code"  # title of the second panel
 KINDS = ("model", "method", "tuning")  # what differs, in the order of the table
 
 
@@ -189,35 +189,40 @@ def write_pairs(
     """
     comparisons = evaluated[0].comparisons
     facts, code = comparisons.metrics[metric], comparisons.on_code(metric)
-    digits = digits_of(facts.highest)
+    digits = digits_of_scores(evaluated, metric)
     rows = [row for _, row in table.iterrows()]
     shown = pd.DataFrame(
         {
-            **varying_columns(table, "data", "test"),
+            **varying_columns(table, "test"),
             "In common": table["in_common"],
             "System / compared with": [f"{_title(row, '')} / {_title(row, 'over_')}" for row in rows],
-            facts.label: [_scores(row, digits) for row in rows],
+            **varying_columns(table, "data"),
             **shown_differences(rows, "Difference", digits),
+            facts.label: [_scores(row, digits[0]) for row in rows],
         }
     )
     if code:
-        shown["Difference on code"] = [format_signed(row["code_gain"], digits) for row in rows]
+        shown["Difference on code"] = [format_signed(row["code_gain"], digits[0]) for row in rows]
         shown["p (Holm) on code"] = [format_p(row["code_p_holm"]) for row in rows]
         shown["Verdict on code"] = table["code_verdict"]
-    write_forms(table, shown, f"Pairs of systems on {facts.label}", _note(table, evaluated, metric), outputs)
+    title, more = (
+        f"Pairs of systems on {facts.label}",
+        [facts.label, "p (Holm)", "Difference on code", "p (Holm) on code"],
+    )
+    write_forms(table, shown, title, _note(table, evaluated, metric), outputs, {MORE: more}, more)
 
 
-def shown_differences(rows: Sequence["pd.Series[Any]"], name: str, digits: int) -> dict[str, list[Any]]:
+def shown_differences(rows: Sequence["pd.Series[Any]"], name: str, digits: tuple[int, int]) -> dict[str, list[Any]]:
     """The columns of a difference between two systems: itself, its interval, p and verdict.
 
     Args:
         rows: Of a table of pairs.
         name: What readers see the difference called.
-        digits: After the point.
+        digits: Decimals of the difference and of the ends of its interval.
     """
     return {
-        name: [format_signed(row["gain"], digits) for row in rows],
-        "95 % interval": [format_interval(row, "gain", digits - 1, "+") for row in rows],
+        name: [format_signed(row["gain"], digits[0]) for row in rows],
+        "95 % interval": [format_interval(row, "gain", digits[1], "+") for row in rows],
         "p (Holm)": [format_p(row["p_holm"]) for row in rows],
         "Verdict": [row["verdict"] for row in rows],
     }

@@ -1,9 +1,10 @@
 """The rows of tables and figures: every system on every test set."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from codetune.evaluation.comparisons import Comparison, Comparisons, Score
+from codetune.report.cells import digits_of, digits_of_mean
 from codetune.study.facts import Summary
 from codetune.study.model import Model
 from codetune.study.record import Record, by_system
@@ -54,27 +55,51 @@ class EvaluatedSystem:
 
 
 def evaluated_systems(records: Sequence[Record], comparisons: Iterable[Comparisons]) -> list[EvaluatedSystem]:
-    """Test set by test set the systems that were evaluated on it, in the order of the records."""
+    """Test set by test set the systems that were evaluated on it, in the order of `in_reading_order`."""
     return [
-        EvaluatedSystem(system, seeds, of_test)
+        EvaluatedSystem(seeds[0].run.system, seeds, of_test)
         for of_test in comparisons
-        for system, seeds in by_system(record for record in records if of_test.test in record.tests).items()
+        for seeds in in_reading_order(record for record in records if of_test.test in record.tests)
     ]
 
 
-def place_in_paper(
-    evaluated: Sequence[EvaluatedSystem], order: Sequence[tuple[str, str]]
-) -> Callable[[EvaluatedSystem], tuple[int, bool, int]]:
-    """Gives each system its place: its model's in the paper, then the untuned rows before the tuned ones.
+def in_reading_order(records: Iterable[Record]) -> list[list[Record]]:
+    """The records of each system, model by model, each tuned system below the untuned ones that it is compared with.
 
-    Models and methods that the paper does not have come last, as they came.
+    Models come in the order of the records. Of a model, untuned systems that nothing is compared with come first; then
+    follow its tuned systems, with those that have the same baselines side by side below these.
     """
-    models = [model for model, _ in order] + [one.system.model for one in evaluated]
-    return lambda one: (
-        models.index(one.system.model),
-        one.is_tuned,
-        order.index(key) if (key := (one.system.model, one.system.method)) in order else len(order),
-    )
+    models: dict[str, list[list[Record]]] = {}
+    for seeds in by_system(records).values():
+        models.setdefault(seeds[0].run.model, []).append(seeds)
+    return [seeds for systems in models.values() for seeds in _with_baselines_above(systems)]
+
+
+def _with_baselines_above(systems: Sequence[list[Record]]) -> list[list[Record]]:
+    """The systems of one model in the order of `in_reading_order`."""
+    groups: dict[tuple[str, ...], list[list[Record]]] = {}
+    for seeds in systems:
+        if seeds[0].method.baselines:
+            groups.setdefault(tuple(seeds[0].method.baselines), []).append(seeds)
+    others = [seeds for seeds in systems if not seeds[0].method.baselines]
+    named = {name for names in groups for name in names}
+    ordered = [seeds for seeds in others if seeds[0].run.method not in named]
+    waiting = [seeds for seeds in others if seeds[0].run.method in named]
+    for names, compared in groups.items():
+        ordered += [seeds for seeds in waiting if seeds[0].run.method in names]
+        waiting = [seeds for seeds in waiting if seeds[0].run.method not in names]
+        ordered += compared
+    return ordered
+
+
+def digits_of_scores(evaluated: Sequence[EvaluatedSystem], metric: str) -> tuple[int, int]:
+    """Decimals of a metric's scores and gains, and of the ends of their intervals.
+
+    The ends have one decimal less than a table has at most: the next one changes with the seed of the bootstrap.
+    """
+    highest = evaluated[0].comparisons.metrics[metric].highest
+    digits = digits_of_mean(highest, min(summary.samples for one in evaluated for summary in one.summaries))
+    return digits, min(digits, digits_of(highest) - 1)
 
 
 def gains_are_by_tuning(evaluated: Iterable[EvaluatedSystem]) -> bool:

@@ -7,6 +7,7 @@ import pandas as pd
 from codetune.base.files import Row
 from codetune.report.cells import format_number, format_whole, table_of, varying_columns
 from codetune.report.flags import FLAG, MEANING
+from codetune.report.rows import in_reading_order
 from codetune.report.writing import write_forms
 from codetune.study.record import Record
 
@@ -20,9 +21,9 @@ def search_table(records: Sequence[Record]) -> pd.DataFrame:
         records: Of runs, of which those whose training was chosen from trials are shown.
 
     Returns:
-        One row per trial: run by run as they come, in the order of the config.
+        One row per trial: run by run in the order of `in_reading_order`, its trials in the order of the config.
     """
-    rows = [row for record in records for row in _rows_of(record)]
+    rows = [row for seeds in in_reading_order(records) for record in seeds for row in _rows_of(record)]
     columns = dict.fromkeys(name for row in rows for name in row)
     return table_of({name: row.get(name) for name in columns} for row in rows)
 
@@ -56,10 +57,9 @@ def write_search(table: pd.DataFrame, outputs: Mapping[str, str]) -> None:
     flagged = table["problem"].notna()
     shown = pd.DataFrame(
         {
-            **varying_columns(table, "data"),
             "Model": table["model"],
             "Method": table["method"],
-            **varying_columns(table, "seed"),
+            **varying_columns(table, "data", "seed"),
             "Searched": [
                 f"{text} {FLAG}" if bad else text for text, bad in zip(table["searched"], flagged, strict=True)
             ],

@@ -53,7 +53,7 @@ ACCENTS = dict(
 # What one would not find at the end of a line: a space between a sign or a number and what it belongs to.
 TIED = re.compile(r"(?<=[<>±]) (?=[\d.])|(?<=\d) (?=(?:%|[KMB](?!\w)|to [+-]?\d|[+-]$))|(?<=\u00a0) | (?=\u00a0)")
 TIE = "\0"
-LONG, PIECE = 16, 16  # characters of a word that may be divided at signs, and of a part of it that may be anywhere
+LONG, PIECE = 10.0, 5.0  # width of a word that may be divided at signs, and of the parts of one without, in em
 PART = re.compile(r"[^/_|,:;-]*[/_|,:;-]+|[^/_|,:;-]+")
 # Widths of Computer Modern Roman in em; of the typewriter's signs and of code points about.
 WIDTHS = {
@@ -91,12 +91,22 @@ def _words(text: str) -> list[str]:
 
 
 def _parts(word: str) -> Iterator[str]:
-    if len(word) <= LONG:
+    if width_of(word) <= LONG:
         yield word
         return
     for part in PART.findall(word):
-        step = len(part) if len(part) <= PIECE else PIECE // 2
-        yield from (part[start : start + step] for start in range(0, len(part), step))
+        yield from [part] if width_of(part) <= LONG else _pieces(part)
+
+
+def _pieces(part: str) -> Iterator[str]:
+    """A part without signs at which a line may end, in pieces of about the same width."""
+    piece = ""
+    for sign in part:
+        if piece and width_of(piece + sign) > PIECE:
+            yield piece
+            piece = ""
+        piece += sign
+    yield piece
 
 
 def _escape_word(word: str) -> str:

@@ -11,7 +11,6 @@ import pandas as pd
 from codetune.base.files import Row
 from codetune.papers.declared import PAPER_METRIC
 from codetune.report.cells import (
-    digits_of,
     format_interval,
     format_number,
     format_p,
@@ -23,12 +22,14 @@ from codetune.report.cells import (
 from codetune.report.flags import flag, flagged
 from codetune.report.gains import baselines_of, gain_columns
 from codetune.report.notes import note_of_table2
-from codetune.report.rows import EvaluatedSystem, place_in_paper
+from codetune.report.rows import EvaluatedSystem, digits_of_scores
 from codetune.report.writing import write_forms
 
 HERE = "this study"
-OVER = "Over"  # head of the column that names the baseline of a row's verdict, where that differs
-QUOTED = "quoted by the paper"
+OVER = "Over"  # head of the column that names the baseline of a row's gain and verdict, where there are several
+QUOTED = "quoted"  # in the place of the method of a row that is the paper's own
+MORE = "More on each system"  # title of the panel of what readers look for later
+UNPRINTED = ("Seeds", "Deviation", "Gain over")  # beginnings of the columns that LaTeX leaves out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,22 +129,21 @@ def table2(evaluated: Sequence[EvaluatedSystem], metric: str, paper: Row) -> pd.
 
     Returns:
         Rows of `Table2Row`, with columns for the gain over each baseline: those that the paper quotes, then test set by
-        test set one per system, in the paper's order. The paper's columns and rows are filled for its own metric,
-        ROUGE-L.
+        test set one per system, in the order of `in_reading_order`. The paper's columns and rows are filled for its own
+        metric, ROUGE-L.
     """
     declared = {(row["model"], row["method"]): row for row in paper["table2"] if "model" in row}
     baselines = baselines_of(evaluated, metric)
     quoted = [_quoted(row) for row in paper["table2"] if "model" not in row] if metric == PAPER_METRIC else []
     rows: list[Row] = [asdict(row) for row in quoted]
-    for test in dict.fromkeys(one.test for one in evaluated):
-        of_test = [one for one in evaluated if one.test == test]
-        for one in sorted(of_test, key=place_in_paper(of_test, list(declared))):
-            rows.append(asdict(_row(one, metric, declared)) | gain_columns(one, metric, baselines))
+    rows += [asdict(_row(one, metric, declared)) | gain_columns(one, metric, baselines) for one in evaluated]
     return table_of(rows)
 
 
 def _quoted(row: Row) -> Table2Row:
-    return Table2Row(model=row["label"], source=QUOTED, paper_params=row["params"], paper_score=row["rouge_l"])
+    return Table2Row(
+        model=row["label"], source="quoted by the paper", paper_params=row["params"], paper_score=row["rouge_l"]
+    )
 
 
 def _row(evaluated: EvaluatedSystem, metric: str, declared: Mapping[tuple[str, str], Row]) -> Table2Row:
@@ -223,7 +223,7 @@ def _paper_gain(evaluated: EvaluatedSystem, declared: Mapping[tuple[str, str], R
 def write_table2(
     table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], metric: str, outputs: Mapping[str, str]
 ) -> None:
-    """Writes Table 2 as CSV with plain numbers, and as Markdown and LaTeX for readers.
+    """Writes Table 2; what readers look for first is in one panel: score, gain, their intervals, and the verdict.
 
     Args:
         table: As `table2` makes it.
@@ -231,32 +231,38 @@ def write_table2(
         metric: Name of the metric.
         outputs: Path for each of csv, md, tex.
     """
-    facts = evaluated[0].comparisons.metrics
-    label, digits = facts[metric].label, digits_of(facts[metric].highest)
-    code, gains = evaluated[0].comparisons.on_code(metric), _gains(table, baselines_of(evaluated, metric), digits)
-    shown = pd.DataFrame(
-        {
-            **varying_columns(table, "data", "test"),
-            "Model": [_title(row) for _, row in table.iterrows()],
-            **varying_columns(table, "seeds"),
-            label: [format_number(row["score"], digits, row["deviation"]) for _, row in table.iterrows()],
-            "95 % interval": [format_interval(row, "score", digits - 1) for _, row in table.iterrows()],
-            **({"On code": [_on_code(row, digits) for _, row in table.iterrows()]} if code else {}),
-            **_without_leaked(table, label, digits),
-            "Cut off (%)": (100 * table["truncated"]).map(partial(format_number, digits=1)),
-            "Length": table["length_ratio"].map(partial(format_number, digits=2)),
-            **gains,
-            "p (Holm)": table["p_holm"].map(format_p),
-            "Verdict": table["verdict"],
-            "Paper": table["paper_score"].map(partial(format_number, digits=2)),
-        }
-    )
+    label = evaluated[0].comparisons.metrics[metric].label
+    digits, ends = digits_of_scores(evaluated, metric)
+    rows = [row for _, row in table.iterrows()]
+    code = evaluated[0].comparisons.on_code(metric)
+    first = {
+        label: [format_number(row["score"], digits) for row in rows],
+        "95 % interval": [format_interval(row, "score", ends) for row in rows],
+        "Gain": [format_signed(row["gain"], digits) for row in rows],
+        "95 % interval of the gain": [format_interval(row, "gain", ends, "+") for row in rows],
+        "Verdict": table["verdict"],
+        **({"On code": [_on_code(row, digits) for row in rows]} if code else {}),
+    }
+    leaked = _without_leaked(table, label, digits)
+    more = {
+        **varying_columns(table, "seeds"),
+        "Deviation": [format_number(row["deviation"], digits + 1) for row in rows],
+        **_gains_over(table, baselines_of(evaluated, metric), digits),
+        "p (Holm)": table["p_holm"].map(format_p),
+        "Paper": table["paper_score"].map(partial(format_number, digits=2)),
+        **leaked,
+        "Cut off (%)": (100 * table["truncated"]).map(partial(format_number, digits=1)),
+        "Length": table["length_ratio"].map(partial(format_number, digits=2)),
+    }
+    names = {**varying_columns(table, "test"), **_names(rows), **varying_columns(table, "data")}
     # These are shown even where the metric applies to no sample.
-    kept = {label, "95 % interval", *_without_leaked(table, label, digits)}
+    kept = {*names, label, "95 % interval", *leaked}
     if any(one.gain(metric) for one in evaluated):
-        kept |= {*gains, "p (Holm)", "Verdict"}
+        kept |= {*first, "p (Holm)"}
+    shown = pd.DataFrame({**names, **first, **more})
     shown = shown[[name for name in shown if name in kept or shown[name].notna().any()]]
-    write_forms(table, shown, f"Model comparison on {label}", note_of_table2(table, evaluated, metric), outputs)
+    note, unprinted = note_of_table2(table, evaluated, metric), [name for name in more if name.startswith(UNPRINTED)]
+    write_forms(table, shown, f"Model comparison on {label}", note, outputs, {MORE: list(more)}, unprinted)
 
 
 def _without_leaked(table: pd.DataFrame, label: str, digits: int) -> dict[str, list[str | None]]:
@@ -272,26 +278,22 @@ def _on_code(row: "pd.Series[Any]", digits: int) -> str | None:
     return mark_verdict(format_number(row["score_on_code"], digits), row["verdict_on_code"])
 
 
-def _title(row: "pd.Series[Any]") -> str:
-    if row["source"] != HERE:
-        return f"{row['model']} (quoted)"
-    return f"{row['model']} ({row['method']}){flag(row['flagged'], row['seeds'])}"
+def _names(rows: Sequence["pd.Series[Any]"]) -> dict[str, list[str]]:
+    """The columns of the model and of the method, with the mark of a training that has a problem."""
+    methods = [
+        QUOTED if row["source"] != HERE else f"{row['method']}{flag(row['flagged'], row['seeds'])}" for row in rows
+    ]
+    return {"Model": [row["model"] for row in rows], "Method": methods}
 
 
-def _gains(table: pd.DataFrame, baselines: Sequence[str], digits: int) -> dict[str, Any]:
-    """The columns of the gain over each baseline; of the better baseline; and of the interval of the gain over it.
-
-    Where rows have different baselines, there is one column for the gain over the better one, and one that names it.
-    """
+def _gains_over(table: pd.DataFrame, baselines: Sequence[str], digits: int) -> dict[str, Any]:
+    """Where there are several baselines, the one that the verdict is about, and the gain over each of all rows' own."""
+    if len(baselines) < 2:
+        return {}
     each = {f"Gain over {name}": table[f"gain_over_{name}"] for name in baselines}
     rows = {tuple(row.notna()) for _, row in pd.DataFrame(each).iterrows() if row.notna().any()}
-    alike, several = len(rows) <= 1, len(baselines) > 1
-    which = ("smaller" if len(baselines) == 2 else "smallest") if alike and several else ""
-    columns = each if which else {"Gain": table["gain"]}
+    columns = each if len(rows) <= 1 else {}
     return {
+        OVER: table["gain_over"].where(table["gain"].notna()),
         **{name: [format_signed(gain, digits) for gain in gains] for name, gains in columns.items()},
-        **({OVER: table["gain_over"].where(table["gain"].notna())} if several and not alike else {}),
-        " ".join(f"95 % interval of the {which} gain".split()): [
-            format_interval(row, "gain", digits - 1, "+") for _, row in table.iterrows()
-        ],
     }

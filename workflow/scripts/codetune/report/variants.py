@@ -7,11 +7,11 @@ from typing import Any
 import pandas as pd
 
 from codetune.evaluation.comparisons import ALPHA
-from codetune.report.cells import digits_of, format_number, format_signed, table_of, varying_columns
+from codetune.report.cells import format_number, format_signed, table_of, varying_columns
 from codetune.report.flags import flag, flag_note
 from codetune.report.notes import say_intervals
 from codetune.report.pairs import PairRow, row_of, shown_differences
-from codetune.report.rows import EvaluatedSystem
+from codetune.report.rows import EvaluatedSystem, digits_of_scores
 from codetune.report.writing import write_forms
 from codetune.study.runs import System
 
@@ -60,20 +60,22 @@ def write_variants(
         outputs: Path for each of csv, md, tex.
     """
     facts = evaluated[0].comparisons.metrics[metric]
-    digits, code = digits_of(facts.highest), evaluated[0].comparisons.on_code(metric)
+    digits, code = digits_of_scores(evaluated, metric), evaluated[0].comparisons.on_code(metric)
     rows = [row for _, row in table.iterrows()]
     shown = pd.DataFrame(
         {
-            **varying_columns(table, "data", "test"),
+            **varying_columns(table, "test"),
             "Variant": [_title(row, "") for row in rows],
             "Default": [_title(row, "over_") for row in rows],
-            facts.label: [format_number(row["score"], digits) for row in rows],
-            f"{facts.label} of the default": [format_number(row["over_score"], digits) for row in rows],
+            **varying_columns(table, "data"),
             **shown_differences(rows, "Gain", digits),
-            **({"Gain on code": [format_signed(row["code_gain"], digits) for row in rows]} if code else {}),
+            **({"Gain on code": [format_signed(row["code_gain"], digits[0]) for row in rows]} if code else {}),
+            facts.label: [format_number(row["score"], digits[0]) for row in rows],
+            f"{facts.label} of the default": [format_number(row["over_score"], digits[0]) for row in rows],
         }
     )
-    write_forms(table, shown, f"Variants on {facts.label}", _note(table, evaluated, metric), outputs)
+    more = {"Scores": [*(name for name in map(str, shown) if name.startswith(facts.label)), "p (Holm)"]}
+    write_forms(table, shown, f"Variants on {facts.label}", _note(table, evaluated, metric), outputs, more)
 
 
 def _title(row: "pd.Series[Any]", prefix: str) -> str:

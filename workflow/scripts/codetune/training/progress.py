@@ -5,6 +5,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from codetune.base.machine import memory_in_words
 from codetune.base.progress import duration
 from codetune.training.cost import CostMeter
 from codetune.training.history import evaluated_steps, log_rows
@@ -14,22 +15,36 @@ SHARE = 0.5  # of the rate of large matrices that a training step reaches on a C
 
 
 class Progress(TrainerCallback):  # type: ignore[misc]
-    """Prints each row of the training log, with the time that has passed and the time that is left at most."""
+    """Prints each row of the training log, with time passed, most time left, tokens per second and peak memory."""
 
     def __init__(self, validation: Validation, meter: CostMeter) -> None:
         """Takes what says how many validations are left, and what knows how long those so far took."""
         self._validation, self._meter = validation, meter
         self._start, self._first, self._evaluated = time.monotonic(), 0, 0.0
+        self._counted: tuple[float, float] | None = None
 
     def on_train_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
         """Notes where this attempt begins."""
         self._start, self._first, self._evaluated = time.monotonic(), state.global_step, self._meter.evaluation_seconds
+        self._counted = None
 
     def on_log(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
         """Prints the newest row, if it holds anything to print."""
         for row in log_rows(state.log_history[-1:]):
             shown = ", ".join(f"{key} {_shown(value)}" for key, value in row.items() if key != "step")
-            print(f"step {row['step']}/{state.max_steps}: {shown} [{self._times(state)}]", flush=True)
+            parts = [self._times(state), *self._speed(state), memory_in_words()]
+            print(f"step {row['step']}/{state.max_steps}: {shown} [{', '.join(parts)}]", flush=True)
+
+    def _speed(self, state: Any) -> list[str]:
+        """Tokens per second of training since this attempt's first row that counts them, evaluations left out."""
+        tokens = state.log_history[-1].get("num_tokens")
+        if tokens is None:
+            return []
+        now = time.monotonic() - self._meter.evaluation_seconds
+        if self._counted is None:
+            self._counted = tokens, now
+        before, then = self._counted
+        return [f"{(tokens - before) / (now - then):,.0f} tokens/s"] if now > then else []
 
     def _times(self, state: Any) -> str:
         elapsed, done = time.monotonic() - self._start, state.global_step - self._first
