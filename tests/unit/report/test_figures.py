@@ -349,7 +349,7 @@ def test_the_cost_is_set_against_the_headline_metric(tuned, comparisons, metric,
 
 
 def test_a_system_without_a_score_has_no_point_in_the_cost(tuned):
-    tuned[1] = with_test(tuned[1], "alpaca", {"rouge_l": None})
+    tuned[1] = with_test(tuned[1], "alpaca", {"rouge_l": None, "bleu": 50.0})
     figure = drawn("cost", tuned, [fake_comparisons(tuned)])
     assert [len(curves_of(axis)) for axis in figure.axes] == [4, 4, 4, 0]
 

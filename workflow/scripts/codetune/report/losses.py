@@ -76,7 +76,8 @@ def _limit(axis: Axes, losses: Mapping[System, Losses]) -> None:
     low, high = min(loss for _, loss in shown), max(loss for _, loss in shown)
     margin = 0.06 * (high - low) or 0.1
     axis.set_ylim(low - margin, high + margin)
-    axis.set_xlim(0, 1.04 * max(step for step, _ in shown))
+    kept = [step for of_system in losses.values() for step in of_system.kept]
+    axis.set_xlim(0, 1.04 * max(*kept, *(step for step, _ in shown)))
 
 
 def read_losses(seeds: Sequence[Record]) -> Losses:
