@@ -8,6 +8,7 @@ import sys
 import pytest
 from codetune.report.figure import FIGURES, draw_figure
 from codetune.study import layout
+from codetune.study.figures import figure_pages
 from common import Row, full_study, reached
 from conftest import ROOT
 from made_up import METRICS, write_results
@@ -81,9 +82,12 @@ def test_the_made_up_results_of_the_full_study_have_all_that_figures_read(tmp_pa
     write_results(study, tmp_path)
     records = [tmp_path / layout.fill(layout.RECORD, run) for run in study.runs]
     comparisons = [tmp_path / layout.COMPARISONS.format(test=test) for test in study.tests]
-    for name in FIGURES:
+    inputs = {"records": records, "comparisons": comparisons, "paper": ROOT / "config/paper.yaml"}
+    pages = figure_pages([run.system for run in study.runs], study.tests)
+    assert {page.figure for page in pages.values()} == set(FIGURES)
+    for name in pages:
         path = tmp_path / f"{name}.png"
-        draw_figure(name, {"records": records, "comparisons": comparisons}, next(iter(METRICS)), {"png": path})
+        draw_figure(name, inputs, next(iter(METRICS)), {"png": path})
         assert path.stat().st_size > 10_000
 
 

@@ -176,7 +176,7 @@ def test_a_seed_is_one_more_training_and_no_more_of_the_untuned_model(finished):
 def test_another_metric_at_the_head_only_shows_results_anew(finished):
     jobs = planned(finished, "head.yaml")
     assert computed(jobs) == promised("another metric at the head")
-    assert (jobs["table"], jobs["figure"]) == (7, 5)
+    assert (jobs["table"], jobs["figure"]) == (7, 9)
     assert jobs["browser"] == 1
     assert jobs["significance"] == 0
 

@@ -18,12 +18,13 @@ from codetune.base.files import read_json, write_json
 from codetune.base.text import printable
 from codetune.report.browser import write_browser
 from codetune.report.figure import FIGURES
+from codetune.report.looks import Looks
 from codetune.report.page import to_html
 from codetune.report.provenance import write_provenance
 from codetune.report.publish import model_card
 from codetune.report.rocrate import _file
-from codetune.report.shown import Shown
-from codetune.report.style import STYLE, names_of, save_figure
+from codetune.report.sheet import STYLE, save_figure
+from codetune.report.shown import show
 from codetune.study.model import Source
 from codetune.study.record import read_records
 from conftest import ROOT
@@ -34,6 +35,7 @@ from fake_trainings import written
 from hostile import LABELS, Elements, hostile, in_cell
 from jinja2 import Environment
 from markdown_it import MarkdownIt
+from matplotlib.text import Text
 from tunings import lora
 
 
@@ -54,26 +56,28 @@ def hostile_runs(tmp_path_factory):
 def test_figures_show_labels_as_they_are_written(tmp_path, hostile_runs, name, start):
     records, comparisons = hostile_runs
     some, labels = records[start : start + 8], LABELS[start : start + 8]
-    with mpl.rc_context(STYLE):
-        figure = FIGURES[name](Shown(some, [comparisons], "rouge_l"))
-        save_figure(figure, {"svg": str(tmp_path / "figure.svg")})
-    with_names = figure.axes[0].get_yticklabels() if name in ("figure1", "forest") else figure.legends[0].get_texts()
-    shown = [text.get_text() for text in with_names]
-    assert [text.replace("\n", "") for text in shown[: len(labels)]] == [printable(label) for label in labels]
-    assert not any(text.get_parse_math() for text in with_names)
-    boxes = [text.get_window_extent() for text in with_names]
-    assert min(box.x0 for box in boxes) >= -1
-    assert max(box.x1 for box in boxes) <= figure.bbox.width + 1
-    assert max(box.y1 for box in boxes) <= figure.bbox.height + 1
-    assert min(box.y0 for box in boxes) >= -1
-    assert min(axis.bbox.width for axis in figure.axes) > 40
-    drawing = ET.parse(tmp_path / "figure.svg").getroot()
-    kinds = {element.tag.rpartition("}")[2] for element in drawing.iter()}
-    assert not kinds & {"script", "image", "a", "foreignObject", "text"}
+    for place, shown in enumerate(show(name, some, [comparisons], "rouge_l").values()):
+        with mpl.rc_context(STYLE):
+            figure = FIGURES[name](shown)
+            save_figure(figure, {"svg": str(tmp_path / f"{place}.svg")})
+        texts = [text for text in figure.findobj(Text) if text.get_text()]
+        words = [text.get_text().replace("\n", "") for text in texts]
+        own = [label for label, one in zip(labels, some, strict=True) if one.run.system in shown.systems]
+        assert [label for label in map(printable, own) if not any(label in text for text in words)] == []
+        assert not any(text.get_parse_math() for text in texts)
+        assert min(axis.bbox.width for axis in figure.axes) > 40
+        for text in texts:
+            if any(label in text.get_text() for label in own):
+                box = text.get_window_extent()
+                assert -1 <= box.x0 <= box.x1 <= figure.bbox.width + 1
+                assert -1 <= box.y0 <= box.y1 <= figure.bbox.height + 1
+        kinds = {element.tag.rpartition("}")[2] for element in ET.parse(tmp_path / f"{place}.svg").getroot().iter()}
+        assert not kinds & {"script", "image", "a", "foreignObject", "text"}
 
 
 def test_no_two_labels_look_the_same_in_figures(hostile_runs):
-    assert len(set(names_of(hostile_runs[0]))) == len(LABELS)
+    looks = Looks.of_study(hostile_runs[0])
+    assert len({looks.name(system) for system in looks.systems}) == len(LABELS)
 
 
 @hostile
