@@ -52,7 +52,7 @@ $(DEMO): demo/make_samples.py demo/make_models.py | env
 demo: env $(DEMO)
 	$(SNAKEMAKE) --configfile config/demo.yaml
 	$(SNAKEMAKE) --configfile config/demo.yaml --report results/demo/report.html
-	@echo; cat results/demo/tables/table2.md; echo
+	@echo; cat results/demo/report/summary.md; echo
 	@echo "Tables:  results/demo/tables/   Figures: results/demo/figures/   All of it, for a browser: results/demo/report.html"
 
 real-data: env
@@ -62,7 +62,7 @@ real-data: env
 	test -e build/real-data/.made || $(BIN)/python demo/make_models.py build/real-data/models --read $(READING) --steps 700 --vocabulary 2048
 	touch build/real-data/.made
 	$(SNAKEMAKE) --configfile config/demo.yaml config/real-data.yaml config/real-data-models.yaml
-	@echo; cat results/real-data/tables/table2.md
+	@echo; cat results/real-data/report/summary.md
 
 smollm2: OVERLAYS = config/smollm2.yaml $(if $(DATA),config/smollm2-real.yaml)
 smollm2: REPORT = results/smollm2$(if $(DATA),-real)/report.html
@@ -75,7 +75,7 @@ smollm2 smollm2-methods: env
 	$(if $(DATA),$(call link_data,$(SMOLLM2)))
 	$(SNAKEMAKE) --configfile $(OVERLAYS)
 	$(SNAKEMAKE) --configfile $(OVERLAYS) --report $(REPORT)
-	@echo; cat $(dir $(REPORT))tables/table2.md; echo; echo "All of it, for a browser: $(REPORT)"
+	@echo; cat $(dir $(REPORT))report/summary.md; echo; echo "All of it, for a browser: $(REPORT)"
 
 test: env
 	@tests/integration/install_packages.sh

@@ -9,9 +9,11 @@ import pytest
 from codetune.report.figure import FIGURES, draw_figure
 from codetune.study import layout
 from codetune.study.figures import figure_pages
+from codetune.study.runs import Run
 from common import Row, full_study, reached
 from conftest import ROOT
 from made_up import METRICS, write_results
+from recorded import Recorded
 from subjects import SHARES, TINY, draw_samples, quantization
 from suite import table
 
@@ -103,3 +105,13 @@ def test_the_table_says_what_was_reached():
         ["4 s", "**no**"],
         ["not run", "-"],
     ]
+
+
+def test_evaluations_are_counted_by_the_log_since_not_all_keep_a_checkpoint(tmp_path):
+    run, recorded = Run("d", "m", "full", 0), Recorded.__new__(Recorded)
+    recorded._results = tmp_path
+    log = tmp_path / layout.fill(layout.TRAINING_LOG, run)
+    log.parent.mkdir(parents=True)
+    rows = [{"step": step, key: 1.0} for step in range(3) for key in ("eval_loss", "loss")]
+    log.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    assert recorded._evaluations(run) == 3

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from browser_study import make_study
+from browser_study import data_of, make_study
 from codetune.base.manifests import write_manifest
 from codetune.papers.claims import audit
 from codetune.papers.declared import read_paper
@@ -22,9 +22,8 @@ from codetune.report.signs import escape_latex
 from codetune.report.table2 import table2, write_table2
 from conftest import ROOT
 from fake_comparisons import fake_comparisons
-from fake_records import fake_record, fake_training, with_test, write_stats
+from fake_records import fake_publications, fake_record, fake_training, with_test, write_stats
 from paper_study import a_study
-from test_browser import data_of
 
 PROBLEM = "best validation loss 4, not below the untrained model's 3"
 SAID = f"{FLAG} {MEANING}: "
@@ -104,6 +103,7 @@ def test_the_model_card_warns_first_and_has_the_untrained_model_s_loss(tmp_path,
     publish(
         a_run("a-1", problem=problem),
         "rouge_l",
+        fake_publications(),
         write_stats(tmp_path),
         tmp_path / "tuned",
         str(tmp_path / "published/README.md"),

@@ -21,7 +21,7 @@ from codetune.study.facts import ScoredPart
 from codetune.study.record import read_records
 from conftest import ROOT
 from fake_comparisons import METRICS, fake_comparisons, write_fake_comparisons
-from fake_records import DATA, fake_record, seal, with_test, write_fake, write_stats
+from fake_records import DATA, fake_publications, fake_record, seal, with_test, write_fake, write_stats
 from markdown_reader import rows_of
 from matplotlib.text import Text
 
@@ -209,8 +209,9 @@ def test_the_model_card_names_the_metric(study, tmp_path, metric):
     (tmp_path / "tuned/adapter_model.safetensors").write_text("x")
     write_manifest(tmp_path / "tuned")
     (tuned,) = read_records(study["records"][1:])
-    publish(tuned, metric, write_stats(tmp_path), tmp_path / "tuned", str(tmp_path / "published/README.md"))
-    card = (tmp_path / "published/README.md").read_text()
+    target = tmp_path / "published/README.md"
+    publish(tuned, metric, fake_publications(), write_stats(tmp_path), tmp_path / "tuned", str(target))
+    card = target.read_text().partition("\n---\n")[2]  # the metadata have all metrics
     score = {"rouge_l": "0.8765", "bleu": "12.34", "codebleu": "-"}[metric]
     assert re.search(rf"\| Test set \| samples \| {SHOWN[metric][0]}", card)
     assert f"| 10 | {score} |" in card

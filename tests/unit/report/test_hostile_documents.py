@@ -1,7 +1,6 @@
 """Labels, paths and names that mean something to figures, pages, cards and captions: each is shown as it is written."""
 
 import html
-import json
 import os
 import re
 import xml.etree.ElementTree as ET
@@ -13,7 +12,7 @@ from urllib.parse import unquote, unquote_to_bytes
 import matplotlib as mpl
 import pytest
 import yaml
-from browser_study import make_study
+from browser_study import data_of, make_study
 from codetune.base.files import read_json, write_json
 from codetune.base.text import printable
 from codetune.report.browser import write_browser
@@ -26,6 +25,7 @@ from codetune.report.rocrate import _file
 from codetune.report.sheet import STYLE, save_figure
 from codetune.report.shown import show
 from codetune.study.model import Source
+from codetune.study.publications import Publication, Publications
 from codetune.study.record import read_records
 from conftest import ROOT
 from docutils.core import publish_parts
@@ -84,11 +84,11 @@ def test_no_two_labels_look_the_same_in_figures(hostile_runs):
 def test_the_sample_browser_gets_labels_and_texts_as_they_are(tmp_path, label):
     runs = [fake_record(fake_model("a", label=label), method, "d", test="d") for method in ("base", "qlora")]
     write_browser(**make_study(tmp_path, [label], runs))
-    page = Elements((tmp_path / "page.html").read_text())
-    data = json.loads(next(text for text in page.texts["script"] if text.startswith("{")))
+    text = (tmp_path / "page.html").read_text()
+    page, data = Elements(text), data_of(text)
     assert data["models"][0]["label"] == label
     assert data["models"][0]["runs"][0]["texts"] == [label]
-    assert [tag for tag, _ in page.found].count("script") == 2
+    assert [tag for tag, _ in page.found].count("script") == 2 + 1 + 2 + 1
     assert not [tag for tag, _ in page.found if tag == "img"]
 
 
@@ -101,7 +101,9 @@ def test_a_model_card_has_the_metadata_and_the_structure_of_any_other(label):
         training = replace(
             record.training, plan=replace(plan, tuning=lora(target_modules=[text, "q"]), source=Source(**source))
         )
-        return model_card(replace(record, training=training), training, "rouge_l", DESCRIBED).removeprefix("---\n")
+        record_of = replace(record, training=training)
+        known = Publications(Publication(license=text), {"d": Publication(f"x/{text}", text, text)})
+        return model_card(record_of, training, "rouge_l", known, DESCRIBED).removeprefix("---\n")
 
     def parsed(text):
         tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text)
@@ -111,7 +113,10 @@ def test_a_model_card_has_the_metadata_and_the_structure_of_any_other(label):
 
     front, _, body = card(label, repo=f"x/{label}").partition("\n---\n")
     assert yaml.safe_load(front)["base_model"] == f"x/{label}"
-    assert list(yaml.safe_load(front)) == ["library_name", "pipeline_tag", "tags", "base_model", "base_model_relation"]
+    head = "library_name pipeline_tag tags base_model base_model_relation datasets license license_name model-index"
+    assert list(yaml.safe_load(front)) == head.split()
+    (result,) = yaml.safe_load(front)["model-index"][0]["results"]
+    assert (result["dataset"]["type"], result["dataset"]["revision"]) == (f"x/{label}", label)
     usual = card("name", repo="x/name").partition("\n---\n")[2]
     assert parsed(body) == parsed(usual)
     body = card(label, path=label.replace("/", "-")).partition("\n---\n")[2]

@@ -19,7 +19,8 @@ from codetune.base.progress import counted, doing
 from codetune.base.signals import end_with
 from codetune.report.comparing import compare_files
 from codetune.report.origins import Check, checks_of
-from codetune.report.remaking import Remake, Results, remakes_of
+from codetune.report.remake import Remake, Results
+from codetune.report.remaking import remakes_of
 from codetune.report.searches import checks_of_trials
 from codetune.study import layout
 from codetune.study.config import load_study
