@@ -358,7 +358,7 @@ def test_the_head_and_the_names_of_rows_stay_in_sight(chromium, tables, width):
     assert chromium.run(f"{cells}; return head.cells[0].getBoundingClientRect().top") == 0
     assert chromium.run(f"{cells}; return row.cells[0].getBoundingClientRect().left") >= 0
     names = chromium.run(f"{cells}; return row.querySelectorAll('.name').length")
-    assert names == (2 if width == 1280 else 1)
+    assert names == 2
     inside = "[...document.querySelectorAll('td.right')].every(cell => cell.getClientRects().length === 1)"
     assert chromium.run(f"return {inside}")
     lines = """return [...document.querySelectorAll('td.right')].every(cell => {
