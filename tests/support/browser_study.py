@@ -14,6 +14,7 @@ from codetune.report.packed import unpacked
 from fake_records import fake_model, fake_record, seal, write_fake
 
 TEMPLATE = str(Path(__file__).parents[2] / "workflow/report/samples.html")
+FACTS = {"language": "Python", "length": 5, "extracted": None}  # of each scored sample
 LABELS = {"a": "Model A", "b": "Model <b>"}
 
 
@@ -38,7 +39,7 @@ def make_study(folder, texts, runs, scores=None):
         write_predictions(record.path_of("predictions", "d"), predictions)
         values = scores[number] if scores else [0.1 * record.run.seed] * count
         names = [f"{name}{ending}" for ending in ("", ON_CODE) for name in ("rouge_l", "code_rouge_l", "bleu")]
-        rows = [{"id": 10 * i, "extracted": None, **dict.fromkeys(names, f1)} for i, f1 in enumerate(values)]
+        rows = [{"id": 10 * i, **FACTS, **dict.fromkeys(names, f1)} for i, f1 in enumerate(values)]
         write_jsonl(record.path_of("scores", "d"), rows)
         seal(path)
     return {
