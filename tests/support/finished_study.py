@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from codetune.base.files import sha256_of_file, write_json, write_jsonl
+from codetune.base.files import sha256_of_file, write_json, write_jsonl, write_text
 from codetune.base.identity import CheckpointIdentity
 from codetune.base.manifests import write_manifest
 from codetune.base.plain import read_as, to_plain
@@ -16,13 +16,16 @@ from codetune.data.samples import PARTS, read_samples, sha256_of_samples
 from codetune.methods.schedule import share_of_highest
 from codetune.prompts.packing import steps_per_epoch
 from codetune.report.provenance import write_provenance
-from codetune.report.remaking import Results, remakes_of
+from codetune.report.remake import Results
+from codetune.report.remaking import remakes_of
 from codetune.study import layout
 from codetune.study.config import load_study
 from codetune.study.data_facts import DuplicateRequests, NearDuplicates, SplitFacts
 from codetune.study.facts import TrainingFacts
+from codetune.study.paper import paper_inputs
 from codetune.study.record import read_records
 from codetune.study.search import DivergedFacts
+from codetune.study.summary import summary_inputs
 from codetune.training.choose import TrialFiles, choose
 from fake_records import DESCRIBED, fake_generation, fake_training
 from paper_study import config_of
@@ -31,6 +34,7 @@ from safetensors.numpy import save_file
 ROOT = Path(__file__).parents[2]
 DATA = "codealpaca-20k"  # the paper's, so that the audit has something to say
 OUTPUTS = [f"def f{i}(x):\n    return x + {i}" for i in range(12)]
+FIGURE = '<svg xmlns="http://www.w3.org/2000/svg" width="252pt" height="180pt" viewBox="0 0 252 180"/>\n'
 LOSSES = {0: 2.5, 50: 1.0, 100: 0.9, 150: 0.95}
 PACKED = {"packed_sequences": 1600, "tokens": 90_000}
 TRAINABLE = 5636096  # of Llama-3.2-1B at r = 8
@@ -83,6 +87,9 @@ def finish_study(config):
     for run in at.study.runs:
         if not run.retrieves:  # what is retrieved is made like all else that follows
             _write_run(at, run, hashes)
+    # No figure is made anew: what shows them needs some.
+    for path in {*summary_inputs(at.study, at.path)["figures"], *paper_inputs(at.study, at.path)["figures"]}:
+        write_text(path, FIGURE)
     for task in remakes_of(at):
         path = next(iter(task.files.values()))
         if path == at.path(layout.PROVENANCE):

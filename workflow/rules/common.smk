@@ -21,11 +21,13 @@ from codetune.study.folders import check_given_files, check_old_results
 from codetune.study.model import takes
 from codetune.study.publications import publications_of
 from codetune.study.record import VERSION
+from codetune.study.rehearsal import folder_of_results
 from codetune.study.runs import NONE, Run
 from codetune.study.tunings import implementation_of
 from snakemake.logging import logger
 
 try:
+    config["results"] = folder_of_results(config)
     STUDY = load_study(config)
     check_models(STUDY, config["resources"])
     check_old_results(config["results"])
@@ -225,6 +227,49 @@ def pages_of_figure(name):
     """Returns the files of all pages of a figure."""
     pages = [page.name for page in FIGURE_PAGES.values() if page.figure == name]
     return [in_results(form, figure=page) for page in pages for form in layout.FIGURE_FORMS]
+
+
+# In a rehearsal a script of its own takes the place of those that need a GPU: it makes up what they would leave, and
+# reads a checkpoint's configuration in place of its weights. Rules, paths and all other jobs stay the same.
+
+
+def script_of(rule):
+    """Returns the script of a rule that needs a GPU, or in a rehearsal the one in its place."""
+    return f"../scripts/{'rehearse' if STUDY.rehearsal else rule}.py"
+
+
+def code_of(rule):
+    """Returns a function for the fingerprint of that script, for params."""
+    if STUDY.rehearsal:
+        return code("rehearse.py", "tokenize")
+    return lambda wildcards: code(f"{rule}.py", "train", tuning_of(wildcards))
+
+
+def threads_of(stage):
+    """Returns the cores of a stage's jobs that need a GPU, by the config; in a rehearsal they need one core."""
+    return 1 if STUDY.rehearsal else config["threads"][stage]
+
+
+def memory_on_host(mb):
+    """Returns the memory in MB of a job that needs a GPU, a number or a function; in a rehearsal it holds texts."""
+    return memory(per_mb=20) if STUDY.rehearsal else mb
+
+
+def only_rehearsed(**values):
+    """Returns what a rule that needs a GPU has in a rehearsal alone, as keywords for its inputs or params."""
+    return values if STUDY.rehearsal else {}
+
+
+def rehearsed(wildcards):
+    """Returns whose outputs are made up, for params."""
+    run = run_of(wildcards)
+    model, method = declared(STUDY.model_of(run)), declared(STUDY.method_of(run))
+    return {"run": to_plain(run), "model": model, "method": method, "template": STUDY.template_of(run)}
+
+
+GPU_ENV = f"../../envs/{'tokenize' if STUDY.rehearsal else 'train'}.yaml"
+GPUS = 0 if STUDY.rehearsal else 1  # of each job that needs one
+BASE = layout.TOKENIZER if STUDY.rehearsal else layout.CHECKPOINT  # what such a job reads of a checkpoint
 
 
 # Priorities, highest first: jobs that GPU jobs wait for; light rules (0, the default); GPU jobs by stage. Within a

@@ -14,6 +14,7 @@ from codetune.base.progress import STDERR, signs_of_life
 from codetune.base.signals import pass_on_signals
 from codetune.generation.checkpoints import check_kept, kept_checkpoints
 from codetune.models.disk import describe_shortage
+from codetune.rehearsal.told import tell_rehearsal
 from codetune.study.custody import check_downloads, check_inputs
 from codetune.study.downloads import repositories_of
 from snakemake_interface_logger_plugins.common import LogEvent
@@ -124,6 +125,14 @@ onstart:
                 wait_for_writers({lock_of(output, ROOTS): output for output in outputs}, logger.warning)
         except StudyError as error:
             sys.exit(f"error: {error}")
+
+
+onsuccess:
+    if workflow.is_main_process and STUDY.rehearsal:
+        for line in tell_rehearsal(
+            STUDY, config["results"], config["keep_checkpoints"] == "all", config["checkpoints_gb"]
+        ):
+            logger.info(line)
 
 
 onerror:

@@ -14,10 +14,11 @@
 rule finetune:
     """Trains a model by the method of its run (QLoRA: sections 3.3 and 3.5) until the validation loss stops falling."""
     input:
+        **only_rehearsed(sizes=in_results(layout.SIZES)),
         train=for_run(layout.TRAIN_TOKENS),
         validation=for_run(layout.VALIDATION_TOKENS),
         stats=for_run(layout.TOKEN_STATS),
-        checkpoint=in_resources(layout.CHECKPOINT),
+        checkpoint=in_resources(BASE),
     output:
         tuned=in_results(layout.TUNED),
         checkpoints=in_results(layout.CHECKPOINTS),
@@ -31,20 +32,21 @@ rule finetune:
         method=one_of(STUDY.trained),
     priority: gpu_jobs(-1000)
     conda:
-        "../../envs/train.yaml"
-    threads: lookup(within=config, dpath="threads/training")
+        GPU_ENV
+    threads: threads_of("training")
     resources:
-        mem_mb=memory_of_training,
+        mem_mb=memory_on_host(memory_of_training),
         runtime=720,
-        gpu=1,
+        gpu=GPUS,
         checkpoints_mb=round(1000 * config["checkpoints_gb"]),  # as a resource it plans no training again
     params:
+        **only_rehearsed(rehearsed=rehearsed),
         plan=lambda wildcards: to_plain(STUDY.for_training(run_of(wildcards))),
         is_trial=lambda wildcards: wildcards.method not in STUDY.methods,
         work=unfinished("finetune"),
-        code=lambda wildcards: code("finetune.py", "train", tuning_of(wildcards)),
+        code=code_of("finetune"),
     script:
-        "../scripts/finetune.py"
+        script_of("finetune")
 
 
 rule choose:
@@ -84,9 +86,10 @@ rule choose:
 rule curve:
     """Completes a fixed subset of the validation prompts with each kept checkpoint; the base model is loaded once."""
     input:
+        **only_rehearsed(samples=for_run(layout.VALIDATION)),
         tokens=for_run(layout.VALIDATION_TOKENS),
         stats=for_run(layout.TOKEN_STATS),
-        checkpoint=in_resources(layout.CHECKPOINT),
+        checkpoint=in_resources(BASE),
         checkpoints=in_results(layout.CHECKPOINTS),
     output:
         predictions=in_results(layout.CURVE_PREDICTIONS),
@@ -96,21 +99,22 @@ rule curve:
         f"<benchmarks>/curve/{layout.RUN}.tsv"
     priority: gpu_jobs(-2000)
     conda:
-        "../../envs/train.yaml"
-    threads: lookup(within=config, dpath="threads/generation")
+        GPU_ENV
+    threads: threads_of("generation")
     resources:
-        mem_mb=16000,
+        mem_mb=memory_on_host(16000),
         runtime=480,
-        gpu=1,
+        gpu=GPUS,
     params:
+        **only_rehearsed(rehearsed=rehearsed),
         quantization=lambda wildcards: to_plain(STUDY.methods[wildcards.method].quantization),
         tuning=lambda wildcards: tuning_of(wildcards) and to_plain(tuning_of(wildcards)),
         decoding=to_plain(STUDY.decoding),
         samples=lookup(within=config, dpath="curve/samples"),
         work=unfinished("curve"),
-        code=lambda wildcards: code("curve.py", "train", tuning_of(wildcards)),
+        code=code_of("curve"),
     script:
-        "../scripts/curve.py"
+        script_of("curve")
 
 
 rule drop_checkpoints:

@@ -7,9 +7,10 @@
 rule generate:
     """Completes all prompts of a test set by greedy decoding, with the same settings for untuned and tuned models."""
     input:
+        **only_rehearsed(samples=in_results(layout.TEST)),
         prompts=for_run(layout.PROMPTS),
         stats=for_run(layout.PROMPT_STATS),
-        checkpoint=in_resources(layout.CHECKPOINT),
+        checkpoint=in_resources(BASE),
         tuned=branch(trains, then=in_results(layout.TUNED), otherwise=[]),
     output:
         predictions=in_results(layout.PREDICTIONS),
@@ -20,17 +21,18 @@ rule generate:
         f"<benchmarks>/generate/{layout.EVALUATION}.tsv"
     priority: gpu_jobs(-3000)
     conda:
-        "../../envs/train.yaml"
-    threads: lookup(within=config, dpath="threads/generation")
+        GPU_ENV
+    threads: threads_of("generation")
     resources:
-        mem_mb=16000,
+        mem_mb=memory_on_host(16000),
         runtime=240,
-        gpu=1,
+        gpu=GPUS,
     params:
+        **only_rehearsed(rehearsed=rehearsed),
         quantization=lambda wildcards: to_plain(STUDY.methods[wildcards.method].quantization),
         tuning=lambda wildcards: tuning_of(wildcards) and to_plain(tuning_of(wildcards)),
         decoding=to_plain(STUDY.decoding),
         work=unfinished("generate-{test}"),
-        code=lambda wildcards: code("generate.py", "train", tuning_of(wildcards)),
+        code=code_of("generate"),
     script:
-        "../scripts/generate.py"
+        script_of("generate")

@@ -1,7 +1,10 @@
 # Needs: the results of the study. The report itself is made by `snakemake --report <results>/report.html`.
 # Gives: <results>/report/samples/{test}.html  the sample browser
 #        <results>/report/provenance.md        checkpoints, machines, versions, configuration
-#        <results>/report/pages/*.html         tables, data cards and provenance as pages
+#        <results>/report/summary.md           what the study found, in sentences
+#        <results>/report/pages/*.html         the same, tables, data cards and provenance as pages
+
+from codetune.study.summary import summary_inputs
 
 # For each page of the report its category, its label, and its document. A line here makes a page of any document.
 DOCUMENTS = {
@@ -26,8 +29,41 @@ DOCUMENTS = {
     },
     "provenance": ("Provenance", "Checkpoints, versions, machines, configuration", in_results(layout.PROVENANCE)),
 }
+SUMMARY = [in_results(layout.CONCLUSIONS), in_results(layout.FIRST_PAGE)]
 SAMPLES = [in_results(layout.BROWSER, test=test) for test in STUDY.tests]
 PAGES = [in_results(layout.PAGE, page=name) for name in DOCUMENTS]
+
+
+rule summary:
+    """Says in sentences what the study found and what it cannot say, for the first page of the report."""
+    input:
+        **summary_inputs(STUDY, in_results),
+    output:
+        text=in_results(layout.CONCLUSIONS),
+        page=report(
+            in_results(layout.FIRST_PAGE),
+            category="Answers",
+            labels={"page": "What this study found"},
+            caption="../report/summary.rst",
+        ),
+    log:
+        "<logs>/summary.log",
+    benchmark:
+        "<benchmarks>/summary.tsv"
+    localrule: True  # takes seconds, less than waiting in a queue
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        metric=lookup(within=config, dpath="evaluation/metric"),
+        template=project_file("workflow/report/page.html"),
+        code=code("summary.py", "analysis"),
+    script:
+        "../scripts/summary.py"
 
 
 rule browser:

@@ -75,7 +75,8 @@ def test_an_untouched_study_passes(study, config):
     tables, runs, trainings, sizes = 21, 9, 4, 2
     retrieval, card = ["predictions", "facts"], ["card", "its text"]
     made = tables + 3 * runs + 2 * trainings + sizes
-    assert findings.files == made + len([*retrieval, *card, "comparisons"]) + 2 + 9
+    shown = ["conclusions", "their page", "paper", "its numbers", "their macros"]
+    assert findings.files == made + len([*retrieval, *card, "comparisons", *shown]) + 2 + 9
 
 
 def edit_json(path, change):

@@ -2,7 +2,7 @@
 
 A room for each section of the config, on six floors; imports go downwards only (README.md beside this file):
 
-    6  report
+    6  report, rehearsal
     5  training, generation, papers
     4  prompts, methods, evaluation
     3  data, models

@@ -21,6 +21,7 @@ from codetune.base.libraries import PANIC
 from codetune.base.locks import PATIENCE, lock_of, one_writer
 from codetune.base.machine import is_out_of_memory
 from codetune.base.progress import signs_of_life
+from codetune.base.rehearsal import rehearsing
 from codetune.base.signals import Stopped, end_with, stop_on_signals
 from codetune.base.slurm import put_back_if_preempted
 from codetune.base.text import printable
@@ -73,7 +74,7 @@ def job(snakemake: Any) -> Iterator[None]:
         roots = [snakemake.config[name] for name in ("results", "resources")]
         lock = lock_of(snakemake.output[0], roots)
         signs = signs_of_life() if log else nullcontext()  # none at the prompt of a debugger
-        with signs, one_writer(lock, snakemake.output[0], workflow, say, patience):
+        with rehearsing(snakemake.config), signs, one_writer(lock, snakemake.output[0], workflow, say, patience):
             if os.environ.get(TIME_LIMITED):
                 _stop_before(60 * snakemake.resources.get("runtime", 0))
             with claim_gpus(int(snakemake.resources.get("gpu", 0))) as devices:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from codetune.data.samples import Sample
 from codetune.evaluation.dataflow import Edge, data_flow
-from codetune.evaluation.metric import Metric, mean_of_sums
+from codetune.evaluation.metric import Metric, kept_of_short_texts, mean_of_sums
 from codetune.evaluation.ngrams import precision_match, recall_match
 from codetune.evaluation.parsing import MOST_BYTES, encode, parse
 
@@ -103,6 +103,7 @@ def without_data_flow(statistics: Iterable[Sequence[float]]) -> int:
     return sum(int(found[2]) for found in statistics)
 
 
+@kept_of_short_texts
 def _structure(code: str) -> _Structure | None:
     """Returns a program's structure without its comments; None if there is too much of it."""
     if len(encode(code)) > MOST_BYTES:  # with the comments, which have to be found

@@ -7,16 +7,32 @@ same way.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, TypeVar
 
 import numpy as np
 
 from codetune.data.samples import Sample
 from codetune.evaluation.bootstrap import Array
 
+Found = TypeVar("Found")
+
 # No metric measures longer texts: the time of a longest common subsequence grows with the product of both lengths.
 MOST_CHARACTERS = 100_000
+KEPT, MOST_KEPT = 512, 2_000  # texts of which what was computed is kept, and most characters of each: up to 100 MB
 ON_CODE = "_on_code"  # ends the name of a metric that is given the code in a prediction, in place of the whole text
+
+
+def kept_of_short_texts(compute: Callable[[str], Found]) -> Callable[[str], Found]:
+    """Returns a function that gives the same and keeps what it found for the last texts, as long as these are short.
+
+    References come back: with the code of a prediction, and with each checkpoint of a curve.
+
+    Args:
+        compute: What depends on one text alone. What it returns is shared, and must not be changed.
+    """
+    kept = lru_cache(maxsize=KEPT)(compute)
+    return lambda text: kept(text) if len(text) <= MOST_KEPT else compute(text)
 
 
 @dataclass(frozen=True)

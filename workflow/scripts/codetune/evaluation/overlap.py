@@ -9,7 +9,7 @@ import numpy as np
 
 from codetune.data.samples import Sample
 from codetune.evaluation.bootstrap import Array
-from codetune.evaluation.metric import Metric, average_metric
+from codetune.evaluation.metric import Metric, average_metric, kept_of_short_texts
 from codetune.evaluation.rouge import RougeL, rouge_l
 
 LOG_OF_NOTHING = -9_999_999_999.0  # sacrebleu's logarithm of 0
@@ -61,8 +61,11 @@ def _corpus_metric(
 ) -> Metric:
     """Makes a metric of one of sacrebleu's, with its own statistics per sample and its own formula."""
 
+    count = kept_of_short_texts(lambda reference: metric._cache_references([[reference]])[0])
+
     def compute(sample: Sample, text: str, _language: str) -> list[float]:
-        return [float(x) for x in metric._extract_corpus_statistics([text], [[sample.output]])[0]]
+        written = metric._preprocess_segment(text)
+        return [float(x) for x in metric._compute_segment_statistics(written, count(sample.output))]
 
     metric.corpus_score(["a"], [["a"]])  # sacrebleu completes a signature at the first score
     none = [0.0] * len(compute(Sample(0, "", "", "a"), "a", ""))

@@ -15,6 +15,7 @@ from codetune.base.progress import counted
 from codetune.data.languages import guess_language
 from codetune.data.predictions import read_predictions
 from codetune.data.samples import Sample, read_part
+from codetune.evaluation.bootstrap import Array
 from codetune.evaluation.classes import length_class
 from codetune.evaluation.codebleu import without_data_flow
 from codetune.evaluation.extraction import Code, extract_code
@@ -50,13 +51,14 @@ def score_predictions(references: str, split: str, predictions: str, scores: str
     scored = score_each(list(samples.values()), texts)
     write_jsonl(scores, scored)
     leaked = set(read_as(split, SplitFacts).near_duplicates.leaked)
-    clean = [row for row in scored if row["id"] not in leaked]
+    clean = [place for place, row in enumerate(scored) if row["id"] not in leaked]
+    tables = _Tables(scored)
     wanted = sum(len(sample.output) for sample in samples.values())
     by = Counter(row["extracted"] for row in scored if row["extracted"])
     found = Summary(
         samples=len(completed),
         scores_sha256=sha256_of_file(scores),
-        scores=scores_of(scored),
+        scores=tables.scores(),
         signatures={name: metric.signature for name, metric in metrics().items()},
         truncated=sum(prediction.first.truncated for prediction in completed) / len(completed),
         empty=sum(not text for text in texts) / len(texts),
@@ -65,9 +67,9 @@ def score_predictions(references: str, split: str, predictions: str, scores: str
         extracted_by=dict(by),
         length_ratio_on_code=sum(row["code_length"] for row in scored) / wanted,
         leaked=len(scored) - len(clean),
-        scores_without_leaked=scores_of(clean) if clean else None,
-        by_language=_score_groups(scored, (row["language"] for row in scored)),
-        by_length=_score_groups(scored, (length_class(row["length"]) for row in scored)),
+        scores_without_leaked=tables.scores(clean) if clean else None,
+        by_language=_score_groups(tables, (row["language"] for row in scored)),
+        by_length=_score_groups(tables, (length_class(row["length"]) for row in scored)),
         unmeasured=unmeasured(scored),
         without_data_flow=without_data_flow(row["statistics"]["codebleu"] for row in scored),
     )
@@ -137,21 +139,34 @@ def unmeasured(scored: list[Row]) -> dict[str, int]:
     return {name: count for name, count in found.items() if count}
 
 
-def scores_of(scored: list[dict[str, Any]]) -> dict[str, float | None]:
+class _Tables:
+    """The statistics of scored samples by each metric, of which sets of samples are scored."""
+
+    def __init__(self, scored: list[Row]) -> None:
+        self._tables = {name: statistics_of(scored, name) for name in metrics()}
+
+    def scores(self, places: list[int] | None = None) -> dict[str, float | None]:
+        """The score by each metric of the samples at some places, or of all; None where one applies to none of them."""
+        return {name: _score_or_none(metric.score(self._sum(name, places))[0]) for name, metric in metrics().items()}
+
+    def _sum(self, name: str, places: list[int] | None) -> Array:
+        table = self._tables[name]
+        sums: Array = (table if places is None else table[places]).sum(axis=0, keepdims=True)
+        return sums
+
+
+def scores_of(scored: list[Row]) -> dict[str, float | None]:
     """Computes the score of a set of scored samples by each metric; None where a metric applies to none of them."""
-    return {
-        name: _score_or_none(metric.score(statistics_of(scored, name).sum(axis=0, keepdims=True))[0])
-        for name, metric in metrics().items()
-    }
+    return _Tables(scored).scores()
 
 
-def _score_groups(scored: list[dict[str, Any]], keys: Iterable[str]) -> dict[str, ScoredPart]:
+def _score_groups(tables: _Tables, keys: Iterable[str]) -> dict[str, ScoredPart]:
     """Scores the groups of samples that share a key, the largest group first."""
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for row, key in zip(scored, keys, strict=True):
-        groups.setdefault(key, []).append(row)
+    groups: dict[str, list[int]] = {}
+    for place, key in enumerate(keys):
+        groups.setdefault(key, []).append(place)
     order = sorted(groups, key=lambda key: (-len(groups[key]), key))
-    return {key: ScoredPart(len(groups[key]), scores_of(groups[key])) for key in order}
+    return {key: ScoredPart(len(groups[key]), tables.scores(groups[key])) for key in order}
 
 
 def _score_or_none(value: float) -> float | None:

@@ -17,6 +17,7 @@ from codetune.papers.evidence import OWN_CHOICE, Evidence, Files, gather_evidenc
 from codetune.papers.intervals import LEAST_SAMPLES
 from codetune.report.flags import problems_of
 from codetune.report.latex import Printed, latex_table
+from codetune.report.stamp import stamped
 from codetune.report.writing import markdown_table, texts_of, write_csv
 from codetune.study.model import Source
 from codetune.study.record import read_records
@@ -92,11 +93,12 @@ def write_audit(table: pd.DataFrame, evidence: Evidence, outputs: Mapping[str, s
         f"## {markdown(str(subject))}\n\n{markdown_table(rows.drop(columns='Subject'))}"
         for subject, rows in shown.groupby("Subject", sort=False)
     ]
-    write_text(outputs["md"], "\n\n".join([f"# {TITLE}", markdown_paragraph(note), *parts]) + "\n")
+    title = stamped(TITLE)
+    write_text(outputs["md"], "\n\n".join([f"# {title}", markdown_paragraph(note), *parts]) + "\n")
     head = list(map(str, shown))
     panels = {"": [head.index(name) for name in head[2:] if name != HOW]}
     note += " How each value was computed, and from which files, is in audit.csv."
-    printed = Printed(head, shown.to_numpy().tolist(), [True] * len(head), TITLE, note, 1, 2, panels)
+    printed = Printed(head, shown.to_numpy().tolist(), [True] * len(head), title, note, 1, 2, panels)
     write_text(outputs["tex"], latex_table(printed))
 
 

@@ -16,13 +16,16 @@ from typing import Any
 from codetune.base.errors import StudyError
 from codetune.base.files import reason_in_short
 from codetune.base.progress import counted, doing
+from codetune.base.rehearsal import rehearsing
 from codetune.base.signals import end_with
 from codetune.report.comparing import compare_files
 from codetune.report.origins import Check, checks_of
-from codetune.report.remaking import Remake, Results, remakes_of
+from codetune.report.remake import Remake, Results
+from codetune.report.remaking import remakes_of
 from codetune.report.searches import checks_of_trials
 from codetune.study import layout
 from codetune.study.config import load_study
+from codetune.study.rehearsal import folder_of_results
 
 CHECK = "check of the results"  # for the terminal, while it runs
 # What lies in the folder of results for each run, test set or table, and is told where the config has no such.
@@ -74,6 +77,13 @@ def check_results(config: Mapping[str, Any], cores: int = 1) -> Findings:
     Raises:
         StudyError: The configuration is wrong, or the study is not finished.
     """
+    config = {**config, "results": folder_of_results(config)}
+    with rehearsing(config):
+        return _check(config, cores)
+
+
+def _check(config: Mapping[str, Any], cores: int) -> Findings:
+    """Checks the results of a config, which names the folder in which they are."""
     study = load_study(dict(config))
     at = Results(study, config, config["results"], config["resources"])
     tasks: list[Check | Remake] = [*checks_of(at), *checks_of_trials(at), *remakes_of(at)]

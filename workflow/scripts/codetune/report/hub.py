@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from codetune.base.rehearsal import is_rehearsal
 from codetune.base.text import markdown, markdown_code
 from codetune.evaluation.registry import metrics, on_code
 from codetune.report.cells import digits_of
+from codetune.report.stamp import TAG
 from codetune.report.trained import name_of
 from codetune.study.facts import Summary
 from codetune.study.publications import Publication, Publications
@@ -46,11 +48,11 @@ def metadata(record: Record, plan: TrainingPlan, publications: Publications, met
     base = {"base_model": source.name, "base_model_relation": "finetune" if is_whole else "adapter"}
     trained_on = publications.datasets[record.run.data].repo
     name = f"{Path(source.name).name}-{record.run.method}-seed{record.run.seed}"
-    results = list(_results(record, publications, metric))
+    results = [] if is_rehearsal() else list(_results(record, publications, metric))  # no hub shows what is made up
     return {
         "library_name": "transformers" if is_whole else "peft",
         "pipeline_tag": "text-generation",
-        "tags": [name_of(plan).lower().replace("_", "-"), "code-generation"],
+        "tags": [name_of(plan).lower().replace("_", "-"), "code-generation", *([TAG] if is_rehearsal() else [])],
         **(base if source.repo and not source.path else {}),
         **({"datasets": [trained_on]} if trained_on else {}),
         **_license(publications.model, publications.datasets[record.run.data]),

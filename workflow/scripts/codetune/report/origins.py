@@ -20,7 +20,7 @@ from codetune.methods.schedule import share_of_highest
 from codetune.report.comparing import compare_values, shorten
 from codetune.report.parts import flatten
 from codetune.report.provenance import read_config
-from codetune.report.remaking import Results
+from codetune.report.remake import Results
 from codetune.report.sequences import differences_from_tokens
 from codetune.report.tuned import differences_in_tuned
 from codetune.study import layout

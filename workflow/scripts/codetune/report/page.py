@@ -13,6 +13,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from codetune.base.files import reading, write_text
+from codetune.report.stamp import stamped_page
 
 # A number with what it makes no sense without: its unit, its deviation, or the other end of its interval.
 NUMBER = r"[+-]?\d[\d.,]*"
@@ -35,7 +36,8 @@ def write_page(document: str, template: str, target: str) -> None:
 
 
 def with_policy(template: str) -> str:
-    """A page that may run its own inline script and style, by their hashes, and load nothing."""
+    """A page that may run its own inline script and style, by their hashes, and load nothing, with the stamp if any."""
+    template = stamped_page(template)
     words = ["default-src 'none'", "base-uri 'none'", "form-action 'none'", "require-trusted-types-for 'script'"]
     for tag in ("script", "style"):
         for text in re.findall(rf"<{tag}>(.*?)</{tag}>", template, re.DOTALL):

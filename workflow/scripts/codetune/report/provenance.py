@@ -13,6 +13,7 @@ from codetune.base.identity import CheckpointIdentity
 from codetune.base.machine import Environment
 from codetune.base.text import markdown, markdown_block, markdown_cell, markdown_code
 from codetune.report.flags import MEANING, problems_of
+from codetune.report.stamp import stamped_sections
 from codetune.study.facts import GenerationFacts
 from codetune.study.record import Record
 
@@ -41,7 +42,7 @@ def write_provenance(records: Sequence[Record], config: Mapping[str, Any], targe
         "## Configuration",
         markdown_block(yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True), "yaml"),
     ]
-    write_text(target, "\n\n".join(sections) + "\n")
+    write_text(target, "\n\n".join(stamped_sections(sections)) + "\n")
 
 
 def _trainings_with_problems(records: Sequence[Record]) -> list[str]:

@@ -14,6 +14,7 @@ from codetune.prompts.described import Described, read_described
 from codetune.report.cells import digits_of, format_number
 from codetune.report.flags import MEANING
 from codetune.report.hub import license_lines, metadata
+from codetune.report.stamp import stamped
 from codetune.report.trained import introduction, title_of
 from codetune.report.usage import prompt_rows, usage_section
 from codetune.study import layout
@@ -78,7 +79,7 @@ def model_card(
 
 # {markdown(Path(source.name).name)}: {title_of(plan)} for code generation
 
-{_warning(result)}{introduction(plan)}
+{stamped(_warning(result) + introduction(plan))}
 
 | | |
 |---|---|

@@ -4,101 +4,30 @@ Each file is made from the others as they lie there, not from those made anew. S
 it was changed, and all of them can be made at the same time.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from codetune.base.files import read_json, sha256_of_file, write_json, write_text
-from codetune.base.manifests import checked_folder
-from codetune.base.plain import read_as, to_plain
-from codetune.base.project import PROJECT
+from codetune.base.plain import to_plain
 from codetune.data.card import write_card
 from codetune.evaluation.score import score_predictions
 from codetune.evaluation.score_curve import score_curve
 from codetune.evaluation.significance import measure_significance
 from codetune.generation.retrieve import RetrieveInputs, retrieve_outputs
 from codetune.prompts.described import read_described
-from codetune.report.browser import BrowserInputs, write_browser
 from codetune.report.comparing import compare_files
-from codetune.report.page import write_page
-from codetune.report.provenance import read_config, write_provenance
 from codetune.report.publish import model_card
-from codetune.report.table import write_table
+from codetune.report.remake import Outputs, Remake, Results
+from codetune.report.remaking_shown import shown_of
 from codetune.report.tuned import make_sizes
 from codetune.study import layout
 from codetune.study.publications import Publications, publications_of
 from codetune.study.record import RecordInputs, gather_record, read_record, read_records, save_record
 from codetune.study.runs import NONE, Evaluation, Run
-from codetune.study.search import SearchFacts
 from codetune.study.study import Study
-from codetune.study.tables import table_inputs, table_params
 from codetune.training.choose import search_facts
-
-Outputs = Mapping[str, str]  # where to write each file, by its role
-FORMS = {"csv": layout.TABLE_CSV, "md": layout.TABLE_MD, "tex": layout.TABLE_TEX}
-
-
-@dataclass(frozen=True)
-class Remake:
-    """Files that are made anew together.
-
-    Attributes:
-        make: Writes them where it is told.
-        files: The files as they lie in the results, by their roles.
-        needs: What they are made from.
-        long: Whether this takes long, so that it should start first.
-    """
-
-    make: Callable[[Outputs], None]
-    files: Mapping[str, str]
-    needs: list[str]
-    long: bool = False
-
-
-@dataclass(frozen=True)
-class Results:
-    """Where a study lies.
-
-    Attributes:
-        study: The study.
-        config: Its configuration.
-        results: Folder of the results.
-        resources: Folder of the downloads.
-    """
-
-    study: Study
-    config: Mapping[str, Any]
-    results: str
-    resources: str
-
-    def path(self, pattern: str, **values: str) -> str:
-        """A path within the results."""
-        return f"{self.results}/{pattern.format(**values) if values else pattern}"
-
-    def of(self, pattern: str, what: Run | Evaluation) -> str:
-        """A path of a run or an evaluation."""
-        return self.path(layout.fill(pattern, what))
-
-    def download(self, pattern: str, **values: str) -> str:
-        """A path within the downloads."""
-        return f"{self.resources}/{pattern.format(**values)}"
-
-    def made_by_search(self, run: Run) -> list[str]:
-        """The pattern of search.json for a run that searches; none for others."""
-        return [layout.SEARCH] if run.method in self.study.trials else []
-
-    def training_of(self, run: Run) -> Run:
-        """The training that is a run's: the trial that was chosen, where settings were searched."""
-        if not self.made_by_search(run):
-            return run
-        return replace(run, method=read_as(self.of(layout.SEARCH, run), SearchFacts).chosen)
-
-    @property
-    def metric(self) -> str:
-        """Name of the study's metric."""
-        return str(self.config["evaluation"]["metric"])
 
 
 def remakes_of(at: Results) -> list[Remake]:
@@ -114,10 +43,7 @@ def remakes_of(at: Results) -> list[Remake]:
         *(_record(at, run) for run in study.runs),
         *(_model_card(at, run) for run in study.training_runs),
         *(_comparisons(at, test) for test in study.tests),
-        *_tables(at),
-        *(_browser(at, test) for test in study.tests),
-        _provenance(at),
-        *_pages(at),
+        *shown_of(at),
     ]
 
 
@@ -242,57 +168,3 @@ def _comparisons(at: Results, test: str) -> Remake:
 
 def _make_comparisons(records: list[str], test: str, metric: str, resamples: int, seed: int, outputs: Outputs) -> None:
     measure_significance(read_records(records), test, metric, resamples, seed, outputs["comparisons"])
-
-
-def _tables(at: Results) -> list[Remake]:
-    params = table_params(at.study, at.metric)
-    return [
-        Remake(
-            partial(_make_table, name, inputs, params),
-            {form: at.path(pattern, table=name) for form, pattern in FORMS.items()},
-            [path for paths in inputs.values() for path in paths],
-        )
-        for name, inputs in table_inputs(at.study, at.path, at.download).items()
-    ]
-
-
-def _make_table(name: str, inputs: Mapping[str, list[str]], params: Mapping[str, Any], outputs: Outputs) -> None:
-    folders = [checked_folder(manifest) for manifest in inputs.get("configs", [])]
-    write_table(name, {**inputs, "configs": folders, "paper": PROJECT / "config/paper.yaml"}, params, outputs)
-
-
-def _browser(at: Results, test: str) -> Remake:
-    records = [at.of(layout.RECORD, one) for one in at.study.of_test(test)]
-    samples, template = at.path(layout.TEST, test=test), str(PROJECT / "workflow/report/samples.html")
-    make = partial(_make_browser, BrowserInputs(samples, records, template), test, at.metric)
-    shown = [at.of(name, one) for one in at.study.of_test(test) for name in (layout.PREDICTIONS, layout.SCORES)]
-    return Remake(make, {"page": at.path(layout.BROWSER, test=test)}, [samples, *records, *shown])
-
-
-def _make_browser(inputs: BrowserInputs, test: str, metric: str, outputs: Outputs) -> None:
-    write_browser(inputs, test, metric, outputs["page"])
-
-
-def _provenance(at: Results) -> Remake:
-    records, path = [at.of(layout.RECORD, run) for run in at.study.runs], at.path(layout.PROVENANCE)
-    return Remake(partial(_make_provenance, records, path), {"text": path}, records)
-
-
-def _make_provenance(records: list[str], there: str, outputs: Outputs) -> None:
-    """With the configuration that is there, which another check compares with the one at hand."""
-    write_provenance(read_records(records), read_config(there), outputs["text"])
-
-
-def _pages(at: Results) -> list[Remake]:
-    study = at.study
-    documents = {name: at.path(layout.TABLE_MD, table=name) for name in table_inputs(study, at.path, at.download)}
-    documents |= {f"card-{name}": at.path(layout.CARD_TEXT, dataset=name) for name in study.used_datasets}
-    documents["provenance"] = at.path(layout.PROVENANCE)
-    return [
-        Remake(partial(_make_page, document), {"page": at.path(layout.PAGE, page=name)}, [document])
-        for name, document in documents.items()
-    ]
-
-
-def _make_page(document: str, outputs: Outputs) -> None:
-    write_page(document, str(PROJECT / "workflow/report/page.html"), outputs["page"])

@@ -16,6 +16,7 @@ import yaml
 
 from codetune.base.files import atomic, sha256_of_file, write_json
 from codetune.report.provenance import checkpoints_of, versions_of
+from codetune.report.stamp import stamped
 from codetune.study import layout
 from codetune.study.model import Source
 from codetune.study.record import Record, read_records
@@ -43,6 +44,7 @@ RESULTS = (
     *(layout.PREDICTIONS, layout.GENERATION, layout.RETRIEVAL, layout.SCORES, layout.SUMMARY),
     *(layout.TABLE_CSV, layout.TABLE_MD, layout.TABLE_TEX),
     *(layout.FIGURE_PNG, layout.FIGURE_SVG, layout.FIGURE_PDF),
+    *(layout.PAPER, layout.NUMBERS, layout.MACROS),
     *(layout.SIZES, layout.COMPARISONS, layout.BROWSER, layout.PROVENANCE, layout.PAGE),
 )
 FORMATS = {
@@ -122,7 +124,7 @@ def _root(
     return {
         "@id": "./",
         "@type": "Dataset",
-        "name": f"Results: {citation['title']}",
+        "name": stamped(f"Results: {citation['title']}"),
         "description": f"{citation['abstract'].strip()} Its results, records and outputs, and the workflow itself.",
         "datePublished": f"{ended:%Y-%m-%d}",
         "conformsTo": [{"@id": profile} for profile in PROFILES],

@@ -7,7 +7,7 @@ from codetune.base.manifests import read_manifest
 from codetune.base.plain import from_plain, to_plain
 from codetune.report.comparing import compare_values
 from codetune.report.origins import Check, differences_from_log, hashes_of_tokens
-from codetune.report.remaking import Results
+from codetune.report.remake import Results
 from codetune.report.sequences import differences_from_tokens
 from codetune.study import layout
 from codetune.study.facts import TrainingFacts

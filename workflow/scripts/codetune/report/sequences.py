@@ -1,21 +1,14 @@
 """The sequences and tokens of a training, held against the tokens of its samples."""
 
-from pathlib import Path
-
-from codetune.base.files import read_json
-from codetune.base.plain import read_number
-from codetune.prompts.packing import pack, steps_per_epoch
-from codetune.prompts.tokensets import read_tokens, truncate, with_virtual_tokens
+from codetune.prompts.packing import steps_per_epoch
+from codetune.prompts.sequences import sequences_and_tokens
 from codetune.report.comparing import compare_values
-from codetune.study import layout
 from codetune.study.facts import TrainingFacts
-from codetune.study.training import TrainingPlan
-from codetune.study.tunings import virtual_tokens_of
 
 
 def differences_from_tokens(facts: TrainingFacts, stats: str) -> list[str]:
     """Compares what a training says of its data, and how many steps it planned, with the token statistics."""
-    packed, tokens, cut = _sequences_and_tokens(facts.plan, stats)
+    packed, tokens, cut = sequences_and_tokens(facts.plan, stats)
     settings, data = facts.plan.settings, facts.data
     planned = settings.epochs * steps_per_epoch(packed, settings.batch_size)
     found = (data.packed_sequences, data.tokens, data.truncated, data.dropped, facts.result.planned_steps)
@@ -23,25 +16,3 @@ def differences_from_tokens(facts: TrainingFacts, stats: str) -> list[str]:
     names = (*(f"data.{name}" for name in ("packed_sequences", "tokens", *cut)), "result.planned_steps")
     lines = compare_values(*(dict(zip(names, values, strict=True)) for values in (found, expected)))
     return [f"{line} by {stats}" for line in lines]
-
-
-def _sequences_and_tokens(plan: TrainingPlan, stats: str) -> tuple[int, int, dict[str, int]]:
-    """Counts the training sequences of a plan, their tokens, and the samples that virtual tokens cut or drop.
-
-    Token statistics have both for packed samples. Where there are virtual tokens before each sample, or each has a
-    sequence of its own, they follow from the token set.
-
-    Args:
-        plan: The plan of the training.
-        stats: Path of the statistics of its token sets, which lie beside it.
-    """
-    virtual, settings = virtual_tokens_of(plan.tuning), plan.settings
-    if settings.packing and not virtual:
-        packed, tokens = (read_number(stats, "parts", "train", name) for name in ("packed_sequences", "tokens"))
-        return packed, tokens, {"truncated": 0, "dropped": 0}
-    context = read_json(stats).get("context")
-    most = min(settings.max_length, context or settings.max_length)
-    samples = read_tokens(Path(stats).with_name(Path(layout.TRAIN_TOKENS).name))
-    kept, cut = truncate(with_virtual_tokens(samples, virtual), most)
-    lengths = [len(sample) for sample in kept]
-    return len(pack(lengths, settings.capacity)), sum(lengths), cut

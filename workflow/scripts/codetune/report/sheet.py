@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from codetune.base.files import atomic
 from codetune.report.looks import Look
+from codetune.report.stamp import figure_metadata, stamp_figure
 
 COLUMN, FULL = 3.5, 7.0  # widths in print, in inches: of a column of text, of both
 PAGE = 9.0  # height of the text on a page, in inches
@@ -97,6 +98,7 @@ def short_number(value: float) -> str:
 def save_figure(figure: Figure, outputs: Mapping[str, str]) -> None:
     """Writes the figure in all forms, without dates, so that equal data give equal bytes."""
     undated: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
+    stamp_figure(figure)
     for kind, path in outputs.items():
         with atomic(Path(path)) as temporary:
-            figure.savefig(temporary, format=kind, dpi=300, metadata=undated[kind])
+            figure.savefig(temporary, format=kind, dpi=300, metadata=undated[kind] | figure_metadata(kind))

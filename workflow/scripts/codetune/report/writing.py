@@ -10,6 +10,7 @@ import pandas as pd
 from codetune.base.files import atomic, write_text
 from codetune.base.text import markdown_cell, markdown_heading, markdown_paragraph
 from codetune.report.latex import EMPTY, Printed, filled, latex_table
+from codetune.report.stamp import stamped, stamped_table
 
 # Columns of names and words; all others are aligned to the right.
 LEFT = (
@@ -51,6 +52,7 @@ def write_forms(
             columns that name a row, and has the rows with a value in its own.
         unprinted: Columns that LaTeX leaves out, since a page is narrow.
     """
+    title = stamped(title)
     write_csv(table, outputs["csv"])
     shown = texts_of(shown)
     panels = panels_of([*map(str, shown)], more or {})
@@ -118,7 +120,7 @@ def texts_of(shown: pd.DataFrame) -> pd.DataFrame:
 
 def write_csv(table: pd.DataFrame, path: str) -> None:
     """Writes a table as CSV, its texts such that no spreadsheet computes them; `text_of_csv` gives them back."""
-    safe = table.apply(_for_spreadsheets)
+    safe = stamped_table(table.apply(_for_spreadsheets))
     with atomic(path) as temporary:
         safe.to_csv(temporary, index=False, lineterminator="\n", errors="backslashreplace")
 

@@ -56,6 +56,7 @@ def load_study(config: Entry) -> Study:
         training={**config["training"], "max_length": config["tokenization"]["max_length"]},
         decoding=Decoding(**config["generation"]),
         variants=read_variants(config),
+        rehearsal=config["rehearsal"],
     )
     study = with_default_baselines(study, {name for name, entry in config["methods"].items() if "baselines" in entry})
     if (count := len(study.trainings)) > MOST_RUNS:

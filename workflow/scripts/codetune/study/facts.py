@@ -101,6 +101,7 @@ class TrainingFacts:
         cost: What the training cost.
         environment: Machine and versions.
         adapted: Number of layers in which something is trained, by name of the module.
+        synthetic: Whether nothing was trained: a rehearsal made all of this up.
     """
 
     plan: TrainingPlan
@@ -115,6 +116,7 @@ class TrainingFacts:
     cost: TrainingCost
     environment: Environment
     adapted: dict[str, int] = field(default_factory=dict)
+    synthetic: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,7 @@ class GenerationFacts:
         prompts_without_room: Number of prompts that fill the context alone; their completions are empty.
         ignored_settings: What else the checkpoint's generation_config.json asks for, such as sampling and penalties.
             Greedy decoding follows none of it.
+        synthetic: Whether no model wrote the predictions: a rehearsal made them up.
     """
 
     decoding: Decoding
@@ -162,6 +165,7 @@ class GenerationFacts:
     cut_by_context: int = 0
     prompts_without_room: int = 0
     ignored_settings: dict[str, Any] = field(default_factory=dict)
+    synthetic: bool = False
 
 
 @dataclass(frozen=True)

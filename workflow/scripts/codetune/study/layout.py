@@ -77,6 +77,11 @@ FIGURE_PNG, FIGURE_SVG, FIGURE_PDF = FIGURE_FORMS
 BROWSER = "report/samples/{test}.html"
 PROVENANCE = "report/provenance.md"
 PAGE = "report/pages/{page}.html"
+PAPER = "paper.pdf"
+NUMBERS = "numbers.json"
+MACROS = "numbers.tex"
+CONCLUSIONS = "report/summary.md"
+FIRST_PAGE = PAGE.format(page="summary")
 CRATE_CONFIG = "workflow/config-used.yaml"  # beside a copy of the workflow
 
 

@@ -11,6 +11,7 @@ from codetune.base.errors import StudyError
 from codetune.base.files import read_json, reading, sha256_of_file, write_json
 from codetune.base.identity import check_recorded
 from codetune.base.plain import from_plain, read_as, to_plain
+from codetune.base.rehearsal import is_rehearsal
 from codetune.study import layout
 from codetune.study.data_facts import SplitFacts
 from codetune.study.facts import GenerationFacts, Summary, TrainingFacts
@@ -71,6 +72,7 @@ class Record:
         tests: Results on each test set, by its name.
         template: Name of the template of its prompts, `paper` or `chat`; None for a run without a model.
         search: The trials that `training` was chosen from; None for a run that searches nothing.
+        synthetic: Whether it is of a rehearsal, which makes up what no model computed.
         folder: Folder of the record; not part of the document.
     """
 
@@ -84,6 +86,7 @@ class Record:
     tests: dict[str, Tested]
     template: str | None = None
     search: SearchFacts | None = None
+    synthetic: bool = False
     folder: str = ""
 
     def path_of(self, name: str, test: str | None = None) -> Path:
@@ -186,8 +189,10 @@ def gather_record(run: Run, model: Model, method: Method, template: str, inputs:
         tests=tests,
         template=None if run.retrieves else template,
         search=read_as(inputs.search, SearchFacts) if inputs.search else None,
+        synthetic=is_rehearsal(),
         folder=str(folder),
     )
+    _check_not_made_up(record, inputs)
     _check_origins(record, inputs)
     return record
 
@@ -197,6 +202,14 @@ def save_record(record: Record, target: str) -> None:
     document = to_plain(record)
     del document["folder"]
     write_json(target, document)
+
+
+def _check_not_made_up(record: Record, inputs: RecordInputs) -> None:
+    """Checks that a study takes nothing that a rehearsal made up for its own."""
+    facts: list[tuple[str | None, TrainingFacts | GenerationFacts | None]] = [(inputs.training, record.training)]
+    facts += [(inputs.tests[test]["origin"], tested.generation) for test, tested in record.tests.items()]
+    if found := [path for path, one in facts if one and one.synthetic and not record.synthetic]:
+        raise StudyError(f"{found[0]}: made up by a rehearsal. Delete it and run again.")
 
 
 def _check_origins(record: Record, inputs: RecordInputs) -> None:
@@ -240,7 +253,7 @@ def read_record(path: str | Path) -> Record:
     """Reads the record of a run.
 
     Raises:
-        StudyError: The file is not a record, or one of another version.
+        StudyError: The file is not a record, one of another version, or made up by a rehearsal of another study.
     """
     document = read_json(path)
     found = document.get("version") if isinstance(document, dict) else None
@@ -248,6 +261,8 @@ def read_record(path: str | Path) -> Record:
         raise StudyError(
             f"{path}: a record of version {found}, but this release reads version {VERSION}. Delete it and run again."
         )
+    if document.get("synthetic") and not is_rehearsal():
+        raise StudyError(f"{path}: made up by a rehearsal. Delete it and run again.")
     return replace(from_plain(document, Record, str(path)), folder=str(Path(path).parent))
 
 

@@ -27,6 +27,7 @@ class Study:
         training: The study's training settings.
         decoding: Settings of the decoding.
         variants: Which methods and models are variants of others.
+        rehearsal: Whether what takes a GPU is made up, and all else made from that.
     """
 
     evaluations: list[Evaluation]
@@ -37,6 +38,7 @@ class Study:
     training: Mapping[str, Any]
     decoding: Decoding
     variants: Variants = field(default_factory=Variants)
+    rehearsal: bool = False
 
     @cached_property
     def runs(self) -> list[Run]:

@@ -1,0 +1,65 @@
+"""The conclusions of a study in sentences, made from the intervals and verdicts of its records and comparisons."""
+
+import csv
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from codetune.base.files import reading
+from codetune.evaluation.comparisons import read_comparisons
+from codetune.report.finding import Finding, Material
+from codetune.report.found_cost import find_claims, find_cost, find_cut_off
+from codetune.report.found_gains import find_gains
+from codetune.report.found_limits import find_limits
+from codetune.report.found_pairs import find_pairs
+from codetune.report.rows import evaluated_systems
+from codetune.study.record import read_records
+
+
+def read_material(inputs: Mapping[str, Any], metric: str) -> Material:
+    """Reads what conclusions are drawn from.
+
+    Args:
+        inputs: Paths: `records` of all runs; `comparisons`, one per test set; and, if there is one, `audit`,
+            the CSV of the paper's claims.
+        metric: Name of the study's metric.
+
+    Raises:
+        StudyError: A file is missing or damaged.
+    """
+    comparisons = {path: read_comparisons(path) for path in inputs["comparisons"]}
+    path = str(inputs.get("audit", ""))
+    return Material(
+        evaluated=evaluated_systems(read_records(inputs["records"]), comparisons.values()),
+        metric=metric,
+        paths={of.test: path for path, of in comparisons.items()},
+        audit=_read_verdicts(path) if path else None,
+        audit_path=path,
+    )
+
+
+def _read_verdicts(path: str) -> Counter[str]:
+    """How many claims have each verdict."""
+    with reading(path), Path(path).open(encoding="utf-8", newline="") as stream:
+        return Counter(row["verdict"] for row in csv.DictReader(stream))
+
+
+def conclude(material: Material) -> list[Finding]:
+    """Draws all conclusions: first what was found, then what the study cannot say (`is_limit`).
+
+    Args:
+        material: What they are drawn from.
+
+    Returns:
+        The findings, in the order in which people read them; details follow the finding that they belong to.
+    """
+    parts: Sequence[list[Finding]] = (
+        find_gains(material),
+        find_pairs(material),
+        find_cut_off(material),
+        find_cost(material),
+        find_claims(material),
+        find_limits(material),
+    )
+    return [one for part in parts for one in part]

@@ -1,0 +1,26 @@
+"""What the conclusions of a study are drawn from. The rule and the check of the results ask this module."""
+
+from collections.abc import Callable
+from typing import Any
+
+from codetune.study import layout
+from codetune.study.figures import figure_pages
+from codetune.study.study import Study
+
+SHOWN = "dumbbell"  # the figure that stands beneath the conclusions
+
+
+def summary_inputs(study: Study, in_results: Callable[..., str]) -> dict[str, Any]:
+    """The files that the conclusions are made from and shown with.
+
+    Args:
+        study: The study.
+        in_results: Returns the path of a pattern within the results, with the values of its wildcards.
+    """
+    pages = figure_pages([run.system for run in study.runs], study.tests)
+    return {
+        "records": [in_results(layout.fill(layout.RECORD, run)) for run in study.runs],
+        "comparisons": [in_results(layout.COMPARISONS, test=test) for test in study.tests],
+        "audit": in_results(layout.TABLE_CSV, table="audit"),
+        "figures": [in_results(layout.FIGURE_SVG, figure=name) for name, one in pages.items() if one.figure == SHOWN],
+    }
