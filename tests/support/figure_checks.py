@@ -34,11 +34,12 @@ def check_page(figure):
     texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
     assert min(text.get_fontsize() for text in texts) >= SMALL
     _check_texts(texts, figure)
+    panels = [axis for axis in figure.axes if axis.get_visible()]
     for legend in figure.legends:
-        assert not any(legend.get_window_extent().overlaps(axis.get_tightbbox()) for axis in figure.axes)
-    for one, other in combinations(figure.axes, 2):
+        assert not any(legend.get_window_extent().overlaps(axis.get_tightbbox()) for axis in panels)
+    for one, other in combinations(panels, 2):
         assert not _overlap(one.get_tightbbox(), other.get_tightbbox()) or one.bbox.bounds == other.bbox.bounds
-    for axis in figure.axes:
+    for axis in panels:
         assert min(axis.bbox.width, axis.bbox.height) > 20
         looks = looks_in(axis)
         assert len(set(looks.values())) == len(looks), f"two systems look alike: {looks}"

@@ -156,6 +156,9 @@ def _draw(axis: Axes, shown: Shown, places: Places, systems: Sequence[System]) -
         point = look | {"linestyle": "", "markersize": POINT, "zorder": 3}
         axis.plot(cost.mean, score, clip_on=False, label=shown.looks.name(system), **point)
     axis.set_xlim(-0.05 * widest, 1.08 * widest or 1.0)
+    ends = [end for place in places.values() for end in (place.score, *(place.interval or ()))]
+    margin = 0.05 * (max(ends) - min(ends)) or 0.05
+    axis.set_ylim(min(ends) - margin, max(ends) + margin)
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
