@@ -39,25 +39,43 @@ def write_summary(inputs: Mapping[str, Any], template: str | Path, metric: str, 
 def summary_of(material: Material) -> tuple[str, str]:
     """The conclusions with Table 2 in short, and what cannot be said, as Markdown."""
     findings = conclude(material)
-    parts = [f"# {TITLE}", _list_of([one for one in findings if not one.is_limit])]
+    parts = [f"# {TITLE}", _list_of([one for one in _without_details(findings) if not one.is_limit])]
     for table in short_tables(material):
         align = ["left" if name in LEFT else "right" for name in table.head]
         frame = pd.DataFrame([list(row) for row in table.rows], columns=list(table.head), dtype=object)
         parts += [f"## {markdown_heading(table.title)}", markdown_table(frame, align)]
         parts += [markdown_paragraph(table.note)] if table.note else []
+    if methods := _by_method(findings):
+        parts += ["## By method", methods]
     limits = ["## What it cannot say", _list_of([one for one in findings if one.is_limit]), _say_files(findings)]
     return "\n\n".join(parts) + "\n", "\n\n".join(limits) + "\n"
 
 
-def _list_of(findings: Sequence[Finding]) -> str:
-    """Findings as a list, in which details stand beneath what they belong to."""
-    lines: list[str] = []
-    parent: Finding | None = None
+def _without_details(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings that are no detail of another one."""
+    found: list[Finding] = []
     for one in findings:
-        detail = one.is_detail_of(parent)
-        lines.append(f"{'  ' if detail else ''}- {markdown_paragraph(one.text)}")
-        parent = parent if detail else one
+        if not found or not one.is_detail_of(found[-1]):
+            found.append(one)
+    return found
+
+
+def _by_method(findings: Sequence[Finding]) -> str:
+    """What was found of each method, as written and on the code alone, as a list; nothing where there is one method."""
+    whole = {one.name for one in _without_details(findings)}
+    details = {one.name: one.text for one in findings if one.name not in whole}
+    lines = []
+    for name, text in details.items():
+        kind, _, rest = name.partition(".")
+        if kind == "gain":
+            coded = details.get(f"code.{rest}", "").partition(": ")[2]
+            lines.append(f"- {markdown_paragraph(f'{text} On code: {coded}' if coded else text)}")
     return "\n".join(lines)
+
+
+def _list_of(findings: Sequence[Finding]) -> str:
+    """Findings as a list."""
+    return "\n".join(f"- {markdown_paragraph(one.text)}" for one in findings)
 
 
 def _say_files(findings: Sequence[Finding]) -> str:
