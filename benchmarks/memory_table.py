@@ -23,6 +23,8 @@ ABOUT = (
 LAYERS = (2, 4)  # of models that stand for deeper ones; even, because some types of model have two kinds of layers
 ROWS, ROWS_OF_ALL = (1, 2), (32, 64)  # sequences at once, of adapters and of whole models
 LAYERS_NAMED = {"layers_to_transform", "adapter_layers"}  # keys of PEFT that need all of a model's layers
+# Keys of PEFT that train some of the largest weights, embedding and output layer, beside an adapter.
+WEIGHTS_TRAINED = {"modules_to_save", "trainable_token_indices", "token_indices"}
 DIGITS = 3
 
 
@@ -86,11 +88,11 @@ def shapes(name: str, merged: dict[str, Any]) -> dict[str, Any] | None:
 def entry(config: dict[str, Any], plan: TrainingPlan) -> dict[str, float]:
     """What a training needs, from two numbers of sequences at once and, of adapters, from models of few layers.
 
-    With an adapter, layers and sequences add up. Where all weights have gradients, what is the fullest moment depends
+    With an adapter, layers and sequences add up. Where large weights have gradients, what is the fullest moment depends
     on how deep the model is.
     """
     depth = int(config["num_hidden_layers"])
-    if plan.tuning.kind == "full" or LAYERS_NAMED & plan.tuning.peft.keys():
+    if plan.tuning.kind == "full" or (LAYERS_NAMED | WEIGHTS_TRAINED) & plan.tuning.peft.keys():
         sizes = _of_depth(config, plan, ROWS_OF_ALL)
         # Of few sequences the fullest moment is another: the last gradients, when little else is left.
         one = training(config, held(plan), lengths(1, plan.settings.max_length, plan, held(plan)))

@@ -19,7 +19,8 @@ from codetune.base.plain import from_plain
 from codetune.data.predictions import Prediction, read_curve_predictions, read_predictions
 from codetune.study import layout
 from codetune.study.facts import GenerationFacts, TrainingFacts
-from codetune.study.runs import Evaluation
+from codetune.study.runs import Evaluation, Run
+from codetune.study.training_log import read_training_log
 
 T = TypeVar("T")
 
@@ -79,8 +80,13 @@ class Recorded:
             self.study.method_of(run),
             train=facts.data.tokens * facts.plan.settings.epochs * done,
             validation=stats["parts"]["validation"]["tokens"],
-            evaluations=len(facts.result.checkpoints) + 1,
+            evaluations=self._evaluations(run),
         )
+
+    def _evaluations(self, run: Run) -> int:
+        """Validations of a training, the one before the first step included; not all of them keep a checkpoint."""
+        log = read_training_log(self._results / layout.fill(layout.TRAINING_LOG, run))
+        return sum("eval_loss" in row for row in log)
 
     def _decode_steps(self, predictions: list[Prediction]) -> int:
         lengths = [prediction.first.tokens for prediction in predictions]

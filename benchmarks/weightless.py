@@ -18,6 +18,7 @@ from transformers import AttentionInterface
 # isort: split
 
 from codetune.methods.counting import model_on_meta, tuned_on_meta
+from codetune.methods.tokens import show_trained_tokens
 from codetune.methods.virtual_tokens import SoftPromptModel
 from codetune.models.attention import attend_varlen
 from codetune.models.int8 import TokenwiseInt8
@@ -82,8 +83,9 @@ def build(
         trl.trainer.utils.add_fused_lm_head(model, outputs=("log_probs", "entropy", "is_top1"))
     if tuning is None:
         return model
-    soft = tuning.type in SOFT_PROMPTS
-    model = tuned_on_meta(model, tuning, **({"make": SoftPromptModel} if soft else {}))
+    soft, base = tuning.type in SOFT_PROMPTS, model
+    model = tuned_on_meta(base, tuning, **({"make": SoftPromptModel} if soft else {}))
+    show_trained_tokens(base)
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.to(getattr(torch, precision))

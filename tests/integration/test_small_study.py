@@ -29,7 +29,7 @@ def test_everything_asked_for_is_there(study):
     for name in ("table1", "table2", "pairs", "metrics", "breakdown", "cost", "audit"):
         for kind in ("csv", "md", "tex"):
             assert (results / "tables" / f"{name}.{kind}").stat().st_size > 100
-    for name in ("figure1", "figure2", "losses", "cost", "forest"):
+    for name in ("figure1", "figure2", "losses", "cost", "dumbbell", "forest", "languages", "lengths", "matrix"):
         for kind in ("png", "svg", "pdf"):
             assert (results / "figures" / f"{name}.{kind}").stat().st_size > 1000
     with open(results / "tables" / "table2.csv") as stream:
@@ -252,7 +252,7 @@ def test_a_new_label_redraws_and_trains_nothing(study):
     jobs = plan("--workflow-profile", "profiles/local", "--configfile", "edited.yaml", cwd=study)
     assert not jobs.keys() & {"finetune", "generate", "curve", "score", "score_curve", "tokenize", "prompt", "size"}
     assert jobs["record"] == 3
-    assert (jobs["table"], jobs["figure"]) == (7, 5)
+    assert (jobs["table"], jobs["figure"]) == (7, 9)
 
 
 def test_scores_tables_and_figures_are_made_again_without_torch_or_gpu(study):

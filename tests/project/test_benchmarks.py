@@ -8,9 +8,12 @@ import sys
 import pytest
 from codetune.report.figure import FIGURES, draw_figure
 from codetune.study import layout
+from codetune.study.figures import figure_pages
+from codetune.study.runs import Run
 from common import Row, full_study, reached
 from conftest import ROOT
 from made_up import METRICS, write_results
+from recorded import Recorded
 from subjects import SHARES, TINY, draw_samples, quantization
 from suite import table
 
@@ -81,9 +84,12 @@ def test_the_made_up_results_of_the_full_study_have_all_that_figures_read(tmp_pa
     write_results(study, tmp_path)
     records = [tmp_path / layout.fill(layout.RECORD, run) for run in study.runs]
     comparisons = [tmp_path / layout.COMPARISONS.format(test=test) for test in study.tests]
-    for name in FIGURES:
+    inputs = {"records": records, "comparisons": comparisons, "paper": ROOT / "config/paper.yaml"}
+    pages = figure_pages([run.system for run in study.runs], study.tests)
+    assert {page.figure for page in pages.values()} == set(FIGURES)
+    for name in pages:
         path = tmp_path / f"{name}.png"
-        draw_figure(name, {"records": records, "comparisons": comparisons}, next(iter(METRICS)), {"png": path})
+        draw_figure(name, inputs, next(iter(METRICS)), {"png": path})
         assert path.stat().st_size > 10_000
 
 
@@ -99,3 +105,13 @@ def test_the_table_says_what_was_reached():
         ["4 s", "**no**"],
         ["not run", "-"],
     ]
+
+
+def test_evaluations_are_counted_by_the_log_since_not_all_keep_a_checkpoint(tmp_path):
+    run, recorded = Run("d", "m", "full", 0), Recorded.__new__(Recorded)
+    recorded._results = tmp_path
+    log = tmp_path / layout.fill(layout.TRAINING_LOG, run)
+    log.parent.mkdir(parents=True)
+    rows = [{"step": step, key: 1.0} for step in range(3) for key in ("eval_loss", "loss")]
+    log.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    assert recorded._evaluations(run) == 3

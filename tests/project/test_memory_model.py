@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import memory
 import memory_table
@@ -199,7 +200,7 @@ def test_the_table_of_trainings_says_what_is_worked_out(name):
 
 def test_the_table_has_all_that_is_shipped():
     table = json.loads((memory_table.ROOT / "benchmarks" / "memory.json").read_text())
-    for overlay in ("config/config.yaml", "config/variants.yaml", "benchmarks/methods.yaml"):
+    for overlay in ("config/config.yaml", "config/methods.yaml", "config/variants.yaml", "benchmarks/methods.yaml"):
         study = load_study(memory_table.read_config([memory_table.ROOT / overlay]))
         for run in study.planned:
             shapes = table["shapes"][study.models[run.model].source.repo]
@@ -227,3 +228,29 @@ def test_the_row_names_the_largest():
     table = {name: {"weights": 1.0, "kept": 2.0, "rest": 3.0, "sum": total} for name, total in (("a", 6.0), ("b", 7.0))}
     row = memory.row_of("training", table)
     assert (row.part, row.result, row.detail[:2]) == ("memory, full size: training", 7.0, "b:")
+
+
+@pytest.mark.parametrize("keys", [{"trainable_token_indices": [5, 6]}, {"modules_to_save": ["embed_tokens"]}])
+def test_weights_that_are_trained_beside_an_adapter_take_memory(keys):
+    """Of a model whose embedding is tied to its output layer."""
+    config = memory.ARCHITECTURES["llama-3.2-1b"]["config"] | {"num_hidden_layers": 2}
+    alone, beside = (memory.training(config, replace(HELD, tuning=lora(r=8, **more)), LENGTHS) for more in ({}, keys))
+    assert beside.sum > alone.sum
+    if "modules_to_save" in keys:
+        embedding = 128256 * 2048
+        assert beside.of_update - alone.of_update > 4 * 4 * embedding  # in fp32: weights, gradients, two moments
+
+
+def test_where_large_weights_are_trained_the_whole_model_is_worked_out(monkeypatch):
+    """Which moment is the fullest depends on the depth there."""
+    depths = []
+    monkeypatch.setattr(
+        memory_table, "_of_depth", lambda config, *_: depths.append(config["num_hidden_layers"]) or {"update_gb": 1e9}
+    )
+    monkeypatch.setattr(memory_table, "training", lambda *_: SimpleNamespace(sum=2e9))
+    study = load_study(memory_table.read_config([]))
+    plan = study.for_training(study.planned[0])
+    config = memory.ARCHITECTURES["llama-3.2-1b"]["config"]
+    assert memory_table.entry(config, replace(plan, tuning=lora(modules_to_save=["lm_head"]))) == {"update_gb": 2.0}
+    memory_table.entry(config, plan)
+    assert depths == [16, 2, 4]

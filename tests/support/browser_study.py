@@ -1,12 +1,16 @@
 """Files of a study as the sample browser reads them."""
 
+import json
+import re
+import struct
 from dataclasses import replace
 from pathlib import Path
 
 from codetune.base.files import write_jsonl
 from codetune.data.predictions import Candidate, Prediction, write_predictions
 from codetune.evaluation.metric import ON_CODE
-from codetune.report.browser import BrowserInputs
+from codetune.report.browser import MISSING, BrowserInputs
+from codetune.report.packed import unpacked
 from fake_records import fake_model, fake_record, seal, write_fake
 
 TEMPLATE = str(Path(__file__).parents[2] / "workflow/report/samples.html")
@@ -43,3 +47,23 @@ def make_study(folder, texts, runs, scores=None):
         "metric": "rouge_l",
         "target": str(folder / "page.html"),
     }
+
+
+def data_of(page):
+    """What a page holds: its data, with the texts, flags and scores of each run as lists, unpacked."""
+    data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[1])
+    parts = dict(unpacked(page))
+    count, runs = len(data["samples"]), [one for model in data["models"] for one in model["runs"]]
+    blocks = [json.loads(parts[name]) for name in parts if name.startswith("texts-")]
+    rows = [[block["texts"][text] for text in row] for block in blocks for row in block["samples"]]
+    data["texts"] = [row[:3] for row in rows]
+    for place, one in enumerate(runs):
+        one["texts"] = [row[3 + place] for row in rows]
+        one["flags"] = list(parts["flags"][count * place : count * (place + 1)])
+        one["scores"] = {}
+        for name, metric in data["metrics"].items():
+            units = struct.unpack(f"<{2 * count * len(runs)}I", parts[f"scores-{name}"])
+            values = [None if number == MISSING else number / metric["unit"] for number in units]
+            for ending, start in (("", place), (ON_CODE, len(runs) + place)):
+                one["scores"][name + ending] = values[count * start : count * (start + 1)]
+    return data

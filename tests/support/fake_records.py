@@ -26,6 +26,7 @@ from codetune.study.facts import (
 from codetune.study.layout import PREDICTIONS, RECORD, SCORES, TRAINING_LOG, fill
 from codetune.study.method import Method, Quantization
 from codetune.study.model import NO_MODEL, Model, Source
+from codetune.study.publications import Publication, Publications
 from codetune.study.record import VERSION, HashedFile, Record, Tested, read_record
 from codetune.study.retrieval import RetrievalFacts
 from codetune.study.runs import NONE, Evaluation, Run
@@ -224,6 +225,11 @@ def with_test(record: Record, test: str, scores: Mapping[str, float | None], **c
         files={"predictions": _file(PREDICTIONS, evaluation), "scores": _file(SCORES, evaluation)},
     )
     return replace(record, tests={**record.tests, test: tested})
+
+
+def fake_publications(*datasets: str) -> Publications:
+    """A base without a licence, and data sets that are not on the hub."""
+    return Publications(Publication(), {name: Publication() for name in (DATA, "d", *datasets)})
 
 
 def _file(pattern: str, what: Run | Evaluation) -> HashedFile:

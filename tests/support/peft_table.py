@@ -34,7 +34,10 @@ What a type asks of a training loop is done: AdaLoRA shares out its ranks after 
 training if the method has no `total_step`, and its penalty and KaSA's are part of the gradient (the loss in the log is
 that of the samples). AdaLoRA's checkpoints hold all ranks. PiSSA and OLoRA, which take their first values out of the
 weights, are saved as LoRA of twice the rank beside the whole weights, so that nothing has to be taken out again at
-loading. The optimizers that PEFT has for LoRA (LoRA+, LoRA-FA, Riemannian) are not among a method's optimizers.
+loading. KaSA changes the base: as it is put there, in training and at each loading, PEFT takes the smallest `r`
+singular values out of each weight beside it. So a KaSA adapter loads on the plain base with PEFT alone, and after
+that this base is no longer the published one, nor is it with the adapter switched off: load the model anew. The
+optimizers that PEFT has for LoRA (LoRA+, LoRA-FA, Riemannian) are not among a method's optimizers.
 
 """
 COLUMNS = ["type", "keys", *QUANTIZATIONS, "why not"]

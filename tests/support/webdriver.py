@@ -45,10 +45,12 @@ class Browser:
         except urllib.error.HTTPError as error:
             raise RuntimeError(error.read().decode()) from None
 
-    def open(self, path):
-        """Opens a file; what was logged before is forgotten."""
+    def open(self, path, fragment=""):
+        """Opens a file anew, at a fragment of it (`#...`); what was logged before is forgotten."""
         self.problems()
-        self._ask("POST", "/url", {"url": path.resolve().as_uri()})
+        if fragment:  # from another page, or the browser would stay on this one
+            self._ask("POST", "/url", {"url": "about:blank"})
+        self._ask("POST", "/url", {"url": path.resolve().as_uri() + fragment})
 
     def run(self, script, *arguments):
         """Runs JavaScript in the page and gives what it returns."""

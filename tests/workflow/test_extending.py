@@ -121,6 +121,12 @@ def test_prompts_and_untuned_methods_rerun_neither_the_untuned_nor_the_tuned_mod
     assert not re.findall(r"^rule (?:tokenize|prompt|split|retrieve):", text, re.MULTILINE)
 
 
+@pytest.mark.parametrize("value", ["tensorboard", "[tensorboard, wandb]"])
+def test_what_trainings_report_to_plans_no_training_again(finished, value):
+    (finished / "overlay.yaml").write_text(f"tracking: {value}")
+    assert set(plan(*LOCAL, "--configfile", "overlay.yaml", cwd=finished)) == {"provenance", "page", "all"}
+
+
 def test_a_method_s_settings_go_before_the_model_s_and_the_study_s(monkeypatch):
     monkeypatch.chdir(ROOT)
     study = load_study(merged(snippet("method.yaml")))
@@ -176,7 +182,7 @@ def test_a_seed_is_one_more_training_and_no_more_of_the_untuned_model(finished):
 def test_another_metric_at_the_head_only_shows_results_anew(finished):
     jobs = planned(finished, "head.yaml")
     assert computed(jobs) == promised("another metric at the head")
-    assert (jobs["table"], jobs["figure"]) == (7, 5)
+    assert (jobs["table"], jobs["figure"]) == (7, 9)
     assert jobs["browser"] == 1
     assert jobs["significance"] == 0
 

@@ -19,6 +19,7 @@ from codetune.study.config import load_study
 from codetune.study.fingerprints import fingerprint
 from codetune.study.folders import check_given_files, check_old_results
 from codetune.study.model import takes
+from codetune.study.publications import publications_of
 from codetune.study.record import VERSION
 from codetune.study.rehearsal import folder_of_results
 from codetune.study.runs import NONE, Run

@@ -89,7 +89,7 @@ rule browser:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=memory(per_mb=3),
+        mem_mb=memory(per_mb=2),
         runtime=10,
         gpu=0,
     params:

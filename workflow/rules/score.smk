@@ -98,6 +98,7 @@ rule publish:
         gpu=0,
     params:
         metric=lookup(within=config, dpath="evaluation/metric"),
+        publications=lambda wildcards: to_plain(publications_of(config, run_of(wildcards), tests_of(wildcards))),
         code=code("publish.py", "analysis"),
     script:
         "../scripts/publish.py"

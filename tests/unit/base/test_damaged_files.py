@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from codetune.base.errors import StudyError
 from codetune.base.files import read_json, read_jsonl, recover_jsonl
-from codetune.base.plain import read_number, to_plain
+from codetune.base.plain import read_as, read_number, to_plain
 from codetune.base.unfinished import unfinished_work
 from codetune.data.predictions import Candidate, Prediction, read_curve_predictions, read_predictions
 from codetune.data.reading import read_records as read_published
@@ -22,7 +22,6 @@ from codetune.papers.declared import read_paper
 from codetune.prompts.completions import Ending, read_ending
 from codetune.prompts.described import read_described
 from codetune.prompts.tokensets import SCHEMA, TokenSample, read_tokens, write_tokens
-from codetune.report.figure import read_curve
 from codetune.report.page import write_page
 from codetune.study.curve import Curve, CurvePoint, CurveScore
 from codetune.study.dataset import Split
@@ -61,7 +60,7 @@ OBJECTS = {
         to_plain(Comparisons("t", 10, 0, 0.95, FACTS, [SCORE], [GAIN], [CLASS])),
     ),
     "curve.json": (
-        partial(read_curve, metric="rouge_l"),
+        partial(read_as, kind=Curve),
         to_plain(Curve([1], [CurvePoint(0, 0.0, {"rouge_l": CurveScore(0.5, [0.4, 0.6])})])),
     ),
     "config.json": (config_of, SIZES),

@@ -69,6 +69,29 @@ def test_modules_that_a_model_lacks_are_one_line_before_anything_is_trained(fold
         sizes_of(folder(model_type="phi3", pad_token_id=0), qlora=lora())
 
 
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"modules_to_save": ["lmhead"]},
+        {"exclude_modules": ["lmhead"]},
+        {"target_parameters": ["lmhead"]},
+        {"rank_pattern": {"lmhead": 4}},
+        {"alpha_pattern": {"q_proj": 4, "lmhead": 4}},
+    ],
+)
+def test_a_name_that_peft_would_pass_over_is_one_line(folder, keys):
+    said = rf"^a model of type llama has no lmhead \({next(iter(keys))} of the method's peft\)"
+    with pytest.raises(StudyError, match=said):
+        sizes_of(folder(), qlora=lora(**keys))
+    sizes_of(folder(), qlora=lora(modules_to_save=["norm"], rank_pattern={r".*\.0\..*": 2}, exclude_modules="mlp"))
+
+
+def test_a_method_that_trains_nothing_is_one_line(folder):
+    cartridge = TuningSettings("peft", {"type": "CARTRIDGE", "num_virtual_tokens": 4, "num_frozen_tokens": 4})
+    with pytest.raises(StudyError, match=r"^config: methods.soft: nothing of m would be trained"):
+        sizes_of(folder(), soft=cartridge)
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"model_type": "no-such-type"}', '{"model_type": 3}'])
 def test_a_config_json_that_is_none_is_one_line(tmp_path, text):
     (tmp_path / "config.json").write_text(text)

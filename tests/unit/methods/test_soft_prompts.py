@@ -16,7 +16,7 @@ from codetune.prompts.text_bytes import bytes_of_text
 from codetune.prompts.tokensets import TokenSample, with_virtual_tokens
 from codetune.study.method import TuningSettings
 from codetune.study.model import Memory, Source
-from codetune.training.build import TrainingTokens
+from codetune.training.build import TrainingTokens, remedy_of
 from miniatures import BF16, DECODING, FAMILIES, FP32, MODEL, PLAN, tokens_for, trainer_for
 from peft import PeftModel
 from safetensors.torch import load_file
@@ -173,6 +173,7 @@ def test_virtual_tokens_take_room_and_samples_without_room_are_cut_as_always(che
         ([-3, -2, -1, 5, 6], [7, 8, 9]),
         ([-3, -2, -1, *[5] * 4], [7]),
     ]
+    assert found.cut == {"truncated": 1, "dropped": 1}
     assert "make room for 3 virtual tokens: truncated 1 and dropped 1 of 3 samples" in capsys.readouterr().out
     assert found.completion_bytes == bytes_of_text([[7, 8, 9], [7]], tokenizer)
     assert TrainingTokens(samples, samples, 99).behind(0, 8, tokenizer).train is samples
@@ -207,3 +208,11 @@ def test_what_peft_cannot_do_with_a_model_is_one_line(checkpoints):
     base.config.num_key_value_heads = 3  # a model that is other than its configuration
     with pytest.raises(StudyError, match=r"a-model: PEFT cannot put PREFIX_TUNING before this model \(.*\)\. Correct"):
         make_tuning(settings_of("prefix")).attach(base, Source(repo="somebody/a-model"), 1)
+
+
+def test_what_to_change_when_memory_runs_out_is_what_a_prefix_can_take():
+    assert "gradient_checkpointing: true" in remedy_of(plan_of("prompt"))
+    with_it = replace(plan_of("prompt"), memory=replace(PLAN.memory, gradient_checkpointing=True))
+    for plan in (plan_of("prefix"), with_it):
+        assert "gradient_checkpointing" not in remedy_of(plan)
+        assert "max_length" in remedy_of(plan)

@@ -4,18 +4,15 @@ import json
 import re
 
 import pytest
-from browser_study import make_study, run
+from browser_study import data_of, make_study, run
 from codetune.base.errors import StudyError
 from codetune.base.files import read_jsonl, write_jsonl
-from codetune.report.browser import write_browser
+from codetune.report.browser import EMPTY, EXTRACTED, TRUNCATED, write_browser
+from codetune.report.packed import packed, unpacked
 from codetune.study.record import read_record
 from fake_records import seal
 
 NASTY = "</script><script>alert(1)</script><!-- \u2028"
-
-
-def data_of(page):
-    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[1])
 
 
 @pytest.fixture
@@ -25,17 +22,34 @@ def page(tmp_path):
     return (tmp_path / "page.html").read_text()
 
 
-def test_the_data_are_whole_and_of_several_seeds_the_first_is_shown(page):
+def test_the_data_are_whole_with_every_seed(page):
     data = data_of(page)
-    assert [sample["id"] for sample in data["samples"]] == [0, 10, 20]
-    assert {sample["language"] for sample in data["samples"]} == {"Python"}
+    assert data["samples"] == [[0, "Python"], [10, "Python"], [20, "Python"]]
+    assert data["texts"] == [[f"Task {i} in Python", "", f"x = {i}"] for i in range(3)]
     tuned, untuned = data["models"]
-    assert [(one["method"], one["tuned"]) for one in tuned["runs"]] == [("base", False), ("qlora", True)]
+    found = [(one["method"], one["tuned"], one["first"]) for one in tuned["runs"]]
+    assert found == [("base", False, True), ("qlora, seed 3", True, True), ("qlora, seed 4", True, False)]
+    assert [one["name"] for one in tuned["runs"]] == ["a/base/0", "a/qlora/3", "a/qlora/4"]
     assert tuned["runs"][1]["scores"]["rouge_l"] == pytest.approx([0.3, 0.3, 0.3])
+    assert tuned["runs"][2]["scores"]["rouge_l"] == pytest.approx([0.4, 0.4, 0.4])
     assert [one["method"] for one in untuned["runs"]] == ["base"]
     assert untuned["runs"][0]["texts"] == [NASTY, "", "y"]
-    assert untuned["runs"][0]["truncated"] == [1]
-    assert data["seeds"]
+    assert untuned["runs"][0]["flags"] == [0, TRUNCATED + EMPTY, 0]
+
+
+def test_each_distinct_text_of_a_block_is_stored_once(page):
+    (block,) = [json.loads(content) for name, content in unpacked(page) if name.startswith("texts-")]
+    assert len(block["texts"]) == len(set(block["texts"])) == 3 * 2 + 3  # requests and references, no input, outputs
+
+
+def test_runs_of_a_model_stand_together_in_whatever_order_records_come(tmp_path):
+    """Places of outputs are those of the runs on the page."""
+    runs = [run("a", "base"), run("b", "base"), run("a", "qlora")]
+    study = make_study(tmp_path, ["x"], runs, [[0.1], [0.2], [0.3]])
+    write_browser(**study)
+    models = data_of((tmp_path / "page.html").read_text())["models"]
+    scores = [[one["scores"]["rouge_l"] for one in model["runs"]] for model in models]
+    assert scores == [[[0.1], [0.3]], [[0.2]]]
 
 
 def test_what_no_model_wrote_is_not_called_untuned(tmp_path):
@@ -47,8 +61,8 @@ def test_what_no_model_wrote_is_not_called_untuned(tmp_path):
 
 
 def test_no_output_can_end_the_element_that_holds_it(page):
-    assert page.count("</script>") == 2
-    assert "alert(1)</" not in page
+    assert page.count("</script>") == page.count("<script") == 2 + 1 + 2 + 1  # flags, two metrics, a block of texts
+    assert "alert(1)" not in page
     assert data_of(page)["models"][0]["runs"][0]["texts"][0] == NASTY
 
 
@@ -78,8 +92,8 @@ def test_the_study_s_own_metric_comes_first_with_its_label_and_scale(tmp_path):
     write_browser(**study | {"metric": "bleu"})
     data = data_of((tmp_path / "page.html").read_text())
     assert list(data["metrics"]) == ["bleu", "rouge_l", "code_rouge_l"]
-    assert data["metrics"]["bleu"] == {"label": "BLEU", "highest": 100, "marks": None}
-    assert data["metrics"]["rouge_l"] == {"label": "ROUGE-L", "highest": 1, "marks": "words"}
+    assert data["metrics"]["bleu"] == {"label": "BLEU", "highest": 100, "marks": None, "unit": 100}
+    assert data["metrics"]["rouge_l"] == {"label": "ROUGE-L", "highest": 1, "marks": "words", "unit": 10_000}
     (untuned,) = data["models"][0]["runs"]
     written = {"bleu": [12.35, None], "rouge_l": [12.3456, None], "code_rouge_l": [12.3456, None]}
     assert untuned["scores"] == written | {f"{name}_on_code": scores for name, scores in written.items()}
@@ -93,7 +107,7 @@ def test_a_text_that_is_not_all_code_has_the_score_of_its_code_beside_its_own(tm
     seal(study["inputs"].records[0])
     write_browser(**study)
     (untuned,) = data_of((tmp_path / "page.html").read_text())["models"][0]["runs"]
-    assert untuned["extracted"] == {"1": "fence"}
+    assert untuned["flags"] == [EXTRACTED[None], EXTRACTED["fence"] + TRUNCATED]
     assert untuned["scores"]["rouge_l_on_code"] == [0.0, 0.75]
     assert untuned["scores"]["rouge_l"] == [0.0, 0.0]
 
@@ -114,3 +128,10 @@ def test_rows_of_other_samples_are_told(tmp_path, kind):
     seal(study["inputs"].records[0])
     with pytest.raises(StudyError, match=f"{kind}.jsonl: not the samples of the test set"):
         write_browser(**study)
+
+
+def test_a_damaged_part_of_a_page_is_told(page):
+    line = packed("flags", b"123")
+    assert dict(unpacked(line)) == {"flags": b"123"}
+    with pytest.raises(StudyError, match="part flags of the page is damaged"):
+        list(unpacked(line.replace("eNo", "AAA")))

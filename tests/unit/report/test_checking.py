@@ -15,6 +15,7 @@ from codetune.base.errors import StudyError
 from codetune.base.files import read_json, read_jsonl, write_json, write_jsonl
 from codetune.report import checking
 from codetune.report.checking import check_results
+from codetune.report.packed import packed, unpacked
 from conftest import ROOT
 from finished_study import DATA, finish_study, finish_study_in, finished_config
 
@@ -97,6 +98,14 @@ def edit_text(path, old, new):
     assert old in text
     Path(path).write_text(text.replace(old, new, 1))
     return path
+
+
+def edit_packed(path, name, old, new):
+    """Changes a part of a page that is compressed there."""
+    text = Path(path).read_text()
+    content = dict(unpacked(text))[name]
+    assert old in content
+    return edit_text(path, packed(name, content), packed(name, content.replace(old, new, 1)))
 
 
 def edit_weights(path):
@@ -479,8 +488,12 @@ CHANGES = {
         rf"results/data/{DATA}/card.md: .*: found .*37.*, expected .*36",
     ),
     "the sample browser": (
-        lambda: edit_text(f"results/report/samples/{DATA}.html", '"rouge_l":[', '"rouge_l":[9,'),
-        rf"results/report/samples/{DATA}.html: line \d+: found .*9,.*, expected ",
+        lambda: edit_text(f"results/report/samples/{DATA}.html", '"made":"Tuned"', '"made":"Turned"'),
+        rf"results/report/samples/{DATA}.html: line \d+: found .*Turned.*, expected .*Tuned",
+    ),
+    "an output in the sample browser": (
+        lambda: edit_packed(f"results/report/samples/{DATA}.html", "texts-0", b"return x", b"return y"),
+        rf"results/report/samples/{DATA}.html: line \d+: found .*return y.*, expected .*return x",
     ),
     "a page": (
         lambda: edit_text("results/report/pages/table2.html", "<td>Mine", "<td>Yours"),

@@ -126,7 +126,10 @@ def test_what_memory_depends_on_is_shown_where_it_differs(tmp_path, disk):
     plan = other.training.plan
     plan = replace(plan, memory=replace(plan.memory, gradient_checkpointing=True))
     other = replace(other, training=replace(other.training, plan=plan))
-    _, (head, *rows), _ = written(tmp_path, [one, other], [disk(9), disk(9)])
+    _, (head, *rows), text = written(tmp_path, [one, other], [disk(9), disk(9)])
+    said = "Rows of both kinds do not compare in memory; a prefix cannot be trained with gradient checkpointing."
+    assert said in " ".join(text.split())
+    assert "do not compare" not in written(tmp_path, [one], [disk(9)])[2]
     names = ["Quantization", "Training: sequences at once", "Training: computed twice"]
     assert [[row[head.index(name)] for name in names] for row in rows] == [["nf4", "4", "no"], ["none", "1", "yes"]]
 

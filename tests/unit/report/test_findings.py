@@ -144,6 +144,18 @@ def test_the_code_alone_is_a_sentence_of_its_own():
     assert not any(name.startswith("code") for name in found_in(several((0.7,), (0.6,), base=(0.2,), chat=(0.3,))))
 
 
+def test_what_is_undecided_on_code_begins_alike():
+    assert said(several((0.7, 0.32), (0.6, 0.35)), "code.alpaca") == (
+        "On the code alone, whether tuning raised ROUGE-L is undecided for all 2 models: gains are +0.02 to +0.05."
+    )
+    assert said(a_model("mine", (0.7, 0.32)), "code.alpaca").startswith("On the code alone, whether tuning raised")
+
+
+def test_a_method_of_which_nothing_is_decided_says_that_first():
+    found = found_in(several((0.5, 0.5), (0.48, 0.5), methods=("qlora", "dora")))
+    assert found["gain.alpaca.dora"].text == "By dora: undecided for all 2 models, at +0.03 to +0.05."
+
+
 def test_many_methods_are_said_one_by_one():
     found = found_in(several((0.75, 0.75), (0.65, 0.6), methods=("qlora", "dora", "ia3")))
     gains = {name: one.text for name, one in found.items() if name.startswith("gain")}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from browser_study import make_study
+from browser_study import data_of, make_study
 from codetune.base.manifests import write_manifest
 from codetune.papers.claims import audit
 from codetune.papers.declared import read_paper
@@ -13,18 +13,17 @@ from codetune.report.audit import write_audit
 from codetune.report.breakdown import breakdown_table, write_breakdown
 from codetune.report.browser import write_browser
 from codetune.report.flags import FLAG, MEANING, MOST
+from codetune.report.looks import Looks
 from codetune.report.metrics import metrics_table, write_metrics
 from codetune.report.provenance import write_provenance
 from codetune.report.publish import publish
 from codetune.report.rows import evaluated_systems
 from codetune.report.signs import escape_latex
-from codetune.report.style import legend_entries, names_of
 from codetune.report.table2 import table2, write_table2
 from conftest import ROOT
 from fake_comparisons import fake_comparisons
-from fake_records import fake_record, fake_training, with_test, write_stats
+from fake_records import fake_publications, fake_record, fake_training, with_test, write_stats
 from paper_study import a_study
-from test_browser import data_of
 
 PROBLEM = "best validation loss 4, not below the untrained model's 3"
 SAID = f"{FLAG} {MEANING}: "
@@ -104,6 +103,7 @@ def test_the_model_card_warns_first_and_has_the_untrained_model_s_loss(tmp_path,
     publish(
         a_run("a-1", problem=problem),
         "rouge_l",
+        fake_publications(),
         write_stats(tmp_path),
         tmp_path / "tuned",
         str(tmp_path / "published/README.md"),
@@ -127,12 +127,11 @@ def test_provenance_lists_them(tmp_path):
 
 def test_figures_mark_the_name_and_say_what_the_mark_means():
     runs = [a_run("a-1"), a_run("b-1", 0), a_run("b-1", 1, PROBLEM)]
-    assert names_of(runs) == ["A-1", f"B-1 {FLAG}", f"B-1 {FLAG}"]  # seeds share a name, and so a look
-    assert names_of(runs, seeds=True) == ["A-1, seed 0", "B-1, seed 0", f"B-1, seed 1 {FLAG}"]
-    entries = legend_entries(runs)
-    assert list(entries) == ["A-1", f"B-1 {FLAG}", f"{FLAG} {MEANING}"]
-    assert entries[f"{FLAG} {MEANING}"] == {"linestyle": ""}
-    assert list(legend_entries(runs[:2])) == ["A-1", "B-1"]
+    looks = Looks.of_study(runs)
+    assert [looks.name(system) for system in looks.systems] == ["A-1", f"B-1 {FLAG}"]  # seeds share a name
+    assert list(looks.model_entries(looks.systems)) == ["A-1", f"B-1 {FLAG}"]
+    assert looks.flag_entries(looks.systems) == {f"{FLAG} {MEANING}": {"linestyle": ""}}
+    assert looks.flag_entries(looks.systems[:1]) == {}
 
 
 def test_the_audit_names_them_above_its_verdicts(tmp_path):

@@ -8,20 +8,22 @@ import matplotlib as mpl
 import pytest
 from codetune.base.manifests import write_manifest
 from codetune.evaluation.comparisons import MetricFacts
-from codetune.report.figure import FIGURES, draw_figure, read_curve
+from codetune.report.figure import FIGURES, draw_figure
+from codetune.report.figure2 import read_course
 from codetune.report.metrics import metrics_table, write_metrics
 from codetune.report.page import write_page
 from codetune.report.publish import publish
 from codetune.report.rows import evaluated_systems
-from codetune.report.shown import Shown
-from codetune.report.style import STYLE
+from codetune.report.sheet import STYLE
+from codetune.report.shown import show
 from codetune.report.table import write_table
 from codetune.study.facts import ScoredPart
 from codetune.study.record import read_records
 from conftest import ROOT
 from fake_comparisons import METRICS, fake_comparisons, write_fake_comparisons
-from fake_records import DATA, fake_record, seal, with_test, write_fake, write_stats
+from fake_records import DATA, fake_publications, fake_record, seal, with_test, write_fake, write_stats
 from markdown_reader import rows_of
+from matplotlib.text import Text
 
 # By ROUGE-L the tuned model is better, by BLEU worse; CodeBLEU applies to no sample.
 BASE = {"rouge_l": 0.2345, "bleu": 76.54, "codebleu": None}
@@ -145,16 +147,16 @@ def test_the_report_s_page_is_of_the_table(study, tmp_path):
 
 
 def drawn(name, study, metric):
-    records = [record for record in read_records(study["records"]) if record.run.trains]
-    comparisons = [fake_comparisons(read_records(study["records"]), metrics=FACTS)]
+    records = read_records(study["records"])
+    (shown,) = show(name, records, [fake_comparisons(records, metrics=FACTS)], metric).values()
     with mpl.rc_context(STYLE):
-        figure = FIGURES[name](Shown(records, comparisons, metric))
+        figure = FIGURES[name](shown)
         figure.draw_without_rendering()
     return figure
 
 
 def texts_of(figure):
-    return [text.get_text() for axis in figure.axes for text in (axis.xaxis.label, axis.yaxis.label, *axis.texts)]
+    return [text.get_text() for text in figure.findobj(Text)]
 
 
 @pytest.mark.parametrize("metric", HEADS)
@@ -196,9 +198,9 @@ def test_figures_without_scores_are_the_same_whatever_the_metric(study, tmp_path
 
 def test_the_curve_is_read_by_the_metric(study):
     (tuned,) = read_records(study["records"][1:])
-    assert [point.score for point in read_curve(tuned.curve, "bleu")] == [12.34, 12.34]
-    assert [point.score for point in read_curve(tuned.curve, "rouge_l")] == [0.8765, 0.8765]
-    assert read_curve(tuned.curve, "codebleu") == []
+    assert [point.value for point in read_course([tuned], "bleu").scores] == [12.34, 12.34]
+    assert [point.value for point in read_course([tuned], "rouge_l").scores] == [0.8765, 0.8765]
+    assert read_course([tuned], "codebleu").scores == []
 
 
 @pytest.mark.parametrize("metric", HEADS)
@@ -207,8 +209,9 @@ def test_the_model_card_names_the_metric(study, tmp_path, metric):
     (tmp_path / "tuned/adapter_model.safetensors").write_text("x")
     write_manifest(tmp_path / "tuned")
     (tuned,) = read_records(study["records"][1:])
-    publish(tuned, metric, write_stats(tmp_path), tmp_path / "tuned", str(tmp_path / "published/README.md"))
-    card = (tmp_path / "published/README.md").read_text()
+    target = tmp_path / "published/README.md"
+    publish(tuned, metric, fake_publications(), write_stats(tmp_path), tmp_path / "tuned", str(target))
+    card = target.read_text().partition("\n---\n")[2]  # the metadata have all metrics
     score = {"rouge_l": "0.8765", "bleu": "12.34", "codebleu": "-"}[metric]
     assert re.search(rf"\| Test set \| samples \| {SHOWN[metric][0]}", card)
     assert f"| 10 | {score} |" in card

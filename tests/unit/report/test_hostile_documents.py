@@ -1,7 +1,6 @@
 """Labels, paths and names that mean something to figures, pages, cards and captions: each is shown as it is written."""
 
 import html
-import json
 import os
 import re
 import xml.etree.ElementTree as ET
@@ -13,18 +12,20 @@ from urllib.parse import unquote, unquote_to_bytes
 import matplotlib as mpl
 import pytest
 import yaml
-from browser_study import make_study
+from browser_study import data_of, make_study
 from codetune.base.files import read_json, write_json
 from codetune.base.text import printable
 from codetune.report.browser import write_browser
 from codetune.report.figure import FIGURES
+from codetune.report.looks import Looks
 from codetune.report.page import to_html
 from codetune.report.provenance import write_provenance
 from codetune.report.publish import model_card
 from codetune.report.rocrate import _file
-from codetune.report.shown import Shown
-from codetune.report.style import STYLE, names_of, save_figure
+from codetune.report.sheet import STYLE, save_figure
+from codetune.report.shown import show
 from codetune.study.model import Source
+from codetune.study.publications import Publication, Publications
 from codetune.study.record import read_records
 from conftest import ROOT
 from docutils.core import publish_parts
@@ -34,6 +35,7 @@ from fake_trainings import written
 from hostile import LABELS, Elements, hostile, in_cell
 from jinja2 import Environment
 from markdown_it import MarkdownIt
+from matplotlib.text import Text
 from tunings import lora
 
 
@@ -54,37 +56,39 @@ def hostile_runs(tmp_path_factory):
 def test_figures_show_labels_as_they_are_written(tmp_path, hostile_runs, name, start):
     records, comparisons = hostile_runs
     some, labels = records[start : start + 8], LABELS[start : start + 8]
-    with mpl.rc_context(STYLE):
-        figure = FIGURES[name](Shown(some, [comparisons], "rouge_l"))
-        save_figure(figure, {"svg": str(tmp_path / "figure.svg")})
-    with_names = figure.axes[0].get_yticklabels() if name in ("figure1", "forest") else figure.legends[0].get_texts()
-    shown = [text.get_text() for text in with_names]
-    assert [text.replace("\n", "") for text in shown[: len(labels)]] == [printable(label) for label in labels]
-    assert not any(text.get_parse_math() for text in with_names)
-    boxes = [text.get_window_extent() for text in with_names]
-    assert min(box.x0 for box in boxes) >= -1
-    assert max(box.x1 for box in boxes) <= figure.bbox.width + 1
-    assert max(box.y1 for box in boxes) <= figure.bbox.height + 1
-    assert min(box.y0 for box in boxes) >= -1
-    assert min(axis.bbox.width for axis in figure.axes) > 40
-    drawing = ET.parse(tmp_path / "figure.svg").getroot()
-    kinds = {element.tag.rpartition("}")[2] for element in drawing.iter()}
-    assert not kinds & {"script", "image", "a", "foreignObject", "text"}
+    for place, shown in enumerate(show(name, some, [comparisons], "rouge_l").values()):
+        with mpl.rc_context(STYLE):
+            figure = FIGURES[name](shown)
+            save_figure(figure, {"svg": str(tmp_path / f"{place}.svg")})
+        texts = [text for text in figure.findobj(Text) if text.get_text()]
+        words = [text.get_text().replace("\n", "") for text in texts]
+        own = [label for label, one in zip(labels, some, strict=True) if one.run.system in shown.systems]
+        assert [label for label in map(printable, own) if not any(label in text for text in words)] == []
+        assert not any(text.get_parse_math() for text in texts)
+        assert min(axis.bbox.width for axis in figure.axes) > 40
+        for text in texts:
+            if any(label in text.get_text() for label in own):
+                box = text.get_window_extent()
+                assert -1 <= box.x0 <= box.x1 <= figure.bbox.width + 1
+                assert -1 <= box.y0 <= box.y1 <= figure.bbox.height + 1
+        kinds = {element.tag.rpartition("}")[2] for element in ET.parse(tmp_path / f"{place}.svg").getroot().iter()}
+        assert not kinds & {"script", "image", "a", "foreignObject", "text"}
 
 
 def test_no_two_labels_look_the_same_in_figures(hostile_runs):
-    assert len(set(names_of(hostile_runs[0]))) == len(LABELS)
+    looks = Looks.of_study(hostile_runs[0])
+    assert len({looks.name(system) for system in looks.systems}) == len(LABELS)
 
 
 @hostile
 def test_the_sample_browser_gets_labels_and_texts_as_they_are(tmp_path, label):
     runs = [fake_record(fake_model("a", label=label), method, "d", test="d") for method in ("base", "qlora")]
     write_browser(**make_study(tmp_path, [label], runs))
-    page = Elements((tmp_path / "page.html").read_text())
-    data = json.loads(next(text for text in page.texts["script"] if text.startswith("{")))
+    text = (tmp_path / "page.html").read_text()
+    page, data = Elements(text), data_of(text)
     assert data["models"][0]["label"] == label
     assert data["models"][0]["runs"][0]["texts"] == [label]
-    assert [tag for tag, _ in page.found].count("script") == 2
+    assert [tag for tag, _ in page.found].count("script") == 2 + 1 + 2 + 1
     assert not [tag for tag, _ in page.found if tag == "img"]
 
 
@@ -97,7 +101,9 @@ def test_a_model_card_has_the_metadata_and_the_structure_of_any_other(label):
         training = replace(
             record.training, plan=replace(plan, tuning=lora(target_modules=[text, "q"]), source=Source(**source))
         )
-        return model_card(replace(record, training=training), training, "rouge_l", DESCRIBED).removeprefix("---\n")
+        record_of = replace(record, training=training)
+        known = Publications(Publication(license=text), {"d": Publication(f"x/{text}", text, text)})
+        return model_card(record_of, training, "rouge_l", known, DESCRIBED).removeprefix("---\n")
 
     def parsed(text):
         tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text)
@@ -107,7 +113,10 @@ def test_a_model_card_has_the_metadata_and_the_structure_of_any_other(label):
 
     front, _, body = card(label, repo=f"x/{label}").partition("\n---\n")
     assert yaml.safe_load(front)["base_model"] == f"x/{label}"
-    assert list(yaml.safe_load(front)) == ["library_name", "pipeline_tag", "tags", "base_model", "base_model_relation"]
+    head = "library_name pipeline_tag tags base_model base_model_relation datasets license license_name model-index"
+    assert list(yaml.safe_load(front)) == head.split()
+    (result,) = yaml.safe_load(front)["model-index"][0]["results"]
+    assert (result["dataset"]["type"], result["dataset"]["revision"]) == (f"x/{label}", label)
     usual = card("name", repo="x/name").partition("\n---\n")[2]
     assert parsed(body) == parsed(usual)
     body = card(label, path=label.replace("/", "-")).partition("\n---\n")[2]

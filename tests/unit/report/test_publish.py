@@ -10,7 +10,7 @@ from codetune.evaluation.registry import metrics
 from codetune.report.publish import publish
 from codetune.study.method import TuningSettings
 from codetune.study.model import Source
-from fake_records import fake_record, with_test, write_stats
+from fake_records import fake_publications, fake_record, with_test, write_stats
 
 
 @pytest.fixture
@@ -31,8 +31,9 @@ def a_record(**sources):
     return replace(record, training=replace(record.training, plan=replace(record.training.plan, source=source)))
 
 
-def card_of(tmp_path, tuned, record, metric="rouge_l"):
-    publish(record, metric, write_stats(tmp_path), tuned, str(tmp_path / "published/README.md"))
+def card_of(tmp_path, tuned, record, metric="rouge_l", known=None):
+    known = known or fake_publications("e")
+    publish(record, metric, known, write_stats(tmp_path), tuned, str(tmp_path / "published/README.md"))
     return (tmp_path / "published/README.md").read_text()
 
 
@@ -89,6 +90,13 @@ KINDS = {
         "prompt-tuning",
         "Trained tokens that stand before each prompt",
     ),
+    "a prefix": (
+        "none",
+        {"type": "PREFIX_TUNING", "num_virtual_tokens": 20},
+        "PREFIX_TUNING soft prompt",
+        "prefix-tuning",
+        "cannot be trained with gradient checkpointing, so its memory in training is that without",
+    ),
     "all": ("none", {}, "fine-tuned as a whole", "full", "A whole checkpoint in bfloat16"),
 }
 
@@ -137,7 +145,8 @@ def test_the_card_states_the_study_s_metric_on_every_test_set(tmp_path, tuned):
 
 def test_an_untuned_model_is_not_published(tmp_path, tuned):
     with pytest.raises(StudyError, match="none, a, base is not trained; there is nothing to publish"):
-        publish(fake_record("a", "base"), "rouge_l", write_stats(tmp_path), tuned, str(tmp_path / "published"))
+        untuned, target = fake_record("a", "base"), str(tmp_path / "published")
+        publish(untuned, "rouge_l", fake_publications(), write_stats(tmp_path), tuned, target)
     assert not (tmp_path / "published").exists()
 
 

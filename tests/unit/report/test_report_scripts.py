@@ -16,7 +16,7 @@ from codetune.base.plain import to_plain
 from codetune.study.layout import PREDICTIONS, RECORD, SCORES, SUMMARY, TRAINING, TRAINING_LOG, fill, origin_of
 from codetune.study.record import read_record
 from codetune.study.runs import Evaluation
-from fake_records import fake_record, with_test, write_fake, write_split, write_stats
+from fake_records import fake_publications, fake_record, with_test, write_fake, write_split, write_stats
 
 ROOT = Path(__file__).parents[3]
 JOB = """
@@ -169,7 +169,8 @@ def test_a_run_is_published_with_its_card(tmp_path, run_script):
     (tuned / "adapter_model.safetensors").write_text("weights")
     write_manifest(tuned)
     inputs = {"record": write_fake(record, tmp_path), "stats": write_stats(tmp_path), "tuned": str(tuned / MANIFEST)}
-    run_script("publish", inputs, {"metric": "bleu"}, tmp_path / "published/README.md")
+    params = {"metric": "bleu", "publications": to_plain(fake_publications())}
+    run_script("publish", inputs, params, tmp_path / "published/README.md")
     assert (tmp_path / "published/adapter_model.safetensors").read_text() == "weights"
     assert "| d | 10 | 12.30 |" in (tmp_path / "published/README.md").read_text()
 

@@ -23,15 +23,16 @@ def test_they_are_those_of_the_training(checkpoints, tmp_path, tuning, packing):
     samples, tokenizer = tokens_for(checkpoints / MODEL, 24), load_tokenizer(checkpoints / MODEL)
     most = max(map(len, samples)) + 10
     plan = replace(PLAN, tuning=tuning, settings=replace(PLAN.settings, packing=packing, max_length=most))
-    trained = TrainingTokens(samples, samples, 0).behind(virtual_tokens_of(tuning), most, tokenizer).train
-    rows = pack_samples(trained, most if packing else 0)["input_ids"]
+    trained = TrainingTokens(samples, samples, 0).behind(virtual_tokens_of(tuning), most, tokenizer)
+    rows = pack_samples(trained.train, most if packing else 0)["input_ids"]
     write_tokens(tmp_path / "train.arrow", samples)
     stats = tmp_path / "stats.json"
     write_json(stats, {"context": None})
     facts, steps = fake_training(PLAN), plan.settings.epochs * -(-len(rows) // plan.settings.batch_size)
-    data = replace(facts.data, packed_sequences=len(rows), tokens=sum(map(len, rows)))
+    data = replace(facts.data, packed_sequences=len(rows), tokens=sum(map(len, rows)), **trained.cut)
     facts = replace(facts, plan=plan, data=data, result=replace(facts.result, planned_steps=steps))
     assert differences_from_tokens(facts, str(stats)) == []
+    assert bool(sum(trained.cut.values())) == (tuning is PREFIX)
     other = replace(facts, data=replace(data, tokens=data.tokens + 1))
     assert differences_from_tokens(other, str(stats)) == [
         f"data.tokens: found {data.tokens + 1}, expected {data.tokens} by {stats}"

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import random
 from dataclasses import replace
 
 import pandas as pd
@@ -11,6 +12,7 @@ from codetune.base.errors import StudyError
 from codetune.base.plain import to_plain
 from codetune.models.shapes import lora_parameters
 from codetune.papers.declared import read_paper
+from codetune.prompts.packing import pack
 from codetune.report.table import write_table
 from codetune.report.table1 import PlannedSystem, table1, write_table1
 from codetune.study.method import Quantization, TuningSettings
@@ -191,6 +193,30 @@ def test_a_tuning_that_was_not_counted_is_one_line(tmp_path):
         StudyError, match=r"^sizes/llama-3.2-1b.json: lacks a tuning \(LORA\). Delete it and run again.$"
     ):
         table1([planned], [stats], [other], PAPER)
+
+
+@pytest.mark.parametrize("virtual", [1, 20, 50])
+def test_virtual_tokens_take_room_in_packed_sequences(tmp_path, virtual):
+    """The steps are those of the packing itself, to one in a hundred."""
+    lengths = [random.Random(number).randint(20, 300) for number in range(3000)]
+    packed, truth = (len(pack([length + more for length in lengths], 1024)) for more in (0, virtual))
+    soft = TuningSettings("peft", {"type": "PROMPT_TUNING", "num_virtual_tokens": virtual})
+    methods = [fake_method("lora"), fake_method("soft", tuning=soft)]
+    plans = [
+        PlannedSystem(System("d", LLAMA.name, one.name), LLAMA.label, fake_plan(LLAMA, one, batch_size=1))
+        for one in methods
+    ]
+    train = {"packed_sequences": packed, "samples": len(lengths), "tokens": sum(lengths)}
+    stats = write(tmp_path / "stats.json", {"parts": {"train": train}})
+    sizes = SizeFacts(LLAMA.name, {one.name: Size(one.tuning, 1, 10) for one in methods})
+    table = table1(plans, [stats] * 2, [sizes], PAPER)
+    plain, with_tokens = table["steps_packed"]
+    assert plain == 50 * packed
+    assert with_tokens == pytest.approx(50 * truth, rel=0.01)
+    assert (table["steps_unpacked"] == 50 * len(lengths)).all()
+    assert table["paper_trainable"].notna().tolist() == [True, False]  # the paper trains LoRA
+    write_table1(table, outputs(tmp_path, "t"))
+    assert "Virtual tokens take room in packed sequences" in " ".join((tmp_path / "t.md").read_text().split())
 
 
 def test_table1_tells_methods_apart_by_what_differs(tmp_path):

@@ -29,7 +29,7 @@ from codetune.study.decoding import Decoding
 from codetune.study.facts import EIGHT_BITS, FOUR_BITS
 from codetune.study.method import Quantization, TuningSettings
 from codetune.study.model import Source
-from fake_records import DESCRIBED, fake_record
+from fake_records import DESCRIBED, fake_publications, fake_record
 from make_samples import make_records
 from markdown_it import MarkdownIt
 from miniatures import PLAN, tokens_for, trainer_for
@@ -61,7 +61,7 @@ def card_of(plan, described, **generation):
     tested = record.tests["d"]
     facts = replace(tested.generation, quantization=plan.quantization, **generation)
     record = replace(record, training=training, tests={"d": replace(tested, generation=facts)})
-    return model_card(record, training, "rouge_l", described)
+    return model_card(record, training, "rouge_l", fake_publications(), described)
 
 
 def run(code, adapter, request, capsys):

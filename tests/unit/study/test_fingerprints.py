@@ -53,8 +53,8 @@ REACHED = {
         methods/trained methods/tuning models/attention models/context models/cpu models/device models/memory
         models/patches models/tokenizers prompts/packing prompts/text_bytes prompts/tokensets training/attention
         training/batches training/build training/cost training/finetune training/history training/loss training/outcome
-        training/gradients training/progress training/rounding training/states training/thinning training/trainer
-        training/trial training/validation
+        training/gradients training/progress training/rounding training/states training/thinning training/tracking
+        training/trainer training/trial training/validation
     """,
     "generate.py": DECODING + "generation/generate",
     "curve.py": DECODING + "data/samples generation/checkpoints generation/curve",
@@ -106,7 +106,7 @@ EDITS = {
     "a metric": ("codetune/evaluation/codebleu.py", "CodeBleu(0.0", "CodeBleu(0.1", f"publish {SCORED}"),
     "ROUGE-L": ("codetune/evaluation/rouge.py", "f1 = 2 *", "f1 = 3 *", f"publish {SCORED}"),
     "the score of a curve": ("codetune/evaluation/score_curve.py", "!= ids", "> ids", "score_curve"),
-    "a page": ("codetune/report/page.py", "encoding=", "errors=", "browser page"),
+    "a page": ("codetune/report/page.py", "encoding=", "errors=", "browser page summary"),
     "the text of a prompt": ("codetune/prompts/templates.py", '"<|user|> "', '"<|user|>"', TOKENISED),
     "a patch": ("codetune/models/patches.py", "_use_triton", "_triton", f"finetune {GENERATED} {TOKENISED}"),
 }

@@ -79,6 +79,8 @@ CASES = [
     (["methods", "qlora", "baselines"], [], "config: methods.qlora.baselines: [] is empty"),
     (["methods", "qlora", "training"], {"max_length": 9}, "methods.qlora.training: 'max_length' is unknown"),
     (["methods", "qlora", "training"], {"epochs": 0}, "config: methods.qlora.training.epochs: 0 is below 1"),
+    (["methods", "qlora", "training"], {"batch_size": [160, 9]}, "micro_batch 5 (method qlora). Change one of the two"),
+    (["methods", "base", "full"], False, "config: methods.base.full: false is not true; write that, or leave the key"),
     (["methods", "qlora", "training"], {"batch_size": 9}, "1b: batch_size 9 is not a multiple of micro_batch 5"),
     (
         ["methods", "qlora", "training"],
@@ -350,3 +352,9 @@ def test_a_model_cannot_have_the_name_of_a_rule(config, tmp_path, name):
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert f"error: config: models: '{name}' is the name of a rule already; give the model another" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_list_in_a_list_of_values_is_not_sent_to_where_it_stands(config):
+    config["methods"]["qlora"]["training"] = {"learning_rate": [[1e-3]]}
+    with pytest.raises(StudyError, match=r"learning_rate\[0\]: \[0.001\] is not of type number$"):
+        load_study(config)

@@ -208,6 +208,24 @@ MISTAKES = """\
 {type: LN_TUNING, target_modules: all-linear}
     stands for linear layers, but LN_TUNING adapts norms
 # Keys that do not go together.
+{type: LORA, rank_pattern: {"(": 8}}
+    methods.x.peft.rank_pattern: "(" is no regular expression: missing )
+{type: LORA, layer_replication: [[0, 2], [3, 1]]}
+    methods.x.peft.layer_replication: [3, 1] holds no layer
+{type: TRAINABLE_TOKENS, token_indices: [5, 6, 5]}
+    methods.x.peft.token_indices: token 5 is listed twice; leave one out
+{type: LORA, trainable_token_indices: {embed_tokens: [7, 7]}}
+    methods.x.peft.trainable_token_indices: token 7 is listed twice
+{type: LORA, trainable_token_indices: [7], modules_to_save: [embed_tokens]}
+    methods.x.peft.trainable_token_indices: all tokens of embed_tokens are trained already, by modules_to_save
+{type: PROMPT_TUNING, num_virtual_tokens: 4, modules_to_save: [lm_head]}
+    methods.x.peft.modules_to_save: leave it out; a soft prompt leaves the model as it is
+{type: CARTRIDGE, num_virtual_tokens: 4, num_frozen_tokens: 4}
+    methods.x.peft.num_frozen_tokens: 4 is not below num_virtual_tokens, 4: nothing would be trained
+{type: PREFIX_TUNING, num_virtual_tokens: 4, encoder_hidden_size: 32}
+    methods.x.peft.encoder_hidden_size: it says nothing without prefix_projection: true
+{type: P_TUNING, num_virtual_tokens: 4, encoder_num_layers: 5}
+    methods.x.peft.encoder_num_layers: it says nothing to the encoder of the type MLP; leave it out, or take LSTM
 {type: LN_TUNING, modules_to_save: lm_head}
     peft.modules_to_save: "lm_head" is text; write a list: [lm_head]
 {type: LORA, layers_pattern: layers}

@@ -13,8 +13,12 @@ from codetune.methods.on_meta import attach_on_meta, with_scikit_learn
 from codetune.methods.peft_config import peft_config, refusals_explained
 from codetune.models.roles import resolve_roles
 from codetune.study.method import TuningSettings
+from codetune.study.mistakes import MOST_NAMES, shorten
+from codetune.study.peft_rules import NAME
+from codetune.study.peft_types import PATTERNS
 
 ANY_STEPS = 10**6  # of the training, which AdaLoRA asks for
+NAMING = ("modules_to_save", "exclude_modules", "target_parameters", *PATTERNS)  # keys that name what there is
 OF_THE_CHECKPOINT = ("auto_map", "quantization_config", "dtype", "torch_dtype")  # nothing that shapes a model
 
 
@@ -72,11 +76,32 @@ def tuned_on_meta(model: Any, tuning: TuningSettings, **how: Any) -> Any:
         return model.requires_grad_()
     kind = model.config.model_type
     peft = resolve_roles(tuning.peft, kind, f"a model of type {kind}")
+    _check_names(peft, model)
     if peft.get("prompt_tuning_init") == "TEXT":  # whatever it is initialised from, it has as many tokens
         peft["prompt_tuning_init"] = "RANDOM"
     with warnings.catch_warnings(), with_scikit_learn(), refusals_explained(peft):
         warnings.simplefilter("ignore")  # PEFT gives them again when a training starts
         return attach_on_meta(model, peft_config(peft, total_step=ANY_STEPS), **how)
+
+
+def _check_names(peft: dict[str, Any], model: Any) -> None:
+    """Checks that a model has what a method names beside what it adapts.
+
+    Raises:
+        StudyError: It lacks some of it.
+    """
+    modules = [f".{name}" for name, _ in model.named_modules()]
+    parameters = [f".{name}" for name, _ in model.named_parameters()]
+    for key in NAMING:
+        value = peft.get(key)
+        names = [name for name in value or () if NAME.fullmatch(name)] if isinstance(value, list | dict) else []
+        paths = parameters if key == "target_parameters" else modules
+        if missing := [name for name in names if not any(path.endswith(f".{name}") for path in paths)]:
+            lacks = ", ".join(map(shorten, missing[:MOST_NAMES]))
+            raise StudyError(
+                f"a model of type {model.config.model_type} has no {lacks} ({key} of the method's peft), which PEFT "
+                "would pass over without a word. Correct the name, or leave it out."
+            )
 
 
 def model_on_meta(config: dict[str, Any], **how: Any) -> Any:

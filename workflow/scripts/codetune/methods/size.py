@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from codetune.base.errors import StudyError
 from codetune.base.files import read_json, reading, write_json
 from codetune.base.libraries import FETCH_AGAIN
 from codetune.base.plain import to_plain
@@ -32,5 +33,9 @@ def write_sizes(checkpoint: Path, model: str, tunings: Mapping[str, TuningSettin
         if tuning.peft:
             check_architecture(tuning.peft, config, model)
         found = count_parameters(config, tuning)
+        if not found.trainable:
+            raise StudyError(
+                f"config: methods.{method}: nothing of {model} would be trained. Change the method's keys."
+            )
         sizes[method] = Size(tuning, found.trainable, found.total)
     write_json(target, to_plain(SizeFacts(model, sizes)))

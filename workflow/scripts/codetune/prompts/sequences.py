@@ -11,8 +11,8 @@ from codetune.study.training import TrainingPlan
 from codetune.study.tunings import virtual_tokens_of
 
 
-def sequences_and_tokens(plan: TrainingPlan, stats: str) -> tuple[int, int]:
-    """Counts the training sequences of a plan, and their tokens.
+def sequences_and_tokens(plan: TrainingPlan, stats: str) -> tuple[int, int, dict[str, int]]:
+    """Counts the training sequences of a plan, their tokens, and the samples that virtual tokens cut or drop.
 
     Token statistics have both for packed samples. Where there are virtual tokens before each sample, or each has a
     sequence of its own, they follow from the token set.
@@ -23,9 +23,11 @@ def sequences_and_tokens(plan: TrainingPlan, stats: str) -> tuple[int, int]:
     """
     virtual, settings = virtual_tokens_of(plan.tuning), plan.settings
     if settings.packing and not virtual:
-        return read_number(stats, "parts", "train", "packed_sequences"), read_number(stats, "parts", "train", "tokens")
+        packed, tokens = (read_number(stats, "parts", "train", name) for name in ("packed_sequences", "tokens"))
+        return packed, tokens, {"truncated": 0, "dropped": 0}
     context = read_json(stats).get("context")
     most = min(settings.max_length, context or settings.max_length)
     samples = read_tokens(Path(stats).with_name(Path(layout.TRAIN_TOKENS).name))
-    lengths = [len(sample) for sample in truncate(with_virtual_tokens(samples, virtual), most)[0]]
-    return len(pack(lengths, settings.capacity)), sum(lengths)
+    kept, cut = truncate(with_virtual_tokens(samples, virtual), most)
+    lengths = [len(sample) for sample in kept]
+    return len(pack(lengths, settings.capacity)), sum(lengths), cut

@@ -60,19 +60,22 @@ def with_virtual_tokens(samples: Iterable[TokenSample], count: int) -> list[Toke
     return [TokenSample(sample.id, virtual + sample.prompt, sample.completion) for sample in samples]
 
 
-def with_room(samples: list[TokenSample], virtual_tokens: int, most: int) -> list[TokenSample]:
+def with_room(samples: list[TokenSample], virtual_tokens: int, most: int) -> tuple[list[TokenSample], dict[str, int]]:
     """Puts virtual tokens before each prompt, and truncates or drops the samples for which they leave no room.
 
     Args:
         samples: The samples.
         virtual_tokens: Number of virtual tokens.
         most: Most tokens of a sample, virtual ones included.
+
+    Returns:
+        The samples that remain, and how many were truncated and how many were dropped.
     """
     kept, cut = truncate(with_virtual_tokens(samples, virtual_tokens), most)
     if any(cut.values()):
         what = f"truncated {cut['truncated']} and dropped {cut['dropped']} of {len(samples)} samples"
         print(f"to make room for {virtual_tokens} virtual tokens: {what}", flush=True)
-    return kept
+    return kept, cut
 
 
 def write_tokens(path: str | Path, samples: list[TokenSample]) -> None:

@@ -84,7 +84,7 @@ def rehearse_training(
     hashes = check_tokens(inputs.stats, train=inputs.train, validation=inputs.validation)
     folder = checked_folder(inputs.checkpoint)
     size = read_as(inputs.sizes, SizeFacts).size_of(plan.tuning)
-    packed, tokens = sequences_and_tokens(plan, inputs.stats)
+    packed, tokens, cut = sequences_and_tokens(plan, inputs.stats)
     per_epoch = steps_per_epoch(packed, plan.settings.batch_size)
     history = made_up_history(run, model, plan, per_epoch)
     modules, layers = _adapted(plan, read_json(folder / CONFIG))
@@ -99,7 +99,7 @@ def rehearse_training(
         adapted=dict.fromkeys(modules, layers),
         attention="none",
         deterministic=True,
-        data=PackedData(packed, tokens, round(tokens / (packed * plan.settings.max_length), 4)),
+        data=PackedData(packed, tokens, round(tokens / (packed * plan.settings.max_length), 4), **cut),
         result=result,
         cost=_cost(model, plan, history[-1]["epoch"] * tokens),
         environment=made_up_environment(),

@@ -1,7 +1,8 @@
-"""A page to read a test set's samples in: prompt, reference, and each model's outputs beside each other."""
+"""A page to read a test set's samples in: prompt, reference, and the outputs of all runs beside each other."""
 
 import json
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,19 +10,25 @@ from typing import Any
 from codetune.base.errors import StudyError
 from codetune.base.files import write_text
 from codetune.data.languages import guess_language
-from codetune.data.predictions import read_predictions
-from codetune.data.samples import read_samples
+from codetune.data.predictions import Prediction, read_predictions
+from codetune.data.samples import Sample, read_samples
 from codetune.evaluation.metric import Metric
 from codetune.evaluation.registry import metrics, on_code
 from codetune.evaluation.scored import read_scores
 from codetune.report.cells import digits_of
 from codetune.report.flags import MEANING, flagged
+from codetune.report.packed import packed
 from codetune.report.page import with_policy
 from codetune.study.record import Record, by_system, read_records
+from codetune.study.runs import System
 
 ALWAYS_SHOWN = ("rouge_l", "code_rouge_l")  # beside the study's own metric
 # What is marked in an output where one of these metrics is shown: the pieces that it compares. Others have no marks.
 MARKS = {"rouge_l": "words", "rouge_l_precision": "words", "rouge_l_recall": "words", "code_rouge_l": "tokens"}
+BLOCK = 8  # samples whose texts are unpacked together
+MISSING = 2**32 - 1  # stands for a score that there is not
+TRUNCATED, EMPTY = 1, 2  # bits of an output's flags
+EXTRACTED = {None: 0, "fence": 4, "turn": 8, "lead-in": 12}  # two bits more: what its code was found by
 
 
 @dataclass(frozen=True)
@@ -30,13 +37,28 @@ class BrowserInputs:
 
     Attributes:
         samples: The samples of the test set, JSON lines.
-        records: Records of the runs that are evaluated on it; of several seeds the first is shown.
+        records: Records of the runs that are evaluated on it.
         template: The page without its data.
     """
 
     samples: str
     records: Sequence[str]
     template: str
+
+
+@dataclass(frozen=True)
+class _Outputs:
+    """What the runs wrote, run by run in the order of the page, each in the order of the samples.
+
+    Attributes:
+        texts: The outputs.
+        flags: A byte per output.
+        scores: By metric, as written of all runs and then on code of all runs: the score in units of its last digit.
+    """
+
+    texts: list[list[str]]
+    flags: bytearray
+    scores: dict[str, tuple["array[int]", "array[int]"]]
 
 
 def write_browser(inputs: BrowserInputs, test: str, metric: str, target: str) -> None:
@@ -51,75 +73,88 @@ def write_browser(inputs: BrowserInputs, test: str, metric: str, target: str) ->
     Raises:
         StudyError: Predictions or scores are not of the samples.
     """
-    asked = read_samples(inputs.samples)
-    samples = [
-        {
-            "id": sample.id,
-            "instruction": sample.instruction,
-            "input": sample.input,
-            "output": sample.output,
-            "language": guess_language(sample.request, sample.output),
-        }
-        for sample in asked
-    ]
-    records = read_records(inputs.records)
+    samples = read_samples(inputs.samples)
     shown = {name: metrics()[name] for name in dict.fromkeys([metric, *ALWAYS_SHOWN])}
+    systems = _systems(read_records(inputs.records))
+    outputs = _read_outputs([one for group in systems.values() for one in group], test, shown, samples)
+    languages = [guess_language(sample.request, sample.output) for sample in samples]
     data = {
         "test": test,
-        "metrics": {
-            name: {"label": one.label, "highest": one.highest, "marks": MARKS.get(name)} for name, one in shown.items()
-        },
-        "seeds": len({record.run.seed for record in records if record.run.trains}) > 1,
-        "samples": samples,
-        "models": _models(records, test, shown, [sample.id for sample in asked]),
+        "block": BLOCK,
+        "metrics": {name: _described(name, one) for name, one in shown.items()},
+        "samples": [[sample.id, language] for sample, language in zip(samples, languages, strict=True)],
+        "models": _models(systems),
     }
-    write_text(target, fill_page(Path(inputs.template).read_text(encoding="utf-8"), data))
+    parts = [packed(name, content) for name, content in _parts(samples, outputs)]
+    write_text(target, fill_page(Path(inputs.template).read_text(encoding="utf-8"), data, parts))
 
 
-def _models(records: list[Record], test: str, shown: Mapping[str, Metric], ids: list[int]) -> list[dict[str, Any]]:
-    """The outputs of each model, by its systems: of several seeds the first."""
-    several = len({record.run.data for record in records if record.run.trains}) > 1
+def _described(name: str, metric: Metric) -> dict[str, Any]:
+    return {"label": metric.label, "highest": metric.highest, "marks": MARKS.get(name), "unit": _unit(metric)}
+
+
+def _unit(metric: Metric) -> int:
+    """Into how many parts the page divides a score of 1."""
+    return int(10 ** digits_of(metric.highest))
+
+
+def _systems(records: list[Record]) -> dict[System, list[Record]]:
+    """The runs by system, all systems of a model together, in the order in which models and systems come."""
+    systems = by_system(records)
+    models = list(dict.fromkeys(system.model for system in systems))
+    return dict(sorted(systems.items(), key=lambda pair: models.index(pair[0].model)))
+
+
+def _models(systems: Mapping[System, list[Record]]) -> list[dict[str, Any]]:
+    """Each model with its runs, as the page names them."""
+    trained = [record for group in systems.values() for record in group if record.run.trains]
+    several = len({record.run.data for record in trained}) > 1
     models: dict[str, dict[str, Any]] = {}
-    for system, (first, *_) in by_system(records).items():
-        entry = models.setdefault(system.model, {"label": first.model.label, "runs": []})
-        trained_on = f", trained on {system.data}" if several and first.run.trains else ""
-        warning = f", whose {MEANING}" if flagged([first]) else ""
-        entry["runs"].append(
-            {
-                "method": system.method + trained_on + warning,
-                "tuned": first.run.trains,
-                "made": "Tuned" if first.run.trains else "Retrieved" if first.run.retrieves else "Untuned",
-                **_outputs(first.read_path("predictions", test), ids),
-                **_scores(first.read_path("scores", test), shown, ids),
-            }
-        )
+    for group in systems.values():
+        for place, record in enumerate(group):
+            run = record.run
+            entry = models.setdefault(run.model, {"name": run.model, "label": record.model.label, "runs": []})
+            trained_on = f", trained on {run.data}" if several and run.trains else ""
+            seed = f", seed {run.seed}" if len(group) > 1 else ""
+            warning = f", whose {MEANING}" if flagged([record]) else ""
+            entry["runs"].append(
+                {
+                    "name": "/".join([run.model, run.method, *([run.data] if trained_on else []), str(run.seed)]),
+                    "method": run.method + trained_on + seed + warning,
+                    "first": place == 0,
+                    "tuned": run.trains,
+                    "made": "Tuned" if run.trains else "Retrieved" if run.retrieves else "Untuned",
+                }
+            )
     return list(models.values())
 
 
-def _outputs(path: Path, ids: list[int]) -> dict[str, Any]:
-    """What one run wrote, in the order of the samples."""
-    predictions = read_predictions(path)
-    _check_samples(path, [prediction.id for prediction in predictions], ids)
-    return {
-        "texts": [prediction.first.text for prediction in predictions],
-        "truncated": [place for place, prediction in enumerate(predictions) if prediction.first.truncated],
-    }
+def _read_outputs(records: list[Record], test: str, shown: Mapping[str, Metric], samples: list[Sample]) -> _Outputs:
+    """The outputs of all runs, with flags and scores."""
+    ids = [sample.id for sample in samples]
+    outputs = _Outputs([], bytearray(), {name: (array("I"), array("I")) for name in shown})
+    names = [each for name in shown for each in (name, on_code(name))]
+    for record in records:
+        predictions = read_predictions(record.read_path("predictions", test))
+        _check_samples(record.path_of("predictions", test), [one.id for one in predictions], ids)
+        rows = read_scores(record.read_path("scores", test), names)
+        _check_samples(record.path_of("scores", test), [row["id"] for row in rows], ids)
+        outputs.texts.append([one.first.text for one in predictions])
+        outputs.flags.extend(_flags(one, row.get("extracted")) for one, row in zip(predictions, rows, strict=True))
+        for name, (written, found) in outputs.scores.items():
+            unit = _unit(shown[name])
+            written.extend(_in_units(row[name], unit) for row in rows)
+            found.extend(_in_units(row[on_code(name)], unit) for row in rows)
+    return outputs
 
 
-def _scores(path: Path, shown: Mapping[str, Metric], ids: list[int]) -> dict[str, Any]:
-    """The score of each sample by each metric, as written and on code, and where and how code was found in it."""
-    digits = {name: digits_of(one.highest) for name, one in shown.items()}
-    digits |= {on_code(name): count for name, count in digits.items()}
-    rows = read_scores(path, digits)
-    _check_samples(path, [row["id"] for row in rows], ids)
-    return {
-        "scores": {name: [_rounded(row[name], count) for row in rows] for name, count in digits.items()},
-        "extracted": {place: row["extracted"] for place, row in enumerate(rows) if row.get("extracted")},
-    }
+def _flags(prediction: Prediction, extracted: str | None) -> int:
+    first = prediction.first
+    return TRUNCATED * first.truncated + EMPTY * (not first.text) + EXTRACTED[extracted]
 
 
-def _rounded(score: float | None, digits: int) -> float | None:
-    return None if score is None else round(score, digits)
+def _in_units(score: float | None, unit: int) -> int:
+    return MISSING if score is None else round(score * unit)
 
 
 def _check_samples(path: Path, found: list[int], ids: list[int]) -> None:
@@ -127,7 +162,40 @@ def _check_samples(path: Path, found: list[int], ids: list[int]) -> None:
         raise StudyError(f"{path}: not the samples of the test set. Delete it and run again.")
 
 
-def fill_page(template: str, data: dict[str, Any]) -> str:
+def _parts(samples: list[Sample], outputs: _Outputs) -> Iterator[tuple[str, bytes]]:
+    """What the page unpacks when it needs it: flags, the scores of each metric, and the texts of some samples each."""
+    yield "flags", bytes(outputs.flags)
+    for name, (written, found) in outputs.scores.items():
+        yield f"scores-{name}", _little_endian(written + found)
+    for start in range(0, len(samples), BLOCK):
+        block = _block(samples[start : start + BLOCK], [texts[start : start + BLOCK] for texts in outputs.texts])
+        yield f"texts-{start // BLOCK}", _as_json(block).encode()
+
+
+def _little_endian(numbers: "array[int]") -> bytes:
+    """Four bytes each, the lowest first, on every machine."""
+    return b"".join(number.to_bytes(4, "little") for number in numbers)
+
+
+def _block(samples: list[Sample], outputs: list[list[str]]) -> dict[str, Any]:
+    """The texts of some samples, each distinct one once; a sample's are instruction, input, reference, outputs."""
+    texts: dict[str, int] = {}
+    rows = [
+        [
+            texts.setdefault(text, len(texts))
+            for text in (sample.instruction, sample.input, sample.output, *(of_run[place] for of_run in outputs))
+        ]
+        for place, sample in enumerate(samples)
+    ]
+    return {"texts": list(texts), "samples": rows}
+
+
+def _as_json(data: dict[str, Any]) -> str:
+    return json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def fill_page(template: str, data: dict[str, Any], parts: Sequence[str] = ()) -> str:
     """Puts data into a page. No `<` is left in them, so that no text can end the element that holds it."""
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
-    return with_policy(template).replace(">DATA<", f">{text}<", 1)
+    text = _as_json(data).replace("<", "\\u003c")
+    page = with_policy(template).replace(">DATA<", f">{text}<", 1)
+    return page.replace("\nPARTS\n", "\n" + "\n".join(parts) + "\n", 1)

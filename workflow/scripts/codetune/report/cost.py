@@ -170,8 +170,9 @@ def write_costs(table: pd.DataFrame, outputs: Mapping[str, str]) -> None:
         }
     )
     empty = [name for name in shown if name not in ("Model", "Method") and shown[name].isna().all()]
-    more = {"Generation": [name for name in shown if name.startswith("Generation")]}
-    write_forms(table, shown.drop(columns=empty), "What each system costs", _note(table), outputs, more)
+    unprinted = [name for name in map(str, shown) if "allocated" in name]
+    more = {"Generation": [name for name in map(str, shown) if name.startswith("Generation")]}
+    write_forms(table, shown.drop(columns=empty), "What each system costs", _note(table), outputs, more, unprinted)
 
 
 def _spent(table: pd.DataFrame, stage: str) -> dict[str, "pd.Series[Any]"]:
@@ -201,12 +202,18 @@ def _note(table: pd.DataFrame) -> str:
         "GPU": "Memory is the peak on the GPU: what torch reserved there and, of that, what tensors took (allocated).",
         "process": "Memory is the peak of the whole process, since there was no GPU.",
     }.get(whose.pop() if len(whose) == 1 else "", "Memory is the peak on the GPU, or of a process without one.")
+    differs = table["checkpointing"].dropna().nunique() > 1
+    apart = (
+        " Rows of both kinds do not compare in memory; a prefix cannot be trained with gradient checkpointing."
+        if differs
+        else ""
+    )
     return (
         "Parameters are counted by PEFT on the model without its weights; the per cent is of all, with those "
         "that the method adds. On disk: all files of what was trained, not the model that an adapter stands beside. "
         "Times are those of the jobs, evaluations included, without waiting for a GPU. The speed of training is that "
         f"without evaluations; generation is that of all test sets together. {memory} That of training grows with the "
         "number of sequences at once, which the config sets (micro_batch), and is less where activations are computed "
-        "twice instead of kept (gradient_checkpointing). Of several seeds, times and speeds are means, and memory is "
-        "the most that one of them took."
+        f"twice instead of kept (gradient_checkpointing).{apart} Of several seeds, times and speeds are means, and "
+        "memory is the most that one of them took."
     )

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from codetune.base.files import reading
 from codetune.base.plain import read_as
 from codetune.evaluation.curves import MeanPoint, mean_curve
-from codetune.report.grid import draw_grid, kept_entries, mark_kept
+from codetune.report.grid import draw_grid, height_of_titles, kept_entries, mark_kept
 from codetune.report.looks import GREY, by_treatment
 from codetune.report.sheet import FULL, draw_line, new_sheet
 from codetune.report.shown import Shown
@@ -44,7 +44,8 @@ def draw_figure2(shown: Shown) -> Figure:
     courses = {system: read_course(shown.seeds[system], shown.metric) for system in shown.seeds if system.trains}
     rows = by_treatment(shown.systems)
     with_scores, with_gains = ("scores" in shown.page.view), ("gains" in shown.page.view)
-    heights = [_height_of_scores(len(rows)) * with_scores, _height_of_gains(len(rows)) * with_gains]
+    gains = height_of_titles(shown) + _height_of_gains(len(rows))
+    heights = [_height_of_scores(len(rows)) * with_scores, gains * with_gains]
     entries = shown.looks.model_entries(shown.systems) if with_scores else {}
     entries |= kept_entries() if with_gains else {}
     figure = new_sheet(FULL, sum(heights), entries | shown.looks.flag_entries(shown.systems))
@@ -81,7 +82,7 @@ def _height_of_scores(rows: int) -> float:
 
 def _height_of_gains(rows: int) -> float:
     """Height of the panels of gains, in inches."""
-    return 0.6 + rows * (1.3 if rows == 1 else 1.0 if rows <= 3 else 0.84)
+    return 0.5 + rows * (1.3 if rows == 1 else 1.0 if rows <= 3 else 0.84)
 
 
 def _draw_scores(part: FigureBase, shown: Shown, courses: Mapping[System, Course]) -> None:

@@ -68,11 +68,11 @@ def _effects(tuned: Tuned, material: Material) -> list[Finding]:
     groups = tuned.groups
     who = f"Tuning by {next(iter(groups))[1]}" if len(groups) == 1 else "Tuning"
     found = []
-    for name, by, subject in (("gain", metric, who), ("code", material.on_code, "On the code alone, tuning")):
+    for name, by, where in (("gain", metric, ""), ("code", material.on_code, "On the code alone")):
         if by is None:
             continue
         numbers = material.numbers(name, test)
-        text = say_effect(tuned.outcome(by), subject, label, numbers)
+        text = say_effect(tuned.outcome(by), "Tuning" if where else who, label, numbers, where)
         details = [_of_group(name, by, test, group, of, material) for group, of in groups.items()]
         if len(groups) == 1:  # the same numbers, by the names that they have beside other methods
             numbers.found.update(details[0].numbers)

@@ -151,6 +151,10 @@ def _say_tuned(outcome: Outcome, numbers: Numbers) -> str:
     return f"of {outcome.of_all(numbers)}, {say_shares(outcome, numbers)}"
 
 
+def _noun(tuned: Sequence[EvaluatedSystem]) -> str:
+    return "tuned model" if len({(one.system.data, one.system.method) for one in tuned}) == 1 else "tuned system"
+
+
 def _retrieved(
     test: str, tuned: Sequence[EvaluatedSystem], pairs: Sequence[Comparison], material: Material
 ) -> Iterable[Finding]:

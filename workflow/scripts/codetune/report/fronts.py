@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from codetune.evaluation.comparisons import Comparisons
 from codetune.report.costs import Cost, training_costs
 from codetune.report.looks import GREY, PALE, Look, Spread, by_treatment, spread_of
-from codetune.report.sheet import FULL, new_sheet
+from codetune.report.sheet import FULL, SMALL, new_sheet
 from codetune.report.shown import Shown
 from codetune.study.figures import Treatment
 from codetune.study.record import Record
@@ -137,6 +137,9 @@ def _places(shown: Shown, of_test: Comparisons, value_of: Callable[[Record], flo
 
 def _draw(axis: Axes, shown: Shown, places: Places, systems: Sequence[System]) -> None:
     """Draws one panel: the systems of a treatment and their models untuned; the front and the others behind them."""
+    if not places:
+        axis.annotate("no sample has a value", (0.5, 0.5), xycoords="axes fraction", ha="center", fontsize=SMALL)
+        return
     models = {system.model for system in systems}
     own = {one: place for one, place in places.items() if one in systems or (one.model in models and not one.trains)}
     others = [place for one, place in places.items() if one not in own]

@@ -9,12 +9,24 @@ from matplotlib.figure import FigureBase
 from matplotlib.ticker import MaxNLocator
 
 from codetune.report.flags import FLAG
-from codetune.report.looks import Look, by_model, by_treatment
+from codetune.report.looks import Look, by_model, by_treatment, lines_of
 from codetune.report.shown import Shown
 from codetune.study.runs import System
 
 KEPT: Look = {"marker": "*", "markersize": 5.5, "color": "black", "linestyle": ""}  # no model has a star
 Panels = npt.NDArray[Any]
+
+
+def title_of(shown: Shown, model: str, systems: Sequence[System]) -> str:
+    """What stands above the panels of a model, in lines that are no wider than these."""
+    longest = 14 if len(by_model(shown.systems)) > 3 else 28
+    is_alone = len(shown.looks.trained) == 1
+    return shown.looks.name(systems[0], longest) if is_alone else shown.looks.model(model, longest)
+
+
+def height_of_titles(shown: Shown) -> float:
+    """Height of what stands above the panels, in inches."""
+    return 0.13 * lines_of([title_of(shown, *one) for one in by_model(shown.systems).items()])
 
 
 def draw_grid(part: FigureBase, shown: Shown, draw: Callable[[Axes, System, Look], None]) -> Panels:
@@ -31,14 +43,12 @@ def draw_grid(part: FigureBase, shown: Shown, draw: Callable[[Axes, System, Look
     models, treatments = by_model(shown.systems), list(by_treatment(shown.systems))
     axes = part.subplots(len(treatments), len(models), sharex=True, sharey=True, squeeze=False)
     for column, (name, systems) in zip(axes.T, models.items(), strict=True):
-        (longest, is_alone) = (14 if len(models) > 3 else 30), len(shown.looks.trained) == 1
-        title = shown.looks.name(systems[0], longest) if is_alone else shown.looks.model(name, longest)
-        column[0].set_title(title, fontsize=7)
+        column[0].set_title(title_of(shown, name, systems), fontsize=7)
         own = {(system.data, system.method): system for system in systems}
         for axis, treatment in zip(column, treatments, strict=True):
             if system := own.get(treatment):
                 draw(axis, system, shown.looks.of(system))
-                if system in shown.looks.marked and not is_alone:
+                if system in shown.looks.marked and len(shown.looks.trained) > 1:
                     axis.annotate(FLAG, (0.97, 0.97), xycoords="axes fraction", ha="right", va="top", fontsize=8)
             else:
                 axis.set_visible(False)

@@ -188,7 +188,7 @@ def _lengths(layout: Layout) -> str:
 
 def _columns(panel: Panel, left: Sequence[bool]) -> str:
     """The columns' specification; every width is a share of the line."""
-    columns = []
+    columns: list[str] = []
     for place, width in panel.widths.items():
         gap = "@{}" if not columns else rf"@{{\hspace{{{panel.gaps[place]:g}pt}}}}" if panel.gaps[place] > GAP else ""
         side = "raggedright" if left[place] else "raggedleft"

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from codetune.base.files import Row
-from codetune.report.grid import draw_grid, kept_entries, mark_kept
+from codetune.report.grid import draw_grid, height_of_titles, kept_entries, mark_kept
 from codetune.report.looks import GREY, Look, by_model
 from codetune.report.sheet import COLUMN, FULL, draw_line, new_sheet
 from codetune.report.shown import Shown
@@ -40,7 +40,7 @@ def draw_losses(shown: Shown) -> Figure:
     """Draws a panel per system of a page, with the same axes: losses before the first step may lie above them."""
     losses = {system: read_losses(seeds) for system, seeds in shown.seeds.items() if system.trains}
     rows = len({(system.data, system.method) for system in shown.systems})
-    height = 0.6 + rows * (2.0 if rows == 1 else 1.3 if rows <= 3 else 0.84)
+    height = 0.5 + height_of_titles(shown) + rows * (2.0 if rows == 1 else 1.3 if rows <= 3 else 0.84)
     entries = {"validation": {"color": GREY, "marker": "o", "linestyle": "-"}, "training": TRAINING} | kept_entries()
     width = FULL if len(by_model(shown.systems)) > 1 else COLUMN
     figure = new_sheet(width, height, entries | shown.looks.flag_entries(shown.systems))

@@ -60,7 +60,7 @@ def write_metrics(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], out
     digits = {name: digits_of_scores(evaluated, name)[0] for name in written}
     for (test, model, method, data), group in table.groupby(["test", "model", "method", "data"], sort=False):
         found = {row["metric"]: row for _, row in group.iterrows()}
-        title = method + flag(group["flagged"].iloc[0])
+        title = f"{method}{flag(group['flagged'].iloc[0])}"
         for kind, ending in kinds.items():
             cells = {one.label: _cell(found[name + ending], digits[name]) for name, one in written.items()}
             rows.append({"test": test, "Model": model, "Method": title, "data": data, "Scored": kind, **cells})

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from codetune.base.files import read_json, read_jsonl, reading
+from codetune.report.packed import PART, unpacked
 
 MOST_NAMES, LONGEST_NAME = 6, 60  # of a row, in a message
 NUMBER = re.compile(r"[-+<]? ?[0-9.,]+(e[-+]?[0-9]+)?( ?[%MB])?")
@@ -126,6 +127,24 @@ def _lines(path: Path) -> list[str]:
         return path.read_bytes().decode().split("\n")
 
 
+def _read_page(path: Path) -> list[Part]:
+    """The lines of a page; of what is compressed in it, the bytes or texts in place of the line."""
+    parts = _read_text(path)
+    packed = dict(unpacked("\n".join(part.cells[""] for part in parts)))
+    return [Part(part.place, {"": _readable(part.cells[""], packed)}) for part in parts]
+
+
+def _readable(line: str, packed: Mapping[str, bytes]) -> str:
+    found = PART.fullmatch(line)
+    if not found:
+        return line
+    content = packed[found[1]]
+    try:
+        return f"{found[1]}: {content.decode()}"
+    except UnicodeDecodeError:
+        return f"{found[1]}: {' '.join(map(str, content))}"
+
+
 def _read_json(path: Path) -> list[Part]:
     return [Part("", flatten(read_json(path)))]
 
@@ -175,4 +194,5 @@ READERS: Mapping[str, Callable[[Path], list[Part]]] = {
     ".tex": _read_latex,
     ".json": _read_json,
     ".jsonl": _read_json_lines,
+    ".html": _read_page,
 }

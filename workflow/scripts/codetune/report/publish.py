@@ -2,36 +2,37 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from codetune.base.errors import StudyError
 from codetune.base.files import atomic, link_or_copy
 from codetune.base.manifests import MANIFEST, read_manifest
-from codetune.base.rehearsal import is_rehearsal
 from codetune.base.text import markdown, markdown_cell
 from codetune.evaluation.registry import metrics, on_code
 from codetune.prompts.described import Described, read_described
 from codetune.report.cells import digits_of, format_number
 from codetune.report.flags import MEANING
-from codetune.report.stamp import TAG, stamped
-from codetune.report.trained import introduction, name_of, title_of
+from codetune.report.hub import license_lines, metadata
+from codetune.report.stamp import stamped
+from codetune.report.trained import introduction, title_of
 from codetune.report.usage import prompt_rows, usage_section
 from codetune.study import layout
 from codetune.study.facts import Summary, TrainingFacts, TrainingResult
+from codetune.study.publications import Publications
 from codetune.study.record import Record
-from codetune.study.training import NO_PATIENCE, TrainingPlan
+from codetune.study.training import NO_PATIENCE
 
 CARD = "README.md"
 
 
-def publish(record: Record, metric: str, stats: str, tuned: Path, target: str) -> None:
+def publish(record: Record, metric: str, publications: Publications, stats: str, tuned: Path, target: str) -> None:
     """Puts what was trained into a folder of its own, as hard links or copies, and the model card beside it.
 
     Args:
         record: The record of the run.
         metric: The study's metric, whose scores the card names.
+        publications: Where its base and data are published.
         stats: Statistics of the token set that was trained on: how prompts and completions were serialised.
         tuned: Folder of what was trained.
         target: The model card to write; its folder is written as a whole.
@@ -45,11 +46,13 @@ def publish(record: Record, metric: str, stats: str, tuned: Path, target: str) -
         folder.mkdir()
         for name in read_manifest(tuned / MANIFEST).files:
             link_or_copy(tuned / name, folder / name)
-        card = model_card(record, record.training, metric, read_described(stats))
+        card = model_card(record, record.training, metric, publications, read_described(stats))
         (folder / CARD).write_text(card, encoding="utf-8")
 
 
-def model_card(record: Record, training: TrainingFacts, metric: str, described: Described) -> str:
+def model_card(
+    record: Record, training: TrainingFacts, metric: str, publications: Publications, described: Described
+) -> str:
     """The README.md of the folder of what was trained, with the metadata that the hub reads."""
     plan, result = training.plan, training.result
     source, settings = plan.source, plan.settings
@@ -69,8 +72,9 @@ def model_card(record: Record, training: TrainingFacts, metric: str, described: 
         f"| seed | {plan.seed} |",
     ]
     table = "\n".join(rows)
+    head = metadata(record, plan, publications, metric)
     return f"""---
-{yaml.safe_dump(_metadata(plan), sort_keys=False).strip()}
+{yaml.safe_dump(head, sort_keys=False).strip()}
 ---
 
 # {markdown(Path(source.name).name)}: {title_of(plan)} for code generation
@@ -85,23 +89,8 @@ def model_card(record: Record, training: TrainingFacts, metric: str, described: 
 
 {usage}
 
-The licences of the base model and of the training data apply.
+{license_lines(record, plan, publications)}
 """
-
-
-def _metadata(plan: TrainingPlan) -> dict[str, Any]:
-    """What the hub reads."""
-    is_whole = plan.tuning.kind == "full"
-    base = {
-        "base_model": plan.source.name,
-        "base_model_relation": "finetune" if is_whole else "adapter",
-    }
-    return {
-        "library_name": "transformers" if is_whole else "peft",
-        "pipeline_tag": "text-generation",
-        "tags": [name_of(plan).lower().replace("_", "-"), "code-generation", *([TAG] if is_rehearsal() else [])],
-        **(base if plan.source.repo and not plan.source.path else {}),
-    }
 
 
 def _method(training: TrainingFacts) -> str:

@@ -23,6 +23,7 @@ from codetune.report.remake import Outputs, Remake, Results
 from codetune.report.remaking_shown import shown_of
 from codetune.report.tuned import make_sizes
 from codetune.study import layout
+from codetune.study.publications import Publications, publications_of
 from codetune.study.record import RecordInputs, gather_record, read_record, read_records, save_record
 from codetune.study.runs import NONE, Evaluation, Run
 from codetune.study.study import Study
@@ -145,14 +146,16 @@ def _make_record(run: Run, study: Study, inputs: RecordInputs, folder: Path, out
 
 def _model_card(at: Results, run: Run) -> Remake:
     record, stats = at.of(layout.RECORD, run), at.path(layout.TOKEN_STATS, **at.study.token_set_of(run))
-    make = partial(_make_model_card, record, at.metric, stats)
+    publications = publications_of(at.config, run, [one.test for one in at.study.of_run(run)])
+    make = partial(_make_model_card, record, at.metric, publications, stats)
     return Remake(make, {"card": at.of(layout.PUBLISHED, run)}, [record, stats])
 
 
-def _make_model_card(path: str, metric: str, stats: str, outputs: Outputs) -> None:
+def _make_model_card(path: str, metric: str, publications: Publications, stats: str, outputs: Outputs) -> None:
     record = read_record(path)
     assert record.training is not None  # as the config says of this run
-    write_text(outputs["card"], model_card(record, record.training, metric, read_described(stats)))
+    card = model_card(record, record.training, metric, publications, read_described(stats))
+    write_text(outputs["card"], card)
 
 
 def _comparisons(at: Results, test: str) -> Remake:

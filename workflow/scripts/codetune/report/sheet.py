@@ -1,4 +1,4 @@
-"""The sheet that a figure is drawn on: its size in print, its legend's room, labels at the ends of lines, its files."""
+"""The sheet that a figure is drawn on: its size in print, its legend's room, its files."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from codetune.base.files import atomic
-from codetune.report.looks import GREY, Look
+from codetune.report.looks import Look
 from codetune.report.stamp import figure_metadata, stamp_figure
 
 COLUMN, FULL = 3.5, 7.0  # widths in print, in inches: of a column of text, of both
@@ -88,39 +88,6 @@ def draw_line(axis: Axes, points: Sequence[tuple[float, float]], look: Look, nam
     every = max(1, len(points) // 12)
     how: Look = {"markevery": every, "clip_on": False, "label": name} | look
     axis.plot(*zip(*points, strict=True), **how)
-
-
-def label_ends(axis: Axes, ends: Mapping[str, tuple[float, float]], color: Mapping[str, str]) -> None:
-    """Writes names to the right of a panel, each at the height of the end of its line, as near as they do not meet.
-
-    Args:
-        axis: The panel, whose limits do not change any more.
-        ends: The last point of the line of each name.
-        color: Of each name.
-    """
-    figure = axis.get_figure(root=True)
-    assert figure is not None
-    high = axis.get_position().height * figure.get_figheight() * 72 / SMALL / 1.15  # lines of text of that height
-    low, top = axis.get_ylim()
-    gap = (top - low) / high
-    places: dict[str, tuple[float, int]] = {}  # the middle of each name, and its lines
-    for name in sorted(ends, key=lambda name: ends[name][1]):
-        lines = name.count("\n") + 1
-        below = max((place + above * gap / 2 for place, above in places.values()), default=low)
-        places[name] = (max(ends[name][1], below + lines * gap / 2), lines)
-    over = max([place + lines * gap / 2 for place, lines in places.values()], default=top) - top
-    for name, (place, _) in places.items():
-        axis.annotate(
-            name,
-            ends[name],
-            (1.03, (place - max(0.0, over) - low) / (top - low)),
-            textcoords="axes fraction",
-            va="center",
-            fontsize=SMALL,
-            color=color[name],
-            arrowprops={"arrowstyle": "-", "linewidth": 0.4, "color": GREY},
-            annotation_clip=False,
-        )
 
 
 def short_number(value: float) -> str:

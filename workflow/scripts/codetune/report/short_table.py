@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from codetune.evaluation.comparisons import Comparison, Score
 from codetune.report.cells import format_number, format_signed
 from codetune.report.finding import Material
+from codetune.report.latex import EMPTY
 from codetune.report.rows import EvaluatedSystem, gains_are_by_tuning
-from codetune.report.writing import EMPTY
 
 MOST_ROWS = 15  # systems; more are shown as a matrix of models and methods
 

@@ -38,9 +38,8 @@ class Shown:
     @cached_property
     def pages(self) -> list[Page]:
         """All pages of the page's figure."""
-        return pages_of(
-            self.page.figure, [one.run.system for one in self.study], [one.test for one in self.comparisons]
-        )
+        tests = [one.test for one in self.comparisons]
+        return pages_of(self.page.figure, [record.run.system for record in self.study], tests)
 
     @property
     def systems(self) -> Sequence[System]:

@@ -1,5 +1,6 @@
 """Table 1: training settings, declared and computed."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,7 @@ from codetune.study.method import TuningSettings
 from codetune.study.runs import System
 from codetune.study.sizes import Size, SizeFacts
 from codetune.study.training import NO_PATIENCE, TrainingPlan, TrainingSettings
+from codetune.study.tunings import SOFT_PROMPTS, virtual_tokens_of
 
 RATE_DIGITS = 3
 # LoRA with these keys alone trains r (inputs + outputs) parameters of each module.
@@ -92,9 +94,11 @@ def table1(
 
 def _row(planned: PlannedSystem, stats: str, size: Size, paper: Row) -> Row:
     """One row; `stats` counts the training samples."""
-    packed, samples = (read_number(stats, "parts", "train", name) for name in ("packed_sequences", "samples"))
+    samples = read_number(stats, "parts", "train", "samples")
+    packed = _packed_sequences(planned.plan, stats, samples)
     quoted: Row = next((row for row in paper["table1"] if row["model"] == planned.system.model), {})
     tuning, settings = planned.plan.tuning, planned.plan.settings
+    of_lora = quoted if tuning.type == "LORA" else {}  # what the paper trains
     epoch, unpacked = (steps_per_epoch(count, settings.batch_size) for count in (packed, samples))
     return {
         "data": planned.system.data,
@@ -116,13 +120,26 @@ def _row(planned: PlannedSystem, stats: str, size: Size, paper: Row) -> Row:
         "rank": tuning.peft.get("r"),
         "trainable": size.trainable,
         "trainable_percent": size.percent,
-        "paper_trainable": quoted.get("trainable"),
+        "paper_trainable": of_lora.get("trainable"),
         **(_at_ranks_of_the_paper(tuning, size, paper) if quoted else {}),
-        "paper_steps": quoted.get("steps"),
+        "paper_steps": of_lora.get("steps"),
         "packing": "yes" if settings.packing else "no",
         "steps_packed": settings.epochs * epoch,
         "steps_unpacked": settings.epochs * unpacked,
     }
+
+
+def _packed_sequences(plan: TrainingPlan, stats: str, samples: int) -> int:
+    """Training sequences of packed samples, each with its virtual tokens if the tuning has such.
+
+    With virtual tokens, sequences are taken to be as full as they are without. Of some tens of them the number is then
+    right to one in a hundred; hundreds leave more room at the ends of sequences.
+    """
+    packed, virtual = read_number(stats, "parts", "train", "packed_sequences"), virtual_tokens_of(plan.tuning)
+    if not virtual:
+        return packed
+    tokens = read_number(stats, "parts", "train", "tokens")
+    return max(packed, math.ceil(packed * (tokens + virtual * samples) / tokens))
 
 
 def _at_ranks_of_the_paper(tuning: TuningSettings, size: Size, paper: Row) -> Row:
@@ -183,8 +200,13 @@ def write_table1(table: pd.DataFrame, outputs: Mapping[str, str]) -> None:
         "patience have brought no lower loss (none: never); rate left is the share of the highest rate that is left "
         "after the first so many."
     )
-    more = {"Parameters and steps": [name for name in shown if name.startswith(("Trainable", "Steps"))]}
+    if set(table["tuning"]) & SOFT_PROMPTS:
+        note += (
+            " Virtual tokens take room in packed sequences, which are taken to be as full as without them; the "
+            "record of a training has what there was, and how many samples were truncated or dropped for them."
+        )
     note += _paper_s_rate(table)
+    more = {"Parameters and steps": [name for name in map(str, shown) if name.startswith(("Trainable", "Steps"))]}
     write_forms(table, shown, "Training hyperparameters", note, outputs, more, ["Trainable (%)"])
 
 

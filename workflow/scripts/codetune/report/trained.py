@@ -2,6 +2,7 @@
 
 from codetune.base.text import markdown_code
 from codetune.study.method import UNQUANTISED, Quantization
+from codetune.study.soft_prompts import PREFIXES
 from codetune.study.training import TrainingPlan
 from codetune.study.tunings import SOFT_PROMPTS
 
@@ -38,7 +39,10 @@ def introduction(plan: TrainingPlan) -> str:
         )
     trained = f"{base}, fine-tuned on\ninstruction-code pairs with the base {held}."
     if plan.tuning.type in SOFT_PROMPTS:
-        return f"Trained tokens that stand before each prompt of {trained} The base itself is as published."
+        text = f"Trained tokens that stand before each prompt of {trained} The base itself is as published."
+        if plan.tuning.type in PREFIXES:
+            text += "\nIt cannot be trained with gradient checkpointing, so its memory in training is that without."
+        return text
     if plan.quantization.type == UNQUANTISED:
         return f"Adapter for {trained} Merging it into\nthe base rounds the sum to {dtype}."
     bits = "4-bit" if is_in_4_bits(plan.quantization) else "8-bit"

@@ -74,7 +74,7 @@ def write_variants(
             f"{facts.label} of the default": [format_number(row["over_score"], digits[0]) for row in rows],
         }
     )
-    more = {"Scores": [*(name for name in shown if name.startswith(facts.label)), "p (Holm)"]}
+    more = {"Scores": [*(name for name in map(str, shown) if name.startswith(facts.label)), "p (Holm)"]}
     write_forms(table, shown, f"Variants on {facts.label}", _note(table, evaluated, metric), outputs, more)
 
 

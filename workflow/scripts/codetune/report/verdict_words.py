@@ -63,7 +63,7 @@ class Outcome:
         return f"{numbers.count('systems', self.total)} {self.noun}{'' if self.total == 1 else 's'}"
 
 
-def say_effect(outcome: Outcome, who: str, what: str, numbers: Numbers) -> str:
+def say_effect(outcome: Outcome, who: str, what: str, numbers: Numbers, where: str = "") -> str:
     """Says for how many systems something raised a score, by how much, for how many it lowered it, what is undecided.
 
     Args:
@@ -71,7 +71,14 @@ def say_effect(outcome: Outcome, who: str, what: str, numbers: Numbers) -> str:
         who: What had the effect, as the subject of a sentence.
         what: The score, as its object.
         numbers: Keeps the numbers.
+        where: What the first sentence begins with, without its comma.
     """
+    text = _say_effect(outcome, _lower(who) if where else who, what, numbers)
+    return f"{where}, {_lower(text) if text.startswith('Whether') else text}" if where else text
+
+
+def _say_effect(outcome: Outcome, who: str, what: str, numbers: Numbers) -> str:
+    """The same without a beginning."""
     outcome.keep_counts(numbers)
     if outcome.total == 1:
         return _say_one(*next(iter(outcome.compared.items())), who, what, numbers)
@@ -114,7 +121,12 @@ def say_counts(outcome: Outcome, numbers: Numbers) -> str:
     outcome.keep_counts(numbers)
     better = outcome.gains("better")
     by = f", by {numbers.gains('raised', better)}" if better else ""
-    parts = [f"raised for {numbers.count('better', len(better))} of {outcome.of_all(numbers)}{by}"]
+    if outcome.count("undecided") == outcome.total:
+        gains = numbers.gains("undecided", outcome.gains("undecided"), signed=True)
+        which = "all " if outcome.total > 1 else ""
+        return f"undecided for {which}{outcome.of_all(numbers)}, at {gains}"
+    count = numbers.count("better", len(better)) if better else "none"
+    parts = [f"raised for {count} of {outcome.of_all(numbers)}{by}"]
     if worse := outcome.gains("worse"):
         parts.append(f"lowered for {outcome.counted('worse', numbers)}, by {numbers.gains('lowered', worse)}")
     if undecided := outcome.gains("undecided"):

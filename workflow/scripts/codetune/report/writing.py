@@ -55,11 +55,11 @@ def write_forms(
     title = stamped(title)
     write_csv(table, outputs["csv"])
     shown = texts_of(shown)
-    panels = panels_of(list(shown), more or {})
+    panels = panels_of([*map(str, shown)], more or {})
     parts = [_markdown_panel(shown, title, columns) for title, columns in panels.items()]
     text = [f"# {markdown_heading(title)}", parts[0], markdown_paragraph(note), *parts[1:]]
     write_text(outputs["md"], "\n\n".join(text) + "\n")
-    printed = panels_of([name for name in shown if name not in unprinted], more or {})
+    printed = panels_of([name for name in map(str, shown) if name not in unprinted], more or {})
     write_text(outputs["tex"], latex_table(print_of(shown, title, note, printed)))
 
 
@@ -92,7 +92,7 @@ def print_of(shown: pd.DataFrame, title: str, note: str, panels: Mapping[str, Se
         note: Below it.
         panels: The columns of each panel by its title, as `panels_of` gives them.
     """
-    head, body = list(shown), shown.to_numpy().tolist()
+    head, body = [*map(str, shown)], shown.to_numpy().tolist()
     names = count_names(head)
     tests = int(head[0] == "Test" and len(head) > 1)
     group = tests + 1 if head[tests] in GROUPS else tests
@@ -104,7 +104,7 @@ def print_of(shown: pd.DataFrame, title: str, note: str, panels: Mapping[str, Se
 
 def _markdown_panel(shown: pd.DataFrame, title: str, columns: Sequence[str]) -> str:
     """A panel as a table, below its title."""
-    head = list(shown)
+    head = [*map(str, shown)]
     count = count_names(head)
     rows = filled(shown.to_numpy().tolist(), [head.index(name) for name in columns], range(count, len(head)))
     panel = pd.DataFrame(rows, columns=head, dtype=object)[[*head[:count], *columns]]

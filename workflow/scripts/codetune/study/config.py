@@ -13,7 +13,7 @@ from codetune.study.baselines import with_default_baselines
 from codetune.study.dataset import Dataset, Published, Split, Subset
 from codetune.study.decoding import Decoding
 from codetune.study.folders import find_outputs
-from codetune.study.method import UNQUANTISED, Kind, Method, Quantization, TuningSettings
+from codetune.study.method import TRIAL, UNQUANTISED, Kind, Method, Quantization, TuningSettings
 from codetune.study.mistakes import unknown_name
 from codetune.study.model import NO_MODEL, Model, Source
 from codetune.study.peft_keys import check_peft
@@ -252,5 +252,6 @@ def _check_training(run: Run, entry: Entry, study: Study) -> None:
         if key not in {**study.training, **entry, **method.training}:
             raise StudyError(f"config: models.{run.model}: the key '{key}' is missing, and a run fine-tunes this model")
     plan = study.for_training(run)
-    check_soft_prompt(run.method, run.model, plan)
-    check_plan(run.method, run.model, plan)
+    name = run.method.partition(TRIAL)[0]  # as the config has it, of a trial, too
+    check_soft_prompt(name, run.model, plan)
+    check_plan(name, run.model, plan)

@@ -21,11 +21,15 @@ class PackedData:
         packed_sequences: Number of training sequences.
         tokens: Number of tokens in them.
         packing_fill: Share of the sequences' capacity that holds tokens.
+        truncated: Number of samples that were truncated to make room for virtual tokens.
+        dropped: Number of samples that were dropped because virtual tokens leave them no room.
     """
 
     packed_sequences: int
     tokens: int
     packing_fill: float
+    truncated: int = 0
+    dropped: int = 0
 
 
 @dataclass(frozen=True)

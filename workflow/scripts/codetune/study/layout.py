@@ -60,6 +60,7 @@ RECORD = f"runs/{RUN}/record.json"
 PUBLISHED = f"runs/{RUN}/published/README.md"
 PUBLISHED_FILES = f"runs/{RUN}/published/{{file}}"
 UNFINISHED = f"runs/{RUN}/unfinished/{{stage}}"
+TRACKING = f"runs/{RUN}/tracking"  # what a training reported to TensorBoard; no job reads it
 EVALUATION = f"{RUN}/tests/{{test}}"
 PREDICTIONS = f"runs/{EVALUATION}/predictions.jsonl"
 GENERATION = f"runs/{EVALUATION}/generation.json"

@@ -27,7 +27,9 @@ def explain_mistake(error: Any) -> str:
     """
     text = _explain(error)
     if isinstance(error.instance, list) and error.validator in ("type", "enum"):
-        return text if SETTINGS.isdisjoint(error.absolute_path) else text + SEARCH
+        path = list(error.absolute_path)
+        is_search = path[:1] == ["methods"] and "training" in path  # where a list may stand, but not this one
+        return text if is_search or SETTINGS.isdisjoint(path) else text + SEARCH
     return text
 
 
@@ -43,6 +45,8 @@ def _explain(error: Any) -> str:
             return f"{found} is not one of {', '.join(allowed)}{find_similar(error.instance, allowed)}"
         case "type":
             return f"{found} is not of type {error.validator_value}{hint_at(error.instance, error.validator_value)}"
+        case "const":
+            return f"{found} is not {quote(error.validator_value)}; write that, or leave the key out"
         case "pattern":
             return f"{found} is not {about}"
         case "minimum":

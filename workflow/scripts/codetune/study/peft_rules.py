@@ -5,8 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 from codetune.study.mistakes import find_similar, quote, shorten
-from codetune.study.peft_types import ALL_LINEAR, MODULE_KEYS, OTHER_LAYERS, ROLES
+from codetune.study.peft_types import ALL_LINEAR, MODULE_KEYS, OTHER_LAYERS, PATTERNS, ROLES
+from codetune.study.tunings import SOFT_PROMPTS
 
+EMBEDDINGS = ("embed_tokens", "embed_in", "wte", "word_embeddings")  # what families call the embedding of tokens
 Keys = dict[str, Any]  # by name; what a method does not state with PEFT's default
 Found = tuple[str, str] | None  # a key and what is wrong with its value; None if nothing is
 NAME = re.compile(r"[\w.-]+")  # of a module, or the last parts of its path
@@ -33,7 +35,13 @@ def find_contradiction(kind: str, keys: Keys) -> Found:
     for key in MODULE_KEYS:
         if key in keys and (said := _find_in_modules(kind, key, keys[key])):
             return key, said
-    return _layers(kind, keys) or (RULES[kind](keys) if kind in RULES else None)
+    for key in PATTERNS:
+        for name in keys.get(key) or ():
+            if said := _find_in_expression(name):
+                return key, said
+    if kind in SOFT_PROMPTS and keys.get("modules_to_save"):
+        return "modules_to_save", "leave it out; a soft prompt leaves the model as it is"
+    return _layers(kind, keys) or _tokens(keys) or (RULES[kind](keys) if kind in RULES else None)
 
 
 def _find_in_modules(kind: str, key: str, value: Any) -> str | None:
@@ -76,6 +84,10 @@ def _find_in_pattern(text: str) -> str | None:
     if parts and all(NAME.fullmatch(part) for part in parts):
         written = f"write a list: [{shorten(', '.join(parts))}]"
         return f"{quote(text)} is a regular expression to PEFT, which whole paths have to match; {written}"
+    return _find_in_expression(text)
+
+
+def _find_in_expression(text: str) -> str | None:
     try:
         re.compile(text)
     except re.error as error:
@@ -98,6 +110,20 @@ def _layers(kind: str, keys: Keys) -> Found:
     return None
 
 
+def _tokens(keys: Keys) -> Found:
+    """The tokens that are trained, each by its number."""
+    for key in ("token_indices", "trainable_token_indices"):
+        value = keys.get(key)
+        for numbers in value.values() if isinstance(value, dict) else [value or []]:
+            if twice := next((number for number in numbers if numbers.count(number) > 1), None):
+                return key, f"token {twice} is listed twice; leave one out"
+        if value:
+            named = value if isinstance(value, dict) else EMBEDDINGS
+            if both := sorted({*named} & {*(keys.get("modules_to_save") or ())}):
+                return key, f"all tokens of {both[0]} are trained already, by modules_to_save; leave one of the two out"
+    return None
+
+
 def _lora(keys: Keys) -> Found:
     variants = [key for key in VARIANTS if keys[key]] + ["mica"] * (keys["init_lora_weights"] == "mica")
     if len(variants) > 1:
@@ -109,6 +135,10 @@ def _lora(keys: Keys) -> Found:
         return "lora_bias", f"it does not go with init_lora_weights: {start}; leave one of the two out"
     if keys["init_lora_weights"] == "orthogonal" and keys["r"] % 2:
         return "r", f"{keys['r']} is odd, and init_lora_weights: orthogonal needs an even rank"
+    for first, behind in keys["layer_replication"] or ():
+        if first >= behind:
+            said = f"[{first}, {behind}] holds no layer: it goes from the first up to, and without, the second"
+            return "layer_replication", said
     for key in ("lora_dropout", "fan_in_fan_out", "lora_bias", "use_dora", "velora_config", "kasa_config"):
         if keys["target_parameters"] and keys[key]:
             return key, "it does not go with target_parameters; leave one of the two out"
@@ -153,9 +183,25 @@ def _gralora(keys: Keys) -> Found:
 
 
 def _cartridge(keys: Keys) -> Found:
-    if keys["num_frozen_tokens"] > keys["num_virtual_tokens"]:
-        said = f"{keys['num_frozen_tokens']} is above num_virtual_tokens, {keys['num_virtual_tokens']}"
-        return "num_frozen_tokens", said
+    if keys["num_frozen_tokens"] >= keys["num_virtual_tokens"]:
+        said = f"{keys['num_frozen_tokens']} is not below num_virtual_tokens, {keys['num_virtual_tokens']}: nothing "
+        return "num_frozen_tokens", said + "would be trained"
+    return None
+
+
+def _prefix_tuning(keys: Keys) -> Found:
+    if keys["encoder_hidden_size"] is not None and not keys["prefix_projection"]:
+        said = "it says nothing without prefix_projection: true; add that, or leave it out"
+        return "encoder_hidden_size", said
+    return None
+
+
+def _p_tuning(keys: Keys) -> Found:
+    if keys["encoder_reparameterization_type"] == "MLP":
+        for key, default in (("encoder_num_layers", 2), ("encoder_dropout", 0)):
+            if keys[key] != default:
+                said = "it says nothing to the encoder of the type MLP; leave it out, or take LSTM"
+                return key, said
     return None
 
 
@@ -214,6 +260,8 @@ RULES: dict[str, Callable[[Keys], Found]] = {
     "LORA": _lora,
     "MULTITASK_PROMPT_TUNING": _prompt_tuning,
     "OFT": _blocks("r", "oft_block_size"),
+    "P_TUNING": _p_tuning,
+    "PREFIX_TUNING": _prefix_tuning,
     "PROMPT_TUNING": _prompt_tuning,
     "PSOFT": _psoft,
     "ROAD": _road,

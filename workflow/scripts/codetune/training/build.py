@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,14 @@ from codetune.models.patches import compute_labelled_logits_only
 from codetune.prompts.packing import steps_between_evaluations, steps_per_epoch
 from codetune.prompts.text_bytes import bytes_of_text
 from codetune.prompts.tokensets import TokenSample, with_room
+from codetune.study.soft_prompts import PREFIXES
 from codetune.study.training import TrainingPlan, TrainingSettings
 from codetune.training.attention import choose_attention
 from codetune.training.batches import collate, pack_samples
 from codetune.training.cost import CostMeter
 from codetune.training.loss import use_rowwise_loss
 from codetune.training.states import States
+from codetune.training.tracking import NO_TRACKING, Tracking
 from codetune.training.trainer import ResumableTrainer
 from codetune.training.trial import try_loss
 from codetune.training.validation import Validation
@@ -45,11 +47,13 @@ class TrainingTokens:
         train: Samples to train on.
         validation: Samples of the validation loss.
         completion_bytes: Bytes of the text of all validation completions, as far as they were kept.
+        cut: How many samples to train on were truncated and how many dropped to make room for virtual tokens.
     """
 
     train: list[TokenSample]
     validation: list[TokenSample]
     completion_bytes: int
+    cut: Mapping[str, int] = field(default_factory=dict)
 
     def behind(self, virtual_tokens: int, most: int, tokenizer: Any) -> "TrainingTokens":
         """The data with virtual tokens before each sample, all as they are if there are none.
@@ -65,17 +69,25 @@ class TrainingTokens:
         """
         if not virtual_tokens:
             return self
-        train, validation = (with_room(part, virtual_tokens, most) for part in (self.train, self.validation))
+        (train, cut), (validation, _) = (
+            with_room(part, virtual_tokens, most) for part in (self.train, self.validation)
+        )
         if not train or not validation:
             raise StudyError(
                 f"{virtual_tokens} virtual tokens leave no room for a sample in {most} tokens. Lower the method's "
                 "'num_virtual_tokens', or raise 'tokenization.max_length' in the config."
             )
-        return TrainingTokens(train, validation, bytes_of_text([one.completion for one in validation], tokenizer))
+        return TrainingTokens(train, validation, bytes_of_text([one.completion for one in validation], tokenizer), cut)
 
 
 def make_trainer(
-    base: Any, tokenizer: Any, tokens: TrainingTokens, work: Path, plan: TrainingPlan, budget: float = math.inf
+    base: Any,
+    tokenizer: Any,
+    tokens: TrainingTokens,
+    work: Path,
+    plan: TrainingPlan,
+    budget: float = math.inf,
+    tracking: Tracking = NO_TRACKING,
 ) -> ResumableTrainer:
     """Makes trainable what the plan's tuning trains of a base model, and makes the trainer that trains it.
 
@@ -86,43 +98,54 @@ def make_trainer(
         work: Folder of unfinished work.
         plan: The settings.
         budget: Most bytes of the checkpoints that are kept.
+        tracking: What the training reports to.
 
     Raises:
         StudyError: The model lacks what is to be trained, no attention keeps the packed samples apart, or the loss is
             not that of the model's logits.
     """
-    tuning, settings, rows = make_tuning(plan.tuning), plan.settings, plan.memory.micro_batch
+    tuning, settings = make_tuning(plan.tuning), plan.settings
     dtype = getattr(torch, plan.quantization.compute_dtype)
-    compute_labelled_logits_only()
-    if device() == "cpu":
-        use_rowwise_loss()
-    with doing("choice of the attention"):
-        choose_attention(base, tokens.train, dtype)
+    _prepare(base, tokens.train, dtype)
     tokens = tokens.behind(tuning.virtual_tokens, _longest(base, settings.max_length), tokenizer)
     train, validation = (pack_samples(part, settings.capacity) for part in (tokens.train, tokens.validation))
     epoch = steps_per_epoch(len(train), settings.batch_size)
-    interval = steps_between_evaluations(epoch, settings.evaluations_per_epoch)
-    remedy = "Set 'gradient_checkpointing: true' for this model in the config, or a lower 'max_length' for all."
     set_seed(plan.seed)  # first values follow from it alone, whatever was drawn before
     model = tuning.attach(base, plan.source, epoch * settings.epochs)
     values = {name: one.data for name, one in trained_parameters(model).items()}
     trainer = ResumableTrainer(
         States(work, budget),
         tuning,
-        Validation(tokens.completion_bytes, interval, settings.patience),
+        _validation(tokens.completion_bytes, epoch, settings),
         CostMeter(),
-        RowLimit(rows, "sequences", remedy, _effect_of_dividing(tuning.uses_dropout)),
+        RowLimit(plan.memory.micro_batch, "sequences", remedy_of(plan), _effect_of_dividing(tuning.uses_dropout)),
         model=model,
-        args=_arguments(plan, work),
+        args=_arguments(plan, work, tracking),
         train_dataset=train,
         eval_dataset=validation,
         processing_class=tokenizer,
         data_collator=collate,
     )
+    trainer.cut = tokens.cut
     _restore(trainer, values, settings.precision)
     with doing("trial of the loss"):
         try_loss(trainer.model, tokens.train, dtype)
     return trainer
+
+
+def _prepare(base: Any, train: list[TokenSample], dtype: torch.dtype) -> None:
+    """Makes the libraries compute what a training needs, and gives the model an attention for packed samples."""
+    compute_labelled_logits_only()
+    if device() == "cpu":
+        use_rowwise_loss()
+    with doing("choice of the attention"):
+        choose_attention(base, train, dtype)
+
+
+def _validation(completion_bytes: int, epoch: int, settings: TrainingSettings) -> Validation:
+    """When the validation loss is measured, in epochs of so many steps."""
+    interval = steps_between_evaluations(epoch, settings.evaluations_per_epoch)
+    return Validation(completion_bytes, interval, settings.patience)
 
 
 def _longest(model: Any, max_length: int) -> int:
@@ -148,6 +171,13 @@ def _restore(trainer: ResumableTrainer, values: Mapping[str, torch.Tensor], prec
         parameter.data = value.to(getattr(torch, precision))
 
 
+def remedy_of(plan: TrainingPlan) -> str:
+    """What to change where one sequence does not fit into memory."""
+    if plan.memory.gradient_checkpointing or plan.tuning.type in PREFIXES:  # which cannot be trained with it
+        return "Set a lower 'max_length' for all models in the config, or take a larger GPU."
+    return "Set 'gradient_checkpointing: true' for this model in the config, or a lower 'max_length' for all."
+
+
 def _effect_of_dividing(dropout: bool) -> str:
     """What a training's log says when micro-batches become smaller."""
     if not dropout:
@@ -160,7 +190,7 @@ def _schedule(settings: TrainingSettings) -> str:
     return "constant_with_warmup" if settings.schedule == "constant" and settings.warmup_steps else settings.schedule
 
 
-def _arguments(plan: TrainingPlan, work: Path) -> SFTConfig:
+def _arguments(plan: TrainingPlan, work: Path, tracking: Tracking) -> SFTConfig:
     """The plan in the library's words. The trainer itself evaluates and saves."""
     settings, memory = plan.settings, plan.memory
     return SFTConfig(
@@ -187,5 +217,6 @@ def _arguments(plan: TrainingPlan, work: Path) -> SFTConfig:
         logging_nan_inf_filter=False,  # it would log a loss of 0 where there is none
         logging_steps=1,  # a running mean over several steps would be lost with the process
         disable_tqdm=True,
-        report_to=[],
+        report_to=tracking.report_to,
+        run_name=tracking.name,
     )

@@ -23,6 +23,8 @@ from codetune.training.build import TrainingTokens, make_trainer
 from codetune.training.history import log_rows
 from codetune.training.outcome import Diverged, learning_rate_of, problem_of, untrained_loss
 from codetune.training.progress import expected_time
+from codetune.training.states import has_state
+from codetune.training.tracking import NO_TRACKING, Tracking
 from codetune.training.trainer import ResumableTrainer
 
 
@@ -54,6 +56,7 @@ class FinetuneOutputs:
         facts: What the training was computed from and with, and how it ended, JSON.
         work: Folder of unfinished work, removed in the end.
         checkpoints_gb: Most GB of the checkpoints that are kept.
+        tracking: What the training reports to while it runs.
     """
 
     tuned: str
@@ -62,6 +65,7 @@ class FinetuneOutputs:
     facts: str
     work: str
     checkpoints_gb: float = math.inf
+    tracking: Tracking = NO_TRACKING
 
 
 def finetune(
@@ -93,12 +97,14 @@ def finetune(
     identity = {"plan": to_plain(plan), "data": hashes, "checkpoint": to_plain(origin), "code": code}
     identity["packages"] = environment().packages
     with unfinished_work(outputs.work, identity) as work:
+        outputs.tracking.prepare(resumes=has_state(work))
         parts = read_tokens(inputs.train), read_tokens(inputs.validation)
         tokens = TrainingTokens(*parts, _completion_bytes(inputs.stats))
         base = make_tuning(plan.tuning).load_base(checkpoint, plan.quantization, plan.settings.precision)
         check_vocabulary(tokens.train, base, inputs.train)
         check_vocabulary(tokens.validation, base, inputs.validation)
-        trainer = make_trainer(base, load_tokenizer(checkpoint), tokens, work, plan, outputs.checkpoints_gb * 1e9)
+        budget, tracking = outputs.checkpoints_gb * 1e9, outputs.tracking
+        trainer = make_trainer(base, load_tokenizer(checkpoint), tokens, work, plan, budget, tracking)
         if rate:
             _print_expected_time(trainer, base.num_parameters(), plan, rate)
         if diverged := _train(trainer, is_trial):
@@ -196,7 +202,7 @@ def _facts(
         adapted=trainer.tuning.layers(trainer.model),
         attention=trainer.model.config._attn_implementation,
         deterministic=trainer.deterministic,
-        data=PackedData(sequences, tokens, round(tokens / (sequences * plan.settings.max_length), 4)),
+        data=PackedData(sequences, tokens, round(tokens / (sequences * plan.settings.max_length), 4), **trainer.cut),
         result=TrainingResult(
             steps=state.global_step,
             planned_steps=state.max_steps,

@@ -105,6 +105,11 @@ class States:
         set_generator_states(self._generators)
 
 
+def has_state(work: Path) -> bool:
+    """Whether an earlier attempt left a state, be it whole or not."""
+    return any(work.glob("state-*"))
+
+
 def check_loaded(saved: Path, steps: Mapping[str, set[int]], weights: Mapping[str, torch.Tensor]) -> None:
     """Compares what was loaded with what the state holds: the library ignores files that it does not find.
 

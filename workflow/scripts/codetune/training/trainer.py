@@ -1,7 +1,8 @@
 """The training loop: TRL's trainer on packed, isolated samples, which resumes where a killed job stopped."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -54,9 +55,11 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
         meter: Time and energy.
         limit: Most sequences that are computed at once.
         deterministic: Whether torch and a repeated micro-batch say that gradients are, as in training.json.
+        cut: How many samples were truncated and how many dropped to make room for virtual tokens; empty without these.
     """
 
     control: Any
+    cut: Mapping[str, int] = MappingProxyType({})
 
     def __init__(
         self, states: States, tuning: Tuning, validation: Validation, meter: CostMeter, limit: RowLimit, **options: Any
@@ -90,9 +93,10 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
             try:
                 self.train(resume_from_checkpoint=str(self._saved) if self._saved else None)
             except TrainingOver:
-                pass
+                self._end_tracking()
             except Stopped as stop:
                 self._save_stopped(stop)
+                self._end_tracking()
                 raise
         if self.state.best_global_step is None:
             raise Diverged(
@@ -237,6 +241,10 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
             self.states.restore_generators()
             self._save_state()
             print(f"{stop}: saved after step {self.state.global_step} of {self.state.max_steps}", flush=True)
+
+    def _end_tracking(self) -> None:
+        """Tells the trackers that this attempt is over, as the library does at its own end: they write what waits."""
+        self.callback_handler.on_train_end(self.args, self.state, self.control)
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
         """Adds up the gradients of one micro-batch; stops before it if a signal has come."""

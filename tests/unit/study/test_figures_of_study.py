@@ -1,0 +1,72 @@
+"""The pages of figures: known from the systems of a study, each system on one of them, none fuller than a page."""
+
+from itertools import product
+
+import pytest
+from codetune.study.figures import LAYOUTS, MODELS, chunks, figure_pages, pages_of, treatment_of
+from codetune.study.runs import NONE, System
+
+SIZES = [(1, 1), (5, 1), (5, 3), (6, 9), (9, 2), (20, 30)]
+
+
+def systems_of(models, methods):
+    untuned = [System(NONE, f"m{model}", "base") for model in range(models)]
+    return [
+        *untuned,
+        *(System("d", f"m{model}", f"x{method}") for model, method in product(range(models), range(methods))),
+    ]
+
+
+@pytest.mark.parametrize(("models", "methods"), SIZES)
+@pytest.mark.parametrize("figure", LAYOUTS)
+def test_each_system_that_trains_is_on_one_page_of_each_view(figure, models, methods):
+    systems = systems_of(models, methods)
+    pages = pages_of(figure, systems, ["t"])
+    trained = [system for system in systems if system.trains]
+    for view in {page.view for page in pages}:
+        shown = [system for page in pages if page.view == view for system in page.systems]
+        assert sorted(shown) == sorted(trained)
+
+
+@pytest.mark.parametrize("figure", LAYOUTS)
+def test_a_single_page_has_the_figure_s_name_and_several_have_letters(figure):
+    (page,) = pages_of(figure, systems_of(1, 1), ["t"])
+    assert (page.name, page.letter) == (figure, "")
+    pages = pages_of(figure, systems_of(20, 30), ["t"])
+    assert [page.name for page in pages[:2]] == [f"{figure}-a", f"{figure}-b"]
+    assert len({page.name for page in pages}) == len(pages)
+    if len(pages) > 26:
+        assert pages[26].letter == "aa"
+
+
+def test_a_study_that_trains_nothing_has_no_pages():
+    assert figure_pages([System(NONE, "m", "base")], ["t"]) == {}
+
+
+def test_the_cost_has_a_page_for_each_test_set():
+    assert [(page.name, page.view) for page in pages_of("cost", systems_of(2, 2), ["s", "t"])] == [
+        ("cost-a", "s"),
+        ("cost-b", "t"),
+    ]
+
+
+def test_curves_of_few_methods_have_one_page_and_of_many_one_per_view():
+    assert [page.view for page in pages_of("figure2", systems_of(5, 3), [])] == ["scores and gains"]
+    assert [page.view for page in pages_of("figure2", systems_of(6, 9), [])] == ["scores", "gains"]
+
+
+@pytest.mark.parametrize(("models", "methods"), SIZES)
+def test_panels_tell_their_models_apart_and_rows_fit(models, methods):
+    pages = figure_pages(systems_of(models, methods), ["t"]).values()
+    for page in pages:
+        if page.figure in ("figure2", "losses", "cost"):
+            assert len({system.model for system in page.systems}) <= MODELS
+            assert len(set(map(treatment_of, page.systems))) <= 9
+        if page.figure == "figure1":
+            headings = len({system.model for system in page.systems}) if methods > 1 else 0
+            assert len(page.systems) + headings <= 60
+
+
+def test_parts_of_a_list_are_about_equal():
+    assert list(map(len, chunks(range(13), 7))) in ([6, 7], [7, 6])
+    assert chunks([], 7) == []
