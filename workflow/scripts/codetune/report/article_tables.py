@@ -122,7 +122,7 @@ def claim_tables(path: str) -> Iterator[Part]:
     verdicts = [verdict for verdict in VERDICTS if any(of[verdict] for of in counts.values())]
     cells = [[subject, *(str(of[verdict] or EMPTY) for verdict in verdicts)] for subject, of in counts.items()]
     head = ["Subject", *(verdict.capitalize() for verdict in verdicts)]
-    yield _table("The paper's claims by verdict", head, cells, say_files([path]), key="claims", rank=MORE)
+    yield _table("The paper's claims by verdict", head, cells, say_files([path]), wide=True, key="claims", rank=MORE)
     checked = [row for row in rows if row["verdict"] not in (NOT_CHECKABLE, NOT_STATED)]
     told = [row for row in checked if row["subject"] == SCORES or row["verdict"] in FAILED]
     told.sort(key=lambda row: (row["subject"] != SCORES, row["verdict"] not in FAILED))
@@ -144,5 +144,11 @@ def checkpoint_table(material: Material) -> Part:
     ]
     note = f"Commits are shortened. {say_files(files_of(material.records))}"
     return _table(
-        "Checkpoints", ["Model", "Checkpoint", "Commit"], rows[:MOST_ROWS], note, key="checkpoints", rank=EXTRA
+        "Checkpoints",
+        ["Model", "Checkpoint", "Commit"],
+        rows[:MOST_ROWS],
+        note,
+        wide=True,
+        key="checkpoints",
+        rank=EXTRA,
     )

@@ -10,7 +10,7 @@ import yaml
 
 from codetune.base.files import Row, atomic, reading, sha256_of_json
 from codetune.papers.declared import read_paper
-from codetune.report.article import DETAIL, MORE, Article, Part, joined
+from codetune.report.article import DETAIL, EXTRA, MORE, Article, Part, joined
 from codetune.report.article_tables import checkpoint_table, claim_tables, cost_table, score_table, settings_table
 from codetune.report.described import describe_study, read_cards
 from codetune.report.finding import Finding, Material, listed
@@ -30,11 +30,11 @@ DIGITS = 12  # of the hash of the configuration
 CAPTIONS = {
     "dumbbell": "The score of each model on the test samples, untuned (ticks) and tuned (marks). The thin line is the "
     "95 % interval of the gain, laid from the tick of the better untuned row.",
-    "figure2": "The score against training steps, on a part of the validation samples. Step 0 is the untuned model. "
-    "Bands are 95 % intervals.",
+    "figure2": "The score against training steps and tokens seen, on a part of the validation samples, and the gain "
+    "over the untuned model (step 0) with its 95 % interval. A star is the checkpoint that a seed keeps.",
 }
 COLUMN, FULL = 3.6 * 72, 7.0 * 72  # widest figure of one column, and that of a page, in points
-HIGHEST = 5.4 * 72  # a figure, in points
+HIGHEST = 9.0 * 72  # a figure, in points
 
 
 @dataclass(frozen=True)
@@ -176,14 +176,20 @@ def _caption(path: str) -> str:
 
 
 def _figure(path: str, number: int) -> Part:
-    """A figure, as wide as it is drawn and no higher than half a page."""
+    """A figure, as wide as it is drawn. All but the first can be left out, those that are as high as a page first.
+
+    Args:
+        path: Of its SVG.
+        number: Its place among all, from 0 on.
+    """
     with reading(path):
         svg = Path(path).read_text(encoding="utf-8")
         width, height = _size_of(svg)
     wide = width > COLUMN
     scaled = height * (FULL if wide else COLUMN) / width
-    return Part("figure", _caption(path), svg=svg, wide=wide, height=HIGHEST if scaled > HIGHEST else 0.0,
-                key=Path(path).stem, rank=MORE if number else 0)  # fmt: skip
+    rank = 0 if number == 0 else EXTRA if scaled > HIGHEST / 2 else MORE
+    cut = HIGHEST if scaled > HIGHEST else 0.0
+    return Part("figure", _caption(path), svg=svg, wide=wide, height=cut, key=Path(path).stem, rank=rank)
 
 
 def _size_of(svg: str) -> tuple[float, float]:
