@@ -229,8 +229,7 @@ def pages_of_figure(name):
     return [in_results(form, figure=page) for page in pages for form in layout.FIGURE_FORMS]
 
 
-# In a rehearsal a script of its own takes the place of those that need a GPU: it makes up what they would leave, and
-# reads a checkpoint's configuration in place of its weights. Rules, paths and all other jobs stay the same.
+# In a rehearsal a script of its own makes up what jobs on a GPU would leave, without a checkpoint's weights.
 
 
 def script_of(rule):
