@@ -101,8 +101,7 @@ def make_trainer(
         tracking: What the training reports to.
 
     Raises:
-        StudyError: The model lacks what is to be trained, no attention keeps the packed samples apart, or the loss is
-            not that of the model's logits.
+        StudyError: The model lacks what is to be trained, or a trial shows that it would not be trained as it should.
     """
     tuning, settings = make_tuning(plan.tuning), plan.settings
     dtype = getattr(torch, plan.quantization.compute_dtype)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -59,7 +58,6 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
     """
 
     control: Any
-    cut: Mapping[str, int] = MappingProxyType({})
 
     def __init__(
         self, states: States, tuning: Tuning, validation: Validation, meter: CostMeter, limit: RowLimit, **options: Any
@@ -68,6 +66,7 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
         super().__init__(**options)
         self.states, self.tuning, self.validation, self.meter, self.limit = states, tuning, validation, meter, limit
         self.deterministic = True
+        self.cut: Mapping[str, int] = {}
         self._gradients = GradientSum(limit, self.trainable)
         self._saved: Path | None = None
         self._stop_if_asked: Callable[[], None] = lambda: None
