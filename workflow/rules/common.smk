@@ -219,8 +219,7 @@ def figure_of(wildcards):
 
 def title_of_page(wildcards):
     """Returns the name of a page in the report: its figure's, with its letter."""
-    letter = FIGURE_PAGES[wildcards.figure].letter
-    return figure_of(wildcards)[0] + (f" ({letter})" if letter else "")
+    return " ".join(filter(None, [figure_of(wildcards)[0], FIGURE_PAGES[wildcards.figure].letter]))
 
 
 def pages_of_figure(name):
