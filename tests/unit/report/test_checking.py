@@ -157,6 +157,10 @@ SEEN = {
 }
 
 
+# What shows what a table says: it is compared with the table that lies there, and so is found to differ as well.
+MADE_FROM_TABLES = ("results/report/", "results/paper.pdf", "results/numbers.")
+
+
 @pytest.mark.parametrize("edit", SEEN)
 @pytest.mark.parametrize("table", TABLES)
 def test_a_changed_table_does_not_pass_in_any_form(study, problems, table, edit):
@@ -165,7 +169,7 @@ def test_a_changed_table_does_not_pass_in_any_form(study, problems, table, edit)
         lines, rows = rows_of(path)
         edit(lines, rows, form)
         path.write_text("\n".join(lines))
-    found = [line for line in problems(*paths) if not line.startswith("results/report/pages/")]
+    found = [line for line in problems(*paths) if not line.startswith(MADE_FROM_TABLES)]
     for path in paths:
         assert any(re.match(re.escape(f"{path}: ") + SEEN[edit], line) for line in found), found
     assert all(line.startswith(tuple(f"{path}: " for path in paths)) for line in found)
