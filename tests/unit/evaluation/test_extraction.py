@@ -280,12 +280,18 @@ def test_what_is_all_code_is_measured_once(monkeypatch):
     assert [len(row["statistics"]) for row in rows] == [half, 2 * half, 2 * half]
 
 
+def point_of(predictions):
+    """One checkpoint of a curve, beside itself."""
+    measured = score_curve._measure(predictions, SAMPLES, Resamples(3, 200, 0))
+    return score_curve._point(1, predictions, measured, measured)
+
+
 @pytest.mark.parametrize("texts", [TEXTS, [CODE, CODE[:8], ""]])
 def test_the_curve_has_the_scores_on_code_with_intervals_of_the_same_resamples(texts, monkeypatch):
     predictions = [Prediction(place, [Candidate(text, 3, False)]) for place, text in enumerate(texts)]
-    point = score_curve._point(1, predictions, SAMPLES, Resamples(3, 200, 0))
+    point = point_of(predictions)
     codes = [Prediction(place, [Candidate(extract_code(text).text, 3, False)]) for place, text in enumerate(texts)]
-    same = score_curve._point(1, codes, SAMPLES, Resamples(3, 200, 0))
+    same = point_of(codes)
     assert point.scores.keys() == metrics().keys()
     for name, found in point.scores.items():
         if name.endswith(ON_CODE):
