@@ -152,7 +152,8 @@ SEEN = {
     edit_cell: r"(row|line) \d+.*, column .*: found .*\?.*, expected ",
     drop: r"row \d+.* is missing: ",
     double: r"row \d+.* is there twice: ",
-    swap: r"row \d+.* belongs to row \d+: the order is another",
+    # In LaTeX a row below its model's name is known by its method alone, so that its cells are found to differ.
+    swap: r"row \d+.*( belongs to row \d+: the order is another|, column .*: found .*, expected )",
     say_more: r".*: found .*, expected ",
 }
 
