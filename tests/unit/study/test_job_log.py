@@ -63,6 +63,10 @@ def test_the_lines_of_a_training_are_read_as_they_are_written(tmp_path, monkeypa
             f"{told('generation', 100, unit='prompts', total=200)}, 1,234 tokens/s, 9.1 GiB of GPU memory",
             {"doing": "generation", "share": 0.5, "speed": "1,234 tokens/s", "memory": "9.1 GiB"},
         ),
+        (
+            f"{told('generation', 0, unit='prompts', total=200)}; {told('a batch', 1, unit='tokens', total=4)}",
+            {"doing": "a batch", "share": 0.0, "left": ""},  # the time left is that of the batch
+        ),
         ("waiting for 1 of 4 GPU(s) to become free", {"waits": True}),
     ],
 )

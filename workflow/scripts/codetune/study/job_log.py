@@ -64,13 +64,13 @@ def read_progress(path: str | Path) -> Progress:
 def _of_lines(lines: list[str], gpus: str) -> Progress:
     """How far a job is by the last lines of its log; of each thing the newest word counts."""
     last = lines[-1] if lines else ""
-    doing, share = _how_far(lines)
+    doing, share, left = _how_far(lines)
     return Progress(
         doing=doing,
         share=share,
         loss=_newest([match[3] for line in lines if (match := STEP.match(line))], LOSS),
         speed=_newest(lines, SPEED),
-        left=_newest(lines, LEFT),
+        left=left,
         memory=_newest(lines, MEMORY),
         gpus=gpus,
         waits=bool(WAITS.match(last)),
@@ -79,18 +79,19 @@ def _of_lines(lines: list[str], gpus: str) -> Progress:
 
 
 def _newest(lines: list[str], pattern: re.Pattern[str]) -> str:
-    """The newest match of a pattern; of a line with several the first, which is of the job as a whole."""
+    """The newest match of a pattern."""
     return next((match[1] for line in reversed(lines) if (match := pattern.search(line))), "")
 
 
-def _how_far(lines: list[str]) -> tuple[str, float | None]:
-    """What is done, and the share that is done: of the job as a whole, which a line names first."""
+def _how_far(lines: list[str]) -> tuple[str, float | None, str]:
+    """What is done, the share that is done, and the time left: of the job as a whole, which a line names first."""
     for line in reversed(lines):
+        whole, *within = line.split("; ")
+        left = LEFT.search(whole)
         if step := STEP.match(line):
-            return "training", int(step[1]) / max(int(step[2]), 1)
-        parts = line.split("; ")
-        named = [match[1] for part in parts if (match := COUNTED.match(part) or SO_FAR.match(part))]
-        shares = [int(match[4]) / 100 for part in parts if (match := COUNTED.match(part))]
+            return "training", int(step[1]) / max(int(step[2]), 1), left[1] if left else ""
+        named = [match[1] for part in (whole, *within) if (match := COUNTED.match(part) or SO_FAR.match(part))]
         if named:
-            return named[-1], shares[0] if shares else None
-    return "", None
+            counted = COUNTED.match(whole)
+            return named[-1], int(counted[4]) / 100 if counted else None, left[1] if left else ""
+    return "", None, ""
