@@ -182,5 +182,5 @@ def test_long_names_are_in_lines_and_nothing_is_cut_off():
 
 def test_pages_follow_from_the_systems_alone():
     records, comparisons = study(6, 9, 2, samples=120)
-    names = figure_pages([one.run.system for one in records])
+    names = figure_pages([one.run.system for one in records], [one.test for one in comparisons])
     assert [name for name, page in names.items() if page.figure == "forest"] == list(drawn(records, comparisons))

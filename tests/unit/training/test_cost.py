@@ -92,6 +92,7 @@ def test_what_is_computed_again_takes_time():
 def test_what_is_left_of_a_training_includes_the_validations_to_come(meter, clock, monkeypatch, capsys):
     """Steps of 10 seconds, 6 of which were done before, and validations of 200 seconds each."""
     monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=clock))
+    monkeypatch.setattr(progress, "memory_in_words", lambda: "1.1 GiB of process memory")
     meter.start(Spent(evaluation_seconds=400.0))
     told = Progress(Validation(0, interval=5, patience=None), meter)
     history = [{"step": step, "eval_loss": 1.0} for step in (0, 5)]
@@ -107,7 +108,10 @@ def test_what_is_left_of_a_training_includes_the_validations_to_come(meter, cloc
                 clock.value += 200
             history.append({"step": step, "eval_loss": 1.0})
             told.on_log(None, state, None)
-    said = [line.partition("[")[2] for line in capsys.readouterr().out.splitlines()]
+    said = [
+        line.partition("[")[2].replace(", 1.1 GiB of process memory", "")
+        for line in capsys.readouterr().out.splitlines()
+    ]
     assert said == [
         "10 seconds so far, at most 8 minutes left]",
         "20 seconds so far, at most 7 minutes left]",

@@ -29,7 +29,7 @@ def write_weights(path: Path, shapes: Mapping[str, Sequence[int]], kind: str, ab
     for name, shape in shapes.items():
         start, end = end, end + BYTES[kind] * math.prod(shape)
         header[name] = {"dtype": kind, "shape": list(shape), "data_offsets": [start, end]}
-    text = json.dumps(header).encode()
+    text = json.dumps(header, allow_nan=False).encode()
     text += b" " * (-len(text) % 8)
     with path.open("wb") as stream:
         stream.write(struct.pack("<Q", len(text)) + text)
