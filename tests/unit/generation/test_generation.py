@@ -274,5 +274,6 @@ def test_generation_says_how_far_it_is_also_within_a_batch_and_after_an_earlier_
         assert [one.what for one in batches] == ["a batch of 2", "a batch of 2", "a batch of 1"][first // 2 :]
         assert all(one.total == DECODING.max_new_tokens > one.done > 0 for one in batches)
         lines = capsys.readouterr().out.splitlines()
-        assert re.fullmatch(r"generation: 5 of 5 prompts, 100 %, [\d,]+ tokens/s, [\d.]+ GiB of process memory", lines[-1])
+        said = r"generation: 5 of 5 prompts, 100 %, [\d,]+ tokens/s, [\d.]+ GiB of process memory"
+        assert re.fullmatch(said, lines[-1])
         kept.write_bytes(b"".join(kept.read_bytes().splitlines(keepends=True)[:1]))
