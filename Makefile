@@ -120,7 +120,7 @@ format: env
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format --quiet .
 	$(BIN)/snakefmt Snakefile workflow
-	find $(PROJECT) -type f ! -name '.*' ! -name '*.pyc' | LC_ALL=C sort > workflow/files.txt
+	find $(PROJECT) -type f ! -name '.*' ! -name '*.pyc' ! -name '*.png' ! -name '*.pdf' | LC_ALL=C sort > workflow/files.txt
 
 lock: env
 	$(BIN)/python envs/lock.py
