@@ -75,11 +75,13 @@ def _gain(row: SystemRow, kind: Kind) -> Comparison | None:
 
 
 def paper_gain(shown: Shown, row: SystemRow, kind: Kind) -> float | None:
-    """The paper's own gain of a row; None where the paper has none, or none by this metric."""
-    gain = _gain(row, kind)
-    if gain is None or kind.metric != PAPER_METRIC:
+    """The paper's own gain of a row; None where the paper has none of this checkpoint, or none by this metric."""
+    gain, model = _gain(row, kind), row.one.system.model
+    declared = shown.paper.get("models", {}).get(model)
+    is_its = declared is not None and row.one.model.source.is_repository(declared["repo"])
+    if gain is None or not is_its or kind.metric != PAPER_METRIC:
         return None
-    return declared_gain(shown.paper, row.one.system.model, row.one.system.method, gain.over.method)
+    return declared_gain(shown.paper, model, row.one.system.method, gain.over.method)
 
 
 def _draw_gain(shown: Shown, axis: Axes, place: float, row: SystemRow, kind: Kind) -> None:

@@ -15,6 +15,7 @@ from codetune.report.finding import Finding, Material, listed
 from codetune.report.findings import conclude, read_material
 from codetune.report.page import to_html, with_policy
 from codetune.report.short_table import short_tables
+from codetune.report.stamp import stamped_sections
 from codetune.report.writing import LEFT, markdown_table
 from codetune.study import layout
 
@@ -32,7 +33,8 @@ def write_summary(inputs: Mapping[str, Any], template: str | Path, metric: str, 
         outputs: Path for each of `text` and `page`.
     """
     answers, limits = summary_of(read_material(inputs, metric))
-    write_text(outputs["text"], f"{answers}\n{limits}")
+    heading, rest = f"{answers}\n{limits}".split("\n\n", 1)
+    write_text(outputs["text"], "\n\n".join(stamped_sections([heading, rest])))
     write_text(outputs["page"], _page(answers, limits, Path(template), inputs["figures"]))
 
 
