@@ -167,13 +167,13 @@ def test_a_pipe_in_a_file_s_place_is_no_wait(moved):
 
 def test_checkpoints_are_dropped_once_the_curve_is_drawn_and_nothing_trains_again(moved):
     none = (*LOCAL, "--config", "keep_checkpoints=none")
-    assert set(plan(*none, cwd=moved)) == {"drop_checkpoints", "provenance", "page", "all"}
+    assert set(plan(*none, cwd=moved)) == {"drop_checkpoints", "provenance", "page", "paper", "all"}
     done = snakemake(*none, "--cores", "1", cwd=moved)
     assert done.returncode == 0, done.stderr
     assert not list(moved.glob("results/runs/*/*/*/*/checkpoints/step-*"))
     assert len(list(moved.glob("results/runs/*/*/*/*/tuned/adapter_model.safetensors"))) == 2
     assert plan(*none, cwd=moved) == {}
-    assert set(plan(*LOCAL, cwd=moved)) == {"provenance", "page", "all"}
+    assert set(plan(*LOCAL, cwd=moved)) == {"provenance", "page", "paper", "all"}
     (moved / "fewer.yaml").write_text("curve: {samples: 4}")
     found = plan(*LOCAL, "fewer.yaml", cwd=moved)
     assert found["curve"] == 2
@@ -181,4 +181,4 @@ def test_checkpoints_are_dropped_once_the_curve_is_drawn_and_nothing_trains_agai
     done = snakemake(*LOCAL, "--forcerun", "curve", "--cores", "1", "--", f"{TUNED}/curve.json", cwd=moved)
     assert done.returncode != 0
     assert "were deleted after the curve was drawn (keep_checkpoints: none)" in done.stdout + done.stderr
-    assert set(plan(*LOCAL, cwd=moved)) == {"provenance", "page", "all"}, "the curve is still there"
+    assert set(plan(*LOCAL, cwd=moved)) == {"provenance", "page", "paper", "all"}, "the curve is still there"
