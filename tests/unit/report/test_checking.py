@@ -62,7 +62,7 @@ def problems(study, config, monkeypatch):
         monkeypatch.setattr(
             checking,
             "_perform",
-            lambda task: perform(task) if names & {*task.needs, *task.files.values()} else [],
+            lambda task, *about: perform(task, *about) if names & {*task.needs, *task.files.values()} else [],
         )
         return check_results(config).problems
 

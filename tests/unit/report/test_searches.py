@@ -47,7 +47,7 @@ def problems(study, monkeypatch):
             path for path in paths if "@" in path or path.startswith(f"{RUN}/search") or path == f"{RUN}/record.json"
         ]
 
-    monkeypatch.setattr(checking, "_perform", lambda task: perform(task) if concerned(task) else [])
+    monkeypatch.setattr(checking, "_perform", lambda task, *about: perform(task, *about) if concerned(task) else [])
     return lambda: check_results(searching()).problems
 
 

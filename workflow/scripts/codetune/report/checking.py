@@ -16,7 +16,7 @@ from typing import Any
 from codetune.base.errors import StudyError
 from codetune.base.files import reason_in_short
 from codetune.base.progress import counted, doing
-from codetune.base.rehearsal import rehearsing
+from codetune.base.rehearsal import is_rehearsal, rehearsing
 from codetune.base.signals import end_with
 from codetune.report.comparing import compare_files
 from codetune.report.origins import Check, checks_of
@@ -111,12 +111,12 @@ def _check_complete(results: str, tasks: Iterable[Check | Remake]) -> None:
 def _perform_all(tasks: Sequence[Check | Remake], cores: int) -> list[list[str]]:
     """Performs all tasks in several processes; gives what each found, in the order of the tasks."""
     if cores == 1:
-        return [_perform(task) for task in counted(tasks, CHECK, "parts")]
+        return [_perform(task, is_rehearsal()) for task in counted(tasks, CHECK, "parts")]
     order = sorted(range(len(tasks)), key=lambda number: not tasks[number].long)
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("spawn")  # no copy of this process: Typst's threads would not come along
     pool = ProcessPoolExecutor(cores, context, _begin_process, (os.getpid(),))
     with doing(CHECK, "parts", len(tasks)) as told, pool:
-        futures = {number: pool.submit(_perform, tasks[number]) for number in order}
+        futures = {number: pool.submit(_perform, tasks[number], is_rehearsal()) for number in order}
         for future in futures.values():
             future.add_done_callback(lambda _: told.add())
         try:
@@ -134,10 +134,10 @@ def _begin_process(parent: int) -> None:
     end_with(parent, "")
 
 
-def _perform(task: Check | Remake) -> list[str]:
-    """Performs one task; gives a line for each problem."""
+def _perform(task: Check | Remake, rehearsal: bool) -> list[str]:
+    """Performs one task, of a rehearsal or of a study that is none; gives a line for each problem."""
     try:
-        with redirect_stdout(io.StringIO()):  # what a job would log
+        with rehearsing({"rehearsal": rehearsal}), redirect_stdout(io.StringIO()):  # what a job would log
             return task.find() if isinstance(task, Check) else _remake(task)
     except StudyError as error:
         return [str(error)]
