@@ -10,10 +10,11 @@ import numpy as np
 from codetune.data.samples import Sample
 from codetune.evaluation.bootstrap import Array
 from codetune.evaluation.metric import Metric, average_metric, kept_of_short_texts
+from codetune.evaluation.ngrams import count_matches, count_ngrams
 from codetune.evaluation.rouge import RougeL, rouge_l
 
 LOG_OF_NOTHING = -9_999_999_999.0  # sacrebleu's logarithm of 0
-CHRF_BETA = 2
+CHRF_ORDERS, CHRF_BETA = 6, 2
 
 # Precision, recall and F1 are three metrics, which are computed one after the other; each pair is compared only once.
 cached_rouge_l = lru_cache(maxsize=1)(rouge_l)
@@ -42,7 +43,14 @@ def bleu_metric(label: str) -> Metric:
     """
     from sacrebleu.metrics import BLEU
 
-    return _corpus_metric(label, BLEU(), bleu_of_sums, partial(bleu_of_sums, effective_order=True))
+    metric = BLEU()
+    count = kept_of_short_texts(lambda reference: metric._cache_references([[reference]])[0])
+
+    def compute(sample: Sample, text: str, _language: str) -> list[float]:
+        written = metric._preprocess_segment(text)
+        return [float(x) for x in metric._compute_segment_statistics(written, count(sample.output))]
+
+    return _corpus_metric(label, metric, compute, bleu_of_sums, partial(bleu_of_sums, effective_order=True))
 
 
 def chrf_metric(label: str) -> Metric:
@@ -53,20 +61,25 @@ def chrf_metric(label: str) -> Metric:
     """
     from sacrebleu.metrics import CHRF
 
-    return _corpus_metric(label, CHRF(), chrf_of_sums)
+    def compute(sample: Sample, text: str, _language: str) -> list[float]:
+        texts = ["".join(one.split()) for one in (text, sample.output)]
+        counts = zip(
+            *(count_ngrams(one, CHRF_ORDERS) for one in texts), count_matches(*texts, CHRF_ORDERS), strict=True
+        )
+        # What is written does not count in an order that the reference does not have.
+        return [float(x) for written, wanted, matched in counts for x in (written if wanted else 0, wanted, matched)]
+
+    return _corpus_metric(label, CHRF(), compute, chrf_of_sums)
 
 
 def _corpus_metric(
-    label: str, metric: Any, score: Callable[[Array], Array], score_alone: Callable[[Array], Array] | None = None
+    label: str,
+    metric: Any,
+    compute: Callable[[Sample, str, str], list[float]],
+    score: Callable[[Array], Array],
+    score_alone: Callable[[Array], Array] | None = None,
 ) -> Metric:
-    """Makes a metric of one of sacrebleu's, with its own statistics per sample and its own formula."""
-
-    count = kept_of_short_texts(lambda reference: metric._cache_references([[reference]])[0])
-
-    def compute(sample: Sample, text: str, _language: str) -> list[float]:
-        written = metric._preprocess_segment(text)
-        return [float(x) for x in metric._compute_segment_statistics(written, count(sample.output))]
-
+    """Makes a metric of one of sacrebleu's, from the statistics that sacrebleu has of a sample and by its formula."""
     metric.corpus_score(["a"], [["a"]])  # sacrebleu completes a signature at the first score
     none = [0.0] * len(compute(Sample(0, "", "", "a"), "a", ""))
     return Metric(label, str(metric.get_signature()), compute, score, none, highest=100.0, score_alone=score_alone)
