@@ -1,10 +1,15 @@
 """The stamp of a rehearsal is on each kind of output, and a study that is none has nothing of it."""
 
+import base64
+import hashlib
+import re
+
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 from codetune.base.rehearsal import is_rehearsal, rehearsing
 from codetune.report import stamp
+from codetune.report.page import with_policy
 
 TABLE = pd.DataFrame({"score": [0.5]})
 PAGE = "<html><head><title>x</title></head><body><h1>x</h1></body></html>"
@@ -62,3 +67,18 @@ def test_what_is_said_last_is_in_force():
             assert not is_rehearsal()
         assert is_rehearsal()
     assert not is_rehearsal()
+
+
+def test_the_policy_of_a_page_lets_the_stamp_have_its_colours():
+    """A page names all its styles in one directive, since browsers read only the first of a name."""
+    template = PAGE.replace("<title>", '<meta content="CONTENT-SECURITY-POLICY"><style>p { margin: 0 }</style><title>')
+    for rehearsal, styles in ((False, 1), (True, 2)):
+        with rehearsing({"rehearsal": rehearsal}):
+            page = with_policy(template)
+        (directive,) = re.findall(r"style-src [^;\"]*", page)
+        texts = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
+        assert len(texts) == styles
+        assert directive.split()[1:] == [
+            f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in texts
+        ]
+        assert "script-src" not in page

@@ -40,9 +40,10 @@ def with_policy(template: str) -> str:
     template = stamped_page(template)
     words = ["default-src 'none'", "base-uri 'none'", "form-action 'none'", "require-trusted-types-for 'script'"]
     for tag in ("script", "style"):
-        for text in re.findall(rf"<{tag}>(.*?)</{tag}>", template, re.DOTALL):
-            digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-            words.append(f"{tag}-src 'sha256-{digest}'")
+        texts = re.findall(rf"<{tag}>(.*?)</{tag}>", template, re.DOTALL)
+        digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in texts]
+        if digests:  # in one directive: browsers read only the first of a name
+            words.append(" ".join([f"{tag}-src", *(f"'sha256-{digest}'" for digest in digests)]))
     return template.replace("CONTENT-SECURITY-POLICY", "; ".join(words), 1)
 
 
