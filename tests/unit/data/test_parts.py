@@ -109,9 +109,10 @@ def test_a_sample_is_drawn_of_the_training_part_and_tests_stay_whole(three):
         "parts": {"train": "a.json", "validation": "b.json", "test": "c.json"},
         "sample": {"records": 12, "seed": 1},
     }
-    facts, parts, _ = made(three, dataset(three, entry))
+    facts, parts, card = made(three, dataset(three, entry))
     assert [len(parts[part]) for part in PARTS] == [12, 10, 10]
     assert facts.sample == Subset(12, 1)
+    assert "Of the training records, 12 were drawn with seed 1." in card
 
 
 def test_filters_hold_for_every_part(three):

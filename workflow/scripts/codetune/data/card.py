@@ -94,7 +94,7 @@ def render_card(card: dict[str, Any]) -> str:
         f"# Data card: {markdown(card['dataset'])}",
         "",
         f"{_count(card['records'], 'record')}, SHA-256 of the canonical records "
-        f"{markdown_code(card['records_sha256'])}.{_describe_kept(card.get('kept'))}{_describe_sample(card.get('sample'))}",
+        f"{markdown_code(card['records_sha256'])}.{_describe_kept(card.get('kept'))}{_describe_sample(card)}",
         "",
         "| part | share | samples | without input | mean request (characters) | mean output | longest output |",
         "|---|---:|---:|---:|---:|---:|---:|",
@@ -162,12 +162,13 @@ def _describe_kept(kept: dict[str, int] | None) -> str:
     return f" Of these, the filters kept {', '.join(f'{count} ({name})' for name, count in kept.items())}."
 
 
-def _describe_sample(sample: dict[str, int] | None) -> str:
+def _describe_sample(card: dict[str, Any]) -> str:
     """Says what was taken of the records, unless all were."""
-    if sample is None:
+    if "sample" not in card:
         return ""
+    sample, whose = card["sample"], "the training records" if "records_of_parts" in card else "these"
     drawn = "1 was" if sample["records"] == 1 else f"{sample['records']} were"
-    return f" Of these, {drawn} drawn with seed {sample['seed']}. All that follows is about the sample."
+    return f" Of {whose}, {drawn} drawn with seed {sample['seed']}. All that follows is about the sample."
 
 
 def _count(number: int, noun: str) -> str:
