@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 from codetune.data.samples import sha256_of_records
 from downloads import TOKEN
 from hubserver import MODEL, REVISION, Hub, declare, refuse, running_hub
-from small_study import ROOT, snakemake
+from small_study import copy_workflow, snakemake
 
 LLAMA, GEMMA, OPEN, DATA = "org/gated-llama", "org/gated-gemma", "org/open", "org/data"
 MODELS = {"llama-3.2-1b": LLAMA, "gemma-2-2b": GEMMA, "qwen2.5-1.5b": OPEN}
@@ -59,8 +58,7 @@ def overlay(models):
 
 @pytest.fixture
 def started(tmp_path):
-    for name in ("Snakefile", "workflow", "config", "profiles", "envs"):
-        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, tmp_path / name)
+    copy_workflow(tmp_path)
     with running_hub() as hub:
         for repo in MODELS.values():
             hub.files[repo, REVISION] = dict(MODEL)

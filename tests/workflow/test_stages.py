@@ -10,7 +10,10 @@ from conftest import ROOT
 from merged_config import merged_config
 from small_study import copy_workflow, snakemake
 
-LIGHT = {"card", "size", "publish", "figure", "browser", "provenance", "page", "drop_checkpoints", "all"}  # not watched
+LIGHT = {  # not watched
+    *("card", "size", "publish", "figure", "browser", "provenance", "page", "drop_checkpoints", "all"),
+    *("summary", "paper", "macros"),
+}
 LARGE = {
     "runs": [{"datasets": ["codealpaca-20k"], "models": ["gemma-2-2b"], "methods": ["base", "tried"], "seeds": [0, 1]}]
 }
