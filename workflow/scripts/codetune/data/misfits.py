@@ -98,7 +98,10 @@ def quoted(name: object) -> str:
 
 def mapping_line(fields: Mapping[str, str]) -> str:
     """The line of the config that maps these fields."""
-    words = {key: name if PLAIN.fullmatch(name) else json.dumps(name[:LONGEST]) for key, name in fields.items()}
+    words = {
+        key: name if PLAIN.fullmatch(name) else json.dumps(name[:LONGEST], allow_nan=False)
+        for key, name in fields.items()
+    }
     return f"`fields: {{{', '.join(f'{key}: {word}' for key, word in words.items())}}}`"
 
 

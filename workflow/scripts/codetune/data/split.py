@@ -74,12 +74,16 @@ def split_dataset(
         kept=kept or None,
     )
     write_json(targets["facts"], to_plain(facts))
-    sizes = {part: len(members) for part, members in parts.items()}
+    _tell_sizes(facts, {part: len(members) for part, members in parts.items()})
+
+
+def _tell_sizes(facts: SplitFacts, sizes: Mapping[str, int]) -> None:
+    """Prints how many samples each part has, and what of that is not as the config lets one expect."""
     print(", ".join(f"{part}: {size}" for part, size in sizes.items()))
     if deviation := describe_deviation(sizes, facts.shares):
         print(deviation)
-    if kept:
-        print(_say_kept(kept, len(records)).strip())
+    if facts.kept:
+        print(_say_kept(facts.kept, facts.records).strip())
 
 
 def _parts_of_numbers(published: Mapping[str, int]) -> dict[int, str]:
