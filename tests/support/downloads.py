@@ -33,8 +33,8 @@ try:
     if isinstance(wanted, list):
         ask_for_access(wanted)
     elif "file" in wanted:
-        with dataset_files(from_plain(wanted, Published, "test"), target) as (file,):
-            print("read:", file.read_text())
+        with dataset_files(from_plain(wanted, Published, "test"), target) as files:
+            print(*(f"read: {file.read_text()}" for file in files), sep="\\n")
     else:
         fetch_model(from_plain(wanted, Source, "test"), target, weights=sys.argv[3] == "weights")
 except StudyError as error:

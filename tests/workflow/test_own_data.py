@@ -64,6 +64,30 @@ def test_the_data_are_read_split_described_and_tokenised_on_a_miniature_model(he
     assert jobs.returncode == 0, jobs.stdout + jobs.stderr
 
 
+def test_parts_in_several_formats_with_a_mapping_filters_and_a_sample_go_through_the_rules(here, records):
+    pandas = pytest.importorskip("pandas")
+    rows = [{"task": row["instruction"], "title": None, "code": f"x = {n}"} for n, row in enumerate(records[:90])]
+    (here / "data").mkdir()
+    pandas.DataFrame(rows[:70]).to_parquet(here / "data" / "train.parquet")
+    pandas.DataFrame(rows[70:]).to_csv(here / "data" / "test.csv.gz")
+    entry = {
+        "path": "data",
+        "parts": {"train": "train.parquet", "test": "test.csv.gz"},
+        "fields": {"instruction": ["title", "task"], "output": "code"},
+        "keep": ["python-parses"],
+        "sample": {"records": 40, "seed": 1},
+        "split": {"validation": 0.25},
+    }
+    overlay = yaml.safe_load(SNIPPETS["own.yaml"]) | {"results": "results/parts", "datasets": {"mine": entry}}
+    (here / "of-parts.yaml").write_text(yaml.safe_dump(overlay | {"resources": "resources/parts"}))
+    done = snakemake("results/parts/data/mine/card.md", *LOCAL, "of-parts.yaml", "--cores", "1", cwd=here)
+    assert done.returncode == 0, done.stdout + done.stderr
+    facts = read_json(here / "results/parts/data/mine/split.json")
+    assert (facts["parts"], facts["kept"]) == ({"train": 70, "test": 20}, {"python-parses": 90})
+    card = read_json(here / "results/parts/data/mine/card.json")
+    assert [card["parts"][part]["samples"] for part in ("train", "validation", "test")] == [30, 10, 20]
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
