@@ -23,7 +23,7 @@ from codetune.base import hub
 from codetune.base.errors import StudyError
 from codetune.base.hub_access import ask_for_access
 from codetune.base.plain import from_plain
-from codetune.data.sources import dataset_file
+from codetune.data.sources import dataset_files
 from codetune.models.checkpoints import fetch_model
 from codetune.study.dataset import Published
 from codetune.study.model import Source
@@ -33,8 +33,8 @@ try:
     if isinstance(wanted, list):
         ask_for_access(wanted)
     elif "file" in wanted:
-        with dataset_file(from_plain(wanted, Published, "test"), target) as file:
-            print("read:", file.read_text())
+        with dataset_files(from_plain(wanted, Published, "test"), target) as files:
+            print(*(f"read: {file.read_text()}" for file in files), sep="\\n")
     else:
         fetch_model(from_plain(wanted, Source, "test"), target, weights=sys.argv[3] == "weights")
 except StudyError as error:

@@ -9,10 +9,11 @@ from codetune.base.files import read_json, sha256_of_file, write_json
 from codetune.base.identity import CheckpointIdentity
 from codetune.base.machine import Environment, PeakMemory
 from codetune.base.plain import to_plain
-from codetune.data.samples import PARTS, read_samples, sha256_of_samples
+from codetune.data.samples import read_samples, sha256_of_samples
 from codetune.prompts.completions import Ending
 from codetune.prompts.described import Described, PromptFrame
 from codetune.study.data_facts import DuplicateRequests, NearDuplicates, SplitFacts
+from codetune.study.dataset import PARTS
 from codetune.study.decoding import Decoding
 from codetune.study.facts import (
     GenerationFacts,

@@ -12,7 +12,7 @@ from codetune.base.identity import CheckpointIdentity
 from codetune.base.manifests import write_manifest
 from codetune.base.plain import read_as, to_plain
 from codetune.data.predictions import Candidate, Prediction, write_curve_predictions, write_predictions
-from codetune.data.samples import PARTS, read_samples, sha256_of_samples
+from codetune.data.samples import read_samples, sha256_of_samples
 from codetune.methods.schedule import share_of_highest
 from codetune.prompts.packing import steps_per_epoch
 from codetune.report.provenance import write_provenance
@@ -21,6 +21,7 @@ from codetune.report.remaking import remakes_of
 from codetune.study import layout
 from codetune.study.config import load_study
 from codetune.study.data_facts import DuplicateRequests, NearDuplicates, SplitFacts
+from codetune.study.dataset import PARTS
 from codetune.study.facts import TrainingFacts
 from codetune.study.paper import paper_inputs
 from codetune.study.record import read_records

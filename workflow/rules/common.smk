@@ -175,9 +175,8 @@ def content(paths):
 
 
 def local_dataset(wildcards):
-    """Returns the data set's own file, if the config gives a path."""
-    path = STUDY.datasets[wildcards.dataset].published.source.path
-    return [Path(path)] if path else []
+    """Returns the data set's own files, if the config gives a path."""
+    return STUDY.datasets[wildcards.dataset].published.local_files
 
 
 def local_checkpoint(wildcards, weights):

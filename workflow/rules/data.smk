@@ -1,4 +1,4 @@
-# Needs: the hub, or a local file (`path` in the config).
+# Needs: the hub, or local files (`path` in the config).
 # Gives: <resources>/data/{dataset}.jsonl                        the records as published, checked
 #        <resources>/data/{dataset}.json                         their number and hash
 #        <results>/data/{dataset}/{train,validation,test}.jsonl  the samples
@@ -18,7 +18,7 @@ rule download_dataset:
     priority: 3000  # all other jobs wait for it
     localrule: True
     conda:
-        "../../envs/download.yaml"
+        "../../envs/tokenize.yaml"
     threads: 1
     resources:
         mem_mb=1000,

@@ -9,6 +9,6 @@ with job(snakemake):
     from codetune.study.dataset import Split
 
     inputs = snakemake.input
-    check_imported(inputs.records, inputs.facts)
+    published = check_imported(inputs.records, inputs.facts).parts
     settings = from_plain(snakemake.params.split, Split, "params.split")
-    split_dataset(inputs.records, snakemake.wildcards.dataset, settings, dict(snakemake.output.items()))
+    split_dataset(inputs.records, snakemake.wildcards.dataset, settings, dict(snakemake.output.items()), published)

@@ -179,6 +179,16 @@ def test_a_data_set_file_arrives_and_leaves_no_copy(hub, tmp_path):
     assert not (tmp_path / "data.jsonl.partial").exists()
 
 
+def test_the_files_of_a_data_set_s_parts_arrive_in_their_order_and_leave_no_copy(hub, tmp_path):
+    for files in (hub.files, hub.declared):
+        body = b"[]" if files is hub.files else declare("dev/test.json", b"[]")
+        files["org/data", REVISION] = {"dev/test.json": body, **files["org/data", REVISION]}
+    parts = {"train": "data/train.json", "test": "dev/test.json"}
+    done = fetch(hub, replace(DATASET, file=None, parts=parts), tmp_path / "data.jsonl")
+    assert f"read: {DATA['data/train.json'].decode()}\nread: []" in done.log
+    assert not (tmp_path / "data.jsonl.partial").exists()
+
+
 def test_a_damaged_data_set_file_is_not_read(hub, tmp_path):
     hub.files["org/data", REVISION]["data/train.json"] = DATA["data/train.json"].replace(b"a", b"c")
     done = fetch(hub, DATASET, tmp_path / "data.jsonl")

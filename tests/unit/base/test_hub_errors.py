@@ -50,6 +50,12 @@ def hub():
         (CHECKPOINT, "model.safetensors", refuse(416), "the hub answered 416"),
         (CHECKPOINT, "/api/", hubserver.login_page, "the answer is not the hub's"),
         (replace(DATASET, file="no.json"), "", None, "there is no file no.json. Check 'file' in the config"),
+        (
+            replace(DATASET, parts={"train": "data/train.json", "test": "no.json"}),
+            "",
+            None,
+            "Check 'parts' in the config",
+        ),
         (DATASET, "/resolve/", refuse(403, "GatedRepo"), "asks for consent first"),
         (replace(DATASET, source=replace(DATASET.source, revision="b" * 40)), "", None, "there is no revision"),
     ],

@@ -180,7 +180,7 @@ for piece in ("<", "\\n", " \\n", "for \\n", "\\n.a{", "\\na{b:", "def a\\n"):
     records.append({"instruction": piece, "input": "", "output": "x" + piece * (10**6 // len(piece))})
 (folder / "data.json").write_text(json.dumps(records))
 published = Published(Source(str(folder / "data.json")), records=len(records))
-import_dataset(folder / "data.json", published, folder / "data.jsonl")
+import_dataset([folder / "data.json"], published, folder / "data.jsonl")
 targets = {name: str(folder / name) for name in ("train", "validation", "test", "facts")}
 split_dataset(folder / "data.jsonl", "large", Split(0.4, 0.3, 0.3, 0, "anywhere"), targets)
 write_card(targets["facts"], targets, {"json": str(folder / "card"), "text": str(folder / "card_text")})

@@ -8,37 +8,38 @@ from codetune.base.errors import StudyError
 from codetune.base.files import read_json, write_jsonl
 from codetune.data.card import write_card
 from codetune.data.drawing import draw
-from codetune.data.samples import PARTS, read_samples, sha256_of_records
+from codetune.data.samples import read_samples, sha256_of_records
 from codetune.data.split import split_dataset
 from codetune.study.config import load_study
-from codetune.study.dataset import Split, Subset
+from codetune.study.dataset import PARTS, Split, Subset
 from codetune.study.tables import table_params
 from paper_config import paper_config
 
 RECORDS = [{"instruction": f"Write {n}", "input": "", "output": f"{n * 7} x {n * n}"} for n in range(500)]
+NUMBERED = dict(enumerate(RECORDS))
 SPLIT = Split(0.8, 0.1, 0.1, seed=0, near_duplicates="together")
 
 
 def test_all_records_are_taken_without_a_sample():
-    assert draw(RECORDS, None, "mine") == dict(enumerate(RECORDS))
+    assert draw(NUMBERED, None, "mine") == NUMBERED
 
 
 @pytest.mark.parametrize("count", [1, 2, 77, 499, 500])
 def test_as_many_as_asked_for_are_drawn_under_their_numbers_and_in_their_order(count):
-    drawn = draw(RECORDS, Subset(count, seed=3), "mine")
+    drawn = draw(NUMBERED, Subset(count, seed=3), "mine")
     assert len(drawn) == count
     assert list(drawn) == sorted(drawn)
     assert all(drawn[number] is RECORDS[number] for number in drawn)
 
 
 def test_the_seed_decides_and_a_larger_sample_holds_the_smaller():
-    assert draw(RECORDS, Subset(100, 0), "mine") == draw(RECORDS, Subset(100, 0), "mine")
-    assert draw(RECORDS, Subset(100, 0), "mine") != draw(RECORDS, Subset(100, 1), "mine")
-    assert draw(RECORDS, Subset(100, 0), "mine").items() < draw(RECORDS, Subset(300, 0), "mine").items()
+    assert draw(NUMBERED, Subset(100, 0), "mine") == draw(dict(enumerate(RECORDS)), Subset(100, 0), "mine")
+    assert draw(NUMBERED, Subset(100, 0), "mine") != draw(dict(enumerate(RECORDS)), Subset(100, 1), "mine")
+    assert draw(NUMBERED, Subset(100, 0), "mine").items() < draw(NUMBERED, Subset(300, 0), "mine").items()
 
 
 def test_every_record_has_the_same_chance():
-    drawn = [number for seed in range(400) for number in draw(RECORDS[:20], Subset(5, seed), "mine")]
+    drawn = [number for seed in range(400) for number in draw(dict(enumerate(RECORDS[:20])), Subset(5, seed), "mine")]
     assert all(60 <= drawn.count(number) <= 140 for number in range(20))  # 100 expected, standard deviation 8.7
 
 
@@ -48,7 +49,7 @@ def test_the_split_is_of_the_sample_and_says_so(tmp_path):
     split_dataset(tmp_path / "records.jsonl", "mine", replace(SPLIT, sample=Subset(200, 1)), targets)
     facts = read_json(targets["facts"])
     samples = [sample for part in PARTS for sample in read_samples(targets[part])]
-    assert {sample.id for sample in samples} == set(draw(RECORDS, Subset(200, 1), "mine"))
+    assert {sample.id for sample in samples} == set(draw(NUMBERED, Subset(200, 1), "mine"))
     assert all(sample.output == RECORDS[sample.id]["output"] for sample in samples)
     assert facts["sample"] == {"records": 200, "seed": 1}
     assert (facts["records"], facts["records_sha256"]) == (500, sha256_of_records(RECORDS))

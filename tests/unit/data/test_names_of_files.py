@@ -7,7 +7,7 @@ from codetune.base.errors import StudyError
 from codetune.base.hub import download_files, partial_folder
 from codetune.base.hub_errors import Repository
 from codetune.data import sources
-from codetune.data.sources import dataset_file
+from codetune.data.sources import dataset_files
 from codetune.study.dataset import Published
 from codetune.study.model import Source
 
@@ -39,7 +39,7 @@ def test_a_data_set_s_file_from_the_config_is_not_sought_outside_either(victim, 
     listed = [SimpleNamespace(rfilename="../victim.json", size=5, lfs=None, blob_id="")]
     monkeypatch.setattr(sources, "list_files", lambda _: listed)
     published = Published(Source(repo="org/data", revision=REPO.revision), "../victim.json")
-    with pytest.raises(StudyError, match="victim"), dataset_file(published, victim.parent / "d.jsonl"):
+    with pytest.raises(StudyError, match="victim"), dataset_files(published, victim.parent / "d.jsonl"):
         pass
     assert victim.read_text() == "mine"
 

@@ -63,10 +63,10 @@ BAD = {
     "text for record": (in_array(RECORD, "b"), "record 1: not a JSON object"),
     "list for record": (in_array(RECORD, []), "record 1: not a JSON object"),
     "null for record": ("null", "record 0: not a JSON object"),
-    "records in an object": (json.dumps({"data": [RECORD]}), "record 0: the field 'instruction' is missing"),
+    "records in an object": (json.dumps({"data": [RECORD]}), "record 0: an object whose field 'data' holds a list. If"),
     "missing field": (in_array(RECORD, {"instruction": "x", "input": ""}), "record 1: the field 'output' is missing"),
-    "missing field in a line": (in_lines(RECORD, {"instruction": ""}), "record 1: the field 'input' is missing"),
-    "null": (in_array({**RECORD, "input": None}), "record 0: the field 'input' holds null; text is needed"),
+    "missing field in a line": (in_lines(RECORD, {"instruction": ""}), "record 1: the field 'output' is missing"),
+    "null": (in_array({**RECORD, "output": None}), "record 0: the field 'output' holds null; text is needed"),
     "number": (in_array({**RECORD, "output": 1}), "record 0: the field 'output' holds a number"),
     "boolean": (in_array({**RECORD, "output": True}), "record 0: the field 'output' holds a boolean"),
     "list": (in_array({**RECORD, "output": ["a"]}), "record 0: the field 'output' holds a list"),
@@ -81,7 +81,7 @@ BAD = {
     "deep field": ('[{"input": ' + '{"a": ' * 200_000, "line 1: maximum recursion depth exceeded"),
     "long number": ('[{"input": ' + "1" * 5000 + "}]", "line 1: Exceeds the limit (4300 digits)"),
     "not UTF-8": (b'[{"instruction": "\xff"}]', "not UTF-8 text (byte 18). Save it as UTF-8."),
-    "UTF-16": (in_array(RECORD).encode("utf-16"), "not UTF-8 text (byte 0)"),
+    "UTF-16": (in_array(RECORD).encode("utf-16"), "not UTF-8 text (byte 0; it looks like UTF-16). Save it as UTF-8."),
     "UTF-16 without a mark": (in_array(RECORD).encode("utf-16-le"), "line 1: Expecting value (column 2)"),
 }
 
@@ -90,7 +90,7 @@ BAD = {
 def test_bad_data_are_named_by_line_or_record(tmp_path, text, message):
     (tmp_path / "bad.json").write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(StudyError) as error:
-        import_dataset(tmp_path / "bad.json", declared(tmp_path / "bad.json"), tmp_path / "out.jsonl")
+        import_dataset([tmp_path / "bad.json"], declared(tmp_path / "bad.json"), tmp_path / "out.jsonl")
     assert str(error.value).startswith(f"{tmp_path}/bad.json")
     assert message in str(error.value)
     assert "\n" not in str(error.value)
@@ -118,26 +118,26 @@ SAME = {
 def test_the_layout_of_a_file_does_not_change_its_records(tmp_path, content):
     (tmp_path / "data.json").write_bytes(content)
     published = declared(tmp_path / "data.json", 2, sha256_of_records([RECORD, RECORD]))
-    import_dataset(tmp_path / "data.json", published, tmp_path / "out.jsonl")
+    import_dataset([tmp_path / "data.json"], published, tmp_path / "out.jsonl")
     assert read_records(tmp_path / "out.jsonl") == [RECORD, RECORD]
 
 
 @pytest.mark.parametrize("text", ["tab\tline\r\n", "\U0001f600", "\u2028", "\ufeff", "e\u0301", "\u00a0"], ids=ascii)
 def test_other_text_is_kept_as_it_is(tmp_path, text):
     source = write(tmp_path / "data.json", json.dumps([{**RECORD, "output": "x" + text + "y"}]))
-    import_dataset(source, declared(source, 1), tmp_path / "data.jsonl")
+    import_dataset([source], declared(source, 1), tmp_path / "data.jsonl")
     samples, _ = clean(dict(enumerate(read_records(tmp_path / "data.jsonl"))))
     assert [sample.output for sample in samples] == ["x" + text + "y"]
 
 
 def test_an_import_checks_count_and_content(tmp_path):
     source = write(tmp_path / "data.json", json.dumps([RECORD]))
-    import_dataset(source, declared(source, 1, sha256_of_records([RECORD])), tmp_path / "out.jsonl")
+    import_dataset([source], declared(source, 1, sha256_of_records([RECORD])), tmp_path / "out.jsonl")
     assert json.loads((tmp_path / "out.jsonl").read_text()) == RECORD
     with pytest.raises(StudyError, match="1 records, but the config declares 2"):
-        import_dataset(source, declared(source, 2), tmp_path / "no.jsonl")
+        import_dataset([source], declared(source, 2), tmp_path / "no.jsonl")
     with pytest.raises(StudyError, match="SHA-256 is"):
-        import_dataset(source, declared(source, 1, "0" * 64), tmp_path / "no.jsonl")
+        import_dataset([source], declared(source, 1, "0" * 64), tmp_path / "no.jsonl")
     assert not (tmp_path / "no.jsonl").exists()
 
 
@@ -145,5 +145,5 @@ def test_the_demo_s_data_have_the_declared_content(tmp_path):
     subprocess.run([sys.executable, ROOT / "demo/make_samples.py", tmp_path / "samples.json"], check=True, timeout=60)
     entry = yaml.safe_load((ROOT / "config/demo.yaml").read_text())["datasets"]["codealpaca-20k"]
     published = declared(tmp_path / "samples.json", entry["records"], entry["sha256"])
-    import_dataset(tmp_path / "samples.json", published, tmp_path / "out.jsonl")
+    import_dataset([tmp_path / "samples.json"], published, tmp_path / "out.jsonl")
     assert len(read_records(tmp_path / "out.jsonl")) == 1240

@@ -15,11 +15,11 @@ from codetune.data.card import data_card
 from codetune.data.cleaning import clean
 from codetune.data.duplicates import near_duplicates
 from codetune.data.reading import import_dataset, read_records
-from codetune.data.samples import PARTS, Sample, by_request, read_samples, sha256_of_records
+from codetune.data.samples import Sample, by_request, read_samples, sha256_of_records
 from codetune.data.shares import describe_deviation
 from codetune.data.split import split, split_dataset
 from codetune.study.data_facts import SplitFacts, Touched
-from codetune.study.dataset import Published, Split
+from codetune.study.dataset import PARTS, Published, Split
 from codetune.study.model import Source
 from conftest import ROOT
 
@@ -49,7 +49,7 @@ def test_what_is_no_text_is_dropped_and_counted(tmp_path, records, field, text):
     source = tmp_path / "data.json"
     source.write_text(json.dumps([RECORD, {**RECORD, field: text}, *records[:50]]), encoding="utf-8")
     published = Published(Source(str(source)), records=52, sha256=sha256_of_records(read_records(source)))
-    import_dataset(source, published, tmp_path / "data.jsonl")
+    import_dataset([source], published, tmp_path / "data.jsonl")
     facts, parts = split_file(tmp_path, tmp_path / "data.jsonl")
     assert facts.records_sha256 == published.sha256
     assert facts.touched["dropped: control characters or half a surrogate pair"] == Touched(1, [1])

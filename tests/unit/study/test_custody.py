@@ -33,7 +33,7 @@ def files(tmp_path):
     write_json(run / "summary.json", {"scores_sha256": sha256_of_file(run / "scores.jsonl")})
     write_json(tmp_path / "published.json", SAMPLES)
     records = tmp_path / "resources/data/d.jsonl"
-    facts = import_dataset(tmp_path / "published.json", Published(Source(path="published.json")), records)
+    facts = import_dataset([tmp_path / "published.json"], Published(Source(path="published.json")), records)
     write_json(records.with_suffix(".json"), {"records": facts.records, "sha256": facts.sha256})
     tuned = tmp_path / "results/runs/d/m/qlora/seed0/tuned"
     tuned.mkdir(parents=True)

@@ -58,7 +58,9 @@ REACHED = {
     """,
     "generate.py": DECODING + "generation/generate",
     "curve.py": DECODING + "data/samples generation/checkpoints generation/curve",
-    "split.py": "data/cleaning data/drawing data/duplicates data/samples data/shares data/split data/triples",
+    "split.py": """
+        data/cleaning data/drawing data/duplicates data/filters data/samples data/shares data/split data/triples
+    """,
 }
 
 # What the modules that implement a tuning add to these, each for its own runs alone.

@@ -32,7 +32,6 @@ CASES = [
     (["models", "gemma-2-2b", "epochs"], 0, "config: models.gemma-2-2b.epochs: 0 is below 1"),
     (["models", "gemma-2-2b", "parameters"], "2.6B", 'models.gemma-2-2b.parameters: "2.6B" is not of type number'),
     (["models", "gemma-2-2b", "parameters"], 2.6e9, "models.gemma-2-2b.parameters: 2600000000.0 is above 999"),
-    (["models", "gemma-2-2b", "parameters"], ..., "config: models.gemma-2-2b: the key 'parameters' is missing"),
     (["models", "gemma-2-2b", "micro_batch"], 3, "batch_size 128 is not a multiple of micro_batch 3"),
     (["models", "gemma-2-2b", "micro_batch"], ..., "the key 'micro_batch' is missing, and a run fine-tunes this model"),
     (["models", "gemma-2-2b", "epochs"], ..., "models.gemma-2-2b: the key 'epochs' is missing, and a run fine-tunes"),

@@ -10,9 +10,10 @@ from codetune.base.files import MADE_AGAIN, write_json, write_text
 from codetune.base.plain import read_as, to_plain
 from codetune.base.text import markdown, markdown_cell, markdown_code
 from codetune.data.languages import guess_language
-from codetune.data.samples import PARTS, Sample, read_part
+from codetune.data.samples import Sample, read_part
 from codetune.data.shares import describe_deviation
 from codetune.study.data_facts import SplitFacts
+from codetune.study.dataset import PARTS
 
 # What was done with near-duplicates, by the config's `near_duplicates`.
 NEAR = {"together": "kept on one side of the split", "anywhere": "left where the split put them"}
@@ -31,7 +32,7 @@ def write_card(facts: str, parts: Mapping[str, str], targets: Mapping[str, str])
         StudyError: A file does not hold what its name says.
     """
     found = read_as(facts, SplitFacts)
-    if not found.shares.keys() & found.sha256.keys() >= set(PARTS):
+    if not found.sha256.keys() >= set(PARTS) or not (found.parts or found.shares.keys() >= set(PARTS)):
         raise StudyError(f"{facts}: lacks a part's share or hash. {MADE_AGAIN}")
     samples = {part: read_part(parts[part], facts) for part in PARTS}
     card = data_card(found, samples)
@@ -50,8 +51,11 @@ def data_card(facts: SplitFacts, parts: Mapping[str, list[Sample]]) -> dict[str,
         The content of card.json.
     """
     plain = to_plain(facts)
-    if facts.sample is None:
-        del plain["sample"]
+    for key in ("sample", "parts", "kept"):
+        if plain[key] is None:
+            del plain[key]
+    if "parts" in plain:
+        plain["records_of_parts"] = plain.pop("parts")  # "parts" of a card describes their samples
     hashes, shares, seed = plain.pop("sha256"), plain.pop("shares"), plain.pop("seed")
     return {
         **plain,
@@ -90,7 +94,7 @@ def render_card(card: dict[str, Any]) -> str:
         f"# Data card: {markdown(card['dataset'])}",
         "",
         f"{_count(card['records'], 'record')}, SHA-256 of the canonical records "
-        f"{markdown_code(card['records_sha256'])}.{_describe_sample(card.get('sample'))}",
+        f"{markdown_code(card['records_sha256'])}.{_describe_kept(card.get('kept'))}{_describe_sample(card)}",
         "",
         "| part | share | samples | without input | mean request (characters) | mean output | longest output |",
         "|---|---:|---:|---:|---:|---:|---:|",
@@ -98,11 +102,10 @@ def render_card(card: dict[str, Any]) -> str:
     for part, facts in parts.items():
         request, output = facts["characters_of_request"], facts["characters_of_output"]
         lines.append(
-            f"| {part} | {card['split']['shares'][part]:g} | {facts['samples']} | {facts['without_input']} "
+            f"| {part} | {_share_of(part, card)} | {facts['samples']} | {facts['without_input']} "
             f"| {request['mean']} | {output['mean']} | {output['longest']} |"
         )
-    deviation = describe_deviation({part: of["samples"] for part, of in parts.items()}, card["split"]["shares"])
-    lines += ["", f"Split with seed {card['split']['seed']}. {deviation}".rstrip()]
+    lines += ["", _describe_split(card)]
     lines += ["", "## What was dropped or changed", ""]
     for reason, entry in card["touched"].items():
         numbers = ", ".join(map(str, entry["records"])) or "none"
@@ -113,13 +116,14 @@ def render_card(card: dict[str, Any]) -> str:
         f"{_count(same['samples'], 'sample')} in {_count(same['groups'], 'group')}, {same['handling']}"
     )
     near, leaked = card["near_duplicates"], len(card["near_duplicates"]["leaked"])
+    handling = same["handling"] if "records_of_parts" in card else NEAR[near["handling"]]
     listed = "; ".join(", ".join(map(str, group)) for group in near["groups"][:LISTED]) or "none"
     hidden = len(near["groups"]) - LISTED
     more = f"; and {_count(hidden, 'more group')} in card.json" if hidden > 0 else ""
     lines += [
         "- near-duplicates (of requests with outputs; Jaccard similarity of token triples at least "
         f"{near['threshold']}, without triples that many samples share): {_count(near['samples'], 'sample')} in "
-        f"{_count(len(near['groups']), 'group')}, {NEAR[near['handling']]}; "
+        f"{_count(len(near['groups']), 'group')}, {handling}; "
         f"{_count(leaked, 'test sample')} {'has' if leaked == 1 else 'have'} one in train or validation",
         f"  - groups: {listed}{more}",
     ]
@@ -132,12 +136,39 @@ def render_card(card: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _describe_sample(sample: dict[str, int] | None) -> str:
-    """Says what was taken of the records, unless all were."""
-    if sample is None:
+def _share_of(part: str, card: dict[str, Any]) -> str:
+    """The declared share of a part; none where a file gives it."""
+    shares = card["split"]["shares"]
+    return f"{shares[part]:g}" if part in shares and "records_of_parts" not in card else ""
+
+
+def _describe_split(card: dict[str, Any]) -> str:
+    """Says what decided which part a sample is in."""
+    shares, seed = card["split"]["shares"], card["split"]["seed"]
+    if "records_of_parts" not in card:
+        deviation = describe_deviation({part: of["samples"] for part, of in card["parts"].items()}, shares)
+        return f"Split with seed {seed}. {deviation}".rstrip()
+    files = ", ".join(f"{part} with {_count(count, 'record')}" for part, count in card["records_of_parts"].items())
+    text = f"The parts are those of the files: {files}."
+    if "validation" in shares:
+        text += f" Validation was cut from the training part: a share of {shares['validation']:g}, with seed {seed}."
+    return text
+
+
+def _describe_kept(kept: dict[str, int] | None) -> str:
+    """Says what the filters left of the records."""
+    if not kept:
         return ""
+    return f" Of these, the filters kept {', '.join(f'{count} ({name})' for name, count in kept.items())}."
+
+
+def _describe_sample(card: dict[str, Any]) -> str:
+    """Says what was taken of the records, unless all were."""
+    if "sample" not in card:
+        return ""
+    sample, whose = card["sample"], "the training records" if "records_of_parts" in card else "these"
     drawn = "1 was" if sample["records"] == 1 else f"{sample['records']} were"
-    return f" Of these, {drawn} drawn with seed {sample['seed']}. All that follows is about the sample."
+    return f" Of {whose}, {drawn} drawn with seed {sample['seed']}. All that follows is about the sample."
 
 
 def _count(number: int, noun: str) -> str:

@@ -9,11 +9,12 @@ from codetune.data.samples import FIELDS, Sample
 # Without the look-behind the search would restart at every character of a long run of "<".
 NO_INPUT = re.compile(r"\A\W*no[ -]?inputn?\W*\Z|(?<![<\[])[<\[]+ *no[ -]?inputn?[>\] ]*\Z", re.IGNORECASE)
 
-# Control characters other than tab and line ends, and halves of surrogate pairs.
+# Halves of surrogate pairs; and with them control characters other than tab and line ends.
+HALVES = re.compile(r"[\ud800-\udfff]")
 NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-def clean(records: Mapping[int, dict[str, str]]) -> tuple[list[Sample], dict[str, list[int]]]:
+def clean(records: Mapping[int, dict[str, str]], benchmark: bool = False) -> tuple[list[Sample], dict[str, list[int]]]:
     """Turns records into samples: a written-out "noinput" becomes an empty input, and some records are dropped.
 
     A record without an output offers nothing to learn or to score. Control characters (other than tab and line ends)
@@ -22,6 +23,8 @@ def clean(records: Mapping[int, dict[str, str]]) -> tuple[list[Sample], dict[str
 
     Args:
         records: Records as published, by their numbers.
+        benchmark: Whether files give the parts. Then control characters stay, and are counted: others count on all
+            samples of a published division, and one that quotes such a character has a reason for it.
 
     Returns:
         The samples, and for each reason the numbers of the records that were changed or dropped.
@@ -30,14 +33,20 @@ def clean(records: Mapping[int, dict[str, str]]) -> tuple[list[Sample], dict[str
     no_output, no_text = "dropped: empty output", "dropped: control characters or half a surrogate pair"
     no_input = "changed: 'noinput' read as no input"
     touched: dict[str, list[int]] = {no_output: [], no_text: [], no_input: []}
+    kept = "kept: control characters, as published"
+    if benchmark:
+        no_text = "dropped: half a surrogate pair"
+        touched = {no_output: [], no_text: [], kept: [], no_input: []}
     for number, record in records.items():
         text = NO_INPUT.sub("", record["input"]).rstrip()
         if text != record["input"].rstrip():
             touched[no_input].append(number)
         if not record["output"].strip():
             touched[no_output].append(number)
-        elif any(NOT_TEXT.search(record[field]) for field in FIELDS):
+        elif any((HALVES if benchmark else NOT_TEXT).search(record[field]) for field in FIELDS):
             touched[no_text].append(number)
         else:
+            if any(NOT_TEXT.search(record[field]) for field in FIELDS):
+                touched[kept].append(number)
             samples.append(Sample(number, record["instruction"], text, record["output"]))
     return samples, touched

@@ -1,18 +1,19 @@
 """A part of a data set: records that are drawn by seed."""
 
 import random
+from collections.abc import Mapping
 
 from codetune.base.errors import StudyError
 from codetune.study.dataset import Subset
 
 
-def draw(records: list[dict[str, str]], sample: Subset | None, name: str) -> dict[int, dict[str, str]]:
+def draw(records: Mapping[int, dict[str, str]], sample: Subset | None, name: str) -> dict[int, dict[str, str]]:
     """Draws some of a data set's records, without replacement.
 
     All numbers are shuffled, and the first ones taken. So a larger draw with the same seed holds the smaller one.
 
     Args:
-        records: The records as published, in their order.
+        records: The records as published, by their numbers, in the order of these.
         sample: How many are drawn, and the seed; None to take all.
         name: Name of the data set.
 
@@ -23,12 +24,12 @@ def draw(records: list[dict[str, str]], sample: Subset | None, name: str) -> dic
         StudyError: There are fewer records than are to be drawn.
     """
     if sample is None:
-        return dict(enumerate(records))
+        return dict(records)
     if sample.records > len(records):
         raise StudyError(
             f"{name}: the config's 'sample' draws {sample.records} records, but the data set has {len(records)}. "
             "Draw fewer, or leave 'sample' out to take all."
         )
-    numbers = list(range(len(records)))
+    numbers = list(records)
     random.Random(sample.seed).shuffle(numbers)
     return {number: records[number] for number in sorted(numbers[: sample.records])}

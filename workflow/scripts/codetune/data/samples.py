@@ -11,7 +11,6 @@ from codetune.base.plain import iterate_lines_as, read_as, read_lines_as
 from codetune.study.data_facts import ImportFacts, SplitFacts
 
 FIELDS = ("instruction", "input", "output")  # of a record as published
-PARTS = ("train", "validation", "test")
 SUBSET_SEED = 0  # fixed, so that all models, checkpoints and training seeds are measured on the same subset
 
 
@@ -35,7 +34,8 @@ class Sample:
     """One instruction with its reference code.
 
     Attributes:
-        id: Number of its record in the data set as published, counted from 0.
+        id: Number of its record in the data set as published, counted from 0; where files give the parts, they are
+            counted one after the other.
         instruction: The task.
         input: What the task is applied to; often empty.
         output: The reference completion.
@@ -117,12 +117,15 @@ def sha256_of_records(records: Iterable[dict[str, str]]) -> str:
     return sha256_of_list([record[field] for field in FIELDS] for record in records)
 
 
-def check_imported(records: str, facts: str) -> None:
+def check_imported(records: str, facts: str) -> ImportFacts:
     """Checks that records are still those that were imported.
 
     Args:
         records: Path of the records, as JSON lines.
         facts: Path of the facts of their import.
+
+    Returns:
+        These facts.
 
     Raises:
         StudyError: The records have changed since.
@@ -130,3 +133,4 @@ def check_imported(records: str, facts: str) -> None:
     digest = sha256_of_records(map(asdict, iterate_lines_as(records, PublishedRecord)))
     imported = read_as(facts, ImportFacts)
     check_recorded({"records": digest}, {"records": imported.sha256}, {"records": records}, facts)
+    return imported

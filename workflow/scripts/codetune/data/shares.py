@@ -10,11 +10,13 @@ def describe_deviation(sizes: Mapping[str, int], shares: Mapping[str, float]) ->
 
     Args:
         sizes: Number of samples in each part.
-        shares: Declared share of each part.
+        shares: Declared share of each part; fewer where files give the parts.
 
     Returns:
-        A line, or nothing if every part is within a sample or a tenth of its declared size.
+        A line, or nothing if every part is within a sample or a tenth of its declared size, or a file gives it.
     """
+    if shares.keys() != sizes.keys():
+        return ""
     total = sum(sizes.values())
     found = []
     for part, size in sizes.items():

@@ -1,4 +1,4 @@
-"""Where a data set's file comes from: a local path, or the hub."""
+"""Where a data set's files come from: local paths, or the hub."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,27 +13,31 @@ from codetune.study.dataset import Published
 
 
 @contextmanager
-def dataset_file(published: Published, target: str | Path) -> Iterator[Path]:
-    """Yields the path of the data set's file: the local file if the config gives a path, else a pinned download.
+def dataset_files(published: Published, target: str | Path) -> Iterator[list[Path]]:
+    """Yields the paths of the data set's files: local files if the config gives a path, else a pinned download.
 
-    A downloaded file is removed when the block has succeeded.
+    Downloaded files are removed when the block has succeeded.
 
     Args:
         published: The data set as published.
         target: The rule's output; the download goes to a folder beside it.
 
     Raises:
-        StudyError: The repository has no such file, or the download fails.
+        StudyError: The repository lacks a file, or the download fails.
     """
-    source, name = published.source, published.file or ""
+    source = published.source
     if source.path is not None:
-        yield Path(source.path)
+        yield published.local_files
         return
     repo = Repository(source.repo or "", source.revision or "", "dataset")
-    files = [file for file in list_files(repo) if file.rfilename == name]
-    if not files:
-        raise StudyError(f"{repo.name}, revision {repo.revision}: there is no file {name}. Check 'file' in the config.")
+    listed = {file.rfilename: file for file in list_files(repo)}
+    for name in published.files:
+        if name not in listed:
+            key = "parts" if published.parts else "file"
+            raise StudyError(
+                f"{repo.name}, revision {repo.revision}: there is no file {name}. Check '{key}' in the config."
+            )
     folder = partial_folder(Path(target), repo.revision)
-    download_files(repo, files, folder)
-    yield path_within(folder, name, repo.name)
+    download_files(repo, [listed[name] for name in published.files], folder)
+    yield [path_within(folder, name, repo.name) for name in published.files]
     remove(folder.parent)

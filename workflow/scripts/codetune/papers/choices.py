@@ -70,7 +70,9 @@ def _choices_of_data(evidence: Evidence) -> dict[str, Choice]:
     """How the data are divided and packed, by key of the paper's `unstated`."""
     card, files = read_json(evidence.card), [evidence.card]
     with reading(evidence.card):
-        shares = " / ".join(str(card["split"]["shares"][part]) for part in ("train", "validation", "test"))
+        shares = "those of the files"
+        if "records_of_parts" not in card:
+            shares = " / ".join(str(card["split"]["shares"][part]) for part in ("train", "validation", "test"))
     samples = f"{read_number(evidence.card, 'parts', 'test', 'samples'):,}"
     choices = {
         "split": Choice("Shares of training, validation, test", "section 3.2", shares, files),

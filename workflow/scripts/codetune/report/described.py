@@ -17,6 +17,7 @@ SPLIT = {
     "together": "near-duplicates stay in one part",
     "anywhere": "near-duplicates stay where the shuffle puts them",
 }
+FILES = "the parts are those that its files give"
 
 
 def read_cards(paths: Iterable[str]) -> dict[str, Row]:
@@ -98,10 +99,15 @@ def _data(path: str, card: Row) -> Finding:
         counts = {part: numbers.count(part, facts["samples"]) for part, facts in parts.items()}
         records = numbers.count("records", card["records"])
         sample = card.get("sample")
-        taken = f", of which {numbers.count('drawn', sample['records'])} were drawn," if sample else ""
+        kept = list(card.get("kept", {}).values())[-1:]
+        taken = [f"{numbers.count('kept', count)} passed the filters" for count in kept]
+        whose = " for training" if "records_of_parts" in card else ""
+        taken += [f"{numbers.count('drawn', sample['records'])}{whose} were drawn"] if sample else []
+        which = f", of which {listed(taken)}," if taken else ""
+        division = FILES if "records_of_parts" in card else SPLIT[near["handling"]]
         text = (
-            f"{name} has {records} records{taken} in {counts['train']} training, {counts['validation']} validation and "
-            f"{counts['test']} test samples; {SPLIT[near['handling']]}."
+            f"{name} has {records} records{which} in {counts['train']} training, {counts['validation']} validation and "
+            f"{counts['test']} test samples; {division}."
         )
         samples, languages = parts["test"]["samples"], list(parts["test"]["languages"].items())[:LANGUAGES]
         shares = [

@@ -82,15 +82,19 @@ def _check_split(at: Results, name: str, path: str) -> list[str]:
         "seed": facts.seed,
         "near_duplicates.handling": facts.near_duplicates.handling,
         "sample": to_plain(facts.sample) if facts.sample else None,
+        "parts": list(facts.parts) if facts.parts else None,
+        "kept": list(facts.kept) if facts.kept else None,
     }
     expected = {
         "dataset": name,
         "records": facts.records if published.records is None else published.records,
         "records_sha256": published.sha256 or facts.records_sha256,
-        **{f"shares.{part}": split[part] for part in ("train", "validation", "test")},
+        **{f"shares.{part}": share for part, share in dataset.split.shares.items()},
         "seed": split["seed"],
         "near_duplicates.handling": split["near_duplicates"],
         "sample": split["sample"],
+        "parts": split["parts"],
+        "kept": split["keep"],
     }
     return [f"{path}: {line} by the config" for line in compare_values(found, expected)]
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from codetune.base.errors import StudyError
 from codetune.study.baselines import with_default_baselines
-from codetune.study.dataset import Dataset, Published, Split, Subset
+from codetune.study.data_entries import build_dataset, check_dataset
 from codetune.study.decoding import Decoding
+from codetune.study.defaults import with_defaults
 from codetune.study.folders import find_outputs
 from codetune.study.method import TRIAL, UNQUANTISED, Kind, Method, Quantization, TuningSettings
 from codetune.study.mistakes import unknown_name
@@ -44,6 +45,9 @@ def load_study(config: Entry) -> Study:
         StudyError: The configuration is wrong; the message says in one line what, where, and what is allowed.
     """
     check_schema(config)
+    for name, entry in config["datasets"].items():
+        check_dataset(name, entry)
+    config = with_defaults(config)
     check_sources(config, find_outputs(config))
     _check_names(config)
     methods = {name: _build_method(name, entry, config) for name, entry in config["methods"].items()}
@@ -51,7 +55,7 @@ def load_study(config: Entry) -> Study:
         evaluations=_build_evaluations(config["runs"], methods),
         models={name: _build_model(name, entry) for name, entry in config["models"].items()},
         methods=methods,
-        datasets={name: _build_dataset(name, entry) for name, entry in config["datasets"].items()},
+        datasets={name: build_dataset(name, entry, _build_source(entry)) for name, entry in config["datasets"].items()},
         template=config["tokenization"]["template"],
         training={**config["training"], "max_length": config["tokenization"]["max_length"]},
         decoding=Decoding(**config["generation"]),
@@ -120,12 +124,6 @@ def _kind_of(entry: Entry) -> Kind:
 def _retrieves(entry: Entry) -> bool:
     """Whether an entry of the config's `methods` is a retrieval."""
     return entry.get("kind") == "retrieval"
-
-
-def _build_dataset(name: str, entry: Entry) -> Dataset:
-    published = Published(_build_source(entry), entry.get("file"), entry.get("records"), entry.get("sha256"))
-    sample = Subset(**entry["sample"]) if "sample" in entry else None
-    return Dataset(name, published, Split(**entry["split"], sample=sample))
 
 
 def _build_source(entry: Entry) -> Source:

@@ -12,10 +12,14 @@ class ImportFacts:
     Attributes:
         records: How many.
         sha256: SHA-256 of the records.
+        parts: How many of them, one after the other, are of each part that a file gives; None if one file holds all.
+        left_out: How many more the files hold that are not one request with its answer; None without any.
     """
 
     records: int
     sha256: str
+    parts: dict[str, int] | None = None
+    left_out: int | None = None
 
 
 @dataclass(frozen=True)
@@ -76,10 +80,14 @@ class SplitFacts:
         touched: Records that the cleaning changed or dropped, by reason.
         duplicate_requests: Samples with the same request.
         near_duplicates: Samples that are nearly the same.
-        shares: Share of each part, as the config says.
+        shares: Share of each part, as the config says; where files give the parts, that of a validation part that was
+            cut from the training part.
         seed: Seed of the shuffle.
         sha256: SHA-256 of the samples of each part.
         sample: The part of these records that was taken, by the config's `sample`; None if all were.
+        parts: Number of records in the file of each part; None if one file holds all.
+        kept: Number of records that were left after each filter of the config's `keep`, in their order; None without
+            any.
     """
 
     dataset: str
@@ -92,3 +100,5 @@ class SplitFacts:
     seed: int
     sha256: dict[str, str]
     sample: Subset | None = None
+    parts: dict[str, int] | None = None
+    kept: dict[str, int] | None = None

@@ -16,7 +16,7 @@ def repositories_of(study: Study, models: Iterable[str], datasets: Iterable[str]
     """
     models, datasets = set(models), set(datasets)
     published = [dataset.published for name, dataset in study.datasets.items() if name in datasets]
-    wanted = [("dataset", one.source, one.file or "") for one in published]
+    wanted = [("dataset", one.source, one.files[0]) for one in published]
     wanted += [("model", model.source, CONFIG) for name, model in study.models.items() if name in models]
     found = [
         {"name": source.repo, "revision": source.revision or "", "kind": kind, "file": file}

@@ -1,6 +1,5 @@
 """Checks of the local files and folders that data sets and models come from."""
 
-import math
 import os
 import stat
 from collections.abc import Mapping
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from codetune.base.errors import StudyError
-from codetune.base.places import is_plain_name, lies_in, places_of
+from codetune.base.places import lies_in, places_of
 from codetune.study.folders import Outputs
 
 # What makes the files and folders that the studies in config/ name, beside the hub.
@@ -21,7 +20,7 @@ MADE_BY = {
 
 
 def check_sources(config: Mapping[str, Any], outputs: Outputs) -> None:
-    """Checks that each data set and model has a readable path or a pinned revision, and that shares sum to 1.
+    """Checks that each data set and model has a readable path or a pinned revision.
 
     Args:
         config: The configuration, already checked against its schema.
@@ -31,25 +30,24 @@ def check_sources(config: Mapping[str, Any], outputs: Outputs) -> None:
         StudyError: A data set or a model fails the check; the message names it.
     """
     for name, dataset in config["datasets"].items():
-        _check_source(f"datasets.{name}", dataset, ("repo", "revision", "file"), "file", outputs)
-        if not is_plain_name(dataset.get("file", "none")):
-            raise StudyError(
-                f"config: datasets.{name}.file: {ascii(dataset['file'])[:60]} is not the name of a file in a "
-                "repository: relative, with '/' between its parts, none of which is '.' or '..' or has a '\\'"
-            )
-        wanted, declared = dataset.get("sample", {}).get("records", 0), dataset.get("records")
-        if declared is not None and wanted > declared:
-            raise StudyError(
-                f"config: datasets.{name}.sample: {wanted} records cannot be drawn from {declared}. Draw fewer, or "
-                "leave 'sample' out to take all."
-            )
-        shares = [dataset["split"][part] for part in ("train", "validation", "test")]
-        if not math.isclose(sum(shares), 1.0, abs_tol=1e-9):
-            raise StudyError(
-                f"config: datasets.{name}.split: train + validation + test is {sum(shares):g}, but has to be 1"
-            )
+        if "parts" in dataset:
+            _check_parts(f"datasets.{name}", dataset, outputs)
+        else:
+            _check_source(f"datasets.{name}", dataset, ("repo", "revision", "file"), "file", outputs)
     for name, model in config["models"].items():
         _check_source(f"models.{name}", model, ("repo", "revision"), "folder", outputs)
+
+
+def _check_parts(where: str, entry: Mapping[str, Any], outputs: Outputs) -> None:
+    """Checks that the files of a data set's parts are in a local folder, or pinned."""
+    if "path" in entry and _kind_of(f"config: {where}.path", Path(entry["path"])) != "folder":
+        raise StudyError(
+            f"config: {where}.path: {entry['path']} is a file, but has to be a folder, in which 'parts' names the files"
+        )
+    for part, file in entry["parts"].items():
+        local = {"path": str(Path(entry["path"]) / file)} if "path" in entry else {}
+        found = {key: value for key, value in entry.items() if key != "path"} | local
+        _check_source(f"{where}.parts.{part}" if local else where, found, ("repo", "revision"), "file", outputs)
 
 
 def _check_source(

@@ -1,0 +1,119 @@
+"""From an entry of the config's `datasets` to the noun."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from codetune.base.errors import StudyError
+from codetune.base.places import is_plain_name
+from codetune.study.dataset import ONE_TURN, PARTS, Dataset, Published, Split, Subset
+from codetune.study.defaults import SHARES
+from codetune.study.model import Source
+
+SAMPLE_FIELDS = ("instruction", "input", "output", "messages")  # in this order, however the config writes them
+Entry = Mapping[str, Any]
+
+
+def build_dataset(name: str, entry: Entry, source: Source) -> Dataset:
+    """Builds a data set from its entry.
+
+    Args:
+        name: Its name.
+        entry: The entry, with its defaults.
+        source: Where its files come from.
+    """
+    parts = {part: entry["parts"][part] for part in PARTS if part in entry["parts"]} if "parts" in entry else None
+    fields = entry.get("fields", {})
+    mapped = {
+        key: [fields[key]] if isinstance(fields[key], str) else fields[key] for key in SAMPLE_FIELDS if key in fields
+    }
+    filters = entry.get("keep", [])
+    published = Published(
+        source,
+        entry.get("file"),
+        entry.get("records"),
+        entry.get("sha256"),
+        parts,
+        mapped or None,
+        [ONE_TURN] if ONE_TURN in filters else None,
+    )
+    sample = Subset(**entry["sample"]) if "sample" in entry else None
+    keep = [one for one in filters if one != ONE_TURN]
+    split = Split(**entry["split"], sample=sample, keep=keep or None, parts=list(parts) if parts else None)
+    return Dataset(name, published, split)
+
+
+def check_dataset(name: str, entry: Entry) -> None:
+    """Checks what a schema cannot: that keys go together, and that shares sum to 1.
+
+    Args:
+        name: The data set's name.
+        entry: Its entry as the config has it.
+
+    Raises:
+        StudyError: They do not; the message names the data set.
+    """
+    where = f"config: datasets.{name}"
+    for key in ("file", "parts"):
+        for file in (entry[key].values() if key == "parts" else [entry[key]]) if key in entry else []:
+            if not is_plain_name(file):
+                raise StudyError(
+                    f"{where}.{key}: {ascii(file)[:60]} is not the name of a file in a repository: relative, with '/' "
+                    "between its parts, none of which is '.' or '..' or has a '\\'"
+                )
+    _check_fields(where, entry.get("fields"))
+    _check_sample(where, entry)
+    split = entry.get("split", {})
+    if "parts" in entry:
+        _check_parts(where, entry, split)
+        return
+    found = SHARES | split
+    rest = found["validation"] + found["test"]
+    if "train" not in split and rest >= 1:
+        raise StudyError(f"{where}.split: validation + test is {rest:g}, which leaves nothing to train on")
+    if "train" in split and not math.isclose(total := split["train"] + rest, 1.0, abs_tol=1e-9):
+        raise StudyError(f"{where}.split: train + validation + test is {total:g}, but has to be 1")
+
+
+def _check_fields(where: str, fields: Entry | None) -> None:
+    """Checks that a mapping names request and answer, or the turns of a conversation, which hold both."""
+    if fields is None:
+        return
+    others = sorted(set(fields) - {"messages"})
+    if "messages" in fields and others:
+        raise StudyError(f"{where}.fields: 'messages' holds request and answer; leave '{others[0]}' out")
+    for key in ("instruction", "output"):
+        if "messages" not in fields and key not in fields:
+            raise StudyError(f"{where}.fields: the key '{key}' is missing; add it")
+
+
+def _check_sample(where: str, entry: Entry) -> None:
+    wanted, declared = entry.get("sample", {}).get("records", 0), entry.get("records")
+    if declared is not None and wanted > declared:
+        raise StudyError(
+            f"{where}.sample: {wanted} records cannot be drawn from {declared}. Draw fewer, or leave 'sample' out to "
+            "take all."
+        )
+
+
+def _check_parts(where: str, entry: Entry, split: Entry) -> None:
+    """Checks that files give training and test part, and that nothing else says what they are."""
+    if "file" in entry and "path" not in entry:
+        raise StudyError(f"{where}: 'file' and 'parts' exclude each other; leave one out")
+    for part in ("train", "test"):
+        if part not in entry["parts"]:
+            raise StudyError(
+                f"{where}.parts: the part '{part}' is missing; add its file, or leave 'parts' out and name one file, "
+                "which is then split"
+            )
+    files = list(entry["parts"].values())
+    twice = next((file for file in files if files.count(file) > 1), None)
+    if twice is not None:
+        raise StudyError(f"{where}.parts: {twice} is the file of two parts; name another for one of them")
+    for part in ("train", "test"):
+        if part in split:
+            raise StudyError(
+                f"{where}.split: '{part}' says nothing, since 'parts' names the files of the parts; leave it out"
+            )
+    if "validation" in entry["parts"] and split:
+        raise StudyError(f"{where}.split: says nothing, since 'parts' names a file for each part; leave it out")
