@@ -62,10 +62,9 @@ def chrf_metric(label: str) -> Metric:
     from sacrebleu.metrics import CHRF
 
     def compute(sample: Sample, text: str, _language: str) -> list[float]:
-        texts = ["".join(one.split()) for one in (text, sample.output)]
-        counts = zip(
-            *(count_ngrams(one, CHRF_ORDERS) for one in texts), count_matches(*texts, CHRF_ORDERS), strict=True
-        )
+        ours, theirs = ("".join(one.split()) for one in (text, sample.output))
+        numbers = (count_ngrams(ours, CHRF_ORDERS), count_ngrams(theirs, CHRF_ORDERS))
+        counts = zip(*numbers, count_matches(ours, theirs, CHRF_ORDERS), strict=True)
         # What is written does not count in an order that the reference does not have.
         return [float(x) for written, wanted, matched in counts for x in (written if wanted else 0, wanted, matched)]
 
