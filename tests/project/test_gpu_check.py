@@ -265,10 +265,10 @@ def test_the_status_follows_the_findings(wrong):
 
 
 def test_a_part_that_hangs_is_killed_with_all_that_it_started(wrong):
-    assert check(wrong, Part("hangs", 0.5), Part("fine", 60)) == 1
+    assert check(wrong, Part("hangs", 2), Part("fine", 60)) == 1
     parts = parts_of(wrong / "out")
     assert parts["hangs"][0].found == "b"
-    assert parts["hangs"][1].found == "killed at its limit of 2 s"
+    assert parts["hangs"][1].found == "killed at its limit of 8 s"
     assert parts["fine"][0].ok
     own, child = (wrong / "pids").read_text().split()
     assert not alive(own)
@@ -276,9 +276,9 @@ def test_a_part_that_hangs_is_killed_with_all_that_it_started(wrong):
 
 
 def test_parts_for_which_no_time_is_left_are_not_begun(wrong):
-    assert check(wrong, Part("hangs", 60), Part("fine", 60), seconds=2.0) == 1
+    assert check(wrong, Part("hangs", 60), Part("fine", 60), seconds=8.0) == 1
     parts = parts_of(wrong / "out")
-    assert parts["hangs"][-1].found == "killed at its limit of 2 s"
+    assert parts["hangs"][-1].found == "killed at its limit of 8 s"
     assert [finding.found for finding in parts["fine"]] == ["not begun: no time was left"]
 
 
