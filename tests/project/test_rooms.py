@@ -124,7 +124,7 @@ def test_planning_needs_what_snakemake_brings_and_neither_numpy_nor_pandas():
     rules = [path.read_text() for path in CODE if path.suffix != ".py"]
     statements = sorted({line for text in rules for line in re.findall(r"^(?:from|import) codetune.*", text, re.M)})
     assert "from codetune.study.config import load_study" in statements
-    assert "from codetune.study.fingerprints import fingerprint" in statements
+    assert "from codetune.study.fingerprints import Fingerprints" in statements
     without = packages_that_snakemake_does_not_bring() | {"numpy", "pandas"}
     assert {"msgspec", "torch", "transformers"} <= without
     code = [
@@ -135,7 +135,7 @@ def test_planning_needs_what_snakemake_brings_and_neither_numpy_nor_pandas():
         *statements,
         f"study = load_study(yaml.safe_load(Path({str(ROOT / 'config/config.yaml')!r}).read_text()))",
         "to_plain(study.for_training(study.training_runs[0]))",
-        "print(len({fingerprint(path) for path in Path(sys.path[0]).glob('*.py')}))",
+        "print(len({Fingerprints().of(path) for path in Path(sys.path[0]).glob('*.py')}))",
     ]
     done = subprocess.run(
         [sys.executable, "-c", "\n".join(code), *sorted(without)], cwd=ROOT, capture_output=True, text=True

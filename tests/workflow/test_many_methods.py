@@ -8,8 +8,8 @@ from unittest.mock import patch
 
 import pytest
 import yaml
-from codetune.study import fingerprints
 from codetune.study.config import load_study
+from codetune.study.fingerprints import Fingerprints
 from codetune.study.runs import Run
 from codetune.study.tables import table_inputs, table_params
 from conftest import ROOT
@@ -82,13 +82,13 @@ def test_six_models_nine_methods_and_three_seeds_are_162_trainings(large):
 
 def test_a_plan_reads_the_code_once_for_each_script_and_kind_of_tuning():
     """However many runs there are."""
-    closure, calls = fingerprints.closure, Counter()
+    closure, calls = Fingerprints.closure, Counter()
 
-    def counted(script, by_name=()):
+    def counted(self, script, by_name=()):
         calls[script.name, *by_name] += 1
-        return closure(script, by_name)
+        return closure(self, script, by_name)
 
-    with patch.object(fingerprints, "closure", counted):
+    with patch.object(Fingerprints, "closure", counted):
         jobs = planned(**methods_study(seeds=[0])).jobs
     trained = {name for name in calls if name[0] == "finetune.py"}
     assert len(trained) == 3  # adapters, soft prompts, all weights

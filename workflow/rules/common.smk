@@ -16,7 +16,7 @@ from codetune.models.fits import describe_memory
 from codetune.models.targets import check_models
 from codetune.study import layout
 from codetune.study.config import load_study
-from codetune.study.fingerprints import fingerprint
+from codetune.study.fingerprints import Fingerprints
 from codetune.study.folders import check_given_files, check_old_results
 from codetune.study.model import takes
 from codetune.study.publications import publications_of
@@ -160,9 +160,10 @@ def code(script, env, tuning=None):
 @cache
 def fingerprint_of(script, env, module):
     """Returns such a fingerprint; a study has hundreds of jobs with the same one."""
-    return fingerprint(SCRIPTS / script, PROJECT / "envs" / f"{env}.yaml", [module] if module else [])
+    return FINGERPRINTS.of(SCRIPTS / script, PROJECT / "envs" / f"{env}.yaml", [module] if module else [])
 
 
+FINGERPRINTS = Fingerprints(Path(".snakemake") / "codetune-code.json")
 CONTENTS = Contents(Path(".snakemake") / "codetune-sources.json")
 
 

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 from codetune.study import fingerprints
-from codetune.study.fingerprints import closure, fingerprint
+from codetune.study.fingerprints import Fingerprints
 from conftest import ROOT
 
 SCRIPTS = ROOT / "workflow" / "scripts"
+PRINTS = Fingerprints()
+fingerprint, closure = PRINTS.of, PRINTS.closure  # one for all tests, so that equal files are parsed once
 
 # A script and a library in small; each file's place is below the folder of scripts.
 SMALL = {
@@ -260,6 +262,35 @@ def test_a_raised_version_of_the_results_changes_every_fingerprint(made, monkeyp
     before = fingerprint(script)
     monkeypatch.setattr(fingerprints, "RESULTS_VERSION", fingerprints.RESULTS_VERSION + 1)
     assert fingerprint(script) != before
+
+
+def test_what_was_parsed_is_remembered_by_the_bytes_of_the_files(made, tmp_path, monkeypatch):
+    memory = tmp_path / "memory" / "code.json"
+    script = made()
+    before = Fingerprints(memory).of(script)
+    assert memory.is_file()
+    monkeypatch.setattr(fingerprints, "_read_code", None)  # nothing is parsed any more
+    assert Fingerprints(memory).of(script) == before
+    script.write_text(script.read_text().replace("cut()", "cut(2)"))
+    with pytest.raises(TypeError):
+        Fingerprints(memory).of(script)
+
+
+@pytest.mark.parametrize("spoil", ["not JSON", "[]", "{}", '{"by": "another version", "files": {}}'])
+def test_a_memory_that_is_none_or_another_version_s_is_not_used(made, tmp_path, spoil):
+    memory = tmp_path / "code.json"
+    script = made()
+    before = Fingerprints(memory).of(script)
+    written = memory.read_text()
+    memory.write_text(spoil)
+    assert Fingerprints(memory).of(script) == before
+    assert memory.read_text() == written
+
+
+def test_a_memory_that_cannot_be_written_costs_only_time(made, tmp_path):
+    (tmp_path / "file").write_text("")
+    script = made()
+    assert Fingerprints(tmp_path / "file" / "code.json").of(script) == fingerprint(script)
 
 
 @pytest.mark.parametrize("script", REACHED)
