@@ -267,7 +267,7 @@ def test_scores_tables_and_figures_are_made_again_without_torch_or_gpu(study):
         blocked.unlink()
     assert done.returncode == 0, done.stdout + done.stderr
     made = set(re.findall(r"^(?:local)?rule (\w+):", done.stdout + done.stderr, re.MULTILINE))
-    others = {"significance", "record", "publish", "browser", "page", "summary", "paper", "macros"}
+    others = {"significance", "record", "records", "publish", "browser", "page", "summary", "paper", "macros"}
     assert made - {"all"} == others.union(light)
     assert {**digests(study), **figures_of(study)} == before
 

@@ -73,7 +73,7 @@ BOOTSTRAP = """
 import re, sys
 sys.path.insert(0, sys.argv[1])
 from codetune.evaluation.significance import measure_significance
-from codetune.study.record import read_records
+from codetune.study.records import read_records
 measure_significance(read_records(sys.argv[3:]), "alpaca", "rouge_l", 100, 0, sys.argv[2])
 print(1024 * int(re.search(r"VmHWM:\\s*(\\d+) kB", open("/proc/self/status").read())[1]))
 """

@@ -10,7 +10,8 @@ from codetune.base.files import write_json
 from codetune.base.plain import to_plain
 from codetune.evaluation.comparisons import Comparison, Comparisons, MetricFacts, SampleClass, Score
 from codetune.evaluation.pairs import Pair, pairs_of
-from codetune.study.record import Record, by_system
+from codetune.study.record import Record
+from codetune.study.records import by_system
 from codetune.study.runs import NONE, System
 from fake_records import DATA
 

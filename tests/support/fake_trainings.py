@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from codetune.base.machine import PeakMemory
-from codetune.study.record import read_records
+from codetune.study.records import read_records
 from fake_records import fake_model, fake_record, fake_training, seal, write_fake
 
 MODELS = [

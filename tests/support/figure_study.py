@@ -8,7 +8,7 @@ from itertools import pairwise, product
 from pathlib import Path
 
 from codetune.base.machine import PeakMemory
-from codetune.study.record import read_records
+from codetune.study.records import read_records
 from fake_comparisons import fake_comparisons
 from fake_records import fake_generation, fake_method, fake_model, fake_record, fake_training, seal, write_fake
 

@@ -24,7 +24,7 @@ from codetune.study.data_facts import DuplicateRequests, NearDuplicates, SplitFa
 from codetune.study.dataset import PARTS
 from codetune.study.facts import TrainingFacts
 from codetune.study.paper import paper_inputs
-from codetune.study.record import read_records
+from codetune.study.records import read_records
 from codetune.study.search import DivergedFacts
 from codetune.study.summary import summary_inputs
 from codetune.training.choose import TrialFiles, choose

@@ -15,7 +15,7 @@ from codetune.evaluation.registry import metrics
 from codetune.evaluation.scored import Statistics
 from codetune.evaluation.significance import compare_gains, compare_pairs
 from codetune.study.facts import ScoredPart
-from codetune.study.record import by_system
+from codetune.study.records import by_system
 from fake_records import fake_method, fake_model, fake_record, with_test
 
 MODELS = [

@@ -11,7 +11,7 @@ from codetune.papers.claims import audit
 from codetune.papers.declared import read_paper
 from codetune.papers.evidence import Files, gather_evidence
 from codetune.study.model import Source
-from codetune.study.record import by_system, read_records
+from codetune.study.records import by_system, read_records
 from fake_comparisons import write_fake_comparisons
 from fake_records import fake_method, fake_record, write_fake
 from paper_models import PUBLISHED

@@ -12,7 +12,7 @@ from small_study import copy_workflow, snakemake
 
 LIGHT = {  # not watched
     *("card", "size", "publish", "figure", "browser", "provenance", "page", "drop_checkpoints", "all"),
-    *("summary", "paper", "macros"),
+    *("records", "summary", "paper", "macros"),
 }
 LARGE = {
     "runs": [{"datasets": ["codealpaca-20k"], "models": ["gemma-2-2b"], "methods": ["base", "tried"], "seeds": [0, 1]}]

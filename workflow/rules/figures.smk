@@ -3,8 +3,7 @@
 
 from codetune.study.figures import figure_pages
 
-EVERYTHING = {"records": each(layout.RECORD, STUDY.runs), "comparisons": COMPARISONS}
-TRAINED = {"records": each(layout.RECORD, STUDY.training_runs), "comparisons": COMPARISONS}
+EVERYTHING = {"records": [in_results(layout.ALL_RECORDS)], "comparisons": COMPARISONS}
 
 # For each figure its name in the report, its caption, and its inputs. Its pages: study/figures.py.
 FIGURES = {
@@ -13,7 +12,7 @@ FIGURES = {
         "What training used: time, tokens per second, peak memory and, where it was measured, energy of each tuned model. "
         "Marks are means over seeds, bars between ticks go from the lowest seed to the highest. Waiting for a GPU is not "
         "counted.",
-        TRAINED,
+        EVERYTHING,
     ),
     "figure2": (
         "Figure 2: score against steps",
@@ -24,7 +23,7 @@ FIGURES = {
         "same samples, so that a gain is surer than either score. With several seeds the bands are over samples and "
         "seeds. Stars mark the checkpoint of each seed with the lowest validation loss, which is the result. The test "
         "split is not used.",
-        TRAINED | {"curves": each(layout.CURVE, STUDY.training_runs)},
+        EVERYTHING | {"curves": each(layout.CURVE, STUDY.training_runs)},
     ),
     "losses": (
         "Losses",
@@ -33,7 +32,7 @@ FIGURES = {
         "mark the checkpoint of each seed with the lowest validation loss, which is the result. All panels have the same "
         "axes, which reach as high as the losses after the first step: that before it may lie above. Losses are per "
         "token: they cannot be compared between models with different tokenizers.",
-        TRAINED | {"logs": each(layout.TRAINING_LOG, STUDY.training_runs)},
+        EVERYTHING | {"logs": each(layout.TRAINING_LOG, STUDY.training_runs)},
     ),
     "cost": (
         "Score against cost",

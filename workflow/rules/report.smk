@@ -103,7 +103,7 @@ rule browser:
 rule provenance:
     """Lists what the runs were computed from and with: checkpoints, machines, versions, configuration."""
     input:
-        records=each(layout.RECORD, STUDY.runs),
+        records=in_results(layout.ALL_RECORDS),
     output:
         in_results(layout.PROVENANCE),
     log:

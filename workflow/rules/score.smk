@@ -3,6 +3,7 @@
 #                                                                       summary.json  all, by language, by length
 #        <results>/runs/{data}/{model}/{method}/seed{seed}/record.json                all that is known about the run
 #                                                          published/                 what was trained, with a model card
+#        <results>/records.jsonl                                                      the records of all runs
 #        <results>/comparisons/{test}.json                                            intervals and p-values of all runs
 
 
@@ -74,6 +75,30 @@ rule record:
         code=code("record.py", "analysis"),
     script:
         "../scripts/record.py"
+
+
+rule records:
+    """Puts the records of all runs into one file, from which tables and figures are made."""
+    input:
+        each(layout.RECORD, STUDY.runs),
+    output:
+        in_results(layout.ALL_RECORDS),
+    log:
+        "<logs>/records.log",
+    benchmark:
+        "<benchmarks>/records.tsv"
+    localrule: True  # takes seconds, less than waiting in a queue
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        code=code("records.py", "analysis"),
+    script:
+        "../scripts/records.py"
 
 
 rule publish:

@@ -4,6 +4,6 @@ from codetune.base.jobs import job
 
 with job(snakemake):
     from codetune.report.provenance import write_provenance
-    from codetune.study.record import read_records
+    from codetune.study.records import read_records
 
-    write_provenance(read_records(snakemake.input.records), snakemake.params.config, snakemake.output[0])
+    write_provenance(read_records([snakemake.input.records]), snakemake.params.config, snakemake.output[0])

@@ -4,7 +4,7 @@ from codetune.base.jobs import job
 
 with job(snakemake):
     from codetune.evaluation.significance import measure_significance
-    from codetune.study.record import read_records
+    from codetune.study.records import read_records
 
     records, params = read_records(snakemake.input.records), snakemake.params
     measured_by = (params.metric, params.resamples, params.seed)

@@ -17,7 +17,7 @@ from codetune.report.fronts import pareto_front
 from codetune.report.losses import mean_losses
 from codetune.report.sheet import COLUMN, FULL, STYLE, draw_line, new_sheet
 from codetune.study.figures import LAYOUTS, figure_pages
-from codetune.study.record import read_records
+from codetune.study.records import read_records
 from conftest import ROOT
 from fake_comparisons import fake_comparisons, write_fake_comparisons
 from fake_records import with_test, write_fake

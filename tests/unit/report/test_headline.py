@@ -18,7 +18,7 @@ from codetune.report.sheet import STYLE
 from codetune.report.shown import show
 from codetune.report.table import write_table
 from codetune.study.facts import ScoredPart
-from codetune.study.record import read_records
+from codetune.study.records import read_records
 from conftest import ROOT
 from fake_comparisons import METRICS, fake_comparisons, write_fake_comparisons
 from fake_records import DATA, fake_publications, fake_record, seal, with_test, write_fake, write_stats

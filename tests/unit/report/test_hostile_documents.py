@@ -26,7 +26,7 @@ from codetune.report.sheet import STYLE, save_figure
 from codetune.report.shown import show
 from codetune.study.model import Source
 from codetune.study.publications import Publication, Publications
-from codetune.study.record import read_records
+from codetune.study.records import read_records
 from conftest import ROOT
 from docutils.core import publish_parts
 from fake_comparisons import fake_comparisons

@@ -15,6 +15,7 @@ from codetune.base.manifests import MANIFEST, write_manifest
 from codetune.base.plain import to_plain
 from codetune.study.layout import PREDICTIONS, RECORD, SCORES, SUMMARY, TRAINING, TRAINING_LOG, fill, origin_of
 from codetune.study.record import read_record
+from codetune.study.records import gather_records
 from codetune.study.runs import Evaluation
 from fake_records import fake_publications, fake_record, with_test, write_fake, write_split, write_stats
 
@@ -185,7 +186,8 @@ def test_the_browser_is_made_from_records(tmp_path, run_script):
 def test_provenance_is_made_from_records_and_the_config(tmp_path, run_script):
     record = fake_record("m", "base", test="d")
     elsewhere = replace(record, run=replace(record.run, model="n"))
-    inputs = {"records": [write_fake(one, tmp_path) for one in (record, elsewhere)]}
+    gather_records([write_fake(one, tmp_path) for one in (record, elsewhere)], str(tmp_path / "records.jsonl"))
+    inputs = {"records": str(tmp_path / "records.jsonl")}
     run_script("provenance", inputs, {"config": {"key": {"nested": 1}}}, tmp_path / "provenance.md")
     text = (tmp_path / "provenance.md").read_text()
     assert "key:\n  nested: 1" in text

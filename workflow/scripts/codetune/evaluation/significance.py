@@ -17,7 +17,8 @@ from codetune.evaluation.metric import Metric
 from codetune.evaluation.pairs import Pair, count_resamples, gains_of, pairs_of
 from codetune.evaluation.registry import metrics
 from codetune.evaluation.scored import Statistics, read_statistics
-from codetune.study.record import Record, by_system
+from codetune.study.record import Record
+from codetune.study.records import by_system
 from codetune.study.runs import System
 
 

@@ -20,7 +20,7 @@ from codetune.report.latex import Printed, latex_table
 from codetune.report.stamp import stamped
 from codetune.report.writing import markdown_table, texts_of, write_csv
 from codetune.study.model import Source
-from codetune.study.record import read_records
+from codetune.study.records import read_records
 
 TITLE = "The paper's claims, checked"
 HOW = "How, from what"  # column that is not printed

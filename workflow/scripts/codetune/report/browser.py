@@ -19,7 +19,8 @@ from codetune.report.cells import digits_of
 from codetune.report.flags import MEANING, flagged
 from codetune.report.packed import packed
 from codetune.report.page import with_policy
-from codetune.study.record import Record, by_system, read_records
+from codetune.study.record import Record
+from codetune.study.records import by_system, read_records
 from codetune.study.runs import System
 
 ALWAYS_SHOWN = ("rouge_l", "code_rouge_l")  # beside the study's own metric

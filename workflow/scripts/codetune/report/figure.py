@@ -19,7 +19,7 @@ from codetune.report.matrix import draw_matrix
 from codetune.report.sheet import STYLE, save_figure
 from codetune.report.shown import Shown
 from codetune.study.figures import figure_pages
-from codetune.study.record import read_records
+from codetune.study.records import read_records
 
 
 def draw_figure(name: str, inputs: Mapping[str, Any], metric: str, outputs: Mapping[str, str]) -> None:
@@ -27,8 +27,7 @@ def draw_figure(name: str, inputs: Mapping[str, Any], metric: str, outputs: Mapp
 
     Args:
         name: Of the page: that of one of `FIGURES`, with a letter where that has several.
-        inputs: `records`, of all runs or of those that train; for figures with scores `comparisons`, one per test set;
-            `paper`, what the paper declares.
+        inputs: `records` of all runs; `comparisons`, one per test set; `paper`, what the paper declares.
         metric: Name of the metric that they show.
         outputs: Path for each of png, svg, pdf.
     """

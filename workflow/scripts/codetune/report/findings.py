@@ -14,7 +14,7 @@ from codetune.report.found_gains import find_gains
 from codetune.report.found_limits import find_limits
 from codetune.report.found_pairs import find_pairs
 from codetune.report.rows import evaluated_systems
-from codetune.study.record import read_records
+from codetune.study.records import read_records
 
 
 def read_material(inputs: Mapping[str, Any], metric: str) -> Material:

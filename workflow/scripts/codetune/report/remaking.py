@@ -24,7 +24,8 @@ from codetune.report.remaking_shown import shown_of
 from codetune.report.tuned import make_sizes
 from codetune.study import layout
 from codetune.study.publications import Publications, publications_of
-from codetune.study.record import RecordInputs, gather_record, read_record, read_records, save_record
+from codetune.study.record import RecordInputs, gather_record, read_record, save_record
+from codetune.study.records import gather_records, read_records
 from codetune.study.runs import NONE, Evaluation, Run
 from codetune.study.study import Study
 from codetune.training.choose import search_facts
@@ -41,6 +42,7 @@ def remakes_of(at: Results) -> list[Remake]:
         *(_search(at, run) for run in study.training_runs if at.made_by_search(run)),
         *(_curve(at, run) for run in study.training_runs),
         *(_record(at, run) for run in study.runs),
+        _records(at),
         *(_model_card(at, run) for run in study.training_runs),
         *(_comparisons(at, test) for test in study.tests),
         *shown_of(at),
@@ -142,6 +144,15 @@ def _make_record(run: Run, study: Study, inputs: RecordInputs, folder: Path, out
     model, method, template = study.model_of(run), study.methods[run.method], study.template_of(run)
     record = gather_record(run, model, method, template, inputs, folder)
     save_record(record, outputs["record"])
+
+
+def _records(at: Results) -> Remake:
+    records = [at.of(layout.RECORD, run) for run in at.study.runs]
+    return Remake(partial(_make_records, records), {"records": at.path(layout.ALL_RECORDS)}, records)
+
+
+def _make_records(records: list[str], outputs: Outputs) -> None:
+    gather_records(records, outputs["records"])
 
 
 def _model_card(at: Results, run: Run) -> Remake:

@@ -16,7 +16,7 @@ from codetune.report.summary import write_summary
 from codetune.report.table import write_table
 from codetune.study import layout
 from codetune.study.paper import macro_inputs, paper_inputs, paths_in
-from codetune.study.record import read_records
+from codetune.study.records import read_records
 from codetune.study.summary import summary_inputs
 from codetune.study.tables import table_inputs, table_params
 
@@ -67,7 +67,7 @@ def _make_browser(inputs: BrowserInputs, test: str, metric: str, outputs: Output
 
 
 def _provenance(at: Results) -> Remake:
-    records, path = [at.of(layout.RECORD, run) for run in at.study.runs], at.path(layout.PROVENANCE)
+    records, path = [at.path(layout.ALL_RECORDS)], at.path(layout.PROVENANCE)
     return Remake(partial(_make_provenance, records, path), {"text": path}, records)
 
 

@@ -19,7 +19,8 @@ from codetune.report.provenance import checkpoints_of, versions_of
 from codetune.report.stamp import stamped
 from codetune.study import layout
 from codetune.study.model import Source
-from codetune.study.record import Record, read_records
+from codetune.study.record import Record
+from codetune.study.records import read_records
 
 Entity = dict[str, Any]
 CONTEXT = ["https://w3id.org/ro/crate/1.1/context", "https://w3id.org/ro/terms/workflow-run/context"]

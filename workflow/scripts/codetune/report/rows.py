@@ -7,7 +7,8 @@ from codetune.evaluation.comparisons import Comparison, Comparisons, Score
 from codetune.report.cells import digits_of, digits_of_mean
 from codetune.study.facts import Summary
 from codetune.study.model import Model
-from codetune.study.record import Record, by_system
+from codetune.study.record import Record
+from codetune.study.records import by_system
 from codetune.study.runs import NONE, System
 
 

@@ -8,7 +8,8 @@ from codetune.base.files import Row
 from codetune.evaluation.comparisons import Comparisons
 from codetune.report.looks import Looks
 from codetune.study.figures import Page, pages_of
-from codetune.study.record import Record, by_system
+from codetune.study.record import Record
+from codetune.study.records import by_system
 from codetune.study.runs import System
 
 

@@ -15,7 +15,7 @@ from codetune.report.search import search_table, write_search
 from codetune.report.table1 import read_plans, table1, write_table1
 from codetune.report.table2 import table2, write_table2
 from codetune.report.variants import variants_table, write_variants
-from codetune.study.record import read_records
+from codetune.study.records import read_records
 from codetune.study.runs import System
 from codetune.study.sizes import SizeFacts
 
@@ -72,8 +72,8 @@ def _write_search(inputs: Named, _params: Named, outputs: Outputs) -> None:
 
 
 def _write_costs(inputs: Named, _params: Named, outputs: Outputs) -> None:
-    table = cost_table(read_records(inputs["records"]), inputs["tuned"], _sizes(inputs))
-    write_costs(table, outputs)
+    records = [record for record in read_records(inputs["records"]) if not record.run.retrieves]
+    write_costs(cost_table(records, inputs["tuned"], _sizes(inputs)), outputs)
 
 
 def _write_audit(inputs: Named, params: Named, outputs: Outputs) -> None:

@@ -69,6 +69,7 @@ SCORES = f"runs/{EVALUATION}/scores.jsonl"
 SUMMARY = f"runs/{EVALUATION}/summary.json"
 
 # The study.
+ALL_RECORDS = "records.jsonl"
 COMPARISONS = "comparisons/{test}.json"
 TABLE_FORMS = ("tables/{table}.csv", "tables/{table}.md", "tables/{table}.tex")
 TABLE_CSV, TABLE_MD, TABLE_TEX = TABLE_FORMS

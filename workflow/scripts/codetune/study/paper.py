@@ -20,7 +20,7 @@ def macro_inputs(study: Study, in_results: Callable[..., str]) -> dict[str, Any]
     has_rows = {"table1": study.training_runs, "cost": study.used_models, "audit": True}
     tables = {name: in_results(layout.TABLE_CSV, table=name) for name, rows in has_rows.items() if rows}
     return {
-        "records": [in_results(layout.fill(layout.RECORD, run)) for run in study.runs],
+        "records": [in_results(layout.ALL_RECORDS)],
         "comparisons": [in_results(layout.COMPARISONS, test=test) for test in study.tests],
         "cards": [in_results(layout.CARD, dataset=name) for name in study.used_datasets],
         **tables,

@@ -3,9 +3,10 @@
 Of a run, tables, figures and pages read the record and the files that it names, and Figure 2 the curve beside it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from codetune.base.errors import StudyError
 from codetune.base.files import read_json, reading, sha256_of_file, write_json
@@ -18,7 +19,7 @@ from codetune.study.facts import GenerationFacts, Summary, TrainingFacts
 from codetune.study.method import Method
 from codetune.study.model import Model
 from codetune.study.retrieval import RetrievalFacts
-from codetune.study.runs import Run, System
+from codetune.study.runs import Run
 from codetune.study.search import SearchFacts
 
 VERSION = 1  # of the format of record.json
@@ -199,9 +200,14 @@ def gather_record(run: Run, model: Model, method: Method, template: str, inputs:
 
 def save_record(record: Record, target: str) -> None:
     """Writes a record as JSON."""
+    write_json(target, to_document(record))
+
+
+def to_document(record: Record) -> dict[str, Any]:
+    """Returns the JSON document of a record."""
     document = to_plain(record)
     del document["folder"]
-    write_json(target, document)
+    return document
 
 
 def _check_not_made_up(record: Record, inputs: RecordInputs) -> None:
@@ -255,28 +261,27 @@ def read_record(path: str | Path) -> Record:
     Raises:
         StudyError: The file is not a record, one of another version, or made up by a rehearsal of another study.
     """
-    document = read_json(path)
+    return replace(as_record(read_json(path), str(path)), folder=str(Path(path).parent))
+
+
+def as_record(document: Any, where: str) -> Record:
+    """Makes a record of its JSON document.
+
+    Args:
+        document: The document.
+        where: Where it stands, for errors.
+
+    Raises:
+        StudyError: It is not a record, one of another version, or made up by a rehearsal of another study.
+    """
     found = document.get("version") if isinstance(document, dict) else None
     if found != VERSION:
         raise StudyError(
-            f"{path}: a record of version {found}, but this release reads version {VERSION}. Delete it and run again."
+            f"{where}: a record of version {found}, but this release reads version {VERSION}. Delete it and run again."
         )
     if document.get("synthetic") and not is_rehearsal():
-        raise StudyError(f"{path}: made up by a rehearsal. Delete it and run again.")
-    return replace(from_plain(document, Record, str(path)), folder=str(Path(path).parent))
-
-
-def read_records(paths: Iterable[str | Path]) -> list[Record]:
-    """Reads the records of several runs, in the order of the paths."""
-    return [read_record(path) for path in paths]
-
-
-def by_system(records: Iterable[Record]) -> dict[System, list[Record]]:
-    """Groups records by system; each group has one record per seed, in the given order."""
-    found: dict[System, list[Record]] = {}
-    for record in records:
-        found.setdefault(record.run.system, []).append(record)
-    return found
+        raise StudyError(f"{where}: made up by a rehearsal. Delete it and run again.")
+    return from_plain(document, Record, where)
 
 
 def _hash_file(path: str, folder: Path) -> HashedFile:

@@ -19,7 +19,7 @@ def summary_inputs(study: Study, in_results: Callable[..., str]) -> dict[str, An
     """
     pages = figure_pages([run.system for run in study.runs], study.tests)
     return {
-        "records": [in_results(layout.fill(layout.RECORD, run)) for run in study.runs],
+        "records": [in_results(layout.ALL_RECORDS)],
         "comparisons": [in_results(layout.COMPARISONS, test=test) for test in study.tests],
         "audit": in_results(layout.TABLE_CSV, table="audit"),
         "figures": [in_results(layout.FIGURE_SVG, figure=name) for name, one in pages.items() if one.figure == SHOWN],

@@ -25,7 +25,7 @@ def table_inputs(study: Study, in_results: Place, in_resources: Place) -> dict[s
         return [in_results(layout.fill(pattern, thing)) for thing in things]
 
     scored = {
-        "records": each(layout.RECORD, study.runs),
+        "records": [in_results(layout.ALL_RECORDS)],
         "comparisons": [in_results(layout.COMPARISONS, test=test) for test in study.tests],
     }
     sizes = {"sizes": [in_results(layout.SIZES, model=model) for model in study.tunings]}
@@ -34,7 +34,7 @@ def table_inputs(study: Study, in_results: Place, in_resources: Place) -> dict[s
         "stats": [in_results(layout.TOKEN_STATS, **study.token_set_of(run)) for run in study.planned],
     }
     spent = sizes | {
-        "records": each(layout.RECORD, [run for run in study.runs if not run.retrieves]),
+        "records": [in_results(layout.ALL_RECORDS)],
         "tuned": each(layout.TUNED, study.training_runs),
     }
     searched = {"records": each(layout.RECORD, [run for run in study.training_runs if study.trials_of(run)])}
