@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from codetune.base.files import reading, sha256_of_list
@@ -96,7 +96,7 @@ def read_part(path: str, split: str) -> list[Sample]:
 
 def sha256_of_samples(samples: Iterable[Sample]) -> str:
     """Returns the SHA-256 of samples, which does not depend on the file's layout."""
-    return sha256_of_list(map(asdict, samples))
+    return sha256_of_list(map(vars, samples))
 
 
 def choose_subset(ids: list[int], count: int) -> set[int]:
@@ -130,7 +130,7 @@ def check_imported(records: str, facts: str) -> ImportFacts:
     Raises:
         StudyError: The records have changed since.
     """
-    digest = sha256_of_records(map(asdict, iterate_lines_as(records, PublishedRecord)))
+    digest = sha256_of_records(map(vars, iterate_lines_as(records, PublishedRecord)))
     imported = read_as(facts, ImportFacts)
     check_recorded({"records": digest}, {"records": imported.sha256}, {"records": records}, facts)
     return imported
