@@ -4,8 +4,8 @@ Usage: python tests/faults.py [--kills 100] [--restarts 20] [--slurm-restarts 10
 
 A kill is followed by the same command once all has ended. A restart comes while jobs of the killed workflow are still
 alive, on this machine and, where SLURM is installed, on a cluster of one node. There must never be two processes that
-write in one folder. The final tables, predictions, scores, curves, training logs and adapters have to equal, byte for
-byte, those of a study that nobody disturbed. Whenever the study gets through before all faults are used up, it is
+write in one folder. Table 2, predictions, scores, curves, training logs and adapters have to equal, byte for byte,
+those of a study that nobody disturbed. Whenever the study gets through before all faults are used up, it is
 compared and begun anew. (See `make faults`.)
 """
 

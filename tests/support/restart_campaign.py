@@ -14,11 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
-from fault_campaign import COMMAND, begin_anew, check, finish, job_of, make_study, start
+from fault_campaign import COMMAND, TARGETS, begin_anew, check, finish, job_of, make_study, start
 from slurm_cluster import SUBMIT, ask
 from small_study import BIN, MODELS, digests
 
-ON_SLURM = [str(BIN / "snakemake"), *SUBMIT]
+ON_SLURM = [str(BIN / "snakemake"), *TARGETS, *SUBMIT]
 
 
 class Writers(threading.Thread):

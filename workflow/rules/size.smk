@@ -1,20 +1,18 @@
-# Needs: a model's configuration, without its weights.
+# Needs: the configuration of each model that is tuned, without weights.
 # Gives: <results>/sizes/{model}.json  how many parameters each method trains of it
 
 
 rule size:
-    """Counts the parameters that each method trains of a model, by PEFT itself, on a model without weights."""
+    """Counts the parameters that each method trains of each model, by PEFT itself, on models without weights."""
     input:
-        in_resources(layout.TOKENIZER),
+        [in_resources(layout.TOKENIZER, model=model) for model in STUDY.tunings],
     output:
-        in_results(layout.SIZES),
+        [in_results(layout.SIZES, model=model) for model in STUDY.tunings],
     log:
-        "<logs>/size/{model}.log",
+        "<logs>/size.log",
     benchmark:
-        "<benchmarks>/size/{model}.tsv"
-    wildcard_constraints:
-        model=one_of(STUDY.tunings),
-    localrule: True  # takes seconds, less than waiting in a queue
+        "<benchmarks>/size.tsv"
+    localrule: True  # takes seconds, nearly all of them to load PEFT, once for all models
     conda:
         "../../envs/train.yaml"
     threads: 1
@@ -23,7 +21,10 @@ rule size:
         runtime=20,
         gpu=0,
     params:
-        tunings=lambda wildcards: {name: to_plain(tuning) for name, tuning in STUDY.tunings[wildcards.model].items()},
+        tunings={
+            model: {method: to_plain(tuning) for method, tuning in tunings.items()}
+            for model, tunings in STUDY.tunings.items()
+        },
         code=code("size.py", "train"),
     script:
         "../scripts/size.py"

@@ -8,9 +8,10 @@ with job(snakemake):
     from codetune.methods.size import write_sizes
     from codetune.study.method import TuningSettings
 
-    model = snakemake.wildcards.model
-    tunings = {
-        name: from_plain(tuning, TuningSettings, f"rule size: params.tunings.{name}")
-        for name, tuning in snakemake.params.tunings.items()
-    }
-    write_sizes(checked_folder(snakemake.input[0]), model, tunings, snakemake.output[0])
+    models = snakemake.params.tunings.items()
+    for (model, tunings), manifest, target in zip(models, snakemake.input, snakemake.output, strict=True):
+        settings = {
+            method: from_plain(tuning, TuningSettings, f"rule size: params.tunings.{model}.{method}")
+            for method, tuning in tunings.items()
+        }
+        write_sizes(checked_folder(manifest), model, settings, target)

@@ -113,7 +113,8 @@ def _perform_all(tasks: Sequence[Check | Remake], cores: int) -> list[list[str]]
     if cores == 1:
         return [_perform(task, is_rehearsal()) for task in counted(tasks, CHECK, "parts")]
     order = sorted(range(len(tasks)), key=lambda number: not tasks[number].long)
-    context = multiprocessing.get_context("spawn")  # no copy of this process: Typst's threads would not come along
+    context = multiprocessing.get_context("forkserver")  # no copy of this process: Typst's threads would not come along
+    context.set_forkserver_preload([__name__])
     pool = ProcessPoolExecutor(cores, context, _begin_process, (os.getpid(),))
     with doing(CHECK, "parts", len(tasks)) as told, pool:
         futures = {number: pool.submit(_perform, tasks[number], is_rehearsal()) for number in order}
