@@ -186,8 +186,6 @@ def _summary() -> Summary:
         extracted=0.0,
         extracted_by={},
         length_ratio_on_code=1.0,
-        leaked=0,
-        scores_without_leaked=scores,
         by_language={},
         by_length={},
     )

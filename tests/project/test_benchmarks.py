@@ -8,7 +8,7 @@ import sys
 import pytest
 from codetune.report.figure import FIGURES, draw_figure
 from codetune.study import layout
-from codetune.study.figures import figure_pages
+from codetune.study.figures import ShownTests, figure_pages
 from codetune.study.runs import Run
 from common import Row, full_study, reached
 from conftest import ROOT
@@ -85,7 +85,7 @@ def test_the_made_up_results_of_the_full_study_have_all_that_figures_read(tmp_pa
     records = [tmp_path / layout.fill(layout.RECORD, run) for run in study.runs]
     comparisons = [tmp_path / layout.COMPARISONS.format(test=test) for test in study.tests]
     inputs = {"records": records, "comparisons": comparisons, "paper": ROOT / "config/paper.yaml"}
-    pages = figure_pages([run.system for run in study.runs], study.tests)
+    pages = figure_pages([run.system for run in study.runs], ShownTests(study.tests, study.most_tests))
     assert {page.figure for page in pages.values()} == set(FIGURES)
     for name in pages:
         path = tmp_path / f"{name}.png"

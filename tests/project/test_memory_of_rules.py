@@ -74,7 +74,7 @@ import re, sys
 sys.path.insert(0, sys.argv[1])
 from codetune.evaluation.significance import measure_significance
 from codetune.study.records import read_records
-measure_significance(read_records(sys.argv[3:]), "alpaca", "rouge_l", 100, 0, sys.argv[2])
+measure_significance(read_records(sys.argv[3:]), "alpaca", [], "rouge_l", 100, 0, sys.argv[2])
 print(1024 * int(re.search(r"VmHWM:\\s*(\\d+) kB", open("/proc/self/status").read())[1]))
 """
 

@@ -29,7 +29,7 @@ def fake_comparisons(
     records: Sequence[Record], test: str = DATA, metrics: Mapping[str, MetricFacts] | None = None, **changes: Any
 ) -> Comparisons:
     """Comparisons of records with their own scores; every interval reaches a tenth of the scale to both sides,
-    and a gain that is less is undecided.
+    and a gain that is less is undecided. Scores are one hundredth less without what leaks.
 
     Args:
         records: The runs; those without the test set are left out.
@@ -59,6 +59,7 @@ def fake_comparisons(
                 interval=_around(_mean(seeds), metrics[name]),
                 seeds=seeds,
                 deviation=statistics.stdev(seeds) if len(seeds) > 1 and None not in seeds else None,
+                without_leaked=None if (mean := _mean(seeds)) is None else 0.99 * mean,
             )
             for (system, name), seeds in scores.items()
         ],

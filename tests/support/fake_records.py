@@ -1,6 +1,6 @@
 """Records of runs that never ran, for tests of what reads records."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -155,7 +155,7 @@ def fake_retrieval(**changes: Any) -> RetrievalFacts:
 
 
 def fake_summary(scores: Mapping[str, float | None], **changes: Any) -> Summary:
-    """Scores of ten test samples, the same in each language and length, and one hundredth less without leaked ones."""
+    """Scores of ten test samples, the same in each language and length."""
     parts = {"Python": ScoredPart(6, dict(scores)), "SQL": ScoredPart(4, dict(scores))}
     summary = Summary(
         samples=10,
@@ -168,8 +168,6 @@ def fake_summary(scores: Mapping[str, float | None], **changes: Any) -> Summary:
         extracted=0.1,
         extracted_by={"fence": 1},
         length_ratio_on_code=0.9,
-        leaked=0,
-        scores_without_leaked={name: None if score is None else 0.99 * score for name, score in scores.items()},
         by_language=parts,
         by_length={"up to 50": ScoredPart(10, dict(scores))},
     )
@@ -230,7 +228,7 @@ def with_test(record: Record, test: str, scores: Mapping[str, float | None], **c
 
 def fake_publications(*datasets: str) -> Publications:
     """A base without a licence, and data sets that are not on the hub."""
-    return Publications(Publication(), {name: Publication() for name in (DATA, "d", *datasets)})
+    return Publications(Publication(), {name: Publication() for name in (DATA, "d", *datasets)}, [DATA])
 
 
 def _file(pattern: str, what: Run | Evaluation) -> HashedFile:
@@ -239,11 +237,11 @@ def _file(pattern: str, what: Run | Evaluation) -> HashedFile:
     return HashedFile(path.as_posix(), SHA256)
 
 
-def write_split(path: str | Path, name: str = DATA, leaked: Sequence[int] = (), **parts: str | Path) -> str:
+def write_split(path: str | Path, name: str = DATA, **parts: str | Path) -> str:
     """Writes split.json, for samples that lie at these paths, by part; the other parts have made-up hashes."""
     hashes = {part: f"{part} of {name}" for part in PARTS}
     hashes |= {part: sha256_of_samples(read_samples(path)) for part, path in parts.items()}
-    near = NearDuplicates(0.8, 0, [], "together", list(leaked))
+    near = NearDuplicates(0.8, 0, [], "together", [])
     facts = SplitFacts(name, 10, "9" * 64, {}, DuplicateRequests(0, 0, "kept"), near, {}, 0, hashes)
     write_json(path, to_plain(facts))
     return str(path)

@@ -34,6 +34,7 @@ from safetensors.numpy import save_file
 
 ROOT = Path(__file__).parents[2]
 DATA = "codealpaca-20k"  # the paper's, so that the audit has something to say
+LEAKED = 3  # place of the test sample whose request is that of a training sample
 OUTPUTS = [f"def f{i}(x):\n    return x + {i}" for i in range(12)]
 FIGURE = '<svg xmlns="http://www.w3.org/2000/svg" width="252pt" height="180pt" viewBox="0 0 252 180"/>\n'
 LOSSES = {0: 2.5, 50: 1.0, 100: 0.9, 150: 0.95}
@@ -107,16 +108,23 @@ def _write_data(at):
         zip(PARTS, (layout.TRAIN, layout.VALIDATION, layout.TEST_PART), strict=True)
     ):
         rows = [
-            {"id": 100 * number + i, "instruction": f"Task {i} in Python", "input": "", "output": output}
+            {"id": 100 * number + i, "instruction": _request(part, i), "input": "", "output": output}
             for i, output in enumerate(OUTPUTS)
         ]
         write_jsonl(at.path(pattern, dataset=DATA), rows)
         hashes[part] = sha256_of_samples(read_samples(at.path(pattern, dataset=DATA)))
-    near = NearDuplicates(0.8, 2, [[3, 203]], "together", [203])
+    near = NearDuplicates(0.8, 2, [[3, 203]], "together", [200 + LEAKED])
     shares = {"train": 0.8, "validation": 0.1, "test": 0.1}
     facts = SplitFacts(DATA, 36, RECORDS_SHA256, {}, DuplicateRequests(0, 0, "kept"), near, shares, 0, hashes)
     write_json(at.path(layout.SPLIT, dataset=DATA), to_plain(facts))
     return hashes
+
+
+def _request(part, number):
+    """The request of a sample: far from those of other parts, but for the one that leaks."""
+    if part == "train" or (part == "test" and number == LEAKED):
+        return f"Task {number} in Python"
+    return " ".join([*(f"{part}{number}{letter}" for letter in "abcdefgh"), "in Python"])
 
 
 def _hashes(entry, hashes, *parts):

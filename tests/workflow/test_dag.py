@@ -28,7 +28,7 @@ def test_the_full_study_is_five_tuned_models_six_untuned_in_two_templates_and_a_
     jobs = plan("--resources", "gpu=4", cwd=project)
     assert jobs["finetune"] == jobs["curve"] == 5
     assert jobs["generate"] == 5 + 2 * 6
-    assert jobs["retrieve"] == 1
+    assert jobs["retrieve"] == jobs["leaks"] == 1
     assert jobs["download_model"] == jobs["download_tokenizer"] == 6
     assert jobs["prompt"] == 2 * 6  # one per model and template
     assert jobs["tokenize"] == 5  # of the tuned models alone: no other reads training data

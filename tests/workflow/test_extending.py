@@ -20,7 +20,8 @@ PAGE = (ROOT / "docs" / "extending.md").read_text()
 LOCAL = ("--workflow-profile", "profiles/local")
 EVALUATION = "workflow/scripts/codetune/evaluation"
 # What shows results: planned whenever a run is added or a score changes, and done in seconds.
-SHOWING = {"significance", "table", "figure", "browser", "page", "provenance", "summary", "paper", "macros", "all"}
+SHOWING = {"records", "size", "significance", "table", "figure", "browser", "page", "provenance", "summary", "paper"}
+SHOWING |= {"macros", "all"}
 # Stands in for every script: makes the files and folders of a job without computing anything.
 STAND_IN = """\
 for output in "$@"; do
@@ -128,6 +129,26 @@ def test_what_trainings_report_to_plans_no_training_again(finished, value):
     assert set(plan(*LOCAL, "--configfile", "overlay.yaml", cwd=finished)) == {"provenance", "page", "paper", "all"}
 
 
+def test_a_test_set_is_answered_by_the_models_that_are_there(finished):
+    (finished / "my-code.jsonl").write_text('{"instruction": "Add 1 and 2.", "input": "", "output": "1 + 2"}\n')
+    jobs = planned(finished, "tests.yaml")
+    assert computed(jobs) == promised("a test set")
+    assert not jobs.keys() & {"finetune", "curve", "tokenize"}
+
+
+def test_joint_data_are_trained_on_beside_their_parts_and_tested_on_each(finished):
+    (finished / "my-code.jsonl").write_text('{"instruction": "Add 1 and 2.", "input": "", "output": "1 + 2"}\n')
+    jobs = planned(finished, "joint.yaml")
+    assert computed(jobs) == promised("joint training data")
+    assert "download_model" not in jobs
+
+
+def test_generation_waits_for_what_leaks_but_is_not_repeated_when_that_is_made_anew(finished):
+    jobs = plan(*LOCAL, "--forcerun", "leaks", cwd=finished)
+    assert computed(jobs) == {"leaks": 1}
+    assert jobs["significance"] == 1
+
+
 def test_a_method_s_settings_go_before_the_model_s_and_the_study_s(monkeypatch):
     monkeypatch.chdir(ROOT)
     study = load_study(merged(snippet("method.yaml")))
@@ -223,7 +244,7 @@ def test_the_metric_of_the_page_measures_what_it_says(tmp_path):
 
 def test_every_row_of_the_page_has_its_section_and_its_numbers():
     titles = re.findall(r"^\| \[([^\]]+)\]\(#([\w-]+)\)", PAGE, re.MULTILINE)
-    assert len(titles) == 9
+    assert len(titles) == 11
     sections = {title.lower().replace(" ", "-") for title in re.findall(r"^## (.+)$", PAGE, re.MULTILINE)}
     for title, anchor in titles:
         assert anchor in sections
@@ -232,5 +253,5 @@ def test_every_row_of_the_page_has_its_section_and_its_numbers():
 
 def test_the_snippets_are_whole_files_that_the_page_names():
     names = re.findall(r"```yaml\n# (\S+)\n", PAGE)
-    assert len(names) == len(set(names)) == 9
+    assert len(names) == len(set(names)) == 11
     assert all(Path(name).suffix == ".yaml" for name in names)

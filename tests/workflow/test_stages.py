@@ -14,6 +14,24 @@ LIGHT = {  # not watched
     *("card", "size", "publish", "figure", "browser", "provenance", "page", "drop_checkpoints", "all"),
     *("records", "summary", "paper", "macros"),
 }
+TWICE = {
+    "datasets": {
+        "more": {
+            "path": "more.jsonl",
+            "split": {"train": 0.8, "validation": 0.1, "test": 0.1, "seed": 0, "near_duplicates": "together"},
+        },
+        "both": {"joint": ["codealpaca-20k", "more"]},
+    },
+    "runs": [
+        {
+            "datasets": ["codealpaca-20k", "more", "both"],
+            "tests": ["codealpaca-20k", "more"],
+            "models": ["gemma-2-2b"],
+            "methods": ["base", "qlora"],
+            "seeds": [0],
+        }
+    ],
+}
 LARGE = {
     "runs": [{"datasets": ["codealpaca-20k"], "models": ["gemma-2-2b"], "methods": ["base", "tried"], "seeds": [0, 1]}]
 }
@@ -35,9 +53,11 @@ def planned(folder, *overlays):
     return found
 
 
-@pytest.mark.parametrize("overlay", [None, {"methods": {"tried": TRIED}, **LARGE}])
-def test_what_is_watched_is_what_is_planned(tmp_path, overlay):
+@pytest.mark.parametrize("overlay", [None, {"methods": {"tried": TRIED}, **LARGE}, TWICE])
+def test_what_is_watched_is_what_is_planned(tmp_path, monkeypatch, overlay):
     project = copy_workflow(tmp_path)
+    monkeypatch.chdir(project)
+    (project / "more.jsonl").write_text('{"instruction": "Add 1 and 2.", "input": "", "output": "1 + 2"}\n')
     overlays = ["mine.yaml"] if overlay else []
     if overlay:
         (project / "mine.yaml").write_text(yaml.safe_dump(overlay))

@@ -51,9 +51,9 @@ def one_of(names):
 
 
 wildcard_constraints:
-    dataset=one_of(STUDY.datasets),
+    dataset=one_of([*STUDY.datasets, *STUDY.joints]),
     test=one_of(STUDY.tests),
-    data=one_of([*STUDY.datasets, NONE]),
+    data=one_of([*STUDY.datasets, *STUDY.joints, NONE]),
     model=one_of(STUDY.models),
     method=one_of(STUDY.methods),
     template="paper|chat",

@@ -3,7 +3,9 @@
 #        <resources>/data/{dataset}.json                         their number and hash
 #        <results>/data/{dataset}/{train,validation,test}.jsonl  the samples
 #        <results>/data/{dataset}/split.json                     how they were cleaned and split
+#                                                                (of joint data all but the test part, from others)
 #        <results>/data/{dataset}/card.md, card.json             what they contain
+#        <results>/leaks/{dataset}/{test}.json                   test samples that leak from training data
 
 
 rule download_dataset:
@@ -15,6 +17,8 @@ rule download_dataset:
         "<logs>/download_dataset/{dataset}.log",
     benchmark:
         "<benchmarks>/download_dataset/{dataset}.tsv"
+    wildcard_constraints:
+        dataset=one_of(STUDY.datasets),
     priority: 3000  # all other jobs wait for it
     localrule: True
     conda:
@@ -48,6 +52,8 @@ rule split:
         "<logs>/split/{dataset}.log",
     benchmark:
         "<benchmarks>/split/{dataset}.tsv"
+    wildcard_constraints:
+        dataset=one_of(STUDY.datasets),
     priority: 3000
     localrule: True  # takes seconds, less than waiting in a queue
     conda:
@@ -64,6 +70,44 @@ rule split:
         "../scripts/split.py"
 
 
+rule join:
+    """Puts the training parts of several data sets together, and their validation parts, and shuffles each by seed."""
+    input:
+        train=lambda wildcards: [
+            in_results(layout.TRAIN, dataset=name) for name in STUDY.joints[wildcards.dataset].datasets
+        ],
+        validation=lambda wildcards: [
+            in_results(layout.VALIDATION, dataset=name) for name in STUDY.joints[wildcards.dataset].datasets
+        ],
+        splits=lambda wildcards: [
+            in_results(layout.SPLIT, dataset=name) for name in STUDY.joints[wildcards.dataset].datasets
+        ],
+    output:
+        train=in_results(layout.TRAIN),
+        validation=in_results(layout.VALIDATION),
+        facts=in_results(layout.SPLIT),
+    log:
+        "<logs>/join/{dataset}.log",
+    benchmark:
+        "<benchmarks>/join/{dataset}.tsv"
+    wildcard_constraints:
+        dataset=one_of(STUDY.joints),
+    priority: 3000
+    localrule: True  # takes seconds, less than waiting in a queue
+    conda:
+        "../../envs/tokenize.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(per_mb=15),
+        runtime=10,
+        gpu=0,
+    params:
+        seed=lambda wildcards: STUDY.joints[wildcards.dataset].seed,
+        code=code("join.py", "tokenize"),
+    script:
+        "../scripts/join.py"
+
+
 rule card:
     """Describes a data set in a data card: languages, lengths, duplicates. No training depends on it."""
     input:
@@ -78,6 +122,8 @@ rule card:
         "<logs>/card/{dataset}.log",
     benchmark:
         "<benchmarks>/card/{dataset}.tsv"
+    wildcard_constraints:
+        dataset=one_of(STUDY.datasets),
     localrule: True  # takes seconds, less than waiting in a queue
     conda:
         "../../envs/analysis.yaml"
@@ -90,3 +136,32 @@ rule card:
         code=code("card.py", "analysis"),
     script:
         "../scripts/card.py"
+
+
+rule leaks:
+    """Lists the test samples that are in training data or have a near-duplicate there; refuses more than a tenth."""
+    input:
+        train=in_results(layout.TRAIN),
+        validation=in_results(layout.VALIDATION),
+        test=in_results(layout.TEST),
+        train_split=in_results(layout.SPLIT),
+        test_split=lambda wildcards: in_results(layout.SPLIT, dataset=wildcards.test),
+    output:
+        in_results(layout.LEAKS),
+    log:
+        "<logs>/leaks/{dataset}/{test}.log",
+    benchmark:
+        "<benchmarks>/leaks/{dataset}/{test}.tsv"
+    priority: 3000  # a pair that is refused ends the study before anything is trained
+    localrule: True  # takes seconds, less than waiting in a queue
+    conda:
+        "../../envs/tokenize.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(per_mb=15),
+        runtime=10,
+        gpu=0,
+    params:
+        code=code("leaks.py", "tokenize"),
+    script:
+        "../scripts/leaks.py"

@@ -1,7 +1,7 @@
 # Needs: the records and comparisons of the runs, and for figure 2 their curves. Needs neither a GPU nor torch.
 # Gives: <results>/figures/<page>.{png,svg,pdf}: a page is named like its figure, with a letter where there are several
 
-from codetune.study.figures import figure_pages
+from codetune.study.figures import ShownTests, figure_pages
 
 EVERYTHING = {"records": [in_results(layout.ALL_RECORDS)], "comparisons": COMPARISONS}
 
@@ -86,7 +86,7 @@ FIGURES = {
         EVERYTHING,
     ),
 }
-FIGURE_PAGES = figure_pages([run.system for run in STUDY.runs], STUDY.tests)
+FIGURE_PAGES = figure_pages([run.system for run in STUDY.runs], ShownTests(STUDY.tests, STUDY.most_tests))
 if not FIGURE_PAGES:
     FIGURES.clear()  # all of them show what was trained
 

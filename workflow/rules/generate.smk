@@ -12,6 +12,8 @@ rule generate:
         stats=for_run(layout.PROMPT_STATS),
         checkpoint=in_resources(BASE),
         tuned=branch(trains, then=in_results(layout.TUNED), otherwise=[]),
+        # Waited for, not read: a list that is made anew changes no prediction.
+        leaks=lambda wildcards: ancient(for_run(layout.LEAKS)(wildcards)) if trains(wildcards) else [],
     output:
         predictions=in_results(layout.PREDICTIONS),
         facts=in_results(layout.GENERATION),

@@ -134,6 +134,9 @@ rule significance:
     input:
         records=lambda wildcards: each(layout.RECORD, STUDY.of_test(wildcards.test)),
         scores=lambda wildcards: each(layout.SCORES, STUDY.of_test(wildcards.test)),  # named in the records
+        leaks=lambda wildcards: [
+            in_results(layout.LEAKS, **pair) for pair in STUDY.leak_checks if pair["test"] == wildcards.test
+        ],
     output:
         in_results(layout.COMPARISONS),
     log:

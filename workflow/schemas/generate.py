@@ -22,6 +22,7 @@ def kinds() -> dict[str, type]:
     from codetune.study.curve import Curve
     from codetune.study.data_facts import SplitFacts
     from codetune.study.facts import GenerationFacts, Summary, TrainingFacts
+    from codetune.study.leaks import LeakFacts
     from codetune.study.record import Record
     from codetune.study.retrieval import RetrievalFacts
     from codetune.study.search import SearchFacts
@@ -37,6 +38,7 @@ def kinds() -> dict[str, type]:
         "summary": Summary,
         "split": SplitFacts,
         "curve": Curve,
+        "leaks": LeakFacts,
         "comparisons": Comparisons,
         "sizes": SizeFacts,
     }

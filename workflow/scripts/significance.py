@@ -8,4 +8,4 @@ with job(snakemake):
 
     records, params = read_records(snakemake.input.records), snakemake.params
     measured_by = (params.metric, params.resamples, params.seed)
-    measure_significance(records, snakemake.wildcards.test, *measured_by, snakemake.output[0])
+    measure_significance(records, snakemake.wildcards.test, snakemake.input.leaks, *measured_by, snakemake.output[0])

@@ -111,7 +111,7 @@ def study(tmp_path_factory):
         records.append(scored(folder, fake_record("m", tuned, seed=seed), one, languages))
     targets = [folder / name for name in ("one.json", "two.json")]
     for target in targets:
-        measure_significance(records, "alpaca", "rouge_l", 300, 0, str(target))
+        measure_significance(records, "alpaca", [], "rouge_l", 300, 0, str(target))
     assert targets[0].read_bytes() == targets[1].read_bytes()
     return read_comparisons(targets[0]), records, values, languages
 
@@ -173,7 +173,7 @@ def test_all_samples_in_one_class_are_what_they_are_together(study):
 def test_a_metric_without_a_value_in_a_class_is_none_there(study, tmp_path):
     _, records, *_ = study
     target = tmp_path / "codebleu.json"
-    measure_significance(records, "alpaca", "codebleu", 200, 0, str(target))
+    measure_significance(records, "alpaca", [], "codebleu", 200, 0, str(target))
     python, sql, _ = (one for one in read_comparisons(target).classes if one.kind == "language")
     assert (python.measured["codebleu"], sql.measured["codebleu"]) == (50, 0)
     assert sql.gain_of(records[2].run.system, "codebleu").gain is None
@@ -183,13 +183,13 @@ def test_a_metric_without_a_value_in_a_class_is_none_there(study, tmp_path):
 def test_a_headline_metric_on_code_is_broken_down_alone(study, tmp_path):
     _, records, *_ = study
     target = tmp_path / "on_code.json"
-    measure_significance(records, "alpaca", "rouge_l_on_code", 200, 0, str(target))
+    measure_significance(records, "alpaca", [], "rouge_l_on_code", 200, 0, str(target))
     assert {score.metric for one in read_comparisons(target).classes for score in one.scores} == {"rouge_l_on_code"}
 
 
 def test_classes_leave_the_rest_of_the_document_as_it_is(study, tmp_path):
     comparisons, records, *_ = study
     target = tmp_path / "bleu.json"
-    measure_significance(records, "alpaca", "bleu", 300, 0, str(target))
+    measure_significance(records, "alpaca", [], "bleu", 300, 0, str(target))
     one, other = (asdict(found) | {"classes": []} for found in (comparisons, read_comparisons(target)))
     assert one == other

@@ -98,7 +98,7 @@ PREDICTIONS = [
 
 def test_a_summary_follows_from_the_rows(tmp_path):
     samples = write(tmp_path / "test.jsonl", SAMPLES)
-    split = write_split(tmp_path / "split.json", leaked=[2], test=samples)
+    split = write_split(tmp_path / "split.json", test=samples)
     arguments = samples, split, write(tmp_path / "p", PREDICTIONS)
     score_predictions(*arguments, str(tmp_path / "scores"), str(tmp_path / "summary"))
     rows = [json.loads(line) for line in (tmp_path / "scores").read_text().splitlines()]
@@ -109,8 +109,6 @@ def test_a_summary_follows_from_the_rows(tmp_path):
     summary = json.loads((tmp_path / "summary").read_text())
     assert summary["scores"]["rouge_l"] == pytest.approx(5 / 9)
     assert summary["scores"]["parses"] is None
-    assert summary["leaked"] == 1
-    assert summary["scores_without_leaked"]["rouge_l"] == pytest.approx(5 / 6)
     assert summary["truncated"] == summary["empty"] == pytest.approx(1 / 3)
     assert summary["length_ratio"] == pytest.approx(4 / 7)
     assert summary["by_length"] == {"up to 50": {"samples": 3, "scores": summary["scores"]}}

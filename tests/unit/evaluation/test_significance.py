@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from codetune.base.errors import StudyError
+from codetune.base.plain import to_plain
 from codetune.evaluation.bootstrap import CHUNK, Resamples, draw_resamples
 from codetune.evaluation.comparisons import read_comparisons
-from codetune.evaluation.pairs import RESAMPLES_PER_COMPARISON, pairs_of
+from codetune.evaluation.pairs import RESAMPLES_PER_COMPARISON, Pair, pairs_of
 from codetune.evaluation.registry import metrics
 from codetune.evaluation.significance import holm, measure_significance
+from codetune.study.leaks import Leak, LeakFacts
 from codetune.study.record import read_record
 from codetune.study.runs import System
 from fake_records import fake_method, fake_record, seal, with_test, write_fake
@@ -61,9 +63,9 @@ def scored(folder, record, values, test="alpaca"):
     return seal(Path(read.folder) / "record.json")
 
 
-def compare(records, folder, test="alpaca", resamples=300):
+def compare(records, folder, test="alpaca", resamples=300, leaks=()):
     target = folder / "comparisons" / f"{test}.json"
-    measure_significance(records, test, "rouge_l", resamples, 0, str(target))
+    measure_significance(records, test, leaks, "rouge_l", resamples, 0, str(target))
     return read_comparisons(target)
 
 
@@ -77,7 +79,7 @@ def test_the_file_has_every_system_and_gain_and_the_same_seed_the_same_bytes(tmp
             records.append(scored(tmp_path, fake_record(model, method, seed=seed), values))
     targets = [tmp_path / name for name in ("one", "two")]
     for target in targets:
-        measure_significance(records, "alpaca", "rouge_l", 400, 0, str(target))
+        measure_significance(records, "alpaca", [], "rouge_l", 400, 0, str(target))
     assert targets[0].read_bytes() == targets[1].read_bytes()
     found = read_comparisons(targets[0])
     assert (found.test, found.resamples, found.seed, found.level) == ("alpaca", 400, 0, 0.95)
@@ -114,6 +116,48 @@ def test_numbers_are_those_of_paired_resamples_drawn_from_the_seed(tmp_path):
     assert comparison.gain == pytest.approx(tuned.mean() - base.mean())
     assert comparison.interval == pytest.approx(interval(tuned - base))
     assert found.score_of(records[0].run.system, "rouge_l").interval == pytest.approx(interval(base))
+
+
+def test_beside_each_score_stands_that_without_what_leaks_from_any_training_data(tmp_path):
+    """The untuned model's, too: all are of the same samples."""
+    generator = np.random.default_rng(7)
+    values = {
+        ("base", "alpaca", 0): generator.random(30),
+        ("qlora", "alpaca", 0): generator.random(30),
+        ("qlora", "alpaca", 1): generator.random(30),
+        ("qlora", "evol", 0): generator.random(30),
+    }
+    records = [
+        scored(tmp_path, fake_record("m", method, data, seed), found) for (method, data, seed), found in values.items()
+    ]
+    paths = [write_leaks(tmp_path, data, ids) for data, ids in (("alpaca", [3, 5]), ("evol", [5, 29]))]
+    found = compare(records, tmp_path, leaks=paths)
+    assert found.leaked == [3, 5, 29]
+    rest = [place for place in range(30) if place not in found.leaked]
+    for system in {record.run.system for record in records}:
+        seeds = [one[rest].mean() for name, one in values.items() if name[:2] == (system.method, system.data)]
+        seeds = seeds or [values["base", "alpaca", 0][rest].mean()]
+        assert found.score_of(system, "rouge_l").without_leaked == pytest.approx(np.mean(seeds))
+    assert all(one.without_leaked is None for of_class in found.classes for one in of_class.scores)
+    unharmed = compare(records, tmp_path)
+    assert unharmed.leaked == []
+    assert [one.without_leaked for one in unharmed.scores] == pytest.approx([one.score for one in unharmed.scores])
+    assert [replace(one, without_leaked=None) for one in unharmed.scores] == [
+        replace(one, without_leaked=None) for one in found.scores
+    ]
+
+
+def test_where_all_samples_leak_nothing_is_left_to_score(tmp_path):
+    records = [scored(tmp_path, fake_record("m", "qlora"), np.full(8, 0.5))]
+    found = compare(records, tmp_path, leaks=[write_leaks(tmp_path, "alpaca", range(8))])
+    assert {one.without_leaked for one in found.scores} == {None}
+
+
+def write_leaks(folder, dataset, ids):
+    """Facts of what leaks from training data, of these test samples."""
+    facts = LeakFacts(dataset, "alpaca", 0.7, {}, 30, [Leak(number, "train", 0) for number in ids])
+    (folder / dataset).with_suffix(".json").write_text(json.dumps(to_plain(facts)))
+    return str((folder / dataset).with_suffix(".json"))
 
 
 def test_a_gain_is_over_the_better_baseline_by_that_metric_and_the_others_have_no_verdict(tmp_path):
@@ -193,15 +237,19 @@ def test_pairs_are_models_by_one_method_methods_of_one_model_and_tuned_models_ag
     }
 
 
-def test_trainings_on_different_data_are_no_pair():
-    found = named(pairs_of(systems_of(("a", "qlora"), ("a", "lora", "evol"), ("b", "qlora", "evol"))))
-    assert found == set()
+def test_trainings_on_different_data_are_a_pair_only_where_nothing_else_differs():
+    systems = systems_of(("a", "qlora"), ("a", "lora", "evol"), ("b", "qlora", "evol"), ("a", "qlora", "evol"))
+    found = pairs_of(systems)
+    assert Pair(System("alpaca", "a", "qlora"), System("evol", "a", "qlora")) in found
+    assert named(found) == {"a qlora / a qlora", "a lora / a qlora", "b qlora / a qlora"}
 
 
 def test_a_tuned_model_is_compared_with_what_is_retrieved_from_its_own_data_alone():
     retrieved = {System(data, "none", "retrieval"): [] for data in ("alpaca", "evol")}
     found = pairs_of(systems_of(("a", "qlora"), ("a", "qlora", "evol")) | retrieved)
-    assert {(pair.system.data, pair.over.data) for pair in found} == {("alpaca", "alpaca"), ("evol", "evol")}
+    others = [pair for pair in found if pair.over.model == "none"]
+    assert {(pair.system.data, pair.over.data) for pair in others} == {("alpaca", "alpaca"), ("evol", "evol")}
+    assert len(found) == len(others) + 1  # the model with itself, trained on the other data
 
 
 def test_the_paper_s_study_has_61_pairs_and_one_of_54_trainings_has_366():

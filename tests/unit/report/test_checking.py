@@ -76,7 +76,8 @@ def test_an_untouched_study_passes(study, config):
     retrieval, card = ["predictions", "facts"], ["card", "its text"]
     made = tables + 3 * runs + 2 * trainings + sizes
     shown = ["conclusions", "their page", "paper", "its numbers", "their macros"]
-    assert findings.files == made + len([*retrieval, *card, "records", "comparisons", *shown]) + 2 + 9
+    shown = [*shown, "records", "comparisons"]
+    assert findings.files == made + len([*retrieval, *card, "leaks", *shown]) + 2 + 9
 
 
 def edit_json(path, change):
@@ -481,8 +482,8 @@ CHANGES = {
         rf"results/data/{DATA}/split.json: seed: found 1, expected 0 by the config$",
     ),
     "a leaked sample": (
-        lambda: edit_json(f"results/data/{DATA}/split.json", lambda one: one["near_duplicates"].update(leaked=[])),
-        rf"{MINE}/{TESTED}/summary.json: leaked: found 1, expected 0$",
+        lambda: edit_json(f"results/leaks/{DATA}/{DATA}.json", lambda one: one["leaked"][0].update(like=4)),
+        rf"results/leaks/{DATA}/{DATA}.json: leaked\[203\].like: found 4, expected 3$",
     ),
     "a data card": (
         lambda: edit_json(f"results/data/{DATA}/card.json", lambda one: one.update(records=37)),

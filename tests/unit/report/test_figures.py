@@ -16,6 +16,7 @@ from codetune.report.flags import FLAG, MEANING
 from codetune.report.fronts import pareto_front
 from codetune.report.losses import mean_losses
 from codetune.report.sheet import COLUMN, FULL, STYLE, draw_line, new_sheet
+from codetune.report.shown import shown_tests
 from codetune.study.figures import LAYOUTS, figure_pages
 from codetune.study.records import read_records
 from conftest import ROOT
@@ -79,7 +80,7 @@ def test_pages_are_as_planned_and_fit_print_at_any_size(studies, name, size):
     """1, 5, 15 and 54 systems with seeds: no text or legend lies on another, nothing is cut off, no two look alike."""
     records, comparisons = studies(size)
     pages = draw_pages(name, FIGURES[name], records, comparisons)
-    planned = figure_pages([record.run.system for record in records], [one.test for one in comparisons])
+    planned = figure_pages([record.run.system for record in records], shown_tests(records, comparisons))
     assert list(pages) == [page for page in planned if planned[page].figure == name]
     for page in pages.values():
         check_page(page)

@@ -207,8 +207,8 @@ def test_training_data_are_named_where_they_are_not_the_test_s():
     records = a_model("mine", (0.6,), base=(0.2,), chat=(0.3,))
     records += [fake_record(fake_model("mine"), method(), data="other", scores=both(0.7))]
     found = found_in(records)
-    assert found["gain.alpaca.other.qlora"].text == "By qlora on other: raised for 1 of 1 model, by 0.40."
-    assert found["gain.alpaca.qlora"].text == "By qlora: raised for 1 of 1 model, by 0.30."
+    assert found["gain.alpaca.other.qlora"].text == "By qlora trained on other: raised for 1 of 1 model, by 0.40."
+    assert found["gain.alpaca.qlora"].text == "By qlora trained on alpaca: raised for 1 of 1 model, by 0.30."
     assert found["best.alpaca"].text.startswith("Mine (other) has the highest score")
 
 
@@ -375,18 +375,6 @@ LIMITS = [
         "measured.",
     ),
     (
-        "leaked",
-        {"leaked": 3, "scores_without_leaked": both(0.3)},
-        "3 of 10 test samples of alpaca have a near-duplicate in the training data; without these, no score "
-        "differs by more "
-        "than 0.400.",
-    ),
-    (
-        "leaked",
-        {"leaked": 1, "scores_without_leaked": None},
-        "1 of 10 test samples of alpaca has a near-duplicate in the training data.",
-    ),
-    (
         "empty",
         {"empty": 0.2},
         "Empty predictions are 20 % of those of Ma by base, Ma by base-chat, Ma by qlora "
@@ -399,6 +387,18 @@ LIMITS = [
 def test_what_the_test_samples_do_not_allow(name, changes, text):
     records = changed(several((0.7,), (0.6,), base=(0.2,), chat=(0.3,)), **changes)
     assert said(records, f"limits.alpaca.{name}") == text
+
+
+def test_what_leaks_from_training_data_is_counted_with_what_it_changes():
+    records = several((0.7,), (0.6,), base=(0.2,), chat=(0.3,))
+    assert said(records, "limits.alpaca.leaked", leaked=[1, 2, 5]) == (
+        "3 of 10 test samples of alpaca are in the training data or have a near-duplicate there; without these, no "
+        "score differs by more than 0.007."
+    )
+    scores = [replace(one, without_leaked=None) for one in fake_comparisons(records).scores]
+    assert said(records, "limits.alpaca.leaked", leaked=[4], scores=scores) == (
+        "1 of 10 test samples of alpaca is in the training data or has a near-duplicate there."
+    )
 
 
 def test_too_few_samples_for_intervals():

@@ -10,6 +10,7 @@ from codetune.report.forest import PAPER, draw_forest
 from codetune.report.gains import gains_over
 from codetune.report.rows import evaluated_systems
 from codetune.report.rows_of_systems import NOTHING_MEASURED, SIGNS
+from codetune.report.shown import shown_tests
 from codetune.study.figures import figure_pages
 from codetune.study.model import Source
 from conftest import ROOT
@@ -193,5 +194,5 @@ def test_long_names_are_in_lines_and_nothing_is_cut_off():
 
 def test_pages_follow_from_the_systems_alone():
     records, comparisons = study(6, 9, 2, samples=120)
-    names = figure_pages([one.run.system for one in records], [one.test for one in comparisons])
+    names = figure_pages([one.run.system for one in records], shown_tests(records, comparisons))
     assert [name for name, page in names.items() if page.figure == "forest"] == list(drawn(records, comparisons))

@@ -111,7 +111,7 @@ def test_a_model_card_has_the_metadata_and_the_structure_of_any_other(label):
             record.training, plan=replace(plan, tuning=lora(target_modules=[text, "q"]), source=Source(**source))
         )
         record_of = replace(record, training=training)
-        known = Publications(Publication(license=text), {"d": Publication(f"x/{text}", text, text)})
+        known = Publications(Publication(license=text), {"d": Publication(f"x/{text}", text, text)}, ["d"])
         return model_card(record_of, training, "rouge_l", known, DESCRIBED).removeprefix("---\n")
 
     def parsed(text):

@@ -34,7 +34,7 @@ def card(tmp_path):
         record = replace(record, training=training)
         if "e" in datasets:
             record = with_test(record, "e", {"rouge_l": 0.25}, samples=1234)
-        known = Publications(model, {"d": DATA, **datasets})
+        known = Publications(model, {"d": DATA, **datasets}, ["d"])
         text = model_card(record, training, metric, known, read_described(write_stats(tmp_path)))
         (tmp_path / "README.md").write_text(text)
         return ModelCard.load(tmp_path / "README.md")

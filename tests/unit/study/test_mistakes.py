@@ -53,7 +53,8 @@ CASES = [
     (["runs", 0, "methods"], ["lora"], "runs[0].methods: 'lora' is unknown; did you mean 'qlora'?"),
     (["runs", 0, "datasets"], ["conala"], "runs[0].datasets: 'conala' is unknown; known: codealpaca-20k"),
     (["runs", 0, "seeds"], [], "config: runs[0].seeds: []"),
-    (["runs", 1, "models"], ["gemma-2-2b"], "runs: codealpaca-20k, gemma-2-2b, base, seed 0 is named twice"),
+    (["runs", 0, "tests"], ["conala"], "runs[0].tests: 'conala' is unknown; known: codealpaca-20k"),
+    (["runs", 0, "tests"], [], "config: runs[0].tests: [] is empty"),
     (["datasets", "codealpaca-20k", "split", "test"], 0.2, "train + validation + test is 1.1, but has to be 1"),
     (["datasets", "codealpaca-20k", "split", "test"], 1.5, "split.test: 1.5 is not below 1"),
     (["datasets", "codealpaca-20k", "sha256"], "abc", '"abc" is not a SHA-256 sum: 64 hexadecimal digits'),
@@ -306,7 +307,7 @@ NO_MODEL = [
     ),
     (["runs", 0], NONE | {"models": ["None"]}, "runs[0].models: 'None' is unknown"),
     (["runs", 0], NONE | {"models": [None]}, "config: runs[0].models[0]: null is not of type string"),
-    (["runs", 0], NONE, "runs: codealpaca-20k, none, retrieval, seed 0 is named twice. Remove one of the two"),
+    (["runs", 0], NONE, "retrieval, seed 0 on codealpaca-20k is named twice. Remove one of the two"),
     (["models", "gemma-2-2b", "label"], "Most similar training sample", "is what retrieval is called in tables"),
 ]
 

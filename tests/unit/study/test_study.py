@@ -79,8 +79,32 @@ def test_the_study_s_data_sets_are_those_that_runs_name(config):
 
 def test_an_evaluation_that_two_entries_name_is_an_error(config):
     twice = with_two_datasets(config, [runs_of("more", seeds=[3]), runs_of("more", methods=["qlora"], seeds=[3])])
-    with pytest.raises(StudyError, match="runs: more, gemma-2-2b, qlora, seed 3 is named twice. Remove one"):
+    with pytest.raises(StudyError, match="runs: more, gemma-2-2b, qlora, seed 3 on more is named twice. Remove one"):
         load_study(twice)
+
+
+def test_a_run_is_evaluated_on_the_test_sets_that_its_entry_names(config):
+    entry = runs_of("codealpaca-20k", methods=["base", "qlora"], seeds=[4, 5]) | {"tests": ["more", "codealpaca-20k"]}
+    study = load_study(with_two_datasets(config, [entry]))
+    untuned = Run("none", "gemma-2-2b", "base", 0)
+    tuned = [Run("codealpaca-20k", "gemma-2-2b", "qlora", seed) for seed in (4, 5)]
+    assert study.runs == [untuned, *tuned]
+    assert study.leak_checks == [{"dataset": "codealpaca-20k", "test": test} for test in study.tests]
+    assert study.trainings == tuned
+    for run in study.runs:
+        assert study.of_run(run) == [Evaluation(run, "more"), Evaluation(run, "codealpaca-20k")]
+    assert study.tests == ["more", "codealpaca-20k"]
+    assert study.used_datasets == ["codealpaca-20k", "more"]
+    assert [one["test"] for one in study.prompt_sets] == study.tests
+    assert [one["dataset"] for one in study.token_sets] == ["codealpaca-20k"]
+
+
+def test_an_untuned_model_is_evaluated_once_per_test_set_whatever_it_is_compared_with(config):
+    both = {"tests": ["codealpaca-20k", "more"]}
+    study = load_study(with_two_datasets(config, [runs_of("codealpaca-20k") | both, runs_of("more") | both]))
+    untuned = [one for one in study.evaluations if one.run.data == "none"]
+    assert untuned == [Evaluation(Run("none", "gemma-2-2b", "base", 0), test) for test in both["tests"]]
+    assert len(study.of_test("more")) == len(study.of_test("codealpaca-20k")) == 3
 
 
 def test_a_training_depends_on_these_settings(config):

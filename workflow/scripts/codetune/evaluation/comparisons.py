@@ -48,6 +48,8 @@ class Score:
             over samples and, where there are several, over seeds; of one seed it is about this one training.
         seeds: The score of each seed.
         deviation: Standard deviation over seeds; None for a single one, and without a score.
+        without_leaked: Mean over seeds of the score of the samples that do not leak; None where the metric applies to
+            none of them, and in a class of samples.
     """
 
     data: str
@@ -58,6 +60,7 @@ class Score:
     interval: list[float] | None
     seeds: list[float | None]
     deviation: float | None
+    without_leaked: float | None = None
 
     @property
     def ends(self) -> tuple[float | None, float | None]:
@@ -176,6 +179,7 @@ class Comparisons:
         comparisons: Of each system with each of its method's baselines, and of all pairs that a reader may ask for, by
             each metric.
         classes: Scores and gains by language, and by length of the reference.
+        leaked: Ids of the test samples that leak from the training data of any of the systems.
     """
 
     test: str
@@ -186,6 +190,7 @@ class Comparisons:
     scores: list[Score]
     comparisons: list[Comparison]
     classes: list[SampleClass] = field(default_factory=list)
+    leaked: list[int] = field(default_factory=list)
 
     def on_code(self, metric: str) -> str | None:
         """Name of the same metric on the code in a prediction; None for a metric that is on code itself."""

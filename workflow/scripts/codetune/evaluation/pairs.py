@@ -39,6 +39,7 @@ def pairs_of(baselines: Baselines) -> list[Pair]:
     """Chooses what is compared beside the gains.
 
     - The same method on the same data, of two models.
+    - The same model after the same method on two training data.
     - The same model after two methods, neither of which is a baseline of the other; on the same data, if both train.
     - Each tuned system and each system of a model that is never tuned, or of none; on the same data, if both have any.
 
@@ -50,7 +51,7 @@ def pairs_of(baselines: Baselines) -> list[Pair]:
     found = []
     for one, other in combinations(baselines, 2):
         if one.method == other.method:
-            wanted = one.data == other.data
+            wanted = one.data == other.data or (one.trains and one.model == other.model)
         elif one.model == other.model:
             wanted = {one, other} not in gains and (one.data == other.data or not (one.trains and other.trains))
         else:

@@ -10,7 +10,7 @@ import numpy as np
 from codetune.base.confined import Confined, ExceededError
 from codetune.base.errors import StudyError
 from codetune.base.files import Row, sha256_of_file, write_json, write_jsonl
-from codetune.base.plain import read_as, to_plain
+from codetune.base.plain import to_plain
 from codetune.base.progress import counted
 from codetune.data.languages import guess_language
 from codetune.data.predictions import read_predictions
@@ -21,7 +21,6 @@ from codetune.evaluation.codebleu import without_data_flow
 from codetune.evaluation.extraction import Code, extract_code
 from codetune.evaluation.metric import ON_CODE, statistics_of
 from codetune.evaluation.registry import metrics
-from codetune.study.data_facts import SplitFacts
 from codetune.study.facts import ScoredPart, Summary
 
 
@@ -30,14 +29,13 @@ def score_predictions(references: str, split: str, predictions: str, scores: str
 
     Args:
         references: Path of the test samples, JSON lines.
-        split: Path of the facts of the split, which name the test samples with a near-duplicate in another part.
+        split: Path of the facts of the split that wrote them.
         predictions: Path of the predictions, JSON lines.
         scores: Path to write, JSON lines: id, language, length of the reference in characters, what the code in the
             prediction was found by (null where it is all of it) and its length, the sample's own score by each metric
             (null where the metric does not apply or could not be measured), and `statistics`, from which the scores of
             sets of samples are computed: those on the code only where it is not all of the prediction.
-        summary: Path to write, JSON: scores over all samples, over those without a near-duplicate in another part, and
-            by language and length of the reference.
+        summary: Path to write, JSON: scores over all samples, and by language and length of the reference.
 
     Raises:
         StudyError: Predictions and references do not belong to the same samples, or the references are not those that
@@ -50,8 +48,6 @@ def score_predictions(references: str, split: str, predictions: str, scores: str
     texts = [prediction.first.text for prediction in completed]
     scored = score_each(list(samples.values()), texts)
     write_jsonl(scores, scored)
-    leaked = set(read_as(split, SplitFacts).near_duplicates.leaked)
-    clean = [place for place, row in enumerate(scored) if row["id"] not in leaked]
     tables = _Tables(scored)
     wanted = sum(len(sample.output) for sample in samples.values())
     by = Counter(row["extracted"] for row in scored if row["extracted"])
@@ -66,8 +62,6 @@ def score_predictions(references: str, split: str, predictions: str, scores: str
         extracted=sum(by.values()) / len(scored),
         extracted_by=dict(by),
         length_ratio_on_code=sum(row["code_length"] for row in scored) / wanted,
-        leaked=len(scored) - len(clean),
-        scores_without_leaked=tables.scores(clean) if clean else None,
         by_language=_score_groups(tables, (row["language"] for row in scored)),
         by_length=_score_groups(tables, (length_class(row["length"]) for row in scored)),
         unmeasured=unmeasured(scored),

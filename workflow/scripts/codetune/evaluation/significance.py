@@ -4,11 +4,13 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from codetune.base.errors import StudyError
-from codetune.base.files import write_json
-from codetune.base.plain import to_plain
+from codetune.base.files import finite_or_none, write_json
+from codetune.base.plain import read_as, to_plain
 from codetune.base.progress import counted, doing
-from codetune.evaluation.bootstrap import Resamples
+from codetune.evaluation.bootstrap import Array, Resamples
 from codetune.evaluation.by_class import measure_classes
 from codetune.evaluation.comparisons import Comparison, Comparisons, Family, MetricFacts, Score
 from codetune.evaluation.estimate import LEVEL
@@ -17,15 +19,19 @@ from codetune.evaluation.metric import Metric
 from codetune.evaluation.pairs import Pair, count_resamples, gains_of, pairs_of
 from codetune.evaluation.registry import metrics
 from codetune.evaluation.scored import Statistics, read_statistics
+from codetune.study.leaks import LeakFacts
 from codetune.study.record import Record
 from codetune.study.records import by_system
 from codetune.study.runs import System
 
 
 def measure_significance(
-    records: Iterable[Record], test: str, headline: str, resamples: int, seed: int, target: str
+    records: Iterable[Record], test: str, leaks: Iterable[str], headline: str, resamples: int, seed: int, target: str
 ) -> None:
     """Writes the score of every system by every metric, its gain over each baseline of its method, and all pairs.
+
+    Beside each score stands that without the test samples that leak from the training data of any of the systems: so
+    all of these are of the same samples, too, untuned systems' among them.
 
     All runs share the resamples, so that differences are paired. Metrics are taken one after the other, so that the
     resampled scores of one metric are in memory at a time. By the headline metric, scores and gains are also measured
@@ -34,6 +40,7 @@ def measure_significance(
     Args:
         records: Records of all runs that are evaluated on the test set.
         test: Name of the test set.
+        leaks: Paths of the facts of what leaks of it from the training data of these runs.
         headline: Name of the headline metric.
         resamples: Number of bootstrap resamples, at least; a large family of comparisons has more.
         seed: Of the resamples.
@@ -47,6 +54,8 @@ def measure_significance(
     gains, pairs, number = gains_of(baselines), pairs_of(baselines), count_resamples(baselines, resamples)
     ids: list[int] = []  # of the first run's samples, which all others have to have
     statistics = {system: [_read_statistics(record, test, ids) for record in of] for system, of in systems.items()}
+    leaked = sorted({number for path in leaks for number in read_as(path, LeakFacts).ids})
+    rest = [place for place, number in enumerate(ids) if number not in set(leaked)]
     with doing(f"drawing {number:,} resamples"):
         shared = Resamples(len(ids), number, seed)
     scores: list[Score] = []
@@ -54,11 +63,20 @@ def measure_significance(
     for name, metric in counted(metrics().items(), "intervals and comparisons", "metrics"):
         tables = {system: [one.tables[name] for one in seeds] for system, seeds in statistics.items()}
         found = measure(metric, tables, shared)
-        scores += [score_of(system, name, one, metric, seed) for system, one in found.items()]
+        scores += [
+            replace(score_of(system, name, one, metric, seed), without_leaked=_score_at(rest, one.tables, metric))
+            for system, one in found.items()
+        ]
         comparisons += compare_gains(gains, name, metric, found, seed) + compare_pairs(pairs, name, metric, found, seed)
     facts = {name: MetricFacts(one.label, one.signature, one.highest) for name, one in metrics().items()}
     classes = measure_classes(headline, statistics, comparisons, shared, resamples)
-    write_json(target, to_plain(Comparisons(test, number, seed, LEVEL, facts, scores, comparisons, classes)))
+    write_json(target, to_plain(Comparisons(test, number, seed, LEVEL, facts, scores, comparisons, classes, leaked)))
+
+
+def _score_at(places: Sequence[int], tables: Iterable[Array], metric: Metric) -> float | None:
+    """The mean over seeds of the score of the samples at some places; None where the metric applies to none of them."""
+    sums = [table[places].sum(axis=0, keepdims=True, dtype=np.float64) for table in tables]
+    return finite_or_none(float(np.mean([metric.score(one)[0] for one in sums])))
 
 
 def _read_statistics(record: Record, test: str, expected: list[int]) -> Statistics:

@@ -1,11 +1,13 @@
 """What the paper declares."""
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from codetune.base.errors import StudyError
+from codetune.study.runs import NONE, System
 
 PAPER_METRIC = "rouge_l"  # the one metric that the paper gives
 
@@ -24,3 +26,15 @@ def read_paper(path: str | Path) -> dict[str, Any]:
     if not isinstance(paper, dict):
         raise StudyError(f"{path}: holds no keys. Put back what the paper declares.")
     return paper
+
+
+def is_comparable(paper: Mapping[str, Any], system: System, test: str, tests: Collection[str]) -> bool:
+    """Whether the paper's numbers may stand beside a system's: it is trained on the data set that it is tested on.
+
+    Args:
+        paper: What the paper declares.
+        system: The system; an untuned one is trained on none.
+        test: The test set.
+        tests: All test sets of the study. Of several it is the one that is called as the paper's.
+    """
+    return system.data in (NONE, test) and (len(set(tests)) < 2 or test == paper["dataset"]["name"])

@@ -21,7 +21,7 @@ from codetune.report.packed import packed
 from codetune.report.page import with_policy
 from codetune.study.record import Record
 from codetune.study.records import by_system, read_records
-from codetune.study.runs import System
+from codetune.study.runs import NONE, System
 
 ALWAYS_SHOWN = ("rouge_l", "code_rouge_l")  # beside the study's own metric
 # What is marked in an output where one of these metrics is shown: the pieces that it compares. Others have no marks.
@@ -108,20 +108,20 @@ def _systems(records: list[Record]) -> dict[System, list[Record]]:
 
 def _models(systems: Mapping[System, list[Record]]) -> list[dict[str, Any]]:
     """Each model with its runs, as the page names them."""
-    trained = [record for group in systems.values() for record in group if record.run.trains]
-    several = len({record.run.data for record in trained}) > 1
+    several = len({system.data for system in systems} - {NONE}) > 1
     models: dict[str, dict[str, Any]] = {}
     for group in systems.values():
         for place, record in enumerate(group):
             run = record.run
             entry = models.setdefault(run.model, {"name": run.model, "label": record.model.label, "runs": []})
-            trained_on = f", trained on {run.data}" if several and run.trains else ""
+            used = "trained on" if run.trains else "from"
+            data = f", {used} {run.data}" if several and run.data != NONE else ""
             seed = f", seed {run.seed}" if len(group) > 1 else ""
             warning = f", whose {MEANING}" if flagged([record]) else ""
             entry["runs"].append(
                 {
-                    "name": "/".join([run.model, run.method, *([run.data] if trained_on else []), str(run.seed)]),
-                    "method": run.method + trained_on + seed + warning,
+                    "name": "/".join([run.model, run.method, *([run.data] if data else []), str(run.seed)]),
+                    "method": run.method + data + seed + warning,
                     "first": place == 0,
                     "tuned": run.trains,
                     "made": "Tuned" if run.trains else "Retrieved" if run.retrieves else "Untuned",

@@ -47,6 +47,7 @@ LISTED = (
         layout.BROWSER,
         layout.PAGE,
         layout.CARD,
+        layout.LEAKS,
         layout.SPLIT,
     ),
 )

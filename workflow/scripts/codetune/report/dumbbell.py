@@ -84,7 +84,7 @@ def _rest(shown: Shown, everything: Sequence[EvaluatedSystem], test: str) -> lis
 def _name(shown: Shown, one: EvaluatedSystem) -> str:
     """Name of a system that is not tuned; without a model it has a name of its own."""
     if one.system.model == NONE:
-        return shown.looks.model(NONE, NAME_LINE)
+        return shown.looks.without_model(one.system, NAME_LINE)
     return shown.looks.name(one.system, NAME_LINE)
 
 

@@ -17,7 +17,7 @@ from codetune.report.fronts import draw_cost
 from codetune.report.losses import draw_losses
 from codetune.report.matrix import draw_matrix
 from codetune.report.sheet import STYLE, save_figure
-from codetune.report.shown import Shown
+from codetune.report.shown import Shown, shown_tests
 from codetune.study.figures import figure_pages
 from codetune.study.records import read_records
 
@@ -33,7 +33,7 @@ def draw_figure(name: str, inputs: Mapping[str, Any], metric: str, outputs: Mapp
     """
     comparisons = [read_comparisons(path) for path in inputs.get("comparisons", [])]
     records = read_records(inputs["records"])
-    pages = figure_pages([record.run.system for record in records], [one.test for one in comparisons])
+    pages = figure_pages([record.run.system for record in records], shown_tests(records, comparisons))
     shown = Shown(records, comparisons, metric, pages[name], read_paper(inputs["paper"]))
     with mpl.rc_context(STYLE):
         save_figure(FIGURES[shown.page.figure](shown), outputs)

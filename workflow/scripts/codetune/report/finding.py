@@ -206,7 +206,9 @@ class Material:
         """A sentence about a test set, which it names where there are several."""
         if len(self.tests) == 1:
             return text
-        return f"On {test}: {text[:1].lower() if text[1:2].islower() or text[1:2] == ' ' else text[:1]}{text[1:]}"
+        is_name = any(text.startswith(one.model.label) for one in self.evaluated)
+        is_word = not is_name and (text[1:2].islower() or text[1:2] == " ")
+        return f"On {test}: {text[:1].lower() if is_word else text[:1]}{text[1:]}"
 
     def files(self, test: str, systems: Iterable[EvaluatedSystem] = ()) -> list[str]:
         """Where what is said of a test set is from: its comparisons, and the records of the systems as a pattern."""

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from codetune.evaluation.comparisons import Comparison
-from codetune.papers.declared import PAPER_METRIC
+from codetune.papers.declared import PAPER_METRIC, is_comparable
 from codetune.papers.scores import declared_gain
 from codetune.report.gains import gains_over
 from codetune.report.looks import GREY, Look
@@ -79,6 +79,8 @@ def paper_gain(shown: Shown, row: SystemRow, kind: Kind) -> float | None:
     gain, model = _gain(row, kind), row.one.system.model
     declared = shown.paper.get("models", {}).get(model)
     is_its = declared is not None and row.one.model.source.is_repository(declared["repo"])
+    tests = [one.test for one in shown.comparisons]
+    is_its = is_its and is_comparable(shown.paper, row.one.system, row.one.test, tests)
     if gain is None or not is_its or kind.metric != PAPER_METRIC:
         return None
     return declared_gain(shown.paper, model, row.one.system.method, gain.over.method)

@@ -73,7 +73,7 @@ def _effects(tuned: Tuned, material: Material) -> list[Finding]:
             continue
         numbers = material.numbers(name, test)
         text = say_effect(tuned.outcome(by), "Tuning" if where else who, label, numbers, where)
-        details = [_of_group(name, by, test, group, of, material) for group, of in groups.items()]
+        details = [_of_group(name, by, tuned, group, material) for group in groups]
         if len(groups) == 1:  # the same numbers, by the names that they have beside other methods
             numbers.found.update(details[0].numbers)
             details = []
@@ -81,17 +81,15 @@ def _effects(tuned: Tuned, material: Material) -> list[Finding]:
     return found
 
 
-def _of_group(
-    name: str, metric: str, test: str, group: Group, systems: Sequence[EvaluatedSystem], material: Material
-) -> Finding:
-    """The gain of one method."""
-    data, method = group
+def _of_group(name: str, metric: str, tuned: Tuned, group: Group, material: Material) -> Finding:
+    """The gain of one method on one training data."""
+    (data, method), test, systems = group, tuned.test, tuned.groups[group]
     names = [name, test, *([data] if data != test else []), method]
     numbers = material.numbers(*names)
     outcome = Tuned(test, systems).outcome(metric)
-    on_data = "" if data == test else f" on {data}"
-    text = f"By {method}{on_data}: {say_counts(outcome, numbers)}."
-    return Finding(".".join(names), text, numbers.found, material.files(test, systems))
+    is_told = data != test or len({of for of, _ in tuned.groups}) > 1
+    text = f"By {method}{f' trained on {data}' if is_told else ''}: {say_counts(outcome, numbers)}."
+    return Finding(".".join(names), material.on(test, text), numbers.found, material.files(test, systems))
 
 
 def _format(tuned: Tuned, material: Material) -> Iterable[Finding]:

@@ -126,30 +126,26 @@ def _known(part: ScoredPart, material: Material) -> bool:
 
 
 def _leaked(test: str, material: Material) -> Iterable[Finding]:
-    """Test samples that have a near-duplicate in training, and what the scores are without them."""
-    systems = material.of_test(test)
-    count = max(summary.leaked for one in systems for summary in one.summaries)
-    if not count:
+    """Test samples that leak from training data, and what the scores are without them."""
+    systems, leaked = material.of_test(test), material.comparisons[test].leaked
+    if not leaked:
         return
     numbers, metric = material.numbers(LIMITS, test, "leaked"), material.metric
     total = systems[0].summaries[0].samples
     text = (
-        f"{numbers.count('leaked', count)} of {numbers.count('samples', total)} test samples of {test} "
-        f"{'has' if count == 1 else 'have'} a near-duplicate in the training data"
+        f"{numbers.count('leaked', len(leaked))} of {numbers.count('samples', total)} test samples of {test} "
+        f"{'is' if len(leaked) == 1 else 'are'} in the training data or {'has' if len(leaked) == 1 else 'have'} a "
+        "near-duplicate there"
     )
+    scores = [one.score(metric) for one in systems]
     changes = [
-        abs(all_ - rest)
-        for one in systems
-        for summary in one.summaries
-        if summary.scores_without_leaked
-        and (all_ := summary.scores[metric]) is not None
-        and (rest := summary.scores_without_leaked[metric]) is not None
+        abs(one.score - one.without_leaked)
+        for one in scores
+        if one.score is not None and one.without_leaked is not None
     ]
     if changes:
         text += f"; without these, no score differs by more than {numbers.score('change', max(changes))}"
-    yield Finding(
-        numbers.prefix, f"{text}.", numbers.found, files_of([record for one in systems for record in one.records])
-    )
+    yield Finding(numbers.prefix, f"{text}.", numbers.found, material.files(test))
 
 
 def _empty(test: str, material: Material) -> Iterable[Finding]:
@@ -160,7 +156,12 @@ def _empty(test: str, material: Material) -> Iterable[Finding]:
     if not many:
         return
     numbers = material.numbers(LIMITS, test, "empty")
-    names = [f"{one.model.label} by {one.system.method}" for one in many[:MOST_NAMES]]
+    several = len({one.system.data for one in systems if one.is_tuned}) > 1
+    names = [
+        f"{one.model.label} by {one.system.method}"
+        f"{f' trained on {one.system.data}' if several and one.is_tuned else ''}"
+        for one in many[:MOST_NAMES]
+    ]
     more = f" and {numbers.count('more', len(many) - MOST_NAMES)} more" if len(many) > MOST_NAMES else ""
     share = numbers.percents("share", [shares[one.system] for one in many])
     who = f"{', '.join(names)}{more}" if more else listed(names)

@@ -83,8 +83,9 @@ def _alike(test: str, pairs: Sequence[Comparison], material: Material) -> Iterab
     trained = [one for one in pairs if one.system.trains and one.over.trains]
     labels = {one.system.model: one.model.label for one in material.of_test(test)}
     kinds = {
-        "models": ("models tuned alike", "model", [one for one in trained if one.system.method == one.over.method]),
-        "methods": ("methods on one model", "method", [one for one in trained if one.system.model == one.over.model]),
+        "models": ("models tuned alike", "model", [one for one in trained if one.system.model != one.over.model]),
+        "methods": ("methods on one model", "method", [one for one in trained if one.system.method != one.over.method]),
+        "data": ("training data of one model and method", "data", [one for one in trained if _by_data(one)]),
     }
     for key, (words, part, compared) in kinds.items():
         if len(compared) < 2:  # a single one is the comparison of the best
@@ -105,6 +106,11 @@ def _alike(test: str, pairs: Sequence[Comparison], material: Material) -> Iterab
                 f"{numbers.count('most_pairs', of)} pairs"
             )
         yield Finding(numbers.prefix, material.on(test, f"{text}."), numbers.found, material.files(test))
+
+
+def _by_data(pair: Comparison) -> bool:
+    """Whether two systems differ in their training data alone."""
+    return pair.system.data != pair.over.data and pair.system[1:] == pair.over[1:]
 
 
 def _are(count: int) -> str:
@@ -159,12 +165,14 @@ def _retrieved(
     test: str, tuned: Sequence[EvaluatedSystem], pairs: Sequence[Comparison], material: Material
 ) -> Iterable[Finding]:
     """What the most similar training sample is worth as an answer."""
+    several = len({one.system.data for one in material.of_test(test) if one.system.model == NONE}) > 1
     for one in material.of_test(test):
+        data = one.system.data
         if one.system.model != NONE or one.score(material.metric).score is None:
             continue
-        numbers = material.numbers("retrieval", test, one.system.method)
-        score = _say_score(one, numbers, material)
-        text = f"Without any model, the output of the most similar training sample scores {score}"
+        numbers = material.numbers("retrieval", test, *([data] if data != test else []), one.system.method)
+        score, of = _say_score(one, numbers, material), f" of {data}" if several or data != test else ""
+        text = f"Without any model, the output of the most similar training sample{of} scores {score}"
         names = titles_of(tuned)
         compared = {
             names[other.system]: pair for other in tuned if (pair := _pair(pairs, other.system, one.system)) is not None

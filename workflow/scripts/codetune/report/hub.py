@@ -46,7 +46,7 @@ def metadata(record: Record, plan: TrainingPlan, publications: Publications, met
     """
     is_whole, source = plan.tuning.kind == "full", plan.source
     base = {"base_model": source.name, "base_model_relation": "finetune" if is_whole else "adapter"}
-    trained_on = publications.datasets[record.run.data].repo
+    trained_on = [one.repo for one in publications.training if one.repo]
     name = f"{Path(source.name).name}-{record.run.method}-seed{record.run.seed}"
     results = [] if is_rehearsal() else list(_results(record, publications, metric))  # no hub shows what is made up
     return {
@@ -54,21 +54,21 @@ def metadata(record: Record, plan: TrainingPlan, publications: Publications, met
         "pipeline_tag": "text-generation",
         "tags": [name_of(plan).lower().replace("_", "-"), "code-generation", *([TAG] if is_rehearsal() else [])],
         **(base if source.repo and not source.path else {}),
-        **({"datasets": [trained_on]} if trained_on else {}),
-        **_license(publications.model, publications.datasets[record.run.data]),
+        **({"datasets": trained_on} if trained_on else {}),
+        **_license(publications.model, *publications.training),
         **({"model-index": [{"name": name, "results": results}]} if results else {}),
     }
 
 
-def license_lines(record: Record, plan: TrainingPlan, publications: Publications) -> str:
+def license_lines(plan: TrainingPlan, publications: Publications) -> str:
     """The licences of base and training data, as the config has them: lines of Markdown."""
-    data = publications.datasets[record.run.data]
+    data = {name: publications.datasets[name] for name in publications.trained_on}
     rows = [
         ("Base model", plan.source.name, publications.model.license),
-        ("Training data", data.repo or record.run.data, data.license),
+        *(("Training data", one.repo or name, one.license) for name, one in data.items()),
     ]
     lines = [f"- {what} {markdown_code(name)}: {markdown(license or 'not stated')}" for what, name, license in rows]
-    return "\n".join(["Both licences apply to what was trained:", "", *lines])
+    return "\n".join([f"{'Both' if len(rows) == 2 else 'All'} licences apply to what was trained:", "", *lines])
 
 
 def _license(*publications: Publication) -> dict[str, str]:

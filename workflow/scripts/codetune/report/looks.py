@@ -145,6 +145,11 @@ class Looks:
         """Returns the label of a model in lines."""
         return in_lines(self.labels[name], longest)
 
+    def without_model(self, system: System, longest: int = LONGEST_LINE) -> str:
+        """Returns the name of a system that has no model in lines: with its data, where there are several."""
+        several = len({one.data for one in self.systems if one.model == NONE}) > 1
+        return in_lines(self.labels[NONE] + (f", {system.data}" if several else ""), longest)
+
     def treatment(self, treatment: Treatment, longest: int = LONGEST_LINE) -> str:
         """Returns the name of what is done to models in lines: the method, with the data where there are several."""
         return in_lines(self._treatment(treatment), longest)

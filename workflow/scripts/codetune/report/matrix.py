@@ -75,7 +75,7 @@ def _draw_matrix(shown: Shown, axis: Axes, comparisons: Comparisons, systems: Se
         for column, other in enumerate(systems[:row]):
             found = difference_of(comparisons, system, other, shown.metric)
             if found is None or found.gain is None:
-                axis.text(column + 0.5, row, "no value", ha="center", **write)
+                axis.text(column + 0.5, row, "no value" if found else "not compared", ha="center", **write)
                 continue
             axis.add_patch(
                 Rectangle((column, row - 0.5), 1, 1, linewidth=0.5, edgecolor="#cccccc", **_ground(found, largest))

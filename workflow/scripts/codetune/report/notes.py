@@ -31,6 +31,7 @@ def note_of_table2(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], me
     parts = [
         say_gains(evaluated, metric, _gains_of_the_paper(table)),
         _say_scores(evaluated, metric),
+        _say_leaked(evaluated),
         _say_extracted(evaluated, metric),
         _say_empty(evaluated),
         _say_templates(evaluated),
@@ -51,6 +52,14 @@ def note_of_table2(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], me
 def _say_scores(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
     """The signature of the metric as written and on code."""
     return f"{evaluated[0].comparisons.signatures_of(metric)} over {_counts(evaluated, metric)} test samples."
+
+
+def _say_leaked(evaluated: Sequence[EvaluatedSystem]) -> str:
+    """How many samples of each test set leak."""
+    counts = {one.test: (len(one.comparisons.leaked), one.summaries[0].samples) for one in evaluated}
+    listed = [f"{count} of {samples} ({test})" for test, (count, samples) in counts.items() if count]
+    what = "test samples that are in training data of the rows, or have a near-duplicate there"
+    return f"Leaked: {what}, {', '.join(listed)}." if listed else ""
 
 
 def _say_extracted(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
@@ -180,13 +189,14 @@ def _gains_of_the_paper(table: pd.DataFrame) -> dict[str, list[float]]:
 
 def _counts(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
     """How many samples each test set has and, where a metric is for some languages only, how many of them it is for."""
-    counts = set()
-    for test in {one.test for one in evaluated}:
+    counts = []
+    for test in dict.fromkeys(one.test for one in evaluated):
         summaries = [summary for one in evaluated if one.test == test for summary in one.summaries]
         parts = [(language, part) for summary in summaries for language, part in summary.by_language.items()]
         scored = {language: part.samples for language, part in parts if part.scores[metric] is not None}
-        counts.add((summaries[0].samples, sum(scored.values())))
-    return " / ".join(f"{some:,} of {all_:,}" if 0 < some < all_ else f"{all_:,}" for all_, some in sorted(counts))
+        some, all_ = sum(scored.values()), summaries[0].samples
+        counts.append(f"{some:,} of {all_:,}" if 0 < some < all_ else f"{all_:,}")
+    return " / ".join(counts if len(set(counts)) > 1 else counts[:1])
 
 
 def _where_nothing_is_measured(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:

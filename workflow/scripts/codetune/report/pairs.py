@@ -22,7 +22,7 @@ from codetune.report.writing import write_forms
 from codetune.study.runs import System
 
 MORE = "Scores, p-values and differences on code"  # title of the second panel
-KINDS = ("model", "method", "tuning")  # what differs, in the order of the table
+KINDS = ("model", "method", "data", "tuning")  # what differs, in the order of the table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +31,9 @@ class PairRow:
 
     Attributes:
         test: Name of the test set.
-        differs: What the two differ in: `model`, `method`, or `tuning` for a tuned model and one that nobody tunes.
-        in_common: The method or the model of both; None where they have neither in common.
+        differs: What the two differ in: `model`, `method`, `data` for a model trained on two, or `tuning` for a tuned
+            model and one that nobody tunes.
+        in_common: The method, the model, or both; None where they have neither in common.
         data: Training data of the first one.
         model: Label of its model.
         method: Name of its method.
@@ -128,7 +129,7 @@ def _rows(systems: Mapping[System, EvaluatedSystem], metric: str) -> Iterator[Pa
 def _difference(pair: Comparison) -> str:
     """What two systems differ in."""
     if pair.system.method == pair.over.method:
-        return "model"
+        return "model" if pair.system.data == pair.over.data else "data"
     return "method" if pair.system.model == pair.over.model else "tuning"
 
 
@@ -147,7 +148,11 @@ def row_of(pair: Comparison, differs: str, one: EvaluatedSystem, other: Evaluate
     return PairRow(
         test=one.test,
         differs=differs,
-        in_common={"model": pair.system.method, "method": one.model.label}.get(differs),
+        in_common={
+            "model": pair.system.method,
+            "data": f"{one.model.label} ({pair.system.method})",
+            "method": one.model.label,
+        }.get(differs),
         data=pair.system.data,
         model=one.model.label,
         method=pair.system.method,
@@ -231,7 +236,8 @@ def shown_differences(rows: Sequence["pd.Series[Any]"], name: str, digits: tuple
 def _title(row: "pd.Series[Any]", prefix: str) -> str:
     """A system of a pair, without what both have in common."""
     model, method = str(row[f"{prefix}model"]), str(row[f"{prefix}method"])
-    name = {"model": model, "method": method}.get(str(row["differs"]), f"{model} ({method})")
+    own = {"model": model, "method": method, "data": str(row[f"{prefix}data"])}
+    name = own.get(str(row["differs"]), f"{model} ({method})")
     return name + flag(row[f"{prefix}flagged"], row[f"{prefix}seeds"])
 
 
@@ -266,7 +272,8 @@ def _note(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], metric: str
     one_training = any(pair.of_one_training and pair.metric == metric and pair.p is not None for pair in pairs)
     return (
         "Each row compares two systems on the same test samples: two models after the same method, two methods on the "
-        "same model, or a tuned model with what nobody tunes. Table 2 compares tuned models with their baselines. "
+        "same model, two training data of the same model and method, or a tuned model with what nobody tunes. Table 2 "
+        "compares tuned models with their baselines. "
         f"Difference: the first score less the second. {say_intervals(evaluated, seeds)} {_correction(table)}"
         f"{' Of a tuned model with one seed, it is about that one training.' if one_training else ''}"
         f"{' Intervals of the differences on code are in the CSV.' if code else ''} {signatures}."

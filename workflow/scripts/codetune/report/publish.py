@@ -89,7 +89,7 @@ def model_card(
 
 {usage}
 
-{license_lines(record, plan, publications)}
+{license_lines(plan, publications)}
 """
 
 

@@ -12,6 +12,8 @@ from typing import Any
 from codetune.base.files import read_json, sha256_of_file, write_json, write_text
 from codetune.base.plain import to_plain
 from codetune.data.card import write_card
+from codetune.data.join import JoinInputs, join_datasets
+from codetune.data.leaks import LeakInputs, write_leaks
 from codetune.evaluation.score import score_predictions
 from codetune.evaluation.score_curve import score_curve
 from codetune.evaluation.significance import measure_significance
@@ -23,6 +25,7 @@ from codetune.report.remake import Outputs, Remake, Results
 from codetune.report.remaking_shown import shown_of
 from codetune.report.tuned import make_sizes
 from codetune.study import layout
+from codetune.study.joint import Joint
 from codetune.study.publications import Publications, publications_of
 from codetune.study.record import RecordInputs, gather_record, read_record, save_record
 from codetune.study.records import gather_records, read_records
@@ -37,6 +40,8 @@ def remakes_of(at: Results) -> list[Remake]:
     return [
         *(_data_card(at, name) for name in study.used_datasets),
         *(_sizes(at, model) for model in study.tunings),
+        *(_join(at, joint) for joint in study.used_joints),
+        *(_leaks(at, **pair) for pair in study.leak_checks),
         *(_retrieval(at, evaluation) for evaluation in study.evaluations if evaluation.run.retrieves),
         *(_scores(at, evaluation) for evaluation in study.evaluations),
         *(_search(at, run) for run in study.training_runs if at.made_by_search(run)),
@@ -55,6 +60,34 @@ def _data_card(at: Results, name: str) -> Remake:
     facts = at.path(layout.SPLIT, dataset=name)
     files = {"json": at.path(layout.CARD, dataset=name), "text": at.path(layout.CARD_TEXT, dataset=name)}
     return Remake(partial(write_card, facts, parts), files, [facts, *parts.values()])
+
+
+def _join(at: Results, joint: Joint) -> Remake:
+    patterns = layout.TRAIN, layout.VALIDATION, layout.SPLIT
+    inputs = JoinInputs(*([at.path(of, dataset=name) for name in joint.datasets] for of in patterns))
+    files = {
+        name: at.path(of, dataset=joint.name)
+        for name, of in zip(("train", "validation", "facts"), patterns, strict=True)
+    }
+    needs = [*inputs.train, *inputs.validation, *inputs.splits]
+    return Remake(partial(join_datasets, joint.name, inputs, joint.seed), files, needs)
+
+
+def _leaks(at: Results, dataset: str, test: str) -> Remake:
+    inputs = LeakInputs(
+        train=at.path(layout.TRAIN, dataset=dataset),
+        validation=at.path(layout.VALIDATION, dataset=dataset),
+        test=at.path(layout.TEST, test=test),
+        train_split=at.path(layout.SPLIT, dataset=dataset),
+        test_split=at.path(layout.SPLIT, dataset=test),
+    )
+    make = partial(_make_leaks, dataset, test, inputs)
+    target = at.path(layout.LEAKS, dataset=dataset, test=test)
+    return Remake(make, {"leaks": target}, [*vars(inputs).values()])
+
+
+def _make_leaks(dataset: str, test: str, inputs: LeakInputs, outputs: Outputs) -> None:
+    write_leaks(dataset, test, inputs, outputs["leaks"])
 
 
 def _sizes(at: Results, model: str) -> Remake:
@@ -173,9 +206,12 @@ def _comparisons(at: Results, test: str) -> Remake:
     settings = at.config["evaluation"]
     records = [at.of(layout.RECORD, one) for one in at.study.of_test(test)]
     scores = [at.of(layout.SCORES, one) for one in at.study.of_test(test)]
-    make = partial(_make_comparisons, records, test, at.metric, settings["resamples"], settings["seed"])
-    return Remake(make, {"comparisons": at.path(layout.COMPARISONS, test=test)}, [*records, *scores], long=True)
+    leaks = [at.path(layout.LEAKS, **pair) for pair in at.study.leak_checks if pair["test"] == test]
+    make = partial(_make_comparisons, records, test, leaks, at.metric, settings["resamples"], settings["seed"])
+    return Remake(make, {"comparisons": at.path(layout.COMPARISONS, test=test)}, [*records, *scores, *leaks], long=True)
 
 
-def _make_comparisons(records: list[str], test: str, metric: str, resamples: int, seed: int, outputs: Outputs) -> None:
-    measure_significance(read_records(records), test, metric, resamples, seed, outputs["comparisons"])
+def _make_comparisons(
+    records: list[str], test: str, leaks: list[str], metric: str, resamples: int, seed: int, outputs: Outputs
+) -> None:
+    measure_significance(read_records(records), test, leaks, metric, resamples, seed, outputs["comparisons"])

@@ -18,6 +18,7 @@ from codetune.base.files import atomic, sha256_of_file, write_json
 from codetune.report.provenance import checkpoints_of, versions_of
 from codetune.report.stamp import stamped
 from codetune.study import layout
+from codetune.study.joint import without_joints
 from codetune.study.model import Source
 from codetune.study.record import Record
 from codetune.study.records import read_records
@@ -46,7 +47,7 @@ RESULTS = (
     *(layout.TABLE_CSV, layout.TABLE_MD, layout.TABLE_TEX),
     *(layout.FIGURE_PNG, layout.FIGURE_SVG, layout.FIGURE_PDF),
     *(layout.PAPER, layout.NUMBERS, layout.MACROS),
-    *(layout.SIZES, layout.COMPARISONS, layout.BROWSER, layout.PROVENANCE, layout.PAGE),
+    *(layout.LEAKS, layout.SIZES, layout.COMPARISONS, layout.BROWSER, layout.PROVENANCE, layout.PAGE),
 )
 FORMATS = {
     ".jsonl": "application/jsonl",
@@ -210,7 +211,7 @@ def _reference(number: int, entry: Entity) -> Entity:
 
 def _datasets(config: Entity) -> Iterator[Entity]:
     """The data sets as published."""
-    for name, entry in config["datasets"].items():
+    for name, entry in without_joints(config)["datasets"].items():
         source = Source(entry.get("path"), entry.get("repo"), entry.get("revision"))
         known = {"sha256": entry.get("sha256"), "creditText": entry.get("license")}
         yield _source(f"#dataset-{name}", name, source, known)

@@ -8,6 +8,7 @@ from codetune.report.cells import format_number, format_signed
 from codetune.report.finding import Material
 from codetune.report.latex import EMPTY
 from codetune.report.rows import EvaluatedSystem, gains_are_by_tuning
+from codetune.study.runs import NONE
 
 MOST_ROWS = 15  # systems; more are shown as a matrix of models and methods
 
@@ -51,7 +52,7 @@ def _rows(material: Material, test: str) -> ShortTable:
     before = "Untuned" if gains_are_by_tuning(all_) else "Baseline"
     columns: dict[str, Callable[[EvaluatedSystem], str]] = {
         "Model": lambda one: one.model.label,
-        "Data": lambda one: one.system.data if one.is_tuned else EMPTY,
+        "Data": lambda one: one.system.data if one.system.data != NONE else EMPTY,
         "Method": lambda one: one.system.method,
         before: lambda one: _before(one, metric, material) if one.is_tuned else _score(one.score(metric), material),
         "Tuned": lambda one: _score(one.score(metric), material) if one.is_tuned else EMPTY,

@@ -1,13 +1,13 @@
 """What a page of a figure is drawn from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from codetune.base.files import Row
 from codetune.evaluation.comparisons import Comparisons
 from codetune.report.looks import Looks
-from codetune.study.figures import Page, pages_of
+from codetune.study.figures import Page, ShownTests, pages_of
 from codetune.study.record import Record
 from codetune.study.records import by_system
 from codetune.study.runs import System
@@ -39,7 +39,7 @@ class Shown:
     @cached_property
     def pages(self) -> list[Page]:
         """All pages of the page's figure."""
-        tests = [one.test for one in self.comparisons]
+        tests = shown_tests(self.study, self.comparisons)
         return pages_of(self.page.figure, [record.run.system for record in self.study], tests)
 
     @property
@@ -63,6 +63,14 @@ class Shown:
         return self.comparisons[0].metrics[self.metric].label
 
 
+def shown_tests(records: Iterable[Record], comparisons: Iterable[Comparisons]) -> ShownTests:
+    """Returns the test sets of a study, for its pages."""
+    return ShownTests(
+        [one.test for one in comparisons],
+        max((len(record.tests) for record in records if record.run.trains), default=1),
+    )
+
+
 def show(figure: str, records: Sequence[Record], comparisons: Sequence[Comparisons], metric: str) -> dict[str, Shown]:
     """Returns what each page of a figure is drawn from, by the page's name.
 
@@ -72,5 +80,5 @@ def show(figure: str, records: Sequence[Record], comparisons: Sequence[Compariso
         comparisons: What the bootstrap says of each test set.
         metric: Name of the metric.
     """
-    pages = pages_of(figure, [record.run.system for record in records], [one.test for one in comparisons])
+    pages = pages_of(figure, [record.run.system for record in records], shown_tests(records, comparisons))
     return {page.name: Shown(records, comparisons, metric, page) for page in pages}

@@ -70,7 +70,8 @@ def _by_method(findings: Sequence[Finding]) -> str:
     for name, text in details.items():
         kind, _, rest = name.partition(".")
         if kind == "gain":
-            coded = details.get(f"code.{rest}", "").partition(": ")[2]
+            heads = 2 if text.startswith("On ") else 1  # the test set, where there are several, and the method
+            coded = "".join(details.get(f"code.{rest}", "").split(": ", heads)[heads:])
             lines.append(f"- {markdown_paragraph(f'{text} On code: {coded}' if coded else text)}")
     return "\n".join(lines)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from codetune.base.files import Row
-from codetune.papers.declared import PAPER_METRIC
+from codetune.papers.declared import PAPER_METRIC, is_comparable
 from codetune.report.cells import (
     format_interval,
     format_number,
@@ -73,7 +73,7 @@ class Table2Row:
         empty: Share of predictions without text.
         extracted: Share of predictions that are more than their code.
         length_ratio: Characters of all predictions over those of all references.
-        leaked: Test samples with a near-duplicate in train or validation.
+        leaked: Test samples that leak from the training data of any of the systems.
         score_without_leaked: Score of all other test samples.
         predictions: Where the score comes from: a path per seed.
     """
@@ -136,7 +136,10 @@ def table2(evaluated: Sequence[EvaluatedSystem], metric: str, paper: Row) -> pd.
     baselines = baselines_of(evaluated, metric)
     quoted = [_quoted(row) for row in paper["table2"] if "model" not in row] if metric == PAPER_METRIC else []
     rows: list[Row] = [asdict(row) for row in quoted]
-    rows += [asdict(_row(one, metric, declared)) | gain_columns(one, metric, baselines) for one in evaluated]
+    tests = {one.test for one in evaluated}
+    for one in evaluated:
+        beside = declared if is_comparable(paper, one.system, one.test, tests) else {}
+        rows.append(asdict(_row(one, metric, beside)) | gain_columns(one, metric, baselines))
     return table_of(rows)
 
 
@@ -191,17 +194,10 @@ def _row(evaluated: EvaluatedSystem, metric: str, declared: Mapping[tuple[str, s
         empty=statistics.fmean(summary.empty for summary in summaries),
         extracted=statistics.fmean(summary.extracted for summary in summaries),
         length_ratio=statistics.fmean(summary.length_ratio for summary in summaries),
-        leaked=summaries[0].leaked,
-        score_without_leaked=_mean_of([summary.scores_without_leaked for summary in summaries], metric),
+        leaked=len(evaluated.comparisons.leaked),
+        score_without_leaked=score.without_leaked,
         predictions=" ".join(str(record.path_of("predictions", evaluated.test)) for record in evaluated.records),
     )
-
-
-def _mean_of(scores: Sequence[Mapping[str, float | None] | None], metric: str) -> float | None:
-    """Mean over seeds of one metric; None where it is not defined for one of them."""
-    found = [one[metric] for one in scores if one is not None]
-    known = [value for value in found if value is not None]
-    return statistics.fmean(known) if len(known) == len(scores) else None
 
 
 def _percent(gain: float | None, score: float | None) -> float | None:
@@ -266,12 +262,13 @@ def write_table2(
 
 
 def _without_leaked(table: pd.DataFrame, label: str, digits: int) -> dict[str, list[str | None]]:
-    """The column of scores without test samples that have a near-duplicate in training, if there are such samples."""
-    counts = sorted({int(count) for count in table["leaked"].dropna()} - {0})
+    """The column of scores without the test samples that leak, if there are such samples; the note counts them."""
+    counts = {int(count) for count in table["leaked"].dropna()} - {0}
     if not counts:
         return {}
-    name = f"{label} without {' / '.join(map(str, counts))} leaked"
-    return {name: [format_number(value, digits) for value in table["score_without_leaked"]]}
+    number = f"{min(counts)} " if len(counts) == 1 else ""
+    scores = [format_number(value, digits) for value in table["score_without_leaked"]]
+    return {f"{label} without {number}leaked": scores}
 
 
 def _on_code(row: "pd.Series[Any]", digits: int) -> str | None:

@@ -14,6 +14,8 @@ from codetune.study.data_entries import build_dataset, check_dataset
 from codetune.study.decoding import Decoding
 from codetune.study.defaults import with_defaults
 from codetune.study.folders import find_outputs
+from codetune.study.joint import KEY as JOINT
+from codetune.study.joint import Joint, read_joints, without_joints
 from codetune.study.method import TRIAL, UNQUANTISED, Kind, Method, Quantization, TuningSettings
 from codetune.study.mistakes import unknown_name
 from codetune.study.model import NO_MODEL, Model, Source
@@ -45,17 +47,22 @@ def load_study(config: Entry) -> Study:
         StudyError: The configuration is wrong; the message says in one line what, where, and what is allowed.
     """
     check_schema(config)
+    joints = read_joints(config)
     for name, entry in config["datasets"].items():
         check_dataset(name, entry)
     config = with_defaults(config)
-    check_sources(config, find_outputs(config))
+    published = without_joints(config)
+    check_sources(published, find_outputs(config))
     _check_names(config)
     methods = {name: _build_method(name, entry, config) for name, entry in config["methods"].items()}
     study = Study(
-        evaluations=_build_evaluations(config["runs"], methods),
+        evaluations=_build_evaluations(config["runs"], methods, joints),
         models={name: _build_model(name, entry) for name, entry in config["models"].items()},
         methods=methods,
-        datasets={name: build_dataset(name, entry, _build_source(entry)) for name, entry in config["datasets"].items()},
+        datasets={
+            name: build_dataset(name, entry, _build_source(entry)) for name, entry in published["datasets"].items()
+        },
+        joints=joints,
         template=config["tokenization"]["template"],
         training={**config["training"], "max_length": config["tokenization"]["max_length"]},
         decoding=Decoding(**config["generation"]),
@@ -71,8 +78,10 @@ def load_study(config: Entry) -> Study:
     return study
 
 
-def _build_evaluations(entries: list[Entry], methods: Mapping[str, Method]) -> list[Evaluation]:
-    """Pairs each run with its data set's test part. An untuned model is one run, whatever it is compared with."""
+def _build_evaluations(
+    entries: list[Entry], methods: Mapping[str, Method], joints: Mapping[str, Joint]
+) -> list[Evaluation]:
+    """Pairs each run with its test sets. An untuned model is one run, whatever it is compared with."""
     count = sum(prod(map(len, entry.values())) for entry in entries)
     if count > MOST_RUNS:
         raise StudyError(f"config: runs: {count:,} runs are more than {MOST_RUNS:,}. Split them into several studies.")
@@ -82,12 +91,14 @@ def _build_evaluations(entries: list[Entry], methods: Mapping[str, Method]) -> l
             data = NONE if methods[method].kind == "untuned" else dataset
             # Neither an untuned model's greedy decoding nor a search involves randomness, so one seed suffices.
             seeds = entry["seeds"] if methods[method].trains else [0]
-            found += [Evaluation(Run(data, model, method, seed), dataset) for seed in seeds]
-    twice, times = Counter(found).most_common(1)[0]
-    if times > 1:
-        name = f"{twice.test}, {twice.run.model}, {twice.run.method}, seed {twice.run.seed}"
+            runs = [Run(data, model, method, seed) for seed in seeds]
+            own = joints[dataset].datasets if dataset in joints else [dataset]
+            found += [Evaluation(run, test) for test in entry.get("tests", own) for run in runs]
+    times = Counter(found)
+    if twice := next((one for one in times if times[one] > 1 and one.run.data != NONE), None):
+        name = f"{twice.run.data}, {twice.run.model}, {twice.run.method}, seed {twice.run.seed} on {twice.test}"
         raise StudyError(f"config: runs: {name} is named twice. Remove one of the two.")
-    return found
+    return list(times)
 
 
 def _build_model(name: str, entry: Entry) -> Model:
@@ -144,10 +155,15 @@ def _check_names(config: Entry) -> None:
     for method, entry in config["methods"].items():
         _check_method(method, entry, config)
     for number, entry in enumerate(config["runs"]):
-        for kind in ("datasets", "models", "methods"):
-            for name in entry[kind]:
+        for key in ("datasets", "models", "methods", "tests"):
+            kind = "datasets" if key == "tests" else key
+            for name in entry.get(key, []):
                 if name not in config[kind] and (kind, name) != ("models", NONE):
-                    raise unknown_name(f"runs[{number}].{kind}", name, config[kind])
+                    raise unknown_name(f"runs[{number}].{key}", name, config[kind])
+                if key == "tests" and JOINT in config[kind][name]:
+                    raise StudyError(
+                        f"config: runs[{number}].tests: '{name}' is joint, which has no test part; name others"
+                    )
         _check_pairs(f"runs[{number}]", entry, config["methods"])
     _check_labels(config["models"])
 

@@ -196,8 +196,6 @@ class Summary:
         extracted: Share of the predictions that are not all code: what metrics on code measure is less than the text.
         extracted_by: Number of these predictions by what their code was found by: `fence`, `turn` or `lead-in`.
         length_ratio_on_code: Characters of the code in all predictions over characters of all references.
-        leaked: Number of test samples with a near-duplicate in train or validation.
-        scores_without_leaked: Scores of the other samples; None if there are no others.
         by_language: Scores by programming language.
         by_length: Scores by length of the reference.
         unmeasured: Number of samples that a metric applies to but could not measure, because a text is too long or
@@ -216,8 +214,6 @@ class Summary:
     extracted: float
     extracted_by: dict[str, int]
     length_ratio_on_code: float
-    leaked: int
-    scores_without_leaked: dict[str, float | None] | None
     by_language: dict[str, ScoredPart]
     by_length: dict[str, ScoredPart]
     unmeasured: dict[str, int] = field(default_factory=dict)

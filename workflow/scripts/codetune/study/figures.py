@@ -54,7 +54,21 @@ class Page:
 
 Systems = Sequence[System]
 Pages = list[tuple[str, Systems]]  # the view and the systems of each page
-Layout = Callable[[Systems, Sequence[str]], Pages]  # of systems that train, and of the names of the test sets
+
+
+class ShownTests(NamedTuple):
+    """The test sets of a study, as far as pages depend on them.
+
+    Attributes:
+        names: Their names.
+        together: Most test sets that one system that trains is evaluated on.
+    """
+
+    names: Sequence[str]
+    together: int = 1
+
+
+Layout = Callable[[Systems, ShownTests], Pages]  # of systems that train
 
 
 def treatment_of(system: System) -> Treatment:
@@ -62,22 +76,24 @@ def treatment_of(system: System) -> Treatment:
     return Treatment(system.data, system.method)
 
 
-def in_rows(most: int, each: int = 1) -> Layout:
+def in_rows(most: int, each: int = 1, on_each: bool = False) -> Layout:
     """Lays systems out in rows, model by model: a page ends where a model does, unless that has too many rows itself.
 
     Args:
         most: Rows of a page; where something else than the model tells rows apart, the model's name takes one.
         each: Rows of a system.
+        on_each: Whether a system has these rows on each of its test sets.
     """
 
-    def pages(systems: Systems, _: Sequence[str]) -> Pages:
+    def pages(systems: Systems, tests: ShownTests) -> Pages:
         heading = int(each > 1 or len(set(map(treatment_of, systems))) > 1)
+        room = max(most // tests.together, heading + each) if on_each else most
         found: list[list[System]] = []
         for model in dict.fromkeys(system.model for system in systems):
             of_model = [system for system in systems if system.model == model]
-            for group in chunks(of_model, (most - heading) // each):
+            for group in chunks(of_model, (room - heading) // each):
                 together = [*found[-1], *group] if found else []
-                if together and each * len(together) + heading * len({one.model for one in together}) <= most:
+                if together and each * len(together) + heading * len({one.model for one in together}) <= room:
                     found[-1].extend(group)
                 else:
                     found.append(list(group))
@@ -95,7 +111,7 @@ def in_grid(models: int, treatments: int, view: str = "") -> Layout:
         view: Name of the view.
     """
 
-    def pages(systems: Systems, _: Sequence[str]) -> Pages:
+    def pages(systems: Systems, _: ShownTests) -> Pages:
         parts = chunks(list(dict.fromkeys(map(treatment_of, systems))), treatments)
         groups = chunks(list(dict.fromkeys(system.model for system in systems)), models)
         found = [
@@ -111,13 +127,13 @@ def in_grid(models: int, treatments: int, view: str = "") -> Layout:
 def on_each_test(layout: Layout) -> Layout:
     """Lays systems out for each test set anew: the view of a page is the test set's name."""
 
-    def pages(systems: Systems, tests: Sequence[str]) -> Pages:
-        return [(test, page) for test in tests for _, page in layout(systems, tests)]
+    def pages(systems: Systems, tests: ShownTests) -> Pages:
+        return [(test, page) for test in tests.names for _, page in layout(systems, tests)]
 
     return pages
 
 
-def scores_and_gains(systems: Systems, tests: Sequence[str]) -> Pages:
+def scores_and_gains(systems: Systems, tests: ShownTests) -> Pages:
     """Lays curves out: scores and gains share a page where each takes three rows of panels at most."""
     if len(set(map(treatment_of, systems))) <= 3:
         return in_grid(MODELS, 3, "scores and gains")(systems, tests)
@@ -131,10 +147,10 @@ def in_classes(classes: int) -> Layout:
         classes: How many at most.
     """
 
-    def pages(systems: Systems, tests: Sequence[str]) -> Pages:
+    def pages(systems: Systems, tests: ShownTests) -> Pages:
         treatments = list(dict.fromkeys(map(treatment_of, systems)))
         height = AROUND_CLASSES + classes * height_of_class(min(len(treatments), TREATMENTS))
-        rows = max(1, int(ROOM / height))
+        rows = max(1, int(ROOM / (height * tests.together)))
         return in_grid(min(MODELS, SIDE_BY_SIDE * rows), TREATMENTS)(systems, tests)
 
     return pages
@@ -145,11 +161,12 @@ def height_of_class(systems: int) -> float:
     return max(0.145, 0.06 + 0.052 * systems)
 
 
-def in_matrices(systems: Systems, tests: Sequence[str]) -> Pages:
+def in_matrices(systems: Systems, tests: ShownTests) -> Pages:
     """Lays systems out in a matrix per model, of all that is done to it; a model has some untuned systems beside."""
     treatments = min(len(dict.fromkeys(map(treatment_of, systems))), TREATMENTS) + 2
     rows = max(1, int(ROOM / (MATRIX_AROUND + CELL * treatments)))
-    return in_grid(rows * matrices_side_by_side(treatments), TREATMENTS)(systems, tests)
+    models = max(1, rows * matrices_side_by_side(treatments) // tests.together)
+    return in_grid(models, TREATMENTS)(systems, tests)
 
 
 def matrices_side_by_side(treatments: int) -> int:
@@ -164,25 +181,25 @@ def chunks(things: Sequence[T], most: int) -> list[Sequence[T]]:
     return [things[start:end] for start, end in pairwise(ends)]
 
 
-def pages_of(figure: str, systems: Systems, tests: Sequence[str]) -> list[Page]:
+def pages_of(figure: str, systems: Systems, tests: ShownTests) -> list[Page]:
     """Returns the pages of a figure; none where nothing is trained, since all figures show what was.
 
     Args:
         figure: Its name.
         systems: All systems of the study, in its order; one with several seeds may come as often.
-        tests: Names of its test sets.
+        tests: Its test sets.
     """
     found = LAYOUTS[figure]([system for system in dict.fromkeys(systems) if system.trains], tests)
     names = [figure] if len(found) == 1 else [f"{figure}-{_letter(place)}" for place in range(len(found))]
     return [Page(name, figure, tuple(page), view) for name, (view, page) in zip(names, found, strict=True)]
 
 
-def figure_pages(systems: Systems, tests: Sequence[str]) -> dict[str, Page]:
+def figure_pages(systems: Systems, tests: ShownTests) -> dict[str, Page]:
     """Returns the pages of all figures by their names.
 
     Args:
         systems: All systems of the study, in its order; one with several seeds may come as often.
-        tests: Names of its test sets.
+        tests: Its test sets.
     """
     return {page.name: page for figure in LAYOUTS for page in pages_of(figure, systems, tests)}
 
@@ -199,8 +216,8 @@ LAYOUTS: Mapping[str, Layout] = {
     "figure2": scores_and_gains,
     "losses": in_grid(MODELS, 9),
     "cost": on_each_test(in_grid(MODELS - 1, 6)),
-    "dumbbell": in_rows(62),
-    "forest": in_rows(56, 2),
+    "dumbbell": in_rows(62, on_each=True),
+    "forest": in_rows(56, 2, on_each=True),
     "languages": in_classes(9),
     "lengths": in_classes(4),
     "matrix": in_matrices,

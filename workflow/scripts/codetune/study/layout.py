@@ -11,7 +11,7 @@ from codetune.study.runs import Evaluation, Run
 
 # The folders right in results and in resources, in which all files lie.
 IN_RESULTS = (
-    *("data", "tokens", "prompts", "sizes", "runs", "comparisons", "tables", "figures", "report", "workflow"),
+    *("data", "leaks", "tokens", "prompts", "sizes", "runs", "comparisons", "tables", "figures", "report", "workflow"),
     *("logs", "benchmarks"),
 )
 IN_RESOURCES = ("data", "tokenizers", "models")
@@ -32,6 +32,9 @@ CARD_TEXT = "data/{dataset}/card.md"
 
 # A test set: the test part of the data set of the same name.
 TEST = "data/{test}/test.jsonl"
+
+# What training data have of a test set.
+LEAKS = "leaks/{dataset}/{test}.json"
 
 # Samples and prompts as token ids. The last two folders of prompts are reserved for few-shot prompts: data and seed of
 # the examples.

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from codetune.study import layout
-from codetune.study.figures import LAYOUTS, figure_pages
+from codetune.study.figures import LAYOUTS, ShownTests, figure_pages
 from codetune.study.study import Study
 
 SHOWN = ("dumbbell", "figure2")  # the figures of the paper, in their order
@@ -29,7 +29,7 @@ def macro_inputs(study: Study, in_results: Callable[..., str]) -> dict[str, Any]
 
 def paper_inputs(study: Study, in_results: Callable[..., str]) -> dict[str, Any]:
     """The files that the paper is made from, in the same way."""
-    pages = figure_pages([run.system for run in study.runs], study.tests)
+    pages = figure_pages([run.system for run in study.runs], ShownTests(study.tests, study.most_tests))
     names = [name for figure in SHOWN if figure in LAYOUTS for name, one in pages.items() if one.figure == figure]
     return {
         **macro_inputs(study, in_results),

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from codetune.study.joint import KEY as JOINT
 from codetune.study.runs import Run
 
 
@@ -29,10 +30,17 @@ class Publications:
     Attributes:
         model: The base model.
         datasets: The data sets, by name.
+        trained_on: Names of those that the training data are from.
     """
 
     model: Publication
     datasets: dict[str, Publication]
+    trained_on: list[str]
+
+    @property
+    def training(self) -> list[Publication]:
+        """Where the training data are from."""
+        return [self.datasets[name] for name in self.trained_on]
 
 
 def publications_of(config: Mapping[str, Any], run: Run, tests: Iterable[str]) -> Publications:
@@ -43,9 +51,9 @@ def publications_of(config: Mapping[str, Any], run: Run, tests: Iterable[str]) -
         run: The run.
         tests: Names of the test sets on which it is evaluated.
     """
-    names = dict.fromkeys([run.data, *tests])
-    datasets = {name: _publication(config["datasets"][name]) for name in names}
-    return Publications(_publication(config["models"][run.model]), datasets)
+    trained_on = config["datasets"][run.data].get(JOINT, [run.data])
+    datasets = {name: _publication(config["datasets"][name]) for name in dict.fromkeys([*trained_on, *tests])}
+    return Publications(_publication(config["models"][run.model]), datasets, trained_on)
 
 
 def _publication(entry: Mapping[str, Any]) -> Publication:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from codetune.study import layout
+from codetune.study.joint import Joint
 from codetune.study.runs import NONE, Evaluation, Run
 from codetune.study.study import Study
 from codetune.study.tables import table_inputs
@@ -46,8 +47,10 @@ def jobs_of(study: Study, results: str, resources: str) -> list[Job]:
     jobs: list[Job] = []
     for name in study.used_datasets:
         jobs += made.of_dataset(name)
+    jobs += [made.join(joint) for joint in study.used_joints]
     for name in study.used_models:
         jobs += made.of_model(name)
+    jobs += [made.leaks(pair) for pair in study.leak_checks]
     jobs += [made.tokens(entry) for entry in study.token_sets]
     jobs += [made.prompts(entry) for entry in study.prompt_sets]
     jobs += [made.training(run) for run in study.trainings]
@@ -71,7 +74,7 @@ class _Maker:
     def _shown(self, name: Mapping[str, Any]) -> str:
         """What tells a job from the others of its rule: what all jobs of the study share is left out."""
         shared = {
-            "data": len(self.study.used_datasets) == 1,
+            "data": len([*self.study.used_datasets, *self.study.used_joints]) == 1,
             "test": len(self.study.tests) == 1,
             "seed": len({run.seed for run in self.study.runs}) == 1,
         }
@@ -97,6 +100,12 @@ class _Maker:
             self._job("split", {"dataset": name}, split, "{dataset}", records),
         ]
 
+    def join(self, joint: Joint) -> Job:
+        """The training and validation parts of several data sets together."""
+        needs = (self._in_results(layout.TRAIN, dataset=name) for name in joint.datasets)
+        name = {"dataset": joint.name}
+        return self._job("join", name, self._in_results(layout.TRAIN, **name), "{dataset}", *needs)
+
     def of_model(self, name: str) -> list[Job]:
         """Downloads of a model."""
         tokenizer, weights = (self._in_resources(one, model=name) for one in (layout.TOKENIZER, layout.CHECKPOINT))
@@ -104,6 +113,11 @@ class _Maker:
             self._job("download_tokenizer", {"model": name}, tokenizer, "{model}"),
             self._job("download_model", {"model": name}, weights, "{model}"),
         ]
+
+    def leaks(self, pair: Mapping[str, str]) -> Job:
+        """What training data have of a test set."""
+        needs = (self._in_results(layout.TRAIN, dataset=pair[key]) for key in ("dataset", "test"))
+        return self._job("leaks", pair, self._in_results(layout.LEAKS, **pair), "{dataset}/{test}", *needs)
 
     def tokens(self, entry: Mapping[str, str]) -> Job:
         """Tokens of a data set for a model."""
@@ -147,7 +161,8 @@ class _Maker:
         else:
             prompts = self._in_results(layout.PROMPTS, **self.study.prompt_set_of(evaluation))
             needs = [prompts, self._in_resources(layout.CHECKPOINT, model=run.model)]
-            rule, needs = "generate", [*needs, *([self._of(layout.TUNED, run)] if run.trains else [])]
+            waited = [self._of(layout.TUNED, run), self._of(layout.LEAKS, evaluation)] if run.trains else []
+            rule, needs = "generate", [*needs, *waited]
         return [
             self._job(rule, name, predictions, layout.EVALUATION, *needs),
             self._job("score", name, self._of(layout.SCORES, evaluation), layout.EVALUATION, predictions),
@@ -164,7 +179,9 @@ class _Maker:
         for test in self.study.tests:
             records = [self._of(layout.RECORD, evaluation.run) for evaluation in self.study.of_test(test)]
             comparisons = self._in_results(layout.COMPARISONS, test=test)
-            jobs.append(self._job("significance", {"test": test}, comparisons, "{test}", *records))
+            pairs = [pair for pair in self.study.leak_checks if pair["test"] == test]
+            leaks = [self._in_results(layout.LEAKS, **pair) for pair in pairs]
+            jobs.append(self._job("significance", {"test": test}, comparisons, "{test}", *records, *leaks))
         for table, inputs in table_inputs(self.study, self._in_results, self._in_resources).items():
             output, needs = (
                 self._in_results(layout.TABLE_CSV, table=table),

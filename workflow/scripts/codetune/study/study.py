@@ -7,9 +7,10 @@ from typing import Any
 
 from codetune.study.dataset import Dataset
 from codetune.study.decoding import Decoding
+from codetune.study.joint import Joint
 from codetune.study.method import Method, TuningSettings
 from codetune.study.model import NO_MODEL, Model
-from codetune.study.runs import Evaluation, Run, System
+from codetune.study.runs import NONE, Evaluation, Run, System
 from codetune.study.training import TrainingPlan, resolve_settings
 from codetune.study.variants import Variants
 
@@ -22,10 +23,11 @@ class Study:
         evaluations: Each pair of a run and a test set.
         models: The models by name.
         methods: The methods by name.
-        datasets: The data sets by name.
+        datasets: The data sets by name; those that are published somewhere.
         template: Name of the template where neither method nor model names one.
         training: The study's training settings.
         decoding: Settings of the decoding.
+        joints: The data sets that are made from others, by name.
         variants: Which methods and models are variants of others.
         rehearsal: Whether what takes a GPU is made up, and all else made from that.
     """
@@ -37,6 +39,7 @@ class Study:
     template: str
     training: Mapping[str, Any]
     decoding: Decoding
+    joints: Mapping[str, Joint] = field(default_factory=dict)
     variants: Variants = field(default_factory=Variants)
     rehearsal: bool = False
 
@@ -86,8 +89,23 @@ class Study:
 
     @cached_property
     def used_datasets(self) -> list[str]:
-        """Names of the data sets on which a run is trained or evaluated; a retrieval is evaluated on its own."""
-        return list(dict.fromkeys([*(run.data for run in self.training_runs), *self.tests]))
+        """Names of the data sets on which a run is trained or evaluated, or from which it retrieves."""
+        used = dict.fromkeys(run.data for run in self.runs if run.data != NONE)
+        published = [name for data in used for name in self._published_of(data)]
+        return list(dict.fromkeys([*published, *self.tests]))
+
+    @cached_property
+    def used_joints(self) -> list[Joint]:
+        """The data sets made from others that a run uses."""
+        return [self.joints[data] for data in dict.fromkeys(run.data for run in self.runs) if data in self.joints]
+
+    def _published_of(self, data: str) -> list[str]:
+        return self.joints[data].datasets if data in self.joints else [data]
+
+    @cached_property
+    def most_tests(self) -> int:
+        """Most test sets that one run that trains a model is evaluated on."""
+        return max((len(self.of_run(run)) for run in self.training_runs), default=1)
 
     def of_test(self, test: str) -> list[Evaluation]:
         """Returns the evaluations on one test set."""
@@ -117,6 +135,12 @@ class Study:
     def prompt_sets(self) -> list[dict[str, str]]:
         """Test set, model and template of each set of prompts that a run is evaluated on."""
         return _each_once([self.prompt_set_of(one) for one in self.evaluations if not one.run.retrieves])
+
+    @cached_property
+    def leak_checks(self) -> list[dict[str, str]]:
+        """Training data and test set of each run that uses the former."""
+        used = [one for one in self.evaluations if one.run.data != NONE]
+        return _each_once([{"dataset": one.run.data, "test": one.test} for one in used])
 
     def token_set_of(self, run: Run) -> dict[str, str]:
         """Data set, model and template of the token set that a run is trained on."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from codetune.study import layout
-from codetune.study.figures import figure_pages
+from codetune.study.figures import ShownTests, figure_pages
 from codetune.study.study import Study
 
 SHOWN = "dumbbell"  # the figure that stands beneath the conclusions
@@ -17,7 +17,7 @@ def summary_inputs(study: Study, in_results: Callable[..., str]) -> dict[str, An
         study: The study.
         in_results: Returns the path of a pattern within the results, with the values of its wildcards.
     """
-    pages = figure_pages([run.system for run in study.runs], study.tests)
+    pages = figure_pages([run.system for run in study.runs], ShownTests(study.tests, study.most_tests))
     return {
         "records": [in_results(layout.ALL_RECORDS)],
         "comparisons": [in_results(layout.COMPARISONS, test=test) for test in study.tests],
