@@ -85,7 +85,7 @@ smollm2 smollm2-methods: env
 
 test: env
 	@tests/integration/install_packages.sh
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check-results: env
 	$(BIN)/python workflow/scripts/check_results.py config/config.yaml $(CONFIG) $(if $(CORES),--cores $(CORES))

@@ -19,15 +19,6 @@ os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps the tests of a file in one process, and in one process all tests of the study, which takes minutes."""
-    for item in items:
-        fixtures = item._fixtureinfo.name2fixturedefs.get("study", ())
-        of_the_study = any(fixture.scope == "session" for fixture in fixtures)
-        item.add_marker(pytest.mark.xdist_group("the study" if of_the_study else str(item.path.relative_to(ROOT))))
-
-
 @pytest.fixture(scope="session")
 def real() -> Path:
     """Folder with the real CodeAlpaca-20k, tokenizers and configurations."""
