@@ -97,7 +97,8 @@ def digests(folder):
         for path in (folder / "results").glob(pattern)
         if path.stem != "cost"
     ]
-    paths += (folder / "results").glob("runs/**/*.safetensors")
+    weights = (folder / "results").glob("runs/**/*.safetensors")
+    paths += [path for path in weights if path.parent.name != "published"]  # those are links to what was trained
     paths += (folder / "results").glob("runs/**/training_log.jsonl")
     paths += (folder / "results").glob("runs/**/curve.json")
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
