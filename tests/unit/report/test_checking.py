@@ -483,7 +483,7 @@ CHANGES = {
     ),
     "a leaked sample": (
         lambda: edit_json(f"results/leaks/{DATA}/{DATA}.json", lambda one: one["leaked"][0].update(like=4)),
-        rf"results/leaks/{DATA}/{DATA}.json: leaked\[203\].like: found 4, expected 3$",
+        rf"results/leaks/{DATA}/{DATA}.json: leaked\[id 203\].like: found 4, expected 3$",
     ),
     "a data card": (
         lambda: edit_json(f"results/data/{DATA}/card.json", lambda one: one.update(records=37)),
@@ -685,7 +685,7 @@ def odd(tmp_path, monkeypatch, config):
 def test_the_command_at_an_odd_place_in_any_locale(odd, tmp_path):
     done = run_command("my study é.yaml", "--cores", "2", LC_ALL="C")
     assert done.returncode == 0, done.stderr
-    assert re.fullmatch(r"80 files made anew from the config and the predictions: all cells are equal\n", done.stdout)
+    assert re.fullmatch(r"81 files made anew from the config and the predictions: all cells are equal\n", done.stdout)
     assert re.fullmatch(r"(check of the results: .*\n)*", done.stderr)  # on a slow machine it says how far it is
     path = f"results é 1/runs/{DATA}/mine/qlora/seed0/record.json"
     edit_json(path, lambda one: score_of(one).update(rouge_l=0.99))
