@@ -248,10 +248,7 @@ def test_a_debugger_stops_in_a_script_run_by_hand(home, elsewhere):
     ("target", "message"),
     [
         ("table2", "error: table2: rule table2 has no script: give the file that you want"),
-        (
-            "results/tables/table2.md",
-            "table2.md is made from results/runs/none/mini/base/seed0/record.json, which is not there",
-        ),
+        ("results/tables/table2.md", "table2.md is made from results/records.jsonl, which is not there"),
         ("nothing.txt", "error: No rule to produce nothing.txt"),
     ],
 )

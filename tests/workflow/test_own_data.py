@@ -39,7 +39,7 @@ def test_the_page_s_commands_plan_the_study_up_to_table_2(here):
     jobs = plan("table2", "--workflow-profile", "profiles/local", "--configfile", "own.yaml", cwd=here)
     assert jobs == {
         **dict.fromkeys(("download_dataset", "split", "leaks", "download_model", "download_tokenizer"), 1),
-        **dict.fromkeys(("tokenize", "finetune", "retrieve", "significance", "table", "table2"), 1),
+        **dict.fromkeys(("tokenize", "finetune", "retrieve", "records", "significance", "table", "table2"), 1),
         "prompt": 2,
         "generate": 3,
         "score": 4,

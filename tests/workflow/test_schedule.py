@@ -17,7 +17,7 @@ from schedule import Job, read_plan, simulate
 
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
 BY_SIZE = ["llama-3.2-3b", "qwen2.5-3b", "gemma-2-2b", "qwen2.5-1.5b", "llama-3.2-1b"]  # the tuned models
-TO_GPU = {"download_dataset", "split", "download_tokenizer", "download_model", "tokenize", "prompt"}
+TO_GPU = {"download_dataset", "split", "leaks", "download_tokenizer", "download_model", "tokenize", "prompt"}
 ON_GPU = {"finetune", "curve", "generate"}
 
 

@@ -24,8 +24,8 @@ with job(snakemake):
         decoding = from_plain(params.decoding, Decoding, "params.decoding")
         writer = Writer(run, model, method, part["template"], decoding)
         if snakemake.rule == "generate":
-            tuned = inputs.pop("tuned") or None
-            files = PromptInputs(**inputs, tuned=tuned)
+            del inputs["leaks"]  # which is only waited for
+            files = PromptInputs(**inputs | {"tuned": inputs["tuned"] or None})
             rehearse_generation(writer, Evaluation(run, snakemake.wildcards.test), files, **outputs)
         else:
             read = (inputs["tokens"], inputs["samples"], inputs["checkpoints"])
