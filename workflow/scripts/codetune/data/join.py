@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 from codetune.base.files import sha256_of_list, write_json, write_jsonl
 from codetune.base.plain import read_as, to_plain
@@ -53,7 +53,7 @@ def join_datasets(name: str, inputs: JoinInputs, seed: int, targets: Mapping[str
             parts[part] += [replace(sample, id=first + sample.id) for sample in read_part(path, split)]
             first += of.records
         rng.shuffle(parts[part])
-        write_jsonl(targets[part], map(asdict, parts[part]))
+        write_jsonl(targets[part], map(vars, parts[part]))
     write_json(targets["facts"], to_plain(_describe(name, facts, parts, seed)))
     print(", ".join(f"{part}: {len(members)}" for part, members in parts.items()))
 
