@@ -23,6 +23,7 @@ from codetune.prompts.text_bytes import bytes_of_text
 from codetune.prompts.tokensets import TokenSample, truncate, write_tokens
 
 TRAINING_PARTS = ("train", "validation")
+AT_ONCE = 1_000  # texts whose encodings are in memory at once: these hold ten times as much of each token as its id
 
 
 def tokenize_training_data(
@@ -237,7 +238,9 @@ def _ids(texts: list[str], tokenizer: Any, add_special_tokens: bool = False) -> 
     backend = tokenizer.backend_tokenizer
     backend.no_truncation()
     backend.no_padding()
-    return [encoding.ids for encoding in backend.encode_batch_fast(texts, add_special_tokens=add_special_tokens)]
+    batches = (texts[start : start + AT_ONCE] for start in range(0, len(texts), AT_ONCE))
+    encoded = (backend.encode_batch_fast(batch, add_special_tokens=add_special_tokens) for batch in batches)
+    return [encoding.ids for batch in encoded for encoding in batch]
 
 
 def _describe_packing(samples: list[TokenSample], capacity: int) -> dict[str, Any]:

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from codetune.base.errors import StudyError
@@ -80,16 +82,27 @@ def with_room(samples: list[TokenSample], virtual_tokens: int, most: int) -> tup
 
 def write_tokens(path: str | Path, samples: list[TokenSample]) -> None:
     """Writes a token set as an Arrow stream, a format that `datasets` and pyarrow can map into memory."""
-    table = pa.table(
-        {
-            "id": [sample.id for sample in samples],
-            "prompt": [sample.prompt for sample in samples],
-            "completion": [sample.completion for sample in samples],
-        },
-        schema=SCHEMA,
-    )
+    columns = [
+        _numbers([sample.id for sample in samples], pa.int64()),
+        _lists([sample.prompt for sample in samples]),
+        _lists([sample.completion for sample in samples]),
+    ]
+    table = pa.Table.from_arrays(columns, schema=SCHEMA)
     with atomic(path) as temporary, pa.ipc.new_stream(temporary, SCHEMA) as stream:
         stream.write_table(table)
+
+
+def _lists(rows: list[list[int]]) -> pa.Array:
+    """A column of lists of token ids."""
+    ends = np.cumsum([0, *map(len, rows)], dtype=np.int32)
+    values = _numbers(chain.from_iterable(rows), pa.int32())
+    return pa.Array.from_buffers(SCHEMA.types[1], len(rows), [None, pa.py_buffer(ends)], children=[values])
+
+
+def _numbers(values: Iterable[int], kind: pa.DataType) -> pa.Array:
+    """A column of numbers, from their bytes: pyarrow asks pandas first whether a list is one of its own."""
+    numbers = np.fromiter(values, kind.to_pandas_dtype())
+    return pa.Array.from_buffers(kind, len(numbers), [None, pa.py_buffer(numbers)])
 
 
 def check_tokens(stats: str, **tokens: str) -> dict[str, str]:
