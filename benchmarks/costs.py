@@ -118,7 +118,7 @@ def _gpu_work(job: Job, study: Study, epochs: int) -> Work:
     if share < 1:
         steps = untuned
     if job.rule == "generate":
-        return decoding_work(architecture, method, (steps if job.run.trains else untuned)["test"])
+        return decoding_work(architecture, method, (steps if method.trains else untuned)["test"])
     training, *_ = study.trials_of(job.run) or [job.run]  # of a search: any, since all train for as many epochs
     evaluations = epochs * study.for_training(training).settings.evaluations_per_epoch
     if job.rule == "finetune":

@@ -61,13 +61,18 @@ def _samples() -> tuple[list[Any], list[Any]]:
     """Training and validation samples of the demo as tokens."""
     from codetune.data.samples import Sample
     from codetune.models.tokenizers import load_tokenizer
-    from codetune.prompts.templates import Template
+    from codetune.prompts.serialising import serialisation_of
     from codetune.prompts.tokenizing import encode
+    from codetune.study.template import BUILT_IN
     from make_samples import make_records
 
     tokenizer = load_tokenizer(checkpoint())
     samples = [Sample(i, **record) for i, record in enumerate(make_records(420, seed=0)) if record["output"]]
-    tokens = [sample for sample in encode(samples, tokenizer, Template("paper", tokenizer)) if len(sample) <= LENGTH]
+    tokens = [
+        sample
+        for sample in encode(samples, tokenizer, serialisation_of(BUILT_IN["paper"], tokenizer))
+        if len(sample) <= LENGTH
+    ]
     return tokens[60:], tokens[:60]
 
 

@@ -63,14 +63,14 @@ def write_results(study: Study, folder: Path) -> None:
 def record_of(study: Study, run: Run, log_sha256: str) -> Record:
     """The record of a run, whose training has a log with that hash."""
     log = replace(_hashed(layout.TRAINING_LOG, run), sha256=log_sha256)
-    files = {"training_log": log} if run.trains else {}
+    files = {"training_log": log} if study.method_of(run).trains else {}
     return Record(
         version=VERSION,
         run=run,
         model=study.model_of(run),
         method=study.methods[run.method],
-        data_sha256={"train": SHA256, "validation": SHA256} if run.trains else {},
-        training=_training(study, run) if run.trains else None,
+        data_sha256={"train": SHA256, "validation": SHA256} if study.method_of(run).trains else {},
+        training=_training(study, run) if study.method_of(run).trains else None,
         files=files,
         tests={evaluation.test: _tested(study, evaluation) for evaluation in study.of_run(run)},
         template=None if run.retrieves else study.template_of(run),
@@ -101,7 +101,7 @@ def comparisons_of(study: Study, test: str) -> Comparisons:
     """The score of each system on a test set, and its difference to others."""
     systems = list(dict.fromkeys(evaluation.run.system for evaluation in study.of_test(test)))
     baselines = {system: study.methods[system.method].baselines for system in systems}
-    gains, pairs = gains_of(baselines), pairs_of(baselines)
+    gains, pairs = gains_of(baselines), pairs_of(baselines, study.trained_systems)
     better = {pair.system: pair for pair in reversed(gains)}  # the first baseline of each is the better one
     families: dict[Family, list[Pair]] = {
         "gain": list(better.values()),

@@ -45,14 +45,15 @@ def draw(checkpoint: Path, data: Path | None, train: int = 0, prompts: int = 0) 
     import torch  # noqa: F401  # before any tokenizer: a process that first loads one without torch stays without it
     from codetune.data.cleaning import clean
     from codetune.models.tokenizers import load_tokenizer
-    from codetune.prompts.templates import Template
+    from codetune.prompts.serialising import serialisation_of
     from codetune.prompts.tokenizing import encode, truncate
+    from codetune.study.template import BUILT_IN
 
     records, origin = records_of(data)
     samples = clean(dict(enumerate(records)))[0]
     chosen = random.Random(0).sample(samples, 2 * (train + prompts))
     tokenizer = load_tokenizer(checkpoint)
-    template = Template("chat", tokenizer)
+    template = serialisation_of(BUILT_IN["chat"], tokenizer)
     tokens, _ = truncate(encode(chosen, tokenizer, template), MAX_LENGTH)
     outputs = {sample.id: sample.output for sample in chosen}
     asked = tokens[train : train + prompts]

@@ -68,8 +68,10 @@ def tokenizers_of(data: Path | None, folder: Path, records: list[dict[str, str]]
 def against_a_loop(path: Path, samples: list[Any], origin: str) -> Row:
     """The ratio for one tokenizer, on some of the samples."""
     from codetune.models.tokenizers import load_tokenizer
-    from codetune.prompts.templates import FIXED_DATE, Template
+    from codetune.prompts.rendering import FIXED_DATE
+    from codetune.prompts.serialising import serialisation_of
     from codetune.prompts.tokenizing import encode
+    from codetune.study.template import BUILT_IN
 
     tokenizer = load_tokenizer(path)
     some = samples[:: max(1, len(samples) // COMPARED)]
@@ -88,7 +90,7 @@ def against_a_loop(path: Path, samples: list[Any], origin: str) -> Row:
         return ids([{"role": "user", "content": sample.request}], add_generation_prompt=True), whole(sample)
 
     def encoded() -> list[Any]:
-        return encode(some, tokenizer, Template("chat", tokenizer))
+        return encode(some, tokenizer, serialisation_of(BUILT_IN["chat"], tokenizer))
 
     for tokens, (prompt, conversation) in zip(encoded(), map(both, some), strict=True):
         assert tokens.prompt == prompt, f"{path.name}: other ids of a prompt"

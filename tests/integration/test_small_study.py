@@ -120,10 +120,11 @@ def test_a_curve_s_point_is_what_its_checkpoint_generates(study, checkpoints, tm
     from codetune.methods.adapters import load_adapter
     from codetune.models.loading import load_base
     from codetune.models.tokenizers import load_tokenizer
-    from codetune.prompts.templates import Template
+    from codetune.prompts.serialising import serialisation_of
     from codetune.prompts.tokensets import read_tokens
     from codetune.study.decoding import Decoding
     from codetune.study.method import Quantization
+    from codetune.study.template import BUILT_IN
 
     folder = study / "results" / TUNED
     curve = json.loads((folder / "curve.json").read_text())
@@ -136,7 +137,7 @@ def test_a_curve_s_point_is_what_its_checkpoint_generates(study, checkpoints, tm
     decoding = Decoding(max_new_tokens=24, batch_size=64, cache_gb=1)
     chosen = [prompt for prompt in prompts if prompt.id in ids]
     tokenizer = load_tokenizer(checkpoints / MODELS[0])
-    ending = Template("paper", tokenizer).ending
+    ending = serialisation_of(BUILT_IN["paper"], tokenizer).ending
     predictions = generate(model, tokenizer, chosen, decoding, ending, prompt_limit(decoding), tmp_path / "kept")
     references = {s.id: s.output for s in read_samples(study / "results/data/codealpaca-20k/validation.jsonl")}
     mean = sum(rouge_l(references[p.id], p.first.text).f1 for p in predictions) / len(predictions)

@@ -85,7 +85,7 @@ def test_the_made_up_results_of_the_full_study_have_all_that_figures_read(tmp_pa
     records = [tmp_path / layout.fill(layout.RECORD, run) for run in study.runs]
     comparisons = [tmp_path / layout.COMPARISONS.format(test=test) for test in study.tests]
     inputs = {"records": records, "comparisons": comparisons, "paper": ROOT / "config/paper.yaml"}
-    pages = figure_pages([run.system for run in study.runs], ShownTests(study.tests, study.most_tests))
+    pages = figure_pages(study.trained_systems, ShownTests(study.tests, study.most_tests))
     assert {page.figure for page in pages.values()} == set(FIGURES)
     for name in pages:
         path = tmp_path / f"{name}.png"

@@ -112,7 +112,8 @@ def bootstrap(folder, models, samples):
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     ).stdout
     size = sum(path.stat().st_size for path in (*paths, *scores)) / 1e6
-    study = SimpleNamespace(of_test=lambda _: evaluations, methods=methods)
+    trained = [one.run.system for one in evaluations if one.run.method == "qlora"]
+    study = SimpleNamespace(of_test=lambda _: evaluations, methods=methods, trained_systems=trained)
     return int(printed.split()[-1]) / 1e6, declared(study, SimpleNamespace(scores=scores, size_mb=size))
 
 

@@ -69,7 +69,8 @@ def fake_comparisons(
             for baseline in _baselines(system, systems)
         ],
     )
-    pairs = pairs_of({system: seeds[0].method.baselines for system, seeds in systems.items()})
+    trained = [system for system, seeds in systems.items() if seeds[0].trains]
+    pairs = pairs_of({system: seeds[0].method.baselines for system, seeds in systems.items()}, trained)
     gains = [replace(one, p=None, p_holm=None) for one in comparisons.comparisons]
     parts = next(iter(systems.values()))[0].tests[test].summary
     for kind, members in (("language", parts.by_language), ("length", parts.by_length)):

@@ -188,7 +188,7 @@ def fake_record(
     Args:
         model: The model, or the name of a fake one.
         method: The method, or the name of a fake one: `base` is untuned, `retrieval` has no model.
-        data: Training data of a method that trains or retrieves; the others have none.
+        data: Training data of a method that uses any; the others have none.
         seed: Of the run.
         test: Name of the test set; `with_test` adds more.
         scores: By each metric; ROUGE-L of 0.5 unless told otherwise.
@@ -196,15 +196,15 @@ def fake_record(
     """
     method = fake_method(method) if isinstance(method, str) else method
     model = NO_MODEL if method.kind == "retrieval" else fake_model(model) if isinstance(model, str) else model
-    run = Run(NONE if method.kind == "untuned" else data, model.name, method.name, seed)
-    files = {"training_log": _file(TRAINING_LOG, run)} if run.trains else {}
+    run = Run(data if method.uses_data else NONE, model.name, method.name, seed)
+    files = {"training_log": _file(TRAINING_LOG, run)} if method.trains else {}
     record = Record(
         version=VERSION,
         run=run,
         model=model,
         method=method,
-        data_sha256=dict.fromkeys(PARTS[:2] if run.trains else PARTS[:1] if run.retrieves else (), SHA256),
-        training=fake_training(fake_plan(model, method, seed)) if run.trains else None,
+        data_sha256=dict.fromkeys(PARTS[:2] if method.trains else PARTS[:1] if method.uses_data else (), SHA256),
+        training=fake_training(fake_plan(model, method, seed)) if method.trains else None,
         files=files,
         tests={},
         template=None if run.retrieves else "chat" if method.name == "base-chat" else "paper",

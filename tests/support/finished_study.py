@@ -84,7 +84,7 @@ def finish_study(config):
     for entry in at.study.token_sets:
         _write_tokens(at, entry, hashes)
     for entry in at.study.prompt_sets:
-        stats = {"template": entry["template"], "tokens": 200, **_hashes(entry, hashes, "prompts")}
+        stats = {"template": entry["prompt"], "tokens": 200, **_hashes(entry, hashes, "prompts")}
         write_json(at.path(layout.PROMPT_STATS, **entry), stats)
     for run in at.study.runs:
         if not run.retrieves:  # what is retrieved is made like all else that follows
@@ -130,7 +130,7 @@ def _request(part, number):
 def _hashes(entry, hashes, *parts):
     """Hashes of a model's token sets in a template, and of the samples in them."""
     return {
-        "sha256": {part: f"{part} of {entry['model']} ({entry['template']})" for part in parts},
+        "sha256": {part: f"{part} of {entry['model']} ({entry.get('template') or entry['prompt']})" for part in parts},
         "samples_sha256": {part: hashes["test" if part == "prompts" else part] for part in parts},
     }
 
@@ -167,14 +167,15 @@ def _write_run(at, run, hashes):
     checkpoint = CheckpointIdentity(f"checkpoint of {run.model}", repo=source.repo, revision=source.revision)
     (evaluation,) = study.of_run(run)
     used = _used(study.prompt_set_of(evaluation), hashes, "prompts")
-    if run.trains:
+    trains = study.method_of(run).trains
+    if trains:
         trials = study.trials_of(run)
         weights = {one.method: _write_training(at, one, checkpoint, hashes) for one in trials or [run]}
         used["tuned"] = weights[_choose(at, run, trials) if trials else run.method]
         _publish(at, run)
         _write_curve(at, run)
     predictions = at.of(layout.PREDICTIONS, evaluation)
-    texts = _texts(run, 3) if run.trains else [text[:9] for text in OUTPUTS]
+    texts = _texts(run, 3) if trains else [text[:9] for text in OUTPUTS]
     write_predictions(predictions, [Prediction(200 + i, [Candidate(text, 5, i == 1)]) for i, text in enumerate(texts)])
     facts = fake_generation(
         decoding=study.decoding,

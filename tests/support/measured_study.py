@@ -99,7 +99,7 @@ def _measured(records, test, samples):
 
 def _skill(record, rng):
     """Of a tuned model by its method, of an untuned one by its prompt."""
-    if record.run.trains:
+    if record.trains:
         written = 0.42 + 0.015 * METHODS.index(record.run.method) + rng.normal(0, 0.012)
         return dict(zip(NAMES, (written, written + 0.01), strict=True))
     written = {"base": 0.2, "base-chat": 0.33}.get(record.run.method, 0.25) + rng.normal(0, 0.02)
@@ -109,6 +109,7 @@ def _skill(record, rng):
 def compared(records, statistics, test, resamples=3000):
     """What rule `significance` says of these, by ROUGE-L alone."""
     systems = {system: of[0].method.baselines for system, of in by_system(records).items()}
+    trained = [system for system, of in by_system(records).items() if of[0].trains]
     drawn = Resamples(len(next(iter(statistics.values()))[0].ids), resamples, 0)
     scores, comparisons = [], []
     for name in NAMES:
@@ -116,7 +117,7 @@ def compared(records, statistics, test, resamples=3000):
         found = measure(metric, {key: [one.tables[name] for one in of] for key, of in statistics.items()}, drawn)
         scores += [score_of(system, name, one, metric, 0) for system, one in found.items()]
         comparisons += compare_gains(gains_of(systems), name, metric, found, 0)
-        comparisons += compare_pairs(pairs_of(systems), name, metric, found, 0)
+        comparisons += compare_pairs(pairs_of(systems, trained), name, metric, found, 0)
     facts = {
         name: MetricFacts(one.label, one.signature, one.highest) for name, one in metrics().items() if name in NAMES
     }

@@ -12,11 +12,12 @@ from codetune.generation.loading import prompt_limit
 from codetune.methods.tuning import make_tuning
 from codetune.models.device import set_determinism
 from codetune.models.tokenizers import load_tokenizer
-from codetune.prompts.templates import Template
+from codetune.prompts.serialising import serialisation_of
 from codetune.prompts.tokenizing import encode
 from codetune.study.decoding import Decoding
 from codetune.study.method import Quantization
 from codetune.study.model import Memory, Source
+from codetune.study.template import BUILT_IN
 from codetune.study.training import TrainingPlan, TrainingSettings
 from codetune.training.batches import collate, pack_samples, select_sequences
 from codetune.training.build import TrainingTokens, make_trainer
@@ -55,7 +56,7 @@ FOUR_AT_ONCE = replace(PLAN, memory=replace(PLAN.memory, micro_batch=4))
 def tokens_for(checkpoint, count=12):
     tokenizer = load_tokenizer(checkpoint)
     samples = [Sample(number, **record) for number, record in enumerate(make_records(count, seed=5))]
-    return encode(samples, tokenizer, Template("paper", tokenizer))
+    return encode(samples, tokenizer, serialisation_of(BUILT_IN["paper"], tokenizer))
 
 
 def trainer_for(checkpoint, folder, samples, plan=PLAN):
@@ -67,7 +68,7 @@ def trainer_for(checkpoint, folder, samples, plan=PLAN):
 
 def complete(model, tokenizer, prompts, decoding=DECODING):
     with tempfile.TemporaryDirectory() as folder:
-        ending, kept = Template("paper", tokenizer).ending, Path(folder) / "kept.jsonl"
+        ending, kept = serialisation_of(BUILT_IN["paper"], tokenizer).ending, Path(folder) / "kept.jsonl"
         return generate(model, tokenizer, prompts, decoding, ending, prompt_limit(decoding), kept)
 
 

@@ -58,7 +58,7 @@ def make_evidence(
     `changes` are fields of the comparisons.
     """
     models = list(dict.fromkeys(record.run.model for record in records))
-    trained = list(dict.fromkeys(record.run.model for record in records if record.run.trains))
+    trained = list(dict.fromkeys(record.run.model for record in records if record.trains))
     split = {"shares": {"train": 0.85, "validation": 0.05, "test": 0.1}}
     card = {"dataset": "codealpaca-20k", "records": published, "split": split, "parts": {"test": {"samples": 2002}}}
     name, counts = "codealpaca-20k", lengths or {}

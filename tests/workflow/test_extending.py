@@ -105,6 +105,14 @@ def test_a_method_with_a_prompt_of_its_own_is_trained_on_token_sets_in_its_templ
     assert not jobs.keys() & {"download_model", "download_tokenizer", "prompt"}  # base-chat has these prompts
 
 
+def test_examples_are_chosen_once_and_random_ones_asked_with_per_seed(finished):
+    assert computed(planned(finished, "examples.yaml")) == promised("examples in the prompt")
+
+
+def test_a_template_is_tokenised_once_and_asked_in(finished):
+    assert computed(planned(finished, "template.yaml")) == promised("a template")
+
+
 @pytest.mark.parametrize(
     "overlay",
     [

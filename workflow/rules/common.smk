@@ -7,22 +7,22 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from codetune.base.contents import Contents, files_in
+from codetune.base.contents import Contents
 from codetune.base.errors import StudyError
-from codetune.base.plain import to_plain
+from codetune.base.plain import declared, to_plain
 from codetune.evaluation.pairs import count_resamples
 from codetune.models.disk import describe_disk, state_bytes
 from codetune.models.fits import describe_memory
 from codetune.models.targets import check_models
+from codetune.prompts.frames import check_templates
 from codetune.study import layout
 from codetune.study.config import load_study
 from codetune.study.fingerprints import Fingerprints
 from codetune.study.folders import check_given_files, check_old_results
-from codetune.study.model import takes
 from codetune.study.publications import publications_of
 from codetune.study.record import VERSION
 from codetune.study.rehearsal import folder_of_results
-from codetune.study.runs import NONE, Run
+from codetune.study.runs import NONE, Evaluation, Run
 from codetune.study.tunings import implementation_of
 from snakemake.logging import logger
 
@@ -30,6 +30,7 @@ try:
     config["results"] = folder_of_results(config)
     STUDY = load_study(config)
     check_models(STUDY, config["resources"])
+    check_templates(STUDY.templates.values())
     check_old_results(config["results"])
     check_given_files(config["results"], [workflow.main_snakefile, *workflow.configfiles])
 except StudyError as error:
@@ -56,7 +57,8 @@ wildcard_constraints:
     data=one_of([*STUDY.datasets, *STUDY.joints, NONE]),
     model=one_of(STUDY.models),
     method=one_of(STUDY.methods),
-    template="paper|chat",
+    template=one_of(STUDY.templates),
+    prompt=one_of([*STUDY.templates, *STUDY.prompts]),
     seed=r"\d+",
 
 
@@ -81,12 +83,24 @@ def each(pattern, things):
 
 def for_run(pattern):
     """Returns an input function that fills in a pattern within the results with what a run is, and with its template."""
+    return lambda one: in_results(
+        pattern, **dict(one.items()), dataset=one.data, template=STUDY.template_of(run_of(one))
+    )
 
-    def filled(wildcards):
-        template = STUDY.template_of(run_of(wildcards))
-        return in_results(pattern, **dict(wildcards.items()), dataset=wildcards.data, template=template)
 
-    return filled
+def prompts_of(pattern):
+    """Returns an input function that fills in a pattern with the prompts that a run is evaluated on."""
+    return lambda one: in_results(pattern, **STUDY.prompt_set_of(Evaluation(run_of(one), one.test)))
+
+
+def has_examples(wildcards):
+    """Whether the prompts that a job's wildcards name have examples."""
+    return wildcards.data != NONE
+
+
+def for_examples(pattern):
+    """Returns an input function that fills in a pattern with the data set of the examples in prompts."""
+    return lambda wildcards: in_results(pattern, dataset=wildcards.data)
 
 
 def run_of(wildcards):
@@ -95,13 +109,13 @@ def run_of(wildcards):
 
 
 def searches(wildcards):
-    """Whether the training of the run that a job's wildcards name is chosen from trials."""
+    """Whether the training of a job's run is chosen from trials."""
     return wildcards.method in STUDY.trials
 
 
 def trains(wildcards):
     """Whether the run that a job's wildcards name trains a model."""
-    return run_of(wildcards).trains
+    return STUDY.method_of(run_of(wildcards)).trains
 
 
 def retrieves(wildcards):
@@ -126,16 +140,7 @@ def on_each_test(pattern):
 
 def splits_of(wildcards):
     """Returns the names of the data sets of a run: the one whose training samples it uses, and those of its tests."""
-    used = [wildcards.data] if wildcards.data != NONE else []
-    return list(dict.fromkeys(used + tests_of(wildcards)))
-
-
-def declared(noun):
-    """Returns what the config declares of a noun, for params: a field that is not set cannot rerun the job."""
-    plain = noun if isinstance(noun, dict) else to_plain(noun)
-    return {
-        key: declared(value) if isinstance(value, dict) else value for key, value in plain.items() if value is not None
-    }
+    return STUDY.datasets_of(run_of(wildcards))
 
 
 def unfinished(stage):
@@ -180,12 +185,6 @@ def local_dataset(wildcards):
     return STUDY.datasets[wildcards.dataset].published.local_files
 
 
-def local_checkpoint(wildcards, weights):
-    """Returns what is taken of a model's own checkpoint folder, if the config gives a path."""
-    path = STUDY.models[wildcards.model].source.path
-    return [file for file in files_in(Path(path)) if takes(file.name, weights)] if path else []
-
-
 def project_file(name):
     """Returns the hash of one of the project's own files, which a script finds by itself wherever the project lies."""
     return content([PROJECT / name])
@@ -202,7 +201,7 @@ def memory_of_bootstrap(wildcards, input):
     mb_per_run = input.size_mb / runs
     samples = 2000 * mb_per_run  # which take half a kilobyte and more
     systems = {one.run.system: STUDY.methods[one.run.method].baselines for one in STUDY.of_test(wildcards.test)}
-    resamples = count_resamples(systems, config["evaluation"]["resamples"])
+    resamples = count_resamples(systems, STUDY.trained_systems, config["evaluation"]["resamples"])
     resampled = resamples * (samples + 10 * runs + 1000) / 1e6
     return max(1000, round(300 + 30 * mb_per_run + input.size_mb + resampled))
 

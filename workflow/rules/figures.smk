@@ -86,7 +86,7 @@ FIGURES = {
         EVERYTHING,
     ),
 }
-FIGURE_PAGES = figure_pages([run.system for run in STUDY.runs], ShownTests(STUDY.tests, STUDY.most_tests))
+FIGURE_PAGES = figure_pages(STUDY.trained_systems, ShownTests(STUDY.tests, STUDY.most_tests))
 if not FIGURE_PAGES:
     FIGURES.clear()  # all of them show what was trained
 

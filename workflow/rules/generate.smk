@@ -8,12 +8,12 @@ rule generate:
     """Completes all prompts of a test set by greedy decoding, with the same settings for untuned and tuned models."""
     input:
         **only_rehearsed(samples=in_results(layout.TEST)),
-        prompts=for_run(layout.PROMPTS),
-        stats=for_run(layout.PROMPT_STATS),
+        prompts=prompts_of(layout.PROMPTS),
+        stats=prompts_of(layout.PROMPT_STATS),
         checkpoint=in_resources(BASE),
         tuned=branch(trains, then=in_results(layout.TUNED), otherwise=[]),
         # Waited for, not read: a list that is made anew changes no prediction.
-        leaks=lambda wildcards: ancient(for_run(layout.LEAKS)(wildcards)) if trains(wildcards) else [],
+        leaks=lambda wildcards: ancient(for_run(layout.LEAKS)(wildcards)) if wildcards.data != NONE else [],
     output:
         predictions=in_results(layout.PREDICTIONS),
         facts=in_results(layout.GENERATION),

@@ -24,7 +24,7 @@ rule download_tokenizer:
         downloads=1,
     params:
         source=lambda wildcards: declared(STUDY.models[wildcards.model].source),
-        content=lambda wildcards: content(local_checkpoint(wildcards, weights=False)),
+        content=lambda wildcards: content(STUDY.models[wildcards.model].source.files_of_checkpoint(weights=False)),
         weights=False,
         network=True,
         asked_first=repositories,
@@ -52,7 +52,7 @@ rule download_model:
         downloads=1,
     params:
         source=lambda wildcards: declared(STUDY.models[wildcards.model].source),
-        content=lambda wildcards: content(local_checkpoint(wildcards, weights=True)),
+        content=lambda wildcards: content(STUDY.models[wildcards.model].source.files_of_checkpoint(weights=True)),
         weights=True,
         network=True,
         asked_first=repositories,

@@ -1,8 +1,8 @@
-# Needs: the split, the model's tokenizer.
+# Needs: the split, the model's tokenizer; of prompts with examples, the choice of these.
 # Gives: <results>/tokens/{dataset}/{model}/{template}/{train,validation}.arrow  token sets for training
 #                                                      stats.json                lengths, truncation, packing, example
-#        <results>/prompts/{test}/{model}/{template}/none/seed0/prompts.arrow    the prompts of a test set
-#                                                               stats.json       lengths
+#        <results>/prompts/{test}/{model}/{prompt}/{data}/seed{seed}/prompts.arrow  the prompts of a test set
+#                                                                    stats.json     lengths, examples
 
 
 rule tokenize:
@@ -29,6 +29,7 @@ rule tokenize:
         runtime=20,
         gpu=0,
     params:
+        template=lambda wildcards: to_plain(STUDY.templates[wildcards.template]),
         max_length=lookup(within=config, dpath="tokenization/max_length"),
         code=code("tokenize_samples.py", "tokenize"),
     script:
@@ -41,13 +42,16 @@ rule prompt:
         samples=in_results(layout.TEST),
         split=lambda wildcards: in_results(layout.SPLIT, dataset=wildcards.test),
         tokenizer=in_resources(layout.TOKENIZER),
+        examples=branch(has_examples, then=in_results(layout.EXAMPLES), otherwise=[]),
+        train=branch(has_examples, then=for_examples(layout.TRAIN), otherwise=[]),
+        train_split=branch(has_examples, then=for_examples(layout.SPLIT), otherwise=[]),
     output:
         prompts=in_results(layout.PROMPTS),
         stats=in_results(layout.PROMPT_STATS),
     log:
-        "<logs>/prompt/{test}/{model}/{template}.log",
+        f"<logs>/prompt/{layout.OF_PROMPTS}.log",
     benchmark:
-        "<benchmarks>/prompt/{test}/{model}/{template}.tsv"
+        f"<benchmarks>/prompt/{layout.OF_PROMPTS}.tsv"
     priority: before_gpu_jobs
     conda:
         "../../envs/tokenize.yaml"
@@ -57,6 +61,12 @@ rule prompt:
         runtime=20,
         gpu=0,
     params:
+        template=lambda wildcards: to_plain(
+            STUDY.templates[STUDY.prompt_called(wildcards.prompt, wildcards.data).template]
+        ),
+        examples=lambda wildcards: has_examples(wildcards)
+        and to_plain(STUDY.prompt_called(wildcards.prompt, wildcards.data).examples),
+        room=lambda wildcards: STUDY.decoding.max_new_tokens if has_examples(wildcards) else None,
         code=code("prompt.py", "tokenize"),
     script:
         "../scripts/prompt.py"

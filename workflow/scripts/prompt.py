@@ -4,8 +4,18 @@ from codetune.base.jobs import job
 
 with job(snakemake):
     from codetune.base.manifests import checked_folder
-    from codetune.prompts.prompt import tokenize_prompts
+    from codetune.base.plain import from_plain
+    from codetune.prompts.prompt import ChosenExamples, PromptInputs, tokenize_prompts
+    from codetune.study.prompt import Examples
+    from codetune.study.template import Template
 
-    inputs, template = snakemake.input, snakemake.wildcards.template
-    tokenizer = checked_folder(inputs.tokenizer)
-    tokenize_prompts(inputs.samples, inputs.split, tokenizer, template, dict(snakemake.output.items()))
+    inputs, params = snakemake.input, snakemake.params
+    chosen = None
+    if params.examples:
+        settings = from_plain(params.examples, Examples, "rule prompt: params.examples")
+        chosen = ChosenExamples(inputs.examples, inputs.train, inputs.train_split, settings, params.room)
+    tokenize_prompts(
+        PromptInputs(inputs.samples, inputs.split, checked_folder(inputs.tokenizer), chosen),
+        from_plain(params.template, Template, "rule prompt: params.template"),
+        dict(snakemake.output.items()),
+    )

@@ -216,13 +216,18 @@ def systems_of(*names):
     return {record.run.system: record.method.baselines for record in records}
 
 
+def paired(systems):
+    """The pairs of systems; those of a method that is neither untuned nor a retrieval are tuned."""
+    return pairs_of(systems, [one for one in systems if one.method not in ("base", "chat", "retrieval")])
+
+
 def named(pairs):
     return {" ".join([*pair.system[1:], "/", *pair.over[1:]]) for pair in pairs}
 
 
 def test_pairs_are_models_by_one_method_methods_of_one_model_and_tuned_models_against_those_nobody_tunes():
     tuned = [(model, method) for model in "ab" for method in ("base", "chat", "qlora", "lora")]
-    assert named(pairs_of(systems_of(*tuned, ("phi", "base"), ("phi", "chat")))) == {
+    assert named(paired(systems_of(*tuned, ("phi", "base"), ("phi", "chat")))) == {
         *("a base / b base", "a base / phi base", "b base / phi base"),
         *("a chat / b chat", "a chat / phi chat", "b chat / phi chat"),
         *("a qlora / b qlora", "a lora / b lora"),
@@ -239,14 +244,14 @@ def test_pairs_are_models_by_one_method_methods_of_one_model_and_tuned_models_ag
 
 def test_trainings_on_different_data_are_a_pair_only_where_nothing_else_differs():
     systems = systems_of(("a", "qlora"), ("a", "lora", "evol"), ("b", "qlora", "evol"), ("a", "qlora", "evol"))
-    found = pairs_of(systems)
+    found = paired(systems)
     assert Pair(System("alpaca", "a", "qlora"), System("evol", "a", "qlora")) in found
     assert named(found) == {"a qlora / a qlora", "a lora / a qlora", "b qlora / a qlora"}
 
 
 def test_a_tuned_model_is_compared_with_what_is_retrieved_from_its_own_data_alone():
     retrieved = {System(data, "none", "retrieval"): [] for data in ("alpaca", "evol")}
-    found = pairs_of(systems_of(("a", "qlora"), ("a", "qlora", "evol")) | retrieved)
+    found = paired(systems_of(("a", "qlora"), ("a", "qlora", "evol")) | retrieved)
     others = [pair for pair in found if pair.over.model == "none"]
     assert {(pair.system.data, pair.over.data) for pair in others} == {("alpaca", "alpaca"), ("evol", "evol")}
     assert len(found) == len(others) + 1  # the model with itself, trained on the other data
@@ -257,9 +262,9 @@ def test_the_paper_s_study_has_61_pairs_and_one_of_54_trainings_has_366():
     asked = [(model, method) for model in [*models, "phi"] for method in ("base", "chat")]
     retrieval = {System("alpaca", "none", "retrieval"): []}
     study = systems_of(*((model, "qlora") for model in models), *asked) | retrieval
-    assert len(pairs_of(study)) == 61
-    assert sum(pair.over.model == "none" for pair in pairs_of(study)) == 5  # the tuned ones only
-    assert len(pairs_of(systems_of(*((model, method) for model in "abcdef" for method in ["base", *more])))) == 366
+    assert len(paired(study)) == 61
+    assert sum(pair.over.model == "none" for pair in paired(study)) == 5  # the tuned ones only
+    assert len(paired(systems_of(*((model, method) for model in "abcdef" for method in ["base", *more])))) == 366
 
 
 def test_pairs_are_corrected_together_and_read_in_both_directions(tmp_path):
@@ -299,11 +304,14 @@ def test_a_verdict_says_whether_it_is_about_one_training(tmp_path):
     found = compare(records, tmp_path)
     a, b = (System("alpaca", model, "qlora") for model in "ab")
     gains = [found.gain_of(one, "rouge_l") for one in (a, b)]
-    assert [(one.seeds, one.over_seeds, one.of_one_training) for one in gains] == [(3, 1, False), (1, 1, True)]
+    assert [(one.seeds, one.over_seeds, one.is_of_one_training((a, b))) for one in gains] == [
+        (3, 1, False),
+        (1, 1, True),
+    ]
     pair = found.pair_of(b, a, "rouge_l")
-    assert (pair.seeds, pair.over_seeds, pair.of_one_training) == (1, 3, True)
+    assert (pair.seeds, pair.over_seeds, pair.is_of_one_training((a, b))) == (1, 3, True)
     pair = found.pair_of(records[0].run.system, records[1].run.system, "rouge_l")
-    assert not pair.of_one_training  # nothing was trained
+    assert not pair.is_of_one_training((a, b))  # nothing was trained
 
 
 def test_a_run_without_its_baseline_has_a_score_and_no_gain(tmp_path):

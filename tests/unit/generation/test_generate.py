@@ -19,7 +19,6 @@ from codetune.generation.generate import GenerateInputs, GenerateOutputs, genera
 from codetune.methods.adapters import AdapterTuning
 from codetune.models.checkpoints import fetch_model
 from codetune.models.loading import Checkpoint
-from codetune.prompts.completions import END_MARKER
 from codetune.prompts.tokensets import TokenSample, write_tokens
 from codetune.study.decoding import Decoding
 from codetune.study.facts import GenerationFacts
@@ -45,7 +44,7 @@ def tokens(tmp_path_factory):
     path = tmp_path_factory.mktemp("tokens") / "validation.arrow"
     write_tokens(path, [TokenSample(number, [300 + number, 5, 6 + number], [7] * (number % 5 + 1)) for number in IDS])
     hashed = dict.fromkeys(("prompts", "validation"), sha256_of_file(path))
-    ending = {"closing": "", "end": 2, "stops": [2], "markers": [END_MARKER]}
+    ending = {"closing": "", "end": 2, "stops": [2], "markers": ["<|end|>"]}
     samples = dict.fromkeys(hashed, "0" * 64)
     write_json(path.with_name("stats.json"), {"ending": ending, "sha256": hashed, "samples_sha256": samples})
     return str(path)

@@ -15,7 +15,7 @@ from codetune.methods.adapters import load_adapter
 from codetune.models.loading import Checkpoint, load_base
 from codetune.models.quantization import linear_4bit
 from codetune.models.tokenizers import load_tokenizer
-from codetune.prompts.completions import END_MARKER, Ending
+from codetune.prompts.completions import Ending
 from codetune.prompts.tokensets import TokenSample
 from codetune.study.decoding import Decoding
 from miniatures import (
@@ -32,7 +32,7 @@ from miniatures import (
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
 from tunings import PROJECTIONS
 
-ENDING = Ending("", 2, [2], [END_MARKER])  # of the miniatures, in the paper's template
+ENDING = Ending("", 2, [2], ["<|end|>"])  # of the miniatures, in the paper's template
 
 
 def by_the_library(model, tokenizer, prompts, decoding, size, stops):

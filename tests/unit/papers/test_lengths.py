@@ -127,15 +127,18 @@ def test_no_length_gives_table_1_s_steps_with_the_real_tokenizers(real):
     from codetune.data.cleaning import clean
     from codetune.data.reading import read_records
     from codetune.models.tokenizers import load_tokenizer
-    from codetune.prompts.templates import Template
+    from codetune.prompts.serialising import serialisation_of
     from codetune.prompts.tokenizing import encode
+    from codetune.study.template import BUILT_IN
 
     samples, _ = clean(dict(enumerate(read_records(real / "codealpaca" / "code_alpaca_20k.json"))))
     random.Random(0).shuffle(samples)
     tokenizers = {name: load_tokenizer(real / "tokenizers" / name) for name in dict.fromkeys(FAMILIES.values())}
     for template in ("paper", "chat"):
         lengths = {
-            name: [len(sample) for sample in encode(samples, tokenizer, Template(template, tokenizer))]
+            name: [
+                len(sample) for sample in encode(samples, tokenizer, serialisation_of(BUILT_IN[template], tokenizer))
+            ]
             for name, tokenizer in tokenizers.items()
         }
         for share in (0.85, 0.9, 1):

@@ -8,10 +8,12 @@ import pytest
 from codetune.base.errors import StudyError
 from codetune.data.samples import Sample
 from codetune.models.tokenizers import load_tokenizer
-from codetune.prompts.completions import END_MARKER, Ending
-from codetune.prompts.templates import WITHOUT_CHAT, Template
+from codetune.prompts.chat import WITHOUT_CHAT
+from codetune.prompts.completions import Ending
+from codetune.prompts.serialising import serialisation_of
 from codetune.prompts.tokenizing import encode
 from codetune.prompts.tokensets import truncate
+from codetune.study.template import BUILT_IN
 from small_tokenizers import CONTROLS, make_tokenizer, turns
 from tokenizers.normalizers import Prepend
 from transformers import AddedToken
@@ -137,7 +139,7 @@ TEXTS = [SAMPLE, Sample(1, " Sort ", "", "\n  x = 1\n\n"), Sample(2, "Sort", "",
 def test_training_ends_with_the_end_that_decoding_stops_at(tmp_path, kind):
     source, files, (closing, end, stops, markers) = KINDS[kind]
     tokenizer = make_tokenizer(tmp_path, source, adds="<s> $A <eos>", **files)
-    template = Template("chat", tokenizer)
+    template = serialisation_of(BUILT_IN["chat"], tokenizer)
     ids = tokenizer.convert_tokens_to_ids
     expected = Ending(closing, ids(end), sorted(ids(stops.split())), markers)
     assert template.ending == expected
@@ -159,7 +161,7 @@ def test_training_ends_with_the_end_that_decoding_stops_at(tmp_path, kind):
 @pytest.mark.parametrize("adds", ADDS)
 def test_what_a_tokenizer_adds_stands_before_the_prompt_alone(tmp_path, adds):
     tokenizer = make_tokenizer(tmp_path, adds=adds)
-    (tokens,) = encode([SAMPLE], tokenizer, Template("paper", tokenizer))
+    (tokens,) = encode([SAMPLE], tokenizer, serialisation_of(BUILT_IN["paper"], tokenizer))
     bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
     assert [token for token in tokens.prompt if token in (bos, eos)] == [bos] * adds.count("<s>")
     assert tokens.prompt[0] == bos or "<s>" not in adds
@@ -169,26 +171,26 @@ def test_what_a_tokenizer_adds_stands_before_the_prompt_alone(tmp_path, adds):
 
 def test_a_tokenizer_whose_eos_is_its_bos_keeps_it_before_the_prompt(tmp_path):
     tokenizer = make_tokenizer(tmp_path, eos="<s>", adds="<s> $A <s>")
-    (tokens,) = encode([SAMPLE], tokenizer, Template("paper", tokenizer))
+    (tokens,) = encode([SAMPLE], tokenizer, serialisation_of(BUILT_IN["paper"], tokenizer))
     assert [tokens.prompt[0], tokens.prompt.count(257), tokens.completion.count(257)] == [257, 1, 1]
 
 
 def test_a_chat_template_that_writes_the_begin_token_has_it_once(tmp_path):
     tokenizer = make_tokenizer(tmp_path, "{{ bos_token }}" + CHATML, adds="<s> $A")
-    (tokens,) = encode([SAMPLE], tokenizer, Template("chat", tokenizer))
+    (tokens,) = encode([SAMPLE], tokenizer, serialisation_of(BUILT_IN["chat"], tokenizer))
     assert (tokens.prompt + tokens.completion).count(tokenizer.bos_token_id) == 1
     assert tokens.prompt[0] == tokenizer.bos_token_id
 
 
 def test_the_paper_s_template_ends_with_eos_and_at_declared_ends(tmp_path):
     tokenizer = make_tokenizer(tmp_path, CHATML, generation={"eos_token_id": [258, 260]})
-    assert Template("paper", tokenizer).ending == Ending("", 258, [258, 260], [END_MARKER])
+    assert serialisation_of(BUILT_IN["paper"], tokenizer).ending == Ending("", 258, [258, 260], ["<|end|>"])
 
 
 def test_a_begun_block_of_thoughts_is_of_the_prompt_and_white_space_of_the_completion(tmp_path):
     for opening, where in (("<think>\n\n</think>\n\n", "prompt"), (" ", "completion"), ("\n", "completion")):
         tokenizer = make_tokenizer(tmp_path, turns("<|user|>X", f"<|assistant|>{opening}X<eos>", "<|assistant|>"))
-        template = Template("chat", tokenizer)
+        template = serialisation_of(BUILT_IN["chat"], tokenizer)
         assert template.prompt(SAMPLE).endswith("<|assistant|>" + (opening if where == "prompt" else ""))
         assert template.completion(SAMPLE) == (opening if where == "completion" else "") + SAMPLE.output
 
@@ -198,7 +200,7 @@ def test_damaged_declarations_are_one_line(tmp_path, eos):
     tokenizer = make_tokenizer(tmp_path, CHATML, generation={"eos_token_id": eos})
     for name in ("paper", "chat"):
         with pytest.raises(StudyError, match="generation_config.json: not what it should be"):
-            _ = Template(name, tokenizer).ending
+            _ = serialisation_of(BUILT_IN[name], tokenizer).ending
 
 
 class Without:
@@ -212,7 +214,7 @@ def test_an_eos_token_without_an_id_is_one_line():
         tokenizer = Without()
         tokenizer.eos_token_id = number
         with pytest.raises(StudyError, match="folder: the EOS token '<eos>' is not in the vocabulary"):
-            _ = Template("paper", tokenizer).ending
+            _ = serialisation_of(BUILT_IN["paper"], tokenizer).ending
 
 
 ENDING = Ending("\n</code>", 2, [2], ["</code>", "### Instruction:", "\nUser:", "\n# User\n"])
@@ -242,7 +244,7 @@ def test_a_text_is_cut_where_the_next_turn_begins_and_not_in_code(text):
 @pytest.mark.parametrize("mark", ["# ", "User ", "- ", "1. ", "\n", ": ", "(a)", "Q:", "...\n"])
 def test_what_cannot_be_told_from_code_cuts_nothing_and_is_said(tmp_path, capsys, mark):
     tokenizer = make_tokenizer(tmp_path, turns(f"{mark}X\n", "= X\n", "= "))
-    assert Template("chat", tokenizer).ending == Ending("\n", 258, [258], [])
+    assert serialisation_of(BUILT_IN["chat"], tokenizer).ending == Ending("\n", 258, [258], [])
     assert "no mark before the next request" in capsys.readouterr().out
 
 
@@ -252,7 +254,7 @@ def test_a_tokenizer_that_marks_the_start_of_a_text_does_not_mark_the_start_of_a
     source = turns("<USER>X</s>\n", f"{start}{opening}X</s>\n", start)
     tokenizer = make_tokenizer(tmp_path, source, controls=[*CONTROLS, "</s>"], eos="</s>")
     tokenizer.backend_tokenizer.normalizer = Prepend("_")
-    template = Template("chat", tokenizer)
+    template = serialisation_of(BUILT_IN["chat"], tokenizer)
     for sample, tokens in zip(TEXTS, encode(TEXTS, tokenizer, template), strict=True):
         told = [{"role": "user", "content": sample.request}, {"role": "assistant", "content": sample.output}]
         whole = tokenizer(tokenizer.apply_chat_template(told, tokenize=False), add_special_tokens=False)["input_ids"]
@@ -271,7 +273,7 @@ REAL = {
 def test_the_ends_of_real_chat_templates(real, name):
     tokenizer = load_tokenizer(real / "tokenizers" / name)
     end, stops = REAL[name]
-    template = Template("chat", tokenizer)
+    template = serialisation_of(BUILT_IN["chat"], tokenizer)
     ids = tokenizer.convert_tokens_to_ids
     assert template.ending == Ending("", ids(end), sorted(ids(stops.split())), [])
     template.check_repeatable()
@@ -280,7 +282,7 @@ def test_the_ends_of_real_chat_templates(real, name):
 @pytest.mark.parametrize("name", [*REAL, "gpt2", "codegen2", "roberta-base_codebert"])
 def test_real_prompts_of_the_paper_s_template_hold_no_end(real, name):
     tokenizer = load_tokenizer(real / "tokenizers" / name)
-    (tokens,) = encode([SAMPLE], tokenizer, Template("paper", tokenizer))
+    (tokens,) = encode([SAMPLE], tokenizer, serialisation_of(BUILT_IN["paper"], tokenizer))
     assert tokenizer.eos_token_id not in tokens.prompt
     assert tokens.completion.count(tokenizer.eos_token_id) == 1
     assert tokens.completion[-1] == tokenizer.eos_token_id
@@ -292,7 +294,7 @@ def test_an_ordinary_token_that_a_configuration_names_is_no_end(real):
     """CodeGen2's config.json says 2, which is "#"; its EOS token is 50256."""
     tokenizer = load_tokenizer(real / "tokenizers" / "codegen2")
     assert tokenizer.convert_ids_to_tokens(2) == "#"
-    assert Template("paper", tokenizer).ending.stops == [50256]
+    assert serialisation_of(BUILT_IN["paper"], tokenizer).ending.stops == [50256]
 
 
 def test_qwen_base_is_trained_on_its_template_s_end_and_stops_at_its_own(real, tmp_path):
@@ -300,7 +302,7 @@ def test_qwen_base_is_trained_on_its_template_s_end_and_stops_at_its_own(real, t
     tokenizer = load_tokenizer(real / "tokenizers" / "qwen2.5")
     tokenizer.eos_token = tokenizer.pad_token = "<|endoftext|>"
     ids = tokenizer.convert_tokens_to_ids
-    ending = Template("chat", tokenizer).ending
+    ending = serialisation_of(BUILT_IN["chat"], tokenizer).ending
     assert (ending.end, ending.stops) == (ids("<|im_end|>"), ids(["<|endoftext|>", "<|im_start|>", "<|im_end|>"]))
 
 
@@ -317,7 +319,7 @@ def test_chat_templates_in_use_are_trained_as_they_render_or_refused_in_one_line
         source = path.read_text(encoding="utf-8")
         names = sorted(set(re.findall(r"<\|[^|<>\s]{1,40}\|?>|<[a-z_]{1,20}\|>|<\uff5c[^\uff5c]{1,30}\uff5c>", source)))
         tokenizer = make_tokenizer(tmp_path / path.stem, source, controls=("<pad>", "<s>", "<eos>", *names))
-        template = Template("chat", tokenizer)
+        template = serialisation_of(BUILT_IN["chat"], tokenizer)
         try:
             encoded = encode(TEXTS, tokenizer, template)
         except StudyError as reason:

@@ -6,16 +6,17 @@ from codetune.data.cleaning import clean
 from codetune.data.reading import read_records
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.packing import pack, steps_per_epoch
-from codetune.prompts.templates import Template
+from codetune.prompts.serialising import serialisation_of
 from codetune.prompts.tokenizing import encode
 from codetune.prompts.tokensets import truncate
+from codetune.study.template import BUILT_IN
 
 
 def test_packing_gives_steps_of_the_order_of_table_1(real):
     """Table 1 has 15 steps per epoch at batch size 160 for Llama-1B; without packing there would be about 125."""
     tokenizer = load_tokenizer(real / "tokenizers" / "llama-3.2")
     samples, _ = clean(dict(enumerate(read_records(real / "codealpaca" / "code_alpaca_20k.json"))))
-    tokens = encode(samples, tokenizer, Template("chat", tokenizer))
+    tokens = encode(samples, tokenizer, serialisation_of(BUILT_IN["chat"], tokenizer))
     bins = pack([len(sample) for sample in truncate(tokens, 1024)[0]], 1024)
     assert 14 <= -(-len(bins) // 160) <= 15
 

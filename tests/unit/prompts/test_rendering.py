@@ -12,8 +12,9 @@ from codetune.base.files import read_json, write_json
 from codetune.data.samples import Sample
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts import rendering
-from codetune.prompts.templates import Template
+from codetune.prompts.serialising import serialisation_of
 from codetune.prompts.tokenizing import describe_template
+from codetune.study.template import BUILT_IN
 from conftest import ROOT
 from small_tokenizers import make_tokenizer, turns
 
@@ -43,9 +44,10 @@ class Another(datetime.datetime):
 datetime.datetime = Another
 time.time = lambda: Another.now().timestamp()
 from codetune.models.tokenizers import load_tokenizer
-from codetune.prompts.templates import Template
+from codetune.prompts.serialising import serialisation_of
+from codetune.study.template import BUILT_IN
 for folder in sys.argv[1:]:
-    template = Template("chat", load_tokenizer(folder))
+    template = serialisation_of(BUILT_IN["chat"], load_tokenizer(folder))
     print(template.sha256)
 """
     environment = {**os.environ, "TZ": zone, "PYTHONHASHSEED": "random", "LC_ALL": "C.UTF-8"}
@@ -71,7 +73,7 @@ def test_no_day_and_no_zone_shows_in_a_prompt(tmp_path):
 
 def test_a_template_sees_the_fixed_day(tmp_path):
     tokenizer = make_tokenizer(tmp_path, "{{ strftime_now('%d %b %Y') }}" + TURNS)
-    assert Template("chat", tokenizer).prompt(SAMPLE).startswith(rendering.FIXED_DATE)
+    assert serialisation_of(BUILT_IN["chat"], tokenizer).prompt(SAMPLE).startswith(rendering.FIXED_DATE)
     assert tokenizer.apply_chat_template([{"role": "user", "content": "x"}], tokenize=False)[:11] == time.strftime(
         "%d %b %Y"
     )  # this process keeps its clock
@@ -79,7 +81,7 @@ def test_a_template_sees_the_fixed_day(tmp_path):
 
 @pytest.mark.parametrize("drawn", ["['a', 'b'] | random", "lipsum(n=1)", "range(9) | list | random", "'abc' | random"])
 def test_a_template_that_draws_at_random_is_one_line(tmp_path, drawn):
-    template = Template("chat", make_tokenizer(tmp_path, f"{{{{ {drawn} }}}}" + TURNS))
+    template = serialisation_of(BUILT_IN["chat"], make_tokenizer(tmp_path, f"{{{{ {drawn} }}}}" + TURNS))
     with pytest.raises(StudyError, match=r"cannot be rendered \(line 1\): ValueError: it draws at random\. In"):
         template.prompt(SAMPLE)
     assert random.choice([1]) == 1  # this process keeps its chances
@@ -96,7 +98,7 @@ ADDRESSES = {
 def test_a_template_that_shows_addresses_is_one_line(tmp_path, kind):
     tokenizer = make_tokenizer(tmp_path, ADDRESSES[kind] + TURNS)
     with pytest.raises(StudyError, match="does not give the same text twice: it depends on chance or on addresses in"):
-        describe_template(Template("chat", tokenizer), tokenizer)
+        describe_template(serialisation_of(BUILT_IN["chat"], tokenizer), tokenizer)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +107,7 @@ def test_a_template_that_shows_addresses_is_one_line(tmp_path, kind):
 )
 def test_what_is_the_same_everywhere_is_taken(tmp_path, source):
     tokenizer = make_tokenizer(tmp_path, f"{{{{ {source} }}}}" + TURNS)
-    assert describe_template(Template("chat", tokenizer), tokenizer)["template"] == "chat"
+    assert describe_template(serialisation_of(BUILT_IN["chat"], tokenizer), tokenizer)["template"] == "chat"
 
 
 def test_of_named_templates_the_default_is_rendered_again(tmp_path):
@@ -115,7 +117,7 @@ def test_of_named_templates_the_default_is_rendered_again(tmp_path):
     named = [{"name": "default", "template": TURNS}, {"name": "tool_use", "template": "{{ [1, 2] | random }}"}]
     write_json(tmp_path / "tokenizer_config.json", {**settings, "chat_template": named})
     tokenizer = load_tokenizer(tmp_path)
-    assert describe_template(Template("chat", tokenizer), tokenizer)["template"] == "chat"
+    assert describe_template(serialisation_of(BUILT_IN["chat"], tokenizer), tokenizer)["template"] == "chat"
 
 
 def test_a_second_process_that_fails_is_one_line(tmp_path, monkeypatch):
@@ -124,4 +126,4 @@ def test_a_second_process_that_fails_is_one_line(tmp_path, monkeypatch):
     with pytest.raises(
         StudyError, match="renders chat templates again failed: OSError: no memory. Run the same command"
     ):
-        Template("chat", tokenizer).check_repeatable()
+        serialisation_of(BUILT_IN["chat"], tokenizer).check_repeatable()

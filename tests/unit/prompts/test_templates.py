@@ -8,8 +8,10 @@ from codetune.base.errors import StudyError
 from codetune.base.files import read_json, write_json
 from codetune.data.samples import Sample
 from codetune.models.tokenizers import load_tokenizer
+from codetune.prompts.chat import WITHOUT_CHAT
 from codetune.prompts.rendering import FIXED_DATE
-from codetune.prompts.templates import WITHOUT_CHAT, Template
+from codetune.prompts.serialising import serialisation_of
+from codetune.study.template import BUILT_IN
 
 SAMPLE = Sample(7, "Add two numbers", "a, b", "def add(a, b):\n    return a + b")
 
@@ -21,7 +23,7 @@ class NoTokenizer:
 
 
 def test_the_paper_s_template(checkpoints):
-    template = Template("paper", load_tokenizer(checkpoints / "llama-3.2-1b"))
+    template = serialisation_of(BUILT_IN["paper"], load_tokenizer(checkpoints / "llama-3.2-1b"))
     assert template.prompt(SAMPLE) == "<|user|> Add two numbers\na, b <|end|> <|assistant|>"
     assert template.completion(SAMPLE) == " def add(a, b):\n    return a + b <|end|>"
     assert template.prompt(Sample(0, "Hi", "", "x")) == "<|user|> Hi <|end|> <|assistant|>"
@@ -30,7 +32,7 @@ def test_the_paper_s_template(checkpoints):
 @pytest.mark.parametrize("name", ["paper", "chat"])
 def test_a_tokenizer_that_cannot_serve_a_template_is_an_error(name):
     with pytest.raises(StudyError, match="EOS token|chat template"):
-        _ = Template(name, NoTokenizer()).ending
+        _ = serialisation_of(BUILT_IN[name], NoTokenizer()).ending
 
 
 def test_a_chat_template_that_changes_requests_is_an_error(checkpoints):
@@ -38,7 +40,7 @@ def test_a_chat_template_that_changes_requests_is_an_error(checkpoints):
     for change in ("upper", "e", "replace('{', '')"):
         tokenizer.chat_template = f"{{{{ messages[0]['content'] | {change} }}}}<|im_end|>"
         with pytest.raises(StudyError, match="changes what a user writes"):
-            Template("chat", tokenizer).prompt(SAMPLE)
+            serialisation_of(BUILT_IN["chat"], tokenizer).prompt(SAMPLE)
 
 
 PADDED = [Sample(0, "  Sort", "", "x"), Sample(1, "Sort \n\n", "", "x")]
@@ -49,13 +51,13 @@ def test_what_a_chat_template_trims_is_trimmed(checkpoints):
     for content in ("messages[0]['content']", "messages[0]['content'] | trim"):
         answer = "{% if messages | length > 1 %}{{ messages[1]['content'] }}{% endif %}"
         tokenizer.chat_template = f"{{{{ {content} }}}}<end_of_turn>{answer}"
-        rendered = [Template("chat", tokenizer).prompt(sample) for sample in PADDED]
+        rendered = [serialisation_of(BUILT_IN["chat"], tokenizer).prompt(sample) for sample in PADDED]
         trims = "trim" in content
         assert rendered == [f"{s.request.strip() if trims else s.request}<end_of_turn>" for s in PADDED]
 
 
 def test_no_prompt_holds_today_s_date(real):
-    prompt = Template("chat", load_tokenizer(real / "tokenizers" / "llama-3.2")).prompt(SAMPLE)
+    prompt = serialisation_of(BUILT_IN["chat"], load_tokenizer(real / "tokenizers" / "llama-3.2")).prompt(SAMPLE)
     assert "Today Date: 26 Jul 2024" in prompt
 
 
@@ -120,7 +122,7 @@ def test_a_chat_template_that_cannot_be_used_is_one_line(checkpoints, monkeypatc
     tokenizer = load_tokenizer(checkpoints / "qwen2.5-1.5b")
     tokenizer.chat_template, expected = HOSTILE[case]
     with pytest.raises(StudyError, match=expected) as caught:
-        _ = Template("chat", tokenizer).sha256
+        _ = serialisation_of(BUILT_IN["chat"], tokenizer).sha256
     message = str(caught.value)
     assert message.startswith(f"{checkpoints / 'qwen2.5-1.5b'}: the chat template ")
     assert message.endswith(f". {WITHOUT_CHAT}")
@@ -138,14 +140,14 @@ def test_a_chat_template_is_rendered_as_transformers_does(checkpoints):
                 add_generation_prompt=True,
                 date_string=FIXED_DATE,
             )
-            assert Template("chat", tokenizer).prompt(SAMPLE) == expected
+            assert serialisation_of(BUILT_IN["chat"], tokenizer).prompt(SAMPLE) == expected
 
 
 def test_of_named_chat_templates_the_default_is_taken(checkpoints):
     tokenizer = load_tokenizer(checkpoints / "qwen2.5-1.5b")
-    expected = Template("chat", tokenizer).prompt(SAMPLE)
+    expected = serialisation_of(BUILT_IN["chat"], tokenizer).prompt(SAMPLE)
     tokenizer.chat_template = {"default": tokenizer.chat_template, "tool_use": "{{ 1 / 0 }}"}
-    assert Template("chat", tokenizer).prompt(SAMPLE) == expected
+    assert serialisation_of(BUILT_IN["chat"], tokenizer).prompt(SAMPLE) == expected
 
 
 @pytest.mark.parametrize("source", [[1, 2], ["a"], [{"name": "default"}]])

@@ -5,10 +5,11 @@ import json
 import pytest
 from codetune.data.samples import Sample
 from codetune.models.tokenizers import load_tokenizer
-from codetune.prompts.templates import Template
+from codetune.prompts.serialising import serialisation_of
 from codetune.prompts.text_bytes import bytes_of_text
 from codetune.prompts.tokenizing import encode
 from codetune.prompts.tokensets import truncate
+from codetune.study.template import BUILT_IN
 
 END = "<|endoftext|>"
 REAL_TOKENIZERS = ["llama-3.2", "gemma-2", "qwen2.5", "phi-3-mini-4k-instruct", "gpt2"]
@@ -118,7 +119,7 @@ def test_every_whole_completion_of_the_real_data_has_its_bytes_and_those_of_its_
     outputs = [record["output"] for record in json.loads((real / "codealpaca" / "code_alpaca_20k.json").read_text())]
     samples = [Sample(number, "x", "", output) for number, output in enumerate(outputs[::10])]
     tokenizer = load_tokenizer(real / "tokenizers" / name)
-    template = Template("paper", tokenizer)
+    template = serialisation_of(BUILT_IN["paper"], tokenizer)
     encoded = encode(samples, tokenizer, template)
     expected = sum(len(f" {sample.output} <|end|>{tokenizer.eos_token}".encode()) for sample in samples)
     assert bytes_of_text([sample.completion for sample in encoded], tokenizer) == expected

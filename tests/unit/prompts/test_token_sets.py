@@ -13,10 +13,11 @@ from codetune.base.plain import to_plain
 from codetune.data.samples import Sample, sha256_of_samples
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.completions import read_ending
-from codetune.prompts.prompt import tokenize_prompts
-from codetune.prompts.templates import Template
+from codetune.prompts.prompt import PromptInputs, tokenize_prompts
+from codetune.prompts.serialising import serialisation_of
 from codetune.prompts.tokenizing import encode, tokenize_training_data
 from codetune.prompts.tokensets import TokenSample, read_tokens, truncate, write_tokens
+from codetune.study.template import BUILT_IN
 from conftest import ROOT
 from fake_records import write_split
 from small_tokenizers import make_tokenizer, turns
@@ -34,7 +35,7 @@ def make_tokens(folder, checkpoint, samples, max_length=64, template="paper", **
     targets = {part: str(folder / f"{part}.arrow") for part in ("train", "validation")}
     targets["stats"] = str(folder / "stats.json")
     parts["split"] = write_split(folder / "split.json", train=parts["train"], validation=parts["validation"])
-    tokenize_training_data(parts, checkpoint, template, max_length, targets)
+    tokenize_training_data(parts, checkpoint, BUILT_IN[template], max_length, targets)
     return targets
 
 
@@ -44,7 +45,7 @@ def make_prompts(folder, checkpoint, samples, template="paper"):
     write_jsonl(folder / "test.jsonl", map(asdict, samples))
     targets = {"prompts": str(folder / "prompts.arrow"), "stats": str(folder / "stats.json")}
     split = write_split(folder / "split.json", test=folder / "test.jsonl")
-    tokenize_prompts(str(folder / "test.jsonl"), split, checkpoint, template, targets)
+    tokenize_prompts(PromptInputs(str(folder / "test.jsonl"), split, checkpoint), BUILT_IN[template], targets)
     return read_tokens(targets["prompts"]), read_json(targets["stats"])
 
 
@@ -146,13 +147,13 @@ def test_prompts_are_never_truncated_and_their_statistics_count_them(tmp_path, c
     tokenizer = load_tokenizer(checkpoint)
     wide = Sample(9, "word " * 100, "", "x")
     tokens, stats = make_prompts(tmp_path / "prompts", checkpoint, [SAMPLE, LONG, wide], template)
-    assert tokens == encode([SAMPLE, LONG, wide], tokenizer, Template(template, tokenizer))
+    assert tokens == encode([SAMPLE, LONG, wide], tokenizer, serialisation_of(BUILT_IN[template], tokenizer))
     assert all(sample.completion[-1] == tokenizer.eos_token_id for sample in tokens)
     lengths = sorted(map(len, tokens))
     assert lengths[1] > 64
     assert stats == {
         "template": template,
-        "template_sha256": Template(template, tokenizer).sha256,
+        "template_sha256": serialisation_of(BUILT_IN[template], tokenizer).sha256,
         "vocabulary": len(tokenizer),
         "samples": 3,
         "tokens": sum(lengths),
@@ -162,7 +163,7 @@ def test_prompts_are_never_truncated_and_their_statistics_count_them(tmp_path, c
         "p95": lengths[1],
         "p99": lengths[1],
         "longest": lengths[2],
-        "ending": to_plain(Template(template, tokenizer).ending),
+        "ending": to_plain(serialisation_of(BUILT_IN[template], tokenizer).ending),
         "end_token": tokenizer.eos_token,
         "prompt": {
             "added": [tokenizer.bos_token_id] if template == "paper" else [],
@@ -222,12 +223,14 @@ def test_tokenising_loads_no_torch(checkpoints, tmp_path):
     code = f"""
 import sys
 from codetune.prompts.completions import read_ending
-from codetune.prompts.prompt import tokenize_prompts
+from codetune.prompts.prompt import PromptInputs, tokenize_prompts
 from codetune.prompts.tokenizing import tokenize_training_data
+from codetune.study.template import BUILT_IN
 samples, split, tokenizer = {str(tmp_path / "test.jsonl")!r}, {split!r}, {str(checkpoints / "llama-3.2-1b")!r}
 targets = {{name: {str(tmp_path)!r} + "/" + name for name in ("train", "validation", "prompts", "stats")}}
-tokenize_training_data({{"train": samples, "validation": samples, "split": split}}, tokenizer, "paper", 64, targets)
-tokenize_prompts(samples, split, tokenizer, "paper", targets)
+parts, paper = {{"train": samples, "validation": samples, "split": split}}, BUILT_IN["paper"]
+tokenize_training_data(parts, tokenizer, paper, 64, targets)
+tokenize_prompts(PromptInputs(samples, split, tokenizer), paper, targets)
 assert "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT / "workflow/scripts")
@@ -247,9 +250,9 @@ def test_statistics_show_one_sample_token_by_token_and_what_is_learned(tmp_path)
     assert example["tokens"] == tokenizer.convert_ids_to_tokens(example["ids"])
     learned = [token for token, counts in zip(example["ids"], example["learned"], strict=True) if counts]
     assert tokenizer.decode(learned) == f"{SAMPLE.output}\n<|im_end|>"
-    assert stats["ending"] == to_plain(Template("chat", tokenizer).ending)
+    assert stats["ending"] == to_plain(serialisation_of(BUILT_IN["chat"], tokenizer).ending)
     assert stats["ending"]["end"] == example["ids"][-1]
-    assert read_ending(targets["stats"]) == Template("chat", tokenizer).ending
+    assert read_ending(targets["stats"]) == serialisation_of(BUILT_IN["chat"], tokenizer).ending
 
 
 HOLDING = {

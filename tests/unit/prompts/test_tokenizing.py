@@ -6,8 +6,9 @@ from codetune.data.reading import read_records
 from codetune.data.samples import Sample
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.rendering import FIXED_DATE
-from codetune.prompts.templates import Template
+from codetune.prompts.serialising import serialisation_of
 from codetune.prompts.tokenizing import _ids, encode
+from codetune.study.template import BUILT_IN
 
 SAMPLE = Sample(7, "Add two numbers", "a, b", "def add(a, b):\n    return a + b")
 MODELS = ["llama-3.2-1b", "gemma-2-2b", "qwen2.5-1.5b", "phi-3-mini"]
@@ -18,17 +19,17 @@ REAL_TOKENIZERS = ["llama-3.2", "gemma-2", "qwen2.5", "phi-3-mini-4k-instruct"]
 @pytest.mark.parametrize("model", MODELS)
 def test_every_completion_ends_with_the_model_s_eos_token(checkpoints, model, template):
     tokenizer = load_tokenizer(checkpoints / model)
-    (tokens,) = encode([SAMPLE], tokenizer, Template(template, tokenizer))
+    (tokens,) = encode([SAMPLE], tokenizer, serialisation_of(BUILT_IN[template], tokenizer))
     assert tokens.completion[-1] == tokenizer.eos_token_id
     assert tokens.completion.count(tokenizer.eos_token_id) == 1
     text = tokenizer.decode(tokens.completion[:-1])
-    assert Template(template, tokenizer).ending.answer(text) == SAMPLE.output
+    assert serialisation_of(BUILT_IN[template], tokenizer).ending.answer(text) == SAMPLE.output
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_the_bos_token_stands_where_the_model_wants_it(checkpoints, model):
     tokenizer = load_tokenizer(checkpoints / model)
-    (tokens,) = encode([SAMPLE], tokenizer, Template("paper", tokenizer))
+    (tokens,) = encode([SAMPLE], tokenizer, serialisation_of(BUILT_IN["paper"], tokenizer))
     assert tokens.prompt.count(tokenizer.bos_token_id) == (0 if "qwen" in model else 1)
     assert tokenizer.bos_token_id not in tokens.completion
 
@@ -36,7 +37,9 @@ def test_the_bos_token_stands_where_the_model_wants_it(checkpoints, model):
 def check_chat_ids(samples, tokenizer):
     """Asserts that the ids are those of two calls of `apply_chat_template` per sample, as other libraries make them."""
     date = {"date_string": FIXED_DATE}
-    for sample, tokens in zip(samples, encode(samples, tokenizer, Template("chat", tokenizer)), strict=True):
+    for sample, tokens in zip(
+        samples, encode(samples, tokenizer, serialisation_of(BUILT_IN["chat"], tokenizer)), strict=True
+    ):
         asked = [{"role": "user", "content": sample.request}]
         told = [*asked, {"role": "assistant", "content": sample.output}]
         prompt = tokenizer.apply_chat_template(asked, add_generation_prompt=True, **date)["input_ids"]
@@ -46,7 +49,9 @@ def check_chat_ids(samples, tokenizer):
 
 
 def check_paper_ids(samples, tokenizer):
-    for sample, tokens in zip(samples, encode(samples, tokenizer, Template("paper", tokenizer)), strict=True):
+    for sample, tokens in zip(
+        samples, encode(samples, tokenizer, serialisation_of(BUILT_IN["paper"], tokenizer)), strict=True
+    ):
         assert tokens.prompt == tokenizer(f"<|user|> {sample.request} <|end|> <|assistant|>")["input_ids"]
         assert tokens.completion[:-1] == tokenizer(f" {sample.output} <|end|>", add_special_tokens=False)["input_ids"]
 
@@ -89,7 +94,7 @@ def test_what_prompts_share_is_tokenised_once_unless_the_tokenizer_marks_the_sta
     tokenizer.chat_template += "{% if messages|length > 1 %}{{ messages[1]['content'] }}<|eot|>{% endif %}"
     if marks:
         tokenizer.backend_tokenizer.pre_tokenizer = Metaspace("\u0120", prepend_scheme="first")
-    template, tokenised = Template("chat", tokenizer), []
+    template, tokenised = serialisation_of(BUILT_IN["chat"], tokenizer), []
     monkeypatch.setattr(
         "codetune.prompts.tokenizing._ids", lambda texts, *args: tokenised.extend(texts) or _ids(texts, *args)
     )
@@ -121,7 +126,7 @@ def test_a_tokenizer_written_in_python_serves_too(checkpoints):
 @pytest.mark.parametrize("template", ["paper", "chat"])
 def test_real_tokenizers_round_trip_and_end(real, name, template):
     tokenizer = load_tokenizer(real / "tokenizers" / name)
-    serialisation = Template(template, tokenizer)
+    serialisation = serialisation_of(BUILT_IN[template], tokenizer)
     (tokens,) = encode([SAMPLE], tokenizer, serialisation)
     assert serialisation.ending.answer(tokenizer.decode(tokens.completion[:-1])) == SAMPLE.output
     end = tokenizer.convert_ids_to_tokens(tokens.completion[-1])
@@ -132,5 +137,5 @@ def test_real_tokenizers_round_trip_and_end(real, name, template):
 
 def test_tokenising_says_how_far_it_is(checkpoints, stretches):
     tokenizer = load_tokenizer(checkpoints / MODELS[0])
-    encode([SAMPLE] * 3, tokenizer, Template("chat", tokenizer))
+    encode([SAMPLE] * 3, tokenizer, serialisation_of(BUILT_IN["chat"], tokenizer))
     assert (3, 3) in [(one.done, one.total) for one in stretches if one.what == "prompts in the template"]

@@ -65,5 +65,6 @@ def test_anything_else_is_not(record, place, value):
 def test_a_schema_says_what_each_field_is():
     run = json.loads(GENERATED["record.schema.json"])["$defs"]["Run"]
     assert run["description"] == "One repetition of a system: a model after one method with one seed."
-    seed = "Seed of the initial values of what is trained, of dropout and of the order of the samples."
+    seed = "Seed of all that is random: of the initial values of what is trained, of dropout and of the order of the "
+    seed += "samples; or of the choice of examples."
     assert run["properties"]["seed"] == {"description": seed, "type": "integer"}

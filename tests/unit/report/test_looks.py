@@ -27,7 +27,7 @@ def in_grey(look):
 @pytest.mark.parametrize("models", [1, 5, 7, 13])
 def test_the_models_of_a_panel_differ_in_colour_and_in_grey_by_their_markers(models):
     looks = looks_of(models, 2)
-    for systems in by_treatment([one for one in looks.systems if one.trains][: 2 * MODELS]).values():
+    for systems in by_treatment([one for one in looks.systems if one in looks.tuned][: 2 * MODELS]).values():
         found = [looks.of(system) for system in systems]
         assert len({look["color"] for look in found}) == len({look["marker"] for look in found}) == len(found)
 
@@ -45,13 +45,13 @@ def test_hollow_is_who_is_not_trained_and_nobody_else():
     looks = looks_of(3, 9)
     for system in looks.systems:
         is_hollow = looks.of(system)["markerfacecolor"] == "white" or looks.of(system).get("fillstyle") == "top"
-        assert is_hollow == (not system.trains)
+        assert is_hollow == (system not in looks.tuned)
 
 
 def test_looks_are_the_same_whether_untuned_systems_are_known_or_not():
     looks = looks_of(5, 3)
-    trained = [one for one in looks.systems if one.trains]
-    alone = Looks(tuple(trained), looks.labels, looks.marked)
+    trained = [one for one in looks.systems if one in looks.tuned]
+    alone = Looks(tuple(trained), looks.labels, looks.marked, looks.tuned)
     assert [alone.of(system) for system in trained] == [looks.of(system) for system in trained]
 
 

@@ -82,7 +82,7 @@ def write_facts(results, record, keeps_samples=False):
         write_json(paths["summary"], to_plain(summary))
         for kind, path in paths.items():
             inputs[kind].append(path)
-    if not record.run.trains:
+    if not record.trains:
         return inputs | {"training": [], "training_log": []}
     training, log = (str(results / fill(pattern, record.run)) for pattern in (TRAINING, TRAINING_LOG))
     write_json(training, to_plain(record.training))

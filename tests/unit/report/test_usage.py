@@ -20,7 +20,7 @@ from codetune.models.quantization import linear_4bit
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.completions import Ending
 from codetune.prompts.described import Described, PromptFrame
-from codetune.prompts.templates import Template
+from codetune.prompts.serialising import serialisation_of
 from codetune.prompts.tokenizing import describe_template, encode
 from codetune.prompts.tokensets import with_virtual_tokens
 from codetune.report.publish import model_card
@@ -29,6 +29,7 @@ from codetune.study.decoding import Decoding
 from codetune.study.facts import EIGHT_BITS, FOUR_BITS
 from codetune.study.method import Quantization, TuningSettings
 from codetune.study.model import Source
+from codetune.study.template import BUILT_IN
 from fake_records import DESCRIBED, fake_publications, fake_record
 from make_samples import make_records
 from markdown_it import MarkdownIt
@@ -120,7 +121,7 @@ def test_the_lines_of_a_card_give_the_text_that_was_scored(
         monkeypatch.setattr(loading, "RESERVE", 0)
     quantization = Quantization(kind, double=kind == "nf4", compute_dtype=dtype)
     tokenizer = load_tokenizer(checkpoint)
-    serialisation = Template(template, tokenizer)
+    serialisation = serialisation_of(BUILT_IN[template], tokenizer)
     model = load_adapter(loading.load_for_decoding(Checkpoint(checkpoint, quantization), DECODING), adapter)
     assert bool(linear_4bit(model)) is (held == FOUR_BITS)
     prompts = encode(SAMPLES, tokenizer, serialisation)
@@ -149,7 +150,7 @@ def test_the_lines_of_a_card_give_the_text_that_was_scored(
 def expected_texts(model, checkpoint, tmp_path, virtual_tokens=0):
     """What decoding gives for the samples, and how they were serialised."""
     tokenizer = load_tokenizer(checkpoint)
-    serialisation = Template("paper", tokenizer)
+    serialisation = serialisation_of(BUILT_IN["paper"], tokenizer)
     prompts = with_virtual_tokens(encode(SAMPLES, tokenizer, serialisation), virtual_tokens)
     limit = loading.prompt_limit(DECODING)
     found = generate(model, tokenizer, prompts, DECODING, serialisation.ending, limit, tmp_path / "batches")
@@ -203,7 +204,7 @@ def test_the_lines_of_a_card_load_a_whole_checkpoint_without_its_base(checkpoint
 @pytest.mark.parametrize("template", ["paper", "chat"])
 def test_the_prompt_of_a_card_has_the_tokens_of_training(checkpoint, template):
     tokenizer = load_tokenizer(checkpoint)
-    serialisation = Template(template, tokenizer)
+    serialisation = serialisation_of(BUILT_IN[template], tokenizer)
     described = from_plain(describe_template(serialisation, tokenizer), Described, "the statistics")
     sample = Sample(0, REQUEST, "", "def add(a, b):\n    return a + b")
     shown = blocks_of(card_of(PLAN, described))["text"].removesuffix("\n")

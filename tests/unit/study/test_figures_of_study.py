@@ -4,17 +4,13 @@ from itertools import product
 
 import pytest
 from codetune.study.figures import LAYOUTS, MODELS, ShownTests, chunks, figure_pages, pages_of, treatment_of
-from codetune.study.runs import NONE, System
+from codetune.study.runs import System
 
 SIZES = [(1, 1), (5, 1), (5, 3), (6, 9), (9, 2), (20, 30)]
 
 
 def systems_of(models, methods):
-    untuned = [System(NONE, f"m{model}", "base") for model in range(models)]
-    return [
-        *untuned,
-        *(System("d", f"m{model}", f"x{method}") for model, method in product(range(models), range(methods))),
-    ]
+    return [System("d", f"m{model}", f"x{method}") for model, method in product(range(models), range(methods))]
 
 
 @pytest.mark.parametrize(("models", "methods"), SIZES)
@@ -22,10 +18,9 @@ def systems_of(models, methods):
 def test_each_system_that_trains_is_on_one_page_of_each_view(figure, models, methods):
     systems = systems_of(models, methods)
     pages = pages_of(figure, systems, ShownTests(["t"]))
-    trained = [system for system in systems if system.trains]
     for view in {page.view for page in pages}:
         shown = [system for page in pages if page.view == view for system in page.systems]
-        assert sorted(shown) == sorted(trained)
+        assert sorted(shown) == sorted(systems)
 
 
 @pytest.mark.parametrize("figure", LAYOUTS)
@@ -40,7 +35,7 @@ def test_a_single_page_has_the_figure_s_name_and_several_have_letters(figure):
 
 
 def test_a_study_that_trains_nothing_has_no_pages():
-    assert figure_pages([System(NONE, "m", "base")], ShownTests(["t"])) == {}
+    assert figure_pages([], ShownTests(["t"])) == {}
 
 
 def test_the_cost_has_a_page_for_each_test_set():
@@ -77,4 +72,4 @@ def test_systems_that_share_several_test_sets_take_more_pages(figure):
     systems = systems_of(9, 2)
     one, three = (pages_of(figure, systems, ShownTests(["r", "s", "t"], together)) for together in (1, 3))
     assert len(three) > len(one)
-    assert sorted(system for page in three for system in page.systems) == sorted(one for one in systems if one.trains)
+    assert sorted(system for page in three for system in page.systems) == sorted(systems)

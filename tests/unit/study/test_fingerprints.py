@@ -94,7 +94,13 @@ EDITS = {
     "a docstring of training": ("codetune/training/trainer.py", '"""Does what comes', '"""Does all that comes', ""),
     "code of training": ("codetune/training/trainer.py", "deterministic = True", "deterministic = False", "finetune"),
     "code of decoding": ("codetune/generation/batches.py", "not ending.ends(raw)", "True", GENERATED),
-    "the search for similar samples": ("codetune/prompts/nearest.py", '"lucene", 1.5', '"lucene", 1.2', "retrieve"),
+    "the search for similar samples": (
+        "codetune/prompts/nearest.py",
+        '"lucene", 1.5',
+        '"lucene", 1.2',
+        "examples retrieve",
+    ),
+    "the choice of examples": ("codetune/prompts/examples.py", "random.Random(seed)", "random.Random(0)", "examples"),
     "code of splitting": ("codetune/data/split.py", "random.Random(settings.seed)", "random.Random(0)", "split"),
     "a language": (
         "codetune/data/languages.py",
@@ -111,7 +117,7 @@ EDITS = {
     "ROUGE-L": ("codetune/evaluation/rouge.py", "f1 = 2 *", "f1 = 3 *", f"publish {SCORED}"),
     "the score of a curve": ("codetune/evaluation/score_curve.py", "!= ids", "> ids", "score_curve"),
     "a page": ("codetune/report/page.py", "encoding=", "errors=", "browser page summary"),
-    "the text of a prompt": ("codetune/prompts/templates.py", '"<|user|> "', '"<|user|>"', TOKENISED),
+    "the text of a prompt": ("codetune/prompts/templates.py", "(sample), frames.prefix", "(sample)", TOKENISED),
     "a patch": ("codetune/models/patches.py", "_use_triton", "_triton", f"finetune {GENERATED} {TOKENISED}"),
 }
 

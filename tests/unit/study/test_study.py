@@ -24,7 +24,8 @@ def test_the_paper_s_study_is_five_tuned_models_six_untuned_in_two_templates_and
     study = load_study(config)
     assert len(study.training_runs) == 5
     assert len(study.runs) == 5 + 2 * 6 + 1
-    assert len({run.model for run in study.runs if not run.trains}) == len([*study.used_models, "none"]) == 7
+    untuned = {run.model for run in study.runs if run not in study.training_runs}
+    assert len(untuned) == len([*study.used_models, "none"]) == 7
     assert [evaluation.run for evaluation in study.evaluations] == study.runs
 
 
@@ -53,7 +54,7 @@ def test_a_retrieval_is_one_run_per_data_set_without_a_model(config):
     study = load_study(with_two_datasets(config, [entry]))
     runs = [Run(data, "none", "retrieval", 0) for data in ("codealpaca-20k", "more")]
     assert study.evaluations == [Evaluation(run, run.data) for run in runs]
-    assert all(run.retrieves and not run.trains for run in runs)
+    assert all(run.retrieves for run in runs)
     assert study.training_runs == study.used_models == study.token_sets == study.prompt_sets == []
     assert study.used_datasets == ["codealpaca-20k", "more"]
     assert study.model_of(runs[0]).label == "Most similar training sample"
@@ -65,7 +66,7 @@ def test_an_untuned_model_is_one_run_on_all_data_sets_and_a_tuned_one_is_a_run_p
     untuned = Run("none", "gemma-2-2b", "base", 0)
     assert study.runs.count(untuned) == 1
     assert study.of_run(untuned) == [Evaluation(untuned, "codealpaca-20k"), Evaluation(untuned, "more")]
-    assert {run for run in study.runs if run.trains} == {
+    assert set(study.training_runs) == {
         Run(data, "gemma-2-2b", "qlora", seed) for data in ("codealpaca-20k", "more") for seed in (4, 5)
     }
     assert [evaluation.run.data for evaluation in study.of_test("more")] == ["none", "more", "more"]
@@ -181,8 +182,8 @@ def test_a_method_s_prompt_goes_before_a_model_s_template_and_that_before_the_st
     assert study.template_of(run) == expected
     (evaluation,) = study.of_run(run)
     assert study.prompt_set_of(evaluation) in study.prompt_sets
-    assert study.prompt_set_of(evaluation)["template"] == expected
-    if run.trains:
+    assert study.prompt_set_of(evaluation)["prompt"] == expected
+    if run in study.training_runs:
         assert study.token_set_of(run) in study.token_sets
         assert study.token_set_of(run)["template"] == expected
 

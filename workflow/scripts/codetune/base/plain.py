@@ -87,3 +87,15 @@ def to_plain(value: Any) -> dict[str, Any]:
     """Turns a dataclass into dictionaries and lists, for JSON and for the params of a rule."""
     plain: dict[str, Any] = asdict(value)
     return plain
+
+
+def declared(noun: Any) -> dict[str, Any]:
+    """Returns what the config declares of a noun, for the params of a rule: a field that is not set reruns no job.
+
+    Args:
+        noun: A dataclass, or what `to_plain` made of one.
+    """
+    plain = noun if isinstance(noun, dict) else to_plain(noun)
+    return {
+        key: declared(value) if isinstance(value, dict) else value for key, value in plain.items() if value is not None
+    }

@@ -1,5 +1,6 @@
 """What the bootstrap says of one test set: every score with its interval, and every gain over a baseline."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -118,10 +119,13 @@ class Comparison:
             return "undecided"
         return "better" if self.gain > 0 else "worse"
 
-    @property
-    def of_one_training(self) -> bool:
-        """Whether it has a tuned system of one seed, so that interval and verdict are about that one training."""
-        return (self.system.trains and self.seeds == 1) or (self.over.trains and self.over_seeds == 1)
+    def is_of_one_training(self, tuned: Collection[System]) -> bool:
+        """Whether it has a tuned system of one seed, so that interval and verdict are about that one training.
+
+        Args:
+            tuned: The systems that are tuned.
+        """
+        return (self.system in tuned and self.seeds == 1) or (self.over in tuned and self.over_seeds == 1)
 
     @property
     def reverse(self) -> "Comparison":

@@ -1,6 +1,6 @@
 """Which systems are compared with which, and how many resamples that takes. The rules ask this module as well."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
@@ -35,7 +35,7 @@ def gains_of(baselines: Baselines) -> list[Pair]:
     ]
 
 
-def pairs_of(baselines: Baselines) -> list[Pair]:
+def pairs_of(baselines: Baselines, trained: Collection[System]) -> list[Pair]:
     """Chooses what is compared beside the gains.
 
     - The same method on the same data, of two models.
@@ -45,29 +45,31 @@ def pairs_of(baselines: Baselines) -> list[Pair]:
 
     Args:
         baselines: The systems, with the baselines of their methods.
+        trained: Those of them that are tuned.
     """
-    tuned = {system.model for system in baselines if system.trains}
+    tuned = {system.model for system in baselines if system in trained}
     gains = {frozenset(pair) for pair in gains_of(baselines)}
     found = []
     for one, other in combinations(baselines, 2):
         if one.method == other.method:
-            wanted = one.data == other.data or (one.trains and one.model == other.model)
+            wanted = one.data == other.data or (one in trained and one.model == other.model)
         elif one.model == other.model:
-            wanted = {one, other} not in gains and (one.data == other.data or not (one.trains and other.trains))
+            wanted = {one, other} not in gains and (one.data == other.data or not {one, other} <= set(trained))
         else:
             same_data = one.data == other.data or NONE in (one.data, other.data)
-            wanted = one.trains != other.trains and not {one.model, other.model} <= tuned and same_data
+            wanted = (one in trained) != (other in trained) and not {one.model, other.model} <= tuned and same_data
         if wanted:
-            found.append(Pair(other, one) if other.trains and not one.trains else Pair(one, other))
+            found.append(Pair(other, one) if other in trained and one not in trained else Pair(one, other))
     return found
 
 
-def count_resamples(baselines: Baselines, least: int) -> int:
+def count_resamples(baselines: Baselines, trained: Collection[System], least: int) -> int:
     """Returns the number of resamples: with more comparisons in a family, its smallest p-value has to be smaller.
 
     Args:
         baselines: The systems, with the baselines of their methods.
+        trained: Those of them that are tuned.
         least: The number that the config asks for.
     """
-    largest = max(len({pair.system for pair in gains_of(baselines)}), len(pairs_of(baselines)))
+    largest = max(len({pair.system for pair in gains_of(baselines)}), len(pairs_of(baselines, trained)))
     return max(least, RESAMPLES_PER_COMPARISON * largest)

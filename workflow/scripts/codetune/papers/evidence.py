@@ -191,7 +191,7 @@ def gather_evidence(
                 test=name,
                 config=files.configs[key],
                 tokens=files.tokens.get((name, key), {}),
-                prompts=files.prompts[name, key],
+                prompts=files.prompts.get((name, key), {}),
             )
         found[key].records.setdefault(record.run.method, []).append(record)
     own = ((path, one) for path, one in comparisons.items() if one.test == name)

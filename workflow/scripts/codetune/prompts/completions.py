@@ -5,8 +5,6 @@ from pathlib import Path
 
 from codetune.base.plain import read_as
 
-END_MARKER = "<|end|>"  # of the paper's template (section 3.2)
-
 
 @dataclass(frozen=True)
 class Ending:

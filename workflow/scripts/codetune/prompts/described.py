@@ -15,11 +15,14 @@ class PromptFrame:
         added: Ids that the tokenizer puts before a text, such as BOS; none where the template has them itself.
         before: Text before the request.
         after: Text between the request and the completion.
+        with_input: How a request with an input is written, where that is not below the instruction, on a line of its
+            own: a text, the name of a field, a text, and so on; None else.
     """
 
     added: list[int]
     before: str
     after: str
+    with_input: list[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Described:
     """How the samples of a token set were serialised.
 
     Attributes:
-        template: Name of the template, `paper` or `chat`.
+        template: Name of the template.
         prompt: What stands around a request.
         ending: How a completion ends.
         end_token: The end token, as the vocabulary spells it.

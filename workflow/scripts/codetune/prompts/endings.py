@@ -1,4 +1,4 @@
-"""Which token ends a completion, and what else does: found in a tokenizer, its checkpoint and a chat template."""
+"""Which token ends a completion, and what else does: found in a tokenizer, its checkpoint and a template."""
 
 import re
 from collections.abc import Iterable
@@ -7,17 +7,22 @@ from typing import Any
 
 from codetune.base.errors import StudyError
 from codetune.base.files import read_json, reading
-from codetune.prompts.completions import END_MARKER, Ending
+from codetune.prompts.completions import Ending
 
 
-def paper_ending(tokenizer: Any) -> Ending:
-    """The ending of the paper's template: the tokenizer's EOS token.
+def text_ending(closing: str, markers: Iterable[str], tokenizer: Any) -> Ending:
+    """The ending of a template whose turns stand one after the other as they are: the tokenizer's EOS token.
+
+    Args:
+        closing: The end of a completion where no marker finds it.
+        markers: Texts at which a completion is cut.
+        tokenizer: The tokenizer, which knows its folder.
 
     Raises:
         StudyError: The tokenizer has no EOS token.
     """
     end = _eos(tokenizer)
-    return Ending("", end, sorted({end, *_declared_ends(tokenizer)}), [END_MARKER])
+    return Ending(closing, end, sorted({end, *_declared_ends(tokenizer)}), list(markers))
 
 
 def chat_ending(after: str, between: str, tokenizer: Any) -> Ending:
@@ -48,7 +53,7 @@ def chat_ending(after: str, between: str, tokenizer: Any) -> Ending:
     if not stops - passing and marker is None:
         print("the chat template has no mark before the next request that could end a completion, beside the end token")
     ends = {end, *declared, *stops} | ({tokenizer.eos_token_id} - {None})
-    markers = dict.fromkeys(filter(None, (_marker(closing), marker)))
+    markers = dict.fromkeys(filter(None, (marker_of(closing), marker)))
     return Ending(closing, end, sorted(ends), list(markers))
 
 
@@ -143,11 +148,11 @@ def _next_turn(text: str, tokens: dict[str, int], passing: set[int | None]) -> t
         if tokens[token] not in passing:
             return stops, None
         text = text.lstrip().removeprefix(token)
-    return stops, _marker(text)
+    return stops, marker_of(text)
 
 
-def _marker(text: str) -> str | None:
-    """A text at which to cut: the first line, if it can be told from code by its signs and letters.
+def marker_of(text: str) -> str | None:
+    """Returns a text at which to cut: the first line, if it can be told from code by its signs and letters.
 
     With several signs ("### Question", "[INST]", "</s>") it counts anywhere. With one ("User:") it counts at the start
     of a line and, if the template breaks the line after it, only as a line of its own.

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +18,25 @@ from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.described import PromptFrame
 from codetune.prompts.endings import holding_control_tokens
 from codetune.prompts.packing import pack
-from codetune.prompts.templates import Template
+from codetune.prompts.serialising import serialisation_of
+from codetune.prompts.templates import Serialisation
 from codetune.prompts.text_bytes import bytes_of_text
 from codetune.prompts.tokensets import TokenSample, truncate, write_tokens
+from codetune.study.template import Template
 
 TRAINING_PARTS = ("train", "validation")
 AT_ONCE = 1_000  # texts whose encodings are in memory at once: these hold ten times as much of each token as its id
 
 
 def tokenize_training_data(
-    parts: Mapping[str, str], tokenizer_folder: Path, template: str, max_length: int, targets: Mapping[str, str]
+    parts: Mapping[str, str], tokenizer_folder: Path, template: Template, max_length: int, targets: Mapping[str, str]
 ) -> None:
     """Tokenises the training and validation samples for one model, and writes token sets and statistics.
 
     Args:
         parts: Paths of the samples, `train` and `validation`, and of the facts of the split, `split`.
         tokenizer_folder: Folder of the model's tokenizer files.
-        template: Name of the template, `paper` or `chat`.
+        template: The template.
         max_length: Most tokens per sample; longer samples are truncated or dropped, and so are those that are longer
             than the model's context.
         targets: Paths to write: the token set of each part, and the statistics, `stats`.
@@ -44,7 +46,7 @@ def tokenize_training_data(
             is shorter than `max_length` and the context.
     """
     tokenizer = load_tokenizer(tokenizer_folder)
-    serialisation = Template(template, tokenizer)
+    serialisation = serialisation_of(template, tokenizer)
     context = read_context(tokenizer_folder)
     limit = max_length if context is None else min(max_length, context)
     stats = {**describe_template(serialisation, tokenizer), "max_length": max_length, "context": context, "parts": {}}
@@ -76,24 +78,25 @@ def tokenize_training_data(
     write_json(targets["stats"], stats)
 
 
-def describe_template(template: Template, tokenizer: Any) -> dict[str, Any]:
+def describe_template(template: Serialisation, tokenizer: Any) -> dict[str, Any]:
     """Returns what identifies a template and a vocabulary, and how completions end.
 
     Raises:
         StudyError: The template does not give the same text everywhere, or cannot be used.
     """
     template.check_repeatable()
+    frame = PromptFrame(added_ids(template), *template.frame, with_input=template.frame_with_input)
     return {
-        "template": template.name,
+        "template": template.template.name,
         "template_sha256": template.sha256,
         "vocabulary": len(tokenizer),
         "ending": to_plain(template.ending),
         "end_token": tokenizer.convert_ids_to_tokens(template.ending.end),
-        "prompt": to_plain(PromptFrame(added_ids(template), *template.frame)),
+        "prompt": {key: value for key, value in to_plain(frame).items() if value is not None},
     }
 
 
-def describe_control_tokens(samples: list[Sample], part: str, template: Template) -> dict[str, int]:
+def describe_control_tokens(samples: list[Sample], part: str, template: Serialisation) -> dict[str, int]:
     """Counts samples that hold control tokens as text, which steer the model or end a completion too early."""
     texts = [(sample.request, sample.output) for sample in samples]
     found = holding_control_tokens(texts, template.tokenizer, template.ending)
@@ -102,13 +105,26 @@ def describe_control_tokens(samples: list[Sample], part: str, template: Template
     return {"with_control_tokens": found}
 
 
-def encode(samples: list[Sample], tokenizer: Any, template: Template) -> list[TokenSample]:
+def encode(
+    samples: list[Sample],
+    tokenizer: Any,
+    template: Serialisation,
+    examples: Sequence[Sequence[Sample]] | None = None,
+) -> list[TokenSample]:
     """Tokenises samples: prompts without completions, so that generation sees exactly the tokens of training.
 
     Each completion ends in the end token. What a tokenizer adds after every text, an EOS token for example, is left
     out: it would stand between prompt and completion.
+
+    Args:
+        samples: The samples.
+        tokenizer: The tokenizer.
+        template: The template.
+        examples: Samples that stand in each prompt with their outputs; None where there are none.
     """
-    prompts = [template.prompt(sample) for sample in counted(samples, "prompts in the template", "samples")]
+    asked = counted(samples, "prompts in the template", "samples")
+    shown = examples or [()] * len(samples)
+    prompts = [template.prompt(sample, some) for sample, some in zip(asked, shown, strict=True)]
     if template.adds_special_tokens:
         start = added_ids(template)
         prompt_ids = [start + ids for ids in _ids(prompts, tokenizer)]
@@ -175,7 +191,7 @@ def _ids_after(start: str, texts: list[str], tokenizer: Any) -> list[list[int]]:
     return [rest[number] for number in range(len(texts))]
 
 
-def _describe_sample(sample: Sample, tokens: TokenSample, template: Template) -> dict[str, Any]:
+def _describe_sample(sample: Sample, tokens: TokenSample, template: Serialisation) -> dict[str, Any]:
     """Shows a sample as the model sees it: its tokens, their ids, and which of them are learned."""
     ids = tokens.prompt + tokens.completion
     return {
@@ -186,7 +202,7 @@ def _describe_sample(sample: Sample, tokens: TokenSample, template: Template) ->
     }
 
 
-def added_ids(template: Template) -> list[int]:
+def added_ids(template: Serialisation) -> list[int]:
     """Returns what the tokenizer puts before a prompt of its own accord: a BOS token, or nothing."""
     if not template.adds_special_tokens:
         return []

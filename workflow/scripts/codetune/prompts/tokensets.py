@@ -113,7 +113,8 @@ def check_tokens(stats: str, **tokens: str) -> dict[str, str]:
         tokens: Path of each token set, under the name that the statistics give it.
 
     Returns:
-        SHA-256 of each token set, and of the samples that it was made from, under the set's name and `_samples`.
+        SHA-256 of each token set, and of the samples that it was made from, under the set's name and `_samples`; and of
+        the samples that its prompts have examples of.
 
     Raises:
         StudyError: A token set has changed since it was made.
@@ -121,7 +122,9 @@ def check_tokens(stats: str, **tokens: str) -> dict[str, str]:
     found, described = file_hashes(**tokens), read_json(stats)
     with reading(stats):
         check_recorded(found, described["sha256"], tokens, stats)
-        return found | {f"{name}_samples": str(described["samples_sha256"][name]) for name in tokens}
+        samples = described["samples_sha256"]
+        names = [*tokens, *(name for name in samples if name not in described["sha256"])]
+        return found | {f"{name}_samples": str(samples[name]) for name in names}
 
 
 def read_tokens(path: str | Path) -> list[TokenSample]:

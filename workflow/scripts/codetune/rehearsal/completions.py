@@ -22,7 +22,8 @@ from codetune.study.runs import Evaluation, Run
 from codetune.study.tunings import implementation_of
 
 TO_THE_BEST = 0.6  # share of a training's evaluations after which the best one comes
-CHATTER = {"chat": 0.9, "paper": 0.5}  # how often an untuned model talks about its code, by template
+CHATTER = {"chat": 0.9}  # how often an untuned model talks about its code, in its own template
+CHATTER_ELSEWHERE = 0.5
 LEFT = 0.06  # what a training leaves of that
 
 
@@ -54,8 +55,9 @@ class Writer:
             of: What else tells these texts from others of the same run.
         """
         found = {sample.id: sample for sample in read_samples(samples)}
-        skill, chatter = skill_of(self.run, self.model, done), CHATTER[self.template]
-        if self.run.trains and done > 0:
+        skill = skill_of(self.run, self.model, done if self.method.trains else 0.0)
+        chatter = CHATTER.get(self.template, CHATTER_ELSEWHERE)
+        if self.method.trains and done > 0:
             chatter = max(LEFT, chatter * (1 - 3 * done))
         who = [*vars(self.run).values(), *of]
         return [made_up(found[one], skill, chatter, self.decoding.max_new_tokens, *who) for one in ids]

@@ -41,7 +41,7 @@ def skill_of(run: Run, model: Model, done: float = 1.0) -> float:
         done: Steps done, as a share of those to the best step; may be more than 1. 0 is the untuned model.
     """
     skill = untuned_skill(model)
-    if run.trains and done > 0:
+    if done > 0:
         reached = (1 - math.exp(-min(done, 1.0) / SLOWNESS)) - OVERFITTING * max(0.0, done - 1)
         skill += gain_of(run) * reached
     return min(max(skill, 0.05), 0.95)

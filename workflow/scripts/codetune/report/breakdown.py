@@ -182,7 +182,7 @@ def _note(evaluated: Sequence[EvaluatedSystem], facts: MetricFacts) -> str:
     """What the table shows and how it was made, in sentences."""
     if not any(one.comparisons.classes for one in evaluated):
         return "No test set of this study is divided into classes."
-    seeds = {len(one.records) for one in evaluated if one.is_tuned}
+    seeds = {len(one.records) for one in evaluated if one.is_random}
     few, some, many = (digits_of_mean(facts.highest, samples) for samples in (25, 2500, 2501))
     return (
         f"{facts.label} by language (guessed from the request, else from the reference) and by characters of the "

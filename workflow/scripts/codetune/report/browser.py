@@ -108,14 +108,14 @@ def _systems(records: list[Record]) -> dict[System, list[Record]]:
 
 def _models(systems: Mapping[System, list[Record]]) -> list[dict[str, Any]]:
     """Each model with its runs, as the page names them."""
-    several = len({system.data for system in systems} - {NONE}) > 1
+    several = len({system.data for system in systems if NONE not in (system.data, system.model)}) > 1
     models: dict[str, dict[str, Any]] = {}
     for group in systems.values():
         for place, record in enumerate(group):
             run = record.run
             entry = models.setdefault(run.model, {"name": run.model, "label": record.model.label, "runs": []})
-            used = "trained on" if run.trains else "from"
-            data = f", {used} {run.data}" if several and run.data != NONE else ""
+            used = "trained on" if record.trains else "examples from" if not run.retrieves else "from"
+            data = f", {used} {run.data}" if several and NONE not in (run.data, run.model) else ""
             seed = f", seed {run.seed}" if len(group) > 1 else ""
             warning = f", whose {MEANING}" if flagged([record]) else ""
             entry["runs"].append(
@@ -123,8 +123,8 @@ def _models(systems: Mapping[System, list[Record]]) -> list[dict[str, Any]]:
                     "name": "/".join([run.model, run.method, *([run.data] if data else []), str(run.seed)]),
                     "method": run.method + data + seed + warning,
                     "first": place == 0,
-                    "tuned": run.trains,
-                    "made": "Tuned" if run.trains else "Retrieved" if run.retrieves else "Untuned",
+                    "tuned": record.trains,
+                    "made": "Tuned" if record.trains else "Retrieved" if run.retrieves else "Untuned",
                 }
             )
     return list(models.values())

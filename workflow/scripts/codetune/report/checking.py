@@ -38,6 +38,7 @@ LISTED = (
         layout.PUBLISHED,
         layout.GENERATION,
         layout.RETRIEVAL,
+        layout.EXAMPLES,
     ),
     *(
         layout.SCORES,

@@ -51,11 +51,11 @@ def describe_study(material: Material, cards: Mapping[str, Row]) -> list[Finding
 def _question(material: Material) -> Finding:
     """How many models were tuned by which methods, and what they are compared with."""
     numbers, records = material.numbers("study"), material.records
-    tuned = [record for record in records if record.run.trains]
+    tuned = [record for record in records if record.trains]
     models = list({record.run.model: record.model.label for record in records if not record.run.retrieves}.values())
     of_tuned = list({record.run.model: record.model.label for record in tuned}.values())
     methods = list(dict.fromkeys(record.run.method for record in tuned))
-    untuned = list(dict.fromkeys(one.run.method for one in records if not one.run.trains and not one.run.retrieves))
+    untuned = list(dict.fromkeys(one.run.method for one in records if not one.trains and not one.run.retrieves))
     numbers.count("runs", len(records))
     numbers.count("models", len(models))
     numbers.count("systems", len({record.run.system for record in records}))

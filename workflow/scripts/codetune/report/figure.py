@@ -33,7 +33,8 @@ def draw_figure(name: str, inputs: Mapping[str, Any], metric: str, outputs: Mapp
     """
     comparisons = [read_comparisons(path) for path in inputs.get("comparisons", [])]
     records = read_records(inputs["records"])
-    pages = figure_pages([record.run.system for record in records], shown_tests(records, comparisons))
+    trained = [record.run.system for record in records if record.trains]
+    pages = figure_pages(trained, shown_tests(records, comparisons))
     shown = Shown(records, comparisons, metric, pages[name], read_paper(inputs["paper"]))
     with mpl.rc_context(STYLE):
         save_figure(FIGURES[shown.page.figure](shown), outputs)

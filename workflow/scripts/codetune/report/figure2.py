@@ -41,7 +41,9 @@ class Course:
 
 def draw_figure2(shown: Shown) -> Figure:
     """The scores of a page's systems in a row of two panels per method, and their gains in one panel each."""
-    courses = {system: read_course(shown.seeds[system], shown.metric) for system in shown.seeds if system.trains}
+    courses = {
+        system: read_course(shown.seeds[system], shown.metric) for system in shown.seeds if system in shown.looks.tuned
+    }
     rows = by_treatment(shown.systems)
     with_scores, with_gains = ("scores" in shown.page.view), ("gains" in shown.page.view)
     gains = height_of_titles(shown) + _height_of_gains(len(rows))

@@ -26,7 +26,7 @@ def flag(count: int, seeds: int = 1) -> str:
 
 def problems_of(records: Sequence[Record]) -> list[str]:
     """What is wrong with each training that has a problem, with the run's name."""
-    several = len({record.run.data for record in records if record.run.trains}) > 1
+    several = len({record.run.data for record in records if record.trains}) > 1
     found = []
     for record in flagged(records):
         data = f", {record.run.data}" if several else ""

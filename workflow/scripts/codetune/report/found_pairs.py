@@ -80,7 +80,8 @@ def _pair(pairs: Sequence[Comparison], system: System, over: System) -> Comparis
 
 def _alike(test: str, pairs: Sequence[Comparison], material: Material) -> Iterable[Finding]:
     """How many pairs of models tuned alike, and of methods on one model, are decided; and what is most often better."""
-    trained = [one for one in pairs if one.system.trains and one.over.trains]
+    tuned = {one.system for one in material.of_test(test) if one.is_tuned}
+    trained = [one for one in pairs if {one.system, one.over} <= tuned]
     labels = {one.system.model: one.model.label for one in material.of_test(test)}
     kinds = {
         "models": ("models tuned alike", "model", [one for one in trained if one.system.model != one.over.model]),

@@ -141,7 +141,8 @@ def _draw(axis: Axes, shown: Shown, places: Places, systems: Sequence[System]) -
         axis.annotate("no sample has a value", (0.5, 0.5), xycoords="axes fraction", ha="center", fontsize=SMALL)
         return
     models = {system.model for system in systems}
-    own = {one: place for one, place in places.items() if one in systems or (one.model in models and not one.trains)}
+    tuned = shown.looks.tuned
+    own = {one: place for one, place in places.items() if one in systems or (one.model in models and one not in tuned)}
     others = [place for one, place in places.items() if one not in own]
     axis.plot([place.cost.mean for place in others], [place.score for place in others], **OTHERS)
     front = pareto_front([(place.cost.mean, place.score) for place in places.values()])

@@ -67,11 +67,13 @@ class Looks:
         systems: All of them, in the study's order.
         labels: Label of each model by its name.
         marked: Systems with a training that has a problem (`report/flags.py`).
+        tuned: Systems that train a model.
     """
 
     systems: tuple[System, ...]
     labels: Mapping[str, str]
     marked: frozenset[System]
+    tuned: frozenset[System]
 
     @classmethod
     def of_study(cls, records: Sequence[Record]) -> "Looks":
@@ -84,29 +86,27 @@ class Looks:
             tuple(dict.fromkeys(record.run.system for record in records)),
             {record.run.model: record.model.label for record in records},
             frozenset(record.run.system for record in flagged(records)),
+            frozenset(record.run.system for record in records if record.trains),
         )
 
     @cached_property
     def models(self) -> list[str]:
         """Names of the models: first those that are trained, `none` last."""
-        trained = {system.model for system in self.systems if system.trains}
+        trained = {system.model for system in self.tuned}
         names = dict.fromkeys(system.model for system in self.systems)
         return sorted(names, key=lambda name: (name == NONE, name not in trained))
 
     @cached_property
     def treatments(self) -> list[Treatment]:
         """What is done to models, first what trains them."""
-        ordered = sorted(self.systems, key=lambda system: not system.trains)
+        ordered = sorted(self.systems, key=lambda system: system not in self.tuned)
         return list(dict.fromkeys(map(treatment_of, ordered)))
 
     @cached_property
     def trained(self) -> list[Treatment]:
         """What trains models."""
-        return [
-            one
-            for one in self.treatments
-            if any(treatment_of(system) == one and system.trains for system in self.systems)
-        ]
+        tuned = set(map(treatment_of, self.tuned))
+        return [one for one in self.treatments if one in tuned]
 
     def of(self, system: System) -> Look:
         """Returns the look of a system: its model's colour and marker, its treatment's line and filling."""
@@ -137,7 +137,7 @@ class Looks:
             system: The system.
             longest: Most characters of a line.
         """
-        is_told = len(self.trained) > 1 or not system.trains
+        is_told = len(self.trained) > 1 or system not in self.tuned
         treatment = f", {self._treatment(treatment_of(system))}" if is_told else ""
         return in_lines(self.labels[system.model] + treatment + flag(system in self.marked), longest)
 
@@ -159,7 +159,7 @@ class Looks:
         return in_lines(self._treatment(treatment_of(system)) + flag(system in self.marked), longest)
 
     def _treatment(self, treatment: Treatment) -> str:
-        several = len({system.data for system in self.systems if system.trains}) > 1
+        several = len({system.data for system in self.systems if NONE not in (system.data, system.model)}) > 1
         return f"{treatment.method}, {treatment.data}" if several and treatment.data != NONE else treatment.method
 
     def flag_entries(self, systems: Sequence[System]) -> dict[str, Look]:

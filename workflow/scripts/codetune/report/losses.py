@@ -38,7 +38,7 @@ class Losses:
 
 def draw_losses(shown: Shown) -> Figure:
     """Draws a panel per system of a page, with the same axes: losses before the first step may lie above them."""
-    losses = {system: read_losses(seeds) for system, seeds in shown.seeds.items() if system.trains}
+    losses = {one: read_losses(seeds) for one, seeds in shown.seeds.items() if one in shown.looks.tuned}
     rows = len({(system.data, system.method) for system in shown.systems})
     height = 0.5 + height_of_titles(shown) + rows * (2.0 if rows == 1 else 1.3 if rows <= 3 else 0.84)
     entries = {"validation": {"color": GREY, "marker": "o", "linestyle": "-"}, "training": TRAINING} | kept_entries()

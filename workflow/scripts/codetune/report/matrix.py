@@ -56,9 +56,9 @@ def _panels(shown: Shown, comparisons: Comparisons) -> list[tuple[Comparisons, l
     models = by_model(shown.systems)
     found = []
     for name, trained in models.items():
-        untuned = [system for system in shown.seeds if system.model == name and not system.trains]
+        untuned = [system for system in shown.seeds if system.model == name and system not in shown.looks.tuned]
         systems = [one for one in (*untuned, *trained) if comparisons.test in shown.seeds[one][0].tests]
-        if len(systems) > 1 and any(one.trains for one in systems):
+        if len(systems) > 1 and any(one in shown.looks.tuned for one in systems):
             found.append((comparisons, systems))
     return found
 

@@ -86,8 +86,9 @@ def write_metrics(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], out
 
 def _of_one_training(evaluated: Sequence[EvaluatedSystem]) -> bool:
     """Whether a mark is about a tuned system of one seed."""
+    tuned = [one.system for one in evaluated if one.is_tuned]
     gains = (one.gain(metric) for one in evaluated for metric in one.comparisons.metrics)
-    return any(gain is not None and gain.verdict is not None and gain.of_one_training for gain in gains)
+    return any(gain is not None and gain.verdict is not None and gain.is_of_one_training(tuned) for gain in gains)
 
 
 def _of_code(facts: Mapping[str, MetricFacts]) -> str:

@@ -35,6 +35,7 @@ def note_of_table2(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], me
         _say_extracted(evaluated, metric),
         _say_empty(evaluated),
         _say_templates(evaluated),
+        _say_examples(evaluated),
         _say_weights(evaluated),
         _say_gain(evaluated, metric),
         _say_baselines(evaluated, metric),
@@ -100,6 +101,14 @@ def _say_templates(evaluated: Sequence[EvaluatedSystem]) -> str:
     return f"Templates of the prompts: {'; '.join(listed)}."
 
 
+def _say_examples(evaluated: Sequence[EvaluatedSystem]) -> str:
+    """Which methods have training samples as examples in their prompts, how many, and how they are chosen."""
+    found = {one.system.method: one.records[0].examples for one in evaluated}
+    ways = {"random": "at random, by seed", "similar": "the most similar"}
+    listed = [f"{name} ({one.count}, {ways[one.choose]})" for name, one in found.items() if one]
+    return f"Training samples as examples in the prompts: {', '.join(listed)}." if listed else ""
+
+
 def _say_weights(evaluated: Sequence[EvaluatedSystem]) -> str:
     """How each method holds the frozen weights, where methods differ."""
     methods: dict[str, list[str]] = {}
@@ -131,12 +140,13 @@ def _say_baselines(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
 
 def _say_statistics(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
     """How intervals, p-values and verdicts were made, and what they are about."""
-    seeds = {len(one.records) for one in evaluated if one.is_tuned}
+    trainings = {len(one.records) for one in evaluated if one.is_tuned}
+    seeds = {len(one.records) for one in evaluated if one.is_random}
     text = say_intervals(evaluated, seeds)
     if sizes := _family_sizes(evaluated, metric):
         text += f" p: two-sided, with Holm's correction over the column's {sizes}."
         text += f" Verdict: undecided where p is above {ALPHA}"
-        text += "; with one seed, it is about that one training." if 1 in seeds else "."
+        text += "; with one seed, it is about that one training." if 1 in trainings else "."
     return text + (" Deviation: the standard deviation over seeds." if seeds - {1} else "")
 
 

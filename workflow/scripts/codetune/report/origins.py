@@ -102,7 +102,7 @@ def _check_split(at: Results, name: str, path: str) -> list[str]:
 def _checkpoint(at: Results, model: str) -> Check:
     manifest = at.download(layout.TOKENIZER, model=model)
     runs = [run for run in at.study.runs if run.model == model]
-    paths = [at.of(layout.TRAINING, run) for run in runs if run.trains]
+    paths = [at.of(layout.TRAINING, run) for run in runs if at.study.method_of(run).trains]
     paths += [at.of(layout.GENERATION, one) for one in at.study.evaluations if one.run.model == model]
     return Check(partial(_check_checkpoint, at, manifest, paths), [manifest, *paths])
 
@@ -221,8 +221,9 @@ def _check_generation(at: Results, one: Evaluation, stats: str) -> list[str]:
         "truncated": sum(candidate.truncated for candidate in candidates),
     }
     lines = [f"{path}: {line}" for line in compare_values(found, expected)]
-    if ("tuned" in facts.inputs_sha256) != one.run.trains:
-        lines.append(f"{path}: made {'without' if one.run.trains else 'with'} trained weights, which this run is not")
+    trains = at.study.method_of(one.run).trains
+    if ("tuned" in facts.inputs_sha256) != trains:
+        lines.append(f"{path}: made {'without' if trains else 'with'} trained weights, which this run is not")
     try:
         check_generated(predictions, path)
     except StudyError as error:

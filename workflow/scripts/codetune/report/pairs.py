@@ -269,7 +269,10 @@ def _note(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], metric: str
     tests = {one.test: one.comparisons for one in evaluated}
     seeds = {int(count) for name in ("seeds", "over_seeds") for count in table[name]}
     pairs = [pair for one in tests.values() for pair in one.comparisons if pair.family == "pair"]
-    one_training = any(pair.of_one_training and pair.metric == metric and pair.p is not None for pair in pairs)
+    tuned = [one.system for one in evaluated if one.is_tuned]
+    one_training = any(
+        pair.is_of_one_training(tuned) and pair.metric == metric and pair.p is not None for pair in pairs
+    )
     return (
         "Each row compares two systems on the same test samples: two models after the same method, two methods on the "
         "same model, two training data of the same model and method, or a tuned model with what nobody tunes. Table 2 "

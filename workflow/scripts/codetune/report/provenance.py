@@ -16,7 +16,6 @@ from codetune.report.flags import MEANING, problems_of
 from codetune.report.stamp import stamped_sections
 from codetune.study.facts import GenerationFacts
 from codetune.study.record import Record
-from codetune.study.runs import NONE
 
 RUNS = ["trained on", "model", "method", "seed", "training minutes:", "generation minutes:", "GPU or processor"]
 CHECKPOINTS = ["model", "source", "revision", "SHA-256 over its files' hashes"]
@@ -98,7 +97,7 @@ def _run(record: Record) -> list[Any]:
     generations = _generations_of(record)
     machines = [", ".join(one.environment.gpus) or one.environment.processor for one in generations]
     return [
-        markdown_cell(run.data) if run.data != NONE else "-",
+        markdown_cell(run.data) if record.trains else "-",
         markdown_cell(run.model),
         markdown_cell(run.method),
         run.seed,

@@ -19,6 +19,7 @@ from codetune.evaluation.score_curve import score_curve
 from codetune.evaluation.significance import measure_significance
 from codetune.generation.retrieve import RetrieveInputs, retrieve_outputs
 from codetune.prompts.described import read_described
+from codetune.prompts.examples import ExampleInputs, choose_examples
 from codetune.report.comparing import compare_files
 from codetune.report.publish import model_card
 from codetune.report.remake import Outputs, Remake, Results
@@ -26,10 +27,11 @@ from codetune.report.remaking_shown import shown_of
 from codetune.report.tuned import make_sizes
 from codetune.study import layout
 from codetune.study.joint import Joint
+from codetune.study.prompt import Examples
 from codetune.study.publications import Publications, publications_of
-from codetune.study.record import RecordInputs, gather_record, read_record, save_record
+from codetune.study.record import RecordInputs, gather_record, read_record, to_document
 from codetune.study.records import gather_records, read_records
-from codetune.study.runs import NONE, Evaluation, Run
+from codetune.study.runs import Evaluation, Run
 from codetune.study.study import Study
 from codetune.training.choose import search_facts
 
@@ -43,6 +45,7 @@ def remakes_of(at: Results) -> list[Remake]:
         *(_join(at, joint) for joint in study.used_joints),
         *(_leaks(at, **pair) for pair in study.leak_checks),
         *(_retrieval(at, evaluation) for evaluation in study.evaluations if evaluation.run.retrieves),
+        *(_examples(at, entry) for entry in study.example_sets),
         *(_scores(at, evaluation) for evaluation in study.evaluations),
         *(_search(at, run) for run in study.training_runs if at.made_by_search(run)),
         *(_curve(at, run) for run in study.training_runs),
@@ -112,6 +115,23 @@ def _make_retrieval(inputs: RetrieveInputs, outputs: Outputs) -> None:
     retrieve_outputs(inputs, **outputs)
 
 
+def _examples(at: Results, entry: Mapping[str, str]) -> Remake:
+    inputs = ExampleInputs(
+        train=at.path(layout.TRAIN, dataset=entry["data"]),
+        test=at.path(layout.TEST, test=entry["test"]),
+        train_split=at.path(layout.SPLIT, dataset=entry["data"]),
+        test_split=at.path(layout.SPLIT, dataset=entry["test"]),
+    )
+    settings = at.study.prompts[entry["prompt"]].examples
+    assert settings is not None  # as of all prompts in `example_sets`
+    make = partial(_make_examples, inputs, settings, int(entry["seed"]))
+    return Remake(make, {"examples": at.path(layout.EXAMPLES, **entry)}, [*vars(inputs).values()], long=True)
+
+
+def _make_examples(inputs: ExampleInputs, settings: Examples, seed: int, outputs: Outputs) -> None:
+    choose_examples(inputs, settings, seed, outputs["examples"])
+
+
 def _scores(at: Results, evaluation: Evaluation) -> Remake:
     test, predictions = at.path(layout.TEST, test=evaluation.test), at.of(layout.PREDICTIONS, evaluation)
     split = at.path(layout.SPLIT, dataset=evaluation.test)
@@ -159,11 +179,12 @@ def _record(at: Results, run: Run) -> Remake:
         "predictions": layout.PREDICTIONS,
         "scores": layout.SCORES,
     }
-    names = dict.fromkeys([*([run.data] if run.data != NONE else []), *tests])
+    trains = study.method_of(run).trains
+    names = study.datasets_of(run)
     inputs = RecordInputs(
         splits={name: at.path(layout.SPLIT, dataset=name) for name in names},
-        training=at.of(layout.TRAINING, run) if run.trains else None,
-        files={"training_log": at.of(layout.TRAINING_LOG, run)} if run.trains else {},
+        training=at.of(layout.TRAINING, run) if trains else None,
+        files={"training_log": at.of(layout.TRAINING_LOG, run)} if trains else {},
         tests={name: {kind: at.of(of, one) for kind, of in kinds.items()} for name, one in tests.items()},
         search=at.of(layout.SEARCH, run) if at.made_by_search(run) else None,
     )
@@ -176,7 +197,7 @@ def _record(at: Results, run: Run) -> Remake:
 def _make_record(run: Run, study: Study, inputs: RecordInputs, folder: Path, outputs: Outputs) -> None:
     model, method, template = study.model_of(run), study.methods[run.method], study.template_of(run)
     record = gather_record(run, model, method, template, inputs, folder)
-    save_record(record, outputs["record"])
+    write_json(outputs["record"], to_document(record))
 
 
 def _records(at: Results) -> Remake:

@@ -42,6 +42,11 @@ class EvaluatedSystem:
         return self.records[0].training is not None
 
     @property
+    def is_random(self) -> bool:
+        """Whether its runs differ by their seeds."""
+        return self.records[0].method.is_random
+
+    @property
     def summaries(self) -> list[Summary]:
         """The scores of each seed."""
         return [record.tests[self.test].summary for record in self.records]

@@ -175,7 +175,7 @@ def _title(words: str, test: str, groups: Sequence[Group], several: bool) -> str
     shown = [row.one for group in groups for row in group.rows]
     if not shown:
         return words
-    seeds = {len(one.records) for one in shown if one.is_tuned}
+    seeds = {len(one.records) for one in shown if one.is_random}
     parts = [test if several else "", words, f"n = {shown[0].summaries[0].samples:,}"]
     return ", ".join(filter(None, [*parts, f"{max(seeds)} seeds" if len(seeds) == 1 and seeds != {1} else ""]))
 

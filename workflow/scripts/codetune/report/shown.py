@@ -40,7 +40,7 @@ class Shown:
     def pages(self) -> list[Page]:
         """All pages of the page's figure."""
         tests = shown_tests(self.study, self.comparisons)
-        return pages_of(self.page.figure, [record.run.system for record in self.study], tests)
+        return pages_of(self.page.figure, [record.run.system for record in self.study if record.trains], tests)
 
     @property
     def systems(self) -> Sequence[System]:
@@ -67,7 +67,7 @@ def shown_tests(records: Iterable[Record], comparisons: Iterable[Comparisons]) -
     """Returns the test sets of a study, for its pages."""
     return ShownTests(
         [one.test for one in comparisons],
-        max((len(record.tests) for record in records if record.run.trains), default=1),
+        max((len(record.tests) for record in records if record.trains), default=1),
     )
 
 
@@ -80,5 +80,6 @@ def show(figure: str, records: Sequence[Record], comparisons: Sequence[Compariso
         comparisons: What the bootstrap says of each test set.
         metric: Name of the metric.
     """
-    pages = pages_of(figure, [record.run.system for record in records], shown_tests(records, comparisons))
+    trained = [record.run.system for record in records if record.trains]
+    pages = pages_of(figure, trained, shown_tests(records, comparisons))
     return {page.name: Shown(records, comparisons, metric, page) for page in pages}

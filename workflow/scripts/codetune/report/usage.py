@@ -2,13 +2,14 @@
 
 from codetune.base.text import markdown_block, markdown_cell, markdown_code, printable
 from codetune.prompts.completions import Ending
-from codetune.prompts.described import Described
+from codetune.prompts.described import Described, PromptFrame
 from codetune.study.facts import EIGHT_BITS, FOUR_BITS, GenerationFacts, TrainingFacts
 from codetune.study.method import UNQUANTISED, Quantization, TuningSettings
 from codetune.study.model import Source
 from codetune.study.tunings import virtual_tokens_of
 
 REQUEST = "Write a Python function that adds two numbers."
+INPUT = "Their names are a and b."
 DEQUANTISED = "base.dequantize()  # the same values, in the compute type\n"
 
 
@@ -27,8 +28,8 @@ def usage_section(training: TrainingFacts, generation: GenerationFacts, describe
         described: How prompts and completions were serialised.
         folder: The card's folder, as seen from the study's.
     """
-    prompt = f"{described.prompt.before}{REQUEST}{described.prompt.after}"
-    shown = "".join(f"{printable(line)}\n" for line in prompt.split("\n"))
+    prompt = described.prompt
+    shown = _shown(f"{prompt.before}{REQUEST}{prompt.after}")
     tuning, source = training.plan.tuning, training.plan.source
     is_whole = tuning.kind == "full"
     names = _names_of_whole() if is_whole else _names(source, folder, generation.quantization)
@@ -38,11 +39,10 @@ def usage_section(training: TrainingFacts, generation: GenerationFacts, describe
     code = "\n".join([names, _settings(generation, described, virtual_tokens_of(tuning)), model + _complete(described)])
     return f"""## Use it as it was scored
 
-A prompt, character by character, around an example of a request. An input goes below the instruction, on a line of its
-own:
+A prompt, character by character, around an example of a request. {_with_input(prompt)}
 
 {markdown_block(shown, "text")}
-
+{_request_with_input(prompt)}
 {where}After its settings, {_steps(tuning, _loaded(generation.quantization))}, and complete the prompt
 by greedy decoding:
 
@@ -50,6 +50,27 @@ by greedy decoding:
 
 For the scores, weights were held {_held(generation)}, and up to {generation.decoding.batch_size} prompts were decoded
 at once. {_rounding(generation)}"""
+
+
+def _shown(text: str) -> str:
+    """A text in lines, in which every character shows."""
+    return "".join(f"{printable(line)}\n" for line in text.split("\n"))
+
+
+def _with_input(prompt: PromptFrame) -> str:
+    """Where an input goes."""
+    if prompt.with_input is None:
+        return "An input goes below the instruction, on a line of its\nown:"
+    return "One with an input follows it:"
+
+
+def _request_with_input(prompt: PromptFrame) -> str:
+    """A prompt whose input has a place of its own; nothing where it has not."""
+    if prompt.with_input is None:
+        return ""
+    example = {"instruction": REQUEST, "input": INPUT}
+    text = "".join(example[one] if place % 2 else one for place, one in enumerate(prompt.with_input))
+    return f"\nWith an input:\n\n{markdown_block(_shown(text), 'text')}\n"
 
 
 def _thing(tuning: TuningSettings) -> str:

@@ -15,8 +15,8 @@ IN_WORDS = {"bfloat16": "bf16", "float32": "fp32"}
 def with_default_baselines(study: Study, named: Collection[str]) -> Study:
     """Gives baselines to the methods that train and name none.
 
-    These are the untuned methods whose weights are held alike, in the same template or in the model's own; of those in
-    the same template the first comes first. Where the study runs some of them, it is these.
+    These are the untuned methods without examples whose weights are held alike, in the same template or in the model's
+    own; of those in the same template the first comes first. Where the study runs some of them, it is these.
 
     Args:
         study: The study.
@@ -45,7 +45,8 @@ def _untuned_like(method: Method, study: Study) -> list[str]:
     templates = {
         name: [study.template_of(Run(NONE, model, name, 0)) for model in models]
         for name, other in study.methods.items()
-        if name == method.name or (other.kind, other.quantization) == ("untuned", method.quantization)
+        if name == method.name
+        or ((other.kind, other.quantization) == ("untuned", method.quantization) and other.examples is None)
     }
     own = templates.pop(method.name)
     alike = [

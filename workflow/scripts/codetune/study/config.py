@@ -20,12 +20,13 @@ from codetune.study.method import TRIAL, UNQUANTISED, Kind, Method, Quantization
 from codetune.study.mistakes import unknown_name
 from codetune.study.model import NO_MODEL, Model, Source
 from codetune.study.peft_keys import check_peft
-from codetune.study.prompt import Prompt
+from codetune.study.prompt import Prompt, read_prompts
 from codetune.study.runs import NONE, Evaluation, Run
 from codetune.study.schema import check_schema
 from codetune.study.soft_prompts import check_soft_prompt
 from codetune.study.sources import check_sources
 from codetune.study.study import Study
+from codetune.study.template import check_template_names, read_templates
 from codetune.study.training import check_plan
 from codetune.study.variants import read_variants
 
@@ -54,7 +55,8 @@ def load_study(config: Entry) -> Study:
     published = without_joints(config)
     check_sources(published, find_outputs(config))
     _check_names(config)
-    methods = {name: _build_method(name, entry, config) for name, entry in config["methods"].items()}
+    prompts = read_prompts(config)
+    methods = {name: _build_method(name, entry, prompts, config) for name, entry in config["methods"].items()}
     study = Study(
         evaluations=_build_evaluations(config["runs"], methods, joints),
         models={name: _build_model(name, entry) for name, entry in config["models"].items()},
@@ -63,6 +65,8 @@ def load_study(config: Entry) -> Study:
             name: build_dataset(name, entry, _build_source(entry)) for name, entry in published["datasets"].items()
         },
         joints=joints,
+        templates=read_templates(config),
+        prompts=prompts,
         template=config["tokenization"]["template"],
         training={**config["training"], "max_length": config["tokenization"]["max_length"]},
         decoding=Decoding(**config["generation"]),
@@ -88,9 +92,9 @@ def _build_evaluations(
     found = []
     for entry in entries:
         for dataset, model, method in product(entry["datasets"], entry["models"], entry["methods"]):
-            data = NONE if methods[method].kind == "untuned" else dataset
+            data = dataset if methods[method].uses_data else NONE
             # Neither an untuned model's greedy decoding nor a search involves randomness, so one seed suffices.
-            seeds = entry["seeds"] if methods[method].trains else [0]
+            seeds = entry["seeds"] if methods[method].is_random else [0]
             runs = [Run(data, model, method, seed) for seed in seeds]
             own = joints[dataset].datasets if dataset in joints else [dataset]
             found += [Evaluation(run, test) for test in entry.get("tests", own) for run in runs]
@@ -113,8 +117,8 @@ def _build_model(name: str, entry: Entry) -> Model:
     )
 
 
-def _build_method(name: str, entry: Entry, config: Entry) -> Method:
-    prompt = Prompt(entry["prompt"], **config["prompts"][entry["prompt"]]) if "prompt" in entry else None
+def _build_method(name: str, entry: Entry, prompts: Mapping[str, Prompt], config: Entry) -> Method:
+    prompt = prompts[entry["prompt"]] if "prompt" in entry else None
     kind = _kind_of(entry)
     if kind == "retrieval":
         return Method(name, kind, prompt=prompt)
@@ -146,8 +150,8 @@ def _build_source(entry: Entry) -> Source:
 
 def _check_names(config: Entry) -> None:
     """Checks that every name referred to exists, and that no two things share a name or a folder."""
-    for kind in ("datasets", "models", "methods"):
-        _check_apart(kind, config[kind])
+    for kind in ("datasets", "models", "methods", "templates", "prompts"):
+        _check_apart(kind, config.get(kind, {}))
     for kind, what in (("datasets", "no training data; give the data set"), ("models", "no model; give this one")):
         for name in config[kind]:
             if name.casefold() == NONE:
@@ -166,6 +170,7 @@ def _check_names(config: Entry) -> None:
                     )
         _check_pairs(f"runs[{number}]", entry, config["methods"])
     _check_labels(config["models"])
+    check_template_names(config)
 
 
 def _check_apart(kind: str, names: Entry) -> None:
@@ -234,6 +239,10 @@ def _check_method(method: str, entry: Entry, config: Entry) -> None:
         )
     if "prompt" in entry and entry["prompt"] not in config["prompts"]:
         raise unknown_name(f"methods.{method}.prompt", entry["prompt"], config["prompts"])
+    if "examples" in config.get("prompts", {}).get(entry.get("prompt"), {}) and _kind_of(entry) != "untuned":
+        raise StudyError(
+            f"{where}.prompt: '{entry['prompt']}' has examples, which are for untuned models; name a prompt without"
+        )
 
 
 def _check_labels(models: Entry) -> None:

@@ -186,10 +186,10 @@ def pages_of(figure: str, systems: Systems, tests: ShownTests) -> list[Page]:
 
     Args:
         figure: Its name.
-        systems: All systems of the study, in its order; one with several seeds may come as often.
+        systems: All systems of the study that train, in its order; one with several seeds may come as often.
         tests: Its test sets.
     """
-    found = LAYOUTS[figure]([system for system in dict.fromkeys(systems) if system.trains], tests)
+    found = LAYOUTS[figure](list(dict.fromkeys(systems)), tests)
     names = [figure] if len(found) == 1 else [f"{figure}-{_letter(place)}" for place in range(len(found))]
     return [Page(name, figure, tuple(page), view) for name, (view, page) in zip(names, found, strict=True)]
 
@@ -198,7 +198,7 @@ def figure_pages(systems: Systems, tests: ShownTests) -> dict[str, Page]:
     """Returns the pages of all figures by their names.
 
     Args:
-        systems: All systems of the study, in its order; one with several seeds may come as often.
+        systems: All systems of the study that train, in its order; one with several seeds may come as often.
         tests: Its test sets.
     """
     return {page.name: page for figure in LAYOUTS for page in pages_of(figure, systems, tests)}

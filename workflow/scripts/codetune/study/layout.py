@@ -36,14 +36,18 @@ TEST = "data/{test}/test.jsonl"
 # What training data have of a test set.
 LEAKS = "leaks/{dataset}/{test}.json"
 
-# Samples and prompts as token ids. The last two folders of prompts are reserved for few-shot prompts: data and seed of
-# the examples.
+# Which training samples stand in the prompts of a test set as examples.
+EXAMPLES = "data/{data}/examples/{test}/{prompt}/seed{seed}.json"
+
+# Samples and prompts as token ids. A prompt with examples has its own name, with their data and seed; one without has
+# that of its template, with `none` and 0, so that all methods share it.
 TOKENS = "tokens/{dataset}/{model}/{template}"
 TRAIN_TOKENS = f"{TOKENS}/train.arrow"
 VALIDATION_TOKENS = f"{TOKENS}/validation.arrow"
 TOKEN_STATS = f"{TOKENS}/stats.json"
-PROMPTS = "prompts/{test}/{model}/{template}/none/seed0/prompts.arrow"
-PROMPT_STATS = "prompts/{test}/{model}/{template}/none/seed0/stats.json"
+OF_PROMPTS = "{test}/{model}/{prompt}/{data}/seed{seed}"
+PROMPTS = f"prompts/{OF_PROMPTS}/prompts.arrow"
+PROMPT_STATS = f"prompts/{OF_PROMPTS}/stats.json"
 
 # What each method trains of a model.
 SIZES = "sizes/{model}.json"

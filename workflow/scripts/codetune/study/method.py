@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any, Literal
 
-from codetune.study.prompt import Prompt
+from codetune.study.prompt import Examples, Prompt
 
 Kind = Literal["untuned", "peft", "full", "retrieval"]
 UNQUANTISED = "none"  # as the config says that weights stay in the compute type
@@ -81,6 +81,21 @@ class Method:
     def trains(self) -> bool:
         """Whether the method trains a model."""
         return self.tuning is not None
+
+    @property
+    def examples(self) -> Examples | None:
+        """The examples in its prompts; None where there are none."""
+        return self.prompt.examples if self.prompt else None
+
+    @property
+    def uses_data(self) -> bool:
+        """Whether its runs see a training part: to train on, to answer with, or to take examples from."""
+        return self.kind != "untuned" or self.examples is not None
+
+    @property
+    def is_random(self) -> bool:
+        """Whether its runs differ by their seeds: by a training, or by a random choice of examples."""
+        return self.trains or (self.examples is not None and self.examples.choose == "random")
 
     @property
     def searched(self) -> dict[str, list[Any]]:

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
+from pathlib import Path
 from typing import Any
 
+from codetune.base.contents import files_in
 from codetune.study.runs import NONE
 
 CONFIG = "config.json"
@@ -52,6 +54,10 @@ class Source:
     def is_repository(self, repo: str) -> bool:
         """Whether the files come from that repository; false for a local path, which may hold anything."""
         return self.path is None and self.repo == repo
+
+    def files_of_checkpoint(self, weights: bool) -> list[Path]:
+        """Returns what is taken of a local checkpoint folder, with its weights or without; nothing of the hub's."""
+        return [file for file in files_in(Path(self.path)) if takes(file.name, weights)] if self.path else []
 
 
 @dataclass(frozen=True)

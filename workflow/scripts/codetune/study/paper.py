@@ -29,7 +29,7 @@ def macro_inputs(study: Study, in_results: Callable[..., str]) -> dict[str, Any]
 
 def paper_inputs(study: Study, in_results: Callable[..., str]) -> dict[str, Any]:
     """The files that the paper is made from, in the same way."""
-    pages = figure_pages([run.system for run in study.runs], ShownTests(study.tests, study.most_tests))
+    pages = figure_pages(study.trained_systems, ShownTests(study.tests, study.most_tests))
     names = [name for figure in SHOWN if figure in LAYOUTS for name, one in pages.items() if one.figure == figure]
     return {
         **macro_inputs(study, in_results),

@@ -1,6 +1,29 @@
 """The noun Prompt: how a sample is put to a model."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Literal
+
+from codetune.base.errors import StudyError
+
+Choice = Literal["random", "similar"]
+Order = Literal["most-similar-last", "most-similar-first"]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Training samples that stand in a prompt, each with its output, before the sample that is asked for.
+
+    Attributes:
+        count: How many, if they fit into the model's context.
+        choose: `random`: by the seed of a run, the same for all samples of a test set; `similar`: those whose requests
+            are most similar, for each sample its own.
+        order: Where the most similar one stands: last, right before the sample, or first.
+    """
+
+    count: int
+    choose: Choice
+    order: Order = "most-similar-last"
 
 
 @dataclass(frozen=True)
@@ -9,8 +32,31 @@ class Prompt:
 
     Attributes:
         name: Its name in the config.
-        template: Name of the template, `paper` or `chat`.
+        template: Name of the template.
+        examples: The examples in it; None where there are none.
     """
 
     name: str
     template: str
+    examples: Examples | None = None
+
+
+def read_prompts(config: Mapping[str, Any]) -> dict[str, Prompt]:
+    """Reads the prompts of a configuration, by name.
+
+    Args:
+        config: The configuration, already checked against its schema.
+
+    Raises:
+        StudyError: An entry says something that has no meaning.
+    """
+    found = {}
+    for name, entry in config.get("prompts", {}).items():
+        examples = Examples(**entry["examples"]) if "examples" in entry else None
+        if examples and examples.choose == "random" and "order" in entry["examples"]:
+            raise StudyError(
+                f"config: prompts.{name}.examples: 'order' says nothing with 'choose: random', whose examples stand as "
+                "they were drawn; leave it out"
+            )
+        found[name] = Prompt(name, entry["template"], examples)
+    return found

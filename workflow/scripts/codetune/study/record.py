@@ -18,6 +18,7 @@ from codetune.study.data_facts import SplitFacts
 from codetune.study.facts import GenerationFacts, Summary, TrainingFacts
 from codetune.study.method import Method
 from codetune.study.model import Model
+from codetune.study.prompt import Examples
 from codetune.study.retrieval import RetrievalFacts
 from codetune.study.runs import Run
 from codetune.study.search import SearchFacts
@@ -66,12 +67,12 @@ class Record:
         run: Which run it is.
         model: The config's entry of its model, or what stands in its place.
         method: The config's entry of its method.
-        data_sha256: SHA-256 of `train` and `validation`; of `train` alone where samples are retrieved; empty for a run
-            without training data.
+        data_sha256: SHA-256 of `train` and `validation`; of `train` alone where its samples are predictions or
+            examples; empty for a run without training data.
         training: Facts of the training, with all settings in `plan`; None for a run that trains nothing.
         files: The file `training_log` of a training; empty for a run that trains nothing.
         tests: Results on each test set, by its name.
-        template: Name of the template of its prompts, `paper` or `chat`; None for a run without a model.
+        template: Name of the template of its prompts; None for a run without a model.
         search: The trials that `training` was chosen from; None for a run that searches nothing.
         synthetic: Whether it is of a rehearsal, which makes up what no model computed.
         folder: Folder of the record; not part of the document.
@@ -89,6 +90,16 @@ class Record:
     search: SearchFacts | None = None
     synthetic: bool = False
     folder: str = ""
+
+    @property
+    def trains(self) -> bool:
+        """Whether the run trains a model."""
+        return self.method.trains
+
+    @property
+    def examples(self) -> Examples | None:
+        """The examples in its prompts; None where there are none."""
+        return self.method.examples
 
     def path_of(self, name: str, test: str | None = None) -> Path:
         """Returns the path of one of the run's files.
@@ -153,7 +164,8 @@ def write_record(run: Run, model: Model, method: Method, template: str, inputs: 
     Raises:
         StudyError: An input does not hold what its name says, or is not made from the others.
     """
-    save_record(gather_record(run, model, method, template, inputs, Path(target).parent), target)
+    record = gather_record(run, model, method, template, inputs, Path(target).parent)
+    write_json(target, to_document(record))
 
 
 def gather_record(run: Run, model: Model, method: Method, template: str, inputs: RecordInputs, folder: Path) -> Record:
@@ -178,7 +190,8 @@ def gather_record(run: Run, model: Model, method: Method, template: str, inputs:
         )
         for test, files in inputs.tests.items()
     }
-    training, parts = inputs.training, ("train", "validation") if run.trains else ("train",) if run.retrieves else ()
+    training = inputs.training
+    parts = ("train", "validation") if method.trains else ("train",) if method.uses_data else ()
     record = Record(
         version=VERSION,
         run=run,
@@ -196,11 +209,6 @@ def gather_record(run: Run, model: Model, method: Method, template: str, inputs:
     _check_not_made_up(record, inputs)
     _check_origins(record, inputs)
     return record
-
-
-def save_record(record: Record, target: str) -> None:
-    """Writes a record as JSON."""
-    write_json(target, to_document(record))
 
 
 def to_document(record: Record) -> dict[str, Any]:
@@ -231,6 +239,8 @@ def _check_origins(record: Record, inputs: RecordInputs) -> None:
         files, written = inputs.tests[test], {"scores": tested.summary.scores_sha256}
         if generation := tested.generation:
             used = generation.inputs_sha256 | {"checkpoint": generation.checkpoint.sha256}
+            if record.examples:
+                expected = {"examples_samples": record.data_sha256["train"]}
             _check_made_from(used, expected | {"prompts_samples": tested.samples_sha256}, files["origin"])
             written["predictions"] = generation.predictions_sha256
         if retrieval := tested.retrieval:

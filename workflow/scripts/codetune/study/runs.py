@@ -10,7 +10,7 @@ class System(NamedTuple):
     """Training data, model and method: a row of a table. Its runs differ only in their seeds and are its repetitions.
 
     Attributes:
-        data: Name of the training data; `none` if there are none.
+        data: Name of the data that its runs are trained on, or take examples from; `none` if there are none.
         model: Name of the model; `none` for a method that has none.
         method: Name of the method.
     """
@@ -19,21 +19,17 @@ class System(NamedTuple):
     model: str
     method: str
 
-    @property
-    def trains(self) -> bool:
-        """Whether its runs train a model."""
-        return NONE not in (self.data, self.model)
-
 
 @dataclass(frozen=True)
 class Run:
     """One repetition of a system: a model after one method with one seed.
 
     Attributes:
-        data: Name of the training data; `none` for an untuned model.
+        data: Name of the data that it is trained on, or takes examples from; `none` if there are none.
         model: Name of the model; `none` for a method that has none.
         method: Name of the method.
-        seed: Seed of the initial values of what is trained, of dropout and of the order of the samples.
+        seed: Seed of all that is random: of the initial values of what is trained, of dropout and of the order of the
+            samples; or of the choice of examples.
     """
 
     data: str
@@ -45,11 +41,6 @@ class Run:
     def system(self) -> System:
         """The run without its seed."""
         return System(self.data, self.model, self.method)
-
-    @property
-    def trains(self) -> bool:
-        """Whether the run trains a model on its data."""
-        return self.system.trains
 
     @property
     def retrieves(self) -> bool:

@@ -52,6 +52,7 @@ def jobs_of(study: Study, results: str, resources: str) -> list[Job]:
         jobs += made.of_model(name)
     jobs += [made.leaks(pair) for pair in study.leak_checks]
     jobs += [made.tokens(entry) for entry in study.token_sets]
+    jobs += [made.examples(entry) for entry in study.example_sets]
     jobs += [made.prompts(entry) for entry in study.prompt_sets]
     jobs += [made.training(run) for run in study.trainings]
     jobs += [job for run in study.training_runs for job in made.after_training(run)]
@@ -79,7 +80,7 @@ class _Maker:
             "seed": len({run.seed for run in self.study.runs}) == 1,
         }
         told = {key: value for key, value in name.items() if value != NONE and not shared.get(key, False)}
-        order = ("model", "method", "seed", "data", "dataset", "template", "test", "table")
+        order = ("model", "method", "seed", "data", "dataset", "template", "prompt", "test", "table")
         parts = [f"seed {told[key]}" if key == "seed" else str(told[key]) for key in order if key in told]
         return " ".join(parts) or " ".join(map(str, name.values()))
 
@@ -127,13 +128,19 @@ class _Maker:
 
     def prompts(self, entry: Mapping[str, str]) -> Job:
         """Prompts of a test set for a model."""
-        needs = (
+        needs = [
             self._in_results(layout.TRAIN, dataset=entry["test"]),
             self._in_resources(layout.TOKENIZER, model=entry["model"]),
-        )
-        return self._job(
-            "prompt", entry, self._in_results(layout.PROMPTS, **entry), "{test}/{model}/{template}", *needs
-        )
+        ]
+        if entry["data"] != NONE:
+            needs.append(self._in_results(layout.EXAMPLES, **entry))
+        return self._job("prompt", entry, self._in_results(layout.PROMPTS, **entry), layout.OF_PROMPTS, *needs)
+
+    def examples(self, entry: Mapping[str, str]) -> Job:
+        """The choice of examples for a test set."""
+        needs = {self._in_results(layout.TRAIN, dataset=name): None for name in (entry["data"], entry["test"])}
+        output = self._in_results(layout.EXAMPLES, **entry)
+        return self._job("examples", entry, output, "{data}/{test}/{prompt}/seed{seed}", *needs)
 
     def training(self, run: Run) -> Job:
         """One training, which may be a trial of a search."""
@@ -161,7 +168,8 @@ class _Maker:
         else:
             prompts = self._in_results(layout.PROMPTS, **self.study.prompt_set_of(evaluation))
             needs = [prompts, self._in_resources(layout.CHECKPOINT, model=run.model)]
-            waited = [self._of(layout.TUNED, run), self._of(layout.LEAKS, evaluation)] if run.trains else []
+            waited = [self._of(layout.TUNED, run)] if self.study.method_of(run).trains else []
+            waited += [self._of(layout.LEAKS, evaluation)] if run.data != NONE else []
             rule, needs = "generate", [*needs, *waited]
         return [
             self._job(rule, name, predictions, layout.EVALUATION, *needs),

@@ -10,7 +10,9 @@ from codetune.study.decoding import Decoding
 from codetune.study.joint import Joint
 from codetune.study.method import Method, TuningSettings
 from codetune.study.model import NO_MODEL, Model
+from codetune.study.prompt import Prompt
 from codetune.study.runs import NONE, Evaluation, Run, System
+from codetune.study.template import Template
 from codetune.study.training import TrainingPlan, resolve_settings
 from codetune.study.variants import Variants
 
@@ -24,6 +26,8 @@ class Study:
         models: The models by name.
         methods: The methods by name.
         datasets: The data sets by name; those that are published somewhere.
+        templates: The templates by name.
+        prompts: The prompts that have an entry in the config, by name.
         template: Name of the template where neither method nor model names one.
         training: The study's training settings.
         decoding: Settings of the decoding.
@@ -36,6 +40,8 @@ class Study:
     models: Mapping[str, Model]
     methods: Mapping[str, Method]
     datasets: Mapping[str, Dataset]
+    templates: Mapping[str, Template]
+    prompts: Mapping[str, Prompt]
     template: str
     training: Mapping[str, Any]
     decoding: Decoding
@@ -51,7 +57,7 @@ class Study:
     @cached_property
     def training_runs(self) -> list[Run]:
         """The runs that train a model."""
-        return [run for run in self.runs if run.trains]
+        return [run for run in self.runs if self.method_of(run).trains]
 
     @cached_property
     def trainings(self) -> list[Run]:
@@ -61,7 +67,12 @@ class Study:
     @cached_property
     def compared_variants(self) -> list[tuple[System, System]]:
         """Each variant that is trained with its default, as far as that is trained, too."""
-        return self.variants.pairs_of(list(dict.fromkeys(run.system for run in self.training_runs)))
+        return self.variants.pairs_of(self.trained_systems)
+
+    @cached_property
+    def trained_systems(self) -> list[System]:
+        """The systems that train a model, each once."""
+        return list(dict.fromkeys(run.system for run in self.training_runs))
 
     @cached_property
     def planned(self) -> list[Run]:
@@ -115,6 +126,11 @@ class Study:
         """Returns the evaluations of one run."""
         return self._evaluations_of[run]
 
+    def datasets_of(self, run: Run) -> list[str]:
+        """Returns the names of a run's data sets: the one whose training samples it uses, and those of its tests."""
+        used = [run.data] if run.data != NONE else []
+        return list(dict.fromkeys([*used, *(evaluation.test for evaluation in self.of_run(run))]))
+
     @cached_property
     def _evaluations_on(self) -> dict[str, list[Evaluation]]:
         return {test: [one for one in self.evaluations if one.test == test] for test in self.tests}
@@ -133,8 +149,19 @@ class Study:
 
     @cached_property
     def prompt_sets(self) -> list[dict[str, str]]:
-        """Test set, model and template of each set of prompts that a run is evaluated on."""
+        """Each set of prompts that a run is evaluated on, by the wildcards of its path."""
         return _each_once([self.prompt_set_of(one) for one in self.evaluations if not one.run.retrieves])
+
+    @cached_property
+    def zero_shot_sets(self) -> list[dict[str, str]]:
+        """Those of them that have no examples."""
+        return [one for one in self.prompt_sets if one["data"] == NONE]
+
+    @cached_property
+    def example_sets(self) -> list[dict[str, str]]:
+        """Each choice of examples, by the wildcards of its path: one for the prompts of all models."""
+        keys = ("test", "prompt", "data", "seed")
+        return _each_once([{key: one[key] for key in keys} for one in self.prompt_sets if one["data"] != NONE])
 
     @cached_property
     def leak_checks(self) -> list[dict[str, str]]:
@@ -147,9 +174,22 @@ class Study:
         return {"dataset": run.data, "model": run.model, "template": self.template_of(run)}
 
     def prompt_set_of(self, evaluation: Evaluation) -> dict[str, str]:
-        """Test set, model and template of the prompts that a run with a model is evaluated on."""
-        run = evaluation.run
-        return {"test": evaluation.test, "model": run.model, "template": self.template_of(run)}
+        """The prompts that a run with a model is evaluated on, by the wildcards of their path."""
+        run, prompt = evaluation.run, self.method_of(evaluation.run).prompt
+        if prompt and prompt.examples:
+            name, data, seed = prompt.name, run.data, run.seed
+        else:
+            name, data, seed = self.template_of(run), NONE, 0
+        return {"test": evaluation.test, "model": run.model, "prompt": name, "data": data, "seed": str(seed)}
+
+    def prompt_called(self, name: str, data: str) -> Prompt:
+        """Returns a prompt by the wildcards of a path.
+
+        Args:
+            name: Name of a prompt with examples, or of a template.
+            data: Name of the data set of the examples; `none` without examples.
+        """
+        return Prompt(name, name) if data == NONE else self.prompts[name]
 
     @cached_property
     def trials(self) -> dict[str, dict[str, Method]]:

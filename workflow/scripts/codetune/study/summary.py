@@ -17,7 +17,7 @@ def summary_inputs(study: Study, in_results: Callable[..., str]) -> dict[str, An
         study: The study.
         in_results: Returns the path of a pattern within the results, with the values of its wildcards.
     """
-    pages = figure_pages([run.system for run in study.runs], ShownTests(study.tests, study.most_tests))
+    pages = figure_pages(study.trained_systems, ShownTests(study.tests, study.most_tests))
     return {
         "records": [in_results(layout.ALL_RECORDS)],
         "comparisons": [in_results(layout.COMPARISONS, test=test) for test in study.tests],

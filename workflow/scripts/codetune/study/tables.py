@@ -41,7 +41,7 @@ def table_inputs(study: Study, in_results: Place, in_resources: Place) -> dict[s
     audited = scored | {
         "configs": [in_resources(layout.TOKENIZER, model=model) for model in study.used_models],
         "stats": [in_results(layout.TOKEN_STATS, **entry) for entry in study.token_sets],
-        "prompt_stats": [in_results(layout.PROMPT_STATS, **entry) for entry in study.prompt_sets],
+        "prompt_stats": [in_results(layout.PROMPT_STATS, **entry) for entry in study.zero_shot_sets],
         "cards": [in_results(layout.CARD, dataset=name) for name in study.used_datasets],
     }
     of_scores = dict.fromkeys(("table2", "variants", "pairs", "metrics", "breakdown"), scored)
@@ -80,7 +80,10 @@ def table_params(study: Study, metric: str) -> dict[str, Any]:
         "variants": [[one._asdict() for one in pair] for pair in study.compared_variants],
         "models": study.used_models,
         "tokens": study.token_sets,
-        "prompts": study.prompt_sets,
+        "prompts": [
+            {"test": entry["test"], "model": entry["model"], "template": entry["prompt"]}
+            for entry in study.zero_shot_sets
+        ],
         # What is not set is left out: a field that is new must not make the tables anew.
         "datasets": {
             name: {key: value for key, value in source.items() if value is not None} for name, source in sources.items()

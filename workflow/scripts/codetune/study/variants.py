@@ -34,8 +34,8 @@ class Variants:
         return system._replace(model=self.models[system.model]) if system.model in self.models else None
 
     def pairs_of(self, systems: list[System]) -> list[tuple[System, System]]:
-        """Pairs each of these systems that is a variant with its default, if that is one of them, too."""
-        found = [(system, self.default_of(system)) for system in systems if system.trains]
+        """Pairs each of these systems, which all train, that is a variant with its default, if that is among them."""
+        found = [(system, self.default_of(system)) for system in systems]
         return [(system, default) for system, default in found if default in systems]
 
 
