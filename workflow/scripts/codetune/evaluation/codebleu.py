@@ -19,15 +19,25 @@ MOST_STEPS = 1_000_000
 
 
 class CodeBleu(NamedTuple):
-    """CodeBLEU of one prediction.
+    """CodeBLEU of one prediction, by its parts, each in [0, 1].
 
     Attributes:
-        score: In [0, 1].
-        has_data_flow: Whether the reference has a data flow; without one the score is the mean of the other parts.
+        ngrams: BLEU of the words.
+        keywords: Recall of n-grams of words, of which keywords weigh five times as much as others.
+        syntax: Share of the reference's subtrees that the prediction has; None where the reference has none.
+        data_flow: Share of the reference's data flow that the prediction has; None where the reference has none.
     """
 
-    score: float
-    has_data_flow: bool
+    ngrams: float
+    keywords: float
+    syntax: float | None
+    data_flow: float | None
+
+    @property
+    def score(self) -> float:
+        """The mean of the parts that are defined."""
+        defined = [part for part in self if part is not None]
+        return sum(defined) / len(defined)
 
 
 class _Structure(NamedTuple):
@@ -61,23 +71,21 @@ def codebleu_of(reference: str, text: str) -> CodeBleu | None:
         text: The prediction.
 
     Returns:
-        The score; None if one of the texts is too long, too deeply nested or has too much data flow, or if the
+        Its parts; None if one of the texts is too long, too deeply nested or has too much data flow, or if the
         reference is empty. That depends on the texts alone, not on the machine.
     """
     reference, text = (encode(code).decode().strip() for code in (reference, text))
     wanted, written = _structure(reference), _structure(text)
     if wanted is None or written is None or not reference:
         return None
-    if not text:
-        return CodeBleu(0.0, bool(wanted.flow))
     words, tokens = reference.split(), text.split()
-    parts = [precision_match(words, tokens), recall_match(words, tokens, _keywords())]
-    if wanted.subtrees:
-        known = set(written.subtrees)
-        parts.append(sum(tree in known for tree in wanted.subtrees) / len(wanted.subtrees))
-    if wanted.flow:
-        parts.append((wanted.flow & written.flow).total() / wanted.flow.total())
-    return CodeBleu(sum(parts) / len(parts), bool(wanted.flow))
+    known = set(written.subtrees)
+    return CodeBleu(
+        precision_match(words, tokens),
+        recall_match(words, tokens, _keywords()),
+        sum(tree in known for tree in wanted.subtrees) / len(wanted.subtrees) if wanted.subtrees else None,
+        (wanted.flow & written.flow).total() / wanted.flow.total() if wanted.flow else None,
+    )
 
 
 def codebleu_metric(label: str) -> Metric:
@@ -89,7 +97,7 @@ def codebleu_metric(label: str) -> Metric:
 
     def compute(sample: Sample, text: str, _language: str) -> list[float]:
         found = codebleu_of(sample.output, text)
-        return [0.0, 0.0, 0.0] if found is None else [found.score, 1.0, float(not found.has_data_flow)]
+        return [0.0, 0.0, 0.0] if found is None else [found.score, 1.0, float(found.data_flow is None)]
 
     signature = (
         "mean over the Python samples|weights:0.25 each; without data flow in the reference equal over the other parts"
