@@ -10,7 +10,6 @@ from codetune.base.errors import StudyError
 from codetune.data.predictions import Candidate, Prediction
 from codetune.data.samples import Sample
 from codetune.evaluation import score, score_curve
-from codetune.evaluation.bootstrap import Resamples
 from codetune.evaluation.extraction import EXTRACTION, extract_code
 from codetune.evaluation.metric import MOST_CHARACTERS, ON_CODE
 from codetune.evaluation.registry import metrics, on_code
@@ -282,12 +281,13 @@ def test_what_is_all_code_is_measured_once(monkeypatch):
 
 def point_of(predictions):
     """One checkpoint of a curve, beside itself."""
-    measured = score_curve._measure(predictions, SAMPLES, Resamples(3, 200, 0))
+    rows = score_each(SAMPLES, [prediction.first.text for prediction in predictions])
+    (measured,) = score_curve._measure([rows], len(SAMPLES))
     return score_curve._point(1, predictions, measured, measured)
 
 
 @pytest.mark.parametrize("texts", [TEXTS, [CODE, CODE[:8], ""]])
-def test_the_curve_has_the_scores_on_code_with_intervals_of_the_same_resamples(texts, monkeypatch):
+def test_the_curve_has_the_scores_on_code_with_intervals_of_the_same_resamples(texts):
     predictions = [Prediction(place, [Candidate(text, 3, False)]) for place, text in enumerate(texts)]
     point = point_of(predictions)
     codes = [Prediction(place, [Candidate(extract_code(text).text, 3, False)]) for place, text in enumerate(texts)]

@@ -84,9 +84,7 @@ def test_the_parts_of_codebleu_are_the_package_s_and_its_score_their_mean(pairs)
         for reference, text in ((reference.strip(), text.strip()) for reference, text in pairs):
             found, own = codebleu_of(reference, text), parts_of_the_package(reference, reference)
             ngrams, keywords, syntax, flow = parts_of_the_package(reference, text) if text else (0.0, 0.0, 0.0, 0.0)
-            if (
-                text == "" or min(len(one.split()) for one in (reference, text)) > 4
-            ):  # shorter ones match themselves
+            if text == "" or min(len(one.split()) for one in (reference, text)) > 4:  # shorter ones match themselves
                 assert (found.ngrams, found.keywords) == (ngrams, keywords)
                 compared += 1
             assert found.syntax == (syntax if has_code(reference) else None)

@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 
 from codetune.base.errors import StudyError
-from codetune.base.files import finite_or_none, write_json
+from codetune.base.files import Row, finite_or_none, write_json
 from codetune.base.plain import to_plain
 from codetune.base.progress import counted
 from codetune.data.predictions import Prediction, read_curve_predictions
-from codetune.data.samples import Sample, read_part
+from codetune.data.samples import read_part
 from codetune.evaluation.bootstrap import Array, Resamples
 from codetune.evaluation.estimate import (
     Estimate,
@@ -53,14 +53,11 @@ def score_curve(predictions: str, samples: str, split: str, target: str) -> None
         raise StudyError(f"{predictions}: not predictions of samples in {samples}. Delete it and run again.")
     if any([prediction.id for prediction in found] != ids for found in steps.values()):
         raise StudyError(f"{predictions}: its checkpoints do not have the same samples. Delete it and run again.")
-    chosen = [references[number] for number in ids]
-    resamples = Resamples(len(ids), RESAMPLES, RESAMPLES_SEED)
-    points: list[CurvePoint] = []
-    untrained: Mapping[str, Measured] = {}
-    for step in counted(sorted(steps), "curve", "checkpoints"):
-        measured = _measure(steps[step], chosen, resamples)
-        untrained = untrained or measured
-        points.append(_point(step, steps[step], measured, untrained))
+    order = sorted(steps)
+    texts = [prediction.first.text for step in order for prediction in steps[step]]
+    scored = score_each([references[number] for number in ids] * len(order), texts)
+    measured = _measure([scored[start : start + len(ids)] for start in range(0, len(scored), len(ids))], len(ids))
+    points = [_point(step, steps[step], found, measured[0]) for step, found in zip(order, measured, strict=True)]
     write_json(target, to_plain(Curve(sorted(ids), points)))
 
 
@@ -76,20 +73,27 @@ class Measured(NamedTuple):
     estimate: Estimate
 
 
-def _measure(predictions: list[Prediction], samples: list[Sample], resamples: Resamples) -> dict[str, Measured]:
-    """Scores one checkpoint by all metrics; its predictions are in the order of the samples."""
-    scored = score_each(samples, [prediction.first.text for prediction in predictions])
-    found: dict[str, Measured] = {}
-    for name, metric in metrics().items():
-        if name.endswith(ON_CODE):
-            continue
-        # Most predictions are all code: what a metric has in common with that on code is resampled once.
-        both = [name, on_code(name)]
-        tables = [statistics_of(scored, one) for one in both]
-        for one, table, own in zip(both, tables, resample_scores(metric, tables, resamples), strict=True):
+def _measure(scored: list[list[Row]], samples: int) -> list[dict[str, Measured]]:
+    """Measures each checkpoint by all metrics.
+
+    Args:
+        scored: The rows of each checkpoint, in the order of the samples.
+        samples: Number of samples.
+    """
+    resamples = Resamples(samples, RESAMPLES, RESAMPLES_SEED)
+    found: list[dict[str, Measured]] = [{} for _ in scored]
+    written = [name for name in metrics() if not name.endswith(ON_CODE)]
+    for name in counted(written, "resampling", "metrics"):
+        metric, both = metrics()[name], [name, on_code(name)]
+        # Together: checkpoints have the references in common, and most predictions are all code.
+        tables = [statistics_of(rows, one) for one in both for rows in scored]
+        resampled = resample_scores(metric, tables, resamples)
+        for place, (table, own) in enumerate(zip(tables, resampled, strict=True)):
+            form, checkpoint = divmod(place, len(scored))
             score = float(metric.score(table.sum(axis=0, keepdims=True))[0])
-            found[one] = Measured(table, estimate_score([score], own[np.newaxis], count_measured(metric, table)))
-    return {name: found[name] for name in metrics()}
+            estimate = estimate_score([score], own[np.newaxis], count_measured(metric, table))
+            found[checkpoint][both[form]] = Measured(table, estimate)
+    return [{name: measured[name] for name in metrics()} for measured in found]
 
 
 def _point(
