@@ -66,6 +66,30 @@ def three(tmp_path):
     return tmp_path
 
 
+def test_a_test_set_alone_has_two_empty_parts_and_a_card_of_one(three):
+    facts, parts, card = made(three, dataset(three, {"parts": {"test": "c.json"}}))
+    assert {part: len(found) for part, found in parts.items()} == {"train": 0, "validation": 0, "test": 10}
+    assert (facts.shares, facts.near_duplicates.leaked) == ({}, [])
+    assert "The parts are those of the files: test with 10 records." in card
+    assert "| train |" not in card
+
+
+def test_humaneval_and_mbpp_are_test_sets(real, tmp_path):
+    found = {}
+    for name, file, fields in (
+        ("humaneval", "HumanEval.jsonl.gz", {"instruction": "prompt", "output": "canonical_solution"}),
+        ("mbpp", "mbpp.jsonl", {"instruction": "text", "output": "code"}),
+        ("mbpp", "sanitized-mbpp.json", {"instruction": "prompt", "output": "code"}),
+    ):
+        folder = tmp_path / file
+        folder.mkdir()
+        entry = {"path": str(real / name), "parts": {"test": file}, "fields": fields}
+        _, parts, card = made(folder, dataset(real / name, entry, name))
+        found[file] = len(parts["test"])
+        assert "| Python |" in card
+    assert found == {"HumanEval.jsonl.gz": 164, "mbpp.jsonl": 974, "sanitized-mbpp.json": 427}
+
+
 def numbers(samples):
     return [sample.id for sample in samples]
 

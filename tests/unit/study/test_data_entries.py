@@ -77,6 +77,31 @@ def test_parts_are_files_in_a_folder():
     assert [str(path) for path in found.published.local_files] == ["data/a/train.json", "data/test.json"]
 
 
+ONLY_TESTS = {**HUB, "parts": {"test": "test.json"}}
+
+
+def test_a_data_set_may_have_nothing_but_a_test_part():
+    split = dataset(ONLY_TESTS).split
+    assert (split.parts, split.filled, split.shares) == (["test"], ("test",), {})
+    runs = [
+        {"datasets": ["codealpaca-20k"], "models": ["gemma-2-2b"], "methods": ["base", "qlora"], "tests": ["mine"]},
+        {"datasets": ["mine"], "models": ["qwen2.5-3b"], "methods": ["base"]},
+    ]
+    assert study_with(ONLY_TESTS, runs=runs).tests == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("data", "models", "method"),
+    [("mine", "gemma-2-2b", "qlora"), ("both", "gemma-2-2b", "qlora"), ("mine", "none", "retrieval")],
+)
+def test_what_needs_training_samples_is_refused_them_of_a_test_set(data, models, method):
+    runs = [{"datasets": [data], "models": [models], "methods": [method], "tests": ["mine"]}]
+    datasets = paper_config()["datasets"] | {"mine": ONLY_TESTS, "both": {"joint": ["codealpaca-20k", "mine"]}}
+    with pytest.raises(StudyError) as error:
+        load_study(paper_config() | {"datasets": datasets, "runs": runs})
+    assert f"runs: the method '{method}' needs training samples, but 'mine' has only a test part" in str(error.value)
+
+
 def test_a_local_folder_takes_the_place_of_the_hub():
     assert dataset({**HUB, "path": "data", "parts": PARTS}).published.source.repo is None
 
@@ -106,9 +131,17 @@ MISTAKES = {
     "no file": (HUB, "datasets.mine: the key 'file' is missing (or give a local 'path')"),
     "no revision": ({"repo": "org/data", "parts": PARTS}, "datasets.mine: the key 'revision' is missing"),
     "file and parts": ({**HUB, "file": "a", "parts": PARTS}, "datasets.mine: 'file' and 'parts' exclude each other"),
-    "no training part": ({**HUB, "parts": {"test": "a"}}, "datasets.mine.parts: the part 'train' is missing; add its"),
+    "validation without training": (
+        {**HUB, "parts": {"test": "a", "validation": "b"}},
+        "datasets.mine.parts.validation: says nothing without a training part; leave it out, or add 'train'",
+    ),
+    "a sample of a test set": (
+        {**HUB, "parts": {"test": "a"}, "sample": {"records": 9, "seed": 1}},
+        "datasets.mine.sample: says nothing without a training part",
+    ),
+    "a split of a test set": ({**HUB, "parts": {"test": "a"}, "split": {"seed": 1}}, "mine.split: says nothing, since"),
     "no test part": ({**HUB, "parts": {"train": "a"}}, "datasets.mine.parts: the part 'test' is missing; add its"),
-    "no part": ({**HUB, "parts": {}}, "datasets.mine.parts: the part 'train' is missing"),
+    "no part": ({**HUB, "parts": {}}, "datasets.mine.parts: the part 'test' is missing"),
     "another part": ({**HUB, "parts": {**PARTS, "dev": "a"}}, "datasets.mine.parts: 'dev' is unknown; known: train"),
     "a file twice": ({**HUB, "parts": {"train": "a", "test": "a"}}, "parts: a is the file of two parts"),
     "a list of parts": ({**HUB, "parts": ["a"]}, 'datasets.mine.parts: ["a"] is not of type object'),

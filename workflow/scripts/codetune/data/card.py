@@ -35,7 +35,7 @@ def write_card(facts: str, parts: Mapping[str, str], targets: Mapping[str, str])
     if not found.sha256.keys() >= set(PARTS) or not (found.parts or found.shares.keys() >= set(PARTS)):
         raise StudyError(f"{facts}: lacks a part's share or hash. {MADE_AGAIN}")
     samples = {part: read_part(parts[part], facts) for part in PARTS}
-    card = data_card(found, samples)
+    card = data_card(found, {part: members for part, members in samples.items() if members})
     write_json(targets["json"], card)
     write_text(targets["text"], render_card(card))
 
@@ -45,7 +45,7 @@ def data_card(facts: SplitFacts, parts: Mapping[str, list[Sample]]) -> dict[str,
 
     Args:
         facts: The facts of the split.
-        parts: The samples of each part.
+        parts: The samples of each part that has any.
 
     Returns:
         The content of card.json.

@@ -55,7 +55,7 @@ def split_dataset(
     with doing(f"search for near-duplicates among {len(samples):,} samples"):
         near = near_duplicates(f"{sample.request}\n{sample.output}" for sample in samples)
     parts = split(samples, settings, near) if published is None else _deal(samples, given, settings, near)
-    if any(not members for members in parts.values()):
+    if not all(parts[part] for part in settings.filled):
         raise StudyError(f"{source}: {_describe_empty(parts, samples, near, settings)}{_say_kept(kept, len(records))}")
     for part, members in parts.items():
         write_jsonl(targets[part], map(asdict, members))
@@ -168,7 +168,7 @@ def _describe_empty(
     parts: Mapping[str, list[Sample]], samples: list[Sample], near: list[list[int]], settings: Split
 ) -> str:
     """Says which part is empty, why, and what to do."""
-    empty = next(part for part, members in parts.items() if not members)
+    empty = next(part for part in settings.filled if not parts[part])
     why = _why_empty_part(parts, settings) if settings.parts else _why_empty(samples, settings, near)
     more = " This is about a part of the records: a larger 'sample' in the config draws more."
     return f"the split leaves no sample for {empty}; {why}{more if settings.sample else ''}"

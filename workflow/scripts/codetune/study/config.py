@@ -10,7 +10,7 @@ from typing import Any
 
 from codetune.base.errors import StudyError
 from codetune.study.baselines import with_default_baselines
-from codetune.study.data_entries import build_dataset, check_dataset
+from codetune.study.data_entries import build_dataset, check_dataset, check_training_data
 from codetune.study.decoding import Decoding
 from codetune.study.defaults import with_defaults
 from codetune.study.folders import find_outputs
@@ -73,6 +73,7 @@ def load_study(config: Entry) -> Study:
         variants=read_variants(config),
         rehearsal=config["rehearsal"],
     )
+    check_training_data(study)
     study = with_default_baselines(study, {name for name, entry in config["methods"].items() if "baselines" in entry})
     if (count := len(study.trainings)) > MOST_RUNS:
         advice = "Give methods fewer values to search, or split the runs into several studies."

@@ -9,6 +9,8 @@ from codetune.base.places import is_plain_name
 from codetune.study.dataset import ONE_TURN, PARTS, Dataset, Published, Split, Subset
 from codetune.study.defaults import SHARES
 from codetune.study.model import Source
+from codetune.study.runs import NONE
+from codetune.study.study import Study
 
 SAMPLE_FIELDS = ("instruction", "input", "output", "messages")  # in this order, however the config writes them
 Entry = Mapping[str, Any]
@@ -97,15 +99,16 @@ def _check_sample(where: str, entry: Entry) -> None:
 
 
 def _check_parts(where: str, entry: Entry, split: Entry) -> None:
-    """Checks that files give training and test part, and that nothing else says what they are."""
+    """Checks that files give a test part, and a training part if anything is trained on; and that all else agrees."""
     if "file" in entry and "path" not in entry:
         raise StudyError(f"{where}: 'file' and 'parts' exclude each other; leave one out")
-    for part in ("train", "test"):
-        if part not in entry["parts"]:
-            raise StudyError(
-                f"{where}.parts: the part '{part}' is missing; add its file, or leave 'parts' out and name one file, "
-                "which is then split"
-            )
+    if "test" not in entry["parts"]:
+        raise StudyError(
+            f"{where}.parts: the part 'test' is missing; add its file, or leave 'parts' out and name one file, which "
+            "is then split"
+        )
+    if "train" not in entry["parts"]:
+        _check_test_set(where, entry)
     files = list(entry["parts"].values())
     twice = next((file for file in files if files.count(file) > 1), None)
     if twice is not None:
@@ -115,5 +118,32 @@ def _check_parts(where: str, entry: Entry, split: Entry) -> None:
             raise StudyError(
                 f"{where}.split: '{part}' says nothing, since 'parts' names the files of the parts; leave it out"
             )
-    if "validation" in entry["parts"] and split:
+    if split and (set(entry["parts"]) == {"test"} or "validation" in entry["parts"]):
         raise StudyError(f"{where}.split: says nothing, since 'parts' names a file for each part; leave it out")
+
+
+def _check_test_set(where: str, entry: Entry) -> None:
+    """Checks that an entry without a training part has nothing that needs one."""
+    for key, found in (("parts.validation", "validation" in entry["parts"]), ("sample", "sample" in entry)):
+        if found:
+            raise StudyError(
+                f"{where}.{key}: says nothing without a training part; leave it out, or add 'train' to 'parts'"
+            )
+
+
+def check_training_data(study: Study) -> None:
+    """Checks that each run that uses training samples has some.
+
+    Args:
+        study: The study.
+
+    Raises:
+        StudyError: A run is to use those of a set that is only for tests.
+    """
+    for run in study.runs:
+        for name in study.published_of(run.data) if run.data != NONE else []:
+            if "train" not in study.datasets[name].split.filled:
+                raise StudyError(
+                    f"config: runs: the method '{run.method}' needs training samples, but '{name}' has only a test "
+                    "part. Name other data under 'datasets', and this set under 'tests'."
+                )

@@ -38,7 +38,7 @@ class Split:
         sample: The part of the records that is split; None if all are.
         keep: Names of the filters that records have to pass, in the order in which they are applied; None without any.
         parts: The parts that files give; None if the records are split. If validation is not among them, its share
-            is cut from the training part; the other shares say nothing.
+            is cut from the training part, where there is one; the other shares say nothing.
     """
 
     train: float
@@ -55,7 +55,12 @@ class Split:
         """The shares that decide which part a sample is in: of all samples, or of the training part that is cut."""
         if self.parts is None:
             return {"train": self.train, "validation": self.validation, "test": self.test}
-        return {} if "validation" in self.parts else {"validation": self.validation}
+        return {} if "validation" in self.parts or self.filled != PARTS else {"validation": self.validation}
+
+    @property
+    def filled(self) -> tuple[str, ...]:
+        """The parts that have samples: all, but of a set that is only for tests."""
+        return PARTS if self.parts is None or "train" in self.parts else ("test",)
 
 
 @dataclass(frozen=True)

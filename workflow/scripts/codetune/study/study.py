@@ -102,7 +102,7 @@ class Study:
     def used_datasets(self) -> list[str]:
         """Names of the data sets on which a run is trained or evaluated, or from which it retrieves."""
         used = dict.fromkeys(run.data for run in self.runs if run.data != NONE)
-        published = [name for data in used for name in self._published_of(data)]
+        published = [name for data in used for name in self.published_of(data)]
         return list(dict.fromkeys([*published, *self.tests]))
 
     @cached_property
@@ -110,7 +110,8 @@ class Study:
         """The data sets made from others that a run uses."""
         return [self.joints[data] for data in dict.fromkeys(run.data for run in self.runs) if data in self.joints]
 
-    def _published_of(self, data: str) -> list[str]:
+    def published_of(self, data: str) -> list[str]:
+        """Returns the names of the published data sets that a run's training data are made from."""
         return self.joints[data].datasets if data in self.joints else [data]
 
     @cached_property
