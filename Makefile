@@ -13,6 +13,8 @@
 #                 DATA=path/to/code_alpaca_20k.json: on a part of the real data set   (23 minutes)
 # make smollm2-methods  that model by seven methods of tuning, each with a learning rate of its own, on a part of the real data
 #                 set: make smollm2-methods DATA=path/to/code_alpaca_20k.json   (29 minutes on 2 cores)
+# make smollm2-examples  that model on CoNaLa, tuned, and untuned with training samples in its prompts:
+#                 make smollm2-examples DATA=path/to/code_alpaca_20k.json CONALA=path/to/folder
 # make bench      speed on the CPU against what a user would run instead: a table in build/benchmarks   (20 minutes)
 #                 DATA=FOLDER: with codealpaca/code_alpaca_20k.json and tokenizers/ in it, the real data set and tokenizers
 # make bench-gpu  the same on one GPU of 24 GB or more, at full size, without a download
@@ -34,8 +36,8 @@ READING := results/real-data/data/codealpaca-20k/train.jsonl
 # By the shell, since a path may have spaces. A file that is there already, under that very name, stays as it is.
 link_data = { test "$(DATA)" -ef $(1)/code_alpaca_20k.json || ln -sfn "$$(realpath "$(DATA)")" $(1)/code_alpaca_20k.json; }
 
-.PHONY: env demo rehearse real-data smollm2 smollm2-methods test faults watch try-methods check-results bench bench-gpu
-.PHONY: gpu-check lint format lock
+.PHONY: env demo rehearse real-data smollm2 smollm2-methods smollm2-examples smollm2-conala test faults watch try-methods
+.PHONY: check-results bench bench-gpu gpu-check lint format lock
 
 env: .venv/.installed
 
@@ -74,7 +76,13 @@ smollm2: OVERLAYS = config/smollm2.yaml $(if $(DATA),config/smollm2-real.yaml)
 smollm2: REPORT = results/smollm2$(if $(DATA),-real)/report.html
 smollm2-methods: OVERLAYS = config/smollm2.yaml config/smollm2-real.yaml config/smollm2-methods.yaml
 smollm2-methods: REPORT = results/smollm2-methods/report.html
-smollm2 smollm2-methods: env
+smollm2-examples: OVERLAYS = config/smollm2.yaml config/datasets.yaml config/smollm2-examples.yaml
+smollm2-examples: REPORT = results/smollm2-examples/report.html
+smollm2-examples: smollm2-conala
+smollm2-conala:
+	@test -f "$(CONALA)/conala-train.json" || { echo "error: give CoNaLa: CONALA=path/to/folder, with conala-train.json and conala-test.json"; exit 1; }
+	mkdir -p $(SMOLLM2) && ln -sfn "$$(realpath "$(CONALA)")" $(SMOLLM2)/conala
+smollm2 smollm2-methods smollm2-examples: env
 	@test "$@$(DATA)" = smollm2 || test -f "$(DATA)" || { echo "error: give the data set: make $@ DATA=path/to/code_alpaca_20k.json"; exit 1; }
 	$(BIN)/python demo/make_smollm2.py $(SMOLLM2)/model
 	$(BIN)/python demo/make_samples.py $(SMOLLM2)/samples.json
