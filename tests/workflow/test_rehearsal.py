@@ -69,7 +69,7 @@ def done(project):
     """The finished rehearsal; real results lie beside it."""
     (project / "results").mkdir()
     (project / "results" / "kept.txt").write_text("real")
-    done = snakemake(*LOCAL, cwd=project)
+    done = snakemake(*LOCAL, "--verbose", cwd=project)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -83,6 +83,11 @@ def test_its_plan_takes_neither_a_gpu_nor_weights(project):
     assert "scripts/rehearse.py" not in text  # rules have the names that they have in the study
     for rule in ("finetune", "curve", "generate"):
         assert f"rule {rule}:" in text
+
+
+def test_jobs_are_looked_for_when_one_ends_and_at_no_other_time(done):
+    """Each look may start jobs on both cores; a look that is repeated every second takes time of the jobs."""
+    assert 0 < done.count("Ready jobs: ") <= done.count("Finished jobid: ") + 1
 
 
 def test_it_ends_with_what_the_study_will_give_and_takes(done):

@@ -25,6 +25,17 @@ os.environ.update(environment_of_jobs(time_limited=workflow.remote_exec))
 os.environ.pop("PYTHONHOME", None)  # with it no other Python than Snakemake's own starts
 
 
+def look_for_jobs_when_one_ends():
+    """Lifts Snakemake's own limit of 100 jobs per second, which no study reaches; one that a user sets stays.
+
+    With a limit Snakemake looks for jobs again a second after each look. Each job that ends adds a look that is repeated
+    for ever, so that after 500 jobs the looks take all of a core.
+    """
+    limit = workflow.scheduling_settings.max_jobs_per_timespan
+    if limit and (limit.max_jobs, limit.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None
+
+
 def on_slurm():
     """Whether this process submits jobs to SLURM."""
     return workflow.executor_plugin is not None and workflow.executor_plugin.name == "slurm"
@@ -105,6 +116,7 @@ def prepare_for(jobs):
 
 onstart:
     if workflow.is_main_process:
+        look_for_jobs_when_one_ends()
         jobs = [job for job in workflow.dag.needrun_jobs() if job.output]
         try:
             if on_slurm():
