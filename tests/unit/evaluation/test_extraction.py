@@ -266,9 +266,9 @@ def test_what_is_all_code_is_measured_once(monkeypatch):
     asked = []
 
     def confined(function):
-        def call(names, sample, text, language):
-            asked.append((sample.id, text, len(names)))
-            return function(names, sample, text, language)
+        def call(batch):
+            asked.extend((one.sample.id, one.text, len(one.names)) for one in batch)
+            return function(batch)
 
         return call
 
