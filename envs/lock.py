@@ -17,6 +17,7 @@ ENVIRONMENTS = {
     "download": "Downloads from the hub.",
     "tokenize": "Splitting and tokenising: no torch.",
     "train": "Fine-tuning and generation.",
+    "embed": "Vectors of requests by an encoder, on a CPU.",
     "analysis": "Retrieval, scoring, tables and figures: no torch.",
 }
 PYTHON, PIP = "3.11.14", "25.3"

@@ -8,6 +8,7 @@ import sys
 import pytest
 import yaml
 from conftest import ROOT
+from small_encoder import make_encoder
 from small_study import LOCAL, make_project, plan, snakemake
 
 DATA, MODEL = "codealpaca-20k", "llama-3.2-1b"
@@ -16,8 +17,9 @@ OVERLAY = {
     "prompts": {
         "one": {"template": "task", "examples": {"count": 1, "choose": "random"}},
         "three": {"template": "chat", "examples": {"count": 3, "choose": "random"}},
-        "near": {"template": "paper", "examples": {"count": 3, "choose": "similar"}},
+        "near": {"template": "paper", "examples": {"count": 3, "choose": "similar", "encoder": "small"}},
     },
+    "encoders": {"small": {"path": "encoder"}},
     "methods": {name: {"prompt": name} for name in ("one", "three", "near")},
     "runs": [
         {"datasets": [DATA], "models": [MODEL], "methods": ["base", "one", "near"], "seeds": [0]},
@@ -31,6 +33,7 @@ OVERLAY = {
 @pytest.fixture(scope="module")
 def in_context(tmp_path_factory, checkpoints, records):
     folder = make_project(tmp_path_factory.mktemp("in-context") / "project", checkpoints, records[:120])
+    make_encoder(folder / "encoder", [record["instruction"] for record in records])
     (folder / "in-context.yaml").write_text(yaml.safe_dump(OVERLAY))
     done = snakemake(*LOCAL, "in-context.yaml", "--cores", "2", cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -55,7 +58,7 @@ def test_each_run_lies_under_the_data_of_its_examples_and_has_scores(in_context)
     }
     assert rows["three"]["deviation"] != ""
     note = (in_context / "results/tables/table2.md").read_text()
-    assert "one (1, at random, by seed), near (3, the most similar), three (3, at random, by seed)" in note
+    assert "one (1, at random, by seed), near (3, the most similar by small), three (3, at random, by seed)" in note
     assert "over test samples and seeds" in note
 
 
@@ -64,7 +67,8 @@ def test_a_record_says_what_its_examples_are_of(in_context):
     split = json.loads((in_context / f"results/data/{DATA}/split.json").read_text())
     assert record["training"] is None
     assert record["data_sha256"] == {"train": split["sha256"]["train"]}
-    assert record["method"]["prompt"]["examples"] == {"count": 3, "choose": "random", "order": "most-similar-last"}
+    expected = {"count": 3, "choose": "random", "order": "most-similar-last", "encoder": None}
+    assert record["method"]["prompt"]["examples"] == expected
     assert record["template"] == "chat"
 
 
@@ -80,17 +84,34 @@ def test_what_is_there_is_not_made_again_and_another_count_makes_its_own_prompts
     }
 
 
+def test_similar_examples_are_chosen_by_vectors_that_provenance_names(in_context):
+    facts = json.loads((in_context / f"results/data/{DATA}/embeddings/small/train.json").read_text())
+    chosen = json.loads((in_context / f"results/data/{DATA}/examples/{DATA}/near/seed0.json").read_text())
+    assert chosen["signature"] == f"cosine|decimals:6|ties:first|{facts['signature']}|count:3"
+    provenance = (in_context / "results/report/provenance.md").read_text()
+    assert "## Encoders" in provenance
+    assert facts["checkpoint"]["sha256"] in provenance
+
+
 def test_check_results_makes_the_choice_of_examples_anew(in_context):
     configs = ("config/config.yaml", "small.yaml", "in-context.yaml")
     command = [sys.executable, ROOT / "workflow/scripts/check_results.py", *configs]
     done = subprocess.run(command, cwd=in_context, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    path = in_context / f"results/data/{DATA}/examples/{DATA}/three/seed1.json"
-    there = path.read_text()
-    path.write_text(json.dumps(json.loads(there) | {"left_out": 99}))
+    there = {
+        path: path.read_bytes()
+        for path in (
+            in_context / f"results/data/{DATA}/examples/{DATA}/three/seed1.json",
+            in_context / f"results/data/{DATA}/embeddings/small/test.json",
+        )
+    }
+    for path, content in there.items():
+        path.write_text(json.dumps(json.loads(content) | {"left_out": 99, "encoder": "other"}))
     try:
         done = subprocess.run(command, cwd=in_context, capture_output=True, text=True)
     finally:
-        path.write_text(there)
+        for path, content in there.items():
+            path.write_bytes(content)
     assert "seed1.json" in done.stdout + done.stderr
+    assert "test.json: encoder: found other, expected small" in done.stdout + done.stderr
     assert done.returncode != 0

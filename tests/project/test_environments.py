@@ -24,7 +24,7 @@ def pins(path):
 
 
 def test_there_is_one_environment_per_kind_of_work():
-    assert [path.stem for path in ENVIRONMENTS] == ["analysis", "download", "tokenize", "train"]
+    assert [path.stem for path in ENVIRONMENTS] == ["analysis", "download", "embed", "tokenize", "train"]
 
 
 @pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.stem)
@@ -38,8 +38,9 @@ def test_environments_hold_the_lock_s_exact_versions(path):
 
 
 @pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.stem)
-def test_only_training_has_torch(path):
-    assert ("torch" in pins(path)[0]) == (path.stem == "train")
+def test_only_training_and_encoders_have_torch(path):
+    assert ("torch" in pins(path)[0]) == (path.stem in ("train", "embed"))
+    assert ("sentence-transformers" in pins(path)[0]) == (path.stem == "embed")
 
 
 def test_only_gpu_jobs_have_a_c_compiler():

@@ -24,7 +24,7 @@ from codetune.base.errors import StudyError
 from codetune.base.hub_access import ask_for_access
 from codetune.base.plain import from_plain
 from codetune.data.sources import dataset_files
-from codetune.models.checkpoints import fetch_model
+from codetune.models.checkpoints import fetch_encoder, fetch_model
 from codetune.study.dataset import Published
 from codetune.study.model import Source
 hub.WAITS, hub.LONGEST_WAIT = (0.01, 0.02, 0.03), 0.04
@@ -35,6 +35,8 @@ try:
     elif "file" in wanted:
         with dataset_files(from_plain(wanted, Published, "test"), target) as files:
             print(*(f"read: {file.read_text()}" for file in files), sep="\\n")
+    elif sys.argv[3] == "encoder":
+        fetch_encoder(from_plain(wanted, Source, "test"), target)
     else:
         fetch_model(from_plain(wanted, Source, "test"), target, weights=sys.argv[3] == "weights")
 except StudyError as error:

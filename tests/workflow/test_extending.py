@@ -109,6 +109,10 @@ def test_examples_are_chosen_once_and_random_ones_asked_with_per_seed(finished):
     assert computed(planned(finished, "examples.yaml")) == promised("examples in the prompt")
 
 
+def test_an_encoder_is_fetched_and_embeds_both_parts_once(finished):
+    assert computed(planned(finished, "encoder.yaml")) == promised("examples by an encoder")
+
+
 def test_a_template_is_tokenised_once_and_asked_in(finished):
     assert computed(planned(finished, "template.yaml")) == promised("a template")
 

@@ -22,12 +22,15 @@ TWICE = {
         },
         "both": {"joint": ["codealpaca-20k", "more"]},
     },
+    "encoders": {"small": {"repo": "org/encoder", "revision": "0" * 40}},
+    "prompts": {"near": {"template": "paper", "examples": {"count": 1, "choose": "similar", "encoder": "small"}}},
+    "methods": {"near": {"prompt": "near"}},
     "runs": [
         {
             "datasets": ["codealpaca-20k", "more", "both"],
             "tests": ["codealpaca-20k", "more"],
             "models": ["gemma-2-2b"],
-            "methods": ["base", "qlora"],
+            "methods": ["base", "qlora", "near"],
             "seeds": [0],
         }
     ],

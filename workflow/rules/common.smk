@@ -60,6 +60,8 @@ wildcard_constraints:
     template=one_of(STUDY.templates),
     prompt=one_of([*STUDY.templates, *STUDY.prompts]),
     seed=r"\d+",
+    encoder=one_of(STUDY.encoders),
+    part="train|test",
 
 
 # All paths are defined in workflow/scripts/codetune/study/layout.py. <results>, <resources>, <logs> and <benchmarks>
@@ -101,6 +103,11 @@ def has_examples(wildcards):
 def for_examples(pattern):
     """Returns an input function that fills in a pattern with the data set of the examples in prompts."""
     return lambda wildcards: in_results(pattern, dataset=wildcards.data)
+
+
+def embedded(pattern):
+    """Returns an input function that fills in a pattern with the vectors by which examples are chosen, if any."""
+    return lambda one: [in_results(pattern, **entry) for entry in STUDY.embeddings_for(one.prompt, one.data, one.test)]
 
 
 def run_of(wildcards):

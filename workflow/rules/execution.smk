@@ -106,7 +106,8 @@ def prepare_for(jobs):
     made = [(job.rule.name, job.wildcards) for job in jobs]
     fetched = [wildcards.model for rule, wildcards in made if rule in ("download_model", "download_tokenizer")]
     datasets = [wildcards.dataset for rule, wildcards in made if rule == "download_dataset"]
-    REPOSITORIES[:] = repositories_of(STUDY, fetched, datasets)
+    encoders = [wildcards.encoder for rule, wildcards in made if rule == "download_encoder"]
+    REPOSITORIES[:] = repositories_of(STUDY, fetched, datasets, encoders)
     weights = [wildcards.model for rule, wildcards in made if rule == "download_model"]
     trainings = [run_of(wildcards) for rule, wildcards in made if rule == "finetune"]
     places = config["resources"], config["results"]

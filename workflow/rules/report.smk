@@ -104,6 +104,7 @@ rule provenance:
     """Lists what the runs were computed from and with: checkpoints, machines, versions, configuration."""
     input:
         records=in_results(layout.ALL_RECORDS),
+        embeddings=[in_results(layout.EMBEDDING, **entry) for entry in STUDY.embeddings],
     output:
         in_results(layout.PROVENANCE),
     log:

@@ -65,7 +65,7 @@ rule prompt:
             STUDY.templates[STUDY.prompt_called(wildcards.prompt, wildcards.data).template]
         ),
         examples=lambda wildcards: has_examples(wildcards)
-        and to_plain(STUDY.prompt_called(wildcards.prompt, wildcards.data).examples),
+        and declared(STUDY.prompt_called(wildcards.prompt, wildcards.data).examples),
         room=lambda wildcards: STUDY.decoding.max_new_tokens if has_examples(wildcards) else None,
         code=code("prompt.py", "tokenize"),
     script:

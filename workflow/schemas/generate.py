@@ -21,7 +21,7 @@ def kinds() -> dict[str, type]:
     from codetune.evaluation.comparisons import Comparisons
     from codetune.study.curve import Curve
     from codetune.study.data_facts import SplitFacts
-    from codetune.study.examples import ExampleFacts
+    from codetune.study.examples import EmbeddingFacts, ExampleFacts
     from codetune.study.facts import GenerationFacts, Summary, TrainingFacts
     from codetune.study.leaks import LeakFacts
     from codetune.study.record import Record
@@ -36,6 +36,7 @@ def kinds() -> dict[str, type]:
         "generation": GenerationFacts,
         "retrieval": RetrievalFacts,
         "examples": ExampleFacts,
+        "embedding": EmbeddingFacts,
         "prediction": Prediction,
         "summary": Summary,
         "split": SplitFacts,

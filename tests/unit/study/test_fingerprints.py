@@ -101,6 +101,8 @@ EDITS = {
         "examples retrieve",
     ),
     "the choice of examples": ("codetune/prompts/examples.py", "random.Random(seed)", "random.Random(0)", "examples"),
+    "the vectors": ("codetune/models/embed.py", "BATCH = 32", "BATCH = 16", "embed"),
+    "the search by vectors": ("codetune/prompts/dense.py", "DECIMALS = 6", "DECIMALS = 5", "examples"),
     "code of splitting": ("codetune/data/split.py", "random.Random(settings.seed)", "random.Random(0)", "split"),
     "a language": (
         "codetune/data/languages.py",

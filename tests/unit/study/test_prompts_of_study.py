@@ -4,6 +4,8 @@ import pytest
 from codetune.base.errors import StudyError
 from codetune.study import layout
 from codetune.study.config import load_study
+from codetune.study.downloads import repositories_of
+from codetune.study.model import Source
 from codetune.study.runs import Run
 from paper_config import paper_config
 
@@ -56,6 +58,46 @@ def test_each_choice_has_prompts_and_examples_of_its_own_and_all_others_share_th
     assert {entry["data"] for entry in study.zero_shot_sets} == {"none"}
 
 
+def with_encoder(entry, encoder="small"):
+    """A configuration whose prompt names an encoder, beside the entry of one that is called `small`."""
+    config = config_with({"count": 3, "choose": "similar", "encoder": encoder}, data=(DATA, "more"))
+    return config | {"encoders": {"small": entry}}
+
+
+HUB = {"repo": "org/encoder", "revision": "0" * 40}
+
+
+def test_an_encoder_embeds_the_training_and_the_test_part_once_for_all_prompts():
+    config = with_encoder(HUB)
+    config["prompts"]["more"] = {"template": "chat", "examples": {"count": 1, "choose": "similar", "encoder": "small"}}
+    config["methods"]["one"] = {"prompt": "more"}
+    config["runs"][0]["methods"].append("one")
+    study = load_study(config)
+    assert {layout.VECTORS.format(**entry) for entry in study.embeddings} == {
+        f"data/{name}/embeddings/small/{part}.npy" for name in (DATA, "more") for part in ("train", "test")
+    }
+    assert len(study.embeddings) == 4
+    assert study.used_encoders == ["small"]
+    assert study.encoders == {"small": Source(repo="org/encoder", revision="0" * 40)}
+    (repository,) = repositories_of(study, [], [], ["small"])
+    assert repository == {"name": "org/encoder", "revision": "0" * 40, "kind": "model", "file": "config.json"}
+    assert load_study(config_with({"count": 3, "choose": "similar"})).embeddings == []
+
+
+def test_what_an_encoder_cannot_be_is_one_line():
+    for entry, encoder, message in (
+        (HUB, "smal", "prompts.shown.examples.encoder: 'smal' is unknown; did you mean 'small'?"),
+        ({"repo": "org/encoder"}, "small", "encoders.small: the key 'revision' is missing (or give a local 'path')"),
+        (HUB | {"revision": "main"}, "small", "config: encoders.small.revision"),
+        ({"path": "nowhere"}, "small", "encoders.small.path: there is no nowhere"),
+        (HUB | {"label": "x"}, "small", "encoders.small: 'label' is unknown"),
+    ):
+        with pytest.raises(StudyError) as caught:
+            load_study(with_encoder(entry, encoder))
+        assert message in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
 def test_a_prompt_with_examples_is_no_default_baseline_but_may_be_named():
     study = load_study(config_with({"count": 1, "choose": "random"}, "few-shot", "own", own={"peft": {"type": "LORA"}}))
     assert "few-shot" not in study.methods["own"].baselines
@@ -72,6 +114,12 @@ REFUSED = [
     ({"count": 3, "choose": "similar", "order": "last"}, {}, '"last" is not one of most-similar-last, most-similar-f'),
     ({"count": 3, "choose": "random", "order": "most-similar-last"}, {}, "'order' says nothing with 'choose: random'"),
     ({"count": 3, "choose": "random", "seed": 1}, {}, "prompts.shown.examples: 'seed' is unknown"),
+    ({"count": 3, "choose": "random", "encoder": "small"}, {}, "'encoder' says nothing with 'choose: random'"),
+    (
+        {"count": 3, "choose": "similar", "encoder": "small"},
+        {},
+        "config: prompts.shown.examples.encoder: the config has no encoders. Add 'small' to a section 'encoders'",
+    ),
     (
         {"count": 3, "choose": "random"},
         {"own": {"prompt": "shown", "peft": {"type": "LORA"}}},

@@ -1,7 +1,9 @@
-"""A checkpoint's folder: downloaded or linked, checked, with a manifest of its files."""
+"""The folder of a checkpoint or an encoder: downloaded or linked, checked, with a manifest of its files."""
 
 import json
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from codetune.base.errors import StudyError
@@ -10,9 +12,11 @@ from codetune.base.hub import download_files, list_files, partial_folder
 from codetune.base.hub_errors import Repository
 from codetune.base.manifests import Manifest, write_manifest
 from codetune.models.weight_files import GET_AGAIN, check_weight_files
-from codetune.study.model import CONFIG, Source, takes
+from codetune.study.model import CONFIG, MODULES, POOLING, Source, takes, takes_of_encoder
 
 QUANTIZED = ("quantization_config", "compression_config")  # keys of config.json by which libraries know such weights
+# What an encoder may consist of. A module of another package would be code of the repository's.
+PACKAGE, KNOWN_MODULES = "sentence_transformers", ("Transformer", "Pooling", "Normalize")
 
 
 def fetch_model(source: Source, target: str | Path, weights: bool) -> None:
@@ -30,27 +34,52 @@ def fetch_model(source: Source, target: str | Path, weights: bool) -> None:
     Raises:
         StudyError: The checkpoint lacks files, its weights are quantised already or not finite, or the download fails.
     """
-    target = Path(target)
+    _fetch(source, Path(target), partial(takes, weights=weights), partial(_check_checkpoint, weights=weights))
+
+
+def fetch_encoder(source: Source, target: str | Path) -> None:
+    """Puts an encoder's files into a folder, as `fetch_model` does with a checkpoint and its weights.
+
+    Args:
+        source: Where the encoder comes from: a checkpoint, and what sentence-transformers keeps beside it.
+        target: The folder to make.
+
+    Raises:
+        StudyError: As with a checkpoint, or it consists of modules that are not known.
+    """
+    _fetch(source, Path(target), takes_of_encoder, _check_encoder)
+
+
+def _fetch(
+    source: Source, target: Path, taken: Callable[[str], bool], check: Callable[[list[str], Path | None, str], None]
+) -> None:
+    """Makes a folder.
+
+    Args:
+        source: Where the files come from.
+        target: The folder to make.
+        taken: Whether a file of this name is taken.
+        check: Checks the names of the files that are taken and, once they are there, the folder; with their origin.
+    """
     if source.path is not None:
         with atomic(target) as folder:
-            _link_files(Path(source.path), folder, weights)
-            _check_complete([file.name for file in folder.iterdir()], weights, source.path)
-            _check_json(folder, source.path)
+            names = _link_files(Path(source.path), folder, taken)
+            check(names, None, source.path)
+            _check_json(folder, names, source.path)
             _check_unquantized(folder, source.path)
-            if weights:
-                check_weight_files(folder, source.path)
+            check(names, folder, source.path)
             _report(write_manifest(folder, path=source.path))
         return
     repo = Repository(source.repo or "", source.revision or "", "model")
-    files = [file for file in list_files(repo) if takes(file.rfilename, weights)]
-    _check_complete([file.rfilename for file in files], weights, repo.name)
+    files = [file for file in list_files(repo) if taken(file.rfilename)]
+    names = [file.rfilename for file in files]
+    check(names, None, repo.name)
     folder = partial_folder(target, repo.revision)
     config = [file for file in files if file.rfilename == CONFIG]
     sums = download_files(repo, config, folder)
     _check_unquantized(folder, repo.name)  # before gigabytes come
     sums |= download_files(repo, [file for file in files if file not in config], folder)
-    if weights:
-        check_weight_files(folder, repo.name)
+    check(names, folder, repo.name)
     _report(write_manifest(folder, sums, repo=repo.name, revision=repo.revision))
     sync(folder)
     # A rename is atomic: if the process is killed, the files are in either one place or the other.
@@ -59,14 +88,56 @@ def fetch_model(source: Source, target: str | Path, weights: bool) -> None:
     remove(folder.parent)
 
 
-def _link_files(source: Path, folder: Path, weights: bool) -> None:
+def _link_files(source: Path, folder: Path, taken: Callable[[str], bool]) -> list[str]:
+    """Makes a folder of links to files, and returns their names."""
     folder.mkdir()
-    moves_along = source.resolve().is_relative_to(Path.cwd())
-    for file in source.resolve().iterdir():
-        if takes(file.name, weights):
+    source, names = source.resolve(), list[str]()
+    moves_along = source.is_relative_to(Path.cwd())
+    for file in (*source.iterdir(), *source.glob(POOLING)):
+        name = file.relative_to(source).as_posix()
+        if taken(name):
             if not file.is_file():  # to open a pipe would wait for ever
                 raise StudyError(f"{file} is not a file on a disk. Put the checkpoint's file there and run again.")
-            (folder / file.name).symlink_to(os.path.relpath(file, folder.resolve()) if moves_along else file)
+            link = folder / name
+            link.parent.mkdir(exist_ok=True)
+            link.symlink_to(os.path.relpath(file, link.parent.resolve()) if moves_along else file)
+            names.append(name)
+    return names
+
+
+def _check_checkpoint(names: list[str], folder: Path | None, origin: str, weights: bool) -> None:
+    """Checks what is taken of a checkpoint: the names of its files or, where there is one, its folder."""
+    if folder is None:
+        _check_complete(names, weights, origin)
+    elif weights:
+        check_weight_files(folder, origin)
+
+
+def _check_encoder(names: list[str], folder: Path | None, origin: str) -> None:
+    """Checks what is taken of an encoder, in the same way."""
+    _check_checkpoint(names, folder, origin, weights=True)
+    if MODULES not in names:
+        raise StudyError(
+            f"{origin}: there is no {MODULES}; this is not an encoder in the format of sentence-transformers. Name "
+            "another one in the config."
+        )
+    if folder is None:
+        return
+    with reading(f"{origin}: {MODULES}", GET_AGAIN):
+        modules = json.loads((folder / MODULES).read_text(encoding="utf-8"))
+        kinds = [str(module["type"]) for module in modules]
+    for kind in kinds:
+        package, *_, name = kind.split(".")
+        if package != PACKAGE or name not in KNOWN_MODULES:
+            raise StudyError(
+                f"{origin}: {MODULES} names the module {kind!a}; known are {', '.join(KNOWN_MODULES)} of {PACKAGE}, "
+                "and no code of a repository is run. Name another encoder in the config."
+            )
+    if [kind.split(".")[-1] for kind in kinds][:2] != ["Transformer", "Pooling"]:
+        raise StudyError(
+            f"{origin}: {MODULES} does not begin with a Transformer and a Pooling, so that it makes no vector of a "
+            "text. Name another encoder in the config."
+        )
 
 
 def _check_complete(names: list[str], weights: bool, origin: str) -> None:
@@ -88,11 +159,11 @@ def _check_complete(names: list[str], weights: bool, origin: str) -> None:
         )
 
 
-def _check_json(folder: Path, origin: str) -> None:
+def _check_json(folder: Path, names: list[str], origin: str) -> None:
     """Checks that the JSON of a local checkpoint is JSON. What comes from the hub has been checked by its hash."""
-    for path in sorted(folder.glob("*.json")):
-        with reading(f"{origin}: {path.name}", GET_AGAIN):
-            json.loads(path.read_text(encoding="utf-8"))
+    for name in sorted(name for name in names if name.endswith(".json")):
+        with reading(f"{origin}: {name}", GET_AGAIN):
+            json.loads((folder / name).read_text(encoding="utf-8"))
 
 
 def _check_unquantized(folder: Path, origin: str) -> None:

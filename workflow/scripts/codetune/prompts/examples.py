@@ -10,6 +10,7 @@ from codetune.base.plain import to_plain
 from codetune.base.progress import counted, doing
 from codetune.data.duplicates import Components, near_duplicates
 from codetune.data.samples import Sample, by_request, read_part, sha256_of_samples
+from codetune.prompts.dense import dense_signature, rank_by_vectors, read_vectors
 from codetune.prompts.nearest import Nearest, signature
 from codetune.study.examples import ExampleFacts
 from codetune.study.prompt import Examples
@@ -24,12 +25,16 @@ class ExampleInputs:
         test: The test samples.
         train_split: Facts of the split that the training samples come from.
         test_split: Facts of the split that the test samples come from.
+        vectors: Vectors of training and of test samples, where an encoder tells what is similar.
+        embeddings: Facts of these.
     """
 
     train: str
     test: str
     train_split: str
     test_split: str
+    vectors: tuple[str, ...] = ()
+    embeddings: tuple[str, ...] = ()
 
 
 def choose_examples(inputs: ExampleInputs, settings: Examples, seed: int, target: str) -> None:
@@ -54,6 +59,10 @@ def choose_examples(inputs: ExampleInputs, settings: Examples, seed: int, target
     if settings.choose == "random":
         drawn = _draw(own, set(others), settings.count, seed)
         chosen, how = [drawn] * len(test), f"random|seed:{seed}"
+    elif settings.encoder:
+        ranked, how = _ranked(inputs, train, test)
+        near = zip(counted(test, "retrieval", "samples"), ranked, others, strict=True)
+        chosen = [_first(places, own, {group}, settings.count) for _, places, group in near]
     else:
         chosen, how = _similar(train, test, own, others, settings.count), signature()
     if (fewest := min(map(len, chosen))) < settings.count:
@@ -115,6 +124,14 @@ def _similar(
                 asked, found = 4 * asked, []
         chosen.append(found)
     return chosen
+
+
+def _ranked(inputs: ExampleInputs, train: Sequence[Sample], test: Sequence[Sample]) -> tuple[Iterable[list[int]], str]:
+    """For each test sample the places of all training samples, the most similar by an encoder first; its signature."""
+    parts = zip(inputs.vectors, inputs.embeddings, (train, test), strict=True)
+    (own, of_train), (others, of_test) = (read_vectors(*part) for part in parts)
+    how = dense_signature(of_train, of_test, inputs.embeddings[1])
+    return rank_by_vectors(own, others), how
 
 
 def _first(places: Iterable[int], groups: Sequence[int], forbidden: set[int], count: int) -> list[int]:

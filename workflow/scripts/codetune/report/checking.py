@@ -19,6 +19,7 @@ from codetune.base.progress import counted, doing
 from codetune.base.rehearsal import is_rehearsal, rehearsing
 from codetune.base.signals import end_with
 from codetune.report.comparing import compare_files
+from codetune.report.embeddings import checks_of_embeddings
 from codetune.report.origins import Check, checks_of
 from codetune.report.remake import Remake, Results
 from codetune.report.remaking import remakes_of
@@ -39,6 +40,7 @@ LISTED = (
         layout.GENERATION,
         layout.RETRIEVAL,
         layout.EXAMPLES,
+        layout.EMBEDDING,
     ),
     *(
         layout.SCORES,
@@ -88,7 +90,7 @@ def _check(config: Mapping[str, Any], cores: int) -> Findings:
     """Checks the results of a config, which names the folder in which they are."""
     study = load_study(dict(config))
     at = Results(study, config, config["results"], config["resources"])
-    tasks: list[Check | Remake] = [*checks_of(at), *checks_of_trials(at), *remakes_of(at)]
+    tasks: list[Check | Remake] = [*checks_of(at), *checks_of_trials(at), *checks_of_embeddings(at), *remakes_of(at)]
     _check_complete(at.results, tasks)
     found = _perform_all(tasks, cores)
     made = {path for task in tasks for path in task.files.values()}

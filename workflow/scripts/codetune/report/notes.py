@@ -105,7 +105,8 @@ def _say_examples(evaluated: Sequence[EvaluatedSystem]) -> str:
     """Which methods have training samples as examples in their prompts, how many, and how they are chosen."""
     found = {one.system.method: one.records[0].examples for one in evaluated}
     ways = {"random": "at random, by seed", "similar": "the most similar"}
-    listed = [f"{name} ({one.count}, {ways[one.choose]})" for name, one in found.items() if one]
+    by = {name: f" by {one.encoder}" if one and one.encoder else "" for name, one in found.items()}
+    listed = [f"{name} ({one.count}, {ways[one.choose]}{by[name]})" for name, one in found.items() if one]
     return f"Training samples as examples in the prompts: {', '.join(listed)}." if listed else ""
 
 

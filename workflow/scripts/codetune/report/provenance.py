@@ -14,20 +14,25 @@ from codetune.base.machine import Environment
 from codetune.base.text import markdown, markdown_block, markdown_cell, markdown_code
 from codetune.report.flags import MEANING, problems_of
 from codetune.report.stamp import stamped_sections
+from codetune.study.examples import EmbeddingFacts
 from codetune.study.facts import GenerationFacts
 from codetune.study.record import Record
 
 RUNS = ["trained on", "model", "method", "seed", "training minutes:", "generation minutes:", "GPU or processor"]
 CHECKPOINTS = ["model", "source", "revision", "SHA-256 over its files' hashes"]
+ENCODERS = ["encoder", *CHECKPOINTS[1:], "signature of its vectors"]
 
 
-def write_provenance(records: Sequence[Record], config: Mapping[str, Any], target: str) -> None:
+def write_provenance(
+    records: Sequence[Record], config: Mapping[str, Any], target: str, embeddings: Sequence[EmbeddingFacts] = ()
+) -> None:
     """Writes checkpoints, times, machines, versions and the whole configuration as Markdown.
 
     Args:
         records: Of all runs of the study.
         config: The configuration as used.
         target: The Markdown to write.
+        embeddings: Facts of all vectors by which examples were chosen.
     """
     sections = [
         "# Provenance: what the runs were computed from and with",
@@ -37,6 +42,7 @@ def write_provenance(records: Sequence[Record], config: Mapping[str, Any], targe
         *_trainings_with_problems(records),
         "## Checkpoints",
         _table(CHECKPOINTS, [_checkpoint(name, found) for name, found in checkpoints_of(records).items()]),
+        *_encoders(embeddings),
         "## Versions",
         _table(["package", "version"], [list(map(markdown_cell, found)) for found in versions_of(records).items()]),
         "## Configuration",
@@ -105,6 +111,13 @@ def _run(record: Record) -> list[Any]:
         f"{sum(generation.seconds for generation in generations) / 60:.1f}" if generations else "-",
         markdown_cell("; ".join(dict.fromkeys(machines)) or "-"),
     ]
+
+
+def _encoders(embeddings: Sequence[EmbeddingFacts]) -> list[str]:
+    """A section on the encoders of these vectors; none if there are none."""
+    known = {(one.encoder, one.signature): one for one in embeddings}.values()
+    rows = [[*_checkpoint(one.encoder, one.checkpoint), markdown_code(one.signature)] for one in known]
+    return ["## Encoders", _table(ENCODERS, rows)] if rows else []
 
 
 def _checkpoint(model: str, found: CheckpointIdentity) -> list[str]:

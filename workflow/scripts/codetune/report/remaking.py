@@ -116,16 +116,20 @@ def _make_retrieval(inputs: RetrieveInputs, outputs: Outputs) -> None:
 
 
 def _examples(at: Results, entry: Mapping[str, str]) -> Remake:
+    embeddings = at.study.embeddings_for(entry["prompt"], entry["data"], entry["test"])
     inputs = ExampleInputs(
         train=at.path(layout.TRAIN, dataset=entry["data"]),
         test=at.path(layout.TEST, test=entry["test"]),
         train_split=at.path(layout.SPLIT, dataset=entry["data"]),
         test_split=at.path(layout.SPLIT, dataset=entry["test"]),
+        vectors=tuple(at.path(layout.VECTORS, **one) for one in embeddings),
+        embeddings=tuple(at.path(layout.EMBEDDING, **one) for one in embeddings),
     )
+    needs = [inputs.train, inputs.test, inputs.train_split, inputs.test_split, *inputs.vectors, *inputs.embeddings]
     settings = at.study.prompts[entry["prompt"]].examples
     assert settings is not None  # as of all prompts in `example_sets`
     make = partial(_make_examples, inputs, settings, int(entry["seed"]))
-    return Remake(make, {"examples": at.path(layout.EXAMPLES, **entry)}, [*vars(inputs).values()], long=True)
+    return Remake(make, {"examples": at.path(layout.EXAMPLES, **entry)}, needs, long=True)
 
 
 def _make_examples(inputs: ExampleInputs, settings: Examples, seed: int, outputs: Outputs) -> None:

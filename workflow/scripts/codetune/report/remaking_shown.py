@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from codetune.base.manifests import checked_folder
+from codetune.base.plain import read_as
 from codetune.base.project import PROJECT
 from codetune.report.browser import BrowserInputs, write_browser
 from codetune.report.macros import write_macros
@@ -15,6 +16,7 @@ from codetune.report.remake import Outputs, Remake, Results
 from codetune.report.summary import write_summary
 from codetune.report.table import write_table
 from codetune.study import layout
+from codetune.study.examples import EmbeddingFacts
 from codetune.study.paper import macro_inputs, paper_inputs, paths_in
 from codetune.study.records import read_records
 from codetune.study.summary import summary_inputs
@@ -68,12 +70,15 @@ def _make_browser(inputs: BrowserInputs, test: str, metric: str, outputs: Output
 
 def _provenance(at: Results) -> Remake:
     records, path = [at.path(layout.ALL_RECORDS)], at.path(layout.PROVENANCE)
-    return Remake(partial(_make_provenance, records, path), {"text": path}, records)
+    embeddings = [at.path(layout.EMBEDDING, **entry) for entry in at.study.embeddings]
+    make = partial(_make_provenance, records, embeddings, path)
+    return Remake(make, {"text": path}, [*records, *embeddings])
 
 
-def _make_provenance(records: list[str], there: str, outputs: Outputs) -> None:
+def _make_provenance(records: list[str], embeddings: list[str], there: str, outputs: Outputs) -> None:
     """With the configuration that is there, which another check compares with the one at hand."""
-    write_provenance(read_records(records), read_config(there), outputs["text"])
+    facts = [read_as(path, EmbeddingFacts) for path in embeddings]
+    write_provenance(read_records(records), read_config(there), outputs["text"], facts)
 
 
 def _pages(at: Results) -> list[Remake]:

@@ -15,9 +15,11 @@ from urllib.parse import quote
 import yaml
 
 from codetune.base.files import atomic, sha256_of_file, write_json
+from codetune.base.plain import read_as
 from codetune.report.provenance import checkpoints_of, versions_of
 from codetune.report.stamp import stamped
 from codetune.study import layout
+from codetune.study.examples import EmbeddingFacts
 from codetune.study.joint import without_joints
 from codetune.study.model import Source
 from codetune.study.record import Record
@@ -41,7 +43,7 @@ USED = Path(layout.CRATE_CONFIG).name
 # The results that are described. Token sets, checkpoints and logs follow from the rest, or are large.
 RESULTS = (
     *(layout.TRAIN, layout.VALIDATION, layout.TEST, layout.SPLIT, layout.CARD, layout.CARD_TEXT),
-    layout.EXAMPLES,
+    *(layout.EXAMPLES, layout.VECTORS, layout.EMBEDDING),
     *(layout.RECORD, layout.TRAINING, layout.TRAINING_LOG, layout.SEARCH, layout.CURVE, layout.CURVE_PREDICTIONS),
     *(layout.TUNED_FILES, layout.PUBLISHED_FILES),
     *(layout.PREDICTIONS, layout.GENERATION, layout.RETRIEVAL, layout.SCORES, layout.SUMMARY),
@@ -80,7 +82,8 @@ def write_crate(project: str | Path, config: Entity, engine: str, copy: str | Pa
     references = [_reference(number, entry) for number, entry in enumerate(citation["references"], start=1)]
     records = read_records(_files(root, layout.RECORD))
     packages = _packages(records)
-    sources = [*_datasets(config), *_checkpoints(records)]
+    encoders = [read_as(path, EmbeddingFacts) for path in _files(root, layout.EMBEDDING)]
+    sources = [*_datasets(config), *_checkpoints(records), *_encoders(encoders)]
     main = next(entity for entity in workflow if entity["@id"] == f"{copy.name}/Snakefile")
     main |= _main(citation, authors, packages)
     used = next(entity for entity in workflow if entity["@id"] == f"{copy.name}/{USED}")
@@ -223,6 +226,15 @@ def _checkpoints(records: list[Record]) -> list[Entity]:
     return [
         _source(f"#checkpoint-{model}", model, Source(one.path, one.repo, one.revision), {"sha256": one.sha256})
         for model, one in checkpoints_of(records).items()
+    ]
+
+
+def _encoders(embeddings: list[EmbeddingFacts]) -> list[Entity]:
+    """The encoders by whose vectors examples were chosen."""
+    known = {facts.encoder: facts.checkpoint for facts in embeddings}
+    return [
+        _source(f"#encoder-{name}", name, Source(one.path, one.repo, one.revision), {"sha256": one.sha256})
+        for name, one in known.items()
     ]
 
 

@@ -65,6 +65,7 @@ def load_study(config: Entry) -> Study:
             name: build_dataset(name, entry, _build_source(entry)) for name, entry in published["datasets"].items()
         },
         joints=joints,
+        encoders={name: _build_source(entry) for name, entry in config.get("encoders", {}).items()},
         templates=read_templates(config),
         prompts=prompts,
         template=config["tokenization"]["template"],
@@ -151,7 +152,7 @@ def _build_source(entry: Entry) -> Source:
 
 def _check_names(config: Entry) -> None:
     """Checks that every name referred to exists, and that no two things share a name or a folder."""
-    for kind in ("datasets", "models", "methods", "templates", "prompts"):
+    for kind in ("datasets", "models", "encoders", "methods", "templates", "prompts"):
         _check_apart(kind, config.get(kind, {}))
     for kind, what in (("datasets", "no training data; give the data set"), ("models", "no model; give this one")):
         for name in config[kind]:

@@ -41,17 +41,24 @@ def check_downloads(study: Study, resources: str, paths: Iterable[str]) -> None:
         paths: The files that jobs are going to read.
 
     Raises:
-        StudyError: A checkpoint comes from elsewhere, or a data set is not the declared one.
+        StudyError: A checkpoint or an encoder comes from elsewhere, or a data set is not the declared one.
     """
     used = set(map(str, paths))
-    for name, model in study.models.items():
-        for pattern in (layout.TOKENIZER, layout.CHECKPOINT):
-            path = f"{resources}/{pattern.format(model=name)}"
-            if path in used and Path(path).exists():
-                manifest = read_manifest(path)
-                found = Source(manifest.path, manifest.repo, manifest.revision)
-                if found != model.source and not _has_files_of(model.source, manifest):
-                    raise _from_elsewhere(Path(path).parent, f"{found.name} {found.revision or ''}", f"models.{name}")
+    folders = [
+        (pattern.format(model=name), f"models.{name}", model.source)
+        for name, model in study.models.items()
+        for pattern in (layout.TOKENIZER, layout.CHECKPOINT)
+    ]
+    folders += [
+        (layout.ENCODER.format(encoder=name), f"encoders.{name}", source) for name, source in study.encoders.items()
+    ]
+    for place, key, source in folders:
+        path = f"{resources}/{place}"
+        if path in used and Path(path).exists():
+            manifest = read_manifest(path)
+            found = Source(manifest.path, manifest.repo, manifest.revision)
+            if found != source and not _has_files_of(source, manifest):
+                raise _from_elsewhere(Path(path).parent, f"{found.name} {found.revision or ''}", key)
     for name, dataset in study.datasets.items():
         path = f"{resources}/{layout.IMPORT.format(dataset=name)}"
         declared = {"records": dataset.published.records, "sha256": dataset.published.sha256}
@@ -116,4 +123,5 @@ KINDS: tuple[tuple[str, str, tuple[str, ...], Callable[[Path], str]], ...] = (
         for origin in (layout.GENERATION, layout.RETRIEVAL)
     ),
     (layout.SCORES, "summary.json", ("scores_sha256",), sha256_of_file),
+    (layout.VECTORS, "{stem}.json", ("vectors_sha256",), sha256_of_file),
 )

@@ -1,6 +1,8 @@
-"""The facts of a choice of examples."""
+"""The facts of a choice of examples, and of the vectors that it may be made by."""
 
 from dataclasses import dataclass
+
+from codetune.base.identity import CheckpointIdentity
 
 
 @dataclass(frozen=True)
@@ -20,3 +22,28 @@ class ExampleFacts:
     left_out: int
     tests: list[int]
     examples: list[list[int]]
+
+
+@dataclass(frozen=True)
+class EmbeddingFacts:
+    """data/{dataset}/embeddings/{encoder}/{part}.json: how the vectors beside it were made.
+
+    Attributes:
+        encoder: Name of the encoder in the config.
+        checkpoint: The encoder's files as they were used.
+        inputs_sha256: SHA-256 of the samples, `samples`.
+        vectors_sha256: SHA-256 of the file of vectors.
+        signature: Signature of the vectors: all that is needed to make them again, but the requests.
+        samples: Number of samples; each has a vector, in their order.
+        dimension: Numbers per vector.
+        truncated: Number of samples whose request is longer than the encoder reads, so that its end does not count.
+    """
+
+    encoder: str
+    checkpoint: CheckpointIdentity
+    inputs_sha256: dict[str, str]
+    vectors_sha256: str
+    signature: str
+    samples: int
+    dimension: int
+    truncated: int

@@ -14,13 +14,14 @@ IN_RESULTS = (
     *("data", "leaks", "tokens", "prompts", "sizes", "runs", "comparisons", "tables", "figures", "report", "workflow"),
     *("logs", "benchmarks"),
 )
-IN_RESOURCES = ("data", "tokenizers", "models")
+IN_RESOURCES = ("data", "tokenizers", "models", "encoders")
 
 # Resources: downloads.
 RECORDS = "data/{dataset}.jsonl"
 IMPORT = "data/{dataset}.json"
 TOKENIZER = f"tokenizers/{{model}}/{MANIFEST}"
 CHECKPOINT = f"models/{{model}}/{MANIFEST}"
+ENCODER = f"encoders/{{encoder}}/{MANIFEST}"
 
 # A data set.
 TRAIN = "data/{dataset}/train.jsonl"
@@ -35,6 +36,11 @@ TEST = "data/{test}/test.jsonl"
 
 # What training data have of a test set.
 LEAKS = "leaks/{dataset}/{test}.json"
+
+# The vectors of a part's requests by an encoder, and their facts; parts are `train` and `test`.
+PART = "data/{dataset}/{part}.jsonl"
+VECTORS = "data/{dataset}/embeddings/{encoder}/{part}.npy"
+EMBEDDING = "data/{dataset}/embeddings/{encoder}/{part}.json"
 
 # Which training samples stand in the prompts of a test set as examples.
 EXAMPLES = "data/{data}/examples/{test}/{prompt}/seed{seed}.json"

@@ -24,12 +24,21 @@ TOKENIZER_FILES = (
 )
 INDEX = "model.safetensors.index.json"
 WEIGHT_FILES = ("model*.safetensors", INDEX)
+# What an encoder has beside these: the modules that it consists of, and how they are set.
+MODULES = "modules.json"
+POOLING = "[0-9]_Pooling/config.json"
+ENCODER_FILES = (MODULES, "sentence_bert_config.json", "config_sentence_transformers.json", POOLING)
 
 
 def takes(name: str, weights: bool) -> bool:
     """Whether a file is taken of a checkpoint, with its weights or without."""
     patterns = TOKENIZER_FILES + (WEIGHT_FILES if weights else ())
     return "/" not in name and any(fnmatch(name, pattern) for pattern in patterns)
+
+
+def takes_of_encoder(name: str) -> bool:
+    """Whether a file is taken of an encoder: of a checkpoint with its weights, or of what makes it an encoder."""
+    return takes(name, weights=True) or any(fnmatch(name, pattern) for pattern in ENCODER_FILES)
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,13 @@ class Source:
     def files_of_checkpoint(self, weights: bool) -> list[Path]:
         """Returns what is taken of a local checkpoint folder, with its weights or without; nothing of the hub's."""
         return [file for file in files_in(Path(self.path)) if takes(file.name, weights)] if self.path else []
+
+    def files_of_encoder(self) -> list[Path]:
+        """Returns what is taken of a local encoder's folder; nothing of the hub's."""
+        if self.path is None:
+            return []
+        folder = Path(self.path)
+        return [*(file for file in files_in(folder) if takes_of_encoder(file.name)), *folder.glob(POOLING)]
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from codetune.base.errors import StudyError
+from codetune.study.mistakes import unknown_name
 
 Choice = Literal["random", "similar"]
 Order = Literal["most-similar-last", "most-similar-first"]
@@ -19,11 +20,13 @@ class Examples:
         choose: `random`: by the seed of a run, the same for all samples of a test set; `similar`: those whose requests
             are most similar, for each sample its own.
         order: Where the most similar one stands: last, right before the sample, or first.
+        encoder: Name of the encoder whose vectors tell what is similar; None for the words, by BM25.
     """
 
     count: int
     choose: Choice
     order: Order = "most-similar-last"
+    encoder: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,5 +61,23 @@ def read_prompts(config: Mapping[str, Any]) -> dict[str, Prompt]:
                 f"config: prompts.{name}.examples: 'order' says nothing with 'choose: random', whose examples stand as "
                 "they were drawn; leave it out"
             )
+        if examples and examples.encoder is not None:
+            _check_encoder(f"prompts.{name}.examples", examples, config.get("encoders", {}))
         found[name] = Prompt(name, entry["template"], examples)
     return found
+
+
+def _check_encoder(where: str, examples: Examples, encoders: Mapping[str, Any]) -> None:
+    """Checks that examples which name an encoder are similar ones, and that there is such an encoder."""
+    if examples.choose == "random":
+        raise StudyError(
+            f"config: {where}: 'encoder' says nothing with 'choose: random', whose examples are drawn; leave it "
+            "out, or choose similar ones"
+        )
+    if not encoders:
+        raise StudyError(
+            f"config: {where}.encoder: the config has no encoders. Add '{examples.encoder}' to a section 'encoders', "
+            "with 'repo' and 'revision', or 'path'; or leave the key out, and words are compared."
+        )
+    if examples.encoder not in encoders:
+        raise unknown_name(f"{where}.encoder", str(examples.encoder), encoders)

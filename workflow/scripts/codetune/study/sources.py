@@ -1,4 +1,4 @@
-"""Checks of the local files and folders that data sets and models come from."""
+"""Checks of the local files and folders that data sets, models and encoders come from."""
 
 import os
 import stat
@@ -20,14 +20,14 @@ MADE_BY = {
 
 
 def check_sources(config: Mapping[str, Any], outputs: Outputs) -> None:
-    """Checks that each data set and model has a readable path or a pinned revision.
+    """Checks that each data set, model and encoder has a readable path or a pinned revision.
 
     Args:
         config: The configuration, already checked against its schema.
         outputs: Where the workflow writes.
 
     Raises:
-        StudyError: A data set or a model fails the check; the message names it.
+        StudyError: One of them fails the check; the message names it.
     """
     for name, dataset in config["datasets"].items():
         if "parts" in dataset:
@@ -36,6 +36,8 @@ def check_sources(config: Mapping[str, Any], outputs: Outputs) -> None:
             _check_source(f"datasets.{name}", dataset, ("repo", "revision", "file"), "file", outputs)
     for name, model in config["models"].items():
         _check_source(f"models.{name}", model, ("repo", "revision"), "folder", outputs)
+    for name, encoder in config.get("encoders", {}).items():
+        _check_source(f"encoders.{name}", encoder, ("repo", "revision"), "folder", outputs)
 
 
 def _check_parts(where: str, entry: Mapping[str, Any], outputs: Outputs) -> None:

@@ -50,6 +50,8 @@ def jobs_of(study: Study, results: str, resources: str) -> list[Job]:
     jobs += [made.join(joint) for joint in study.used_joints]
     for name in study.used_models:
         jobs += made.of_model(name)
+    jobs += [made.encoder(name) for name in study.used_encoders]
+    jobs += [made.embedding(entry) for entry in study.embeddings]
     jobs += [made.leaks(pair) for pair in study.leak_checks]
     jobs += [made.tokens(entry) for entry in study.token_sets]
     jobs += [made.examples(entry) for entry in study.example_sets]
@@ -80,7 +82,7 @@ class _Maker:
             "seed": len({run.seed for run in self.study.runs}) == 1,
         }
         told = {key: value for key, value in name.items() if value != NONE and not shared.get(key, False)}
-        order = ("model", "method", "seed", "data", "dataset", "template", "prompt", "test", "table")
+        order = ("model", "method", "seed", "data", "dataset", "part", "encoder", "template", "prompt", "test", "table")
         parts = [f"seed {told[key]}" if key == "seed" else str(told[key]) for key in order if key in told]
         return " ".join(parts) or " ".join(map(str, name.values()))
 
@@ -115,6 +117,18 @@ class _Maker:
             self._job("download_model", {"model": name}, weights, "{model}"),
         ]
 
+    def encoder(self, name: str) -> Job:
+        """Download of an encoder."""
+        output = self._in_resources(layout.ENCODER, encoder=name)
+        return self._job("download_encoder", {"encoder": name}, output, "{encoder}")
+
+    def embedding(self, entry: Mapping[str, str]) -> Job:
+        """Vectors of a part of a data set."""
+        needs = self._in_results(layout.TRAIN, dataset=entry["dataset"]), self._in_resources(layout.ENCODER, **entry)
+        return self._job(
+            "embed", entry, self._in_results(layout.VECTORS, **entry), "{dataset}/{encoder}/{part}", *needs
+        )
+
     def leaks(self, pair: Mapping[str, str]) -> Job:
         """What training data have of a test set."""
         needs = (self._in_results(layout.TRAIN, dataset=pair[key]) for key in ("dataset", "test"))
@@ -138,7 +152,9 @@ class _Maker:
 
     def examples(self, entry: Mapping[str, str]) -> Job:
         """The choice of examples for a test set."""
-        needs = {self._in_results(layout.TRAIN, dataset=name): None for name in (entry["data"], entry["test"])}
+        needs = dict.fromkeys(self._in_results(layout.TRAIN, dataset=name) for name in (entry["data"], entry["test"]))
+        vectors = self.study.embeddings_for(entry["prompt"], entry["data"], entry["test"])
+        needs |= dict.fromkeys(self._in_results(layout.VECTORS, **one) for one in vectors)
         output = self._in_results(layout.EXAMPLES, **entry)
         return self._job("examples", entry, output, "{data}/{test}/{prompt}/seed{seed}", *needs)
 

@@ -9,7 +9,7 @@ from codetune.study.dataset import Dataset
 from codetune.study.decoding import Decoding
 from codetune.study.joint import Joint
 from codetune.study.method import Method, TuningSettings
-from codetune.study.model import NO_MODEL, Model
+from codetune.study.model import NO_MODEL, Model, Source
 from codetune.study.prompt import Prompt
 from codetune.study.runs import NONE, Evaluation, Run, System
 from codetune.study.template import Template
@@ -32,6 +32,7 @@ class Study:
         training: The study's training settings.
         decoding: Settings of the decoding.
         joints: The data sets that are made from others, by name.
+        encoders: Where the encoders come from, by name.
         variants: Which methods and models are variants of others.
         rehearsal: Whether what takes a GPU is made up, and all else made from that.
     """
@@ -46,6 +47,7 @@ class Study:
     training: Mapping[str, Any]
     decoding: Decoding
     joints: Mapping[str, Joint] = field(default_factory=dict)
+    encoders: Mapping[str, Source] = field(default_factory=dict)
     variants: Variants = field(default_factory=Variants)
     rehearsal: bool = False
 
@@ -163,6 +165,29 @@ class Study:
         """Each choice of examples, by the wildcards of its path: one for the prompts of all models."""
         keys = ("test", "prompt", "data", "seed")
         return _each_once([{key: one[key] for key in keys} for one in self.prompt_sets if one["data"] != NONE])
+
+    def embeddings_for(self, prompt: str, data: str, test: str) -> list[dict[str, str]]:
+        """What the choice of examples of a prompt compares, by the wildcards of its path.
+
+        Returns:
+            The vectors of the training samples and of the test samples; none where no encoder compares them.
+        """
+        examples = self.prompt_called(prompt, data).examples
+        if examples is None or examples.encoder is None:
+            return []
+        parts = {"train": data, "test": test}
+        return [{"dataset": name, "encoder": examples.encoder, "part": part} for part, name in parts.items()]
+
+    @cached_property
+    def embeddings(self) -> list[dict[str, str]]:
+        """All vectors that choices of examples compare, by the wildcards of their path."""
+        named = [{key: one[key] for key in ("prompt", "data", "test")} for one in self.example_sets]
+        return _each_once([embedding for one in named for embedding in self.embeddings_for(**one)])
+
+    @cached_property
+    def used_encoders(self) -> list[str]:
+        """Names of the encoders of these."""
+        return list(dict.fromkeys(embedding["encoder"] for embedding in self.embeddings))
 
     @cached_property
     def leak_checks(self) -> list[dict[str, str]]:
