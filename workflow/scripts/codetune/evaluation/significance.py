@@ -52,11 +52,8 @@ def measure_significance(
     systems = by_system(records)
     baselines = {system: of[0].method.baselines for system, of in systems.items()}
     trained = {system for system, of in systems.items() if of[0].trains}
-    gains, pairs, number = (
-        gains_of(baselines),
-        pairs_of(baselines, trained),
-        count_resamples(baselines, trained, resamples),
-    )
+    gains, pairs = gains_of(baselines), pairs_of(baselines, trained)
+    number = count_resamples(baselines, trained, resamples)
     ids: list[int] = []  # of the first run's samples, which all others have to have
     statistics = {system: [_read_statistics(record, test, ids) for record in of] for system, of in systems.items()}
     leaked = sorted({number for path in leaks for number in read_as(path, LeakFacts).ids})
