@@ -1,4 +1,4 @@
-"""Untuned with 0, 1 and 3 examples, through a miniature model: its runs, records and table, and what reruns."""
+"""Untuned with 0, 1 or 2, and 3 examples, through a miniature model: its runs, records, table, and what reruns."""
 
 import csv
 import json
@@ -12,17 +12,18 @@ from small_encoder import make_encoder
 from small_study import LOCAL, make_project, plan, snakemake
 
 DATA, MODEL = "codealpaca-20k", "llama-3.2-1b"
+RUN = f"{DATA}/{MODEL}/few/seed0"
 OVERLAY = {
     "templates": {"task": {"user": "### Task\n{{ request }}\n", "assistant": "### Code\n{{ output }}"}},
     "prompts": {
-        "one": {"template": "task", "examples": {"count": 1, "choose": "random"}},
+        "few": {"template": "task", "examples": {"count": [1, 2], "choose": "random"}},
         "three": {"template": "chat", "examples": {"count": 3, "choose": "random"}},
         "near": {"template": "paper", "examples": {"count": 3, "choose": "similar", "encoder": "small"}},
     },
     "encoders": {"small": {"path": "encoder"}},
-    "methods": {name: {"prompt": name} for name in ("one", "three", "near")},
+    "methods": {name: {"prompt": name} for name in ("few", "three", "near")},
     "runs": [
-        {"datasets": [DATA], "models": [MODEL], "methods": ["base", "one", "near"], "seeds": [0]},
+        {"datasets": [DATA], "models": [MODEL], "methods": ["base", "few", "near"], "seeds": [0]},
         {"datasets": [DATA], "models": [MODEL], "methods": ["three"], "seeds": [0, 1]},
         {"datasets": [DATA], "models": ["none"], "methods": ["retrieval"], "seeds": [0]},
     ],
@@ -47,18 +48,21 @@ def test_each_run_lies_under_the_data_of_its_examples_and_has_scores(in_context)
     }
     assert runs == {
         f"none/{MODEL}/base/seed0",
-        *(f"{DATA}/{MODEL}/{name}" for name in ("one/seed0", "near/seed0", "three/seed0", "three/seed1")),
+        *(f"{DATA}/{MODEL}/{name}" for name in ("few/seed0", "near/seed0", "three/seed0", "three/seed1")),
         f"{DATA}/none/retrieval/seed0",
     }
     with open(in_context / "results/tables/table2.csv") as stream:
         rows = {row["method"]: row for row in csv.DictReader(stream) if row["source"] == "this study"}
     assert {name: int(row["seeds"]) for name, row in rows.items()} == {
-        **dict.fromkeys(("base", "one", "near", "retrieval"), 1),
+        **dict.fromkeys(("base", "few", "near", "retrieval"), 1),
         "three": 2,
     }
     assert rows["three"]["deviation"] != ""
     note = (in_context / "results/tables/table2.md").read_text()
-    assert "one (1, at random, by seed), near (3, the most similar by small), three (3, at random, by seed)" in note
+    choice = json.loads((in_context / f"results/runs/{RUN}/count.json").read_text())
+    listed = "at random, by seed), near (3, the most similar by small), three (3, at random, by seed)"
+    assert f"few ({choice['chosen']} of 1, 2, {listed}" in note
+    assert f"best ROUGE-L on {choice['samples']} samples of the validation part" in note
     assert "over test samples and seeds" in note
 
 
@@ -67,20 +71,43 @@ def test_a_record_says_what_its_examples_are_of(in_context):
     split = json.loads((in_context / f"results/data/{DATA}/split.json").read_text())
     assert record["training"] is None
     assert record["data_sha256"] == {"train": split["sha256"]["train"]}
-    expected = {"count": 3, "choose": "random", "order": "most-similar-last", "encoder": None}
-    assert record["method"]["prompt"]["examples"] == expected
-    assert record["template"] == "chat"
+    fixed = {"count": 3, "choose": "random", "order": "most-similar-last", "encoder": None, "counts": []}
+    assert record["method"]["prompt"]["examples"] == fixed
+    assert (record["template"], record["count"]) == ("chat", None)
 
 
-def test_what_is_there_is_not_made_again_and_another_count_makes_its_own_prompts_alone(in_context):
+def test_the_number_of_examples_is_that_with_the_best_score_on_the_validation_part_alone(in_context):
+    found = json.loads((in_context / f"results/runs/{RUN}/count.json").read_text())
+    scores = {}
+    for trial in found["trials"]:
+        folder = in_context / f"results/runs/{DATA}/{MODEL}/{trial['method']}/seed0"
+        (summary,) = folder.glob("tests/*/summary.json")  # and nothing on the test set
+        assert summary.parent.name == f"{DATA}@validation"
+        scores[trial["count"]] = json.loads(summary.read_text())["scores"]["rouge_l"]
+        assert trial["score"] == scores[trial["count"]]
+    assert list(scores) == [1, 2]
+    assert found["samples"] == len((in_context / f"results/data/{DATA}/validation.jsonl").read_text().splitlines())
+    assert found["chosen"] == max(scores, key=scores.__getitem__)
+    stats = in_context / f"results/prompts/{DATA}/{MODEL}/few/{DATA}/seed0/stats.json"
+    assert json.loads(stats.read_text())["examples"]["asked"] == found["chosen"]
+    record = json.loads((in_context / f"results/runs/{RUN}/record.json").read_text())
+    assert record["count"] == found
+    assert list(record["tests"]) == [DATA]
+    assert "@" not in "".join(path.read_text() for path in in_context.glob("results/tables/*.csv"))
+    for pattern in ("leaks/*/*@*", "comparisons/*@*", "report/samples/*@*"):
+        assert not list((in_context / "results").glob(pattern))
+
+
+def test_what_is_there_is_not_made_again_and_of_more_counts_only_the_new_one_is_tried(in_context):
     options = (*LOCAL, "in-context.yaml")
     assert not plan(*options, cwd=in_context)
-    changed = OVERLAY["prompts"] | {"one": {"template": "task", "examples": {"count": 2, "choose": "random"}}}
+    changed = OVERLAY["prompts"] | {"few": {"template": "task", "examples": {"count": [1, 2, 3], "choose": "random"}}}
     (in_context / "more.yaml").write_text(yaml.safe_dump({"prompts": changed}))
     jobs = plan(*options, "more.yaml", cwd=in_context)
-    assert {name: jobs[name] for name in ("examples", "prompt", "generate", "score", "record")} == {
-        "examples": 1,
-        **dict.fromkeys(("prompt", "generate", "score", "record"), 1),
+    of_trial_and_run = ("examples", "prompt", "generate", "score")
+    assert {name: jobs[name] for name in (*of_trial_and_run, "choose_count", "record")} == {
+        **dict.fromkeys(of_trial_and_run, 2),
+        **dict.fromkeys(("choose_count", "record"), 1),
     }
 
 
@@ -93,25 +120,22 @@ def test_similar_examples_are_chosen_by_vectors_that_provenance_names(in_context
     assert facts["checkpoint"]["sha256"] in provenance
 
 
-def test_check_results_makes_the_choice_of_examples_anew(in_context):
+def test_check_results_makes_the_choices_of_examples_and_of_their_number_anew(in_context):
     configs = ("config/config.yaml", "small.yaml", "in-context.yaml")
     command = [sys.executable, ROOT / "workflow/scripts/check_results.py", *configs]
     done = subprocess.run(command, cwd=in_context, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    there = {
-        path: path.read_bytes()
-        for path in (
-            in_context / f"results/data/{DATA}/examples/{DATA}/three/seed1.json",
-            in_context / f"results/data/{DATA}/embeddings/small/test.json",
-        )
-    }
-    for path, content in there.items():
-        path.write_text(json.dumps(json.loads(content) | {"left_out": 99, "encoder": "other"}))
+    choice = in_context / f"results/data/{DATA}/examples/{DATA}/three/seed1.json"
+    count = in_context / f"results/runs/{RUN}/count.json"
+    vectors = in_context / f"results/data/{DATA}/embeddings/small/test.json"
+    there = {path: path.read_text() for path in (choice, count, vectors)}
+    for path, change in ((choice, {"left_out": 99}), (count, {"samples": 99}), (vectors, {"encoder": "other"})):
+        path.write_text(json.dumps(json.loads(there[path]) | change))
     try:
         done = subprocess.run(command, cwd=in_context, capture_output=True, text=True)
     finally:
-        for path, content in there.items():
-            path.write_bytes(content)
-    assert "seed1.json" in done.stdout + done.stderr
-    assert "test.json: encoder: found other, expected small" in done.stdout + done.stderr
+        for path, text in there.items():
+            path.write_text(text)
+    said = done.stdout + done.stderr
+    assert all(name in said for name in ("seed1.json", "count.json", "test.json: encoder: found other, expected small"))
     assert done.returncode != 0

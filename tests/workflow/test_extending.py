@@ -113,6 +113,17 @@ def test_an_encoder_is_fetched_and_embeds_both_parts_once(finished):
     assert computed(planned(finished, "encoder.yaml")) == promised("examples by an encoder")
 
 
+def test_numbers_of_examples_are_a_trial_each_and_one_choice_and_another_one_is_tried_alone(finished):
+    assert computed(planned(finished, "number.yaml")) == promised("a number of examples by validation")
+    record = "results/runs/codealpaca-20k/gemma-2-2b/few/seed0/record.json"
+    done = snakemake(record, *LOCAL, "--cores", "2", "--configfile", "number.yaml", cwd=finished)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (finished / "more.yaml").write_text(snippet("number.yaml").replace("[1, 3, 5]", "[1, 3, 5, 8]"))
+    more = plan(record, *LOCAL, "--configfile", "more.yaml", cwd=finished)
+    of_trial_and_run = dict.fromkeys(("examples", "prompt", "generate", "score"), 2)
+    assert more == Counter({**of_trial_and_run, "choose_count": 1, "record": 1})
+
+
 def test_a_template_is_tokenised_once_and_asked_in(finished):
     assert computed(planned(finished, "template.yaml")) == promised("a template")
 

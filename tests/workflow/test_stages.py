@@ -56,7 +56,14 @@ def planned(folder, *overlays):
     return found
 
 
-@pytest.mark.parametrize("overlay", [None, {"methods": {"tried": TRIED}, **LARGE}, TWICE])
+COUNTED = {
+    "prompts": {"shown": {"template": "paper", "examples": {"count": [1, 3], "choose": "random"}}},
+    "methods": {"few": {"prompt": "shown"}},
+    "runs": [{"datasets": ["codealpaca-20k"], "models": ["gemma-2-2b"], "methods": ["base", "few"], "seeds": [0, 1]}],
+}
+
+
+@pytest.mark.parametrize("overlay", [None, {"methods": {"tried": TRIED}, **LARGE}, TWICE, COUNTED])
 def test_what_is_watched_is_what_is_planned(tmp_path, monkeypatch, overlay):
     project = copy_workflow(tmp_path)
     monkeypatch.chdir(project)

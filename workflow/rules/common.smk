@@ -22,7 +22,7 @@ from codetune.study.folders import check_given_files, check_old_results
 from codetune.study.publications import publications_of
 from codetune.study.record import VERSION
 from codetune.study.rehearsal import folder_of_results
-from codetune.study.runs import NONE, Evaluation, Run
+from codetune.study.runs import NONE, Evaluation, Run, dataset_of
 from codetune.study.tunings import implementation_of
 from snakemake.logging import logger
 
@@ -53,15 +53,15 @@ def one_of(names):
 
 wildcard_constraints:
     dataset=one_of([*STUDY.datasets, *STUDY.joints]),
-    test=one_of(STUDY.tests),
+    test=one_of({one.test: None for one in STUDY.scored}),
     data=one_of([*STUDY.datasets, *STUDY.joints, NONE]),
     model=one_of(STUDY.models),
-    method=one_of(STUDY.methods),
+    method=one_of([*STUDY.methods, *STUDY.tried_methods]),
     template=one_of(STUDY.templates),
-    prompt=one_of([*STUDY.templates, *STUDY.prompts]),
+    prompt=one_of([*STUDY.templates, *STUDY.prompts, *STUDY.tried_prompts]),
     seed=r"\d+",
     encoder=one_of(STUDY.encoders),
-    part="train|test",
+    part="train|validation|test",
 
 
 # All paths are defined in workflow/scripts/codetune/study/layout.py. <results>, <resources>, <logs> and <benchmarks>
@@ -95,19 +95,14 @@ def prompts_of(pattern):
     return lambda one: in_results(pattern, **STUDY.prompt_set_of(Evaluation(run_of(one), one.test)))
 
 
-def has_examples(wildcards):
-    """Whether the prompts that a job's wildcards name have examples."""
-    return wildcards.data != NONE
+def samples_of_test(wildcards):
+    """Returns the path of the samples of a test set."""
+    return in_results(layout.samples_of(wildcards.test))
 
 
-def for_examples(pattern):
-    """Returns an input function that fills in a pattern with the data set of the examples in prompts."""
-    return lambda wildcards: in_results(pattern, dataset=wildcards.data)
-
-
-def embedded(pattern):
-    """Returns an input function that fills in a pattern with the vectors by which examples are chosen, if any."""
-    return lambda one: [in_results(pattern, **entry) for entry in STUDY.embeddings_for(one.prompt, one.data, one.test)]
+def split_of_test(wildcards):
+    """Returns the path of the facts of the split that a test set is a part of."""
+    return in_results(layout.SPLIT, dataset=dataset_of(wildcards.test))
 
 
 def run_of(wildcards):

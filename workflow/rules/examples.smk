@@ -1,7 +1,37 @@
-# Needs: the training samples, the samples of a test set; where an encoder tells what is similar, this. Needs no GPU.
+# Needs: the training samples, the samples of a test set; where an encoder tells what is similar, this; for a choice
+#        among numbers of examples, their scores. Needs no GPU.
 # Gives: <results>/data/{data}/examples/{test}/{prompt}/seed{seed}.json  which training samples stand in which prompt
 #        <results>/data/{dataset}/embeddings/{encoder}/{train,test}.npy  vectors of the requests
 #                                                      {train,test}.json how they were made
+#        <results>/runs/{data}/{model}/{method}/seed{seed}/count.json    how many examples, where that is chosen
+
+from codetune.study.embeddings import embeddings_for
+
+
+def has_examples(wildcards):
+    """Whether the prompts that a job's wildcards name have examples."""
+    return wildcards.data != NONE
+
+
+def for_examples(pattern):
+    """Returns an input function that fills in a pattern with the data set of the examples in prompts."""
+    return lambda wildcards: in_results(pattern, dataset=wildcards.data)
+
+
+def embedded(pattern):
+    """Returns an input function that fills in a pattern with the vectors by which examples are chosen, if any."""
+    return lambda one: [in_results(pattern, **of) for of in embeddings_for(STUDY, one.prompt, one.data, one.test)]
+
+
+def count_of_prompts(wildcards):
+    """Returns the choice of the number of examples that the prompts of a job have; nothing where that is fixed."""
+    found = each(layout.COUNT, STUDY.count_runs_of(dict(wildcards.items())))
+    return found[0] if found else []
+
+
+def chooses_count(wildcards):
+    """Whether the number of examples in the prompts of a run is chosen from trials."""
+    return wildcards.method in STUDY.count_trials
 
 
 rule embed:
@@ -39,9 +69,9 @@ rule examples:
     """Chooses the training samples that stand as examples in the prompts of a test set, for all models alike."""
     input:
         train=for_examples(layout.TRAIN),
-        test=in_results(layout.TEST),
+        test=samples_of_test,
         train_split=for_examples(layout.SPLIT),
-        test_split=lambda wildcards: in_results(layout.SPLIT, dataset=wildcards.test),
+        test_split=split_of_test,
         vectors=embedded(layout.VECTORS),
         embeddings=embedded(layout.EMBEDDING),
     output:
@@ -51,7 +81,7 @@ rule examples:
     benchmark:
         "<benchmarks>/examples/{data}/{test}/{prompt}/seed{seed}.tsv"
     wildcard_constraints:
-        data=one_of(STUDY.datasets),
+        data=one_of([*STUDY.datasets, *STUDY.joints]),
     priority: 3000  # GPU jobs wait for what is made from it
     localrule: True  # takes seconds, less than waiting in a queue
     conda:
@@ -66,3 +96,32 @@ rule examples:
         code=code("examples.py", "analysis"),
     script:
         "../scripts/examples.py"
+
+
+rule choose_count:
+    """Takes the number of examples with the best score on the validation part for the prompts of a run."""
+    input:
+        lambda wildcards: each(layout.SUMMARY, STUDY.count_trials_of(run_of(wildcards))),
+    output:
+        in_results(layout.COUNT),
+    log:
+        f"<logs>/choose_count/{layout.RUN}.log",
+    benchmark:
+        f"<benchmarks>/choose_count/{layout.RUN}.tsv"
+    wildcard_constraints:
+        method=one_of(STUDY.count_trials),
+    priority: 3000  # GPU jobs wait for what is made from it
+    localrule: True  # takes a second, less than waiting in a queue
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        trials=lambda wildcards: STUDY.counts_of(wildcards.method),
+        metric=lookup(within=config, dpath="evaluation/metric"),
+        code=code("choose_count.py", "analysis"),
+    script:
+        "../scripts/choose_count.py"

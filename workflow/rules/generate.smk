@@ -4,16 +4,23 @@
 #        generation.json    facts of the generation
 
 
+def leaks_of(wildcards):
+    """Returns the list of what training data have of a test set; nothing for a validation part and without such data."""
+    if wildcards.data == NONE or wildcards.test not in STUDY.tests:
+        return []
+    return ancient(for_run(layout.LEAKS)(wildcards))
+
+
 rule generate:
     """Completes all prompts of a test set by greedy decoding, with the same settings for untuned and tuned models."""
     input:
-        **only_rehearsed(samples=in_results(layout.TEST)),
+        **only_rehearsed(samples=samples_of_test),
         prompts=prompts_of(layout.PROMPTS),
         stats=prompts_of(layout.PROMPT_STATS),
         checkpoint=in_resources(BASE),
         tuned=branch(trains, then=in_results(layout.TUNED), otherwise=[]),
         # Waited for, not read: a list that is made anew changes no prediction.
-        leaks=lambda wildcards: ancient(for_run(layout.LEAKS)(wildcards)) if wildcards.data != NONE else [],
+        leaks=leaks_of,
     output:
         predictions=in_results(layout.PREDICTIONS),
         facts=in_results(layout.GENERATION),
@@ -31,7 +38,7 @@ rule generate:
         gpu=GPUS,
     params:
         **only_rehearsed(rehearsed=rehearsed),
-        quantization=lambda wildcards: to_plain(STUDY.methods[wildcards.method].quantization),
+        quantization=lambda wildcards: to_plain(STUDY.method_of(run_of(wildcards)).quantization),
         tuning=lambda wildcards: tuning_of(wildcards) and to_plain(tuning_of(wildcards)),
         decoding=to_plain(STUDY.decoding),
         work=unfinished("generate-{test}"),

@@ -4,6 +4,7 @@
 #        <results>/report/summary.md           what the study found, in sentences
 #        <results>/report/pages/*.html         the same, tables, data cards and provenance as pages
 
+from codetune.study.embeddings import embeddings_of
 from codetune.study.summary import summary_inputs
 
 # For each page of the report its category, its label, and its document. A line here makes a page of any document.
@@ -104,7 +105,7 @@ rule provenance:
     """Lists what the runs were computed from and with: checkpoints, machines, versions, configuration."""
     input:
         records=in_results(layout.ALL_RECORDS),
-        embeddings=[in_results(layout.EMBEDDING, **entry) for entry in STUDY.embeddings],
+        embeddings=[in_results(layout.EMBEDDING, **entry) for entry in embeddings_of(STUDY)],
     output:
         in_results(layout.PROVENANCE),
     log:

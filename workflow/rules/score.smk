@@ -10,8 +10,8 @@
 rule score:
     """Scores each prediction against its reference by every metric, ROUGE-L (equation 4) first. Needs no torch."""
     input:
-        references=in_results(layout.TEST),
-        split=lambda wildcards: in_results(layout.SPLIT, dataset=wildcards.test),
+        references=samples_of_test,
+        split=split_of_test,
         predictions=in_results(layout.PREDICTIONS),
         origin=branch(retrieves, then=in_results(layout.RETRIEVAL), otherwise=in_results(layout.GENERATION)),
     output:
@@ -47,6 +47,7 @@ rule record:
         scores=on_each_test(layout.SCORES),
         training=branch(trains, then=in_results(layout.TRAINING), otherwise=[]),
         search=branch(searches, then=in_results(layout.SEARCH), otherwise=[]),
+        number=branch(chooses_count, then=in_results(layout.COUNT), otherwise=[]),
         training_log=branch(trains, then=in_results(layout.TRAINING_LOG), otherwise=[]),
     output:
         in_results(layout.RECORD),

@@ -1,4 +1,5 @@
-# Needs: the split, the model's tokenizer; of prompts with examples, the choice of these.
+# Needs: the split, the model's tokenizer; of prompts with examples, the choice of these and, if there is one, of their
+#        number.
 # Gives: <results>/tokens/{dataset}/{model}/{template}/{train,validation}.arrow  token sets for training
 #                                                      stats.json                lengths, truncation, packing, example
 #        <results>/prompts/{test}/{model}/{prompt}/{data}/seed{seed}/prompts.arrow  the prompts of a test set
@@ -39,12 +40,13 @@ rule tokenize:
 rule prompt:
     """Tokenises the prompts of a test set for one model. Needs no torch."""
     input:
-        samples=in_results(layout.TEST),
-        split=lambda wildcards: in_results(layout.SPLIT, dataset=wildcards.test),
+        samples=samples_of_test,
+        split=split_of_test,
         tokenizer=in_resources(layout.TOKENIZER),
         examples=branch(has_examples, then=in_results(layout.EXAMPLES), otherwise=[]),
         train=branch(has_examples, then=for_examples(layout.TRAIN), otherwise=[]),
         train_split=branch(has_examples, then=for_examples(layout.SPLIT), otherwise=[]),
+        number=count_of_prompts,
     output:
         prompts=in_results(layout.PROMPTS),
         stats=in_results(layout.PROMPT_STATS),

@@ -21,7 +21,7 @@ def kinds() -> dict[str, type]:
     from codetune.evaluation.comparisons import Comparisons
     from codetune.study.curve import Curve
     from codetune.study.data_facts import SplitFacts
-    from codetune.study.examples import EmbeddingFacts, ExampleFacts
+    from codetune.study.examples import CountFacts, EmbeddingFacts, ExampleFacts
     from codetune.study.facts import GenerationFacts, Summary, TrainingFacts
     from codetune.study.leaks import LeakFacts
     from codetune.study.record import Record
@@ -37,6 +37,7 @@ def kinds() -> dict[str, type]:
         "retrieval": RetrievalFacts,
         "examples": ExampleFacts,
         "embedding": EmbeddingFacts,
+        "count": CountFacts,
         "prediction": Prediction,
         "summary": Summary,
         "split": SplitFacts,

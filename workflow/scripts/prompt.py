@@ -13,7 +13,8 @@ with job(snakemake):
     chosen = None
     if params.examples:
         settings = from_plain(params.examples, Examples, "rule prompt: params.examples")
-        chosen = ChosenExamples(inputs.examples, inputs.train, inputs.train_split, settings, params.room)
+        of = (inputs.examples, inputs.train, inputs.train_split)
+        chosen = ChosenExamples(*of, settings, params.room, inputs.number or None)
     tokenize_prompts(
         PromptInputs(inputs.samples, inputs.split, checked_folder(inputs.tokenizer), chosen),
         from_plain(params.template, Template, "rule prompt: params.template"),

@@ -6,7 +6,8 @@ with job(snakemake):
     from codetune.base.plain import from_plain
     from codetune.study.method import Method
     from codetune.study.model import Model
-    from codetune.study.record import RecordInputs, write_record
+    from codetune.study.record import write_record
+    from codetune.study.record_inputs import RecordInputs
     from codetune.study.runs import Run
 
     inputs, params = dict(snakemake.input.items()), snakemake.params
@@ -22,6 +23,7 @@ with job(snakemake):
             files={"training_log": inputs["training_log"]} if inputs.get("training_log") else {},
             tests={test: {kind: inputs[kind][place] for kind in kinds} for place, test in enumerate(params.tests)},
             search=inputs.get("search") or None,
+            count=inputs.get("number") or None,
         ),
         snakemake.output[0],
     )

@@ -7,13 +7,15 @@ from dataclasses import asdict
 
 import pytest
 from codetune.base.errors import StudyError
-from codetune.base.files import read_json, write_jsonl
+from codetune.base.files import read_json, write_json, write_jsonl
+from codetune.base.plain import to_plain
 from codetune.data.samples import Sample, sha256_of_samples
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.examples import ExampleInputs, choose_examples
 from codetune.prompts.prompt import ChosenExamples, PromptInputs, encode_that_fit, tokenize_prompts
 from codetune.prompts.serialising import serialisation_of
 from codetune.prompts.tokensets import check_tokens, read_tokens
+from codetune.study.examples import CountFacts
 from codetune.study.prompt import Examples
 from codetune.study.template import BUILT_IN
 from fake_records import write_split
@@ -94,10 +96,10 @@ def test_samples_that_the_split_did_not_write_are_refused(choose, tmp_path, chec
         prompts_of(tmp_path, checkpoints / "llama-3.2-1b", Examples(1, "random"))
 
 
-def prompts_of(folder, checkpoint, settings, template="paper", room=0):
+def prompts_of(folder, checkpoint, settings, template="paper", room=0, count=None):
     train, test, split = (str(folder / name) for name in ("train.jsonl", "test.jsonl", "split.json"))
     targets = {"prompts": str(folder / "prompts.arrow"), "stats": str(folder / "stats.json")}
-    chosen = ChosenExamples(str(folder / "examples.json"), train, split, settings, room)
+    chosen = ChosenExamples(str(folder / "examples.json"), train, split, settings, room, count)
     tokenize_prompts(PromptInputs(test, split, checkpoint, chosen), BUILT_IN[template], targets)
     return read_tokens(targets["prompts"]), read_json(targets["stats"])
 
@@ -132,6 +134,18 @@ def test_examples_of_a_chat_are_earlier_turns(choose, tmp_path, checkpoints):
     turns.append({"role": "user", "content": TEST[0].request})
     expected = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
     assert tokens[0].prompt == tokenizer(expected, add_special_tokens=False)["input_ids"]
+
+
+@pytest.mark.parametrize("how", ["random", "similar"])
+def test_prompts_of_a_chosen_number_are_those_of_that_number(choose, tmp_path, checkpoints, how):
+    checkpoint, several = checkpoints / "llama-3.2-1b", Examples(5, how, counts=[1, 3, 5])
+    choose(Examples(3, how))
+    expected, stats = prompts_of(tmp_path, checkpoint, Examples(3, how))
+    choose(several)
+    write_json(tmp_path / "count.json", to_plain(CountFacts("rouge_l", "a signature", 10, [], 3)))
+    found, chosen = prompts_of(tmp_path, checkpoint, several, count=str(tmp_path / "count.json"))
+    assert found == expected
+    assert chosen["examples"] == stats["examples"]
 
 
 def test_a_chat_template_that_changes_earlier_turns_is_refused(checkpoints):

@@ -26,7 +26,7 @@ from codetune.prompts.tokenizing import (
     encode,
 )
 from codetune.prompts.tokensets import TokenSample, write_tokens
-from codetune.study.examples import ExampleFacts
+from codetune.study.examples import CountFacts, ExampleFacts
 from codetune.study.prompt import Examples
 from codetune.study.template import Template
 
@@ -41,6 +41,7 @@ class ChosenExamples:
         split: Path of the facts of the split that these come from.
         settings: How many there are, and in which order.
         room: Tokens of the context that examples leave for a completion.
+        count: Path of the choice of how many of them stand in a prompt; None where all do.
     """
 
     facts: str
@@ -48,6 +49,15 @@ class ChosenExamples:
     split: str
     settings: Examples
     room: int
+    count: str | None = None
+
+    def read_settings(self) -> Examples:
+        """Reads how many there are in a prompt, where that was chosen.
+
+        Raises:
+            StudyError: The file of the choice does not hold one.
+        """
+        return self.settings.of_count(read_as(self.count, CountFacts).chosen) if self.count else self.settings
 
 
 @dataclass(frozen=True)
@@ -91,11 +101,12 @@ def tokenize_prompts(inputs: PromptInputs, template: Template, targets: Mapping[
         if inputs.examples is None:
             tokens = encode(asked, tokenizer, serialisation)
         else:
-            train, shown = _read_examples(inputs.examples, asked, inputs.samples)
+            settings = inputs.examples.read_settings()
+            train, shown = _read_examples(inputs.examples, settings.count, asked, inputs.samples)
             limit = None if context is None else context - inputs.examples.room
-            tokens, counts = encode_that_fit(asked, shown, inputs.examples.settings, serialisation, limit)
+            tokens, counts = encode_that_fit(asked, shown, settings, serialisation, limit)
             samples_sha256["examples"] = sha256_of_samples(train)
-            about_examples = {"examples": describe_examples(tokens, counts, inputs.examples.settings)}
+            about_examples = {"examples": describe_examples(tokens, counts, settings)}
     without_room = beyond_context((len(sample.prompt) + 1 for sample in tokens), context)
     if without_room == len(tokens):
         raise StudyError(
@@ -189,9 +200,9 @@ def describe_examples(tokens: Sequence[TokenSample], counts: Sequence[int], sett
 
 
 def _read_examples(
-    chosen: ChosenExamples, asked: Sequence[Sample], path: str
+    chosen: ChosenExamples, count: int, asked: Sequence[Sample], path: str
 ) -> tuple[list[Sample], list[list[Sample]]]:
-    """Reads the training samples, and the examples of each test sample.
+    """Reads the training samples, and the first examples of each test sample.
 
     Raises:
         StudyError: They were chosen from or for other samples.
@@ -203,4 +214,4 @@ def _read_examples(
     with reading(chosen.facts):
         if facts.tests != [sample.id for sample in asked]:
             raise ValueError("examples of other samples")
-        return train, [[by_id[one] for one in ids] for ids in facts.examples]
+        return train, [[by_id[one] for one in ids[:count]] for ids in facts.examples]

@@ -13,11 +13,12 @@ from codetune.report.origins import Check
 from codetune.report.remake import Results
 from codetune.study import layout
 from codetune.study.custody import check_downloads
+from codetune.study.embeddings import embeddings_of
 
 
 def checks_of_embeddings(at: Results) -> list[Check]:
     """A check of all vectors that choices of examples compare."""
-    return [_embedding(at, entry) for entry in at.study.embeddings]
+    return [_embedding(at, entry) for entry in embeddings_of(at.study)]
 
 
 def _embedding(at: Results, entry: Mapping[str, str]) -> Check:

@@ -5,7 +5,7 @@ from statistics import fmean
 
 from codetune.report.finding import LIMITS, Finding, Material, files_of, listed, titles_of
 from codetune.report.flags import MEANING, flagged
-from codetune.report.gains import baselines_held_otherwise, baselines_not_run, gains_over
+from codetune.report.gains import baselines_held_otherwise, baselines_not_run, gains_over, say_cause
 from codetune.report.notes import MANY
 from codetune.report.rows import gains_are_by_tuning
 from codetune.report.verdict_words import MOST_NAMES
@@ -86,8 +86,9 @@ def _baselines(material: Material) -> Iterable[Finding]:
         )
     if held := baselines_held_otherwise(evaluated, metric):
         listing = listed([f"{name} (of {method})" for name, method in held[:MOST_NAMES]])
+        cause = say_cause(evaluated, {method for _, method in held})
         text = (
-            f"Baselines whose weights are held otherwise, so that gains over them are not of tuning alone: {listing}."
+            f"Baselines whose weights are held otherwise, so that gains over them are not of {cause} alone: {listing}."
         )
         yield Finding(f"{LIMITS}.weights", text, {}, [])
     if not gains_are_by_tuning(evaluated):

@@ -59,6 +59,12 @@ def baselines_held_otherwise(evaluated: Sequence[EvaluatedSystem], metric: str) 
     return [(name, method) for name, method in pairs if held[name] != held[method]]
 
 
+def say_cause(evaluated: Sequence[EvaluatedSystem], methods: Collection[str]) -> str:
+    """What the gains of some methods are of: `tuning`, `examples`, or `tuning or examples`."""
+    found = {one.has_examples for one in evaluated if one.system.method in methods}
+    return " or ".join(word for word, has_examples in (("tuning", False), ("examples", True)) if has_examples in found)
+
+
 def gain_columns(one: EvaluatedSystem, metric: str, baselines: Sequence[str]) -> Row:
     """The columns of a system's gain over each baseline, as written and on code, for a CSV.
 
@@ -94,23 +100,25 @@ def telling_gains(one: EvaluatedSystem, metric: str) -> dict[Kind, Comparison]:
 def say_gains(evaluated: Sequence[EvaluatedSystem], metric: str, papers: Mapping[str, Sequence[float]]) -> str:
     """Says how far the gains go that tell what is format; nothing where no gain was measured.
 
-    There is a sentence per test set and first baseline. One more says what is between these gains.
+    There is a sentence per test set and first baseline, and another one for gains of examples. One more says what is
+    between these gains.
 
     Args:
         evaluated: The systems.
         metric: Name of the metric.
         papers: The paper's own gains over a baseline, by the baseline's name.
     """
-    groups: dict[tuple[str, str], list[dict[Kind, Comparison]]] = {}
+    groups: dict[tuple[str, str, str], list[dict[Kind, Comparison]]] = {}
     for one in evaluated:
         if gains := telling_gains(one, metric):
-            groups.setdefault((one.test, next(iter(gains)).over), []).append(gains)
-    several = len({test for test, _ in groups}) > 1
+            of = " of examples" if one.has_examples else ""
+            groups.setdefault((one.test, next(iter(gains)).over, of), []).append(gains)
+    several = len({test for test, *_ in groups}) > 1
     digits = max(1, digits_of(evaluated[0].comparisons.metrics[metric].highest) - FEWER)
     said = []
-    for (test, _), systems in groups.items():
-        if parts := _ranges(systems, digits, papers):
-            word = "Gains" if len(systems) > 1 else "Gain"
+    for (test, _, of), systems in groups.items():
+        if parts := _ranges(systems, digits, {} if of else papers):
+            word = ("Gains" if len(systems) > 1 else "Gain") + of
             said.append(f"{f'On {test}: {word.lower()}' if several else word} {parts}.")
     if any("on code" in sentence for sentence in said):
         overs = {kind.over for systems in groups.values() for gains in systems for kind in gains}

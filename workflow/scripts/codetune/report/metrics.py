@@ -10,7 +10,7 @@ from codetune.evaluation.comparisons import MetricFacts
 from codetune.evaluation.metric import ON_CODE
 from codetune.report.cells import format_number, mark_verdict, table_of, varying_columns
 from codetune.report.flags import flag, flag_note, flagged
-from codetune.report.rows import EvaluatedSystem, digits_of_scores, gains_are_by_tuning
+from codetune.report.rows import EvaluatedSystem, digits_of_scores, gains_are_by_examples, gains_are_by_tuning
 from codetune.report.writing import write_forms
 
 WRITTEN, CODE = "as written", "on code"  # what is scored of a prediction, for readers
@@ -68,7 +68,7 @@ def write_metrics(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], out
     names = {"Model": wide["Model"], "Method": wide["Method"], **varying_columns(wide, "data")}
     names = {**varying_columns(wide, "test"), **names, **({"Scored": wide["Scored"]} if CODE in kinds else {})}
     shown = pd.DataFrame({**names, **{one.label: wide[one.label] for one in written.values()}})
-    by_tuning = gains_are_by_tuning(evaluated)
+    by_tuning = gains_are_by_tuning(evaluated) and not gains_are_by_examples(evaluated)
     marked = "tuned models" if by_tuning else "systems"
     baselines = "their untuned rows" if by_tuning else "the baselines of their method"
     note = (

@@ -13,9 +13,10 @@ from codetune.report.gains import (
     baselines_not_run,
     baselines_of,
     gains_over,
+    say_cause,
     say_gains,
 )
-from codetune.report.rows import EvaluatedSystem, cut_by_context, gains_are_by_tuning
+from codetune.report.rows import EvaluatedSystem, cut_by_context, gains_are_by_examples, gains_are_by_tuning
 
 MANY = 0.05  # share of empty predictions above which a system is named
 
@@ -103,11 +104,41 @@ def _say_templates(evaluated: Sequence[EvaluatedSystem]) -> str:
 
 def _say_examples(evaluated: Sequence[EvaluatedSystem]) -> str:
     """Which methods have training samples as examples in their prompts, how many, and how they are chosen."""
-    found = {one.system.method: one.records[0].examples for one in evaluated}
     ways = {"random": "at random, by seed", "similar": "the most similar"}
-    by = {name: f" by {one.encoder}" if one and one.encoder else "" for name, one in found.items()}
-    listed = [f"{name} ({one.count}, {ways[one.choose]}{by[name]})" for name, one in found.items() if one]
-    return f"Training samples as examples in the prompts: {', '.join(listed)}." if listed else ""
+    systems = {one.system: one for one in evaluated}.values()
+    methods = {one.system.method: examples for one in systems if (examples := one.records[0].examples)}
+    listed = []
+    for name, examples in methods.items():
+        count = _say_counts([one for one in systems if one.system.method == name]) or str(examples.count)
+        by = f" by {examples.encoder}" if examples.encoder else ""
+        listed.append(f"{name} ({count}, {ways[examples.choose]}{by})")
+    text = f"Training samples as examples in the prompts: {', '.join(listed)}." if listed else ""
+    choices = [record.count for one in systems for record in one.records if record.count]
+    if choices:
+        labels = dict.fromkeys(evaluated[0].comparisons.metrics[choice.metric].label for choice in choices)
+        samples = " / ".join(f"{count:,}" for count in dict.fromkeys(choice.samples for choice in choices))
+        text += (
+            f" Of several numbers, a run has the one with the best {' / '.join(labels)} on {samples} samples of the "
+            "validation part, the smallest of equals; no test sample took part in the choice."
+        )
+    return text
+
+
+def _say_counts(systems: Sequence[EvaluatedSystem]) -> str:
+    """Which numbers of examples were chosen, of which; empty where the number is fixed."""
+    choices = {one.system: [record.count for record in one.records if record.count] for one in systems}
+    every = [choice for of in choices.values() for choice in of]
+    if not every:
+        return ""
+    of = f"of {', '.join(str(trial.count) for trial in every[0].trials)}"
+    if len({choice.chosen for choice in every}) == 1:
+        return f"{every[0].chosen} {of}"
+    several = len({one.system.data for one in systems}) > 1
+    listed = []
+    for one in systems:
+        counts = " / ".join(str(choice.chosen) for choice in choices[one.system])
+        listed.append(f"{counts} on {one.model.label}{f' from {one.system.data}' if several else ''}")
+    return f"{' and '.join(listed)} {of}"
 
 
 def _say_weights(evaluated: Sequence[EvaluatedSystem]) -> str:
@@ -130,24 +161,26 @@ def _say_baselines(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
     for (name, method), labels in baselines_not_run(evaluated, metric).items():
         where = "" if set(labels) == every[method] else f" on {', '.join(labels)}"
         missing.append(f"{name} ({method}{where})")
-    other = [f"{name} ({method})" for name, method in baselines_held_otherwise(evaluated, metric)]
+    held = baselines_held_otherwise(evaluated, metric)
     text = f"Baselines that were not run, so that no gain is over them: {', '.join(missing)}." if missing else ""
-    if other:
-        text += (
-            f" Baselines whose weights are held otherwise, so that a gain is not of tuning alone: {', '.join(other)}."
-        )
+    if held:
+        listed = ", ".join(f"{name} ({method})" for name, method in held)
+        cause = say_cause(evaluated, {method for _, method in held})
+        text += f" Baselines whose weights are held otherwise, so that a gain is not of {cause} alone: {listed}."
     return text
 
 
 def _say_statistics(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
     """How intervals, p-values and verdicts were made, and what they are about."""
-    trainings = {len(one.records) for one in evaluated if one.is_tuned}
+    of = {"training": [one for one in evaluated if one.is_tuned]}
+    of["choice of examples"] = [one for one in evaluated if one.has_examples and one.is_random]
+    once = [word for word, systems in of.items() if 1 in {len(one.records) for one in systems}]
     seeds = {len(one.records) for one in evaluated if one.is_random}
     text = say_intervals(evaluated, seeds)
     if sizes := _family_sizes(evaluated, metric):
         text += f" p: two-sided, with Holm's correction over the column's {sizes}."
         text += f" Verdict: undecided where p is above {ALPHA}"
-        text += "; with one seed, it is about that one training." if 1 in trainings else "."
+        text += f"; with one seed, it is about that one {' or '.join(once)}." if once else "."
     return text + (" Deviation: the standard deviation over seeds." if seeds - {1} else "")
 
 
@@ -181,13 +214,14 @@ def _say_gain(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
     baselines, untuned = baselines_of(evaluated, metric), gains_are_by_tuning(evaluated)
     if not baselines:
         return ""
-    better = "model's untuned rows" if untuned else "method's baselines"
+    without = " without examples" if gains_are_by_examples(evaluated) else ""
+    better = f"model's untuned rows{without}" if untuned else "method's baselines"
     which = "smaller" if len(baselines) == 2 else "smallest"
     text = f"Gain, interval, p and verdict are of the {which} gain, over the better of the {better}."
     if len({tuple(gains_over(one, metric)) for one in evaluated} - {()}) > 1:
         text = "Gain, interval, p and verdict are over the best of the method's baselines, named under Over."
     if len(baselines) == 1:
-        text = f"Gain: over the {'untuned model' if untuned else 'baseline'} ({baselines[0]})."
+        text = f"Gain: over the {f'untuned model{without}' if untuned else 'baseline'} ({baselines[0]})."
     coded = evaluated[0].comparisons.on_code(metric)
     return f"{text} + and - on code: better or worse by that score, with a correction of its own." if coded else text
 

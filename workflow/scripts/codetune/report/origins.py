@@ -27,6 +27,7 @@ from codetune.study import layout
 from codetune.study.curve import Curve
 from codetune.study.custody import check_downloads
 from codetune.study.data_facts import SplitFacts
+from codetune.study.examples import CountFacts
 from codetune.study.facts import GenerationFacts, TrainingFacts, TrainingResult
 from codetune.study.runs import Evaluation, Run
 from codetune.study.sizes import SizeFacts
@@ -60,7 +61,7 @@ def checks_of(at: Results) -> list[Check]:
         *(_split(at, name) for name in study.used_datasets),
         *(_checkpoint(at, model) for model in study.used_models),
         *(_training(at, run) for run in study.training_runs),
-        *((_retrieval if one.run.retrieves else _generation)(at, one) for one in study.evaluations),
+        *((_retrieval if one.run.retrieves else _generation)(at, one) for one in study.scored),
         _provenance(at),
     ]
 
@@ -103,7 +104,7 @@ def _checkpoint(at: Results, model: str) -> Check:
     manifest = at.download(layout.TOKENIZER, model=model)
     runs = [run for run in at.study.runs if run.model == model]
     paths = [at.of(layout.TRAINING, run) for run in runs if at.study.method_of(run).trains]
-    paths += [at.of(layout.GENERATION, one) for one in at.study.evaluations if one.run.model == model]
+    paths += [at.of(layout.GENERATION, one) for one in at.study.scored if one.run.model == model]
     return Check(partial(_check_checkpoint, at, manifest, paths), [manifest, *paths])
 
 
@@ -196,6 +197,7 @@ def hashes_of_tokens(stats: str) -> dict[str, str]:
 def _generation(at: Results, one: Evaluation) -> Check:
     stats = at.path(layout.PROMPT_STATS, **at.study.prompt_set_of(one))
     needs = [at.of(layout.GENERATION, one), at.of(layout.PREDICTIONS, one), at.of(layout.SCORES, one), stats]
+    needs += [at.of(layout.COUNT, run) for run in at.study.count_runs_of(at.study.prompt_set_of(one))]
     return Check(partial(_check_generation, at, one, stats), needs, long=True)
 
 
@@ -214,13 +216,17 @@ def _check_generation(at: Results, one: Evaluation, stats: str) -> list[str]:
     }
     expected = {
         "decoding": to_plain(at.study.decoding),
-        "quantization": to_plain(at.study.methods[one.run.method].quantization),
+        "quantization": to_plain(at.study.method_of(one.run).quantization),
         "inputs_sha256": hashes_of_tokens(stats),
         "prompts": len(completed),
         "tokens": sum(candidate.tokens for candidate in candidates),
         "truncated": sum(candidate.truncated for candidate in candidates),
     }
     lines = [f"{path}: {line}" for line in compare_values(found, expected)]
+    for run in at.study.count_runs_of(at.study.prompt_set_of(one)):
+        choice, asked = at.of(layout.COUNT, run), read_number(stats, "examples", "asked")
+        if asked != (chosen := read_as(choice, CountFacts).chosen):
+            lines.append(f"{stats}: examples.asked: found {asked}, but {choice} has {chosen} chosen")
     trains = at.study.method_of(one.run).trains
     if ("tuned" in facts.inputs_sha256) != trains:
         lines.append(f"{path}: made {'without' if trains else 'with'} trained weights, which this run is not")
@@ -249,7 +255,7 @@ def _differences_from_the_package(at: Results, one: Evaluation, completed: list[
     from rouge_score.rouge_scorer import RougeScorer
 
     scorer, scores, lines = RougeScorer(["rougeL"]), at.of(layout.SCORES, one), []
-    references = {sample.id: sample.output for sample in read_samples(at.path(layout.TEST, test=one.test))}
+    references = {sample.id: sample.output for sample in read_samples(at.path(layout.samples_of(one.test)))}
     ours = {row["id"]: row["rouge_l"] for row in read_scores(scores, ["rouge_l"])}
     for prediction in completed:
         reference, text, score = references.get(prediction.id), prediction.first.text, ours.get(prediction.id)

@@ -18,6 +18,7 @@ from codetune.evaluation.score import score_predictions
 from codetune.evaluation.score_curve import score_curve
 from codetune.evaluation.significance import measure_significance
 from codetune.generation.retrieve import RetrieveInputs, retrieve_outputs
+from codetune.prompts.choose_count import choose_count
 from codetune.prompts.described import read_described
 from codetune.prompts.examples import ExampleInputs, choose_examples
 from codetune.report.comparing import compare_files
@@ -26,12 +27,14 @@ from codetune.report.remake import Outputs, Remake, Results
 from codetune.report.remaking_shown import shown_of
 from codetune.report.tuned import make_sizes
 from codetune.study import layout
+from codetune.study.embeddings import embeddings_for
 from codetune.study.joint import Joint
 from codetune.study.prompt import Examples
 from codetune.study.publications import Publications, publications_of
-from codetune.study.record import RecordInputs, gather_record, read_record, to_document
+from codetune.study.record import gather_record, read_record, to_document
+from codetune.study.record_inputs import RecordInputs
 from codetune.study.records import gather_records, read_records
-from codetune.study.runs import Evaluation, Run
+from codetune.study.runs import Evaluation, Run, dataset_of
 from codetune.study.study import Study
 from codetune.training.choose import search_facts
 
@@ -46,7 +49,8 @@ def remakes_of(at: Results) -> list[Remake]:
         *(_leaks(at, **pair) for pair in study.leak_checks),
         *(_retrieval(at, evaluation) for evaluation in study.evaluations if evaluation.run.retrieves),
         *(_examples(at, entry) for entry in study.example_sets),
-        *(_scores(at, evaluation) for evaluation in study.evaluations),
+        *(_scores(at, evaluation) for evaluation in study.scored),
+        *(_count(at, run) for run in study.runs if study.count_trials_of(run)),
         *(_search(at, run) for run in study.training_runs if at.made_by_search(run)),
         *(_curve(at, run) for run in study.training_runs),
         *(_record(at, run) for run in study.runs),
@@ -116,17 +120,17 @@ def _make_retrieval(inputs: RetrieveInputs, outputs: Outputs) -> None:
 
 
 def _examples(at: Results, entry: Mapping[str, str]) -> Remake:
-    embeddings = at.study.embeddings_for(entry["prompt"], entry["data"], entry["test"])
+    embeddings = embeddings_for(at.study, entry["prompt"], entry["data"], entry["test"])
     inputs = ExampleInputs(
         train=at.path(layout.TRAIN, dataset=entry["data"]),
-        test=at.path(layout.TEST, test=entry["test"]),
+        test=at.path(layout.samples_of(entry["test"])),
         train_split=at.path(layout.SPLIT, dataset=entry["data"]),
-        test_split=at.path(layout.SPLIT, dataset=entry["test"]),
+        test_split=at.path(layout.SPLIT, dataset=dataset_of(entry["test"])),
         vectors=tuple(at.path(layout.VECTORS, **one) for one in embeddings),
         embeddings=tuple(at.path(layout.EMBEDDING, **one) for one in embeddings),
     )
     needs = [inputs.train, inputs.test, inputs.train_split, inputs.test_split, *inputs.vectors, *inputs.embeddings]
-    settings = at.study.prompts[entry["prompt"]].examples
+    settings = at.study.prompt_called(entry["prompt"], entry["data"]).examples
     assert settings is not None  # as of all prompts in `example_sets`
     make = partial(_make_examples, inputs, settings, int(entry["seed"]))
     return Remake(make, {"examples": at.path(layout.EXAMPLES, **entry)}, needs, long=True)
@@ -137,8 +141,8 @@ def _make_examples(inputs: ExampleInputs, settings: Examples, seed: int, outputs
 
 
 def _scores(at: Results, evaluation: Evaluation) -> Remake:
-    test, predictions = at.path(layout.TEST, test=evaluation.test), at.of(layout.PREDICTIONS, evaluation)
-    split = at.path(layout.SPLIT, dataset=evaluation.test)
+    test, predictions = at.path(layout.samples_of(evaluation.test)), at.of(layout.PREDICTIONS, evaluation)
+    split = at.path(layout.SPLIT, dataset=dataset_of(evaluation.test))
     files = {"scores": at.of(layout.SCORES, evaluation), "summary": at.of(layout.SUMMARY, evaluation)}
     make = partial(_make_scores, test, split, predictions, files["scores"])
     return Remake(make, files, [test, split, predictions], long=True)
@@ -149,6 +153,16 @@ def _make_scores(references: str, split: str, predictions: str, there: str, outp
     if not compare_files(there, outputs["scores"]):  # another machine may write another last digit
         summary = read_json(outputs["summary"])
         write_json(outputs["summary"], summary | {"scores_sha256": sha256_of_file(there)})
+
+
+def _count(at: Results, run: Run) -> Remake:
+    summaries = [at.of(layout.SUMMARY, trial) for trial in at.study.count_trials_of(run)]
+    make = partial(_make_count, at.study.counts_of(run.method), summaries, at.metric)
+    return Remake(make, {"count": at.of(layout.COUNT, run)}, summaries)
+
+
+def _make_count(trials: Mapping[str, int], summaries: list[str], metric: str, outputs: Outputs) -> None:
+    choose_count(trials, summaries, metric, outputs["count"])
 
 
 def _search(at: Results, run: Run) -> Remake:
@@ -191,8 +205,10 @@ def _record(at: Results, run: Run) -> Remake:
         files={"training_log": at.of(layout.TRAINING_LOG, run)} if trains else {},
         tests={name: {kind: at.of(of, one) for kind, of in kinds.items()} for name, one in tests.items()},
         search=at.of(layout.SEARCH, run) if at.made_by_search(run) else None,
+        count=at.of(layout.COUNT, run) if study.count_trials_of(run) else None,
     )
-    needs = [*inputs.splits.values(), *inputs.files.values(), *filter(None, (inputs.training, inputs.search))]
+    chosen = inputs.training, inputs.search, inputs.count
+    needs = [*inputs.splits.values(), *inputs.files.values(), *filter(None, chosen)]
     needs += [path for files in inputs.tests.values() for path in files.values()]
     target = at.of(layout.RECORD, run)
     return Remake(partial(_make_record, run, study, inputs, Path(target).parent), {"record": target}, needs)

@@ -16,6 +16,7 @@ from codetune.report.remake import Outputs, Remake, Results
 from codetune.report.summary import write_summary
 from codetune.report.table import write_table
 from codetune.study import layout
+from codetune.study.embeddings import embeddings_of
 from codetune.study.examples import EmbeddingFacts
 from codetune.study.paper import macro_inputs, paper_inputs, paths_in
 from codetune.study.records import read_records
@@ -70,7 +71,7 @@ def _make_browser(inputs: BrowserInputs, test: str, metric: str, outputs: Output
 
 def _provenance(at: Results) -> Remake:
     records, path = [at.path(layout.ALL_RECORDS)], at.path(layout.PROVENANCE)
-    embeddings = [at.path(layout.EMBEDDING, **entry) for entry in at.study.embeddings]
+    embeddings = [at.path(layout.EMBEDDING, **entry) for entry in embeddings_of(at.study)]
     make = partial(_make_provenance, records, embeddings, path)
     return Remake(make, {"text": path}, [*records, *embeddings])
 

@@ -43,7 +43,7 @@ USED = Path(layout.CRATE_CONFIG).name
 # The results that are described. Token sets, checkpoints and logs follow from the rest, or are large.
 RESULTS = (
     *(layout.TRAIN, layout.VALIDATION, layout.TEST, layout.SPLIT, layout.CARD, layout.CARD_TEXT),
-    *(layout.EXAMPLES, layout.VECTORS, layout.EMBEDDING),
+    *(layout.EXAMPLES, layout.VECTORS, layout.EMBEDDING, layout.COUNT),
     *(layout.RECORD, layout.TRAINING, layout.TRAINING_LOG, layout.SEARCH, layout.CURVE, layout.CURVE_PREDICTIONS),
     *(layout.TUNED_FILES, layout.PUBLISHED_FILES),
     *(layout.PREDICTIONS, layout.GENERATION, layout.RETRIEVAL, layout.SCORES, layout.SUMMARY),

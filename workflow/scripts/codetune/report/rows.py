@@ -47,6 +47,11 @@ class EvaluatedSystem:
         return self.records[0].method.is_random
 
     @property
+    def has_examples(self) -> bool:
+        """Whether there are training samples as examples in its prompts."""
+        return self.records[0].examples is not None
+
+    @property
     def summaries(self) -> list[Summary]:
         """The scores of each seed."""
         return [record.tests[self.test].summary for record in self.records]
@@ -112,6 +117,14 @@ def gains_are_by_tuning(evaluated: Iterable[EvaluatedSystem]) -> bool:
     """Whether every gain is one over an untuned model: what it is measured over has seen no data."""
     gains = [gain for one in evaluated for gain in one.comparisons.comparisons if gain.family != "pair"]
     return all(gain.over.data == NONE for gain in gains)
+
+
+def gains_are_by_examples(evaluated: Iterable[EvaluatedSystem]) -> bool:
+    """Whether some gain is one of a system with examples in its prompts."""
+    shown = {one.system for one in evaluated if one.has_examples}
+    return any(
+        gain.system in shown for one in evaluated for gain in one.comparisons.comparisons if gain.family == "gain"
+    )
 
 
 def cut_by_context(evaluated: Iterable[EvaluatedSystem]) -> str:

@@ -13,22 +13,24 @@ IN_WORDS = {"bfloat16": "bf16", "float32": "fp32"}
 
 
 def with_default_baselines(study: Study, named: Collection[str]) -> Study:
-    """Gives baselines to the methods that train and name none.
+    """Gives baselines to the methods that train or have examples in their prompts, and name none.
 
     These are the untuned methods without examples whose weights are held alike, in the same template or in the model's
-    own; of those in the same template the first comes first. Where the study runs some of them, it is these.
+    own; of those in the same template the first comes first. Where the study runs some of them, it is these; where it
+    runs none, nothing tells what examples gain.
 
     Args:
         study: The study.
         named: Names of the methods that name baselines.
 
     Raises:
-        StudyError: There is none for a method that is run.
+        StudyError: There is none for a method that trains and is run.
     """
-    wanted = {run.method: study.methods[run.method] for run in study.training_runs if run.method not in named}
+    methods = {run.method: study.methods[run.method] for run in study.runs if run.method not in named}
+    wanted = {name: method for name, method in methods.items() if method.trains or method.examples}
     found = {name: _untuned_like(method, study) for name, method in wanted.items()}
     for name, baselines in found.items():
-        if not baselines:
+        if not baselines and wanted[name].trains:
             raise StudyError(_say_what_to_add(wanted[name]))
     return replace(
         study,
@@ -41,7 +43,7 @@ def with_default_baselines(study: Study, named: Collection[str]) -> Study:
 
 def _untuned_like(method: Method, study: Study) -> list[str]:
     """Names of the untuned methods that a method is measured over, those in its own template first."""
-    models = dict.fromkeys(run.model for run in study.training_runs if run.method == method.name)
+    models = dict.fromkeys(run.model for run in study.runs if run.method == method.name)
     templates = {
         name: [study.template_of(Run(NONE, model, name, 0)) for model in models]
         for name, other in study.methods.items()
@@ -53,7 +55,8 @@ def _untuned_like(method: Method, study: Study) -> list[str]:
         name for name, of in templates.items() if all(one in (mine, CHAT) for one, mine in zip(of, own, strict=True))
     ]
     run = {one.method for one in study.runs if one.model in models}
-    return sorted([name for name in alike if name in run] or alike, key=lambda name: templates[name] != own)
+    found = [name for name in alike if name in run] or (alike if method.trains else [])
+    return sorted(found, key=lambda name: templates[name] != own)
 
 
 def _say_what_to_add(method: Method) -> str:

@@ -126,7 +126,7 @@ def _build_method(name: str, entry: Entry, prompts: Mapping[str, Prompt], config
         return Method(name, kind, prompt=prompt)
     quantization = Quantization(**config["quantization"]).of_type(entry.get("quantization"))
     if kind == "untuned":
-        return Method(name, kind, quantization, prompt=prompt)
+        return Method(name, kind, quantization, baselines=entry.get("baselines", []), prompt=prompt)
     tuning = TuningSettings(kind, dict(sorted(entry.get("peft", {}).items())))  # in whatever order they stand
     return Method(name, kind, quantization, tuning, entry.get("training", {}), entry.get("baselines", []), prompt)
 
@@ -212,9 +212,10 @@ def _check_method(method: str, entry: Entry, config: Entry) -> None:
     for key in ("quantization", "peft", "full", "training", "baselines", "prompt"):
         if key in entry and _retrieves(entry):
             raise StudyError(f"{where}: '{key}' says nothing with 'kind: retrieval', which has no model; leave it out")
-    for key in ("training", "baselines"):
-        if key in entry and _kind_of(entry) == "untuned":
-            raise StudyError(f"{where}: '{key}' says nothing without 'peft' or 'full'; add one or leave it out")
+    has_examples = "examples" in config.get("prompts", {}).get(entry.get("prompt"), {})
+    for key, more in (("training", ""), ("baselines", ", or a prompt with examples")):
+        if key in entry and _kind_of(entry) == "untuned" and not (more and has_examples):
+            raise StudyError(f"{where}: '{key}' says nothing without 'peft' or 'full'{more}; add one or leave it out")
     if "peft" in entry and entry.get("full"):
         raise StudyError(f"{where}: 'peft' and 'full' exclude each other; leave one out")
     if "peft" in entry:
@@ -241,7 +242,7 @@ def _check_method(method: str, entry: Entry, config: Entry) -> None:
         )
     if "prompt" in entry and entry["prompt"] not in config["prompts"]:
         raise unknown_name(f"methods.{method}.prompt", entry["prompt"], config["prompts"])
-    if "examples" in config.get("prompts", {}).get(entry.get("prompt"), {}) and _kind_of(entry) != "untuned":
+    if has_examples and _kind_of(entry) != "untuned":
         raise StudyError(
             f"{where}.prompt: '{entry['prompt']}' has examples, which are for untuned models; name a prompt without"
         )

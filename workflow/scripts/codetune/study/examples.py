@@ -1,4 +1,4 @@
-"""The facts of a choice of examples, and of the vectors that it may be made by."""
+"""The facts of a choice of examples, of the vectors that it may be made by, and of their number."""
 
 from dataclasses import dataclass
 
@@ -47,3 +47,39 @@ class EmbeddingFacts:
     samples: int
     dimension: int
     truncated: int
+
+
+@dataclass(frozen=True)
+class CountTrial:
+    """One number of examples, tried on the validation part.
+
+    Attributes:
+        method: Name of the trial, `<method>@<count>`, under which its files lie.
+        count: The number.
+        score: Score of its predictions; None where the metric applies to no sample.
+        summary_sha256: SHA-256 of its summary.json.
+    """
+
+    method: str
+    count: int
+    score: float | None
+    summary_sha256: str
+
+
+@dataclass(frozen=True)
+class CountFacts:
+    """count.json: the numbers of examples that were tried on the validation part, and which of them a run has.
+
+    Attributes:
+        metric: Name of the metric.
+        signature: Its signature.
+        samples: Number of validation samples.
+        trials: The trials, the one with the fewest examples first.
+        chosen: The number with the best score, the smallest of them if several have it.
+    """
+
+    metric: str
+    signature: str
+    samples: int
+    trials: list[CountTrial]
+    chosen: int

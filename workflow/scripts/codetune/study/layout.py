@@ -7,7 +7,7 @@ named by its manifest (base/manifests.py).
 import re
 
 from codetune.base.manifests import MANIFEST
-from codetune.study.runs import Evaluation, Run
+from codetune.study.runs import Evaluation, Run, dataset_of, part_of
 
 # The folders right in results and in resources, in which all files lie.
 IN_RESULTS = (
@@ -31,7 +31,7 @@ SPLIT = "data/{dataset}/split.json"
 CARD = "data/{dataset}/card.json"
 CARD_TEXT = "data/{dataset}/card.md"
 
-# A test set: the test part of the data set of the same name.
+# A test set: the test part of the data set of the same name. `samples_of` knows the others.
 TEST = "data/{test}/test.jsonl"
 
 # What training data have of a test set.
@@ -67,6 +67,7 @@ TUNED_FILES = f"runs/{RUN}/tuned/{{file}}"
 TRAINING_LOG = f"runs/{RUN}/training_log.jsonl"
 TRAINING = f"runs/{RUN}/training.json"
 SEARCH = f"runs/{RUN}/search.json"  # of a run whose training was chosen from trials
+COUNT = f"runs/{RUN}/count.json"  # of a run whose number of examples was chosen from trials
 CURVE_PREDICTIONS = f"runs/{RUN}/curve/predictions.jsonl"
 CURVE = f"runs/{RUN}/curve.json"
 RECORD = f"runs/{RUN}/record.json"
@@ -104,6 +105,11 @@ def fill(pattern: str, what: Run | Evaluation) -> str:
     run = what.run if isinstance(what, Evaluation) else what
     test = {"test": what.test} if isinstance(what, Evaluation) else {}
     return pattern.format(**vars(run), dataset=run.data, **test)
+
+
+def samples_of(test: str) -> str:
+    """Returns the path of the samples of a test set: of a data set's test part or, for trials, validation part."""
+    return PART.format(dataset=dataset_of(test), part=part_of(test))
 
 
 def origin_of(run: Run) -> str:

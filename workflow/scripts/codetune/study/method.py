@@ -65,7 +65,8 @@ class Method:
         tuning: What is trained; None where nothing is.
         training: Training settings that override the study's and the model's. A list of values stands for a search:
             one training per value, or per combination where there are several lists.
-        baselines: Methods over which the gain of this one is measured; the verdict is on that over the better one.
+        baselines: Methods over which the gain of this one is measured; the verdict is on that over the better one. Only
+            methods that train or have examples in their prompts have any.
         prompt: How samples are put to the model; None for the way of the model, or else of the study.
     """
 
@@ -102,6 +103,11 @@ class Method:
         """The training settings that are searched, each with its values; empty if none is."""
         return {key: value for key, value in self.training.items() if isinstance(value, list)}
 
+    @property
+    def counts(self) -> list[int]:
+        """The numbers of examples of which each run has the best on the validation part; empty where it is fixed."""
+        return self.examples.counts if self.examples else []
+
     def trials(self) -> "dict[str, Method]":
         """The methods that stand for the trainings of a search, by name, numbered in the order of the config.
 
@@ -112,4 +118,18 @@ class Method:
         for number, values in enumerate(product(*self.searched.values()) if self.searched else (), start=1):
             name, training = f"{self.name}{TRIAL}{number}", dict(zip(self.searched, values, strict=True))
             found[name] = replace(self, name=name, training=self.training | training)
+        return found
+
+    def count_trials(self) -> "dict[str, Method]":
+        """The methods that stand for the trials of a number of examples, by name, each with its prompt of that number.
+
+        Returns:
+            One for each number; none for a method whose number is fixed.
+        """
+        found = {}
+        for count in self.counts:
+            assert self.prompt is not None and self.prompt.examples is not None  # of which there are `counts`
+            name, examples = f"{self.name}{TRIAL}{count}", self.prompt.examples.of_count(count)
+            prompt = replace(self.prompt, name=f"{self.prompt.name}{TRIAL}{count}", examples=examples)
+            found[name] = replace(self, name=name, prompt=prompt)
         return found

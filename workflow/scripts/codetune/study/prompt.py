@@ -1,7 +1,7 @@
 """The noun Prompt: how a sample is put to a model."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from codetune.base.errors import StudyError
@@ -16,17 +16,24 @@ class Examples:
     """Training samples that stand in a prompt, each with its output, before the sample that is asked for.
 
     Attributes:
-        count: How many, if they fit into the model's context.
+        count: How many, if they fit into the model's context; the most of them where `counts` has several.
         choose: `random`: by the seed of a run, the same for all samples of a test set; `similar`: those whose requests
             are most similar, for each sample its own.
         order: Where the most similar one stands: last, right before the sample, or first.
         encoder: Name of the encoder whose vectors tell what is similar; None for the words, by BM25.
+        counts: Numbers that are tried on the validation part, of which each run has the best; empty where `count` is
+            fixed.
     """
 
     count: int
     choose: Choice
     order: Order = "most-similar-last"
     encoder: str | None = None
+    counts: list[int] = field(default_factory=list)
+
+    def of_count(self, count: int) -> "Examples":
+        """These examples with a fixed number of them."""
+        return replace(self, count=count, counts=[])
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ def read_prompts(config: Mapping[str, Any]) -> dict[str, Prompt]:
     """
     found = {}
     for name, entry in config.get("prompts", {}).items():
-        examples = Examples(**entry["examples"]) if "examples" in entry else None
+        examples = _read_examples(entry["examples"]) if "examples" in entry else None
         if examples and examples.choose == "random" and "order" in entry["examples"]:
             raise StudyError(
                 f"config: prompts.{name}.examples: 'order' says nothing with 'choose: random', whose examples stand as "
@@ -63,6 +70,12 @@ def read_prompts(config: Mapping[str, Any]) -> dict[str, Prompt]:
             )
         if examples and examples.encoder is not None:
             _check_encoder(f"prompts.{name}.examples", examples, config.get("encoders", {}))
+        users = [method for method, one in config["methods"].items() if one.get("prompt") == name]
+        if examples and examples.counts and len(users) > 1:
+            raise StudyError(
+                f"config: methods.{users[1]}.prompt: '{name}' takes its number of examples by the scores of one "
+                f"method, and methods.{users[0]} has it, too; give one of them a prompt of its own"
+            )
         found[name] = Prompt(name, entry["template"], examples)
     return found
 
@@ -81,3 +94,8 @@ def _check_encoder(where: str, examples: Examples, encoders: Mapping[str, Any]) 
         )
     if examples.encoder not in encoders:
         raise unknown_name(f"{where}.encoder", str(examples.encoder), encoders)
+
+
+def _read_examples(entry: Mapping[str, Any]) -> Examples:
+    counts = entry["count"] if isinstance(entry["count"], list) else [entry["count"]]
+    return Examples(**{**entry, "count": max(counts), "counts": sorted(counts) if len(counts) > 1 else []})

@@ -15,10 +15,12 @@ from codetune.base.plain import from_plain, read_as, to_plain
 from codetune.base.rehearsal import is_rehearsal
 from codetune.study import layout
 from codetune.study.data_facts import SplitFacts
+from codetune.study.examples import CountFacts
 from codetune.study.facts import GenerationFacts, Summary, TrainingFacts
 from codetune.study.method import Method
 from codetune.study.model import Model
 from codetune.study.prompt import Examples
+from codetune.study.record_inputs import RecordInputs
 from codetune.study.retrieval import RetrievalFacts
 from codetune.study.runs import Run
 from codetune.study.search import SearchFacts
@@ -75,6 +77,7 @@ class Record:
         template: Name of the template of its prompts; None for a run without a model.
         search: The trials that `training` was chosen from; None for a run that searches nothing.
         synthetic: Whether it is of a rehearsal, which makes up what no model computed.
+        count: The trials that the number of examples was chosen from; None where there was no choice.
         folder: Folder of the record; not part of the document.
     """
 
@@ -89,6 +92,7 @@ class Record:
     template: str | None = None
     search: SearchFacts | None = None
     synthetic: bool = False
+    count: CountFacts | None = None
     folder: str = ""
 
     @property
@@ -128,26 +132,6 @@ class Record:
     def curve(self) -> Path:
         """Path of the training curve; no table needs it, so that the record does not wait for it."""
         return Path(self.folder) / Path(layout.CURVE).name
-
-
-@dataclass(frozen=True)
-class RecordInputs:
-    """The files that a record gathers.
-
-    Attributes:
-        splits: Path of split.json of the training data and of each test set, by name of the data set.
-        training: Path of training.json; None for a run that trains nothing.
-        files: Path of the `training_log` of a training; empty for a run that trains nothing.
-        tests: For each test set the paths of `summary`, `predictions` and `scores`, and of the facts of the generation
-            or the retrieval, `origin`.
-        search: Path of search.json; None for a run that searches nothing.
-    """
-
-    splits: Mapping[str, str]
-    training: str | None
-    files: Mapping[str, str]
-    tests: Mapping[str, Mapping[str, str]]
-    search: str | None = None
 
 
 def write_record(run: Run, model: Model, method: Method, template: str, inputs: RecordInputs, target: str) -> None:
@@ -204,6 +188,7 @@ def gather_record(run: Run, model: Model, method: Method, template: str, inputs:
         template=None if run.retrieves else template,
         search=read_as(inputs.search, SearchFacts) if inputs.search else None,
         synthetic=is_rehearsal(),
+        count=read_as(inputs.count, CountFacts) if inputs.count else None,
         folder=str(folder),
     )
     _check_not_made_up(record, inputs)

@@ -4,6 +4,22 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 NONE = "none"  # name that stands for no training data, and for no model
+VALIDATION_PART = "@validation"  # ends the name of a data set's validation part as a test set; no name in a config does
+
+
+def validation_of(data: str) -> str:
+    """Returns the name of a data set's validation part as a test set, on which trials are evaluated."""
+    return data + VALIDATION_PART
+
+
+def dataset_of(test: str) -> str:
+    """Returns the name of the data set that a test set is a part of."""
+    return test.removesuffix(VALIDATION_PART)
+
+
+def part_of(test: str) -> str:
+    """Returns which part of its data set a test set is."""
+    return "validation" if test.endswith(VALIDATION_PART) else "test"
 
 
 class System(NamedTuple):
@@ -54,7 +70,7 @@ class Evaluation:
 
     Attributes:
         run: The run.
-        test: Name of the test set, which is that of the data set it is a part of.
+        test: Name of the test set: that of the data set whose test part it is, or what `validation_of` returns.
     """
 
     run: Run

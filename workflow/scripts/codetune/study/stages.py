@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from codetune.study import layout
+from codetune.study.embeddings import embeddings_for, embeddings_of, encoders_of
 from codetune.study.joint import Joint
-from codetune.study.runs import NONE, Evaluation, Run
+from codetune.study.runs import NONE, Evaluation, Run, dataset_of
 from codetune.study.study import Study
 from codetune.study.tables import table_inputs
 
@@ -50,12 +51,15 @@ def jobs_of(study: Study, results: str, resources: str) -> list[Job]:
     jobs += [made.join(joint) for joint in study.used_joints]
     for name in study.used_models:
         jobs += made.of_model(name)
-    jobs += [made.encoder(name) for name in study.used_encoders]
-    jobs += [made.embedding(entry) for entry in study.embeddings]
+    jobs += [made.encoder(name) for name in encoders_of(study)]
+    jobs += [made.embedding(entry) for entry in embeddings_of(study)]
     jobs += [made.leaks(pair) for pair in study.leak_checks]
     jobs += [made.tokens(entry) for entry in study.token_sets]
     jobs += [made.examples(entry) for entry in study.example_sets]
-    jobs += [made.prompts(entry) for entry in study.prompt_sets]
+    jobs += [made.prompts(entry) for entry in study.prompt_sets if entry["test"] not in study.tests]
+    jobs += [job for trial in study.tried for job in made.of_evaluation(trial)]
+    jobs += [made.count(run) for run in study.runs if study.count_trials_of(run)]
+    jobs += [made.prompts(entry) for entry in study.prompt_sets if entry["test"] in study.tests]
     jobs += [made.training(run) for run in study.trainings]
     jobs += [job for run in study.training_runs for job in made.after_training(run)]
     jobs += [job for evaluation in study.evaluations for job in made.of_evaluation(evaluation)]
@@ -143,20 +147,27 @@ class _Maker:
     def prompts(self, entry: Mapping[str, str]) -> Job:
         """Prompts of a test set for a model."""
         needs = [
-            self._in_results(layout.TRAIN, dataset=entry["test"]),
+            self._in_results(layout.TRAIN, dataset=dataset_of(entry["test"])),
             self._in_resources(layout.TOKENIZER, model=entry["model"]),
         ]
         if entry["data"] != NONE:
             needs.append(self._in_results(layout.EXAMPLES, **entry))
+        needs += [self._of(layout.COUNT, run) for run in self.study.count_runs_of(entry)]
         return self._job("prompt", entry, self._in_results(layout.PROMPTS, **entry), layout.OF_PROMPTS, *needs)
 
     def examples(self, entry: Mapping[str, str]) -> Job:
         """The choice of examples for a test set."""
-        needs = dict.fromkeys(self._in_results(layout.TRAIN, dataset=name) for name in (entry["data"], entry["test"]))
-        vectors = self.study.embeddings_for(entry["prompt"], entry["data"], entry["test"])
+        names = entry["data"], dataset_of(entry["test"])
+        needs = dict.fromkeys(self._in_results(layout.TRAIN, dataset=name) for name in names)
+        vectors = embeddings_for(self.study, entry["prompt"], entry["data"], entry["test"])
         needs |= dict.fromkeys(self._in_results(layout.VECTORS, **one) for one in vectors)
         output = self._in_results(layout.EXAMPLES, **entry)
         return self._job("examples", entry, output, "{data}/{test}/{prompt}/seed{seed}", *needs)
+
+    def count(self, run: Run) -> Job:
+        """The choice among the trials of a number of examples."""
+        scores = (self._of(layout.SCORES, trial) for trial in self.study.count_trials_of(run))
+        return self._job("choose_count", vars(run), self._of(layout.COUNT, run), layout.RUN, *scores)
 
     def training(self, run: Run) -> Job:
         """One training, which may be a trial of a search."""
@@ -185,7 +196,8 @@ class _Maker:
             prompts = self._in_results(layout.PROMPTS, **self.study.prompt_set_of(evaluation))
             needs = [prompts, self._in_resources(layout.CHECKPOINT, model=run.model)]
             waited = [self._of(layout.TUNED, run)] if self.study.method_of(run).trains else []
-            waited += [self._of(layout.LEAKS, evaluation)] if run.data != NONE else []
+            has_leaks = run.data != NONE and evaluation.test in self.study.tests
+            waited += [self._of(layout.LEAKS, evaluation)] if has_leaks else []
             rule, needs = "generate", [*needs, *waited]
         return [
             self._job(rule, name, predictions, layout.EVALUATION, *needs),

@@ -11,7 +11,7 @@ from codetune.study.joint import Joint
 from codetune.study.method import Method, TuningSettings
 from codetune.study.model import NO_MODEL, Model, Source
 from codetune.study.prompt import Prompt
-from codetune.study.runs import NONE, Evaluation, Run, System
+from codetune.study.runs import NONE, Evaluation, Run, System, validation_of
 from codetune.study.template import Template
 from codetune.study.training import TrainingPlan, resolve_settings
 from codetune.study.variants import Variants
@@ -152,8 +152,8 @@ class Study:
 
     @cached_property
     def prompt_sets(self) -> list[dict[str, str]]:
-        """Each set of prompts that a run is evaluated on, by the wildcards of its path."""
-        return _each_once([self.prompt_set_of(one) for one in self.evaluations if not one.run.retrieves])
+        """Each set of prompts that a run or a trial is evaluated on, by the wildcards of its path."""
+        return _each_once([self.prompt_set_of(one) for one in self.scored if not one.run.retrieves])
 
     @cached_property
     def zero_shot_sets(self) -> list[dict[str, str]]:
@@ -165,29 +165,6 @@ class Study:
         """Each choice of examples, by the wildcards of its path: one for the prompts of all models."""
         keys = ("test", "prompt", "data", "seed")
         return _each_once([{key: one[key] for key in keys} for one in self.prompt_sets if one["data"] != NONE])
-
-    def embeddings_for(self, prompt: str, data: str, test: str) -> list[dict[str, str]]:
-        """What the choice of examples of a prompt compares, by the wildcards of its path.
-
-        Returns:
-            The vectors of the training samples and of the test samples; none where no encoder compares them.
-        """
-        examples = self.prompt_called(prompt, data).examples
-        if examples is None or examples.encoder is None:
-            return []
-        parts = {"train": data, "test": test}
-        return [{"dataset": name, "encoder": examples.encoder, "part": part} for part, name in parts.items()]
-
-    @cached_property
-    def embeddings(self) -> list[dict[str, str]]:
-        """All vectors that choices of examples compare, by the wildcards of their path."""
-        named = [{key: one[key] for key in ("prompt", "data", "test")} for one in self.example_sets]
-        return _each_once([embedding for one in named for embedding in self.embeddings_for(**one)])
-
-    @cached_property
-    def used_encoders(self) -> list[str]:
-        """Names of the encoders of these."""
-        return list(dict.fromkeys(embedding["encoder"] for embedding in self.embeddings))
 
     @cached_property
     def leak_checks(self) -> list[dict[str, str]]:
@@ -215,7 +192,7 @@ class Study:
             name: Name of a prompt with examples, or of a template.
             data: Name of the data set of the examples; `none` without examples.
         """
-        return Prompt(name, name) if data == NONE else self.prompts[name]
+        return Prompt(name, name) if data == NONE else self.prompts.get(name) or self.tried_prompts[name]
 
     @cached_property
     def trials(self) -> dict[str, dict[str, Method]]:
@@ -237,9 +214,54 @@ class Study:
         searched, trials = self.methods[method].searched, self.trials[method]
         return {name: {key: trial.training[key] for key in searched} for name, trial in trials.items()}
 
+    @cached_property
+    def count_trials(self) -> dict[str, dict[str, Method]]:
+        """The trials of each method whose number of examples is chosen, by its name and theirs."""
+        return {name: method.count_trials() for name, method in self.methods.items() if method.counts}
+
+    @cached_property
+    def tried_methods(self) -> dict[str, Method]:
+        """All of these trials by name."""
+        return {name: trial for trials in self.count_trials.values() for name, trial in trials.items()}
+
+    @cached_property
+    def tried_prompts(self) -> dict[str, Prompt]:
+        """Their prompts by name."""
+        return {trial.prompt.name: trial.prompt for trial in self.tried_methods.values() if trial.prompt}
+
+    @cached_property
+    def tried(self) -> list[Evaluation]:
+        """The evaluations by which numbers of examples are chosen; no table shows them."""
+        return [one for run in self.runs for one in self.count_trials_of(run)]
+
+    @cached_property
+    def scored(self) -> list[Evaluation]:
+        """All evaluations, of runs and of trials."""
+        return [*self.evaluations, *self.tried]
+
+    def count_trials_of(self, run: Run) -> list[Evaluation]:
+        """Returns the evaluations by which a run's number of examples is chosen; none where it is fixed."""
+        trials = self.count_trials.get(run.method, ())
+        return [Evaluation(replace(run, method=name), validation_of(run.data)) for name in trials]
+
+    def counts_of(self, method: str) -> dict[str, int]:
+        """Returns the number of examples of each trial of a method, by the trial's name."""
+        return dict(zip(self.count_trials[method], self.methods[method].counts, strict=True))
+
+    def count_runs_of(self, prompts: Mapping[str, str]) -> list[Run]:
+        """Returns the run whose number of examples a set of prompts has; none where the prompt fixes it.
+
+        Args:
+            prompts: The set, by the wildcards of its path.
+        """
+        if prompts["data"] == NONE:
+            return []
+        of = [name for name in self.count_trials if self.methods[name].prompt == self.prompts.get(prompts["prompt"])]
+        return [Run(prompts["data"], prompts["model"], name, int(prompts["seed"])) for name in of]
+
     def method_of(self, run: Run) -> Method:
         """Returns the method of a run, or of a trial."""
-        return self.methods.get(run.method) or self.trained[run.method]
+        return self.methods.get(run.method) or self.trained.get(run.method) or self.tried_methods[run.method]
 
     def model_of(self, run: Run) -> Model:
         """Returns a run's model, or what stands for it where there is none."""
