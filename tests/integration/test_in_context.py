@@ -60,8 +60,8 @@ def test_each_run_lies_under_the_data_of_its_examples_and_has_scores(in_context)
     assert rows["three"]["deviation"] != ""
     note = (in_context / "results/tables/table2.md").read_text()
     choice = json.loads((in_context / f"results/runs/{RUN}/count.json").read_text())
-    listed = "at random, by seed), near (3, the most similar by small), three (3, at random, by seed)"
-    assert f"few ({choice['chosen']} of 1, 2, {listed}" in note
+    random = f"few ({choice['chosen']} of 1, 2, at random, by seed), three (3, at random, by seed)"
+    assert f"{random}, near (3, the most similar by small)." in note
     assert f"best ROUGE-L on {choice['samples']} samples of the validation part" in note
     assert "over test samples and seeds" in note
 

@@ -23,7 +23,7 @@ from types import SimpleNamespace
 
 sys.path.insert(0, "{ROOT}/workflow/scripts")
 config |= {{"results": "results", "resources": "resources", "checkpoints_gb": 100}}
-STUDY = SimpleNamespace(models={{}}, datasets={{}}, rehearsal=False)  # whose downloads are looked at
+STUDY = SimpleNamespace(models={{}}, datasets={{}}, encoders={{}}, rehearsal=False)  # whose downloads are looked at
 REPOSITORIES = []
 
 include: "{ROOT}/workflow/rules/execution.smk"

@@ -198,7 +198,7 @@ def test_a_run_s_record_holds_what_the_others_say_and_the_hashes_of_all(study):
         folder = study / "results" / run
         record = json.loads((folder / "record.json").read_text())
         _, data, model, method, _ = Path(run).parts
-        assert record["version"] == 2
+        assert record["version"] == 3
         assert record["run"] == {"data": data, "model": model, "method": method, "seed": 0}
         assert record["model"]["label"] == "Llama-3.2-1B"
         training = json.loads((folder / "training.json").read_text()) if trains else None

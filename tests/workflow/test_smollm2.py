@@ -44,6 +44,19 @@ def test_three_open_choices_are_run_beside_the_default_on_real_data(project):
     assert (jobs["tokenize"], jobs["prompt"], jobs["table"]) == (2, 2, 8)
 
 
+EXAMPLES = ["config/smollm2.yaml", "config/datasets.yaml", "config/smollm2-examples.yaml"]
+
+
+def test_examples_are_compared_with_tuning_on_one_data_set_and_on_two(project):
+    make(project)
+    (project / "build" / "smollm2" / "conala").mkdir()
+    for part in ("train", "test"):
+        (project / "build" / "smollm2" / "conala" / f"conala-{part}.json").write_text("[]")
+    jobs = plan("--configfile", *EXAMPLES, cwd=project)
+    assert (jobs["finetune"], jobs["join"], jobs["leaks"]) == (2, 1, 2)
+    assert (jobs["examples"], jobs["generate"], jobs["retrieve"], jobs["record"]) == (7, 10, 1, 11)
+
+
 MISSING = [
     (OVERLAYS[:1], "samples.json", "make smollm2`"),
     (OVERLAYS[:1], "model", "make smollm2`"),

@@ -22,7 +22,7 @@ from codetune.study.folders import check_given_files, check_old_results
 from codetune.study.publications import publications_of
 from codetune.study.record import VERSION
 from codetune.study.rehearsal import folder_of_results
-from codetune.study.runs import NONE, Evaluation, Run, dataset_of
+from codetune.study.runs import NONE, Run
 from codetune.study.tunings import implementation_of
 from snakemake.logging import logger
 
@@ -88,21 +88,6 @@ def for_run(pattern):
     return lambda one: in_results(
         pattern, **dict(one.items()), dataset=one.data, template=STUDY.template_of(run_of(one))
     )
-
-
-def prompts_of(pattern):
-    """Returns an input function that fills in a pattern with the prompts that a run is evaluated on."""
-    return lambda one: in_results(pattern, **STUDY.prompt_set_of(Evaluation(run_of(one), one.test)))
-
-
-def samples_of_test(wildcards):
-    """Returns the path of the samples of a test set."""
-    return in_results(layout.samples_of(wildcards.test))
-
-
-def split_of_test(wildcards):
-    """Returns the path of the facts of the split that a test set is a part of."""
-    return in_results(layout.SPLIT, dataset=dataset_of(wildcards.test))
 
 
 def run_of(wildcards):

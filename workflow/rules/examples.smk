@@ -1,37 +1,9 @@
 # Needs: the training samples, the samples of a test set; where an encoder tells what is similar, this; for a choice
 #        among numbers of examples, their scores. Needs no GPU.
 # Gives: <results>/data/{data}/examples/{test}/{prompt}/seed{seed}.json  which training samples stand in which prompt
-#        <results>/data/{dataset}/embeddings/{encoder}/{train,test}.npy  vectors of the requests
-#                                                      {train,test}.json how they were made
+#        <results>/data/{dataset}/embeddings/{encoder}/{part}.npy        vectors of the requests
+#                                                      {part}.json       how they were made
 #        <results>/runs/{data}/{model}/{method}/seed{seed}/count.json    how many examples, where that is chosen
-
-from codetune.study.embeddings import embeddings_for
-
-
-def has_examples(wildcards):
-    """Whether the prompts that a job's wildcards name have examples."""
-    return wildcards.data != NONE
-
-
-def for_examples(pattern):
-    """Returns an input function that fills in a pattern with the data set of the examples in prompts."""
-    return lambda wildcards: in_results(pattern, dataset=wildcards.data)
-
-
-def embedded(pattern):
-    """Returns an input function that fills in a pattern with the vectors by which examples are chosen, if any."""
-    return lambda one: [in_results(pattern, **of) for of in embeddings_for(STUDY, one.prompt, one.data, one.test)]
-
-
-def count_of_prompts(wildcards):
-    """Returns the choice of the number of examples that the prompts of a job have; nothing where that is fixed."""
-    found = each(layout.COUNT, STUDY.count_runs_of(dict(wildcards.items())))
-    return found[0] if found else []
-
-
-def chooses_count(wildcards):
-    """Whether the number of examples in the prompts of a run is chosen from trials."""
-    return wildcards.method in STUDY.count_trials
 
 
 rule embed:

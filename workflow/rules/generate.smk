@@ -4,13 +4,6 @@
 #        generation.json    facts of the generation
 
 
-def leaks_of(wildcards):
-    """Returns the list of what training data have of a test set; nothing for a validation part and without such data."""
-    if wildcards.data == NONE or wildcards.test not in STUDY.tests:
-        return []
-    return ancient(for_run(layout.LEAKS)(wildcards))
-
-
 rule generate:
     """Completes all prompts of a test set by greedy decoding, with the same settings for untuned and tuned models."""
     input:

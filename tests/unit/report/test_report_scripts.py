@@ -187,7 +187,7 @@ def test_provenance_is_made_from_records_and_the_config(tmp_path, run_script):
     record = fake_record("m", "base", test="d")
     elsewhere = replace(record, run=replace(record.run, model="n"))
     gather_records([write_fake(one, tmp_path) for one in (record, elsewhere)], str(tmp_path / "records.jsonl"))
-    inputs = {"records": str(tmp_path / "records.jsonl")}
+    inputs = {"records": str(tmp_path / "records.jsonl"), "embeddings": []}
     run_script("provenance", inputs, {"config": {"key": {"nested": 1}}}, tmp_path / "provenance.md")
     text = (tmp_path / "provenance.md").read_text()
     assert "key:\n  nested: 1" in text

@@ -25,7 +25,7 @@ from codetune.study.retrieval import RetrievalFacts
 from codetune.study.runs import Run
 from codetune.study.search import SearchFacts
 
-VERSION = 2  # of the format of record.json
+VERSION = 3  # of the format of record.json
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from codetune.study.folders import Outputs
 MADE_BY = {
     "build/demo": "make demo",
     "build/real-data": "make real-data DATA=path/to/code_alpaca_20k.json",
+    "build/smollm2/conala": "make smollm2-examples DATA=path/to/code_alpaca_20k.json CONALA=path/to/folder",
     "build/smollm2/code_alpaca_20k.json": "make smollm2 DATA=path/to/code_alpaca_20k.json",
     "build/smollm2": "make smollm2",
 }

@@ -1,0 +1,52 @@
+# Functions of the rules that make or read prompts: their samples, their examples, and how many these are.
+
+from codetune.study.embeddings import embeddings_for
+from codetune.study.runs import Evaluation, dataset_of
+
+
+def prompts_of(pattern):
+    """Returns an input function that fills in a pattern with the prompts that a run is evaluated on."""
+    return lambda one: in_results(pattern, **STUDY.prompt_set_of(Evaluation(run_of(one), one.test)))
+
+
+def samples_of_test(wildcards):
+    """Returns the path of the samples of a test set."""
+    return in_results(layout.samples_of(wildcards.test))
+
+
+def split_of_test(wildcards):
+    """Returns the path of the facts of the split that a test set is a part of."""
+    return in_results(layout.SPLIT, dataset=dataset_of(wildcards.test))
+
+
+def leaks_of(wildcards):
+    """Returns the list of what training data have of a test set; nothing for a validation part and without such data."""
+    if wildcards.data == NONE or wildcards.test not in STUDY.tests:
+        return []
+    return ancient(for_run(layout.LEAKS)(wildcards))
+
+
+def has_examples(wildcards):
+    """Whether the prompts that a job's wildcards name have examples."""
+    return wildcards.data != NONE
+
+
+def for_examples(pattern):
+    """Returns an input function that fills in a pattern with the data set of the examples in prompts."""
+    return lambda wildcards: in_results(pattern, dataset=wildcards.data)
+
+
+def embedded(pattern):
+    """Returns an input function that fills in a pattern with the vectors by which examples are chosen, if any."""
+    return lambda one: [in_results(pattern, **of) for of in embeddings_for(STUDY, one.prompt, one.data, one.test)]
+
+
+def count_of_prompts(wildcards):
+    """Returns the choice of the number of examples that the prompts of a job have; nothing where that is fixed."""
+    found = each(layout.COUNT, STUDY.count_runs_of(dict(wildcards.items())))
+    return found[0] if found else []
+
+
+def chooses_count(wildcards):
+    """Whether the number of examples in the prompts of a run is chosen from trials."""
+    return wildcards.method in STUDY.count_trials
