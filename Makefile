@@ -81,7 +81,8 @@ smollm2-examples: REPORT = results/smollm2-examples/report.html
 smollm2-examples: smollm2-conala
 smollm2-conala:
 	@test -f "$(CONALA)/conala-train.json" || { echo "error: give CoNaLa: CONALA=path/to/folder, with conala-train.json and conala-test.json"; exit 1; }
-	mkdir -p $(SMOLLM2) && ln -sfn "$$(realpath "$(CONALA)")" $(SMOLLM2)/conala
+	mkdir -p $(SMOLLM2)
+	test "$(CONALA)" -ef $(SMOLLM2)/conala || ln -sfn "$$(realpath "$(CONALA)")" $(SMOLLM2)/conala
 smollm2 smollm2-methods smollm2-examples: env
 	@test "$@$(DATA)" = smollm2 || test -f "$(DATA)" || { echo "error: give the data set: make $@ DATA=path/to/code_alpaca_20k.json"; exit 1; }
 	$(BIN)/python demo/make_smollm2.py $(SMOLLM2)/model

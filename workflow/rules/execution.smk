@@ -29,7 +29,7 @@ def look_for_jobs_when_one_ends():
     """Lifts Snakemake's own limit of 100 jobs per second, which no study reaches; one that a user sets stays.
 
     With a limit Snakemake looks for jobs again a second after each look. Each job that ends adds a look that is repeated
-    for ever, so that after 500 jobs the looks take all of a core.
+    for ever, so that after some hundred jobs the looks take most of a core.
     """
     limit = workflow.scheduling_settings.max_jobs_per_timespan
     if limit and (limit.max_jobs, limit.timespan) == (100, 1):
