@@ -92,7 +92,7 @@ def _baselines(material: Material) -> Iterable[Finding]:
         )
         yield Finding(f"{LIMITS}.weights", text, {}, [])
     if not gains_are_by_tuning(evaluated):
-        text = "Some baselines are tuned, too: gains over these are not gains by tuning."
+        text = "Some baselines have seen training data, too: gains over these are not what tuning adds."
         yield Finding(f"{LIMITS}.tuned_baselines", text, {}, [])
 
 
