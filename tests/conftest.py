@@ -1,12 +1,15 @@
 """What the tests share: where the project is, a small study's data and models, and the real data where it lies."""
 
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch  # before any tokenizer: a process that first loads one without torch stays without it
 from codetune.base import progress
 from codetune.base.progress import Stretch
+from filelock import FileLock
 
 ROOT = Path(__file__).parent.parent
 # Real data sets, tokenizers and model configurations lie outside the project. Tests that use them skip without them.
@@ -35,23 +38,37 @@ def records() -> list[dict[str, str]]:
     return generated_records()
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that the first process of the tests to ask for it makes, and the others find."""
+    own = factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / name
+    with FileLock(f"{folder}.lock"):
+        if not (made := folder / ".made").exists():
+            folder.mkdir()
+            make(folder)
+            made.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with one miniature checkpoint of each architecture, pre-trained for a few steps."""
+    """Folder with one miniature checkpoint of each architecture, pre-trained for a few steps; nobody writes there."""
     from small_study import make_checkpoints
 
-    return make_checkpoints(tmp_path_factory.mktemp("checkpoints"))
+    return made_once(tmp_path_factory, "checkpoints", make_checkpoints)
 
 
 @pytest.fixture(scope="session")
 def study(tmp_path_factory: pytest.TempPathFactory, checkpoints: Path, records: list[dict[str, str]]) -> Path:
-    """A finished small study. Who changes it puts it back, or takes a copy."""
+    """A finished small study, in a copy for this process. Who changes it puts it back, or takes a copy."""
     from small_study import LOCAL, make_project, snakemake
 
-    folder = make_project(tmp_path_factory.mktemp("study") / "project", checkpoints, records)
-    done = snakemake(*LOCAL, "--cores", "2", cwd=folder)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
+    def make(folder: Path) -> None:
+        done = snakemake(*LOCAL, "--cores", "2", cwd=make_project(folder / "project", checkpoints, records))
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    made = made_once(tmp_path_factory, "study", make)
+    return Path(shutil.copytree(made / "project", tmp_path_factory.mktemp("study") / "project", symlinks=True))
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parent / "support"))
-from fault_campaign import campaign
+from fault_campaign import campaign, undisturbed_study
 from restart_campaign import restart_campaign, restart_here, restart_on_slurm
 from slurm_cluster import ask, missing_programs, one_node_cluster
 
@@ -35,17 +35,18 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         folder = arguments.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.mkdir(parents=True, exist_ok=bool(arguments.folder is None))
+        study = undisturbed_study(folder / "study")
         if arguments.kills:
-            print(campaign(folder / "kills", arguments.kills, arguments.seed))
+            print(campaign(*study, arguments.kills, arguments.seed))
         if arguments.restarts:
-            print(restart_campaign(folder / "restarts", arguments.restarts, arguments.seed, restart_here))
+            print(restart_campaign(*study, arguments.restarts, arguments.seed, restart_here))
         if arguments.slurm_restarts and not (missing := missing_programs()):
             (folder / "cluster").mkdir()
             cluster = stack.enter_context(one_node_cluster(folder / "cluster", gpus=4))
             again = restart_on_slurm(cluster)
             print(
                 restart_campaign(
-                    folder / "slurm",
+                    *study,
                     arguments.slurm_restarts,
                     arguments.seed,
                     again,

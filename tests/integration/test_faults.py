@@ -5,7 +5,7 @@ import sys
 import time
 
 import pytest
-from fault_campaign import campaign
+from fault_campaign import campaign, undisturbed_study
 from restart_campaign import Writers, restart_campaign, restart_here
 
 JOB = """
@@ -16,15 +16,21 @@ print("done in 2.0 s", flush=True)
 """
 
 
-def test_a_study_that_is_killed_again_and_again_ends_with_the_same_bytes(tmp_path):
-    summary = campaign(tmp_path / "faults", kills=3, seed=3, longest=14.0, models=1)
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A project of one model, and the hashes of what its study gives."""
+    return undisturbed_study(tmp_path_factory.mktemp("faults") / "study", models=1)
+
+
+def test_a_study_that_is_killed_again_and_again_ends_with_the_same_bytes(undisturbed):
+    summary = campaign(*undisturbed, kills=3, seed=3, longest=14.0)
     print(summary)
     assert "3 faults" in summary
     assert "equal the undisturbed study's, byte for byte" in summary
 
 
-def test_a_study_restarted_while_its_jobs_are_alive_never_has_two_writers(tmp_path):
-    summary = restart_campaign(tmp_path / "faults", restarts=2, seed=1, again=restart_here, longest=14.0, models=1)
+def test_a_study_restarted_while_its_jobs_are_alive_never_has_two_writers(undisturbed):
+    summary = restart_campaign(*undisturbed, restarts=2, seed=1, again=restart_here, longest=14.0)
     print(summary)
     assert summary.startswith("2 restarts while jobs were alive")
     assert "never two writers in one" in summary

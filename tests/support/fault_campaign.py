@@ -24,13 +24,27 @@ COMMAND = [str(BIN / "snakemake"), *TARGETS, *LOCAL, "--cores", "2"]
 LEFTOVERS = (".*.tmp", "unfinished", "*.partial")
 
 
-def make_study(folder: Path, models: int) -> Path:
-    """A small study with more checkpoints and batches than the tests' usual one, so that kills meet them.
+def undisturbed_study(folder: Path, models: int = len(MODELS)) -> tuple[Path, dict[str, str]]:
+    """Lets a small study end that nobody disturbs, and forgets what it computed.
+
+    It has more checkpoints and batches than the tests' usual one, so that kills meet them.
 
     Args:
-        folder: An empty folder.
+        folder: A folder to work in, which is made.
         models: How many of the tests' four models it has; the first two are tuned.
+
+    Returns:
+        The project's folder, in which nothing has been computed, and the hashes of what the study gives.
     """
+    project = make_study(folder, models)
+    finish(project)
+    expected = digests(project)
+    begin_anew(project)
+    return project, expected
+
+
+def make_study(folder: Path, models: int) -> Path:
+    """The project's folder, in which nothing has been computed."""
     checkpoints = folder / "checkpoints"
     checkpoints.mkdir(parents=True)
     project = make_project(folder / "project", make_checkpoints(checkpoints), generated_records())
@@ -164,23 +178,19 @@ def begin_anew(project: Path) -> None:
         shutil.rmtree(project / name)
 
 
-def campaign(folder: Path, kills: int, seed: int, longest: float = 25.0, models: int = len(MODELS)) -> str:
-    """Runs the whole campaign.
+def campaign(project: Path, expected: dict[str, str], kills: int, seed: int, longest: float = 25.0) -> str:
+    """Runs the whole campaign, and forgets what was computed.
 
     Args:
-        folder: An empty folder to work in.
+        project: A project in which nothing has been computed, as `undisturbed_study` gives it.
+        expected: The hashes of what its study gives.
         kills: Number of faults.
         seed: Of the moments and kinds of the faults.
         longest: Latest moment of a fault, in seconds after the command.
-        models: Number of models.
 
     Returns:
         What was done, as a table.
     """
-    project = make_study(folder, models)
-    finish(project)
-    expected = digests(project)
-    begin_anew(project)
     chance = random.Random(seed)
     struck: Counter[tuple[str, str]] = Counter()
     kinds: Counter[str] = Counter()
@@ -201,6 +211,7 @@ def campaign(folder: Path, kills: int, seed: int, longest: float = 25.0, models:
     finish(project)
     count_resumed(project, resumed)
     check(project, expected)
+    begin_anew(project)
     return table(kinds, struck, resumed, compared + 1, len(expected))
 
 

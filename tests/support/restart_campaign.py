@@ -14,9 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
-from fault_campaign import COMMAND, TARGETS, begin_anew, check, finish, job_of, make_study, start
+from fault_campaign import COMMAND, TARGETS, begin_anew, check, job_of, start
 from slurm_cluster import SUBMIT, ask
-from small_study import BIN, MODELS, digests
+from small_study import BIN
 
 ON_SLURM = [str(BIN / "snakemake"), *TARGETS, *SUBMIT]
 
@@ -75,32 +75,30 @@ Again = Callable[[Path, random.Random], "subprocess.Popen[str]"]
 
 
 def restart_campaign(
-    folder: Path,
+    project: Path,
+    expected: dict[str, str],
     restarts: int,
     seed: int,
     again: Again,
     longest: float = 25.0,
-    models: int = len(MODELS),
     jobs_alive: Callable[[], bool] = lambda: True,
 ) -> str:
     """Ends the workflow's process alone, at random moments, and gives its command again while its jobs are alive.
 
+    What was computed is forgotten in the end.
+
     Args:
-        folder: An empty folder to work in.
+        project: A project in which nothing has been computed, as `undisturbed_study` gives it.
+        expected: The hashes of what its study gives.
         restarts: Number of restarts.
         seed: Of their moments and kinds.
         again: Starts the workflow, whatever still runs of the one before.
         longest: Latest moment of a kill, in seconds after the command.
-        models: Number of models.
         jobs_alive: Whether there are jobs to be left alive: otherwise the kill waits for some.
 
     Returns:
         What was done, in a sentence.
     """
-    project = make_study(folder, models)
-    finish(project)
-    expected = digests(project)
-    begin_anew(project)
     chance = random.Random(seed)
     writers = Writers(project)
     writers.start()
@@ -129,6 +127,7 @@ def restart_campaign(
     if workflow.wait(1200) != 0:
         raise SystemExit(f"error: the study did not get through:\n{(project / 'console.log').read_text()[-4000:]}")
     check(project, expected)
+    begin_anew(project)
     writers.end()
     struck = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))
     return (
