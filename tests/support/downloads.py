@@ -18,8 +18,8 @@ CHECKPOINT = Source(repo="org/model", revision=REVISION)
 DATASET = Published(Source(repo="org/data", revision=REVISION), "data/train.json")
 ALWAYS = 10**6
 CODE = """
-import json, sys, time
-from codetune.base import hub
+import json, os, sys, time
+from codetune.base import github, hub
 from codetune.base.errors import StudyError
 from codetune.base.hub_access import ask_for_access
 from codetune.base.plain import from_plain
@@ -28,6 +28,7 @@ from codetune.models.checkpoints import fetch_encoder, fetch_model
 from codetune.study.dataset import Published
 from codetune.study.model import Source
 hub.WAITS, hub.LONGEST_WAIT = (0.01, 0.02, 0.03), 0.04
+github.WAITS, github.ADDRESS = hub.WAITS, os.environ["HF_ENDPOINT"]
 wanted, target = json.loads(sys.argv[1]), sys.argv[2]
 try:
     if isinstance(wanted, list):

@@ -221,9 +221,35 @@ def test_codealpacapy_is_cut_from_codealpaca_by_two_filters(real, tmp_path):
     assert "Of these, the filters kept 9764 (no-input), 3136 (python-parses)." in card
 
 
+# The files of test sets, and how the first request ends.
+TEST_SETS = {
+    "humaneval": ("humaneval/HumanEval.jsonl.gz", 164, 'True\n    """\n'),
+    "mbpp": ("mbpp/mbpp.jsonl", 974, "assert min_cost([[3, 4, 5], [6, 10, 4], [3, 7, 5]], 2, 2) == 16"),
+    "mbpp-sanitized": (
+        "mbpp/sanitized-mbpp.json",
+        427,
+        "assert set(similar_elements((11, 12, 14, 13),(17, 15, 14, 13))) == set((13, 14))",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TEST_SETS)
+def test_a_shipped_test_set_has_all_its_records_for_tests_alone(real, tmp_path, name):
+    file, count, ending = TEST_SETS[name]
+    path = real / file
+    entry = {key: value for key, value in SHIPPED[name].items() if key not in ("github", "revision")}
+    found = dataset(path.parent, {**entry, "path": str(path.parent), "parts": {"test": path.name}}, name)
+    facts = import_dataset(found.published.local_files, found.published, tmp_path / "data.jsonl")
+    assert facts.parts == {"test": count}
+    first = json.loads((tmp_path / "data.jsonl").read_text().splitlines()[0])
+    assert first["input"].endswith(ending)
+    assert first["instruction"].startswith("Complete the following" if name == "humaneval" else "Write a function to ")
+
+
 def test_the_shipped_entries_are_pinned():
     for name, entry in SHIPPED.items():
         check_dataset(name, entry)
-        assert {"repo", "revision", "license"} <= entry.keys()
+        assert {"revision", "records", "license"} <= entry.keys()
+        assert ("repo" in entry) != ("github" in entry)
         assert not Path(entry.get("path", "")).parts
         assert replace(dataset("x", entry, name), split=None).published.files

@@ -5,6 +5,7 @@ import json
 import pytest
 from codetune.base.errors import StudyError
 from codetune.data.reading import import_dataset, read_records
+from codetune.data.shapes import find_records
 from codetune.study.dataset import Published
 from codetune.study.model import Source
 
@@ -203,6 +204,24 @@ def test_a_record_in_which_all_of_several_fields_are_null_is_named(tmp_path):
     fields = {"instruction": ["rewritten", "intent"], "output": ["snippet"]}
     rows = [{"rewritten": "x", "intent": "y", "snippet": "z"}, {"rewritten": None, "snippet": "z"}]
     assert "record 1: of the fields 'rewritten' and 'intent' none holds text" in told(tmp_path, *rows, fields=fields)
+
+
+def test_an_instruction_of_all_records_stands_before_their_inputs(tmp_path):
+    path = tmp_path / "records.jsonl"
+    path.write_text(json.dumps({"prompt": "def f():", "solution": "    return 1"}))
+    fields = {"input": ["prompt"], "output": ["solution"]}
+    [record] = find_records(path, [json.loads(path.read_text())], fields, "Complete it.").records
+    assert record == {"instruction": "Complete it.", "input": "def f():", "output": "    return 1"}
+
+
+def test_an_input_may_be_a_list_of_lines_and_an_output_not():
+    row = {"text": "Add.", "tests": ["assert 1", "assert 2"], "code": "x"}
+    fields = {"instruction": ["text"], "input": ["tests"], "output": ["code"]}
+    assert find_records("f", [row], fields).records[0]["input"] == "assert 1\nassert 2"
+    with pytest.raises(StudyError, match="the field 'code' holds a list; text is needed"):
+        find_records("f", [row | {"code": ["x"]}], fields)
+    with pytest.raises(StudyError, match="the field 'tests' holds a list; text is needed"):
+        find_records("f", [row | {"tests": ["x", 1]}], fields)
 
 
 SEVERAL = {

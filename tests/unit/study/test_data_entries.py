@@ -55,6 +55,13 @@ def test_the_training_part_is_what_the_others_leave(split, shares):
     assert (found.train, found.validation, found.test) == shares
 
 
+def test_a_file_on_github_is_pinned_and_no_repository_of_the_hub():
+    study = study_with({"github": "o/data", "revision": "0" * 40, "file": "a.jsonl"})
+    source = study.datasets["mine"].published.source
+    assert (source.name, source.github, source.repo, source.revision) == ("o/data", "o/data", None, "0" * 40)
+    assert repositories_of(study, [], ["mine"]) == []
+
+
 def test_the_main_study_s_data_set_is_what_it_was():
     found = load_study(paper_config()).datasets["codealpaca-20k"]
     assert (found.published.parts, found.published.fields, found.published.keep) == (None, None, None)
@@ -128,6 +135,15 @@ def test_what_is_left_of_the_paper_s_data_is_not_the_paper_s_data():
 
 MISTAKES = {
     "no source": ({}, "datasets.mine: the key 'repo' is missing (or give a local 'path')"),
+    "hub and GitHub": (
+        HUB | {"github": "o/data", "file": "a"},
+        "datasets.mine: 'repo' and 'github' exclude each other",
+    ),
+    "no commit on GitHub": ({"github": "o/data", "file": "a"}, "datasets.mine: the key 'revision' is missing (or give"),
+    "two instructions": (
+        {"path": "mine.jsonl", "instruction": "Do it.", "fields": {"instruction": "a", "output": "b"}},
+        "datasets.mine.instruction: is that of all records; it needs 'fields' that name 'output'",
+    ),
     "no file": (HUB, "datasets.mine: the key 'file' is missing (or give a local 'path')"),
     "no revision": ({"repo": "org/data", "parts": PARTS}, "datasets.mine: the key 'revision' is missing"),
     "file and parts": ({**HUB, "file": "a", "parts": PARTS}, "datasets.mine: 'file' and 'parts' exclude each other"),

@@ -91,7 +91,7 @@ def check_access(repo: Repository, name: str) -> None:
     def call() -> None:
         url = hf_hub_url(repo.name, name, revision=repo.revision, repo_type=repo.kind)
         try:
-            with progress_expected(), answer(url, repo.revision, Range="bytes=0-0"):
+            with progress_expected(), answer(url, repo.revision, {"Range": "bytes=0-0"}):
                 pass
         except RefusedError as error:
             if error.code != "EntryNotFound":  # then it is the file that is missing, and its download says so
@@ -185,7 +185,7 @@ def _fetch_file(repo: Repository, file: HubFile, path: Path) -> None:
         have = stream.tell()
         headers = {"Range": f"bytes={have}-"} if have else {}
         download = doing(f"download of {file.rfilename} from {repo.name}", BYTES)
-        with answer(url, repo.revision, **headers) as response, download as part:
+        with answer(url, repo.revision, headers) as response, download as part:
             place = _start_of(response, file, have)
             part.start(file.size, place)
             for chunk in response.iter_raw():

@@ -6,7 +6,7 @@ seconds.
 """
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -54,13 +54,14 @@ def progress_expected() -> Iterator[Callable[[int], None]]:
 
 
 @contextmanager
-def answer(url: str, revision: str, **more: str) -> Iterator[Any]:
+def answer(url: str, revision: str, more: Mapping[str, str] | None = None, is_hub: bool = True) -> Iterator[Any]:
     """Asks for a URL and follows redirects, to other hosts without the token.
 
     Args:
-        url: Of the hub.
+        url: Of the hub, or of another host.
         revision: The commit that is asked for.
-        more: Headers of the request.
+        more: Further headers of the request.
+        is_hub: Whether it is the hub's, which gets the token.
 
     Yields:
         The response, with status 200 or 206, its body not yet read and not compressed.
@@ -73,7 +74,7 @@ def answer(url: str, revision: str, **more: str) -> Iterator[Any]:
     from huggingface_hub.utils import build_hf_headers
 
     session = get_session()
-    headers = {**build_hf_headers(), "Accept-Encoding": "identity", **more}
+    headers = {**build_hf_headers(token=None if is_hub else False), "Accept-Encoding": "identity", **(more or {})}
     request = session.build_request("GET", url, headers=headers, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT)
     for _ in range(MOST_REDIRECTS + 1):
         try:

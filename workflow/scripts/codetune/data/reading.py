@@ -64,7 +64,7 @@ def _read_file(path: str | Path, published: Published) -> tuple[list[dict[str, s
     rows = read_rows(path)
     if not rows:
         raise _empty(path)
-    found = find_records(path, rows, published.fields)
+    found = find_records(path, rows, published.fields, published.instruction)
     if found.others and ONE_TURN not in (published.keep or []):
         raise StudyError(
             f"{path}: {len(found.others):,} of {len(rows):,} records, the first of them record {found.others[0]}, are "

@@ -50,13 +50,14 @@ class Found:
     others: list[int]
 
 
-def find_records(path: object, rows: Sequence[Any], fields: Fields | None) -> Found:
+def find_records(path: object, rows: Sequence[Any], fields: Fields | None, instruction: str | None = None) -> Found:
     """Reads records by the config's mapping of their fields, or else by what they look like.
 
     Args:
         path: The file, for messages.
         rows: What it holds.
         fields: The mapping; None if the config has none.
+        instruction: That of all records; None if it stands in a field of theirs.
 
     Raises:
         StudyError: A row is not a record, no known shape fits, or a field is missing or not text.
@@ -73,7 +74,7 @@ def find_records(path: object, rows: Sequence[Any], fields: Fields | None) -> Fo
         _check_names(path, rows, fields)
     records, others = [], []
     for number, row in enumerate(rows):
-        record = _read_record(f"{path}, record {number}", row, fields)
+        record = _read_record(f"{path}, record {number}", row, fields, instruction)
         if record is None:
             others.append(number)
         else:
@@ -108,8 +109,11 @@ def _check_names(path: object, rows: Sequence[dict[str, Any]], fields: Fields) -
                 )
 
 
-def _read_record(place: str, row: dict[str, Any], fields: Fields) -> dict[str, str] | None:
+def _read_record(place: str, row: dict[str, Any], fields: Fields, instruction: str | None) -> dict[str, str] | None:
     """Reads one record; None if it is a conversation of something else than one request and its answer."""
+    if instruction is not None:
+        texts = {field: _text_of(place, row, fields.get(field, ()), field == OPTIONAL) for field in FIELDS[1:]}
+        return {"instruction": instruction, **texts}
     if "messages" not in fields:
         first, last = fields["instruction"][0], fields["output"][0]
         if not (isinstance(row.get(first), list) and isinstance(row.get(last), list)):
@@ -125,10 +129,12 @@ def _read_record(place: str, row: dict[str, Any], fields: Fields) -> dict[str, s
 
 
 def _text_of(place: str, row: dict[str, Any], names: Sequence[str], optional: bool) -> str:
-    """The first text among some fields that is not empty, or else an empty one if there is any."""
+    """The first of some fields' texts that is not empty, else an empty one; an optional one may be a list of lines."""
     texts = []
     for name in names:
         value = row.get(name)
+        if optional and isinstance(value, list) and all(isinstance(line, str) for line in value):
+            value = "\n".join(value)
         if isinstance(value, str) and value.strip():
             return value
         if isinstance(value, str):

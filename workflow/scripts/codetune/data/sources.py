@@ -1,4 +1,4 @@
-"""Where a data set's files come from: local paths, or the hub."""
+"""Where a data set's files come from: local paths, the hub, or GitHub."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from codetune.base.errors import StudyError
 from codetune.base.files import remove
+from codetune.base.github import download_file
 from codetune.base.hub import download_files, list_files, partial_folder
 from codetune.base.hub_errors import Repository
 from codetune.base.places import path_within
@@ -28,6 +29,11 @@ def dataset_files(published: Published, target: str | Path) -> Iterator[list[Pat
     source = published.source
     if source.path is not None:
         yield published.local_files
+        return
+    if source.github is not None:
+        folder = Path(target).with_name(Path(target).name + ".partial")
+        yield [download_file(source.github, source.revision or "", name, folder) for name in published.files]
+        remove(folder)
         return
     repo = Repository(source.repo or "", source.revision or "", "dataset")
     listed = {file.rfilename: file for file in list_files(repo)}

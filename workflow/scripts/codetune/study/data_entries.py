@@ -38,6 +38,7 @@ def build_dataset(name: str, entry: Entry, source: Source) -> Dataset:
         parts,
         mapped or None,
         [ONE_TURN] if ONE_TURN in filters else None,
+        entry.get("instruction"),
     )
     sample = Subset(**entry["sample"]) if "sample" in entry else None
     keep = [one for one in filters if one != ONE_TURN]
@@ -56,6 +57,8 @@ def check_dataset(name: str, entry: Entry) -> None:
         StudyError: They do not; the message names the data set.
     """
     where = f"config: datasets.{name}"
+    if "repo" in entry and "github" in entry:
+        raise StudyError(f"{where}: 'repo' and 'github' exclude each other; leave one out")
     for key in ("file", "parts"):
         for file in (entry[key].values() if key == "parts" else [entry[key]]) if key in entry else []:
             if not is_plain_name(file):
@@ -63,7 +66,7 @@ def check_dataset(name: str, entry: Entry) -> None:
                     f"{where}.{key}: {ascii(file)[:60]} is not the name of a file in a repository: relative, with '/' "
                     "between its parts, none of which is '.' or '..' or has a '\\'"
                 )
-    _check_fields(where, entry.get("fields"))
+    _check_fields(where, entry.get("fields"), entry.get("instruction"))
     _check_sample(where, entry)
     split = entry.get("split", {})
     if "parts" in entry:
@@ -77,14 +80,19 @@ def check_dataset(name: str, entry: Entry) -> None:
         raise StudyError(f"{where}.split: train + validation + test is {total:g}, but has to be 1")
 
 
-def _check_fields(where: str, fields: Entry | None) -> None:
+def _check_fields(where: str, fields: Entry | None, instruction: str | None) -> None:
     """Checks that a mapping names request and answer, or the turns of a conversation, which hold both."""
+    if instruction is not None and (fields is None or {"instruction", "messages"} & set(fields)):
+        raise StudyError(
+            f"{where}.instruction: is that of all records; it needs 'fields' that name 'output', and 'input' where "
+            "records have one, but neither 'instruction' nor 'messages'"
+        )
     if fields is None:
         return
     others = sorted(set(fields) - {"messages"})
     if "messages" in fields and others:
         raise StudyError(f"{where}.fields: 'messages' holds request and answer; leave '{others[0]}' out")
-    for key in ("instruction", "output"):
+    for key in ("instruction", "output") if instruction is None else ("output",):
         if "messages" not in fields and key not in fields:
             raise StudyError(f"{where}.fields: the key '{key}' is missing; add it")
 

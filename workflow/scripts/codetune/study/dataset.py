@@ -76,6 +76,7 @@ class Published:
         fields: For instruction, input and output, or for messages, the names of the records' fields in which they
             stand: the first that is not empty; None if that is found out.
         keep: The filter `one-turn` if the config names it, else None.
+        instruction: The instruction of all records, which have none of their own; None if they have.
     """
 
     source: Source
@@ -85,6 +86,7 @@ class Published:
     parts: dict[str, str] | None = None
     fields: dict[str, list[str]] | None = None
     keep: list[str] | None = None
+    instruction: str | None = None
 
     @property
     def files(self) -> list[str]:

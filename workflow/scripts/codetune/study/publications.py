@@ -13,7 +13,7 @@ class Publication:
     """What the config says of a data set's or a model's publication.
 
     Attributes:
-        repo: Repository of the hub; None for a local path, which may hold anything.
+        repo: Repository of the hub; None for a local path, which may hold anything, and for GitHub.
         revision: Commit in that repository.
         license: The licence in the config's words; None if it names none.
     """
@@ -57,6 +57,6 @@ def publications_of(config: Mapping[str, Any], run: Run, tests: Iterable[str]) -
 
 
 def _publication(entry: Mapping[str, Any]) -> Publication:
-    if "path" in entry:
+    if "repo" not in entry or "path" in entry:
         return Publication(license=entry.get("license"))
     return Publication(entry["repo"], entry["revision"], entry.get("license"))

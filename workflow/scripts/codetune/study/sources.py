@@ -34,7 +34,7 @@ def check_sources(config: Mapping[str, Any], outputs: Outputs) -> None:
         if "parts" in dataset:
             _check_parts(f"datasets.{name}", dataset, outputs)
         else:
-            _check_source(f"datasets.{name}", dataset, ("repo", "revision", "file"), "file", outputs)
+            _check_source(f"datasets.{name}", dataset, (*_keys_of(dataset), "file"), "file", outputs)
     for name, model in config["models"].items():
         _check_source(f"models.{name}", model, ("repo", "revision"), "folder", outputs)
     for name, encoder in config.get("encoders", {}).items():
@@ -50,7 +50,12 @@ def _check_parts(where: str, entry: Mapping[str, Any], outputs: Outputs) -> None
     for part, file in entry["parts"].items():
         local = {"path": str(Path(entry["path"]) / file)} if "path" in entry else {}
         found = {key: value for key, value in entry.items() if key != "path"} | local
-        _check_source(f"{where}.parts.{part}" if local else where, found, ("repo", "revision"), "file", outputs)
+        _check_source(f"{where}.parts.{part}" if local else where, found, _keys_of(entry), "file", outputs)
+
+
+def _keys_of(dataset: Mapping[str, Any]) -> tuple[str, ...]:
+    """The keys that pin a download."""
+    return ("github" if "github" in dataset else "repo", "revision")
 
 
 def _check_source(
