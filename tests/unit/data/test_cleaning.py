@@ -30,3 +30,11 @@ def test_empty_outputs_are_dropped_and_counted():
     samples, touched = clean(dict(enumerate([RECORD, {**RECORD, "output": " \n"}, RECORD])))
     assert [sample.id for sample in samples] == [0, 2]
     assert touched["dropped: empty output"] == [1]
+
+
+def test_what_stands_before_the_last_turn_is_kept_and_has_to_be_text():
+    earlier = [["Add a and b", "a + b"]]
+    samples, touched = clean(dict(enumerate([RECORD | {"earlier": earlier}, RECORD | {"earlier": [["x", "\x07"]]}])))
+    assert [sample.earlier for sample in samples] == [earlier]
+    assert samples[0].request == "Add a and b\na + b\nAdd a and b"
+    assert touched["dropped: control characters or half a surrogate pair"] == [1]

@@ -5,6 +5,7 @@ import json
 import pytest
 from codetune.base.errors import StudyError
 from codetune.data.reading import import_dataset, read_records
+from codetune.data.samples import sha256_of_records
 from codetune.data.shapes import find_records
 from codetune.study.dataset import Published
 from codetune.study.model import Source
@@ -224,8 +225,8 @@ def test_an_input_may_be_a_list_of_lines_and_an_output_not():
         find_records("f", [row | {"tests": ["x", 1]}], fields)
 
 
-SEVERAL = {
-    "two requests": [USER, ANSWER, USER, ANSWER],
+OTHERS = {
+    "two requests at once": [USER, USER, ANSWER],
     "no answer": [USER],
     "no request": [ANSWER],
     "answer first": [ANSWER, USER],
@@ -240,17 +241,40 @@ SEVERAL = {
 }
 
 
-@pytest.mark.parametrize("turns", SEVERAL.values(), ids=SEVERAL)
-def test_conversations_of_several_turns_are_refused_and_counted_and_left_out_where_the_config_says_so(tmp_path, turns):
+@pytest.mark.parametrize("turns", OTHERS.values(), ids=OTHERS)
+def test_other_conversations_are_refused_and_counted_and_left_out_where_the_config_says_so(tmp_path, turns):
     rows = [{"messages": [USER, ANSWER]}, {"messages": turns}, {"messages": [SYSTEM, USER, ANSWER]}]
     assert (
-        "1 of 3 records, the first of them record 1, are conversations of something else than one request and its "
-        "answer. Add `keep: [one-turn]`"
+        "1 of 3 records, the first of them record 1, are conversations of something else than requests and their "
+        "answers. Add `keep: [one-turn]`"
     ) in told(tmp_path, *rows)
     path = write(tmp_path, *rows)
     facts = import_dataset([path], Published(Source(str(path)), keep=["one-turn"]), tmp_path / "out.jsonl")
     assert read_records(tmp_path / "out.jsonl") == [ADD, WITH_SYSTEM]
     assert (facts.records, facts.left_out) == (2, 1)
+
+
+LAST = {"role": "assistant", "content": "the last answer"}
+
+
+def test_of_several_turns_the_last_answer_is_the_output_and_what_stands_before_is_kept(tmp_path):
+    path = write(tmp_path, {"messages": [USER, ANSWER]}, {"messages": [SYSTEM, USER, ANSWER, USER, LAST]})
+    facts = import_dataset([path], Published(Source(str(path))), tmp_path / "out.jsonl")
+    plain, several = map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())
+    assert "earlier" not in plain
+    assert several["earlier"] == [[WITH_SYSTEM["instruction"], ANSWER["content"]]]
+    assert (several["instruction"], several["output"]) == (USER["content"], LAST["content"])
+    assert (facts.records, facts.left_out) == (2, None)
+    facts = import_dataset([path], Published(Source(str(path)), keep=["one-turn"]), tmp_path / "out.jsonl")
+    assert read_records(tmp_path / "out.jsonl") == [plain]
+    assert (facts.records, facts.left_out) == (1, 1)
+
+
+def test_earlier_turns_are_part_of_what_a_hash_is_of():
+    record = {"instruction": "a", "input": "", "output": "b"}
+    hashes = [sha256_of_records([record | more]) for more in ({}, {"earlier": [["c", "d"]]}, {"earlier": [["c", "e"]]})]
+    assert len(set(hashes)) == 3
+    assert sha256_of_records([record | {"earlier": None}]) == hashes[0]
 
 
 def test_a_file_without_any_conversation_of_one_turn_is_refused(tmp_path):

@@ -14,6 +14,7 @@ from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.examples import ExampleInputs, choose_examples
 from codetune.prompts.prompt import ChosenExamples, PromptInputs, encode_that_fit, tokenize_prompts
 from codetune.prompts.serialising import serialisation_of
+from codetune.prompts.tokenizing import encode
 from codetune.prompts.tokensets import check_tokens, read_tokens
 from codetune.study.examples import CountFacts
 from codetune.study.prompt import Examples
@@ -146,6 +147,30 @@ def test_prompts_of_a_chosen_number_are_those_of_that_number(choose, tmp_path, c
     found, chosen = prompts_of(tmp_path, checkpoint, several, count=str(tmp_path / "count.json"))
     assert found == expected
     assert chosen["examples"] == stats["examples"]
+
+
+def test_the_turns_before_a_sample_stand_before_it_and_those_of_an_example_before_that(checkpoints):
+    tokenizer = load_tokenizer(checkpoints / "llama-3.2-1b")
+    template = serialisation_of(BUILT_IN["chat"], tokenizer)
+    example = Sample(0, "third", "", "3", [["first", "1"], ["second", "2"]])
+    asked = Sample(1, "fifth", "x", "5", [["fourth", "4"]])
+    said = ["first", "1", "second", "2", "third", "3", "fourth", "4", "fifth\nx"]
+    turns = [{"role": ("user", "assistant")[place % 2], "content": text} for place, text in enumerate(said)]
+    expected = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    assert template.prompt(asked, [example]) == expected
+    [tokens] = encode([asked], tokenizer, template)
+    alone = tokenizer.apply_chat_template(turns[6:], tokenize=False, add_generation_prompt=True)
+    assert tokens.prompt == tokenizer(alone, add_special_tokens=False)["input_ids"]
+
+
+def test_a_template_without_turns_refuses_conversations_of_several(checkpoints):
+    tokenizer = load_tokenizer(checkpoints / "llama-3.2-1b")
+    template = serialisation_of(BUILT_IN["paper"], tokenizer)
+    samples = [Sample(3, "a", "", "b"), Sample(4, "a", "", "b", [["c", "d"]])]
+    with pytest.raises(StudyError, match="1 samples, the first of them sample 4, are .* template 'paper' does not"):
+        encode(samples, tokenizer, template)
+    with pytest.raises(StudyError, match="1 samples, the first of them sample 4"):
+        encode(samples[:1], tokenizer, template, [samples[1:]])
 
 
 def test_a_chat_template_that_changes_earlier_turns_is_refused(checkpoints):

@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Mapping
+from itertools import chain
 
+from codetune.base.files import Row
 from codetune.data.samples import FIELDS, Sample
 
 # "noinput" written out: alone, or in brackets at the end of an input. 25 records of CodeAlpaca-20k have it.
@@ -14,7 +16,7 @@ HALVES = re.compile(r"[\ud800-\udfff]")
 NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-def clean(records: Mapping[int, dict[str, str]], benchmark: bool = False) -> tuple[list[Sample], dict[str, list[int]]]:
+def clean(records: Mapping[int, Row], benchmark: bool = False) -> tuple[list[Sample], dict[str, list[int]]]:
     """Turns records into samples: a written-out "noinput" becomes an empty input, and some records are dropped.
 
     A record without an output offers nothing to learn or to score. Control characters (other than tab and line ends)
@@ -43,10 +45,15 @@ def clean(records: Mapping[int, dict[str, str]], benchmark: bool = False) -> tup
             touched[no_input].append(number)
         if not record["output"].strip():
             touched[no_output].append(number)
-        elif any((HALVES if benchmark else NOT_TEXT).search(record[field]) for field in FIELDS):
+        elif any((HALVES if benchmark else NOT_TEXT).search(each) for each in _texts_of(record)):
             touched[no_text].append(number)
         else:
-            if any(NOT_TEXT.search(record[field]) for field in FIELDS):
+            if any(NOT_TEXT.search(each) for each in _texts_of(record)):
                 touched[kept].append(number)
-            samples.append(Sample(number, record["instruction"], text, record["output"]))
+            samples.append(Sample(number, record["instruction"], text, record["output"], record.get("earlier")))
     return samples, touched
+
+
+def _texts_of(record: Row) -> list[str]:
+    """All that is said in a record."""
+    return [*(record[field] for field in FIELDS), *chain(*record.get("earlier") or ())]

@@ -1,4 +1,4 @@
-"""Conversations as records hold them: turns with a role and a text, of which one request and its answer are read."""
+"""Conversations as records hold them: turns with a role and a text, of which the last request and answer are read."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -74,18 +74,17 @@ def _join_parts(place: str, parts: list[Any]) -> str:
     return "".join(texts)
 
 
-def request_and_answer(turns: list[Turn]) -> tuple[str, str] | None:
-    """Reads a conversation of one request and its answer.
+def requests_and_answers(turns: list[Turn]) -> list[list[str]] | None:
+    """Reads a conversation of requests, each with its answer.
 
-    What a system turn says stands before the request, separated by an empty line.
+    What a system turn says stands before the first request, separated by an empty line.
 
     Returns:
-        The request and the answer; None if there are more turns, or others.
+        Pairs of a request and its answer; None if there are other turns, or none.
     """
     said = [turn for turn in turns if turn.role != "system" or turn.text.strip()]
-    match [turn.role for turn in said]:
-        case ["user", "assistant"]:
-            return said[0].text, said[1].text
-        case ["system", "user", "assistant"]:
-            return f"{said[0].text.strip()}\n\n{said[1].text}", said[2].text
-    return None
+    system = f"{said.pop(0).text.strip()}\n\n" if said and said[0].role == "system" else ""
+    roles, texts = [turn.role for turn in said], [turn.text for turn in said]
+    if not said or roles != ["user", "assistant"] * (len(said) // 2):
+        return None
+    return [[system + texts[0], texts[1]], *(texts[place : place + 2] for place in range(2, len(texts), 2))]

@@ -4,10 +4,11 @@ import random
 from collections.abc import Mapping
 
 from codetune.base.errors import StudyError
+from codetune.base.files import Row
 from codetune.study.dataset import Subset
 
 
-def draw(records: Mapping[int, dict[str, str]], sample: Subset | None, name: str) -> dict[int, dict[str, str]]:
+def draw(records: Mapping[int, Row], sample: Subset | None, name: str) -> dict[int, Row]:
     """Draws some of a data set's records, without replacement.
 
     All numbers are shuffled, and the first ones taken. So a larger draw with the same seed holds the smaller one.

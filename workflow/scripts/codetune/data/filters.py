@@ -4,12 +4,11 @@ import ast
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 
+from codetune.base.files import Row
 from codetune.study.dataset import NO_INPUT, PYTHON_PARSES
 
-Record = dict[str, str]
 
-
-def keep_records(records: Mapping[int, Record], filters: Sequence[str]) -> tuple[dict[int, Record], dict[str, int]]:
+def keep_records(records: Mapping[int, Row], filters: Sequence[str]) -> tuple[dict[int, Row], dict[str, int]]:
     """Applies filters, one after the other.
 
     Args:
@@ -27,12 +26,12 @@ def keep_records(records: Mapping[int, Record], filters: Sequence[str]) -> tuple
     return kept, counts
 
 
-def has_no_input(record: Record) -> bool:
+def has_no_input(record: Row) -> bool:
     """Whether a record as published has an empty input; one that spells "noinput" out is not empty."""
     return not record["input"].strip()
 
 
-def parses_as_python(record: Record) -> bool:
+def parses_as_python(record: Row) -> bool:
     """Whether Python's own parser takes the output of a record for a program; an empty one is one."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of code in the data
@@ -43,4 +42,4 @@ def parses_as_python(record: Record) -> bool:
     return True
 
 
-KINDS: Mapping[str, Callable[[Record], bool]] = {NO_INPUT: has_no_input, PYTHON_PARSES: parses_as_python}
+KINDS: Mapping[str, Callable[[Row], bool]] = {NO_INPUT: has_no_input, PYTHON_PARSES: parses_as_python}

@@ -8,7 +8,7 @@ from codetune.base.files import sha256_of_list, write_json, write_jsonl
 from codetune.base.plain import read_as, to_plain
 from codetune.base.progress import doing
 from codetune.data.duplicates import THRESHOLD, near_duplicates
-from codetune.data.samples import Sample, by_request, read_part, sha256_of_samples
+from codetune.data.samples import Sample, by_request, read_part, rows_of, sha256_of_samples
 from codetune.study.data_facts import DuplicateRequests, NearDuplicates, SplitFacts
 
 JOINED = ("train", "validation")
@@ -53,7 +53,7 @@ def join_datasets(name: str, inputs: JoinInputs, seed: int, targets: Mapping[str
             parts[part] += [replace(sample, id=first + sample.id) for sample in read_part(path, split)]
             first += of.records
         rng.shuffle(parts[part])
-        write_jsonl(targets[part], map(vars, parts[part]))
+        write_jsonl(targets[part], rows_of(parts[part]))
     write_json(targets["facts"], to_plain(_describe(name, facts, parts, seed)))
     print(", ".join(f"{part}: {len(members)}" for part, members in parts.items()))
 

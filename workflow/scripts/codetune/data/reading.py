@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from codetune.base.errors import StudyError
-from codetune.base.files import write_text
+from codetune.base.files import Row, write_text
 from codetune.data.formats import read_rows
 from codetune.data.samples import sha256_of_records
 from codetune.data.shapes import Fields, find_records
@@ -30,7 +30,7 @@ def import_dataset(files: Sequence[str | Path], published: Published, target: st
     Raises:
         StudyError: A file is not readable, or its records are not those that the config declares.
     """
-    found: list[dict[str, str]] = []
+    found: list[Row] = []
     parts, others = {}, 0
     for part, file in zip(published.parts or [""], files, strict=True):
         records, left_out = _read_file(file, published)
@@ -59,32 +59,34 @@ def import_dataset(files: Sequence[str | Path], published: Published, target: st
     return ImportFacts(len(found), digest, parts if published.parts else None, others or None)
 
 
-def _read_file(path: str | Path, published: Published) -> tuple[list[dict[str, str]], int]:
+def _read_file(path: str | Path, published: Published) -> tuple[list[Row], int]:
     """Reads one file's records, and how many more of it are left out."""
     rows = read_rows(path)
     if not rows:
         raise _empty(path)
     found = find_records(path, rows, published.fields, published.instruction)
-    if found.others and ONE_TURN not in (published.keep or []):
+    one_turn = ONE_TURN in (published.keep or [])
+    if found.others and not one_turn:
         raise StudyError(
             f"{path}: {len(found.others):,} of {len(rows):,} records, the first of them record {found.others[0]}, are "
-            f"conversations of something else than one request and its answer. Add `keep: [{ONE_TURN}]` to the data "
-            "set's entry to leave them out."
+            f"conversations of something else than requests and their answers. Add `keep: [{ONE_TURN}]` to the data "
+            "set's entry to leave out all but those of one request with one answer."
         )
-    if not found.records:
+    records = [record for record in found.records if not (one_turn and "earlier" in record)]
+    if not records:
         raise StudyError(f"{path}: none of its {len(rows):,} records is one request with its answer. Use other data.")
-    return found.records, len(found.others)
+    return records, len(rows) - len(records)
 
 
-def read_records(path: str | Path, fields: Fields | None = None) -> list[dict[str, str]]:
-    """Reads the records of one file that are one request with its answer.
+def read_records(path: str | Path, fields: Fields | None = None) -> list[Row]:
+    """Reads the records of one file that end in a request with its answer.
 
     Args:
         path: The file, in a format that `read_rows` reads.
         fields: Where in its records a sample's fields stand; None to find that out.
 
     Returns:
-        The three fields of each record; all others are ignored.
+        The three fields of each record, and the turns before where there are any; all others are ignored.
 
     Raises:
         StudyError: The file cannot be read or holds no records, or a field of a record is missing or not text.

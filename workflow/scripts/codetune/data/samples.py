@@ -1,11 +1,12 @@
 """The samples of an instruction data set."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
-from codetune.base.files import reading, sha256_of_list
+from codetune.base.files import Row, reading, sha256_of_list
 from codetune.base.identity import check_recorded
 from codetune.base.plain import iterate_lines_as, read_as, read_lines_as
 from codetune.study.data_facts import ImportFacts, SplitFacts
@@ -22,11 +23,13 @@ class PublishedRecord:
         instruction: The task.
         input: What the task is applied to.
         output: The reference completion.
+        earlier: The turns before, in a conversation of several: pairs of a request and its answer; None in others.
     """
 
     instruction: str
     input: str
     output: str
+    earlier: list[list[str]] | None = None
 
 
 @dataclass(frozen=True)
@@ -39,17 +42,24 @@ class Sample:
         instruction: The task.
         input: What the task is applied to; often empty.
         output: The reference completion.
+        earlier: The turns before, in a conversation of several: pairs of a request and its answer; None in others.
     """
 
     id: int
     instruction: str
     input: str
     output: str
+    earlier: list[list[str]] | None = None
+
+    @property
+    def task(self) -> str:
+        """The instruction, below the turns before it, if any."""
+        return "\n".join([*chain(*self.earlier or ()), self.instruction])
 
     @property
     def request(self) -> str:
-        """The instruction and the input, if any, on a line of its own: x in the paper's section 3.2."""
-        return f"{self.instruction}\n{self.input}" if self.input else self.instruction
+        """The task and the input, if any, on a line of its own: x in the paper's section 3.2."""
+        return f"{self.task}\n{self.input}" if self.input else self.task
 
 
 def by_request(samples: Iterable[Sample]) -> dict[str, list[Sample]]:
@@ -94,9 +104,15 @@ def read_part(path: str, split: str) -> list[Sample]:
     return samples
 
 
+def rows_of(samples: Iterable[Sample]) -> Iterator[Row]:
+    """Returns samples as rows of a file; those of one turn have no field for more."""
+    for sample in samples:
+        yield {key: value for key, value in vars(sample).items() if value is not None}
+
+
 def sha256_of_samples(samples: Iterable[Sample]) -> str:
     """Returns the SHA-256 of samples, which does not depend on the file's layout."""
-    return sha256_of_list(map(vars, samples))
+    return sha256_of_list(rows_of(samples))
 
 
 def choose_subset(ids: list[int], count: int) -> set[int]:
@@ -112,9 +128,12 @@ def choose_subset(ids: list[int], count: int) -> set[int]:
     return set(random.Random(SUBSET_SEED).sample(sorted(ids), min(count, len(ids))))
 
 
-def sha256_of_records(records: Iterable[dict[str, str]]) -> str:
+def sha256_of_records(records: Iterable[Row]) -> str:
     """Returns the SHA-256 of the records' fields in their order, which does not depend on the file's layout."""
-    return sha256_of_list([record[field] for field in FIELDS] for record in records)
+    return sha256_of_list(
+        [*(record[field] for field in FIELDS), *([record["earlier"]] if record.get("earlier") else [])]
+        for record in records
+    )
 
 
 def check_imported(records: str, facts: str) -> ImportFacts:

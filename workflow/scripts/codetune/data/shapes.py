@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from codetune.base.errors import StudyError
-from codetune.data.conversations import read_turns, request_and_answer
+from codetune.base.files import Row
+from codetune.data.conversations import read_turns, requests_and_answers
 from codetune.data.misfits import LISTED, mapping_line, quoted, refuse_other_data, unknown_shape
 from codetune.data.samples import FIELDS
 
@@ -42,11 +43,11 @@ class Found:
     """What a file's records are.
 
     Attributes:
-        records: The records that are one request with its answer, in their order.
-        others: The numbers of all others in the file, counted from 0: conversations of several turns, and the like.
+        records: The records that end in a request with its answer, in their order.
+        others: The numbers of all others in the file, counted from 0: conversations with calls of tools, and the like.
     """
 
-    records: list[dict[str, str]]
+    records: list[Row]
     others: list[int]
 
 
@@ -109,8 +110,8 @@ def _check_names(path: object, rows: Sequence[dict[str, Any]], fields: Fields) -
                 )
 
 
-def _read_record(place: str, row: dict[str, Any], fields: Fields, instruction: str | None) -> dict[str, str] | None:
-    """Reads one record; None if it is a conversation of something else than one request and its answer."""
+def _read_record(place: str, row: dict[str, Any], fields: Fields, instruction: str | None) -> Row | None:
+    """Reads one record; None if it is a conversation of something else than requests and their answers."""
     if instruction is not None:
         texts = {field: _text_of(place, row, fields.get(field, ()), field == OPTIONAL) for field in FIELDS[1:]}
         return {"instruction": instruction, **texts}
@@ -124,8 +125,11 @@ def _read_record(place: str, row: dict[str, Any], fields: Fields, instruction: s
         if name not in row:
             raise StudyError(f"{place}: the field '{name}' is missing; a list of turns is needed")
         turns = read_turns(f"{place}: '{name}'", row[name])
-    pair = request_and_answer(turns)
-    return None if pair is None else {"instruction": pair[0], "input": "", "output": pair[1]}
+    pairs = requests_and_answers(turns)
+    if pairs is None:
+        return None
+    *earlier, (request, answer) = pairs
+    return {"instruction": request, "input": "", "output": answer, **({"earlier": earlier} if earlier else {})}
 
 
 def _text_of(place: str, row: dict[str, Any], names: Sequence[str], optional: bool) -> str:

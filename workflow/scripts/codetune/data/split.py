@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from codetune.base.errors import StudyError
-from codetune.base.files import write_json, write_jsonl
+from codetune.base.files import Row, write_json, write_jsonl
 from codetune.base.plain import iterate_lines_as, to_plain
 from codetune.base.progress import doing
 from codetune.data.cleaning import clean
@@ -17,6 +17,7 @@ from codetune.data.samples import (
     PublishedRecord,
     Sample,
     by_request,
+    rows_of,
     sha256_of_records,
     sha256_of_samples,
 )
@@ -58,7 +59,7 @@ def split_dataset(
     if not all(parts[part] for part in settings.filled):
         raise StudyError(f"{source}: {_describe_empty(parts, samples, near, settings)}{_say_kept(kept, len(records))}")
     for part, members in parts.items():
-        write_jsonl(targets[part], map(asdict, members))
+        write_jsonl(targets[part], rows_of(members))
     facts = SplitFacts(
         dataset=name,
         records=len(records),
@@ -91,9 +92,7 @@ def _parts_of_numbers(published: Mapping[str, int]) -> dict[int, str]:
     return dict(enumerate(part for part, count in published.items() for _ in range(count)))
 
 
-def _draw(
-    records: Mapping[int, dict[str, str]], given: Mapping[int, str], settings: Split, name: str
-) -> dict[int, dict[str, str]]:
+def _draw(records: Mapping[int, Row], given: Mapping[int, str], settings: Split, name: str) -> dict[int, Row]:
     """Draws a sample of the records; where files give the parts, of the training records, so that tests stay whole."""
     others = {number: record for number, record in records.items() if given.get(number, "train") != "train"}
     drawn = draw({number: record for number, record in records.items() if number not in others}, settings.sample, name)

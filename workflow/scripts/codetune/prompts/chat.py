@@ -39,8 +39,9 @@ class ChatSerialisation(Serialisation):
             StudyError: There is no chat template, or it changes the request or an example.
         """
         content = self.frames.request_of(sample)
-        if examples:
-            return self._with_earlier_turns(content, examples) + self._start_of_answer
+        if examples or sample.earlier:
+            turns = [turn for one in examples for turn in [*_earlier(one), one]]
+            return self._with_earlier_turns(content, [*turns, *_earlier(sample)]) + self._start_of_answer
         if content != content.strip():  # some templates strip the request
             return self._render_request(content) + self._start_of_answer
         before, after = self._around_request
@@ -161,13 +162,13 @@ class ChatSerialisation(Serialisation):
         between, found, _ = rest.partition(NEXT_REQUEST)
         return between if found else ""
 
-    def _with_earlier_turns(self, request: str, examples: Sequence[Sample]) -> str:
-        """Renders a request after examples.
+    def _with_earlier_turns(self, request: str, before: Sequence[Sample]) -> str:
+        """Renders a request after others and their answers.
 
         Raises:
-            StudyError: The chat template does not show an example as it is.
+            StudyError: The chat template does not show one of these as it is.
         """
-        turns = [(self.frames.request_of(example), self._answer_of(example)) for example in examples]
+        turns = [(self.frames.request_of(one), self._answer_of(one)) for one in before]
         earlier = [_turn(*one) for asked, answer in turns for one in (("user", asked), ("assistant", answer))]
         (*system, last) = self._conversation(request)
         text = self._render([*system, *earlier, last], True)
@@ -229,6 +230,11 @@ class ChatSerialisation(Serialisation):
     def _unusable(self, why: str) -> StudyError:
         """The error of a chat template that cannot be used."""
         return StudyError(f"{self.tokenizer.name_or_path}: the chat template {why}. {WITHOUT_CHAT}")
+
+
+def _earlier(sample: Sample) -> list[Sample]:
+    """The turns before a sample, each as a sample of its own."""
+    return [Sample(sample.id, request, "", answer) for request, answer in sample.earlier or ()]
 
 
 def _turn(role: str, content: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from codetune.prompts.serialising import serialisation_of
 from codetune.prompts.templates import Serialisation
 from codetune.prompts.text_bytes import bytes_of_text
 from codetune.prompts.tokensets import TokenSample, truncate, write_tokens
+from codetune.study.dataset import ONE_TURN
 from codetune.study.template import Template
 
 TRAINING_PARTS = ("train", "validation")
@@ -121,7 +123,11 @@ def encode(
         tokenizer: The tokenizer.
         template: The template.
         examples: Samples that stand in each prompt with their outputs; None where there are none.
+
+    Raises:
+        StudyError: Samples are conversations of several turns, and the template is not of turns.
     """
+    _check_turns([*samples, *chain(*examples or ())], template.template)
     asked = counted(samples, "prompts in the template", "samples")
     shown = examples or [()] * len(samples)
     prompts = [template.prompt(sample, some) for sample, some in zip(asked, shown, strict=True)]
@@ -139,6 +145,17 @@ def encode(
         TokenSample(sample.id, prompt, [*completion, template.ending.end])
         for sample, prompt, completion in zip(samples, prompt_ids, completion_ids, strict=True)
     ]
+
+
+def _check_turns(samples: Sequence[Sample], template: Template) -> None:
+    """Refuses conversations of several turns where a template shows none before the last."""
+    several = {sample.id for sample in samples if sample.earlier}
+    if several and not template.chat:
+        raise StudyError(
+            f"{len(several):,} samples, the first of them sample {min(several)}, are conversations of several turns, "
+            f"which the template '{template.name}' does not show. Name one of turns, such as 'chat', for this model "
+            f"and method, or add `keep: [{ONE_TURN}]` to the data set's entry to leave them out."
+        )
 
 
 def _why_none(max_length: int, context: int | None) -> str:

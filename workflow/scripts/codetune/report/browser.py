@@ -184,7 +184,7 @@ def _block(samples: list[Sample], outputs: list[list[str]]) -> dict[str, Any]:
     rows = [
         [
             texts.setdefault(text, len(texts))
-            for text in (sample.instruction, sample.input, sample.output, *(of_run[place] for of_run in outputs))
+            for text in (sample.task, sample.input, sample.output, *(of_run[place] for of_run in outputs))
         ]
         for place, sample in enumerate(samples)
     ]

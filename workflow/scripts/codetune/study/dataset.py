@@ -7,7 +7,7 @@ from codetune.study.model import Source
 
 PARTS = ("train", "validation", "test")
 # Filters that a data set's entry names under `keep`: which records are kept. The first is applied when the records are
-# read, since conversations of several turns are no records; the others by data/filters.py before the split.
+# read, since it also leaves out what is no record; the others by data/filters.py before the split.
 ONE_TURN, NO_INPUT, PYTHON_PARSES = "one-turn", "no-input", "python-parses"
 FILTERS = (ONE_TURN, NO_INPUT, PYTHON_PARSES)
 
