@@ -5,6 +5,7 @@ import random
 
 import numpy as np
 import pytest
+from codebleu.codebleu import calc_codebleu
 from codetune.data.samples import Sample
 from codetune.evaluation.codebleu import codebleu_of
 from codetune.evaluation.metric import ON_CODE
@@ -166,5 +167,32 @@ def test_the_summary_counts_references_without_data_flow(tmp_path):
     summary = json.loads((tmp_path / "summary").read_text())
     assert summary["without_data_flow"] == 1
     assert summary["scores"]["codebleu"] == 0.5
+    both = calc_codebleu(["print(1)", "x = y"], ["print(1)", ""], "python")["codebleu"]
+    assert summary["codebleu_of_package"] == pytest.approx(both)
+    assert "matches" not in (tmp_path / "s").read_text()
     assert "no data flow" not in summary["signatures"]["codebleu"]
     assert "without data flow in the reference" in summary["signatures"]["codebleu"]
+
+
+def test_a_text_that_checkpoints_repeat_is_measured_once_and_has_the_same_row(monkeypatch):
+    from codetune.evaluation import score
+
+    seen = []
+
+    class Confined:
+        def __init__(self, function):
+            self.function = function
+
+        def __call__(self, batch):
+            seen.extend(batch)
+            return self.function(batch)
+
+    monkeypatch.setattr(score, "Confined", Confined)
+    samples = [Sample(0, "in Python", "", "x = 1"), Sample(1, "in Python", "", "y = 2")] * 3
+    texts = ["x = 1", "x = 1", "x = 1", "y = 3", "Here it is:\n```\nx = 1\n```", "y = 3"]
+    rows = score_each(samples, texts)
+    assert len(seen) == 5  # the first sample: code, and code in words, as written and the code alone; the other: two
+    assert rows[0] == rows[2]
+    assert rows[3] == rows[5]
+    assert [row["exact_match"] for row in rows] == [1, 0, 1, 0, 0, 0]
+    assert [row["exact_match_on_code"] for row in rows] == [1, 0, 1, 0, 1, 0]

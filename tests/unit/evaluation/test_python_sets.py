@@ -6,13 +6,14 @@ import random
 
 import pytest
 from codebleu import bleu, weighted_ngram_match
-from codebleu.codebleu import PACKAGE_DIR
+from codebleu.codebleu import PACKAGE_DIR, calc_codebleu
 from codebleu.dataflow_match import corpus_dataflow_match
 from codebleu.parser import remove_comments_and_docstrings
 from codebleu.syntax_match import corpus_syntax_match
 from codebleu.utils import get_tree_sitter_language
 from codetune.data.samples import Sample
-from codetune.evaluation.codebleu import codebleu_of
+from codetune.evaluation.codebleu import codebleu_of, count_matches_of_code
+from codetune.evaluation.package_total import total_of_package
 from codetune.evaluation.score import score_each, scores_of
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import BLEU, CHRF
@@ -70,6 +71,18 @@ def parts_of_the_package(reference, text):
         corpus_syntax_match([[reference]], [text], "python", tree_sitter_language=grammar),
         corpus_dataflow_match([[reference]], [text], "python", tree_sitter_language=grammar),
     )
+
+
+def test_the_package_s_own_total_is_kept(pairs):
+    logging.disable(logging.WARNING)
+    try:
+        expected = calc_codebleu([one for one, _ in pairs], [text for _, text in pairs], "python")["codebleu"]
+    finally:
+        logging.disable(logging.NOTSET)
+    found = total_of_package([count_matches_of_code(*pair) for pair in pairs])
+    assert found == pytest.approx(expected, rel=1e-12)
+    if all(text == "" for _, text in pairs):
+        assert 0.25 <= found < 0.2501  # of empty predictions: a reference in CodeAlpaca is but a comment, as empty
 
 
 def has_code(text):

@@ -2,14 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
 from codetune.data.samples import Sample
 from codetune.evaluation.dataflow import Edge, data_flow
 from codetune.evaluation.metric import Metric, kept_of_short_texts, mean_of_sums
-from codetune.evaluation.ngrams import precision_match, recall_match
+from codetune.evaluation.ngrams import Ratio, precision_counts, precision_match, recall_counts, recall_match
 from codetune.evaluation.parsing import MOST_BYTES, encode, parse
 
 # The package gives up on deeper trees somewhere below 1,000, depending on who calls it, or crashes.
@@ -38,6 +38,27 @@ class CodeBleu(NamedTuple):
         """The mean of the parts that are defined."""
         defined = [part for part in self if part is not None]
         return sum(defined) / len(defined)
+
+
+class Matches(NamedTuple):
+    """What a prediction and its reference have in common, counted: of this CodeBLEU's parts are made.
+
+    Attributes:
+        words: Number of words of the reference.
+        tokens: Number of words of the prediction.
+        ngrams: Matches of n-grams, of those of the prediction, by order.
+        keywords: Matches of weighted n-grams, of those of the reference, by order.
+        syntax: Matches of subtrees, of those of the reference. Where that has none, since it is but a comment, 1 of 0
+            if the prediction has none either.
+        data_flow: Matches of edges, of those of the reference.
+    """
+
+    words: int
+    tokens: int
+    ngrams: list[Ratio]
+    keywords: list[Ratio]
+    syntax: Ratio
+    data_flow: Ratio
 
 
 class _Structure(NamedTuple):
@@ -74,17 +95,33 @@ def codebleu_of(reference: str, text: str) -> CodeBleu | None:
         Its parts; None if one of the texts is too long, too deeply nested or has too much data flow, or if the
         reference is empty. That depends on the texts alone, not on the machine.
     """
+    found = count_matches_of_code(reference, text)
+    if found is None:
+        return None
+    shares = (matched / of if of else None for matched, of in (found.syntax, found.data_flow))
+    return CodeBleu(
+        precision_match(found.ngrams, found.words, found.tokens),
+        recall_match(found.keywords),
+        *shares,
+    )
+
+
+@lru_cache(maxsize=1)  # the package's total is made of the same
+def count_matches_of_code(reference: str, text: str) -> Matches | None:
+    """Counts what CodeBLEU's parts are made of; arguments and None as of `codebleu_of`."""
     reference, text = (encode(code).decode().strip() for code in (reference, text))
     wanted, written = _structure(reference), _structure(text)
     if wanted is None or written is None or not reference:
         return None
     words, tokens = reference.split(), text.split()
-    known = set(written.subtrees)
-    return CodeBleu(
-        precision_match(words, tokens),
-        recall_match(words, tokens, _keywords()),
-        sum(tree in known for tree in wanted.subtrees) / len(wanted.subtrees) if wanted.subtrees else None,
-        (wanted.flow & written.flow).total() / wanted.flow.total() if wanted.flow else None,
+    known, empty = set(written.subtrees), not (wanted.subtrees or written.subtrees)
+    return Matches(
+        len(words),
+        len(tokens),
+        precision_counts(words, tokens),
+        recall_counts(words, tokens, _keywords()),
+        (int(empty) + sum(tree in known for tree in wanted.subtrees), len(wanted.subtrees)),
+        ((wanted.flow & written.flow).total(), wanted.flow.total()),
     )
 
 

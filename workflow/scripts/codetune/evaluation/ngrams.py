@@ -45,43 +45,63 @@ def count_matches(written: str, wanted: str, orders: int) -> list[int]:
     return found
 
 
-def precision_match(wanted: Sequence[str], written: Sequence[str]) -> float:
-    """BLEU of one text, with the orders that the text has.
+def precision_counts(wanted: Sequence[str], written: Sequence[str]) -> list[Ratio]:
+    """Counts the n-grams of a text that its reference has, of all that the text has, for each order from 1.
 
     Args:
         wanted: Words of the reference.
         written: Words of the prediction.
+    """
+    ratios: list[Ratio] = []
+    for order in range(1, ORDERS + 1):
+        theirs, ours = _ngrams(wanted, order), _ngrams(written, order)
+        ratios.append(((theirs & ours).total(), ours.total()))
+    return ratios
+
+
+def precision_match(counts: Sequence[Ratio], wanted: int, written: int) -> float:
+    """BLEU of one text, with the orders that the text has.
+
+    Args:
+        counts: What `precision_counts` counts.
+        wanted: Number of words of the reference.
+        written: Number of words of the prediction.
 
     Returns:
         A value in [0, 1]: 1 for equal words, 0 for none in common.
     """
-    ratios = []
-    for order in range(1, min(ORDERS, len(written)) + 1):
-        theirs, ours = _ngrams(wanted, order), _ngrams(written, order)
-        ratios.append(((theirs & ours).total(), ours.total()))
-    brevity = 1.0 if len(written) > len(wanted) else math.exp(1 - len(wanted) / max(1, len(written)))
-    return brevity * _geometric_mean(ratios)
+    brevity = 1.0 if written > wanted else math.exp(1 - wanted / max(1, written))
+    return brevity * geometric_mean([ratio for ratio in counts if ratio[1]])
 
 
-def recall_match(wanted: Sequence[str], written: Sequence[str], keywords: Collection[str]) -> float:
-    """The share of the reference's n-grams that a text has, with the orders that the reference has.
-
-    Shorter texts need no penalty of their own, since they have fewer of the n-grams.
+def recall_counts(wanted: Sequence[str], written: Sequence[str], keywords: Collection[str]) -> list[Ratio]:
+    """Weighs the n-grams of a reference that a text has, of all that the reference has, for each order from 1.
 
     Args:
         wanted: Words of the reference.
         written: Words of the prediction.
         keywords: Words that weigh five times as much as others.
+    """
+    ratios: list[Ratio] = []
+    for order in range(1, ORDERS + 1):
+        theirs, ours = _ngrams(wanted, order), _ngrams(written, order)
+        weights = {ngram: 1 if order > 1 or ngram[0] in keywords else OTHER_WORDS for ngram in theirs}
+        ratios.append((_weigh(theirs & ours, weights), _weigh(theirs, weights)))
+    return ratios
+
+
+def recall_match(counts: Sequence[Ratio]) -> float:
+    """The share of the reference's n-grams that a text has, with the orders that the reference has.
+
+    Shorter texts need no penalty of their own, since they have fewer of the n-grams.
+
+    Args:
+        counts: What `recall_counts` weighs.
 
     Returns:
         A value in [0, 1]: 1 for equal words, 0 for none in common.
     """
-    ratios: list[Ratio] = []
-    for order in range(1, min(ORDERS, len(wanted)) + 1):
-        theirs, ours = _ngrams(wanted, order), _ngrams(written, order)
-        weights = {ngram: 1 if order > 1 or ngram[0] in keywords else OTHER_WORDS for ngram in theirs}
-        ratios.append((_weigh(theirs & ours, weights), _weigh(theirs, weights)))
-    return _geometric_mean(ratios)
+    return geometric_mean([ratio for ratio in counts if ratio[1]])
 
 
 def _ngrams(words: Sequence[str], order: int) -> Counter[tuple[str, ...]]:
@@ -92,7 +112,7 @@ def _weigh(counts: Counter[tuple[str, ...]], weights: dict[tuple[str, ...], floa
     return sum(count * weights[ngram] for ngram, count in counts.items())
 
 
-def _geometric_mean(ratios: Sequence[Ratio]) -> float:
+def geometric_mean(ratios: Sequence[Ratio]) -> float:
     """The mean over orders; 0 if not even a word matches."""
     if not ratios or not ratios[0][0]:
         return 0.0

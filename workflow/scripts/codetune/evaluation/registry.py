@@ -11,6 +11,8 @@ from codetune.evaluation.overlap import bleu_metric, cached_rouge_l, chrf_metric
 from codetune.evaluation.parsing import GRAMMARS, parses
 from codetune.evaluation.rouge import DEFINITION, code_rouge_l
 
+CODEBLEU = "codebleu"
+
 
 def on_code(name: str) -> str:
     """The name of a metric's second form, which is given the code in a prediction in place of the whole text."""
@@ -44,7 +46,7 @@ def _as_written() -> dict[str, Metric]:
         ),
         "bleu": bleu_metric("BLEU"),
         "chrf": chrf_metric("chrF"),
-        "codebleu": codebleu_metric("CodeBLEU (Python)"),
+        CODEBLEU: codebleu_metric("CodeBLEU (Python)"),
         "parses": average_metric(
             "Parses",
             "share without a syntax error, of the samples in a language with a grammar|version:tree-sitter "

@@ -18,13 +18,15 @@ from codetune.data.predictions import read_predictions
 from codetune.data.samples import Sample, read_part
 from codetune.evaluation.bootstrap import Array
 from codetune.evaluation.classes import length_class
-from codetune.evaluation.codebleu import without_data_flow
+from codetune.evaluation.codebleu import Matches, count_matches_of_code, without_data_flow
 from codetune.evaluation.extraction import Code, extract_code
 from codetune.evaluation.metric import ON_CODE, statistics_of
-from codetune.evaluation.registry import metrics
+from codetune.evaluation.package_total import total_of_package
+from codetune.evaluation.registry import CODEBLEU, metrics
 from codetune.study.facts import ScoredPart, Summary
 
 Statistics = dict[str, list[float]]  # of a text, by each metric
+MATCHES = "matches"  # in a row, but not in the file
 AT_ONCE = 20  # texts in one message to the process that measures them
 
 
@@ -51,6 +53,7 @@ def score_predictions(references: str, split: str, predictions: str, scores: str
         raise StudyError(f"{predictions}: not the samples of {references}. Delete the predictions and run again.")
     texts = [prediction.first.text for prediction in completed]
     scored = score_each(list(samples.values()), texts)
+    matches = [found for row in scored if (found := row.pop(MATCHES)) is not None]
     write_jsonl(scores, scored)
     tables = _Tables(scored)
     wanted = sum(len(sample.output) for sample in samples.values())
@@ -70,19 +73,24 @@ def score_predictions(references: str, split: str, predictions: str, scores: str
         by_length=_score_groups(tables, (length_class(row["length"]) for row in scored)),
         unmeasured=unmeasured(scored),
         without_data_flow=without_data_flow(row["statistics"]["codebleu"] for row in scored),
+        codebleu_of_package=total_of_package(matches),
     )
     write_json(summary, to_plain(found))
 
 
 def score_each(samples: list[Sample], texts: list[str]) -> list[dict[str, Any]]:
-    """Returns one row per sample: its scores and statistics by all metrics, and what its code was found by."""
+    """Returns one row per sample: its scores and statistics by all metrics, and what its code was found by.
+
+    Beside what is written of it, a row has the matches of its text that CodeBLEU's parts are made of, or None.
+    """
     languages = [guess_language(sample.request, sample.output) for sample in samples]
     codes = [extract_code(text) for text in texts]
-    measured = _measure_all(_texts_to_measure(samples, texts, codes, languages))
-    rows = [
-        {"statistics": next(measured) if code.how is None else next(measured) | next(measured)}
-        for _, code in zip(counted(samples, "scoring", "samples"), codes, strict=True)
-    ]
+    measured = _measure_distinct(list(_texts_to_measure(samples, texts, codes, languages)))
+    rows = []
+    for _, code in zip(counted(samples, "scoring", "samples"), codes, strict=True):
+        written = next(measured)
+        both = written.statistics if code.how is None else written.statistics | next(measured).statistics
+        rows.append({"statistics": both, MATCHES: written.matches})
     alone = {name: one.score_each(statistics_of(rows, name)) for name, one in metrics().items()}
     return [
         {
@@ -119,13 +127,37 @@ def _texts_to_measure(
             yield _ToMeasure(on_code, sample, code.text, language)
 
 
-def _measure(batch: list[_ToMeasure]) -> list[Statistics]:
-    """The statistics of some texts, each by its metrics."""
-    return [{name: metrics()[name].measure(one.sample, one.text, one.language) for name in one.names} for one in batch]
+class _Measured(NamedTuple):
+    """What was measured of a text: its statistics, and its matches if it is as written and CodeBLEU applies to it."""
+
+    statistics: Statistics
+    matches: Matches | None = None
 
 
-def _measure_all(texts: Iterator[_ToMeasure]) -> Iterator[Statistics]:
-    """The statistics of texts in their order, some per message: a message each costs a fifth of the time of scoring."""
+def _measure(batch: list[_ToMeasure]) -> list[_Measured]:
+    """Measures some texts, each by its metrics."""
+    return [_measure_one(one) for one in batch]
+
+
+def _measure_one(one: _ToMeasure) -> _Measured:
+    found = {name: metrics()[name].measure(one.sample, one.text, one.language) for name in one.names}
+    has_matches = CODEBLEU in found and found[CODEBLEU] != metrics()[CODEBLEU].none
+    return _Measured(found, count_matches_of_code(one.sample.output, one.text) if has_matches else None)
+
+
+def _measure_distinct(texts: list[_ToMeasure]) -> Iterator[_Measured]:
+    """Measures texts in their order, those that are alike once: what some checkpoints write of a sample is the same."""
+    keys = [(one.names[0], one.sample.id, one.text) for one in texts]
+    distinct = _measure_all(iter(dict(zip(keys, texts, strict=True)).values()))
+    known: dict[tuple[str, int, str], _Measured] = {}
+    for key in keys:
+        if key not in known:
+            known[key] = next(distinct)
+        yield known[key]
+
+
+def _measure_all(texts: Iterator[_ToMeasure]) -> Iterator[_Measured]:
+    """Measures texts in their order, some per message: a message each costs a fifth of the time of scoring."""
     confined = Confined(_measure)
     while batch := list(islice(texts, AT_ONCE)):
         try:
@@ -135,18 +167,18 @@ def _measure_all(texts: Iterator[_ToMeasure]) -> Iterator[Statistics]:
                 yield _measure_alone(confined, one)
 
 
-def _measure_alone(confined: Confined[list[Statistics]], one: _ToMeasure) -> Statistics:
-    """The statistics of a text; those of nothing where a metric does not come to an end."""
+def _measure_alone(confined: Confined[list[_Measured]], one: _ToMeasure) -> _Measured:
+    """Measures a text; where a metric does not come to an end, its statistics are those of nothing."""
     with suppress(ExceededError):
         return confined([one])[0]
     found: Statistics = {}
     for name in one.names:
         try:
-            found |= confined([one._replace(names=[name])])[0]
+            found |= confined([one._replace(names=[name])])[0].statistics
         except ExceededError as reason:
             print(f"sample {one.sample.id}: no {name}, because it {reason}", flush=True)
             found[name] = metrics()[name].none
-    return found
+    return _Measured(found)
 
 
 def unmeasured(scored: list[Row]) -> dict[str, int]:

@@ -70,6 +70,7 @@ def measure_significance(
             for system, one in found.items()
         ]
         comparisons += compare_gains(gains, name, metric, found, seed) + compare_pairs(pairs, name, metric, found, seed)
+        del found  # before those of the next metric come
     facts = {name: MetricFacts(one.label, one.signature, one.highest) for name, one in metrics().items()}
     classes = measure_classes(headline, statistics, comparisons, shared, resamples)
     write_json(target, to_plain(Comparisons(test, number, seed, LEVEL, facts, scores, comparisons, classes, leaked)))

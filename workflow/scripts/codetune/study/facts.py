@@ -202,6 +202,8 @@ class Summary:
             the time to measure it has no end; only metrics with such samples.
         without_data_flow: Number of samples whose reference has no data flow, so that their CodeBLEU is the mean of its
             other parts.
+        codebleu_of_package: CodeBLEU of all Python samples as the package codebleu totals it, which papers report: a
+            data flow of which nothing matches counts as 1, so that empty predictions have 0.25. None without samples.
     """
 
     samples: int
@@ -218,3 +220,4 @@ class Summary:
     by_length: dict[str, ScoredPart]
     unmeasured: dict[str, int] = field(default_factory=dict)
     without_data_flow: int = 0
+    codebleu_of_package: float | None = None
