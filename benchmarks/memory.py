@@ -24,7 +24,7 @@ from weightless import ON_GPU, as_on_gpu, build, without_numbers
 
 # isort: split
 
-from codetune.generation.decoding import next_tokens, prefill
+from codetune.generation.decoding import next_logits, prefill
 from codetune.generation.loading import RESERVE
 from codetune.models.attention import Packed
 from codetune.models.caches import cache_bytes, growing_cache
@@ -238,7 +238,7 @@ def last_step(model: Any, rows: int, tokens: int, live: Live) -> int:
         layer._set_length(tokens - 1)
     mask = torch.ones(rows, tokens, dtype=torch.long)
     last = torch.zeros(rows, 1, dtype=torch.long)
-    next_tokens(model, last, mask, last + tokens - 1, cache)
+    next_logits(model, last, mask, last + tokens - 1, cache).argmax(-1)
     return live.now - before
 
 

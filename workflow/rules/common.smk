@@ -251,6 +251,11 @@ def rehearsed(wildcards):
     return {"run": to_plain(run), "model": model, "method": method, "template": STUDY.template_of(run)}
 
 
+def several_candidates():
+    """Returns the number of candidates per prompt where there is more than one, for params."""
+    return {"candidates": STUDY.decoding.count} if STUDY.decoding.count > 1 else {}
+
+
 GPU_ENV = f"../../envs/{'tokenize' if STUDY.rehearsal else 'train'}.yaml"
 GPUS = 0 if STUDY.rehearsal else 1  # of each job that needs one
 BASE = layout.TOKENIZER if STUDY.rehearsal else layout.CHECKPOINT  # what such a job reads of a checkpoint

@@ -109,7 +109,7 @@ rule curve:
         **only_rehearsed(rehearsed=rehearsed),
         quantization=lambda wildcards: to_plain(STUDY.methods[wildcards.method].quantization),
         tuning=lambda wildcards: tuning_of(wildcards) and to_plain(tuning_of(wildcards)),
-        decoding=to_plain(STUDY.decoding),
+        decoding=declared(STUDY.decoding.greedy),
         samples=lookup(within=config, dpath="curve/samples"),
         work=unfinished("curve"),
         code=code_of("curve"),

@@ -5,7 +5,7 @@
 
 
 rule generate:
-    """Completes all prompts of a test set by greedy decoding, with the same settings for untuned and tuned models."""
+    """Completes all prompts of a test set with the same settings for untuned and tuned models."""
     input:
         **only_rehearsed(samples=samples_of_test),
         prompts=prompts_of(layout.PROMPTS),
@@ -33,7 +33,7 @@ rule generate:
         **only_rehearsed(rehearsed=rehearsed),
         quantization=lambda wildcards: to_plain(STUDY.method_of(run_of(wildcards)).quantization),
         tuning=lambda wildcards: tuning_of(wildcards) and to_plain(tuning_of(wildcards)),
-        decoding=to_plain(STUDY.decoding),
+        decoding=lambda wildcards: declared(STUDY.decoding_for(run_of(wildcards))),
         work=unfinished("generate-{test}"),
         code=code_of("generate"),
     script:

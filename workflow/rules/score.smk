@@ -32,6 +32,7 @@ rule score:
         runtime=10,
         gpu=0,
     params:
+        **several_candidates(),
         code=code("score.py", "analysis"),
     script:
         "../scripts/score.py"

@@ -9,4 +9,4 @@ with job(snakemake):
     inputs = dict(snakemake.input.items())
     del inputs["origin"]  # which lies beside the predictions
     check_inputs([inputs["predictions"]])
-    score_predictions(**inputs, **dict(snakemake.output.items()))
+    score_predictions(**inputs, **dict(snakemake.output.items()), candidates=snakemake.params.get("candidates", 1))

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 from codetune.base.errors import StudyError
-from codetune.generation.batches import _prediction, generate, make_batches
+from codetune.generation.batches import _candidate, generate, make_batches
 from codetune.generation.decoding import decode, greedy_config, prefill_groups
 from codetune.generation.loading import RESERVE, load_for_decoding, prompt_limit
 from codetune.methods.adapters import load_adapter
@@ -254,7 +254,7 @@ def test_decoding_stops_at_each_end_and_reads_its_text_up_to_there(checkpoints):
 def test_the_first_end_of_a_completion_counts(checkpoints, text, answer, truncated):
     tokenizer = load_tokenizer(checkpoints / MODEL)
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-    prediction = _prediction(7, ids, tokenizer, Ending("\n", 2, [1, 2], ["### Instruction:"])).first
+    prediction = _candidate((ids, None), tokenizer, Ending("\n", 2, [1, 2], ["### Instruction:"]))
     assert (prediction.text, prediction.truncated) == (answer, truncated)
     ends = [place for place, token in enumerate(ids, start=1) if token in (1, 2)]
     assert prediction.tokens == (ends[0] if ends else len(ids))

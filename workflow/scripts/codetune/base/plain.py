@@ -90,12 +90,19 @@ def to_plain(value: Any) -> dict[str, Any]:
 
 
 def declared(noun: Any) -> dict[str, Any]:
-    """Returns what the config declares of a noun, for the params of a rule: a field that is not set reruns no job.
+    """Returns a noun without the fields that are not set.
+
+    In the params of a rule, what the config does not declare reruns no job. In a file, what does not apply is left out.
 
     Args:
         noun: A dataclass, or what `to_plain` made of one.
     """
     plain = noun if isinstance(noun, dict) else to_plain(noun)
-    return {
-        key: declared(value) if isinstance(value, dict) else value for key, value in plain.items() if value is not None
-    }
+    return {key: _declared(value) for key, value in plain.items() if value is not None}
+
+
+def _declared(value: Any) -> Any:
+    """The same of what a field holds."""
+    if isinstance(value, list):
+        return [_declared(one) for one in value]
+    return declared(value) if isinstance(value, dict) else value

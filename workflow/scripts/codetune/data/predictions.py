@@ -7,7 +7,7 @@ from pathlib import Path
 from codetune.base.errors import StudyError
 from codetune.base.files import Row, read_jsonl, reading, write_jsonl
 from codetune.base.identity import check_recorded, file_hashes
-from codetune.base.plain import from_plain, read_as, to_plain
+from codetune.base.plain import declared, from_plain, read_as
 from codetune.study.facts import GenerationFacts
 
 
@@ -19,11 +19,13 @@ class Candidate:
         text: The text as written: up to the template's end marker, without outer white space.
         tokens: Number of tokens generated, the end token included.
         truncated: Whether the limit on new tokens, or the end of the context, cut it off before it ended.
+        score: Of a beam, the mean logarithm of its tokens' probabilities; not there in other completions.
     """
 
     text: str
     tokens: int
     truncated: bool
+    score: float | None = None
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Prediction:
 
     Attributes:
         id: Number of the prompt's record in the data set.
-        candidates: Its completions, the likeliest first; greedy decoding gives one.
+        candidates: Its completions: one of greedy decoding, beams with the best first, or draws in their order.
     """
 
     id: int
@@ -40,7 +42,7 @@ class Prediction:
 
     @property
     def first(self) -> Candidate:
-        """The completion that is scored."""
+        """The completion that metrics measure."""
         return self.candidates[0]
 
 
@@ -53,7 +55,12 @@ class _Step:
 
 def write_predictions(path: str | Path, predictions: Iterable[Prediction]) -> None:
     """Writes predictions as JSON lines, in their order."""
-    write_jsonl(path, map(to_plain, predictions))
+    write_jsonl(path, map(to_row, predictions))
+
+
+def to_row(prediction: Prediction) -> Row:
+    """Returns the row of a prediction in a file."""
+    return declared(prediction)
 
 
 def read_predictions(path: str | Path) -> list[Prediction]:
@@ -100,7 +107,7 @@ def write_curve_predictions(path: str | Path, predictions: Mapping[int, Iterable
 
     def rows() -> Iterator[Row]:
         for step, of_step in predictions.items():
-            yield from ({"step": step, **to_plain(prediction)} for prediction in of_step)
+            yield from ({"step": step, **to_row(prediction)} for prediction in of_step)
 
     write_jsonl(path, rows())
 

@@ -22,7 +22,11 @@ def on_code(name: str) -> str:
 @cache
 def metrics() -> dict[str, Metric]:
     """Returns all metrics by their names in files: those of the text as written, then the same of the code in it."""
-    written = _as_written()
+    return with_forms_on_code(_as_written())
+
+
+def with_forms_on_code(written: dict[str, Metric]) -> dict[str, Metric]:
+    """Adds to metrics of the text as written the same of the code in it."""
     return written | {
         on_code(name): replace(one, label=f"{one.label} on code", signature=f"{one.signature}|{EXTRACTION}")
         for name, one in written.items()

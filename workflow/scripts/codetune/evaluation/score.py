@@ -14,12 +14,20 @@ from codetune.base.files import Row, sha256_of_file, write_json, write_jsonl
 from codetune.base.plain import to_plain
 from codetune.base.progress import counted
 from codetune.data.languages import guess_language
-from codetune.data.predictions import read_predictions
+from codetune.data.predictions import Prediction, read_predictions
 from codetune.data.samples import Sample, read_part
 from codetune.evaluation.bootstrap import Array
 from codetune.evaluation.classes import length_class
 from codetune.evaluation.codebleu import Matches, count_matches_of_code, without_data_flow
 from codetune.evaluation.extraction import Code, extract_code
+from codetune.evaluation.matches import (
+    COUNT,
+    FIRST_MATCH,
+    all_statistics,
+    candidates_of,
+    find_matches,
+    metrics_of,
+)
 from codetune.evaluation.metric import ON_CODE, statistics_of
 from codetune.evaluation.package_total import total_of_package
 from codetune.evaluation.registry import CODEBLEU, metrics
@@ -30,7 +38,9 @@ MATCHES = "matches"  # in a row, but not in the file
 AT_ONCE = 20  # texts in one message to the process that measures them
 
 
-def score_predictions(references: str, split: str, predictions: str, scores: str, summary: str) -> None:
+def score_predictions(
+    references: str, split: str, predictions: str, scores: str, summary: str, candidates: int = 1
+) -> None:
     """Scores each prediction against its reference by every metric; writes one row per sample, and a summary.
 
     Args:
@@ -40,8 +50,10 @@ def score_predictions(references: str, split: str, predictions: str, scores: str
         scores: Path to write, JSON lines: id, language, length of the reference in characters, what the code in the
             prediction was found by (null where it is all of it) and its length, the sample's own score by each metric
             (null where the metric does not apply or could not be measured), and `statistics`, from which the scores of
-            sets of samples are computed: those on the code only where it is not all of the prediction.
+            sets of samples are computed: those on the code only where it is not all of the prediction; where prompts
+            have several candidates, also their number and the rank of the first one that is the reference.
         summary: Path to write, JSON: scores over all samples, and by language and length of the reference.
+        candidates: Most candidates per prompt in the study. A retrieval has one all the same.
 
     Raises:
         StudyError: Predictions and references do not belong to the same samples, or the references are not those that
@@ -51,18 +63,30 @@ def score_predictions(references: str, split: str, predictions: str, scores: str
     completed = read_predictions(predictions)
     if [prediction.id for prediction in completed] != list(samples):
         raise StudyError(f"{predictions}: not the samples of {references}. Delete the predictions and run again.")
-    texts = [prediction.first.text for prediction in completed]
-    scored = score_each(list(samples.values()), texts)
+    scored = score_each(list(samples.values()), [prediction.first.text for prediction in completed])
     matches = [found for row in scored if (found := row.pop(MATCHES)) is not None]
+    if candidates > 1:
+        scored = [
+            row | {COUNT: candidates, FIRST_MATCH: find_matches(sample.output, [one.text for one in found.candidates])}
+            for row, sample, found in zip(scored, samples.values(), completed, strict=True)
+        ]
     write_jsonl(scores, scored)
-    tables = _Tables(scored)
-    wanted = sum(len(sample.output) for sample in samples.values())
+    digest = sha256_of_file(scores)
+    write_json(summary, to_plain(_summarise(list(samples.values()), completed, scored, matches, digest)))
+
+
+def _summarise(
+    samples: list[Sample], completed: list[Prediction], scored: list[Row], matches: list[Matches], digest: str
+) -> Summary:
+    """The scores of all samples, with the hash of the file that has those of each."""
+    tables, texts = _Tables(scored), [prediction.first.text for prediction in completed]
+    wanted = sum(len(sample.output) for sample in samples)
     by = Counter(row["extracted"] for row in scored if row["extracted"])
-    found = Summary(
+    return Summary(
         samples=len(completed),
-        scores_sha256=sha256_of_file(scores),
+        scores_sha256=digest,
         scores=tables.scores(),
-        signatures={name: metric.signature for name, metric in metrics().items()},
+        signatures={name: metric.signature for name, metric in metrics_of(candidates_of(scored)).items()},
         truncated=sum(prediction.first.truncated for prediction in completed) / len(completed),
         empty=sum(not text for text in texts) / len(texts),
         length_ratio=sum(map(len, texts)) / wanted,
@@ -75,7 +99,6 @@ def score_predictions(references: str, split: str, predictions: str, scores: str
         without_data_flow=without_data_flow(row["statistics"]["codebleu"] for row in scored),
         codebleu_of_package=total_of_package(matches),
     )
-    write_json(summary, to_plain(found))
 
 
 def score_each(samples: list[Sample], texts: list[str]) -> list[dict[str, Any]]:
@@ -194,11 +217,11 @@ class _Tables:
     """The statistics of scored samples by each metric, of which sets of samples are scored."""
 
     def __init__(self, scored: list[Row]) -> None:
-        self._tables = {name: statistics_of(scored, name) for name in metrics()}
+        self._metrics, self._tables = metrics_of(candidates_of(scored)), all_statistics(scored)
 
     def scores(self, places: list[int] | None = None) -> dict[str, float | None]:
         """The score by each metric of the samples at some places, or of all; None where one applies to none of them."""
-        return {name: _score_or_none(metric.score(self._sum(name, places))[0]) for name, metric in metrics().items()}
+        return {name: _score_or_none(one.score(self._sum(name, places))[0]) for name, one in self._metrics.items()}
 
     def _sum(self, name: str, places: list[int] | None) -> Array:
         table = self._tables[name]

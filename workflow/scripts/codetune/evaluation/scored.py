@@ -1,7 +1,7 @@
 """The scores of single samples, as rule `score` wrote them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +11,7 @@ from codetune.base.errors import StudyError
 from codetune.base.files import MADE_AGAIN, Row, read_jsonl, reading
 from codetune.base.plain import from_plain
 from codetune.evaluation.bootstrap import Array
-from codetune.evaluation.metric import statistics_of
+from codetune.evaluation.matches import all_statistics, candidates_of, metrics_of
 from codetune.evaluation.registry import metrics
 
 
@@ -23,6 +23,8 @@ class _ScoredSample:
     language: str
     length: int
     extracted: Literal["fence", "turn", "lead-in"] | None = None
+    candidates: int = 1
+    first_match: dict[str, int | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,14 @@ class Statistics:
         languages: Of the samples.
         lengths: Of the samples' references, in characters.
         tables: By each metric, in as few bytes as they need; shape (samples, statistics).
+        candidates: Up to which k there is an EM@k among the metrics.
     """
 
     ids: list[int]
     languages: list[str]
     lengths: list[int]
     tables: dict[str, Array]
+    candidates: int = 1
 
 
 def read_scores(path: str | Path, shown: Iterable[str]) -> list[Row]:
@@ -66,11 +70,14 @@ def read_statistics(path: str | Path) -> Statistics:
     with reading(path):
         if any(row.get("extracted") and not row["statistics"].keys() >= metrics().keys() for row in rows):
             raise ValueError("no statistics of the code in a prediction")
-        tables = {name: statistics_of(rows, name).astype(float) for name in metrics()}
-        if wrong := [name for name, table in tables.items() if table.shape != (len(rows), len(metrics()[name].none))]:
+        candidates = candidates_of(rows)
+        tables = {name: table.astype(float) for name, table in all_statistics(rows).items()}
+        known = metrics_of(candidates)
+        if wrong := [name for name, table in tables.items() if table.shape != (len(rows), len(known[name].none))]:
             raise ValueError(f"statistics of {wrong[0]} of another length")
     ids, languages, lengths = ([row[key] for row in rows] for key in ("id", "language", "length"))
-    return Statistics(ids, languages, lengths, {name: _in_few_bytes(table) for name, table in tables.items()})
+    small = {name: _in_few_bytes(table) for name, table in tables.items()}
+    return Statistics(ids, languages, lengths, small, candidates)
 
 
 def _in_few_bytes(table: Array) -> Array:

@@ -14,10 +14,10 @@ from codetune.evaluation.bootstrap import Array, Resamples
 from codetune.evaluation.by_class import measure_classes
 from codetune.evaluation.comparisons import Comparison, Comparisons, Family, MetricFacts, Score
 from codetune.evaluation.estimate import LEVEL
+from codetune.evaluation.matches import metrics_of
 from codetune.evaluation.measured import Measured, compare_two, measure, score_of
 from codetune.evaluation.metric import Metric
 from codetune.evaluation.pairs import Pair, count_resamples, gains_of, pairs_of
-from codetune.evaluation.registry import metrics
 from codetune.evaluation.scored import Statistics, read_statistics
 from codetune.study.leaks import LeakFacts
 from codetune.study.record import Record
@@ -47,7 +47,7 @@ def measure_significance(
         target: JSON to write, in the form of `Comparisons`.
 
     Raises:
-        StudyError: The runs were not scored on the same samples.
+        StudyError: The runs were not scored on the same samples, or not with as many candidates.
     """
     systems = by_system(records)
     baselines = {system: of[0].method.baselines for system, of in systems.items()}
@@ -56,13 +56,14 @@ def measure_significance(
     number = count_resamples(baselines, trained, resamples)
     ids: list[int] = []  # of the first run's samples, which all others have to have
     statistics = {system: [_read_statistics(record, test, ids) for record in of] for system, of in systems.items()}
+    known = _metrics_of_all(statistics, test)
     leaked = sorted({number for path in leaks for number in read_as(path, LeakFacts).ids})
     rest = [place for place, number in enumerate(ids) if number not in set(leaked)]
     with doing(f"drawing {number:,} resamples"):
         shared = Resamples(len(ids), number, seed)
     scores: list[Score] = []
     comparisons: list[Comparison] = []
-    for name, metric in counted(metrics().items(), "intervals and comparisons", "metrics"):
+    for name, metric in counted(known.items(), "intervals and comparisons", "metrics"):
         tables = {system: [one.tables[name] for one in seeds] for system, seeds in statistics.items()}
         found = measure(metric, tables, shared)
         scores += [
@@ -71,7 +72,7 @@ def measure_significance(
         ]
         comparisons += compare_gains(gains, name, metric, found, seed) + compare_pairs(pairs, name, metric, found, seed)
         del found  # before those of the next metric come
-    facts = {name: MetricFacts(one.label, one.signature, one.highest) for name, one in metrics().items()}
+    facts = {name: MetricFacts(one.label, one.signature, one.highest) for name, one in known.items()}
     classes = measure_classes(headline, statistics, comparisons, shared, resamples)
     write_json(target, to_plain(Comparisons(test, number, seed, LEVEL, facts, scores, comparisons, classes, leaked)))
 
@@ -90,6 +91,15 @@ def _read_statistics(record: Record, test: str, expected: list[int]) -> Statisti
     if found.ids != expected:
         raise StudyError(f"{path}: not scored on the samples of the other runs. Delete it and run again.")
     return found
+
+
+def _metrics_of_all(statistics: Mapping[System, list[Statistics]], test: str) -> dict[str, Metric]:
+    """The metrics by which all runs are scored."""
+    counts = {one.candidates for seeds in statistics.values() for one in seeds}
+    if len(counts) > 1:
+        numbers = " and ".join(map(str, sorted(counts)))
+        raise StudyError(f"scores on {test} are of {numbers} candidates per prompt. Delete the scores and run again.")
+    return metrics_of(counts.pop())
 
 
 def holm(values: Sequence[float | None]) -> list[float | None]:

@@ -9,10 +9,10 @@ from transformers import GenerationConfig
 
 from codetune.base.files import append_jsonl, recover_jsonl
 from codetune.base.machine import memory_in_words
-from codetune.base.plain import to_plain
 from codetune.base.progress import doing
-from codetune.data.predictions import Candidate, Prediction, predictions_of
-from codetune.generation.decoding import decode, greedy_config
+from codetune.data.predictions import Candidate, Prediction, predictions_of, to_row
+from codetune.generation.candidates import Written, find_candidates
+from codetune.generation.decoding import greedy_config
 from codetune.models.caches import cache_bytes
 from codetune.models.context import context_of
 from codetune.models.memory import RowLimit
@@ -30,7 +30,7 @@ def generate(
     limit: RowLimit,
     kept: Path,
 ) -> list[Prediction]:
-    """Greedy completions of all prompts, in their order.
+    """Completions of all prompts, in their order.
 
     Prompts with references of similar length are decoded together, since a batch takes as many steps as its longest
     completion. The batches do not depend on what is generated, so untuned and tuned models are treated alike.
@@ -52,10 +52,13 @@ def generate(
         print(f"going on after {len(results)} of {len(prompts)} prompts", flush=True)
     for chosen in _batches_left(make_batches(prompts, decoding, cache_tokens), prompts, results):
         began = time.monotonic()
-        ids = _complete(model, chosen, options, limit)
-        predictions = [_prediction(prompt.id, row, tokenizer, ending) for prompt, row in zip(chosen, ids, strict=True)]
+        completed = zip(chosen, _complete(model, chosen, decoding, options, limit), strict=True)
+        predictions = [
+            Prediction(prompt.id, [_candidate(one, tokenizer, ending) for one in written])
+            for prompt, written in completed
+        ]
         seconds = time.monotonic() - began
-        append_jsonl(kept, [{"seconds": round(seconds, 2), "predictions": list(map(to_plain, predictions))}])
+        append_jsonl(kept, [{"seconds": round(seconds, 2), "predictions": list(map(to_row, predictions))}])
         results |= {prediction.id: prediction for prediction in predictions}
     if cut := cut_by_context(results.values(), decoding):
         print(f"completions that the model's context cut off: {cut}", flush=True)
@@ -74,7 +77,7 @@ def _batches_left(
                 continue
             yield chosen
             told.add(len(chosen))
-            tokens += sum(results[prompt.id].first.tokens for prompt in chosen)
+            tokens += sum(one.tokens for prompt in chosen for one in results[prompt.id].candidates)
             passed = time.monotonic() - told.began
             if passed - report > 10 or told.done == told.total:
                 report = passed
@@ -88,13 +91,15 @@ def cut_by_context(predictions: Iterable[Prediction], decoding: Decoding) -> int
     return sum(candidate.truncated and candidate.tokens < decoding.max_new_tokens for candidate in written)
 
 
-def _complete(model: Any, prompts: list[TokenSample], options: GenerationConfig, limit: RowLimit) -> list[list[int]]:
+def _complete(
+    model: Any, prompts: list[TokenSample], decoding: Decoding, options: GenerationConfig, limit: RowLimit
+) -> list[list[Written]]:
     context = context_of(model.config)
 
-    def part(rows: slice) -> list[list[int]]:
-        return decode(model, [prompt.prompt for prompt in prompts[rows]], options, context)
+    def part(rows: slice) -> list[list[Written]]:
+        return find_candidates(model, prompts[rows], decoding, options, context)
 
-    return [row for rows in limit.map(part, len(prompts), undo=lambda: None) for row in rows]
+    return [written for rows in limit.map(part, len(prompts), undo=lambda: None) for written in rows]
 
 
 def make_batches(prompts: list[TokenSample], decoding: Decoding, cache_tokens: int) -> Iterator[list[int]]:
@@ -103,15 +108,15 @@ def make_batches(prompts: list[TokenSample], decoding: Decoding, cache_tokens: i
     Args:
         prompts: The prompts.
         decoding: The settings.
-        cache_tokens: Most tokens whose keys and values are held at once.
+        cache_tokens: Most tokens whose keys and values are held at once, of each candidate its own.
     """
     order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i].completion), -len(prompts[i].prompt), i))
     batch: list[int] = []
     longest = 0
     for index in order:
         longest = max(longest, len(prompts[index].prompt))
-        room = cache_tokens // (longest + decoding.max_new_tokens)
-        if batch and len(batch) >= min(decoding.batch_size, room):
+        room = cache_tokens // ((longest + decoding.max_new_tokens) * decoding.count)
+        if batch and len(batch) >= min(decoding.prompts_at_once, room):
             yield batch
             batch, longest = [], len(prompts[index].prompt)
         batch.append(index)
@@ -119,10 +124,11 @@ def make_batches(prompts: list[TokenSample], decoding: Decoding, cache_tokens: i
         yield batch
 
 
-def _prediction(prompt_id: int, ids: list[int], tokenizer: Any, ending: Ending) -> Prediction:
+def _candidate(written: Written, tokenizer: Any, ending: Ending) -> Candidate:
+    ids, score = written
     end = next((position for position, token in enumerate(ids) if token in ending.stops), None)
     ids = ids if end is None else ids[: end + 1]
     # Skipping special tokens would also drop the paper's end marker where it is one (Phi-3), so only the end goes.
     raw = tokenizer.decode(ids if end is None else ids[:end], clean_up_tokenization_spaces=False)
     truncated = end is None and not ending.ends(raw)
-    return Prediction(prompt_id, [Candidate(ending.answer(raw), len(ids), truncated)])
+    return Candidate(ending.answer(raw), len(ids), truncated, score)

@@ -1,6 +1,6 @@
-"""Batched greedy decoding."""
+"""Batched decoding, token by token: greedy, or with another choice of each next token."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -13,11 +13,12 @@ from codetune.models.device import device
 
 PROMPT_TOKENS = 32768  # that are read at once at most, which bounds the memory it takes
 PADDING = 0  # no token attends to padding, so any id will do; a tokenizer's own may lie outside the embedding
+Choice = Callable[[torch.Tensor, list[int]], torch.Tensor]  # of the next token of some rows, from their logits
 LEAVING = 0.125  # share of a batch that must have ended before it is made smaller, which copies keys and values
 
 
 def greedy_config(model: Any, max_new_tokens: int, stops: list[int]) -> GenerationConfig:
-    """Greedy decoding and nothing else: nothing of the checkpoint's own sampling or penalties is left.
+    """The bounds of decoding and nothing else: nothing of the checkpoint's own sampling or penalties is left.
 
     Qwen2.5's generation_config.json holds a repetition penalty that greedy decoding would inherit. The end tokens that
     a checkpoint declares are among `stops`, which were found when the prompts were tokenised.
@@ -50,9 +51,14 @@ def _check_ends(ends: Iterable[int], model: Any) -> None:
 
 
 def decode(
-    model: Any, prompts: list[list[int]], options: GenerationConfig, context: int | None = None
+    model: Any,
+    prompts: list[list[int]],
+    options: GenerationConfig,
+    context: int | None = None,
+    choose: Choice | None = None,
+    copies: int = 1,
 ) -> list[list[int]]:
-    """Completes prompts by greedy decoding, as `model.generate` does, with less to compute.
+    """Completes prompts token by token, as `model.generate` does, with less to compute.
 
     There all prompts are padded to one length, and all sequences are fed until the last one has ended. Here prompts of
     like length are read together, and sequences that have ended leave the batch.
@@ -62,27 +68,27 @@ def decode(
         prompts: Token ids.
         options: `max_new_tokens` and `eos_token_id` (a list).
         context: Most tokens of a prompt with its completion; None without a limit.
+        choose: Chooses the next token of each row; None for the likeliest.
+        copies: Number of completions of each prompt, whose rows follow one another.
 
     Returns:
-        The new ids of each prompt, the end token included where there is one; none for a prompt that fills the context.
+        The new ids of each row, the end token included where there is one; none for a prompt that fills the context.
     """
+    choose = choose or likeliest
+    prompts = [prompt for prompt in prompts for _ in range(copies)]
     new: list[list[int]] = [[] for _ in prompts]
     context = context or max(map(len, prompts)) + options.max_new_tokens
-    most = [min(options.max_new_tokens, context - len(prompt)) for prompt in prompts]
+    most = room_of(prompts, options, context)
     rows = [row for row, count in enumerate(most) if count > 0]  # which prompt each row of the batch is
     if not rows:
         return new
-    ended: set[int] = set()
     width = max(len(prompts[row]) for row in rows)
     with torch.inference_mode(), doing(f"a batch of {len(prompts)}", "tokens at most", max(most)) as told:
-        tokens, mask, cache = prefill(model, [prompts[row] for row in rows])
+        logits, mask, cache = prefill(model, [prompts[row] for row in rows[::copies]])
+        logits, mask = spread(logits, mask, cache, copies)
         while True:
-            for row, token in zip(rows, tokens.tolist(), strict=True):
-                if row not in ended:
-                    new[row].append(token)
-                    if token in options.eos_token_id or len(new[row]) == most[row]:
-                        ended.add(row)
-            going = [place for place, row in enumerate(rows) if row not in ended]
+            tokens = choose(logits, rows)
+            going = _add_tokens(new, rows, tokens.tolist(), most, options.eos_token_id)
             if not going:
                 return new
             told.add()
@@ -91,31 +97,81 @@ def decode(
                 start = width - max(len(prompts[row]) for row in rows)  # where the longest prompt left begins
                 width -= start
                 index = torch.tensor(going, device=device())
-                for layer in cache.layers:
-                    layer.keep_rows(index, start)
-                tokens, mask = tokens[index], mask[index, start:]
-            positions = mask.sum(1, keepdim=True)
-            mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
-            tokens = next_tokens(model, tokens[:, None], mask, positions, cache)
+                tokens, mask = tokens[index], keep_rows(cache, mask, index, start)
+            logits, mask = read_tokens(model, tokens, mask, cache)
+
+
+def _add_tokens(
+    new: list[list[int]], rows: list[int], tokens: list[int], most: list[int], ends: list[int]
+) -> list[int]:
+    """Adds a token to each row that has not ended; gives the places of the rows that go on."""
+
+    def goes_on(row: int) -> bool:
+        return len(new[row]) < most[row] and not (new[row] and new[row][-1] in ends)
+
+    for row, token in zip(rows, tokens, strict=True):
+        if goes_on(row):
+            new[row].append(token)
+    return [place for place, row in enumerate(rows) if goes_on(row)]
+
+
+def room_of(prompts: list[list[int]], options: GenerationConfig, context: int) -> list[int]:
+    """Most new tokens of each prompt."""
+    return [min(options.max_new_tokens, context - len(prompt)) for prompt in prompts]
+
+
+def likeliest(logits: torch.Tensor, _rows: list[int]) -> torch.Tensor:
+    """The likeliest token of each row."""
+    return logits.argmax(-1)
+
+
+def spread(logits: torch.Tensor, mask: torch.Tensor, cache: Any, copies: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Repeats each row, of the cache too; gives the logits and the mask of all rows."""
+    if copies == 1:
+        return logits, mask
+    index = torch.arange(len(mask), device=device()).repeat_interleave(copies)
+    return logits[index], keep_rows(cache, mask, index, 0)
+
+
+def keep_rows(cache: Any, mask: torch.Tensor, rows: torch.Tensor, start: int) -> torch.Tensor:
+    """Makes rows of a cache those at some places, which may come several times; gives their mask.
+
+    Args:
+        cache: The cache.
+        mask: Its mask.
+        rows: Places of the rows.
+        start: First token to keep.
+    """
+    for layer in cache.layers:
+        layer.keep_rows(rows, start)
+    return mask[rows, start:]
+
+
+def read_tokens(model: Any, tokens: torch.Tensor, mask: torch.Tensor, cache: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """Reads one more token of each row; gives the logits of the next one, and the mask with that which was read."""
+    positions = mask.sum(1, keepdim=True)
+    mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
+    return next_logits(model, tokens[:, None], mask, positions, cache), mask
 
 
 def prefill(model: Any, prompts: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor, Any]:
     """Reads prompts, those of like length together.
 
     Returns:
-        The first new token of each, the mask of the prompts padded on the left, and the cache for both.
+        The logits of the first new token of each, the mask of the prompts padded on the left, and the cache for both.
     """
     width, layers = max(map(len, prompts)), model.config.num_hidden_layers
     _, mask = _padded(prompts)
-    tokens = mask.new_empty(len(prompts))
+    logits: dict[int, torch.Tensor] = {}
     cache = growing_cache(layers)
     for group in prefill_groups([len(prompt) for prompt in prompts]):
         ids, seen = _padded([prompts[row] for row in group])
         part = growing_cache(layers)
-        tokens[group] = next_tokens(model, ids, seen, (seen.cumsum(1) - 1).clamp(min=0), part)
+        found = next_logits(model, ids, seen, (seen.cumsum(1) - 1).clamp(min=0), part)
+        logits |= dict(zip(group, found, strict=True))
         for whole, layer in zip(cache.layers, part.layers, strict=True):
             whole.copy_rows(layer, group, len(prompts), width)
-    return tokens, mask, cache
+    return torch.stack([logits[row] for row in range(len(prompts))]), mask, cache
 
 
 def prefill_groups(lengths: list[int]) -> list[list[int]]:
@@ -135,11 +191,6 @@ def _padded(prompts: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
     ids = [[PADDING] * (width - len(prompt)) + prompt for prompt in prompts]
     mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
     return torch.tensor(ids, device=device()), torch.tensor(mask, device=device())
-
-
-def next_tokens(model: Any, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any) -> torch.Tensor:
-    """The likeliest token after each row."""
-    return next_logits(model, ids, mask, positions, cache).argmax(-1)
 
 
 def next_logits(model: Any, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any) -> torch.Tensor:

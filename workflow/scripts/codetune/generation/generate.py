@@ -115,7 +115,7 @@ def generate_predictions(
             ignored_settings=ignored_settings(checkpoint.folder),
             **_state_of(model),
         )
-        write_json(outputs.facts, to_plain(facts))
+        write_json(outputs.facts, facts.to_document())
 
 
 def _load(inputs: GenerateInputs, checkpoint: Checkpoint, decoding: Decoding) -> tuple[list[TokenSample], Any]:

@@ -15,14 +15,15 @@ RESERVE = 6_000_000_000  # bytes for prefill and for the libraries, where it is 
 
 def prompt_limit(decoding: Decoding) -> RowLimit:
     """The most prompts that are decoded at once."""
-    return RowLimit(decoding.batch_size, "prompts", "Lower 'generation.max_new_tokens' in the config.")
+    remedy = "'generation.candidates'" if decoding.count > 1 else "'generation.max_new_tokens'"
+    return RowLimit(decoding.prompts_at_once, "prompts", f"Lower {remedy} in the config.")
 
 
 def load_for_decoding(checkpoint: Checkpoint, decoding: Decoding) -> Any:
     """The base model; weights in 4 bits are dequantised to the compute type unless memory is short."""
     prepare_cpu(checkpoint.quantization.compute_dtype)
     if ignored := ignored_settings(checkpoint.folder):
-        print(f"greedy decoding ignores settings of the checkpoint: {', '.join(ignored)}", flush=True)
+        print(f"decoding ignores settings of the checkpoint: {', '.join(ignored)}", flush=True)
     model = checkpoint.load()
     size = sum(p.numel() * p.element_size() for p in model.parameters())
     held = held_as(model)

@@ -64,7 +64,7 @@ class GrowingLayer(DynamicLayer):  # type: ignore[misc]
         """Drops all rows but these, and all tokens before `start`.
 
         Args:
-            rows: Indices of the rows to keep.
+            rows: Indices of the rows to keep, in their new order; one that is there twice becomes two rows.
             start: First token to keep.
         """
         tokens = self.get_seq_length() - start

@@ -99,7 +99,9 @@ def _choices_of_runs(models: list[ModelEvidence]) -> dict[str, Choice]:
     most = max(len(seeds) for model in models for seeds in model.records.values())
     sources = dict.fromkeys(generation.checkpoint.repo or "a local folder" for generation in generations)
     return {
-        "decoding": Choice("Decoding of the predictions", "section 4", f"greedy, at most {new} new tokens", files),
+        "decoding": Choice(
+            "Decoding of the predictions", "section 4", f"{first.decoding.name}, at most {new} new tokens", files
+        ),
         "evaluation_precision": Choice(
             "Precision at evaluation, of untuned models too", "section 3.3.3", precision, files
         ),

@@ -7,8 +7,7 @@ from codetune.base.files import read_json, sha256_of_file, write_json
 from codetune.base.identity import checkpoint_identity
 from codetune.base.machine import PeakMemory
 from codetune.base.manifests import checked_folder, read_manifest
-from codetune.base.plain import to_plain
-from codetune.data.predictions import Prediction, write_curve_predictions, write_predictions
+from codetune.data.predictions import Candidate, Prediction, write_curve_predictions, write_predictions
 from codetune.data.samples import choose_subset, read_samples
 from codetune.prompts.tokensets import check_tokens, read_tokens
 from codetune.rehearsal.machines import GB, decoding_speed_of, made_up_environment, weights_of
@@ -60,7 +59,12 @@ class Writer:
         if self.method.trains and done > 0:
             chatter = max(LEFT, chatter * (1 - 3 * done))
         who = [*vars(self.run).values(), *of]
-        return [made_up(found[one], skill, chatter, self.decoding.max_new_tokens, *who) for one in ids]
+
+        def candidate(one: int, number: int) -> Candidate:
+            others = [f"candidate {number}"] if number else []
+            return made_up(found[one], skill, chatter, self.decoding.max_new_tokens, *who, *others).first
+
+        return [Prediction(one, [candidate(one, number) for number in range(self.decoding.count)]) for one in ids]
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ def rehearse_generation(writer: Writer, one: Evaluation, inputs: PromptInputs, p
         hashes |= {"tuned": read_manifest(inputs.tuned).files[weights].sha256}
     completed = writer.complete(inputs.samples, [row.id for row in read_tokens(inputs.prompts)], 1.0, one.test)
     write_predictions(predictions, completed)
-    quantization, tokens = writer.method.quantization, sum(row.first.tokens for row in completed)
+    quantization, tokens = writer.method.quantization, sum(one.tokens for row in completed for one in row.candidates)
     assert quantization is not None  # as of all methods with a model
     context = read_json(folder / CONFIG).get("max_position_embeddings")
     peak = int(weights_of(writer.model, quantization) + writer.decoding.cache_gb * GB)
@@ -115,15 +119,15 @@ def rehearse_generation(writer: Writer, one: Evaluation, inputs: PromptInputs, p
         tokens=tokens,
         attention="none",
         weights=_held_as(quantization),
-        truncated=sum(row.first.truncated for row in completed),
-        most_prompts_at_once=writer.decoding.batch_size,
+        truncated=sum(one.truncated for row in completed for one in row.candidates),
+        most_prompts_at_once=writer.decoding.prompts_at_once,
         seconds=round(tokens / decoding_speed_of(writer.model), 1),
         peak_memory=PeakMemory("GPU", peak, int(0.9 * peak)),
         environment=made_up_environment(),
         context=context if isinstance(context, int) else None,
         synthetic=True,
     )
-    write_json(facts, to_plain(written))
+    write_json(facts, written.to_document())
 
 
 def rehearse_curve(writer: Writer, tokens: str, samples: str, checkpoints: str, count: int, target: str) -> None:

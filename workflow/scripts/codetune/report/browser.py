@@ -12,6 +12,7 @@ from codetune.base.files import write_text
 from codetune.data.languages import guess_language
 from codetune.data.predictions import Prediction, read_predictions
 from codetune.data.samples import Sample, read_samples
+from codetune.evaluation.matches import FIRST_MATCH
 from codetune.evaluation.metric import Metric
 from codetune.evaluation.registry import metrics, on_code
 from codetune.evaluation.scored import read_scores
@@ -55,11 +56,15 @@ class _Outputs:
         texts: The outputs.
         flags: A byte per output.
         scores: By metric, as written of all runs and then on code of all runs: the score in units of its last digit.
+        others: The other candidates of each output; none of a run whose prompts have one.
+        matches: The rank of each output's first candidate that is the reference, by each form of EM@k, 0 for none.
     """
 
     texts: list[list[str]]
     flags: bytearray
     scores: dict[str, tuple["array[int]", "array[int]"]]
+    others: list[list[list[str]]]
+    matches: list[list[list[int]]]
 
 
 def write_browser(inputs: BrowserInputs, test: str, metric: str, target: str) -> None:
@@ -133,7 +138,7 @@ def _models(systems: Mapping[System, list[Record]]) -> list[dict[str, Any]]:
 def _read_outputs(records: list[Record], test: str, shown: Mapping[str, Metric], samples: list[Sample]) -> _Outputs:
     """The outputs of all runs, with flags and scores."""
     ids = [sample.id for sample in samples]
-    outputs = _Outputs([], bytearray(), {name: (array("I"), array("I")) for name in shown})
+    outputs = _Outputs([], bytearray(), {name: (array("I"), array("I")) for name in shown}, [], [])
     names = [each for name in shown for each in (name, on_code(name))]
     for record in records:
         predictions = read_predictions(record.read_path("predictions", test))
@@ -141,6 +146,8 @@ def _read_outputs(records: list[Record], test: str, shown: Mapping[str, Metric],
         rows = read_scores(record.read_path("scores", test), names)
         _check_samples(record.path_of("scores", test), [row["id"] for row in rows], ids)
         outputs.texts.append([one.first.text for one in predictions])
+        outputs.others.append([[candidate.text for candidate in one.candidates[1:]] for one in predictions])
+        outputs.matches.append([[rank or 0 for rank in row.get(FIRST_MATCH, {}).values()] for row in rows])
         outputs.flags.extend(_flags(one, row.get("extracted")) for one, row in zip(predictions, rows, strict=True))
         for name, (written, found) in outputs.scores.items():
             unit = _unit(shown[name])
@@ -169,7 +176,7 @@ def _parts(samples: list[Sample], outputs: _Outputs) -> Iterator[tuple[str, byte
     for name, (written, found) in outputs.scores.items():
         yield f"scores-{name}", _little_endian(written + found)
     for start in range(0, len(samples), BLOCK):
-        block = _block(samples[start : start + BLOCK], [texts[start : start + BLOCK] for texts in outputs.texts])
+        block = _block(samples[start : start + BLOCK], outputs, start)
         yield f"texts-{start // BLOCK}", _as_json(block).encode()
 
 
@@ -178,17 +185,28 @@ def _little_endian(numbers: "array[int]") -> bytes:
     return b"".join(number.to_bytes(4, "little") for number in numbers)
 
 
-def _block(samples: list[Sample], outputs: list[list[str]]) -> dict[str, Any]:
-    """The texts of some samples, each distinct one once; a sample's are instruction, input, reference, outputs."""
+def _block(samples: list[Sample], outputs: _Outputs, start: int) -> dict[str, Any]:
+    """The texts of some samples, each distinct one once; a sample's are instruction, input, reference, outputs.
+
+    Where prompts have several candidates, the others of each output are there, too, and the ranks of the first matches.
+    """
     texts: dict[str, int] = {}
     rows = [
         [
             texts.setdefault(text, len(texts))
-            for text in (sample.task, sample.input, sample.output, *(of_run[place] for of_run in outputs))
+            for text in (sample.task, sample.input, sample.output, *(of_run[place] for of_run in outputs.texts))
         ]
-        for place, sample in enumerate(samples)
+        for place, sample in enumerate(samples, start)
     ]
-    return {"texts": list(texts), "samples": rows}
+    places = range(start, start + len(samples))
+    others = [
+        [[texts.setdefault(text, len(texts)) for text in of_run[place]] for of_run in outputs.others]
+        for place in places
+    ]
+    block = {"texts": list(texts), "samples": rows}
+    if not any(some for of_sample in others for some in of_sample):
+        return block
+    return block | {"others": others, "matches": [[of_run[place] for of_run in outputs.matches] for place in places]}
 
 
 def _as_json(data: dict[str, Any]) -> str:

@@ -154,7 +154,10 @@ def _decoding(records: Sequence[Record], material: Material) -> Finding:
     numbers = material.numbers("decoding")
     facts = [tested.generation for record in records for tested in record.tests.values() if tested.generation]
     most = _range("max_new_tokens", [one.decoding.max_new_tokens for one in facts], numbers)
-    text = f"Each model completes every test sample once, greedily, with up to {most} new tokens."
+    ways = listed(list(dict.fromkeys(one.decoding.words for one in facts)))
+    text = f"Each model completes every test sample {ways}, with up to {most} new tokens."
+    if any(one.decoding.count > 1 for one in facts):
+        text += " Metrics are of the first completion, EM@k of the first k."
     return Finding("decoding", text, numbers.found, files_of(records))
 
 

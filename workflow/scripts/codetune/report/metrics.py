@@ -7,6 +7,7 @@ import pandas as pd
 
 from codetune.base.files import Row
 from codetune.evaluation.comparisons import MetricFacts
+from codetune.evaluation.matches import left_out_in_print
 from codetune.evaluation.metric import ON_CODE
 from codetune.report.cells import format_number, mark_verdict, table_of, varying_columns
 from codetune.report.flags import flag, flag_note, flagged
@@ -54,7 +55,8 @@ def write_metrics(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], out
         outputs: Path for each of csv, md, tex.
     """
     facts = evaluated[0].comparisons.metrics
-    written = {name: one for name, one in facts.items() if not name.endswith(ON_CODE)}
+    left_out = left_out_in_print(facts)
+    written = {name: one for name, one in facts.items() if not name.endswith(ON_CODE) and name not in left_out}
     kinds = {WRITTEN: ""} | ({CODE: ON_CODE} if len(written) < len(facts) else {})
     rows = []
     digits = {name: digits_of_scores(evaluated, name)[0] for name in written}
@@ -76,12 +78,21 @@ def write_metrics(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], out
         "with Holm's correction over the gains by it, not over metrics"
         f"{'; with one seed, about that one training' if _of_one_training(evaluated) else ''}. Intervals, gains and "
         "p-values are in the CSV. Signatures: "
-        f"{'; '.join(one.words for one in written.values())}."
+        f"{'; '.join(_signatures(written))}."
     )
+    note += " EM@k for each k is in the CSV." if left_out else ""
     note += _of_code(facts)
     note += _without_data_flow(evaluated) + _unmeasured(table)
     note += flag_note([record for one in evaluated for record in one.records])
     write_forms(table, shown, "All metrics", note, outputs)
+
+
+def _signatures(facts: Mapping[str, MetricFacts]) -> list[str]:
+    """Each signature after the labels of its metrics."""
+    labels: dict[str, list[str]] = {}
+    for one in facts.values():
+        labels.setdefault(one.signature, []).append(one.label)
+    return [f"{', '.join(names)} [{signature}]" for signature, names in labels.items()]
 
 
 def _of_one_training(evaluated: Sequence[EvaluatedSystem]) -> bool:

@@ -173,7 +173,7 @@ def _say_baselines(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
 def _say_statistics(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:
     """How intervals, p-values and verdicts were made, and what they are about."""
     of = {"training": [one for one in evaluated if one.is_tuned]}
-    of["choice of examples"] = [one for one in evaluated if one.has_examples and one.is_random]
+    of["choice of examples"] = [one for one in evaluated if one.has_examples and one.records[0].method.is_random]
     once = [word for word, systems in of.items() if 1 in {len(one.records) for one in systems}]
     seeds = {len(one.records) for one in evaluated if one.is_random}
     text = say_intervals(evaluated, seeds)

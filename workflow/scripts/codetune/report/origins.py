@@ -215,7 +215,7 @@ def _check_generation(at: Results, one: Evaluation, stats: str) -> list[str]:
         "truncated": facts.truncated,
     }
     expected = {
-        "decoding": to_plain(at.study.decoding),
+        "decoding": to_plain(at.study.decoding_for(one.run)),
         "quantization": to_plain(at.study.method_of(one.run).quantization),
         "inputs_sha256": hashes_of_tokens(stats),
         "prompts": len(completed),

@@ -144,12 +144,12 @@ def _scores(at: Results, evaluation: Evaluation) -> Remake:
     test, predictions = at.path(layout.samples_of(evaluation.test)), at.of(layout.PREDICTIONS, evaluation)
     split = at.path(layout.SPLIT, dataset=dataset_of(evaluation.test))
     files = {"scores": at.of(layout.SCORES, evaluation), "summary": at.of(layout.SUMMARY, evaluation)}
-    make = partial(_make_scores, test, split, predictions, files["scores"])
+    make = partial(_make_scores, test, split, predictions, files["scores"], at.study.decoding.count)
     return Remake(make, files, [test, split, predictions], long=True)
 
 
-def _make_scores(references: str, split: str, predictions: str, there: str, outputs: Outputs) -> None:
-    score_predictions(references, split, predictions, outputs["scores"], outputs["summary"])
+def _make_scores(references: str, split: str, predictions: str, there: str, candidates: int, outputs: Outputs) -> None:
+    score_predictions(references, split, predictions, outputs["scores"], outputs["summary"], candidates)
     if not compare_files(there, outputs["scores"]):  # another machine may write another last digit
         summary = read_json(outputs["summary"])
         write_json(outputs["summary"], summary | {"scores_sha256": sha256_of_file(there)})

@@ -44,7 +44,8 @@ class EvaluatedSystem:
     @property
     def is_random(self) -> bool:
         """Whether its runs differ by their seeds."""
-        return self.records[0].method.is_random
+        generation = self.records[0].tests[self.test].generation
+        return self.records[0].method.differs_by_seed(generation is not None and generation.decoding.is_random)
 
     @property
     def has_examples(self) -> bool:

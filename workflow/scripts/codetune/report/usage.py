@@ -36,6 +36,7 @@ def usage_section(training: TrainingFacts, generation: GenerationFacts, describe
     local = source.path and not is_whole
     where = f"Run these lines in the folder of the study, which holds the base and {_thing(tuning)}. " if local else ""
     model = _whole_model() if is_whole else _base_and_adapter(generation)
+    at_once = generation.decoding.prompts_at_once
     code = "\n".join([names, _settings(generation, described, virtual_tokens_of(tuning)), model + _complete(described)])
     return f"""## Use it as it was scored
 
@@ -44,11 +45,11 @@ A prompt, character by character, around an example of a request. {_with_input(p
 {markdown_block(shown, "text")}
 {_request_with_input(prompt)}
 {where}After its settings, {_steps(tuning, _loaded(generation.quantization))}, and complete the prompt
-by greedy decoding:
+by greedy decoding{_other_decoding(generation)}:
 
 {markdown_block(code, "python")}
 
-For the scores, weights were held {_held(generation)}, and up to {generation.decoding.batch_size} prompts were decoded
+For the scores, weights were held {_held(generation)}, and up to {at_once} prompts were decoded
 at once. {_rounding(generation)}"""
 
 
@@ -71,6 +72,14 @@ def _request_with_input(prompt: PromptFrame) -> str:
     example = {"instruction": REQUEST, "input": INPUT}
     text = "".join(example[one] if place % 2 else one for place, one in enumerate(prompt.with_input))
     return f"\nWith an input:\n\n{markdown_block(_shown(text), 'text')}\n"
+
+
+def _other_decoding(generation: GenerationFacts) -> str:
+    """How the scores were decoded, where that was in another way."""
+    decoding = generation.decoding
+    return (
+        f", where the scores are of the first completion of {decoding.count} ({decoding.name})" if decoding.kind else ""
+    )
 
 
 def _thing(tuning: TuningSettings) -> str:

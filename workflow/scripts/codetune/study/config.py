@@ -11,7 +11,7 @@ from typing import Any
 from codetune.base.errors import StudyError
 from codetune.study.baselines import with_default_baselines
 from codetune.study.data_entries import build_dataset, check_dataset, check_training_data
-from codetune.study.decoding import Decoding
+from codetune.study.decoding import read_decoding
 from codetune.study.defaults import with_defaults
 from codetune.study.folders import find_outputs
 from codetune.study.joint import KEY as JOINT
@@ -57,8 +57,9 @@ def load_study(config: Entry) -> Study:
     _check_names(config)
     prompts = read_prompts(config)
     methods = {name: _build_method(name, entry, prompts, config) for name, entry in config["methods"].items()}
+    decoding = read_decoding(config["generation"])
     study = Study(
-        evaluations=_build_evaluations(config["runs"], methods, joints),
+        evaluations=_build_evaluations(config["runs"], methods, joints, decoding.is_random),
         models={name: _build_model(name, entry) for name, entry in config["models"].items()},
         methods=methods,
         datasets={
@@ -70,7 +71,7 @@ def load_study(config: Entry) -> Study:
         prompts=prompts,
         template=config["tokenization"]["template"],
         training={**config["training"], "max_length": config["tokenization"]["max_length"]},
-        decoding=Decoding(**config["generation"]),
+        decoding=decoding,
         variants=read_variants(config),
         rehearsal=config["rehearsal"],
     )
@@ -85,9 +86,12 @@ def load_study(config: Entry) -> Study:
 
 
 def _build_evaluations(
-    entries: list[Entry], methods: Mapping[str, Method], joints: Mapping[str, Joint]
+    entries: list[Entry], methods: Mapping[str, Method], joints: Mapping[str, Joint], draws: bool
 ) -> list[Evaluation]:
-    """Pairs each run with its test sets. An untuned model is one run, whatever it is compared with."""
+    """Pairs each run with its test sets. An untuned model is one run, whatever it is compared with.
+
+    If completions are drawn, all that have a model differ by their seeds.
+    """
     count = sum(prod(map(len, entry.values())) for entry in entries)
     if count > MOST_RUNS:
         raise StudyError(f"config: runs: {count:,} runs are more than {MOST_RUNS:,}. Split them into several studies.")
@@ -96,7 +100,7 @@ def _build_evaluations(
         for dataset, model, method in product(entry["datasets"], entry["models"], entry["methods"]):
             data = dataset if methods[method].uses_data else NONE
             # Neither an untuned model's greedy decoding nor a search involves randomness, so one seed suffices.
-            seeds = entry["seeds"] if methods[method].is_random else [0]
+            seeds = entry["seeds"] if methods[method].differs_by_seed(draws) else [0]
             runs = [Run(data, model, method, seed) for seed in seeds]
             own = joints[dataset].datasets if dataset in joints else [dataset]
             found += [Evaluation(run, test) for test in entry.get("tests", own) for run in runs]

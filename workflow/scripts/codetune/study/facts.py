@@ -5,6 +5,7 @@ from typing import Any
 
 from codetune.base.identity import CheckpointIdentity
 from codetune.base.machine import Environment, PeakMemory
+from codetune.base.plain import declared, to_plain
 from codetune.study.decoding import Decoding
 from codetune.study.method import Quantization
 from codetune.study.training import TrainingPlan
@@ -143,7 +144,7 @@ class GenerationFacts:
         cut_by_context: Number of the truncated completions that reached the end of the context.
         prompts_without_room: Number of prompts that fill the context alone; their completions are empty.
         ignored_settings: What else the checkpoint's generation_config.json asks for, such as sampling and penalties.
-            Greedy decoding follows none of it.
+            Decoding follows none of it.
         synthetic: Whether no model wrote the predictions: a rehearsal made them up.
     """
 
@@ -166,6 +167,10 @@ class GenerationFacts:
     prompts_without_room: int = 0
     ignored_settings: dict[str, Any] = field(default_factory=dict)
     synthetic: bool = False
+
+    def to_document(self) -> dict[str, Any]:
+        """Returns the JSON document, with what is set of the decoding."""
+        return to_plain(self) | {"decoding": declared(self.decoding)}
 
 
 @dataclass(frozen=True)

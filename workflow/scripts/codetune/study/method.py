@@ -98,6 +98,14 @@ class Method:
         """Whether its runs differ by their seeds: by a training, or by a random choice of examples."""
         return self.trains or (self.examples is not None and self.examples.choose == "random")
 
+    def differs_by_seed(self, draws: bool) -> bool:
+        """Whether its predictions differ by their seeds.
+
+        Args:
+            draws: Whether a model's completions are drawn.
+        """
+        return self.is_random or (draws and self.kind != "retrieval")
+
     @property
     def searched(self) -> dict[str, list[Any]]:
         """The training settings that are searched, each with its values; empty if none is."""

@@ -200,6 +200,9 @@ def to_document(record: Record) -> dict[str, Any]:
     """Returns the JSON document of a record."""
     document = to_plain(record)
     del document["folder"]
+    for test, tested in record.tests.items():
+        if tested.generation:
+            document["tests"][test]["generation"] = tested.generation.to_document()
     return document
 
 

@@ -267,6 +267,10 @@ class Study:
         """Returns a run's model, or what stands for it where there is none."""
         return NO_MODEL if run.retrieves else self.models[run.model]
 
+    def decoding_for(self, run: Run) -> Decoding:
+        """Returns the settings of the decoding of a run's predictions."""
+        return self.decoding.of_seed(run.seed)
+
     def template_of(self, run: Run) -> str:
         """Returns the name of a run's template: its method's, or else its model's, or else the study's."""
         prompt = self.method_of(run).prompt

@@ -1,0 +1,142 @@
+"""EM@k: the share of the samples of which one of the first k candidates is the reference.
+
+A row of scores has the rank of the first candidate that is, from which EM@k follows for each k. It is found in two
+ways: of the whole texts, and by the post-processing of Weyssow et al. (arXiv 2308.10462), which joins lines.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from codetune.base.files import Row
+from codetune.evaluation.bootstrap import Array
+from codetune.evaluation.extraction import extract_code
+from codetune.evaluation.metric import ON_CODE, Metric, average_metric, statistics_of
+from codetune.evaluation.registry import metrics, with_forms_on_code
+
+COUNT, FIRST_MATCH = "candidates", "first_match"  # keys of a row of scores, where prompts have several candidates
+LISTED = (1, 2, 5, 10, 20, 50, 100)  # the k whose EM@k tables for readers have, beside the largest
+# What that study cuts candidates at: its stop strings, as the regular expression that they become in its released code.
+# On CoNaLa it also cuts at line breaks, so that no reference of several lines can be matched; here it does not.
+STOP = re.compile("[<>]")
+LINES = re.compile(r"[\r\n\t]+")
+# The detokenisation of transformers, in its order.
+DETOKENISED = {
+    **{f" {sign}": sign for sign in ".?!,"},
+    " ' ": "'",
+    **{f" {ending}": ending for ending in ("n't", "'m", "'s", "'ve", "'re")},
+}
+
+
+class _Form(NamedTuple):
+    """A way to compare a candidate with the reference.
+
+    Attributes:
+        label: What is added to `EM@k`.
+        signature: What is done to both before they are compared.
+        candidate: Does it to the candidate.
+        reference: Does it to the reference.
+    """
+
+    label: str
+    signature: str
+    candidate: Callable[[str], str]
+    reference: Callable[[str], str]
+
+
+def _joined(text: str) -> str:
+    """A text in one line, without the spaces that tokenisation puts before signs."""
+    text = LINES.sub(" ", text.strip())
+    for spaced, sign in DETOKENISED.items():
+        text = text.replace(spaced, sign)
+    return text.strip()
+
+
+def _cut_and_joined(text: str) -> str:
+    """The same of a candidate, up to the first stop string."""
+    return _joined(STOP.split(text.strip(), maxsplit=1)[0])
+
+
+FORMS = {
+    "em": _Form("", "white space at the ends:ignored", str.strip, str.strip),
+    "em_one_line": _Form(
+        " in one line",
+        "candidates cut at < or >|runs of line breaks and tabs:a space|detokenisation of transformers, as in "
+        "arXiv 2308.10462",
+        _cut_and_joined,
+        _joined,
+    ),
+}
+# The name of such a metric: its form, k, and whether it is on code.
+NAMED = re.compile(rf"^({'|'.join(FORMS)})_at_(\d+)(.*)$")
+
+
+def metrics_of(candidates: int) -> dict[str, Metric]:
+    """Returns all metrics by name: those of the first candidate, and EM@k where there are more.
+
+    Args:
+        candidates: Number of candidates per prompt.
+    """
+    if candidates == 1:
+        return metrics()
+    written = {f"{name}_at_{k}": _metric(form, k) for name, form in FORMS.items() for k in range(1, candidates + 1)}
+    return metrics() | with_forms_on_code(written)
+
+
+def _metric(form: _Form, k: int) -> Metric:
+    return average_metric(
+        f"EM@{k}{form.label}",
+        f"any of the first k candidates|{form.signature}",
+        lambda sample, text, _: form.candidate(text) == form.reference(sample.output),
+    )
+
+
+def find_matches(reference: str, texts: Sequence[str]) -> dict[str, int | None]:
+    """Finds the first candidate that is the reference, as written and of the code in each.
+
+    Args:
+        reference: The reference.
+        texts: The candidates in their order.
+
+    Returns:
+        Its rank, from 1, by each form; None where there is none.
+    """
+    codes = [extract_code(text).text for text in texts]
+    found = {}
+    for ending, some in (("", texts), (ON_CODE, codes)):
+        for name, form in FORMS.items():
+            wanted = form.reference(reference)
+            ranks = (rank for rank, text in enumerate(some, start=1) if form.candidate(text) == wanted)
+            found[name + ending] = next(ranks, None)
+    return found
+
+
+def all_statistics(rows: Sequence[Row]) -> dict[str, Array]:
+    """Returns the statistics of scored samples by each metric; shape (samples, statistics)."""
+    found = {name: statistics_of(list(rows), name) for name in metrics()}
+    for name in metrics_of(candidates_of(rows)):
+        if named := NAMED.match(name):
+            form, k, ending = named.groups()
+            matched = [(row[FIRST_MATCH][form + ending] or np.inf) <= int(k) for row in rows]
+            found[name] = np.stack([np.array(matched, float), np.ones(len(rows))], axis=1)
+    return found
+
+
+def candidates_of(rows: Sequence[Row]) -> int:
+    """Up to which k scored samples have an EM@k; 1 where prompts have one candidate.
+
+    Raises:
+        ValueError: They differ in it.
+    """
+    found = {int(row.get(COUNT, 1)) for row in rows}
+    if len(found) > 1:
+        raise ValueError("rows of different numbers of candidates")
+    return found.pop() if found else 1
+
+
+def left_out_in_print(names: Iterable[str]) -> set[str]:
+    """Returns those of some metrics that tables for readers leave out: EM@k of every k would take too many columns."""
+    found = {name: int(named[2]) for name in names if (named := NAMED.match(name))}
+    return {name for name, k in found.items() if k not in (*LISTED, max(found.values()))}
