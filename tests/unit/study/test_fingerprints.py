@@ -46,7 +46,8 @@ def cut(depth=1):
 # What the scripts of the GPU jobs and of the first job of all reach in the library. A module that appears here without
 # need makes its every change rerun that job; a list that is suddenly short means that imports are no longer followed.
 DECODING = """
-    data/predictions generation/batches generation/decoding generation/loading generation/trial methods/tuning
+    data/predictions generation/batches generation/beams generation/candidates generation/decoding generation/loading
+    generation/sampling generation/trial methods/tuning
     models/caches models/context models/cpu models/device models/int8 models/loading models/memory models/patches
     models/quantization models/settings models/tokenizers models/weights prompts/completions prompts/tokensets
 """

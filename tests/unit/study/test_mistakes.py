@@ -126,6 +126,27 @@ CASES = [
     (["threads", "training"], 0, "config: threads.training: 0 is below 1"),
     (["generation", "max_new_tokens"], 0, "config: generation.max_new_tokens: 0 is below 1"),
     (["generation", "cache_gb"], 0, "generation.cache_gb: 0"),
+    (["generation", "decoding"], "beams", '"beams" is not one of greedy, beam, sample; did you mean "beam"?'),
+    (["generation", "candidates"], 0, "config: generation.candidates: 0 is below 1"),
+    (
+        ["generation", "candidates"],
+        10,
+        "generation.candidates: greedy decoding has one candidate, not 10. Add 'decoding",
+    ),
+    (
+        ["generation", "decoding"],
+        "beam",
+        "config: generation: a beam search needs the number of its beams. Add 'candidat",
+    ),
+    (
+        ["generation", "top_p"],
+        0,
+        "config: generation.top_p: 0 is not above 0 (a share of the probability; 1 leaves out",
+    ),
+    (["generation", "top_p"], 1.5, "config: generation.top_p: 1.5 is above 1"),
+    (["generation", "temperature"], 0, "config: generation.temperature: 0 is below 0.01 (logits are divided by it"),
+    (["generation", "temperature"], 0.7, "generation.temperature: says nothing with 'decoding: greedy', which draws"),
+    (["generation", "seed"], 1, "config: generation: 'seed' is unknown"),
     (["quantization", "double"], "yes", 'config: quantization.double: "yes" is not of type boolean'),
     (["training", "schedule"], True, "config: training.schedule: true is not one of cosine, linear, constant"),
     # Names and text.

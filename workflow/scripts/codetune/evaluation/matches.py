@@ -5,7 +5,7 @@ ways: of the whole texts, and by the post-processing of Weyssow et al. (arXiv 23
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,11 +13,10 @@ import numpy as np
 from codetune.base.files import Row
 from codetune.evaluation.bootstrap import Array
 from codetune.evaluation.extraction import extract_code
-from codetune.evaluation.metric import ON_CODE, Metric, average_metric, statistics_of
+from codetune.evaluation.metric import EM_AT, ON_CODE, Metric, average_metric, statistics_of
 from codetune.evaluation.registry import metrics, with_forms_on_code
 
 COUNT, FIRST_MATCH = "candidates", "first_match"  # keys of a row of scores, where prompts have several candidates
-LISTED = (1, 2, 5, 10, 20, 50, 100)  # the k whose EM@k tables for readers have, beside the largest
 # What that study cuts candidates at: its stop strings, as the regular expression that they become in its released code.
 # On CoNaLa it also cuts at line breaks, so that no reference of several lines can be matched; here it does not.
 STOP = re.compile("[<>]")
@@ -69,8 +68,6 @@ FORMS = {
         _joined,
     ),
 }
-# The name of such a metric: its form, k, and whether it is on code.
-NAMED = re.compile(rf"^({'|'.join(FORMS)})_at_(\d+)(.*)$")
 
 
 def metrics_of(candidates: int) -> dict[str, Metric]:
@@ -117,7 +114,7 @@ def all_statistics(rows: Sequence[Row]) -> dict[str, Array]:
     """Returns the statistics of scored samples by each metric; shape (samples, statistics)."""
     found = {name: statistics_of(list(rows), name) for name in metrics()}
     for name in metrics_of(candidates_of(rows)):
-        if named := NAMED.match(name):
+        if named := EM_AT.match(name):
             form, k, ending = named.groups()
             matched = [(row[FIRST_MATCH][form + ending] or np.inf) <= int(k) for row in rows]
             found[name] = np.stack([np.array(matched, float), np.ones(len(rows))], axis=1)
@@ -134,9 +131,3 @@ def candidates_of(rows: Sequence[Row]) -> int:
     if len(found) > 1:
         raise ValueError("rows of different numbers of candidates")
     return found.pop() if found else 1
-
-
-def left_out_in_print(names: Iterable[str]) -> set[str]:
-    """Returns those of some metrics that tables for readers leave out: EM@k of every k would take too many columns."""
-    found = {name: int(named[2]) for name in names if (named := NAMED.match(name))}
-    return {name for name, k in found.items() if k not in (*LISTED, max(found.values()))}

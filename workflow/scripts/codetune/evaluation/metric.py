@@ -5,6 +5,7 @@ sums of these. So means over samples and corpus scores such as BLEU's are resamp
 same way.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +21,7 @@ Found = TypeVar("Found")
 # No metric measures longer texts: the time of a longest common subsequence grows with the product of both lengths.
 MOST_CHARACTERS = 100_000
 KEPT, MOST_KEPT = 512, 2_000  # texts of which what was computed is kept, and most characters of each: up to 100 MB
+EM_AT = re.compile(r"^(em|em_one_line)_at_(\d+)(_on_code|)$")  # the name of an EM@k: its form, k, and what it is of
 ON_CODE = "_on_code"  # ends the name of a metric that is given the code in a prediction, in place of the whole text
 
 

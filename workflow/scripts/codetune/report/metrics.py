@@ -1,19 +1,19 @@
 """All metrics of all systems."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from codetune.base.files import Row
 from codetune.evaluation.comparisons import MetricFacts
-from codetune.evaluation.matches import left_out_in_print
-from codetune.evaluation.metric import ON_CODE
+from codetune.evaluation.metric import EM_AT, ON_CODE
 from codetune.report.cells import format_number, mark_verdict, table_of, varying_columns
 from codetune.report.flags import flag, flag_note, flagged
 from codetune.report.rows import EvaluatedSystem, digits_of_scores, gains_are_by_examples, gains_are_by_tuning
 from codetune.report.writing import write_forms
 
+LISTED = (1, 2, 5, 10, 20, 50, 100)  # the k whose EM@k the table for readers has, beside the largest
 WRITTEN, CODE = "as written", "on code"  # what is scored of a prediction, for readers
 
 
@@ -85,6 +85,12 @@ def write_metrics(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], out
     note += _without_data_flow(evaluated) + _unmeasured(table)
     note += flag_note([record for one in evaluated for record in one.records])
     write_forms(table, shown, "All metrics", note, outputs)
+
+
+def left_out_in_print(names: Iterable[str]) -> set[str]:
+    """Returns those of some metrics that the table for readers leaves out: EM@k of every k takes too many columns."""
+    found = {name: int(named[2]) for name in names if (named := EM_AT.match(name))}
+    return {name for name, k in found.items() if k not in (*LISTED, max(found.values()))}
 
 
 def _signatures(facts: Mapping[str, MetricFacts]) -> list[str]:
