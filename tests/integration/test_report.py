@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import replace
 
 import pytest
-from browser_study import make_study, run
+from browser_study import make_study, run, with_candidates
 from codetune.report.browser import write_browser
 from codetune.report.page import write_page
 from conftest import ROOT
@@ -264,6 +264,24 @@ def test_two_runs_or_the_reference_stand_side_by_side_with_what_differs(chromium
     assert chromium.run(EXPLAINED).startswith("Marked is what the other")
     said = chromium.run("return document.getElementById('chosen').textContent")
     assert said == "Compared: Model <b> (base) beside Model A (qlora)"
+    assert chromium.problems() == []
+
+
+def test_all_candidates_unfold_below_their_output_and_the_matching_one_is_told(chromium, tmp_path):
+    runs = [run("a", "base"), run("a", "qlora")]
+    write_browser(**with_candidates(make_study(tmp_path, ["y", "z"], runs), ["a/base"]))
+    opened(chromium, tmp_path / "page.html")
+    summaries = "return [...document.querySelectorAll('.candidates summary')].map(one => one.textContent)"
+    told = "3 candidates; the reference is number: as written 2, in one line 2, on code 2, on code in one line 2"
+    assert chromium.run(summaries) == [told, told]
+    first = "document.querySelector('.candidates')"
+    assert chromium.run(f"return {first}.querySelectorAll('li').length") == 0
+    chromium.run(f"{first}.open = true")
+    chromium.wait_for(f"return {first}.querySelectorAll('li').length === 3")
+    items = chromium.run(f"return [...{first}.querySelectorAll('li pre')].map(one => one.textContent)")
+    assert items[:2] == ["y", "x = 0"]
+    assert "alert(1)" in items[2]
+    assert chromium.run(f"return [...{first}.querySelectorAll('li')].map(one => one.className)") == ["", "match", ""]
     assert chromium.problems() == []
 
 

@@ -6,15 +6,17 @@ import struct
 from dataclasses import replace
 from pathlib import Path
 
-from codetune.base.files import write_jsonl
-from codetune.data.predictions import Candidate, Prediction, write_predictions
+from codetune.base.files import read_jsonl, write_jsonl
+from codetune.data.predictions import Candidate, Prediction, read_predictions, write_predictions
 from codetune.evaluation.metric import ON_CODE
 from codetune.report.browser import MISSING, BrowserInputs
 from codetune.report.packed import unpacked
+from codetune.study.record import read_record
 from fake_records import fake_model, fake_record, seal, write_fake
 
 TEMPLATE = str(Path(__file__).parents[2] / "workflow/report/samples.html")
 FACTS = {"language": "Python", "length": 5, "extracted": None}  # of each scored sample
+NASTY = "</script><script>alert(1)</script><!-- \u2028"
 LABELS = {"a": "Model A", "b": "Model <b>"}
 
 
@@ -48,6 +50,29 @@ def make_study(folder, texts, runs, scores=None):
         "metric": "rouge_l",
         "target": str(folder / "page.html"),
     }
+
+
+def with_candidates(study, single):
+    """The same study with two more candidates, of which the first is the reference, for all runs but some.
+
+    Args:
+        study: Arguments of write_browser.
+        single: Runs with one candidate, by model and method.
+    """
+    names = ("em", "em_one_line", "em_on_code", "em_one_line_on_code")
+    for path in study["inputs"].records:
+        record = read_record(path)
+        alone = f"{record.run.model}/{record.run.method}" in single
+        predictions = read_predictions(record.path_of("predictions", "d"))
+        for number, one in enumerate(predictions):
+            others = [] if alone else [Candidate(f"x = {number}", 3, False), Candidate(NASTY, 3, False)]
+            predictions[number] = Prediction(one.id, [*one.candidates, *others])
+        write_predictions(record.path_of("predictions", "d"), predictions)
+        found = {"candidates": 3, "first_match": dict.fromkeys(names, None if alone else 2)}
+        scores = record.path_of("scores", "d")
+        write_jsonl(scores, [row | found for row in read_jsonl(scores)])
+        seal(path)
+    return study
 
 
 def data_of(page):

@@ -10,6 +10,7 @@ from codetune.base.errors import StudyError
 from codetune.base.plain import to_plain
 from codetune.evaluation.bootstrap import CHUNK, Resamples, draw_resamples
 from codetune.evaluation.comparisons import read_comparisons
+from codetune.evaluation.matches import metrics_of
 from codetune.evaluation.pairs import RESAMPLES_PER_COMPARISON, Pair, pairs_of
 from codetune.evaluation.registry import metrics
 from codetune.evaluation.significance import holm, measure_significance
@@ -384,3 +385,38 @@ def test_comparing_says_how_far_it_is(tmp_path, stretches):
     found = {one.what: (one.done, one.total) for one in stretches}
     assert "drawing 300 resamples" in found
     assert found["intervals and comparisons"] == (len(metrics()), len(metrics()))
+
+
+def with_matches(record, ranks, candidates=2):
+    """The record with ranks of first matches, the same in each form, among its scores."""
+    path = record.path_of("scores", "alpaca")
+    names = ("em", "em_one_line", "em_on_code", "em_one_line_on_code")
+    scored_rows = [json.loads(line) for line in path.read_text().splitlines()]
+    found = [
+        row | {"candidates": candidates, "first_match": dict.fromkeys(names, rank)}
+        for row, rank in zip(scored_rows, ranks, strict=True)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in found))
+    return seal(Path(record.folder) / "record.json")
+
+
+def test_em_at_k_has_intervals_and_verdicts_for_each_k(tmp_path):
+    values = [0.5] * 40
+    base, tuned = (scored(tmp_path, fake_record("m", name), values) for name in ("base", "qlora"))
+    records = [with_matches(base, [1, 2, *[None] * 38]), with_matches(tuned, [*[1] * 4, *[2] * 20, *[None] * 16])]
+    found = compare(records, tmp_path)
+    assert set(found.metrics) == set(metrics_of(2)) > set(metrics())
+    tuned = records[1].run.system
+    assert [found.score_of(tuned, f"em_at_{k}").score for k in (1, 2)] == [0.1, 0.6]
+    first, second = (found.gain_of(tuned, f"em_one_line_at_{k}_on_code") for k in (1, 2))
+    assert (first.gain, second.gain) == (pytest.approx(0.075), pytest.approx(0.55))
+    assert (first.verdict, second.verdict) == ("undecided", "better")
+    low, high = found.score_of(tuned, "em_at_2").interval
+    assert 0.4 < low < 0.6 < high < 0.8
+
+
+def test_runs_of_other_numbers_of_candidates_are_not_compared(tmp_path):
+    records = [scored(tmp_path, fake_record("m", name), [0.5] * 8) for name in ("base", "qlora")]
+    records[1] = with_matches(records[1], [1] * 8)
+    with pytest.raises(StudyError, match="scores on alpaca are of 1 and 2 candidates per prompt"):
+        compare(records, tmp_path)

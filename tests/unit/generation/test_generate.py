@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from codetune.base.errors import StudyError
-from codetune.base.files import read_json, sha256_of_file, write_json
+from codetune.base.files import append_jsonl, read_json, sha256_of_file, write_json
 from codetune.base.identity import checkpoint_identity
 from codetune.base.manifests import MANIFEST, write_manifest
 from codetune.base.plain import from_plain
@@ -77,13 +77,13 @@ def with_declared(checkpoint, folder, **files):
     return replace(checkpoint, folder=folder)
 
 
-def generated(folder, checkpoint, tokens, tuned=None):
+def generated(folder, checkpoint, tokens, tuned=None, decoding=DECODING):
     outputs = GenerateOutputs(*(str(folder / name) for name in ("predictions.jsonl", "generation.json", "work")))
     generate_predictions(
         GenerateInputs(tokens, stats_of(tokens), tuned, lora() if tuned else None),
         outputs,
         checkpoint,
-        DECODING,
+        decoding,
         "code",
     )
     return read_predictions(outputs.predictions), from_plain(read_json(outputs.facts), GenerationFacts, outputs.facts)
@@ -212,3 +212,44 @@ def test_settings_that_are_none_end_a_generation_with_one_line(checkpoint, token
     with pytest.raises(StudyError, match=r"^[^\n]*generation_config\.json: [^\n]*eos_token_id"):
         generated(tmp_path / "after", damaged, tokens)
     assert [path.name for path in (tmp_path / "after").iterdir()] in ([], ["work"])
+
+
+WAYS = {
+    "beam": {"kind": "beam", "candidates": 3},
+    "sample": {"kind": "sample", "candidates": 2, "temperature": 0.9, "top_p": 0.95, "seed": 7},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_several_candidates_have_the_same_bytes_after_a_kill(checkpoint, tokens, tmp_path, monkeypatch, way):
+    decoding = replace(DECODING, **WAYS[way])
+    whole, again = tmp_path / "whole", tmp_path / "again"
+    for folder in (whole, again):
+        folder.mkdir()
+    predictions, facts = generated(whole, checkpoint, tokens, decoding=decoding)
+    candidates = [candidate for prediction in predictions for candidate in prediction.candidates]
+    assert facts.decoding == decoding
+    assert (facts.prompts, facts.most_prompts_at_once) == (len(IDS), DECODING.batch_size // decoding.count)
+    assert len(candidates) == len(IDS) * decoding.count
+    assert facts.tokens == sum(candidate.tokens for candidate in candidates)
+
+    def killed(path, rows):
+        append_jsonl(path, rows)
+        if len(path.read_bytes().splitlines()) == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("codetune.generation.batches.append_jsonl", killed)
+        generated(again, checkpoint, tokens, decoding=decoding)
+    monkeypatch.setattr("codetune.generation.batches.recover_jsonl", recovered := Recovered())
+    generated(again, checkpoint, tokens, decoding=decoding)
+    assert recovered.batches == [2]
+    assert (again / "predictions.jsonl").read_bytes() == (whole / "predictions.jsonl").read_bytes()
+
+
+def test_the_files_of_greedy_decoding_say_nothing_of_candidates(checkpoint, tokens, tmp_path):
+    generated(tmp_path, checkpoint, tokens)
+    assert read_json(tmp_path / "generation.json")["decoding"] == {"max_new_tokens": 6, "batch_size": 4, "cache_gb": 1}
+    for line in (tmp_path / "predictions.jsonl").read_text().splitlines():
+        (candidate,) = json.loads(line)["candidates"]
+        assert set(candidate) == {"text", "tokens", "truncated"}

@@ -4,15 +4,13 @@ import json
 import re
 
 import pytest
-from browser_study import data_of, make_study, run
+from browser_study import NASTY, data_of, make_study, run, with_candidates
 from codetune.base.errors import StudyError
 from codetune.base.files import read_jsonl, write_jsonl
 from codetune.report.browser import EMPTY, EXTRACTED, TRUNCATED, write_browser
 from codetune.report.packed import packed, unpacked
 from codetune.study.record import read_record
 from fake_records import seal
-
-NASTY = "</script><script>alert(1)</script><!-- \u2028"
 
 
 @pytest.fixture
@@ -135,3 +133,20 @@ def test_a_damaged_part_of_a_page_is_told(page):
     assert dict(unpacked(line)) == {"flags": b"123"}
     with pytest.raises(StudyError, match="part flags of the page is damaged"):
         list(unpacked(line.replace("eNo", "AAA")))
+
+
+def test_the_other_candidates_of_each_output_are_there_with_the_ranks_of_matches(tmp_path):
+    study = with_candidates(make_study(tmp_path, ["y", "z"], [run("a", "base"), run("a", "qlora")]), ["a/base"])
+    write_browser(**study)
+    page = (tmp_path / "page.html").read_text()
+    (block,) = [json.loads(content) for name, content in unpacked(page) if name.startswith("texts-")]
+    texts = [[[block["texts"][text] for text in one] for one in of_sample] for of_sample in block["others"]]
+    assert texts == [[[], ["x = 0", NASTY]], [[], ["x = 1", NASTY]]]
+    assert block["matches"] == [[[0, 0, 0, 0], [2, 2, 2, 2]]] * 2
+    assert data_of(page)["models"][0]["runs"][1]["texts"] == ["y", "z"]
+    assert "alert(1)" not in page
+
+
+def test_a_page_without_other_candidates_has_nothing_of_them(page):
+    blocks = [json.loads(content) for name, content in unpacked(page) if name.startswith("texts-")]
+    assert [set(block) for block in blocks] == [{"texts", "samples"}]

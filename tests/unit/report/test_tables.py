@@ -5,6 +5,7 @@ import math
 from dataclasses import replace
 
 import pytest
+from codetune.evaluation.comparisons import MetricFacts
 from codetune.papers.declared import read_paper
 from codetune.report import audit
 from codetune.report.breakdown import breakdown_table, write_breakdown
@@ -370,3 +371,21 @@ def test_the_quoted_numbers_are_the_paper_s():
     assert rows[("qwen2.5-1.5b", "base")] == 0.48
     assert [row["steps"] for row in PAPER["table1"]] == [750, 1950, 950, 950, 1950]
     assert len(PAPER["table2"]) == 13
+
+
+def test_the_metrics_have_columns_of_em_at_k_that_share_a_signature(tmp_path):
+    """For readers of k = 1, 2 and the largest; in the CSV of each k."""
+    facts = {"rouge_l": METRICS["rouge_l"]}
+    for form, words in (("em", ""), ("em_one_line", " in one line")):
+        facts |= {f"{form}_at_{k}": MetricFacts(f"EM@{k}{words}", f"any|{form}", 1.0) for k in (1, 2, 3, 4)}
+    scores = dict.fromkeys(facts, 0.5)
+    records = [fake_record(LLAMA, method, scores=scores) for method in ("base", "qlora")]
+    systems = evaluated_systems(records, [fake_comparisons(records, metrics=facts)])
+    table = metrics_table(systems)
+    write_metrics(table, systems, outputs(tmp_path, "t"))
+    columns = [f"EM@{k}{words}" for words in ("", " in one line") for k in (1, 2, 4)]
+    assert rows_of(tmp_path / "t.md")[0] == ["Model", "Method", "ROUGE-L", *columns]
+    assert [*table["metric"][:9]] == [*facts]
+    text = (tmp_path / "t.md").read_text().replace("\\", "")
+    assert "EM@1, EM@2, EM@4 [any|em]; EM@1 in one line, EM@2 in one line, EM@4 in one line [any|em_one_line]." in text
+    assert "EM@k for each k is in the CSV." in text
