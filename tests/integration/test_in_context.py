@@ -1,4 +1,7 @@
-"""Untuned with 0, 1 or 2, and 3 examples, through a miniature model: its runs, records, table, and what reruns."""
+"""Untuned with 0, 1 or 2, and 3 examples, through a miniature model: its runs, records, table, and what reruns.
+
+Each prompt has two candidates, which are drawn.
+"""
 
 import csv
 import json
@@ -27,7 +30,7 @@ OVERLAY = {
         {"datasets": [DATA], "models": [MODEL], "methods": ["three"], "seeds": [0, 1]},
         {"datasets": [DATA], "models": ["none"], "methods": ["retrieval"], "seeds": [0]},
     ],
-    "generation": {"max_new_tokens": 16},
+    "generation": {"max_new_tokens": 16, "decoding": "sample", "candidates": 2, "temperature": 0.8, "top_p": 0.95},
 }
 
 
@@ -64,6 +67,21 @@ def test_each_run_lies_under_the_data_of_its_examples_and_has_scores(in_context)
     assert f"{random}, near (3, the most similar by small)." in note
     assert f"best ROUGE-L on {choice['samples']} samples of the validation part" in note
     assert "over test samples and seeds" in note
+
+
+def test_each_prompt_has_its_candidates_and_of_more_of_them_more_match(in_context):
+    written = {}
+    for path in in_context.glob(f"results/runs/{DATA}/{MODEL}/three/*/tests/*/predictions.jsonl"):
+        lines = [json.loads(line)["candidates"] for line in path.read_text().splitlines()]
+        assert {len(candidates) for candidates in lines} == {2}
+        assert any(one["text"] != other["text"] for one, other in lines)
+        written[path.parts[-4]] = lines
+    assert written["seed0"] != written["seed1"]
+    with open(in_context / "results/tables/metrics.csv") as stream:
+        scores = {(row["method"], row["metric"]): row["score"] for row in csv.DictReader(stream)}
+    for method in ("base", "few", "near", "three", "retrieval"):
+        assert float(scores[method, "em_at_1"]) <= float(scores[method, "em_at_2"])
+    assert scores["retrieval", "em_at_1"] == scores["retrieval", "em_at_2"]
 
 
 def test_a_record_says_what_its_examples_are_of(in_context):
