@@ -3,7 +3,7 @@
 import json
 import random
 import re
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -15,7 +15,7 @@ from codetune.data.card import data_card
 from codetune.data.cleaning import clean
 from codetune.data.duplicates import near_duplicates
 from codetune.data.reading import import_dataset, read_records
-from codetune.data.samples import Sample, by_request, read_samples, sha256_of_records
+from codetune.data.samples import Sample, by_request, read_samples, rows_of, sha256_of_records
 from codetune.data.shares import describe_deviation
 from codetune.data.split import split, split_dataset
 from codetune.study.data_facts import SplitFacts, Touched
@@ -120,7 +120,7 @@ def test_the_facts_identify_the_records_and_the_samples_of_each_part(tmp_path, r
     assert facts.records_sha256 == sha256_of_records(records)
     assert facts.shares == {"train": 0.8, "validation": 0.1, "test": 0.1}
     assert facts.seed == 0
-    assert facts.sha256 == {name: sha256_of_json([asdict(s) for s in part]) for name, part in parts.items()}
+    assert facts.sha256 == {name: sha256_of_json(list(rows_of(part))) for name, part in parts.items()}
     assert {name: touched.count for name, touched in facts.touched.items()} == {
         name: len(touched.records) for name, touched in facts.touched.items()
     }
