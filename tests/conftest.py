@@ -43,7 +43,7 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
     own = factory.getbasetemp()
     folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / name
     with FileLock(f"{folder}.lock"):
-        if not (made := folder / ".made").exists():
+        if not (made := folder.with_name(f"{name}.made")).exists():
             folder.mkdir()
             make(folder)
             made.touch()
