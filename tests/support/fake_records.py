@@ -28,7 +28,7 @@ from codetune.study.layout import PREDICTIONS, RECORD, SCORES, TRAINING_LOG, fil
 from codetune.study.method import Method, Quantization
 from codetune.study.model import NO_MODEL, Model, Source
 from codetune.study.publications import Publication, Publications
-from codetune.study.record import VERSION, HashedFile, Record, Tested, read_record
+from codetune.study.record import VERSION, HashedFile, Record, Tested, read_record, to_document
 from codetune.study.retrieval import RetrievalFacts
 from codetune.study.runs import NONE, Evaluation, Run
 from codetune.study.sizes import Size, SizeFacts
@@ -274,7 +274,5 @@ def seal(path: str | Path) -> Record:
 def write_fake(record: Record, folder: str | Path) -> str:
     """Writes record.json where it lies in a folder of results, without the run's other files, and returns its path."""
     path = Path(folder, fill(RECORD, record.run))
-    document = to_plain(record)
-    del document["folder"]
-    write_json(path, document)
+    write_json(path, to_document(record))
     return str(path)

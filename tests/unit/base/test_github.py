@@ -6,7 +6,7 @@ from codetune.study.model import Source
 from downloads import ALWAYS, fetch
 from hubserver import DATA, REVISION, cut, login_page, refuse, running_hub
 
-FILE = Published(Source(github="org/data", revision=REVISION), "data/train.json")
+FILE = Published(Source(revision=REVISION), "data/train.json", github="org/data")
 
 
 @pytest.fixture

@@ -57,8 +57,8 @@ def test_the_training_part_is_what_the_others_leave(split, shares):
 
 def test_a_file_on_github_is_pinned_and_no_repository_of_the_hub():
     study = study_with({"github": "o/data", "revision": "0" * 40, "file": "a.jsonl"})
-    source = study.datasets["mine"].published.source
-    assert (source.name, source.github, source.repo, source.revision) == ("o/data", "o/data", None, "0" * 40)
+    published = study.datasets["mine"].published
+    assert (published.github, published.source.repo, published.source.revision) == ("o/data", None, "0" * 40)
     assert repositories_of(study, [], ["mine"]) == []
 
 

@@ -30,9 +30,9 @@ def dataset_files(published: Published, target: str | Path) -> Iterator[list[Pat
     if source.path is not None:
         yield published.local_files
         return
-    if source.github is not None:
+    if published.github is not None:
         folder = Path(target).with_name(Path(target).name + ".partial")
-        yield [download_file(source.github, source.revision or "", name, folder) for name in published.files]
+        yield [download_file(published.github, source.revision or "", name, folder) for name in published.files]
         remove(folder)
         return
     repo = Repository(source.repo or "", source.revision or "", "dataset")

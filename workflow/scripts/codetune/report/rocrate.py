@@ -216,7 +216,7 @@ def _reference(number: int, entry: Entity) -> Entity:
 def _datasets(config: Entity) -> Iterator[Entity]:
     """The data sets as published."""
     for name, entry in without_joints(config)["datasets"].items():
-        source = Source(*(entry.get(key) for key in ("path", "repo", "revision", "github")))
+        source = Source(entry.get("path"), entry.get("repo", entry.get("github")), entry.get("revision"))
         known = {"sha256": entry.get("sha256"), "creditText": entry.get("license")}
         yield _source(f"#dataset-{name}", name, source, known)
 

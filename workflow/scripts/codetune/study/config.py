@@ -150,7 +150,7 @@ def _retrieves(entry: Entry) -> bool:
 def _build_source(entry: Entry) -> Source:
     """`./x/` and `x` are one path, so that neither reruns what the other made."""
     if "path" not in entry:
-        return Source(**{key: entry[key] for key in ("repo", "revision", "github") if key in entry})
+        return Source(**{key: entry[key] for key in ("repo", "revision") if key in entry})
     return Source(str(Path(entry["path"])))
 
 

@@ -39,6 +39,7 @@ def build_dataset(name: str, entry: Entry, source: Source) -> Dataset:
         mapped or None,
         [ONE_TURN] if ONE_TURN in filters else None,
         entry.get("instruction"),
+        entry.get("github"),
     )
     sample = Subset(**entry["sample"]) if "sample" in entry else None
     keep = [one for one in filters if one != ONE_TURN]

@@ -68,7 +68,8 @@ class Published:
     """A data set as published: all that its download depends on.
 
     Attributes:
-        source: Where its files come from: a repository, a local file, or with `parts` a local folder.
+        source: Where its files come from: a repository, a local file, or with `parts` a local folder. Of GitHub's
+            repositories, the commit alone.
         file: Name of the file in the repository; None for a local file, or with `parts`.
         records: Declared number of records; None if it is not checked.
         sha256: Declared SHA-256 of these records; None if it is not checked.
@@ -77,6 +78,7 @@ class Published:
             stand: the first that is not empty; None if that is found out.
         keep: The filter `one-turn` if the config names it, else None.
         instruction: The instruction of all records, which have none of their own; None if they have.
+        github: The repository, if it is one of GitHub's and none of the hub's.
     """
 
     source: Source
@@ -87,6 +89,7 @@ class Published:
     fields: dict[str, list[str]] | None = None
     keep: list[str] | None = None
     instruction: str | None = None
+    github: str | None = None
 
     @property
     def files(self) -> list[str]:

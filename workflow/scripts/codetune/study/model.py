@@ -43,24 +43,22 @@ def takes_of_encoder(name: str) -> bool:
 
 @dataclass(frozen=True)
 class Source:
-    """Where files come from: a local path, or the hub or GitHub at a pinned commit.
+    """Where files come from: a local path, or the hub at a pinned commit.
 
     Attributes:
         path: Local file or folder; if given, nothing is downloaded.
         repo: Repository of the hub.
         revision: Commit in that repository, 40 hexadecimal digits.
-        github: Repository of GitHub, for data sets that are published there.
     """
 
     path: str | None = None
     repo: str | None = None
     revision: str | None = None
-    github: str | None = None
 
     @property
     def name(self) -> str:
         """The path, or else the repository."""
-        return self.path or self.repo or self.github or "unknown"
+        return self.path or self.repo or "unknown"
 
     def is_repository(self, repo: str) -> bool:
         """Whether the files come from that repository; false for a local path, which may hold anything."""
