@@ -57,7 +57,7 @@ def write_metrics(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], out
     facts = evaluated[0].comparisons.metrics
     left_out = left_out_in_print(facts)
     written = {name: one for name, one in facts.items() if not name.endswith(ON_CODE) and name not in left_out}
-    kinds = {WRITTEN: ""} | ({CODE: ON_CODE} if len(written) < len(facts) else {})
+    kinds = {WRITTEN: ""} | ({CODE: ON_CODE} if any(name.endswith(ON_CODE) for name in facts) else {})
     rows = []
     digits = {name: digits_of_scores(evaluated, name)[0] for name in written}
     for (test, model, method, data), group in table.groupby(["test", "model", "method", "data"], sort=False):
