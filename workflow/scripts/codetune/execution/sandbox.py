@@ -1,0 +1,194 @@
+"""One run of Python in a guest: CPython for WASI under wasmtime, without files, network, clock, chance or environment.
+
+A guest is bounded in fuel, which counts its instructions, and not in seconds: the same program ends at the same place on
+every machine, however busy it is. The limit of time is for a guest that waits; it is an error of the job and never says
+anything about a program.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from codetune.base.errors import StudyError
+from codetune.execution.interpreter import Interpreter
+
+MEMORY = 512 << 20  # bytes of a guest
+OUTPUT = 16 << 20  # bytes that it may write
+SECONDS = 3600.0  # of wall time: fuel that takes 5 s of a free core takes this on one that does little else
+ENDED, NO_FUEL, CRASHED, FLOODED = "returned", "out of fuel", "crashed", "too much output"
+
+# Run by the guest: modules from their sources, which see one another by their names here; the last one does the work.
+_BOOT = """import sys
+sources, task = map(eval, sys.argv[1:3])
+del sys.argv[1:], sys.orig_argv[1:]
+for name, source in sources:
+    module = sys.modules[name] = type(sys)(name)
+    exec(compile(source, name, "exec"), vars(module))
+module.main(task)
+"""
+_MODULE = "wasi_snapshot_preview1"
+_NOW = 1_700_000_000_000_000_000  # nanoseconds
+_SUBSCRIPTION, _EVENT = 48, 32  # bytes, in WASI's poll_oneoff
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a guest left.
+
+    Attributes:
+        output: What it wrote to its standard output.
+        ending: How it ended: `returned`, `out of fuel`, `crashed` (also if it ended itself), `too much output`.
+        fuel: What it used.
+    """
+
+    output: str
+    ending: str
+    fuel: int
+
+
+class Sandbox:
+    """Guests of one interpreter, one after the other."""
+
+    def __init__(self, interpreter: Interpreter) -> None:
+        """Prepares guests.
+
+        Args:
+            interpreter: The compiled interpreter.
+        """
+        self._interpreter = interpreter
+
+    def run(self, sources: Sequence[tuple[str, str]], task: Any, fuel: int) -> Outcome:
+        """Runs the function `main` of the last of some modules in a fresh guest.
+
+        Args:
+            sources: Names and sources of the modules, each after those that it imports.
+            task: What `main` gets: plain data that the library has made, with all that is foreign in strings.
+            fuel: How much the guest may use.
+
+        Raises:
+            StudyError: It took more than the limit of time.
+        """
+        import wasmtime
+
+        output = _Output()
+        store = wasmtime.Store(self._interpreter.engine)
+        store.set_wasi(_wasi(["python", "-I", "-S", "-B", "-c", _BOOT, ascii(list(sources)), ascii(task)], output))
+        store.set_limits(memory_size=MEMORY)
+        store.set_fuel(fuel)
+        store.set_epoch_deadline(1)
+        alarm = threading.Timer(SECONDS, self._interpreter.engine.increment_epoch)
+        alarm.daemon = True
+        alarm.start()
+        try:
+            instance = self._linker.instantiate(store, self._interpreter.module)
+            start: Any = instance.exports(store)["_start"]
+            ending = _ending_of(start, store)
+        finally:
+            alarm.cancel()
+        return Outcome(output.text, FLOODED if output.flooded else ending, fuel - store.get_fuel())
+
+    @cached_property
+    def _linker(self) -> Any:
+        """WASI's functions, with those that tell machines and moments apart replaced."""
+        import wasmtime
+
+        linker = wasmtime.Linker(self._interpreter.engine)
+        linker.define_wasi()
+        linker.allow_shadowing = True
+        i32, i64 = wasmtime.ValType.i32(), wasmtime.ValType.i64()
+        replaced = {
+            "clock_time_get": ([i32, i64, i32], _clock),
+            "clock_res_get": ([i32, i32], _resolution),
+            "random_get": ([i32, i32], _random),
+            "poll_oneoff": ([i32, i32, i32, i32], _poll),
+        }
+        for name, (parameters, function) in replaced.items():
+            kind = wasmtime.FuncType(parameters, [i32])
+            linker.define_func(_MODULE, name, kind, function, access_caller=True)
+        return linker
+
+
+class _Output:
+    """What a guest writes, up to the limit."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._left = OUTPUT
+        self.flooded = False
+
+    def __call__(self, data: bytes) -> int:
+        self.flooded = self.flooded or len(data) > self._left
+        if not self.flooded:
+            self._parts.append(data)
+            self._left -= len(data)
+        return len(data)
+
+    @property
+    def text(self) -> str:
+        return b"".join(self._parts).decode("ascii", "replace")
+
+
+def _wasi(arguments: list[str], output: _Output) -> Any:
+    import wasmtime
+
+    wasi = wasmtime.WasiConfig()
+    wasi.argv = arguments
+    wasi.stdout_custom = output
+    wasi.stderr_custom = len  # read by nobody
+    return wasi
+
+
+def _ending_of(start: Any, store: Any) -> str:
+    import wasmtime
+
+    try:
+        start(store)
+    except wasmtime.ExitTrap as error:
+        return ENDED if error.code == 0 else CRASHED
+    except wasmtime.Trap as error:
+        if error.trap_code is wasmtime.TrapCode.OUT_OF_FUEL:
+            return NO_FUEL
+        if error.trap_code is wasmtime.TrapCode.INTERRUPT:
+            raise StudyError(
+                f"a program took more than {SECONDS:g} s in the sandbox, which says nothing about it: this machine is "
+                "too busy. Run the same command again."
+            ) from None
+        return CRASHED
+    return ENDED
+
+
+def _write(caller: Any, address: int, data: bytes) -> int:
+    """Writes into a guest's memory, and returns WASI's number for success; a bad address ends the guest."""
+    caller["memory"].write(caller, data, address & 0xFFFFFFFF)
+    return 0
+
+
+def _clock(caller: Any, _kind: int, _precision: int, address: int) -> int:
+    return _write(caller, address, _NOW.to_bytes(8, "little"))
+
+
+def _resolution(caller: Any, _kind: int, address: int) -> int:
+    return _write(caller, address, (1).to_bytes(8, "little"))
+
+
+def _random(caller: Any, address: int, size: int) -> int:
+    memory = caller["memory"]
+    if size & 0xFFFFFFFF > memory.data_len(caller):
+        return 21  # a fault
+    return _write(caller, address, bytes(size & 0xFFFFFFFF))
+
+
+def _poll(caller: Any, subscriptions: int, events: int, count: int, address: int) -> int:
+    """Says of all that a guest waits for that it has happened."""
+    memory = caller["memory"]
+    subscriptions, events, count = (value & 0xFFFFFFFF for value in (subscriptions, events, count))
+    if count * _SUBSCRIPTION > memory.data_len(caller):
+        return 21  # a fault
+    for number in range(count):
+        place = subscriptions + number * _SUBSCRIPTION
+        asked = bytes(memory.read(caller, place, place + 9))
+        event = asked[:8] + bytes(2) + asked[8:9] + bytes(_EVENT - 11)
+        _write(caller, events + number * _EVENT, event)
+    return _write(caller, address, count.to_bytes(4, "little"))
