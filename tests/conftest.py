@@ -4,12 +4,17 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch  # before any tokenizer: a process that first loads one without torch stays without it
 from codetune.base import progress
+from codetune.base.errors import StudyError
 from codetune.base.progress import Stretch
 from filelock import FileLock
+
+if TYPE_CHECKING:
+    from codetune.execution.sandbox import Sandbox
 
 ROOT = Path(__file__).parent.parent
 # Real data sets, tokenizers and model configurations lie outside the project. Tests that use them skip without them.
@@ -69,6 +74,25 @@ def study(tmp_path_factory: pytest.TempPathFactory, checkpoints: Path, records: 
 
     made = made_once(tmp_path_factory, "study", make)
     return Path(shutil.copytree(made / "project", tmp_path_factory.mktemp("study") / "project", symlinks=True))
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> "Sandbox":
+    """The sandbox for generated code, whose interpreter is made once; tests skip where pip cannot fetch it."""
+    from codetune.execution.interpreter import Interpreter, fetch_interpreter
+    from codetune.execution.sandbox import Sandbox
+
+    def make(folder: Path) -> None:
+        try:
+            fetch_interpreter(folder / "python.wasm")
+        except StudyError:
+            return
+        _ = Interpreter(folder / "python.wasm").module
+
+    interpreter = Interpreter(made_once(tmp_path_factory, "interpreter", make) / "python.wasm")
+    if not interpreter.path.exists():
+        pytest.skip("pip cannot fetch the interpreter of the sandbox")
+    return Sandbox(interpreter)
 
 
 @pytest.fixture

@@ -11,11 +11,16 @@ The rule, the same for all models:
    no tests of the model's own.
 """
 
+from __future__ import annotations
+
 import _ast
 import re
-from collections.abc import Iterator
 from textwrap import indent
-from typing import Any
+
+TYPE_CHECKING = False  # of `typing`, which takes a guest longer to load than all else
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
 
 # What the facts of an execution say of it. The number changes with the rule.
 EXTRACTION = "function:longest run of lines that defines it, with all that it reaches|version:1"
@@ -71,7 +76,7 @@ def _binds(tree: Any, entry: str) -> bool:
 
 
 def _defining_run(text: str, entry: str) -> str | None:
-    """The longest run of lines that parses and defines the function: the earliest start, and from there the latest end."""
+    """The longest run of lines that parses and defines the function: from the earliest start to the latest end."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     head = re.compile(rf"\s*(?:(?:async\s+)?def\s+{re.escape(entry)}\b|{re.escape(entry)}\s*=)")
     heads = [number for number, line in enumerate(lines) if head.match(line)]
@@ -107,13 +112,10 @@ def _continuation(stub: str, body: str, entry: str) -> str | None:
     if not stub.strip() or not body.strip():
         return None
     body = body.strip("\n")
-    length = len(stub.rstrip("\n").split("\n"))
-    for written in (body, "    " + body, indent(body, "    ")):
-        whole = stub.rstrip() + "\n" + written
-        run = _longest_from(whole.split("\n"))
-        if run is not None and len(run.rstrip().split("\n")) > length and _has_body(_parsed(run), entry):
-            return run
-    return None
+    written = (body, "    " + body, indent(body, "    "))
+    runs = [_longest_from(f"{stub.rstrip()}\n{one}".split("\n")) for one in written]
+    whole = [run for run in runs if run is not None and _has_body(_parsed(run), entry)]
+    return max(whole, key=len, default=None)
 
 
 def _has_body(tree: Any, entry: str) -> bool:

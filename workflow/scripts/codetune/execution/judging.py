@@ -3,13 +3,18 @@
 The functions that are tested are replaced by ones that return the values. The output is one line, the verdict.
 """
 
+from __future__ import annotations
+
 import builtins
 import sys
-from collections.abc import Callable, Iterator
-from typing import Any
 
 from codetune.execution.recording import Sink
 from codetune.execution.values import decode, encode
+
+TYPE_CHECKING = False  # of `typing`, which takes a guest longer to load than all else
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
 
 WRONG, OTHER_CALLS, MALFORMED = "wrong answer", "other calls", "malformed data"
 
@@ -45,8 +50,8 @@ class Answers:
         def answer(*arguments: Any, **named: Any) -> Any:
             try:
                 kind, value = self._next(encode((name, arguments, named), inert=True))
-            except FailedError as error:
-                self.failed = str(error)  # tests may catch whatever is raised
+            except FailedError as failed:
+                self.failed = str(failed)  # tests may catch whatever is raised
                 raise
             if kind == "returned":
                 return value
@@ -99,13 +104,13 @@ def main(task: dict[str, Any]) -> None:
         task: `reference` and `tests`, both source code; `entries`, the names of the functions that are tested;
             `calls`, as they were recorded; `lines`, the results; and `ending`, what calls without a result ended by.
     """
-    channel, sys.stdout, sys.stderr = sys.stdout, Sink(), Sink()  # type: ignore[assignment]
+    channel, sys.stdout, sys.stderr = sys.stdout, Sink(), Sink()
     names: dict[str, Any] = {"__name__": "reference"}
     exec(compile(task["reference"], "reference", "exec"), names)  # noqa: S102
     answers = Answers(task["calls"], task["lines"], task["ending"])
-    names.update({entry: answers.function(entry) for entry in task["entries"]})
+    replaced = {entry: answers.function(entry) for entry in task["entries"]}
     try:
-        exec(compile(task["tests"], "tests", "exec"), names)  # noqa: S102
+        exec(compile(task["tests"], "tests", "exec"), {**names, **replaced})  # noqa: S102
         error = ""
     except BaseException as found:
         raised, name = answers.raised or (None, "")

@@ -3,12 +3,17 @@
 No code of a model comes here. The output is one line per call, and a last one that says how the tests ended.
 """
 
+from __future__ import annotations
+
 import _ast
 import sys
-from collections.abc import Callable
-from typing import Any
 
 from codetune.execution.values import NotPlainError, encode
+
+TYPE_CHECKING = False  # of `typing`, which takes a guest longer to load than all else
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 
 class Sink:
@@ -29,16 +34,15 @@ def main(task: dict[str, Any]) -> None:
         task: `reference` and `tests`, both source code, and `entries`: the names of the functions that are tested, or
             none, if they are those of the reference that the tests name.
     """
-    channel, sys.stdout, sys.stderr = sys.stdout, Sink(), Sink()  # type: ignore[assignment]
+    channel, sys.stdout, sys.stderr = sys.stdout, Sink(), Sink()
     names: dict[str, Any] = {"__name__": "reference"}
     exec(compile(task["reference"], "reference", "exec"), names)  # noqa: S102
     entries = task["entries"] or tested_functions(task["reference"], task["tests"])
     calls: list[str] = []
     refused: list[str] = []
-    for entry in entries:
-        names[entry] = recorder(entry, names[entry], calls, refused)
+    recorders = {entry: recorder(entry, names[entry], calls, refused) for entry in entries}
     try:
-        exec(compile(task["tests"], "tests", "exec"), names)  # noqa: S102
+        exec(compile(task["tests"], "tests", "exec"), {**names, **recorders})  # noqa: S102
         end = "passed" if calls else "the tests call no function of the reference"
     except BaseException as error:
         end = f"the reference fails its tests ({type(error).__name__})"
@@ -69,7 +73,7 @@ def recorder(name: str, function: Callable[..., Any], calls: list[str], refused:
 
 def tested_functions(reference: str, tests: str) -> list[str]:
     """Returns the names of a program's functions that tests name, in the order of the program."""
-    defined = compile(reference, "reference", "exec", _ast.PyCF_ONLY_AST).body  # type: ignore[attr-defined]
-    functions = [statement.name for statement in defined if type(statement) is _ast.FunctionDef]
+    tree: Any = compile(reference, "reference", "exec", _ast.PyCF_ONLY_AST)
+    functions = [statement.name for statement in tree.body if type(statement) is _ast.FunctionDef]
     used = set(compile(tests, "tests", "exec").co_names)
     return [name for name in dict.fromkeys(functions) if name in used]

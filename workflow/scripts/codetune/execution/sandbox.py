@@ -1,8 +1,8 @@
 """One run of Python in a guest: CPython for WASI under wasmtime, without files, network, clock, chance or environment.
 
-A guest is bounded in fuel, which counts its instructions, and not in seconds: the same program ends at the same place on
-every machine, however busy it is. The limit of time is for a guest that waits; it is an error of the job and never says
-anything about a program.
+A guest is bounded in fuel, which counts its instructions, and not in seconds: the same program ends at the same place
+on every machine, however busy it is. The limit of time is for a machine that is too busy; it is an error of the job and
+never says anything about a program.
 """
 
 import threading
@@ -30,7 +30,9 @@ module.main(task)
 """
 _MODULE = "wasi_snapshot_preview1"
 _NOW = 1_700_000_000_000_000_000  # nanoseconds
-_SUBSCRIPTION, _EVENT = 48, 32  # bytes, in WASI's poll_oneoff
+_NO_STREAM, _FAULT = 8, 21  # errors of WASI
+_PIECE, _SUBSCRIPTION, _EVENT = 8, 48, 32  # bytes, of what WASI's functions read and write in a guest's memory
+_WORD = 0xFFFFFFFF  # addresses arrive as signed numbers
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Sandbox:
             interpreter: The compiled interpreter.
         """
         self._interpreter = interpreter
+        self._output = _Output()
 
     def run(self, sources: Sequence[tuple[str, str]], task: Any, fuel: int) -> Outcome:
         """Runs the function `main` of the last of some modules in a fresh guest.
@@ -72,9 +75,11 @@ class Sandbox:
         """
         import wasmtime
 
-        output = _Output()
+        output = self._output = _Output()
         store = wasmtime.Store(self._interpreter.engine)
-        store.set_wasi(_wasi(["python", "-I", "-S", "-B", "-c", _BOOT, ascii(list(sources)), ascii(task)], output))
+        wasi = wasmtime.WasiConfig()  # no folders, no environment, an empty input
+        wasi.argv = ["python", "-I", "-S", "-B", "-c", _BOOT, ascii(list(sources)), ascii(task)]
+        store.set_wasi(wasi)
         store.set_limits(memory_size=MEMORY)
         store.set_fuel(fuel)
         store.set_epoch_deadline(1)
@@ -91,17 +96,18 @@ class Sandbox:
 
     @cached_property
     def _linker(self) -> Any:
-        """WASI's functions, with those that tell machines and moments apart replaced."""
+        """WASI's functions, with those replaced that tell machines and moments apart, and the one that writes."""
         import wasmtime
 
         linker = wasmtime.Linker(self._interpreter.engine)
         linker.define_wasi()
         linker.allow_shadowing = True
         i32, i64 = wasmtime.ValType.i32(), wasmtime.ValType.i64()
-        replaced = {
+        replaced: dict[str, tuple[list[Any], Any]] = {
             "clock_time_get": ([i32, i64, i32], _clock),
             "clock_res_get": ([i32, i32], _resolution),
             "random_get": ([i32, i32], _random),
+            "fd_write": ([i32, i32, i32, i32], self._take),
             "poll_oneoff": ([i32, i32, i32, i32], _poll),
         }
         for name, (parameters, function) in replaced.items():
@@ -109,35 +115,39 @@ class Sandbox:
             linker.define_func(_MODULE, name, kind, function, access_caller=True)
         return linker
 
+    def _take(self, caller: Any, stream: int, pieces: int, count: int, address: int) -> int:
+        """WASI's `fd_write`: takes what a guest writes to its standard output, and forgets its standard error."""
+        if stream not in (1, 2):
+            return _NO_STREAM
+        size, pieces, count = 0, pieces & _WORD, count & _WORD
+        if count * _PIECE > caller["memory"].data_len(caller):
+            return _FAULT
+        for place in range(pieces, pieces + count * _PIECE, _PIECE):
+            piece = _read(caller, place, _PIECE)
+            start, length = int.from_bytes(piece[:4], "little"), int.from_bytes(piece[4:], "little")
+            if stream == 1:
+                self._output.take(_read(caller, start, min(length, OUTPUT + 1)))
+            size += length
+        return _write(caller, address, (size & _WORD).to_bytes(4, "little"))
+
 
 class _Output:
-    """What a guest writes, up to the limit."""
+    """What a guest writes to its standard output, up to the limit."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
         self._left = OUTPUT
         self.flooded = False
 
-    def __call__(self, data: bytes) -> int:
+    def take(self, data: bytes) -> None:
         self.flooded = self.flooded or len(data) > self._left
         if not self.flooded:
             self._parts.append(data)
             self._left -= len(data)
-        return len(data)
 
     @property
     def text(self) -> str:
         return b"".join(self._parts).decode("ascii", "replace")
-
-
-def _wasi(arguments: list[str], output: _Output) -> Any:
-    import wasmtime
-
-    wasi = wasmtime.WasiConfig()
-    wasi.argv = arguments
-    wasi.stdout_custom = output
-    wasi.stderr_custom = len  # read by nobody
-    return wasi
 
 
 def _ending_of(start: Any, store: Any) -> str:
@@ -159,9 +169,17 @@ def _ending_of(start: Any, store: Any) -> str:
     return ENDED
 
 
+def _read(caller: Any, address: int, size: int) -> bytes:
+    """Reads a guest's memory; what lies beyond its end is left out."""
+    return bytes(caller["memory"].read(caller, address, address + size))
+
+
 def _write(caller: Any, address: int, data: bytes) -> int:
-    """Writes into a guest's memory, and returns WASI's number for success; a bad address ends the guest."""
-    caller["memory"].write(caller, data, address & 0xFFFFFFFF)
+    """Writes into a guest's memory, and returns WASI's number of success or of a bad address."""
+    try:
+        caller["memory"].write(caller, data, address & _WORD)
+    except IndexError:
+        return _FAULT
     return 0
 
 
@@ -174,21 +192,19 @@ def _resolution(caller: Any, _kind: int, address: int) -> int:
 
 
 def _random(caller: Any, address: int, size: int) -> int:
-    memory = caller["memory"]
-    if size & 0xFFFFFFFF > memory.data_len(caller):
-        return 21  # a fault
-    return _write(caller, address, bytes(size & 0xFFFFFFFF))
+    """Gives zeros."""
+    if size & _WORD > caller["memory"].data_len(caller):
+        return _FAULT
+    return _write(caller, address, bytes(size & _WORD))
 
 
 def _poll(caller: Any, subscriptions: int, events: int, count: int, address: int) -> int:
     """Says of all that a guest waits for that it has happened."""
-    memory = caller["memory"]
-    subscriptions, events, count = (value & 0xFFFFFFFF for value in (subscriptions, events, count))
-    if count * _SUBSCRIPTION > memory.data_len(caller):
-        return 21  # a fault
+    count &= _WORD
+    if count * _SUBSCRIPTION > caller["memory"].data_len(caller):
+        return _FAULT
     for number in range(count):
-        place = subscriptions + number * _SUBSCRIPTION
-        asked = bytes(memory.read(caller, place, place + 9))
-        event = asked[:8] + bytes(2) + asked[8:9] + bytes(_EVENT - 11)
-        _write(caller, events + number * _EVENT, event)
+        asked = _read(caller, (subscriptions & _WORD) + number * _SUBSCRIPTION, 9)
+        event = asked[:8] + bytes(2) + asked[8:] + bytes(_EVENT - 11)
+        _write(caller, (events & _WORD) + number * _EVENT, event)
     return _write(caller, address, count.to_bytes(4, "little"))

@@ -4,12 +4,17 @@ The model's code runs here and may do what it likes: it knows no expected value,
 which the next guest reads as data. The output is one line about the code, and one line per call, as soon as it ended.
 """
 
+from __future__ import annotations
+
 import sys
-from typing import Any
 
 from codetune.execution.extraction import find_code
 from codetune.execution.recording import Sink
 from codetune.execution.values import decode, encode
+
+TYPE_CHECKING = False  # of `typing`, which takes a guest longer to load than all else
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def main(task: dict[str, Any]) -> None:
@@ -19,7 +24,7 @@ def main(task: dict[str, Any]) -> None:
         task: `text`, what the model wrote; `stub`, the start of the program that it was given; `entries`, the names of
             the functions that are tested; and `calls`, literals of name, positional and named arguments.
     """
-    channel, sys.stdout, sys.stderr = sys.stdout.buffer, Sink(), Sink()  # type: ignore[assignment]
+    channel, sys.stdout, sys.stderr = sys.stdout.buffer, Sink(), Sink()
 
     def tell(*line: Any) -> None:
         channel.write(encode(line, inert=True).encode("ascii") + b"\n")
@@ -39,11 +44,8 @@ def main(task: dict[str, Any]) -> None:
     for call in task["calls"]:
         entry, arguments, named = decode(call)
         try:
-            value = names[entry](*arguments, **named) if entry in names else _missing(entry)
-            tell("returned", value)
+            if entry not in names:
+                raise NameError(entry)
+            tell("returned", names[entry](*arguments, **named))
         except BaseException as error:
             tell("raised", type(error).__name__)
-
-
-def _missing(entry: str) -> None:
-    raise NameError(entry)

@@ -5,8 +5,13 @@ and the iterators and views that stand for such values. An object of any other c
 no data: whoever got it could be deceived by what its methods answer.
 """
 
+from __future__ import annotations
+
 import _ast
-from typing import Any
+
+TYPE_CHECKING = False  # of `typing`, which takes a guest longer to load than all else
+if TYPE_CHECKING:
+    from typing import Any
 
 DEEPEST = 50  # containers within one another; the parser that reads literals takes 200
 _LONGEST_DECIMAL = 10**4000  # Python reads no longer ones in decimal digits
@@ -61,8 +66,9 @@ _CALLS = {
     "inert": Inert,
 }
 _NAMES = {**_CALLS, "nan": float("nan"), "__builtins__": {}}
+_EMPTY: tuple[Any, ...] = ([], (), set(), {}, "", b"", range(0))
 _ITERATORS = {
-    *(type(iter(empty)) for empty in ([], (), set(), {}, "", b"", range(0))),  # type: ignore[call-overload]
+    *map(type, map(iter, _EMPTY)),
     type(reversed([])),
     type(_ for _ in ()),
     map,
@@ -105,7 +111,7 @@ def encode(value: Any, inert: bool = False, depth: int = 0) -> str:
         if kind in (list, tuple, set, frozenset) or kind in _VIEWS or kind in _ITERATORS:
             return _encode_items(value, inert, depth)
     if inert:
-        return f"inert({ascii(str(kind.__name__))})"
+        return f"inert({str(kind.__name__)!a})"
     raise NotPlainError(f"an object of type {kind.__name__}")
 
 
@@ -126,7 +132,7 @@ def decode(text: str) -> Any:
         ValueError: It is no such literal.
     """
     try:
-        tree = compile(text, "data", "eval", _ast.PyCF_ONLY_AST)
+        tree: Any = compile(text, "data", "eval", _ast.PyCF_ONLY_AST)
         _check(tree)
         return eval(compile(tree, "data", "eval"), dict(_NAMES))  # noqa: S307 (checked: literals alone)
     except (SyntaxError, ValueError, TypeError, RecursionError, OverflowError) as error:
