@@ -58,7 +58,8 @@ def test_and_so_it_is_after_a_stub(text):
 
 def test_what_the_function_reaches_is_kept_and_nothing_else():
     text = (
-        "import os\nimport math as m\nfrom typing import List\nFACTOR = 2\nOTHER = 3\nFACTORS = []\nFACTORS += [FACTOR]\n\n"
+        "import os\nimport math as m\nfrom typing import List\nFACTOR = 2\nOTHER = 3\n"
+        "FACTORS = []\nFACTORS += [FACTOR]\n\n"
         "class Unused:\n    pass\n\ndef helper(x):\n    return m.floor(x) * FACTORS[0]\n\n"
         "try:\n    import numpy as np\nexcept ImportError:\n    np = None\n\n"
         "@staticmethod\ndef double(number: int) -> 'List':\n    return helper(number)\n\nprint(double(1))\n"

@@ -1,6 +1,7 @@
 """The sandbox: what it does itself, and that no answer harms or deceives."""
 
 import os
+from pathlib import Path
 
 import pytest
 from codetune.base.errors import StudyError
@@ -13,7 +14,7 @@ from codetune.execution.sandbox import FLOODED
 from codetune.execution.selftest import try_sandbox
 from hostile_answers import DECEIVING, HARMFUL
 
-FUEL = 3 * 10**9
+FUEL = 3 * 10**9 // 2
 DOUBLE = Problem(
     id=7,
     stub="",
@@ -27,6 +28,18 @@ RIGHT = "def double(number):\n    return number + number\n"
 @pytest.fixture(scope="module")
 def recorded(sandbox):
     return record(sandbox, DOUBLE)
+
+
+def state(file):
+    """What a program could change outside: the environment, open files, child processes, and a file."""
+    found = file.stat()
+    processes = Path("/proc/self/task").glob("*/children")
+    return (
+        dict(os.environ),
+        len(list(Path("/proc/self/fd").iterdir())),
+        [children.read_text() for children in processes if children.exists()],
+        (found.st_mode, found.st_nlink, found.st_mtime_ns, file.read_text()),
+    )
 
 
 def run(sandbox, code, fuel=FUEL):
@@ -99,21 +112,13 @@ def test_no_answer_harms(sandbox, recorded, tmp_path, attack, capfd):
     folder.mkdir()
     secret = tmp_path / "secret"
     secret.write_text("a secret of the host")
-    before = os.environ.copy(), os.listdir("/proc/self/fd"), os.stat(secret)
+    before = state(secret)
     code = attack.replace("FILE", str(secret)).replace("FOLDER", str(folder))
     verdict = judge(sandbox, recorded, code, FUEL)
     assert not verdict.passed, verdict
     assert verdict.fuel <= FUEL
-    after = os.stat(secret)
-    assert (os.environ.copy(), os.listdir("/proc/self/fd")) == before[:2]
-    assert (after.st_mode, after.st_nlink, after.st_mtime_ns) == (
-        before[2].st_mode,
-        before[2].st_nlink,
-        before[2].st_mtime_ns,
-    )
-    assert secret.read_text() == "a secret of the host"
-    assert os.listdir(folder) == []
-    assert os.listdir(tmp_path) == ["folder", "secret"] or sorted(os.listdir(tmp_path)) == ["folder", "secret"]
+    assert state(secret) == before
+    assert sorted(tmp_path.rglob("*")) == [folder, secret]
     assert capfd.readouterr() == ("", "")
 
 
@@ -127,7 +132,8 @@ def test_there_are_enough_attacks():
 
 
 def test_moments_and_chance_are_constants(sandbox):
-    code = "import time, random, os, secrets; print(time.time(), time.monotonic(), random.random(), os.urandom(4), hash('a'))"
+    shown = "time.time(), time.monotonic(), random.random(), os.urandom(4), hash('a'), secrets.token_hex()"
+    code = f"import time, random, os, secrets; print({shown})"
     first, second = run(sandbox, code), run(sandbox, code)
     assert first == second
     assert first.output.startswith("1700000000.0 1700000000.0 ")

@@ -8,8 +8,9 @@ import pytest
 from codetune.execution.values import DEEPEST, Inert, NotPlainError, decode, encode
 
 PLAIN = [
-    None, True, 0, -1, 10**5000, -(10**5000), 1.5, -0.0, 1e999, -1e999, 5e-324, 1j, complex(-0.0, 1e999), "", "a'\"\n\0",
-    "\ud800", "\N{SNOWMAN}", b"\xff\0", bytearray(b"a"), [], (), (1,), {}, set(), frozenset(), {1, "a"}, frozenset({(1,)}),
+    None, True, 0, -1, 10**5000, -(10**5000), 1.5, -0.0, 1e999, -1e999, 5e-324, 1j, complex(-0.0, 1e999), "",
+    "a'\"\n\0", "\ud800", "\N{SNOWMAN}", b"\xff\0", bytearray(b"a"), [], (), (1,), {}, set(), frozenset(), {1, "a"},
+    frozenset({(1,)}),
     {1: [2], (3,): {4: None}}, range(0, 10, -3), [[[1], (2,)], {"a": {3}}],
 ]  # fmt: skip
 
@@ -89,7 +90,8 @@ def test_what_lies_too_deep_becomes_inert():
 @pytest.mark.parametrize(
     "text",
     ["", "1 +", "1 + 1", "print(1)", "__import__('os')", "set.__class__", "set", "inert", "x", "[1 for _ in iter([1])]",
-     "set(*[1])", "range(1, 2, step=3)", "f'{1}'", "(lambda: 1)()", "-[1]", "not 1", "{**{}}", "{1, *[2]}", "1 if 1 else 2",
+     "set(*[1])", "range(1, 2, step=3)", "f'{1}'", "(lambda: 1)()", "-[1]", "not 1", "{**{}}", "{1, *[2]}",
+     "1 if 1 else 2",
      "set(1)", "{[]: 1}", "(" * 300 + ")" * 300, "x := 1", "1; 2", "1\n2", "\0", "iter(1)", "items([1])", "nan()"],
 )  # fmt: skip
 def test_all_else_is_no_literal(text):

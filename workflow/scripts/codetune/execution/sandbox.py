@@ -6,7 +6,7 @@ never says anything about a program.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -32,6 +32,8 @@ _MODULE = "wasi_snapshot_preview1"
 _NOW = 1_700_000_000_000_000_000  # nanoseconds
 _NO_STREAM, _FAULT = 8, 21  # errors of WASI
 _PIECE, _SUBSCRIPTION, _EVENT = 8, 48, 32  # bytes, of what WASI's functions read and write in a guest's memory
+_CALL = 100_000  # fuel that a call of a replaced function costs, some 20 microseconds
+_MOST = 1024  # pieces or subscriptions of one call
 _WORD = 0xFFFFFFFF  # addresses arrive as signed numbers
 
 
@@ -61,6 +63,7 @@ class Sandbox:
         """
         self._interpreter = interpreter
         self._output = _Output()
+        self._store: Any = None
 
     def run(self, sources: Sequence[tuple[str, str]], task: Any, fuel: int) -> Outcome:
         """Runs the function `main` of the last of some modules in a fresh guest.
@@ -76,7 +79,7 @@ class Sandbox:
         import wasmtime
 
         output = self._output = _Output()
-        store = wasmtime.Store(self._interpreter.engine)
+        store = self._store = wasmtime.Store(self._interpreter.engine)
         wasi = wasmtime.WasiConfig()  # no folders, no environment, an empty input
         wasi.argv = ["python", "-I", "-S", "-B", "-c", _BOOT, ascii(list(sources)), ascii(task)]
         store.set_wasi(wasi)
@@ -92,7 +95,7 @@ class Sandbox:
             ending = _ending_of(start, store)
         finally:
             alarm.cancel()
-        return Outcome(output.text, FLOODED if output.flooded else ending, fuel - store.get_fuel())
+        return Outcome(output.text, ending, fuel - store.get_fuel())
 
     @cached_property
     def _linker(self) -> Any:
@@ -112,15 +115,24 @@ class Sandbox:
         }
         for name, (parameters, function) in replaced.items():
             kind = wasmtime.FuncType(parameters, [i32])
-            linker.define_func(_MODULE, name, kind, function, access_caller=True)
+            linker.define_func(_MODULE, name, kind, self._charged(function), access_caller=True)
         return linker
+
+    def _charged(self, function: Callable[..., int]) -> Callable[..., int]:
+        """Makes a guest pay for a call of one of these functions, whose time its own instructions do not tell."""
+
+        def call(*arguments: Any) -> int:
+            self._store.set_fuel(max(self._store.get_fuel() - _CALL, 0))
+            return function(*arguments)
+
+        return call
 
     def _take(self, caller: Any, stream: int, pieces: int, count: int, address: int) -> int:
         """WASI's `fd_write`: takes what a guest writes to its standard output, and forgets its standard error."""
         if stream not in (1, 2):
             return _NO_STREAM
         size, pieces, count = 0, pieces & _WORD, count & _WORD
-        if count * _PIECE > caller["memory"].data_len(caller):
+        if count > _MOST:
             return _FAULT
         for place in range(pieces, pieces + count * _PIECE, _PIECE):
             piece = _read(caller, place, _PIECE)
@@ -131,19 +143,22 @@ class Sandbox:
         return _write(caller, address, (size & _WORD).to_bytes(4, "little"))
 
 
+class _FloodedError(Exception):
+    """A guest has written more than it may: this ends it."""
+
+
 class _Output:
     """What a guest writes to its standard output, up to the limit."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
         self._left = OUTPUT
-        self.flooded = False
 
     def take(self, data: bytes) -> None:
-        self.flooded = self.flooded or len(data) > self._left
-        if not self.flooded:
-            self._parts.append(data)
-            self._left -= len(data)
+        if len(data) > self._left:
+            raise _FloodedError
+        self._parts.append(data)
+        self._left -= len(data)
 
     @property
     def text(self) -> str:
@@ -155,6 +170,8 @@ def _ending_of(start: Any, store: Any) -> str:
 
     try:
         start(store)
+    except _FloodedError:
+        return FLOODED
     except wasmtime.ExitTrap as error:
         return ENDED if error.code == 0 else CRASHED
     except wasmtime.Trap as error:
@@ -193,15 +210,12 @@ def _resolution(caller: Any, _kind: int, address: int) -> int:
 
 def _random(caller: Any, address: int, size: int) -> int:
     """Gives zeros."""
-    if size & _WORD > caller["memory"].data_len(caller):
-        return _FAULT
-    return _write(caller, address, bytes(size & _WORD))
+    return _write(caller, address, bytes(size)) if 0 <= size <= OUTPUT else _FAULT
 
 
 def _poll(caller: Any, subscriptions: int, events: int, count: int, address: int) -> int:
     """Says of all that a guest waits for that it has happened."""
-    count &= _WORD
-    if count * _SUBSCRIPTION > caller["memory"].data_len(caller):
+    if not 0 <= count <= _MOST:
         return _FAULT
     for number in range(count):
         asked = _read(caller, (subscriptions & _WORD) + number * _SUBSCRIPTION, 9)
