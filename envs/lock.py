@@ -18,6 +18,7 @@ ENVIRONMENTS = {
     "tokenize": "Splitting and tokenising: no torch.",
     "train": "Fine-tuning and generation.",
     "embed": "Vectors of requests by an encoder, on a CPU.",
+    "execute": "Running generated code in a sandbox.",
     "analysis": "Retrieval, scoring, tables and figures: no torch.",
 }
 PYTHON, PIP = "3.11.14", "25.3"

@@ -24,7 +24,7 @@ def pins(path):
 
 
 def test_there_is_one_environment_per_kind_of_work():
-    assert [path.stem for path in ENVIRONMENTS] == ["analysis", "download", "embed", "tokenize", "train"]
+    assert [path.stem for path in ENVIRONMENTS] == ["analysis", "download", "embed", "execute", "tokenize", "train"]
 
 
 @pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.stem)

@@ -21,7 +21,7 @@ FLOORS = [
     {"base"},
     {"study"},
     {"data", "models"},
-    {"prompts", "methods", "evaluation"},
+    {"prompts", "methods", "evaluation", "execution"},
     {"training", "generation", "papers"},
     {"report", "rehearsal"},
 ]

@@ -4,7 +4,7 @@ A room for each section of the config, on six floors; imports go downwards only 
 
     6  report, rehearsal
     5  training, generation, papers
-    4  prompts, methods, evaluation
+    4  prompts, methods, evaluation, execution
     3  data, models
     2  study
     1  base
