@@ -62,7 +62,7 @@ HARMFUL = {
     "makes a link": _after("os.symlink('FILE', 'FOLDER/written')"),
     "makes a hard link": _after("os.link('FILE', 'FOLDER/written')"),
     "makes a temporary file": _after("tempfile.NamedTemporaryFile(delete=False)", before="import tempfile"),
-    "changes the mode": _after("os.chmod('FILE', 0)"),
+    "changes the mode": _if_it_works("os.chmod('FILE', 0) is None and os.path.exists('FILE')"),
     "writes a data base": _after(
         "sqlite3.connect('FOLDER/written').execute('create table t (x)')", before="import sqlite3"
     ),

@@ -37,7 +37,7 @@ def state(file):
     return (
         dict(os.environ),
         len(list(Path("/proc/self/fd").iterdir())),
-        [children.read_text() for children in processes if children.exists()],
+        "".join(children.read_text() for children in processes if children.exists()),
         (found.st_mode, found.st_nlink, found.st_mtime_ns, file.read_text()),
     )
 
@@ -89,7 +89,7 @@ def test_a_wrong_answer_comes_before_what_follows_it(sandbox, recorded):
     [
         ("assert double(object)\n", "the tests call double with an object of type type"),
         ("assert double(2) == 5\n", "the reference fails its tests (AssertionError)"),
-        ("assert missing(2) == 5\n", "the tests call no function of the reference"),
+        ("assert True\n", "the tests call no function of the reference"),
         ("while True: double(2)\n", "the reference: out of fuel"),
         ("assert (\n", "the reference: the reference does not run"),
     ],
