@@ -1,36 +1,39 @@
-"""Runs the tests of HumanEval and MBPP on their own references in the sandbox, and prints those that do not pass.
+"""Runs the tests of HumanEval, MBPP and EvalPlus on their references in the sandbox, and prints those that fail.
 
 Usage: PYTHONPATH=workflow/scripts python tests/try_references.py DATA [SET ...]
 
-DATA is the folder with `humaneval/` and `mbpp/`. The interpreter is fetched into `build/interpreter/`.
+DATA is the folder with `humaneval/`, `mbpp/` and the like. The interpreter is fetched into `build/interpreter/`.
 """
 
-import gzip
-import json
 import sys
 import time
 from collections import Counter
 from pathlib import Path
 
-from codetune.execution.guests import judge, record
+from codetune.data.formats import read_rows
+from codetune.data.problems import Problem, read_problem
 from codetune.execution.interpreter import Interpreter, fetch_interpreter
-from codetune.execution.problems import Problem, read_problem
+from codetune.execution.record_tests import record_and_check
 from codetune.execution.sandbox import Sandbox
 
 SETS = {
     "humaneval": ("humaneval", "humaneval/HumanEval.jsonl.gz"),
     "mbpp-sanitized": ("mbpp", "mbpp/sanitized-mbpp.json"),
     "mbpp": ("mbpp", "mbpp/mbpp.jsonl"),
+    "humaneval-plus": ("evalplus", "humaneval-plus/HumanEvalPlus-NoExtreme.jsonl.gz"),
+    "mbpp-plus": ("evalplus", "mbpp-plus/MbppPlus-NoExtreme.jsonl.gz"),
 }
 
 
-def problems_of(data: Path, name: str) -> list[Problem]:
-    """Reads the problems of a set."""
+def problems_of(data: Path, name: str) -> dict[int, Problem]:
+    """Reads the problems of a set, by the numbers of their records."""
     kind, file = SETS[name]
-    content = (data / file).read_bytes()
-    text = (gzip.decompress(content) if file.endswith(".gz") else content).decode()
-    records = json.loads(text) if file.endswith(".json") else [json.loads(line) for line in text.splitlines()]
-    return [read_problem(kind, number, one, f"{file}, record {number}") for number, one in enumerate(records)]
+    records = read_rows(data / file)
+    outputs = [record.get("code") or record["canonical_solution"] for record in records]
+    return {
+        number: read_problem(kind, record, output, f"{file}, record {number}")
+        for number, (record, output) in enumerate(zip(records, outputs, strict=True))
+    }
 
 
 def main(data: Path, names: list[str]) -> None:
@@ -42,12 +45,11 @@ def main(data: Path, names: list[str]) -> None:
     for name in names or SETS:
         endings: Counter[str] = Counter()
         start = time.process_time()
-        for problem in problems_of(data, name):
-            recorded = record(sandbox, problem)
-            error = recorded.refused or judge(sandbox, recorded, problem.reference).error
-            endings[error or "passed"] += 1
-            if error:
-                print(f"{name}, record {problem.id}: {error}", flush=True)
+        for number, problem in problems_of(data, name).items():
+            refused = record_and_check(sandbox, problem).refused
+            endings["refused" if refused else "passed"] += 1
+            if refused:
+                print(f"{name}, record {number}: {refused}", flush=True)
         print(f"{name}: {dict(endings)} in {time.process_time() - start:.0f} s of a core", flush=True)
 
 

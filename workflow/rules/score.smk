@@ -13,6 +13,7 @@ rule score:
         references=samples_of_test,
         split=split_of_test,
         predictions=in_results(layout.PREDICTIONS),
+        verdicts=branch(executed, then=in_results(layout.VERDICTS), otherwise=[]),
         origin=branch(retrieves, then=in_results(layout.RETRIEVAL), otherwise=in_results(layout.GENERATION)),
     output:
         scores=in_results(layout.SCORES),
@@ -46,6 +47,9 @@ rule record:
         summary=on_each_test(layout.SUMMARY),
         predictions=on_each_test(layout.PREDICTIONS),
         scores=on_each_test(layout.SCORES),
+        executions=lambda wildcards: each(
+            layout.EXECUTION, filter(executed, STUDY.of_run(run_of(wildcards)))
+        ),
         training=branch(trains, then=in_results(layout.TRAINING), otherwise=[]),
         search=branch(searches, then=in_results(layout.SEARCH), otherwise=[]),
         number=branch(chooses_count, then=in_results(layout.COUNT), otherwise=[]),
@@ -71,6 +75,7 @@ rule record:
         model=lambda wildcards: declared(STUDY.model_of(run_of(wildcards))),
         method=lambda wildcards: declared(STUDY.methods[wildcards.method]),
         template=lambda wildcards: STUDY.template_of(run_of(wildcards)),
+        **({"executed": STUDY.executed_tests} if STUDY.executed_tests else {}),
         splits=splits_of,
         tests=tests_of,
         version=VERSION,

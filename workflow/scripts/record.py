@@ -12,6 +12,10 @@ with job(snakemake):
 
     inputs, params = dict(snakemake.input.items()), snakemake.params
     kinds = ("origin", "summary", "predictions", "scores")
+    tests = {test: {kind: inputs[kind][place] for kind in kinds} for place, test in enumerate(params.tests)}
+    executed = [test for test in params.tests if test in params.get("executed", ())]
+    for test, facts in zip(executed, inputs["executions"], strict=True):
+        tests[test]["execution"] = facts
     write_record(
         from_plain(params.run, Run, "params.run"),
         from_plain(params.model, Model, "params.model"),
@@ -21,7 +25,7 @@ with job(snakemake):
             splits=dict(zip(params.splits, inputs["splits"], strict=True)),
             training=inputs.get("training") or None,
             files={"training_log": inputs["training_log"]} if inputs.get("training_log") else {},
-            tests={test: {kind: inputs[kind][place] for kind in kinds} for place, test in enumerate(params.tests)},
+            tests=tests,
             search=inputs.get("search") or None,
             count=inputs.get("number") or None,
         ),

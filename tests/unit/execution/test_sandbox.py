@@ -5,18 +5,17 @@ from pathlib import Path
 
 import pytest
 from codetune.base.errors import StudyError
+from codetune.data.problems import Problem
 from codetune.execution import sandbox as module
 from codetune.execution import selftest
 from codetune.execution.guests import judge, record
 from codetune.execution.interpreter import Interpreter
-from codetune.execution.problems import Problem
 from codetune.execution.sandbox import FLOODED
 from codetune.execution.selftest import try_sandbox
 from hostile_answers import DECEIVING, HARMFUL
 
 FUEL = 3 * 10**9 // 2
 DOUBLE = Problem(
-    id=7,
     stub="",
     reference="def double(number):\n    return 2 * number\n",
     tests="assert double(2) == 4\nassert double(number=5) == 10\n",
@@ -75,7 +74,7 @@ def test_calls_are_recorded(recorded):
 )
 def test_verdicts(sandbox, recorded, answer, error):
     verdict = judge(sandbox, recorded, answer, FUEL)
-    assert (verdict.id, verdict.passed, verdict.error) == (7, not error, error)
+    assert (verdict.passed, verdict.error) == (not error, error)
     assert judge(sandbox, recorded, answer, FUEL) == verdict
 
 
@@ -95,12 +94,12 @@ def test_a_wrong_answer_comes_before_what_follows_it(sandbox, recorded):
     ],
 )
 def test_problems_that_cannot_be_judged(sandbox, tests, reason):
-    problem = Problem(0, "", DOUBLE.reference, tests, [])
+    problem = Problem("", DOUBLE.reference, tests, [])
     assert record(sandbox, problem, 2 * 10**9).refused == reason
 
 
 def test_calls_that_depend_on_results_are_told(sandbox):
-    problem = Problem(0, "", DOUBLE.reference, "try:\n    double(double(1))\nexcept:\n    pass\n", ["double"])
+    problem = Problem("", DOUBLE.reference, "try:\n    double(double(1))\nexcept:\n    pass\n", ["double"])
     recorded = record(sandbox, problem)
     assert judge(sandbox, recorded, RIGHT).passed
     assert judge(sandbox, recorded, "def double(number):\n    return 0\n").error == "other calls"

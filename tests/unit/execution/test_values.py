@@ -2,7 +2,8 @@
 
 import math
 import random
-from collections import Counter, OrderedDict, namedtuple
+import re
+from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
 
 import pytest
 from codetune.execution.values import DEEPEST, Inert, NotPlainError, decode, encode
@@ -11,7 +12,8 @@ PLAIN = [
     None, True, 0, -1, 10**5000, -(10**5000), 1.5, -0.0, 1e999, -1e999, 5e-324, 1j, complex(-0.0, 1e999), "",
     "a'\"\n\0", "\ud800", "\N{SNOWMAN}", b"\xff\0", bytearray(b"a"), [], (), (1,), {}, set(), frozenset(), {1, "a"},
     frozenset({(1,)}),
-    {1: [2], (3,): {4: None}}, range(0, 10, -3), [[[1], (2,)], {"a": {3}}],
+    {1: [2], (3,): {4: None}}, range(0, 10, -3), [[[1], (2,)], {"a": {3}}], Counter("abca"), Counter(),
+    OrderedDict([("b", 1), ("a", [2])]), defaultdict(None, {1: [2]}), deque([1, (2,)]), [deque(), Counter({(1,): 2})],
 ]  # fmt: skip
 
 
@@ -54,7 +56,8 @@ class Liar(int):
 
 
 OBJECTS = [
-    Liar(1), [Liar(1)], {Liar(1): 2}, object(), print, len.__class__, Counter("a"), OrderedDict(), ValueError(),
+    Liar(1), [Liar(1)], {Liar(1): 2}, object(), print, len.__class__, ValueError(),
+    type("Counter", (Counter,), {})("a"), re.match("a", "a"),
     namedtuple("Pair", "a b")(1, 2), type("str", (str,), {})("a"),
 ]  # fmt: skip
 
@@ -128,3 +131,12 @@ def test_random_texts_do_nothing():
             encode(decode(text), inert=True)
         except ValueError as error:
             assert str(error).startswith("not plain data")
+
+
+def test_a_match_is_true_and_nothing_else():
+    back = decode(encode(re.match("a", "a"), inert=True))
+    assert back
+    assert back is not None
+    for ask in (lambda: back == 1, lambda: len(back), lambda: back[0], lambda: str(back)):
+        with pytest.raises(TypeError, match="is no plain data"):
+            ask()

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from itertools import chain
 
 from codetune.base.files import Row
+from codetune.base.plain import from_plain
+from codetune.data.problems import Problem
 from codetune.data.samples import FIELDS, Sample
 
 # "noinput" written out: alone, or in brackets at the end of an input. 25 records of CodeAlpaca-20k have it.
@@ -50,7 +52,9 @@ def clean(records: Mapping[int, Row], benchmark: bool = False) -> tuple[list[Sam
         else:
             if any(NOT_TEXT.search(each) for each in _texts_of(record)):
                 touched[kept].append(number)
-            samples.append(Sample(number, record["instruction"], text, record["output"], record.get("earlier")))
+            problem = from_plain(record["problem"], Problem, f"record {number}") if record.get("problem") else None
+            request, output, earlier = record["instruction"], record["output"], record.get("earlier")
+            samples.append(Sample(number, request, text, output, earlier, problem))
     return samples, touched
 
 

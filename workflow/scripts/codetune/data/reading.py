@@ -64,7 +64,7 @@ def _read_file(path: str | Path, published: Published) -> tuple[list[Row], int]:
     rows = read_rows(path)
     if not rows:
         raise _empty(path)
-    found = find_records(path, rows, published.fields, published.instruction)
+    found = find_records(path, rows, published.fields, published.instruction, published.unit_tests)
     one_turn = ONE_TURN in (published.keep or [])
     if found.others and not one_turn:
         raise StudyError(

@@ -9,6 +9,7 @@ from pathlib import Path
 from codetune.base.files import Row, reading, sha256_of_list
 from codetune.base.identity import check_recorded
 from codetune.base.plain import iterate_lines_as, read_as, read_lines_as
+from codetune.data.problems import Problem
 from codetune.study.data_facts import ImportFacts, SplitFacts
 
 FIELDS = ("instruction", "input", "output")  # of a record as published
@@ -24,12 +25,14 @@ class PublishedRecord:
         input: What the task is applied to.
         output: The reference completion.
         earlier: The turns before, in a conversation of several: pairs of a request and its answer; None in others.
+        problem: The unit tests for its answer; None without any.
     """
 
     instruction: str
     input: str
     output: str
     earlier: list[list[str]] | None = None
+    problem: Problem | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Sample:
         input: What the task is applied to; often empty.
         output: The reference completion.
         earlier: The turns before, in a conversation of several: pairs of a request and its answer; None in others.
+        problem: The unit tests for its answer; None without any.
     """
 
     id: int
@@ -50,6 +54,7 @@ class Sample:
     input: str
     output: str
     earlier: list[list[str]] | None = None
+    problem: Problem | None = None
 
     @property
     def task(self) -> str:
@@ -105,9 +110,14 @@ def read_part(path: str, split: str) -> list[Sample]:
 
 
 def rows_of(samples: Iterable[Sample]) -> Iterator[Row]:
-    """Returns samples as rows of a file; those of one turn have no field for more."""
+    """Returns samples as rows of a file; those of one turn, or without unit tests, have no field for more."""
     for sample in samples:
-        yield {key: value for key, value in vars(sample).items() if value is not None}
+        yield _row_of(sample)
+
+
+def _row_of(one: Sample | PublishedRecord) -> Row:
+    row = {key: value for key, value in vars(one).items() if value is not None}
+    return row | {"problem": vars(one.problem)} if one.problem else row
 
 
 def sha256_of_samples(samples: Iterable[Sample]) -> str:
@@ -131,7 +141,7 @@ def choose_subset(ids: list[int], count: int) -> set[int]:
 def sha256_of_records(records: Iterable[Row]) -> str:
     """Returns the SHA-256 of the records' fields in their order, which does not depend on the file's layout."""
     return sha256_of_list(
-        [*(record[field] for field in FIELDS), *([record["earlier"]] if record.get("earlier") else [])]
+        [*(record[field] for field in FIELDS), *(record[more] for more in ("earlier", "problem") if record.get(more))]
         for record in records
     )
 
@@ -149,7 +159,7 @@ def check_imported(records: str, facts: str) -> ImportFacts:
     Raises:
         StudyError: The records have changed since.
     """
-    digest = sha256_of_records(map(vars, iterate_lines_as(records, PublishedRecord)))
+    digest = sha256_of_records(map(_row_of, iterate_lines_as(records, PublishedRecord)))
     imported = read_as(facts, ImportFacts)
     check_recorded({"records": digest}, {"records": imported.sha256}, {"records": records}, facts)
     return imported

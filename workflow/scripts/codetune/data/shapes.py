@@ -7,8 +7,10 @@ from typing import Any
 
 from codetune.base.errors import StudyError
 from codetune.base.files import Row
+from codetune.base.plain import to_plain
 from codetune.data.conversations import read_turns, requests_and_answers
 from codetune.data.misfits import LISTED, mapping_line, quoted, refuse_other_data, unknown_shape
+from codetune.data.problems import read_problem
 from codetune.data.samples import FIELDS
 
 # For each field of a sample, or for `messages`, the fields of a record in which it stands: the first that is not empty.
@@ -51,7 +53,13 @@ class Found:
     others: list[int]
 
 
-def find_records(path: object, rows: Sequence[Any], fields: Fields | None, instruction: str | None = None) -> Found:
+def find_records(
+    path: object,
+    rows: Sequence[Any],
+    fields: Fields | None,
+    instruction: str | None = None,
+    unit_tests: str | None = None,
+) -> Found:
     """Reads records by the config's mapping of their fields, or else by what they look like.
 
     Args:
@@ -59,6 +67,7 @@ def find_records(path: object, rows: Sequence[Any], fields: Fields | None, instr
         rows: What it holds.
         fields: The mapping; None if the config has none.
         instruction: That of all records; None if it stands in a field of theirs.
+        unit_tests: In which form each record has unit tests for its answer; None if it has none.
 
     Raises:
         StudyError: A row is not a record, no known shape fits, or a field is missing or not text.
@@ -75,9 +84,13 @@ def find_records(path: object, rows: Sequence[Any], fields: Fields | None, instr
         _check_names(path, rows, fields)
     records, others = [], []
     for number, row in enumerate(rows):
-        record = _read_record(f"{path}, record {number}", row, fields, instruction)
+        place = f"{path}, record {number}"
+        record = _read_record(place, row, fields, instruction)
         if record is None:
             others.append(number)
+        elif unit_tests is not None:
+            problem = read_problem(unit_tests, row, record["output"], place)
+            records.append(record | {"problem": to_plain(problem)})
         else:
             records.append(record)
     return Found(records, others)

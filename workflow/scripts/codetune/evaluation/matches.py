@@ -13,8 +13,8 @@ import numpy as np
 from codetune.base.files import Row
 from codetune.evaluation.bootstrap import Array
 from codetune.evaluation.extraction import extract_code
-from codetune.evaluation.metric import EM_AT, ON_CODE, Metric, average_metric, statistics_of
-from codetune.evaluation.registry import metrics, with_forms_on_code
+from codetune.evaluation.metric import EM_AT, ON_CODE, Metric, average_metric
+from codetune.evaluation.registry import with_forms_on_code
 
 COUNT, FIRST_MATCH = "candidates", "first_match"  # keys of a row of scores, where prompts have several candidates
 # What that study cuts candidates at: its stop strings, as the regular expression that they become in its released code.
@@ -70,16 +70,17 @@ FORMS = {
 }
 
 
-def metrics_of(candidates: int) -> dict[str, Metric]:
-    """Returns all metrics by name: those of the first candidate, and EM@k where there are more.
+def match_metrics(candidates: int) -> dict[str, Metric]:
+    """Returns each EM@k by its name, as written and on code.
 
     Args:
-        candidates: Number of candidates per prompt.
+        candidates: Number of candidates per prompt; there is none of a single one.
     """
     if candidates == 1:
-        return metrics()
-    written = {f"{name}_at_{k}": _metric(form, k) for name, form in FORMS.items() for k in range(1, candidates + 1)}
-    return metrics() | with_forms_on_code(written)
+        return {}
+    return with_forms_on_code(
+        {f"{name}_at_{k}": _metric(form, k) for name, form in FORMS.items() for k in range(1, candidates + 1)}
+    )
 
 
 def _metric(form: _Form, k: int) -> Metric:
@@ -110,24 +111,10 @@ def find_matches(reference: str, texts: Sequence[str]) -> dict[str, int | None]:
     return found
 
 
-def all_statistics(rows: Sequence[Row]) -> dict[str, Array]:
-    """Returns the statistics of scored samples by each metric; shape (samples, statistics)."""
-    found = {name: statistics_of(list(rows), name) for name in metrics()}
-    for name in metrics_of(candidates_of(rows)):
-        if named := EM_AT.match(name):
-            form, k, ending = named.groups()
-            matched = [(row[FIRST_MATCH][form + ending] or np.inf) <= int(k) for row in rows]
-            found[name] = np.stack([np.array(matched, float), np.ones(len(rows))], axis=1)
-    return found
-
-
-def candidates_of(rows: Sequence[Row]) -> int:
-    """Up to which k scored samples have an EM@k; 1 where prompts have one candidate.
-
-    Raises:
-        ValueError: They differ in it.
-    """
-    found = {int(row.get(COUNT, 1)) for row in rows}
-    if len(found) > 1:
-        raise ValueError("rows of different numbers of candidates")
-    return found.pop() if found else 1
+def match_statistics(rows: Sequence[Row], name: str) -> Array:
+    """Returns the statistics of scored samples by an EM@k; shape (samples, 2)."""
+    named = EM_AT.match(name)
+    assert named is not None  # as of all names of `match_metrics`
+    form, k, ending = named.groups()
+    matched = [(row[FIRST_MATCH][form + ending] or np.inf) <= int(k) for row in rows]
+    return np.stack([np.array(matched, float), np.ones(len(rows))], axis=1)

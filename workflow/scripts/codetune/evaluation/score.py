@@ -20,16 +20,11 @@ from codetune.evaluation.bootstrap import Array
 from codetune.evaluation.classes import length_class
 from codetune.evaluation.codebleu import Matches, count_matches_of_code, without_data_flow
 from codetune.evaluation.extraction import Code, extract_code
-from codetune.evaluation.matches import (
-    COUNT,
-    FIRST_MATCH,
-    all_statistics,
-    candidates_of,
-    find_matches,
-    metrics_of,
-)
+from codetune.evaluation.matches import COUNT, FIRST_MATCH, find_matches
+from codetune.evaluation.measures import all_statistics, measures_of, metrics_of, pass_metrics_of
 from codetune.evaluation.metric import ON_CODE, statistics_of
 from codetune.evaluation.package_total import total_of_package
+from codetune.evaluation.passes import EXECUTION, read_executed
 from codetune.evaluation.registry import CODEBLEU, metrics
 from codetune.study.facts import ScoredPart, Summary
 
@@ -39,7 +34,14 @@ AT_ONCE = 20  # texts in one message to the process that measures them
 
 
 def score_predictions(
-    references: str, split: str, predictions: str, scores: str, summary: str, candidates: int = 1
+    references: str,
+    split: str,
+    predictions: str,
+    scores: str,
+    summary: str,
+    candidates: int = 1,
+    verdicts: str | None = None,
+    drawn: bool = False,
 ) -> None:
     """Scores each prediction against its reference by every metric; writes one row per sample, and a summary.
 
@@ -51,9 +53,12 @@ def score_predictions(
             prediction was found by (null where it is all of it) and its length, the sample's own score by each metric
             (null where the metric does not apply or could not be measured), and `statistics`, from which the scores of
             sets of samples are computed: those on the code only where it is not all of the prediction; where prompts
-            have several candidates, also their number and the rank of the first one that is the reference.
+            have several candidates, also their number and the rank of the first one that is the reference; where there
+            are unit tests, which candidates pass them.
         summary: Path to write, JSON: scores over all samples, and by language and length of the reference.
         candidates: Most candidates per prompt in the study. A retrieval has one all the same.
+        verdicts: Path of what the unit tests say of each candidate, JSON lines; None on a test set without any.
+        drawn: Whether the candidates were drawn.
 
     Raises:
         StudyError: Predictions and references do not belong to the same samples, or the references are not those that
@@ -70,6 +75,9 @@ def score_predictions(
             row | {COUNT: candidates, FIRST_MATCH: find_matches(sample.output, [one.text for one in found.candidates])}
             for row, sample, found in zip(scored, samples.values(), completed, strict=True)
         ]
+    if verdicts is not None:
+        found = read_executed(verdicts, list(samples), len(completed[0].candidates), drawn)
+        scored = [row | {EXECUTION: to_plain(one)} for row, one in zip(scored, found, strict=True)]
     write_jsonl(scores, scored)
     digest = sha256_of_file(scores)
     write_json(summary, to_plain(_summarise(list(samples.values()), completed, scored, matches, digest)))
@@ -86,7 +94,7 @@ def _summarise(
         samples=len(completed),
         scores_sha256=digest,
         scores=tables.scores(),
-        signatures={name: metric.signature for name, metric in metrics_of(candidates_of(scored)).items()},
+        signatures={name: metric.signature for name, metric in metrics_of(measures_of(scored)).items()},
         truncated=sum(prediction.first.truncated for prediction in completed) / len(completed),
         empty=sum(not text for text in texts) / len(texts),
         length_ratio=sum(map(len, texts)) / wanted,
@@ -210,6 +218,7 @@ def unmeasured(scored: list[Row]) -> dict[str, int]:
         name: sum(row[name] is None and metric.applies_to(row["language"]) for row in scored)
         for name, metric in metrics().items()
     }
+    found |= {name: sum(not row[EXECUTION]["passed"] for row in scored) for name in pass_metrics_of(scored)}
     return {name: count for name, count in found.items() if count}
 
 
@@ -217,7 +226,7 @@ class _Tables:
     """The statistics of scored samples by each metric, of which sets of samples are scored."""
 
     def __init__(self, scored: list[Row]) -> None:
-        self._metrics, self._tables = metrics_of(candidates_of(scored)), all_statistics(scored)
+        self._metrics, self._tables = metrics_of(measures_of(scored)), all_statistics(scored)
 
     def scores(self, places: list[int] | None = None) -> dict[str, float | None]:
         """The score by each metric of the samples at some places, or of all; None where one applies to none of them."""

@@ -11,7 +11,8 @@ from codetune.base.errors import StudyError
 from codetune.base.files import MADE_AGAIN, Row, read_jsonl, reading
 from codetune.base.plain import from_plain
 from codetune.evaluation.bootstrap import Array
-from codetune.evaluation.matches import all_statistics, candidates_of, metrics_of
+from codetune.evaluation.measures import Measures, all_statistics, measures_of, metrics_of
+from codetune.evaluation.passes import Executed
 from codetune.evaluation.registry import metrics
 
 
@@ -25,6 +26,7 @@ class _ScoredSample:
     extracted: Literal["fence", "turn", "lead-in"] | None = None
     candidates: int = 1
     first_match: dict[str, int | None] = field(default_factory=dict)
+    execution: Executed | None = None
 
 
 @dataclass(frozen=True)
@@ -36,14 +38,14 @@ class Statistics:
         languages: Of the samples.
         lengths: Of the samples' references, in characters.
         tables: By each metric, in as few bytes as they need; shape (samples, statistics).
-        candidates: Up to which k there is an EM@k among the metrics.
+        measures: What decides which metrics these are.
     """
 
     ids: list[int]
     languages: list[str]
     lengths: list[int]
     tables: dict[str, Array]
-    candidates: int = 1
+    measures: Measures = field(default_factory=Measures)
 
 
 def read_scores(path: str | Path, shown: Iterable[str]) -> list[Row]:
@@ -70,14 +72,14 @@ def read_statistics(path: str | Path) -> Statistics:
     with reading(path):
         if any(row.get("extracted") and not row["statistics"].keys() >= metrics().keys() for row in rows):
             raise ValueError("no statistics of the code in a prediction")
-        candidates = candidates_of(rows)
+        measures = measures_of(rows)
         tables = {name: table.astype(float) for name, table in all_statistics(rows).items()}
-        known = metrics_of(candidates)
+        known = metrics_of(measures)
         if wrong := [name for name, table in tables.items() if table.shape != (len(rows), len(known[name].none))]:
             raise ValueError(f"statistics of {wrong[0]} of another length")
     ids, languages, lengths = ([row[key] for row in rows] for key in ("id", "language", "length"))
     small = {name: _in_few_bytes(table) for name, table in tables.items()}
-    return Statistics(ids, languages, lengths, small, candidates)
+    return Statistics(ids, languages, lengths, small, measures)
 
 
 def _in_few_bytes(table: Array) -> Array:

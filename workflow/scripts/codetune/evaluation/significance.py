@@ -14,8 +14,8 @@ from codetune.evaluation.bootstrap import Array, Resamples
 from codetune.evaluation.by_class import measure_classes
 from codetune.evaluation.comparisons import Comparison, Comparisons, Family, MetricFacts, Score
 from codetune.evaluation.estimate import LEVEL
-from codetune.evaluation.matches import metrics_of
 from codetune.evaluation.measured import Measured, compare_two, measure, score_of
+from codetune.evaluation.measures import metrics_of
 from codetune.evaluation.metric import Metric
 from codetune.evaluation.pairs import Pair, count_resamples, gains_of, pairs_of
 from codetune.evaluation.scored import Statistics, read_statistics
@@ -95,11 +95,12 @@ def _read_statistics(record: Record, test: str, expected: list[int]) -> Statisti
 
 def _metrics_of_all(statistics: Mapping[System, list[Statistics]], test: str) -> dict[str, Metric]:
     """The metrics by which all runs are scored."""
-    counts = {one.candidates for seeds in statistics.values() for one in seeds}
-    if len(counts) > 1:
-        numbers = " and ".join(map(str, sorted(counts)))
+    found = {one.measures for seeds in statistics.values() for one in seeds}
+    if len({one.candidates for one in found}) > 1:
+        numbers = " and ".join(map(str, sorted({one.candidates for one in found})))
         raise StudyError(f"scores on {test} are of {numbers} candidates per prompt. Delete the scores and run again.")
-    return metrics_of(counts.pop())
+    common = set.intersection(*(set(metrics_of(one)) for one in found))
+    return {name: metric for name, metric in metrics_of(min(found)).items() if name in common}
 
 
 def holm(values: Sequence[float | None]) -> list[float | None]:

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-# What the facts of an execution say of it. The number changes with the rule.
-EXTRACTION = "function:longest run of lines that defines it, with all that it reaches|version:1"
-
 NO_FUNCTION, NO_SYNTAX = "no function", "syntax error"
 _FENCE = re.compile(r"^[ \t]*(?:`{3,}|~{3,})[^\n`]*$", re.MULTILINE)
 _LEVEL = re.compile(r"(?:async\s+def|def|class|import|from|@|\w+\s*=)(?!=)")

@@ -5,22 +5,25 @@ sees both the model's code and the tests, so no answer can pass by deceiving the
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+from codetune.data.problems import Problem
+from codetune.execution import extraction, judging, recording, solving, values
 from codetune.execution.extraction import NO_FUNCTION, NO_SYNTAX
-from codetune.execution.problems import Problem
 from codetune.execution.sandbox import CRASHED, ENDED, Outcome, Sandbox
 from codetune.execution.values import decode, encode
 
 FUEL = 20 * 10**9  # of a guest: 3 to 5 s of a core
+MOST_FUEL = 250 * 10**9  # of tests with their reference: one problem of MBPP takes 100
+_SHOWN = 200  # characters of a call's arguments
 ENDED_EARLY = "ended early"  # what a verdict says of code that ends its guest
 _NO_CODE = {encode(("no code", reason)): reason for reason in (NO_FUNCTION, NO_SYNTAX)}
 _MODULES = {
-    "recording": ("values", "recording"),
-    "solving": ("values", "recording", "extraction", "solving"),
-    "judging": ("values", "recording", "judging"),
+    "recording": (values, recording),
+    "solving": (values, recording, extraction, solving),
+    "judging": (values, recording, judging),
 }
 
 
@@ -46,20 +49,20 @@ class Verdict:
     """What the tests say of an answer.
 
     Attributes:
-        id: Number of the problem's record.
         passed: Whether the answer passes all tests.
         error: Why it does not: `no function`, `syntax error`, `wrong answer`, `out of fuel`, `out of memory`, the name
             of an exception, ...; empty if it passes.
         fuel: What the answer took.
+        call: The last call that the tests made; empty if the answer passes, or the tests made none.
     """
 
-    id: int
     passed: bool
     error: str
     fuel: int
+    call: str = ""
 
 
-def record(sandbox: Sandbox, problem: Problem, fuel: int = FUEL) -> Recorded:
+def record(sandbox: Sandbox, problem: Problem, fuel: int = MOST_FUEL) -> Recorded:
     """Runs a problem's tests against its reference.
 
     Args:
@@ -74,25 +77,25 @@ def record(sandbox: Sandbox, problem: Problem, fuel: int = FUEL) -> Recorded:
         reason = "the reference does not run" if outcome.ending in (ENDED, CRASHED) else outcome.ending
         return Recorded(problem, [], f"the reference: {reason}", outcome.fuel)
     entries, end = decode(lines[0]), decode(lines[-1])
-    known = Problem(problem.id, problem.stub, problem.reference, problem.tests, entries)
+    known = replace(problem, entries=entries)
     return Recorded(known, lines[1:-1], "" if end == "passed" else end, outcome.fuel)
 
 
-def judge(sandbox: Sandbox, recorded: Recorded, text: str, fuel: int = FUEL) -> Verdict:
+def judge(sandbox: Sandbox, recorded: Recorded, text: str, least: int = FUEL) -> Verdict:
     """Judges an answer.
 
     Args:
         sandbox: Where guests run.
         recorded: The problem.
         text: The answer as a model wrote it.
-        fuel: How much each of its guests may use.
+        least: How much fuel each of its guests may use, at least; it may use twice what tests and reference took.
     """
-    problem = recorded.problem
+    problem, fuel = recorded.problem, max(least, 2 * recorded.fuel)
     task = {"text": text, "stub": problem.stub, "entries": problem.entries, "calls": recorded.calls}
     solved = _run(sandbox, "solving", task, fuel)
     reason, lines = _read_solved(solved)
     if reason:
-        return Verdict(problem.id, False, reason, solved.fuel)
+        return Verdict(False, reason, solved.fuel)
     judged = _run(
         sandbox,
         "judging",
@@ -106,8 +109,9 @@ def judge(sandbox: Sandbox, recorded: Recorded, text: str, fuel: int = FUEL) -> 
         },
         fuel,
     )
-    error = _error_of(judged)
-    return Verdict(problem.id, not error, error, solved.fuel)
+    error, count = _read_judged(judged)
+    call = _as_code(recorded.calls[count - 1]) if error and 0 < count <= len(recorded.calls) else ""
+    return Verdict(not error, error, solved.fuel, call)
 
 
 def _read_solved(solved: Outcome) -> tuple[str, list[str]]:
@@ -123,13 +127,21 @@ def _ending_of(solved: Outcome) -> str:
     return ENDED_EARLY if solved.ending in (ENDED, CRASHED) else solved.ending
 
 
-def _error_of(judged: Outcome) -> str:
-    """What a judge says; empty if the answer passes."""
+def _read_judged(judged: Outcome) -> tuple[str, int]:
+    """What a judge says: nothing if the answer passes, else the error; and the number of calls that the tests made."""
     if judged.ending != ENDED:
-        return judged.ending
+        return judged.ending, 0
     if judged.output == "passed\n":
-        return ""
-    return judged.output.removeprefix("failed ").strip() or CRASHED
+        return "", 0
+    count, _, error = judged.output.removeprefix("failed ").strip().partition(" ")
+    return (error, int(count)) if count.isdecimal() and error else (CRASHED, 0)
+
+
+def _as_code(call: str) -> str:
+    """A recorded call as code that a reader knows, cut where it is long."""
+    name, arguments, named = decode(call)
+    text = ", ".join([*map(repr, arguments), *(f"{key}={value!r}" for key, value in named.items())])
+    return f"{name}({text})" if len(text) <= _SHOWN else f"{name}({text[:_SHOWN]}..."
 
 
 def _run(sandbox: Sandbox, guest: str, task: object, fuel: int) -> Outcome:
@@ -139,6 +151,4 @@ def _run(sandbox: Sandbox, guest: str, task: object, fuel: int) -> Outcome:
 @cache
 def _sources(guest: str) -> Sequence[tuple[str, str]]:
     """The modules of a guest, with the names by which they import one another."""
-    folder = Path(__file__).parent
-    package = __name__.rpartition(".")[0]
-    return [(f"{package}.{name}", (folder / f"{name}.py").read_text()) for name in _MODULES[guest]]
+    return [(module.__name__, Path(str(module.__file__)).read_text()) for module in _MODULES[guest]]

@@ -1,6 +1,7 @@
 """Guest 3: runs a data set's tests on the values that the model's code has given. No code of a model comes here.
 
-The functions that are tested are replaced by ones that return the values. The output is one line, the verdict.
+The functions that are tested are replaced by ones that return the values. The output is one line: that they pass, or
+how many calls they made, and what is wrong.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Answers:
         self._ending = ending
         self.raised: tuple[BaseException, str] | None = None
         self.failed = ""
+        self.count = 0
 
     def function(self, name: str) -> Callable[..., Any]:
         """Returns a function that gives the next result.
@@ -48,6 +50,7 @@ class Answers:
         """
 
         def answer(*arguments: Any, **named: Any) -> Any:
+            self.count += 1
             try:
                 kind, value = self._next(encode((name, arguments, named), inert=True))
             except FailedError as failed:
@@ -116,5 +119,5 @@ def main(task: dict[str, Any]) -> None:
         raised, name = answers.raised or (None, "")
         error = name if found is raised else WRONG
     error = answers.failed or error
-    channel.write(f"failed {error}\n" if error else "passed\n")
+    channel.write(f"failed {answers.count} {error}\n" if error else "passed\n")
     channel.flush()

@@ -53,7 +53,7 @@ class Outcome:
 
 
 class Sandbox:
-    """Guests of one interpreter, one after the other."""
+    """Guests of one interpreter, in each thread one after the other."""
 
     def __init__(self, interpreter: Interpreter) -> None:
         """Prepares guests.
@@ -62,8 +62,7 @@ class Sandbox:
             interpreter: The compiled interpreter.
         """
         self._interpreter = interpreter
-        self._output = _Output()
-        self._store: Any = None
+        self._of_thread = threading.local()
 
     def run(self, sources: Sequence[tuple[str, str]], task: Any, fuel: int) -> Outcome:
         """Runs the function `main` of the last of some modules in a fresh guest.
@@ -76,6 +75,22 @@ class Sandbox:
         Raises:
             StudyError: It took more than the limit of time.
         """
+        if not hasattr(self._of_thread, "guests"):
+            self._of_thread.guests = _Guests(self._interpreter)
+        outcome: Outcome = self._of_thread.guests.run(sources, task, fuel)
+        return outcome
+
+
+class _Guests:
+    """Guests of one interpreter, one after the other."""
+
+    def __init__(self, interpreter: Interpreter) -> None:
+        self._interpreter = interpreter
+        self._output = _Output()
+        self._store: Any = None
+
+    def run(self, sources: Sequence[tuple[str, str]], task: Any, fuel: int) -> Outcome:
+        """Runs one, as `Sandbox.run` does."""
         import wasmtime
 
         output = self._output = _Output()

@@ -3,13 +3,12 @@
 from pathlib import Path
 
 from codetune.base.errors import StudyError
+from codetune.data.problems import Problem
 from codetune.execution.guests import Recorded, judge, record
-from codetune.execution.problems import Problem
 from codetune.execution.sandbox import Sandbox
 
 _FUEL = 3 * 10**9  # enough for the right answer, and soon used up by the endless one
 _PROBLEM = Problem(
-    id=0,
     stub="",
     reference="def double(number):\n    return 2 * number\n",
     tests="assert double(2) == 4\nassert double(5) == 10\n",

@@ -1,13 +1,15 @@
 """Plain data as Python literals: all that goes into a guest and all that comes out of it. Runs in guests, too.
 
 Only values of exactly these types are plain: None, numbers, strings, bytes, lists, tuples, sets, dictionaries, ranges,
-and the iterators and views that stand for such values. An object of any other class, a subclass of `int` as well, is
+the iterators and views that stand for such values, the containers of `collections` with them in, and matches of
+patterns, of which nothing is left but that they are true. An object of any other class, a subclass of `int` as well, is
 no data: whoever got it could be deceived by what its methods answer.
 """
 
 from __future__ import annotations
 
 import _ast
+import sys
 
 TYPE_CHECKING = False  # of `typing`, which takes a guest longer to load than all else
 if TYPE_CHECKING:
@@ -40,6 +42,14 @@ class Inert:
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __index__ = __abs__ = _refuse
 
 
+class Matched(Inert):
+    """What stands for a match of a pattern: it is true, and whatever else is asked of it fails."""
+
+    def __bool__(self) -> bool:
+        """Is true."""
+        return True
+
+
 def _keys(values: list[Any]) -> Any:
     return dict.fromkeys(values).keys()
 
@@ -50,6 +60,31 @@ def _values(values: list[Any]) -> Any:
 
 def _items(values: list[Any]) -> Any:
     return dict(values).items()
+
+
+_COLLECTIONS = ("Counter", "OrderedDict", "defaultdict", "deque")
+
+
+def _collection(name: str) -> Any:
+    """A function that makes a container of `collections`, which most guests never load, from its items."""
+
+    def make(values: list[Any]) -> Any:
+        import collections
+
+        if name == "defaultdict":
+            return collections.defaultdict(None, values)
+        return getattr(collections, name)(dict(values) if name == "Counter" else values)
+
+    return make
+
+
+def _is_match(kind: type) -> bool:
+    return "re" in sys.modules and vars(sys.modules["re"]).get("Match") is kind
+
+
+def _name_in_collections(kind: type) -> str | None:
+    loaded = vars(sys.modules["collections"]) if "collections" in sys.modules else {}
+    return next((name for name in _COLLECTIONS if loaded.get(name) is kind), None)
 
 
 # How literals write what has no sign of its own: by a call of one of these names, and by the name `nan`.
@@ -64,6 +99,8 @@ _CALLS = {
     "values": _values,
     "items": _items,
     "inert": Inert,
+    "match": Matched,
+    **{name: _collection(name) for name in _COLLECTIONS},
 }
 _NAMES = {**_CALLS, "nan": float("nan"), "__builtins__": {}}
 _EMPTY: tuple[Any, ...] = ([], (), set(), {}, "", b"", range(0))
@@ -110,6 +147,11 @@ def encode(value: Any, inert: bool = False, depth: int = 0) -> str:
             return "{" + ", ".join(pairs) + "}"
         if kind in (list, tuple, set, frozenset) or kind in _VIEWS or kind in _ITERATORS:
             return _encode_items(value, inert, depth)
+        if name := _name_in_collections(kind):
+            items = list(value) if name == "deque" else list(value.items())
+            return f"{name}({encode(items, inert, depth + 1)})"
+    if inert and _is_match(kind):
+        return "match('re.Match')"
     if inert:
         return f"inert({str(kind.__name__)!a})"
     raise NotPlainError(f"an object of type {kind.__name__}")

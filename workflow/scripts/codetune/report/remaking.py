@@ -14,6 +14,7 @@ from codetune.base.plain import to_plain
 from codetune.data.card import write_card
 from codetune.data.join import JoinInputs, join_datasets
 from codetune.data.leaks import LeakInputs, write_leaks
+from codetune.evaluation.passes import are_drawn
 from codetune.evaluation.score import score_predictions
 from codetune.evaluation.score_curve import score_curve
 from codetune.evaluation.significance import measure_significance
@@ -144,12 +145,25 @@ def _scores(at: Results, evaluation: Evaluation) -> Remake:
     test, predictions = at.path(layout.samples_of(evaluation.test)), at.of(layout.PREDICTIONS, evaluation)
     split = at.path(layout.SPLIT, dataset=dataset_of(evaluation.test))
     files = {"scores": at.of(layout.SCORES, evaluation), "summary": at.of(layout.SUMMARY, evaluation)}
-    make = partial(_make_scores, test, split, predictions, files["scores"], at.study.decoding.count)
-    return Remake(make, files, [test, split, predictions], long=True)
+    executed = evaluation.test in at.study.executed_tests
+    verdicts = at.of(layout.VERDICTS, evaluation) if executed else None
+    origin = at.of(layout.origin_of(evaluation.run), evaluation) if executed else None
+    make = partial(_make_scores, test, split, predictions, files["scores"], at.study.decoding.count, verdicts, origin)
+    return Remake(make, files, [test, split, predictions, *filter(None, (verdicts, origin))], long=True)
 
 
-def _make_scores(references: str, split: str, predictions: str, there: str, candidates: int, outputs: Outputs) -> None:
-    score_predictions(references, split, predictions, outputs["scores"], outputs["summary"], candidates)
+def _make_scores(
+    references: str,
+    split: str,
+    predictions: str,
+    there: str,
+    candidates: int,
+    verdicts: str | None,
+    origin: str | None,
+    outputs: Outputs,
+) -> None:
+    written, drawn = (outputs["scores"], outputs["summary"]), origin is not None and are_drawn(origin)
+    score_predictions(references, split, predictions, *written, candidates, verdicts, drawn)
     if not compare_files(there, outputs["scores"]):  # another machine may write another last digit
         summary = read_json(outputs["summary"])
         write_json(outputs["summary"], summary | {"scores_sha256": sha256_of_file(there)})
@@ -197,13 +211,21 @@ def _record(at: Results, run: Run) -> Remake:
         "predictions": layout.PREDICTIONS,
         "scores": layout.SCORES,
     }
+    executed = {
+        one.test: {"execution": at.of(layout.EXECUTION, one)}
+        for one in study.of_run(run)
+        if one.test in study.executed_tests
+    }
     trains = study.method_of(run).trains
     names = study.datasets_of(run)
     inputs = RecordInputs(
         splits={name: at.path(layout.SPLIT, dataset=name) for name in names},
         training=at.of(layout.TRAINING, run) if trains else None,
         files={"training_log": at.of(layout.TRAINING_LOG, run)} if trains else {},
-        tests={name: {kind: at.of(of, one) for kind, of in kinds.items()} for name, one in tests.items()},
+        tests={
+            name: {kind: at.of(of, one) for kind, of in kinds.items()} | executed.get(name, {})
+            for name, one in tests.items()
+        },
         search=at.of(layout.SEARCH, run) if at.made_by_search(run) else None,
         count=at.of(layout.COUNT, run) if study.count_trials_of(run) else None,
     )

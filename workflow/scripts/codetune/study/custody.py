@@ -15,6 +15,7 @@ from codetune.study.model import Source
 from codetune.study.study import Study
 
 RECORD_FIELDS = ("instruction", "input", "output")
+MORE_FIELDS = ("earlier", "problem")  # of some records
 
 
 def check_inputs(paths: Iterable[str]) -> None:
@@ -100,7 +101,10 @@ def _check_file(path: Path) -> None:
 
 def _of_records(path: Path) -> str:
     with reading(path):
-        return sha256_of_list([row[field] for field in RECORD_FIELDS] for row in iterate_jsonl(path))
+        return sha256_of_list(
+            [*(row[field] for field in RECORD_FIELDS), *(row[field] for field in MORE_FIELDS if row.get(field))]
+            for row in iterate_jsonl(path)
+        )
 
 
 def _of_samples(path: Path) -> str:
@@ -122,6 +126,8 @@ KINDS: tuple[tuple[str, str, tuple[str, ...], Callable[[Path], str]], ...] = (
         (layout.PREDICTIONS, Path(origin).name, ("predictions_sha256",), sha256_of_file)
         for origin in (layout.GENERATION, layout.RETRIEVAL)
     ),
+    (layout.PROBLEMS, "problems.json", ("problems_sha256",), sha256_of_file),
+    (layout.VERDICTS, "execution.json", ("verdicts_sha256",), sha256_of_file),
     (layout.SCORES, "summary.json", ("scores_sha256",), sha256_of_file),
     (layout.VECTORS, "{stem}.json", ("vectors_sha256",), sha256_of_file),
 )

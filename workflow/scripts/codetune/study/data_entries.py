@@ -40,6 +40,7 @@ def build_dataset(name: str, entry: Entry, source: Source) -> Dataset:
         [ONE_TURN] if ONE_TURN in filters else None,
         entry.get("instruction"),
         entry.get("github"),
+        entry.get("unit_tests"),
     )
     sample = Subset(**entry["sample"]) if "sample" in entry else None
     keep = [one for one in filters if one != ONE_TURN]

@@ -79,6 +79,7 @@ class Published:
         keep: The filter `one-turn` if the config names it, else None.
         instruction: The instruction of all records, which have none of their own; None if they have.
         github: The repository, if it is one of GitHub's and none of the hub's.
+        unit_tests: In which form each record has unit tests for its answer; None if it has none.
     """
 
     source: Source
@@ -90,6 +91,7 @@ class Published:
     keep: list[str] | None = None
     instruction: str | None = None
     github: str | None = None
+    unit_tests: str | None = None
 
     @property
     def files(self) -> list[str]:

@@ -11,10 +11,11 @@ from codetune.study.runs import Evaluation, Run, dataset_of, part_of
 
 # The folders right in results and in resources, in which all files lie.
 IN_RESULTS = (
-    *("data", "leaks", "tokens", "prompts", "sizes", "runs", "comparisons", "tables", "figures", "report", "workflow"),
+    *("data", "leaks", "tests", "tokens", "prompts", "sizes", "runs", "comparisons", "tables", "figures", "report"),
+    "workflow",
     *("logs", "benchmarks"),
 )
-IN_RESOURCES = ("data", "tokenizers", "models", "encoders")
+IN_RESOURCES = ("data", "tokenizers", "models", "encoders", "sandbox")
 
 # Resources: downloads.
 RECORDS = "data/{dataset}.jsonl"
@@ -22,6 +23,7 @@ IMPORT = "data/{dataset}.json"
 TOKENIZER = f"tokenizers/{{model}}/{MANIFEST}"
 CHECKPOINT = f"models/{{model}}/{MANIFEST}"
 ENCODER = f"encoders/{{encoder}}/{MANIFEST}"
+SANDBOX = "sandbox/sandbox.json"
 
 # A data set.
 TRAIN = "data/{dataset}/train.jsonl"
@@ -33,6 +35,10 @@ CARD_TEXT = "data/{dataset}/card.md"
 
 # A test set: the test part of the data set of the same name. `samples_of` knows the others.
 TEST = "data/{test}/test.jsonl"
+
+# Its unit tests, if it has any, with the calls that they make.
+PROBLEMS = "tests/{test}/problems.jsonl"
+PROBLEM_FACTS = "tests/{test}/problems.json"
 
 # What training data have of a test set.
 LEAKS = "leaks/{dataset}/{test}.json"
@@ -79,6 +85,8 @@ EVALUATION = f"{RUN}/tests/{{test}}"
 PREDICTIONS = f"runs/{EVALUATION}/predictions.jsonl"
 GENERATION = f"runs/{EVALUATION}/generation.json"
 RETRIEVAL = f"runs/{EVALUATION}/retrieval.json"  # in its place, where there is no model
+VERDICTS = f"runs/{EVALUATION}/verdicts.jsonl"  # of a test set with unit tests
+EXECUTION = f"runs/{EVALUATION}/execution.json"
 SCORES = f"runs/{EVALUATION}/scores.jsonl"
 SUMMARY = f"runs/{EVALUATION}/summary.json"
 

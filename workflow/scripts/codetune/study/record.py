@@ -16,6 +16,7 @@ from codetune.base.rehearsal import is_rehearsal
 from codetune.study import layout
 from codetune.study.data_facts import SplitFacts
 from codetune.study.examples import CountFacts
+from codetune.study.execution import ExecutionFacts
 from codetune.study.facts import GenerationFacts, Summary, TrainingFacts
 from codetune.study.method import Method
 from codetune.study.model import Model
@@ -51,6 +52,7 @@ class Tested:
         samples_sha256: SHA-256 of the test samples.
         files: The files `predictions` and `scores`.
         retrieval: What the predictions of a run without a model were found in; None for the others.
+        execution: What the unit tests of the set say of the predictions; None where it has none.
     """
 
     generation: GenerationFacts | None
@@ -58,6 +60,7 @@ class Tested:
     samples_sha256: str
     files: dict[str, HashedFile]
     retrieval: RetrievalFacts | None = None
+    execution: ExecutionFacts | None = None
 
 
 @dataclass(frozen=True)
@@ -171,6 +174,7 @@ def gather_record(run: Run, model: Model, method: Method, template: str, inputs:
             samples_sha256=hash_of(test, "test"),
             files={name: _hash_file(files[name], folder) for name in ("predictions", "scores")},
             retrieval=read_as(files["origin"], RetrievalFacts) if run.retrieves else None,
+            execution=read_as(files["execution"], ExecutionFacts) if "execution" in files else None,
         )
         for test, files in inputs.tests.items()
     }
@@ -203,6 +207,8 @@ def to_document(record: Record) -> dict[str, Any]:
     for test, tested in record.tests.items():
         if tested.generation:
             document["tests"][test]["generation"] = tested.generation.to_document()
+        if tested.execution is None:
+            del document["tests"][test]["execution"]
     return document
 
 
@@ -235,6 +241,9 @@ def _check_origins(record: Record, inputs: RecordInputs) -> None:
             searched = {"train_samples": record.data_sha256["train"], "test_samples": tested.samples_sha256}
             _check_made_from(retrieval.inputs_sha256, searched, files["origin"])
             written["predictions"] = retrieval.predictions_sha256
+        if execution := tested.execution:
+            judged = {"predictions": tested.files["predictions"].sha256}
+            _check_made_from(execution.inputs_sha256, judged, files["execution"])
         for name, facts in (("predictions", "origin"), ("scores", "summary")):
             check_recorded({name: tested.files[name].sha256}, written, files, files[facts])
 

@@ -13,7 +13,7 @@ class RecordInputs:
         training: Path of training.json; None for a run that trains nothing.
         files: Path of the `training_log` of a training; empty for a run that trains nothing.
         tests: For each test set the paths of `summary`, `predictions` and `scores`, and of the facts of the generation
-            or the retrieval, `origin`.
+            or the retrieval, `origin`; of a set with unit tests also of the facts of their `execution`.
         search: Path of search.json; None for a run that searches nothing.
         count: Path of count.json; None for a run whose number of examples was not chosen.
     """

@@ -101,6 +101,11 @@ class Study:
         return list(dict.fromkeys(evaluation.test for evaluation in self.evaluations))
 
     @cached_property
+    def executed_tests(self) -> list[str]:
+        """Names of those with unit tests, which run the code in predictions."""
+        return [test for test in self.tests if self.datasets[test].published.unit_tests]
+
+    @cached_property
     def used_datasets(self) -> list[str]:
         """Names of the data sets on which a run is trained or evaluated, or from which it retrieves."""
         used = dict.fromkeys(run.data for run in self.runs if run.data != NONE)

@@ -1,0 +1,105 @@
+"""Problems whose answers are programs: what a record says of its unit tests, in one form for all data sets."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from codetune.base.errors import StudyError
+
+# How EvalPlus compares results: they are equal, or floats within a tolerance.
+_COMPARE = """
+def _near(found, expected, within):
+    if type(found) in (list, tuple) and type(expected) in (list, tuple):
+        return len(found) == len(expected) and all(map(_near, found, expected, [within] * len(found)))
+    return abs(found - expected) <= within + 1e-7 * abs(expected)
+
+
+def _floats(value):
+    return type(value) is float or type(value) in (list, tuple) and bool(value) and all(map(_floats, value))
+
+
+def _same(found, expected):
+    within = ATOL or (1e-6 if _floats(expected) else 0)
+    return found == expected or bool(within) and type(found) is type(expected) and _near(found, expected, within)
+
+
+for _found, _expected in zip(_inputs(), _inputs()):
+    assert _same(ENTRY(*_found), _reference(*_expected))
+"""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A function to be written, and tests that call it.
+
+    Attributes:
+        stub: The start of the program up to the function's docstring; empty if there is none.
+        reference: A whole program that passes the tests.
+        tests: Source code that runs among the names of that program and raises an exception if a test fails.
+        entries: Names of the functions that are tested; empty if they are those of the reference that the tests name.
+    """
+
+    stub: str
+    reference: str
+    tests: str
+    entries: list[str]
+
+
+def _humaneval(record: Mapping[str, Any], output: str) -> Problem:
+    """The tests are a function `check`, which gets the function to test."""
+    entry, stub = str(record["entry_point"]), str(record["prompt"])
+    return Problem(stub, _whole(stub, output, entry), f"{record['test']}\ncheck({entry})\n", [entry])
+
+
+def _mbpp(record: Mapping[str, Any], output: str) -> Problem:
+    """The tests are statements."""
+    before = [*record.get("test_imports", []), record.get("test_setup_code", "")]
+    return Problem("", output, "\n".join([*before, *record["test_list"]]) + "\n", [])
+
+
+def _evalplus(record: Mapping[str, Any], output: str) -> Problem:
+    """The tests are lists of arguments, for which the answer and the reference have to give the same."""
+    entry, prompt = str(record["entry_point"]), str(record["prompt"])
+    stub = prompt if _defines(prompt, entry) else ""
+    inputs = [*record["base_input"], *(record["plus_input"] or [])]
+    named = f"inf = float('inf')\nnan = float('nan')\n\n\ndef _inputs():\n    return {inputs!r}\n"
+    compare = _COMPARE.replace("ATOL", repr(float(record["atol"]))).replace("ENTRY", entry)
+    return Problem(stub, f"{_whole(stub, output, entry)}\n_reference = {entry}\n", named + compare, [entry])
+
+
+KINDS: dict[str, Callable[[Mapping[str, Any], str], Problem]] = {
+    "humaneval": _humaneval,
+    "mbpp": _mbpp,
+    "evalplus": _evalplus,
+}
+
+
+def read_problem(kind: str, record: Mapping[str, Any], output: str, place: str) -> Problem:
+    """Reads the problem that a record states.
+
+    Args:
+        kind: The form of its tests, one of `KINDS`.
+        record: As published.
+        output: Its reference, a whole program or the rest of one.
+        place: Where it stands, for the message.
+
+    Raises:
+        StudyError: A field is missing or of another type.
+    """
+    try:
+        return KINDS[kind](record, output)
+    except (KeyError, TypeError, ValueError) as error:
+        raise StudyError(
+            f"{place}: no unit tests of the kind '{kind}' ({type(error).__name__}: {error}). Check 'unit_tests' in the "
+            "data set's entry."
+        ) from None
+
+
+def _whole(stub: str, output: str, entry: str) -> str:
+    """The program that a reference is, or is the rest of."""
+    return output if _defines(output, entry) or not stub else stub + output
+
+
+def _defines(text: str, entry: str) -> bool:
+    return re.search(rf"^(async +)?def +{re.escape(entry)}\b", text, re.MULTILINE) is not None

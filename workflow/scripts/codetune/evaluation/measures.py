@@ -1,0 +1,70 @@
+"""All metrics by which predictions on a test set are scored: those of the first candidate, EM@k and pass@k."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from codetune.base.files import Row
+from codetune.evaluation.bootstrap import Array
+from codetune.evaluation.matches import COUNT, match_metrics, match_statistics
+from codetune.evaluation.metric import Metric, statistics_of
+from codetune.evaluation.passes import EXECUTION, pass_metrics, pass_statistics
+from codetune.evaluation.registry import metrics
+
+
+class Measures(NamedTuple):
+    """What decides by which metrics the predictions of a run are scored.
+
+    Attributes:
+        candidates: Up to which k there is an EM@k; none of a single candidate.
+        executed: Of how many candidates the unit tests were run; 0 on a test set without any.
+        drawn: Whether these were drawn.
+    """
+
+    candidates: int = 1
+    executed: int = 0
+    drawn: bool = False
+
+
+def measures_of(rows: Sequence[Row]) -> Measures:
+    """Finds out by which metrics samples were scored.
+
+    Args:
+        rows: The rows of scores.
+
+    Raises:
+        ValueError: They differ in it.
+    """
+    found = {_measures_of(row) for row in rows}
+    if len(found) > 1:
+        raise ValueError("rows that were not scored by the same metrics")
+    return found.pop() if found else Measures()
+
+
+def _measures_of(row: Row) -> Measures:
+    executed = row.get(EXECUTION, {"of": 0, "drawn": False})
+    return Measures(int(row.get(COUNT, 1)), executed["of"], executed["drawn"])
+
+
+def metrics_of(measures: Measures) -> dict[str, Metric]:
+    """Returns all metrics by name."""
+    return metrics() | match_metrics(measures.candidates) | _pass_metrics(measures)
+
+
+def _pass_metrics(measures: Measures) -> dict[str, Metric]:
+    """Those that unit tests decide."""
+    return pass_metrics(measures.executed, measures.drawn) if measures.executed else {}
+
+
+def pass_metrics_of(rows: Sequence[Row]) -> list[str]:
+    """Returns the names of those metrics of scored samples that unit tests decide."""
+    return list(_pass_metrics(measures_of(rows)))
+
+
+def all_statistics(rows: Sequence[Row]) -> dict[str, Array]:
+    """Returns the statistics of scored samples by each metric; shape (samples, statistics)."""
+    measures = measures_of(rows)
+    return (
+        {name: statistics_of(list(rows), name) for name in metrics()}
+        | {name: match_statistics(rows, name) for name in match_metrics(measures.candidates)}
+        | {name: pass_statistics(rows, name) for name in _pass_metrics(measures)}
+    )
