@@ -47,8 +47,9 @@ env: .venv/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -r requirements.lock
 	touch $@
 
-$(DEMO): demo/make_samples.py demo/make_models.py | env
+$(DEMO): demo/make_samples.py demo/make_problems.py demo/make_models.py | env
 	$(BIN)/python demo/make_samples.py build/demo/samples.json
+	$(BIN)/python demo/make_problems.py build/demo/problems.json
 	$(BIN)/python demo/make_samples.py build/demo/reading.json --seed 2 --count 2468 --clean
 	$(BIN)/python demo/make_models.py build/demo/models --read build/demo/reading.json
 	touch $@

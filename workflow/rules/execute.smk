@@ -5,10 +5,12 @@
 #        <results>/runs/{data}/{model}/{method}/seed{seed}/tests/{test}/verdicts.jsonl  a verdict per candidate
 #                                                                       execution.json  what was executed
 
+from codetune.study.tested import executed_tests
+
 
 def executed(wildcards):
     """Whether an evaluation is on a test set with unit tests."""
-    return wildcards.test in STUDY.executed_tests
+    return wildcards.test in executed_tests(STUDY)
 
 
 def memory_of_guests(wildcards, threads):

@@ -1,7 +1,8 @@
 # Needs: the records and comparisons of the runs, and for figure 2 their curves. Needs neither a GPU nor torch.
 # Gives: <results>/figures/<page>.{png,svg,pdf}: a page is named like its figure, with a letter where there are several
 
-from codetune.study.figures import ShownTests, figure_pages
+from codetune.study.figures import figure_pages
+from codetune.study.tested import executed_tests, shown_tests_of
 
 EVERYTHING = {"records": [in_results(layout.ALL_RECORDS)], "comparisons": COMPARISONS}
 
@@ -85,8 +86,16 @@ FIGURES = {
         "`comparisons/<test>.json` and, of pairs, in `tables/pairs.*`.",
         EVERYTHING,
     ),
+    "execution": (
+        "What unit tests say",
+        "What becomes of the code that each system writes, on a test set with unit tests: the share of problems whose "
+        "first answer passes them (pass@1), with its 95 % interval, and what is wrong with all other answers. Code runs "
+        "in a sandbox without files, network or clock. Interval and verdicts are over problems; where a model has one "
+        "seed, they are about that one training.",
+        EVERYTHING | {"comparisons": [in_results(layout.COMPARISONS, test=test) for test in executed_tests(STUDY)]},
+    ),
 }
-FIGURE_PAGES = figure_pages(STUDY.trained_systems, ShownTests(STUDY.tests, STUDY.most_tests))
+FIGURE_PAGES = figure_pages(STUDY.trained_systems, shown_tests_of(STUDY))
 if not FIGURE_PAGES:
     FIGURES.clear()  # all of them show what was trained
 

@@ -47,9 +47,7 @@ rule record:
         summary=on_each_test(layout.SUMMARY),
         predictions=on_each_test(layout.PREDICTIONS),
         scores=on_each_test(layout.SCORES),
-        executions=lambda wildcards: each(
-            layout.EXECUTION, filter(executed, STUDY.of_run(run_of(wildcards)))
-        ),
+        executions=lambda wildcards: each(layout.EXECUTION, filter(executed, STUDY.of_run(run_of(wildcards)))),
         training=branch(trains, then=in_results(layout.TRAINING), otherwise=[]),
         search=branch(searches, then=in_results(layout.SEARCH), otherwise=[]),
         number=branch(chooses_count, then=in_results(layout.COUNT), otherwise=[]),
@@ -71,11 +69,11 @@ rule record:
         runtime=10,
         gpu=0,
     params:
+        **({"executed": executed_tests(STUDY)} if executed_tests(STUDY) else {}),
         run=lambda wildcards: to_plain(run_of(wildcards)),
         model=lambda wildcards: declared(STUDY.model_of(run_of(wildcards))),
         method=lambda wildcards: declared(STUDY.methods[wildcards.method]),
         template=lambda wildcards: STUDY.template_of(run_of(wildcards)),
-        **({"executed": STUDY.executed_tests} if STUDY.executed_tests else {}),
         splits=splits_of,
         tests=tests_of,
         version=VERSION,

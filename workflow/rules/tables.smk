@@ -1,12 +1,12 @@
 # Needs: the records and comparisons of all runs, and what the paper declares; for table 1 and the audit also token
 #        statistics, for table 1 and the costs sizes, and for the audit configurations.
-# Gives: <results>/tables/{table1,table2,variants,pairs,metrics,breakdown,cost,search,audit}.{csv,md,tex}
+# Gives: <results>/tables/{table1,table2,variants,pairs,metrics,breakdown,execution,cost,search,audit}.{csv,md,tex}
 
 from codetune.study.tables import table_inputs, table_params
 
 MODELS = STUDY.used_models
 TABLES = table_inputs(STUDY, in_results, in_resources)  # for each table its inputs
-COMPARISONS = TABLES["table2"]["comparisons"]
+COMPARISONS = TABLES["table2"]["comparisons"]  # on the test sets without unit tests
 PARAMS = table_params(STUDY, config["evaluation"]["metric"])
 
 

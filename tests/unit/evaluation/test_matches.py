@@ -8,7 +8,8 @@ from codetune.base.errors import StudyError
 from codetune.base.files import read_json, read_jsonl, write_jsonl
 from codetune.data.predictions import Candidate, Prediction, write_predictions
 from codetune.data.samples import Sample
-from codetune.evaluation.matches import find_matches, metrics_of
+from codetune.evaluation.matches import find_matches
+from codetune.evaluation.measures import Measures, metrics_of
 from codetune.evaluation.registry import metrics
 from codetune.evaluation.score import score_predictions
 from codetune.evaluation.scored import read_statistics
@@ -84,7 +85,7 @@ def test_em_at_k_is_the_share_of_samples_with_a_match_among_the_first_k(scored):
     scores = summary["scores"]
     assert (scores["em_at_1"], scores["em_at_2"]) == (0.4, 0.6)
     assert scores["em_at_1"] == scores["exact_match"]
-    assert list(scores) == list(metrics_of(2)) == list(summary["signatures"])
+    assert list(scores) == list(metrics_of(Measures(2))) == list(summary["signatures"])
     assert summary["by_language"]["Python"]["scores"]["em_at_2"] == 0.6
     schema = json.loads((ROOT / "workflow/schemas/score.schema.json").read_text())
     for row in rows:
@@ -94,7 +95,7 @@ def test_em_at_k_is_the_share_of_samples_with_a_match_among_the_first_k(scored):
 def test_with_one_candidate_nothing_is_there_that_was_not(scored):
     rows, summary = scored([texts[:1] for texts in WROTE], 1)
     assert not {"candidates", "first_match"} & {key for row in rows for key in row}
-    assert list(summary["scores"]) == list(metrics()) == list(metrics_of(1))
+    assert list(summary["scores"]) == list(metrics()) == list(metrics_of(Measures()))
 
 
 def test_what_has_one_candidate_in_a_study_of_several_has_the_same_em_at_each_k(scored):
@@ -115,7 +116,7 @@ def test_statistics_of_em_at_k_are_read_for_each_k(scored, tmp_path):
     assert found.candidates == 2
     assert found.tables["em_at_1"].tolist() == [[1, 1], [0, 1], [0, 1], [1, 1], [0, 1]]
     assert found.tables["em_at_2"].tolist() == [[1, 1], [1, 1], [0, 1], [1, 1], [0, 1]]
-    assert set(found.tables) == set(metrics_of(2))
+    assert set(found.tables) == set(metrics_of(Measures(2)))
 
 
 @pytest.mark.parametrize("change", [{"candidates": 3}, {"first_match": {"em": 1}}, {"first_match": {"em": "1"}}])
@@ -127,7 +128,7 @@ def test_damaged_matches_are_told(scored, tmp_path, change):
 
 
 def test_the_table_for_readers_has_some_of_many():
-    names = metrics_of(12)
+    names = metrics_of(Measures(12))
     shown = [name for name in names if name not in left_out_in_print(names) and name not in metrics()]
     assert [name for name in shown if name.startswith("em_at") and not name.endswith("_on_code")] == [
         f"em_at_{k}" for k in (1, 2, 5, 10, 12)

@@ -10,7 +10,7 @@ from codetune.base.errors import StudyError
 from codetune.base.plain import to_plain
 from codetune.evaluation.bootstrap import CHUNK, Resamples, draw_resamples
 from codetune.evaluation.comparisons import read_comparisons
-from codetune.evaluation.matches import metrics_of
+from codetune.evaluation.measures import Measures, metrics_of
 from codetune.evaluation.pairs import RESAMPLES_PER_COMPARISON, Pair, pairs_of
 from codetune.evaluation.registry import metrics
 from codetune.evaluation.significance import holm, measure_significance
@@ -405,7 +405,7 @@ def test_em_at_k_has_intervals_and_verdicts_for_each_k(tmp_path):
     base, tuned = (scored(tmp_path, fake_record("m", name), values) for name in ("base", "qlora"))
     records = [with_matches(base, [1, 2, *[None] * 38]), with_matches(tuned, [*[1] * 4, *[2] * 20, *[None] * 16])]
     found = compare(records, tmp_path)
-    assert set(found.metrics) == set(metrics_of(2)) > set(metrics())
+    assert set(found.metrics) == set(metrics_of(Measures(2))) > set(metrics())
     tuned = records[1].run.system
     assert [found.score_of(tuned, f"em_at_{k}").score for k in (1, 2)] == [0.1, 0.6]
     first, second = (found.gain_of(tuned, f"em_one_line_at_{k}_on_code") for k in (1, 2))

@@ -45,9 +45,10 @@ class Inert:
 class Matched(Inert):
     """What stands for a match of a pattern: it is true, and whatever else is asked of it fails."""
 
-    def __bool__(self) -> bool:
-        """Is true."""
+    def _confirm(self, *_arguments: object) -> Any:
         return True
+
+    __bool__ = _confirm
 
 
 def _keys(values: list[Any]) -> Any:

@@ -16,6 +16,7 @@ from codetune.report.forest import draw_forest
 from codetune.report.fronts import draw_cost
 from codetune.report.losses import draw_losses
 from codetune.report.matrix import draw_matrix
+from codetune.report.outcomes import draw_execution
 from codetune.report.sheet import STYLE, save_figure
 from codetune.report.shown import Shown, shown_tests
 from codetune.study.figures import figure_pages
@@ -50,4 +51,5 @@ FIGURES: Mapping[str, Callable[[Shown], Figure]] = {
     "languages": draw_languages,
     "lengths": draw_lengths,
     "matrix": draw_matrix,
+    "execution": draw_execution,
 }

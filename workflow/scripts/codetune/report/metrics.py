@@ -54,17 +54,18 @@ def write_metrics(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], out
         evaluated: What it was made from.
         outputs: Path for each of csv, md, tex.
     """
-    facts = evaluated[0].comparisons.metrics
+    facts = {name: one for system in evaluated for name, one in system.comparisons.metrics.items()}
     left_out = left_out_in_print(facts)
     written = {name: one for name, one in facts.items() if not name.endswith(ON_CODE) and name not in left_out}
     kinds = {WRITTEN: ""} | ({CODE: ON_CODE} if any(name.endswith(ON_CODE) for name in facts) else {})
     rows = []
-    digits = {name: digits_of_scores(evaluated, name)[0] for name in written}
+    having = {name: [one for one in evaluated if name in one.comparisons.metrics] for name in written}
+    digits = {name: digits_of_scores(having[name], name)[0] for name in written}
     for (test, model, method, data), group in table.groupby(["test", "model", "method", "data"], sort=False):
         found = {row["metric"]: row for _, row in group.iterrows()}
         title = f"{method}{flag(group['flagged'].iloc[0])}"
         for kind, ending in kinds.items():
-            cells = {one.label: _cell(found[name + ending], digits[name]) for name, one in written.items()}
+            cells = {one.label: _cell(found.get(name + ending), digits[name]) for name, one in written.items()}
             rows.append({"test": test, "Model": model, "Method": title, "data": data, "Scored": kind, **cells})
     wide = pd.DataFrame(rows)
     names = {"Model": wide["Model"], "Method": wide["Method"], **varying_columns(wide, "data")}
@@ -135,5 +136,6 @@ def _unmeasured(table: pd.DataFrame) -> str:
     return f" Samples that could not be measured are left out: {'; '.join(missing)}." if missing else ""
 
 
-def _cell(row: "pd.Series[Any]", digits: int) -> str | None:
-    return mark_verdict(format_number(row["score"], digits), row["verdict"])
+def _cell(row: "pd.Series[Any] | None", digits: int) -> str | None:
+    """A score with its mark; None where the test set has no such metric."""
+    return None if row is None else mark_verdict(format_number(row["score"], digits), row["verdict"])

@@ -37,6 +37,7 @@ from codetune.study.record_inputs import RecordInputs
 from codetune.study.records import gather_records, read_records
 from codetune.study.runs import Evaluation, Run, dataset_of
 from codetune.study.study import Study
+from codetune.study.tested import executed_tests
 from codetune.training.choose import search_facts
 
 
@@ -145,7 +146,7 @@ def _scores(at: Results, evaluation: Evaluation) -> Remake:
     test, predictions = at.path(layout.samples_of(evaluation.test)), at.of(layout.PREDICTIONS, evaluation)
     split = at.path(layout.SPLIT, dataset=dataset_of(evaluation.test))
     files = {"scores": at.of(layout.SCORES, evaluation), "summary": at.of(layout.SUMMARY, evaluation)}
-    executed = evaluation.test in at.study.executed_tests
+    executed = evaluation.test in executed_tests(at.study)
     verdicts = at.of(layout.VERDICTS, evaluation) if executed else None
     origin = at.of(layout.origin_of(evaluation.run), evaluation) if executed else None
     make = partial(_make_scores, test, split, predictions, files["scores"], at.study.decoding.count, verdicts, origin)
@@ -214,7 +215,7 @@ def _record(at: Results, run: Run) -> Remake:
     executed = {
         one.test: {"execution": at.of(layout.EXECUTION, one)}
         for one in study.of_run(run)
-        if one.test in study.executed_tests
+        if one.test in executed_tests(study)
     }
     trains = study.method_of(run).trains
     names = study.datasets_of(run)

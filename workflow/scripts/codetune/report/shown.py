@@ -65,10 +65,11 @@ class Shown:
 
 def shown_tests(records: Iterable[Record], comparisons: Iterable[Comparisons]) -> ShownTests:
     """Returns the test sets of a study, for its pages."""
-    return ShownTests(
-        [one.test for one in comparisons],
-        max((len(record.tests) for record in records if record.trains), default=1),
-    )
+    names, found = [one.test for one in comparisons], list(records)
+    executed = [name for name in names if any(record.executes(name) for record in found)]
+    compared = [name for name in names if name not in executed] or names
+    together = [len(set(record.tests) & set(compared)) for record in found if record.trains]
+    return ShownTests(compared, max(together, default=1), executed)
 
 
 def show(figure: str, records: Sequence[Record], comparisons: Sequence[Comparisons], metric: str) -> dict[str, Shown]:

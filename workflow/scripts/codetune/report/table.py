@@ -8,6 +8,7 @@ from codetune.evaluation.comparisons import read_comparisons
 from codetune.papers.declared import read_paper
 from codetune.report.breakdown import breakdown_table, write_breakdown
 from codetune.report.cost import cost_table, write_costs
+from codetune.report.executed import execution_table, write_execution
 from codetune.report.metrics import metrics_table, write_metrics
 from codetune.report.pairs import pairs_table, write_pairs
 from codetune.report.rows import EvaluatedSystem, evaluated_systems
@@ -28,7 +29,8 @@ def write_table(name: str, inputs: Named, params: Named, outputs: Outputs) -> No
 
     Args:
         name: One of `TABLES`.
-        inputs: `records`, `comparisons` (one per test set) and `paper`; for Table 1 `stats`, `sizes` and `paper`; for
+        inputs: `records`, `comparisons` (one per test set) and `paper`; for Table 2 also `executed`, the comparisons on
+            test sets with unit tests; for Table 1 `stats`, `sizes` and `paper`; for
             the costs `records`, `sizes`, and `tuned`, one manifest per record of a training.
         params: `metric`; for Table 1 `plans`, in the order of `stats`; for variants `variants`.
         outputs: Path for each of csv, md, tex.
@@ -43,7 +45,8 @@ def _write_table1(inputs: Named, params: Named, outputs: Outputs) -> None:
 
 def _write_table2(inputs: Named, params: Named, outputs: Outputs) -> None:
     evaluated, metric = _evaluated(inputs), params["metric"]
-    write_table2(table2(evaluated, metric, read_paper(inputs["paper"])), evaluated, metric, outputs)
+    executed = evaluated_systems(read_records(inputs["records"]), map(read_comparisons, inputs.get("executed", [])))
+    write_table2(table2(evaluated, metric, read_paper(inputs["paper"]), executed), evaluated, metric, outputs)
 
 
 def _write_metrics(inputs: Named, _params: Named, outputs: Outputs) -> None:
@@ -65,6 +68,11 @@ def _write_variants(inputs: Named, params: Named, outputs: Outputs) -> None:
 def _write_breakdown(inputs: Named, params: Named, outputs: Outputs) -> None:
     evaluated, metric = _evaluated(inputs), params["metric"]
     write_breakdown(breakdown_table(evaluated, metric), evaluated, metric, outputs)
+
+
+def _write_execution(inputs: Named, _params: Named, outputs: Outputs) -> None:
+    evaluated = _evaluated(inputs)
+    write_execution(execution_table(evaluated), evaluated, outputs)
 
 
 def _write_search(inputs: Named, _params: Named, outputs: Outputs) -> None:
@@ -97,6 +105,7 @@ TABLES: Mapping[str, Callable[[Named, Named, Outputs], None]] = {
     "pairs": _write_pairs,
     "metrics": _write_metrics,
     "breakdown": _write_breakdown,
+    "execution": _write_execution,
     "cost": _write_costs,
     "search": _write_search,
     "audit": _write_audit,

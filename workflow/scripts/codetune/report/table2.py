@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -19,118 +19,38 @@ from codetune.report.cells import (
     table_of,
     varying_columns,
 )
+from codetune.report.executed import first_passes
 from codetune.report.flags import flag, flagged
 from codetune.report.gains import baselines_of, gain_columns
 from codetune.report.notes import note_of_table2
 from codetune.report.rows import EvaluatedSystem, digits_of_scores
+from codetune.report.table2_row import Table2Row
 from codetune.report.writing import write_forms
 
 HERE = "this study"
 OVER = "Over"  # head of the column that names the baseline of a row's gain and verdict, where there are several
 QUOTED = "quoted"  # in the place of the method of a row that is the paper's own
+PASS_DIGITS = 3
+PASSES = "pass_at_1_on_"  # begins the names of the columns of what passes unit tests
 MORE = "More on each system"  # title of the panel of what readers look for later
 UNPRINTED = ("Seeds", "Deviation", "Gain over")  # beginnings of the columns that LaTeX leaves out
 
 
-@dataclass(frozen=True, kw_only=True)
-class Table2Row:
-    """A row of the CSV. Without a test set it is one that the paper quotes.
-
-    Attributes:
-        data: Name of the training data; `none` where there are none.
-        test: Name of the test set.
-        model: Label of the model.
-        method: Name of the method.
-        source: Where the score comes from.
-        paper_params: The model's parameters, as the paper has them.
-        trainable: Trainable parameters.
-        steps: Optimizer steps of the kept checkpoint, mean over seeds.
-        seeds: How many.
-        flagged: How many of its trainings diverged, or did not lower the validation loss.
-        samples: Number of test samples.
-        metric: Name of the metric.
-        template: Name of the template of its prompts.
-        score: Mean over seeds.
-        score_low: Lower end of its interval.
-        score_high: Upper end of its interval.
-        deviation: Standard deviation over seeds.
-        score_on_code: The same metric on the code of each prediction, mean over seeds.
-        score_on_code_low: Lower end of its interval.
-        score_on_code_high: Upper end of its interval.
-        paper_score: The paper's score.
-        gain: Difference to the better of the method's baselines.
-        gain_over: Name of that baseline.
-        gain_low: Lower end of its interval.
-        gain_high: Upper end of its interval.
-        gain_percent: The gain relative to the baseline.
-        p_holm: Corrected p-value of the gain.
-        verdict: What it says.
-        p_holm_on_code: Corrected p-value of the gain on code over the better baseline by that metric.
-        verdict_on_code: What it says.
-        paper_gain: The paper's own gain.
-        paper_gain_over: Name of the baseline that the paper's gain is over.
-        truncated: Share of predictions that the limit on new tokens or the context cut off.
-        empty: Share of predictions without text.
-        extracted: Share of predictions that are more than their code.
-        length_ratio: Characters of all predictions over those of all references.
-        leaked: Test samples that leak from the training data of any of the systems.
-        score_without_leaked: Score of all other test samples.
-        predictions: Where the score comes from: a path per seed.
-    """
-
-    data: str | None = None
-    test: str | None = None
-    model: str
-    method: str | None = None
-    source: str
-    paper_params: str | None
-    trainable: int | None = None
-    steps: int | None = None
-    seeds: int | None = None
-    flagged: int | None = None
-    samples: int | None = None
-    metric: str | None = None
-    template: str | None = None
-    score: float | None = None
-    score_low: float | None = None
-    score_high: float | None = None
-    deviation: float | None = None
-    score_on_code: float | None = None
-    score_on_code_low: float | None = None
-    score_on_code_high: float | None = None
-    paper_score: float | None
-    gain: float | None = None
-    gain_over: str | None = None
-    gain_low: float | None = None
-    gain_high: float | None = None
-    gain_percent: float | None = None
-    p_holm: float | None = None
-    verdict: str | None = None
-    p_holm_on_code: float | None = None
-    verdict_on_code: str | None = None
-    paper_gain: float | None = None
-    paper_gain_over: str | None = None
-    truncated: float | None = None
-    empty: float | None = None
-    extracted: float | None = None
-    length_ratio: float | None = None
-    leaked: int | None = None
-    score_without_leaked: float | None = None
-    predictions: str | None = None
-
-
-def table2(evaluated: Sequence[EvaluatedSystem], metric: str, paper: Row) -> pd.DataFrame:
+def table2(
+    evaluated: Sequence[EvaluatedSystem], metric: str, paper: Row, executed: Sequence[EvaluatedSystem] = ()
+) -> pd.DataFrame:
     """The score of all systems beside the paper's (its Table 2).
 
     Args:
         evaluated: The systems on each test set.
         metric: Name of the metric.
         paper: What the paper declares.
+        executed: The systems on each test set with unit tests.
 
     Returns:
-        Rows of `Table2Row`, with columns for the gain over each baseline: those that the paper quotes, then test set by
-        test set one per system, in the order of `in_reading_order`. The paper's columns and rows are filled for its own
-        metric, ROUGE-L.
+        Rows of `Table2Row`, with columns for the gain over each baseline and for pass@1 on each of these sets: those
+        that the paper quotes, then test set by test set one per system, in the order of `in_reading_order`. The paper's
+        columns and rows are filled for its own metric, ROUGE-L.
     """
     declared = {(row["model"], row["method"]): row for row in paper["table2"] if "model" in row}
     baselines = baselines_of(evaluated, metric)
@@ -139,7 +59,8 @@ def table2(evaluated: Sequence[EvaluatedSystem], metric: str, paper: Row) -> pd.
     tests = {one.test for one in evaluated}
     for one in evaluated:
         beside = declared if is_comparable(paper, one.system, one.test, tests) else {}
-        rows.append(asdict(_row(one, metric, beside)) | gain_columns(one, metric, baselines))
+        passes = {f"{PASSES}{test}": score for test, score in first_passes(one, executed).items()}
+        rows.append(asdict(_row(one, metric, beside)) | gain_columns(one, metric, baselines) | passes)
     return table_of(rows)
 
 
@@ -238,6 +159,7 @@ def write_table2(
         "95 % interval of the gain": [format_interval(row, "gain", ends, "+") for row in rows],
         "Verdict": table["verdict"],
         **({"On code": [_on_code(row, digits) for row in rows]} if code else {}),
+        **_passes(table),
     }
     leaked = _without_leaked(table, label, digits)
     more = {
@@ -273,6 +195,15 @@ def _without_leaked(table: pd.DataFrame, label: str, digits: int) -> dict[str, l
 
 def _on_code(row: "pd.Series[Any]", digits: int) -> str | None:
     return mark_verdict(format_number(row["score_on_code"], digits), row["verdict_on_code"])
+
+
+def _passes(table: pd.DataFrame) -> dict[str, list[str | None]]:
+    """The columns of pass@1, one per test set with unit tests."""
+    columns = {name: table[name] for name in map(str, table) if name.startswith(PASSES)}
+    return {
+        f"pass@1 on {name.removeprefix(PASSES)}": [format_number(value, PASS_DIGITS) for value in values]
+        for name, values in columns.items()
+    }
 
 
 def _names(rows: Sequence["pd.Series[Any]"]) -> dict[str, list[str]]:

@@ -62,10 +62,12 @@ class ShownTests(NamedTuple):
     Attributes:
         names: Their names.
         together: Most test sets that one system that trains is evaluated on.
+        executed: The names of those with unit tests, which are no others if there are only such.
     """
 
     names: Sequence[str]
     together: int = 1
+    executed: Sequence[str] = ()
 
 
 Layout = Callable[[Systems, ShownTests], Pages]  # of systems that train
@@ -131,6 +133,11 @@ def on_each_test(layout: Layout) -> Layout:
         return [(test, page) for test in tests.names for _, page in layout(systems, tests)]
 
     return pages
+
+
+def on_executed(layout: Layout) -> Layout:
+    """Lays systems out for each test set with unit tests in the same way."""
+    return lambda systems, tests: on_each_test(layout)(systems, tests._replace(names=tests.executed))
 
 
 def scores_and_gains(systems: Systems, tests: ShownTests) -> Pages:
@@ -221,4 +228,5 @@ LAYOUTS: Mapping[str, Layout] = {
     "languages": in_classes(9),
     "lengths": in_classes(4),
     "matrix": in_matrices,
+    "execution": on_executed(in_rows(36)),
 }

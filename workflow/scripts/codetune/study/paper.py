@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from codetune.study import layout
-from codetune.study.figures import LAYOUTS, ShownTests, figure_pages
+from codetune.study.figures import LAYOUTS, figure_pages
 from codetune.study.study import Study
+from codetune.study.tested import compared_tests, shown_tests_of
 
 SHOWN = ("dumbbell", "figure2")  # the figures of the paper, in their order
 
@@ -21,7 +22,7 @@ def macro_inputs(study: Study, in_results: Callable[..., str]) -> dict[str, Any]
     tables = {name: in_results(layout.TABLE_CSV, table=name) for name, rows in has_rows.items() if rows}
     return {
         "records": [in_results(layout.ALL_RECORDS)],
-        "comparisons": [in_results(layout.COMPARISONS, test=test) for test in study.tests],
+        "comparisons": [in_results(layout.COMPARISONS, test=test) for test in compared_tests(study)],
         "cards": [in_results(layout.CARD, dataset=name) for name in study.used_datasets],
         **tables,
     }
@@ -29,7 +30,7 @@ def macro_inputs(study: Study, in_results: Callable[..., str]) -> dict[str, Any]
 
 def paper_inputs(study: Study, in_results: Callable[..., str]) -> dict[str, Any]:
     """The files that the paper is made from, in the same way."""
-    pages = figure_pages(study.trained_systems, ShownTests(study.tests, study.most_tests))
+    pages = figure_pages(study.trained_systems, shown_tests_of(study))
     names = [name for figure in SHOWN if figure in LAYOUTS for name, one in pages.items() if one.figure == figure]
     return {
         **macro_inputs(study, in_results),

@@ -103,6 +103,10 @@ class Record:
         """Whether the run trains a model."""
         return self.method.trains
 
+    def executes(self, test: str) -> bool:
+        """Whether it is evaluated on a test set with unit tests."""
+        return test in self.tests and self.tests[test].execution is not None
+
     @property
     def examples(self) -> Examples | None:
         """The examples in its prompts; None where there are none."""

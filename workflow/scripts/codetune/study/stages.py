@@ -10,6 +10,7 @@ from codetune.study.joint import Joint
 from codetune.study.runs import NONE, Evaluation, Run, dataset_of
 from codetune.study.study import Study
 from codetune.study.tables import table_inputs
+from codetune.study.tested import executed_tests
 
 ON_GPU = ("finetune", "curve", "generate")  # where there are any
 LOGS = "logs"  # folder of the logs within the results, as the Snakefile sets it
@@ -199,10 +200,12 @@ class _Maker:
             has_leaks = run.data != NONE and evaluation.test in self.study.tests
             waited += [self._of(layout.LEAKS, evaluation)] if has_leaks else []
             rule, needs = "generate", [*needs, *waited]
-        return [
-            self._job(rule, name, predictions, layout.EVALUATION, *needs),
-            self._job("score", name, self._of(layout.SCORES, evaluation), layout.EVALUATION, predictions),
-        ]
+        jobs = [self._job(rule, name, predictions, layout.EVALUATION, *needs)]
+        scored = predictions
+        if evaluation.test in executed_tests(self.study):
+            scored = self._of(layout.VERDICTS, evaluation)
+            jobs.append(self._job("execute", name, scored, layout.EVALUATION, predictions))
+        return [*jobs, self._job("score", name, self._of(layout.SCORES, evaluation), layout.EVALUATION, scored)]
 
     def record(self, run: Run) -> Job:
         """The record of a run."""

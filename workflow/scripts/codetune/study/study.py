@@ -101,11 +101,6 @@ class Study:
         return list(dict.fromkeys(evaluation.test for evaluation in self.evaluations))
 
     @cached_property
-    def executed_tests(self) -> list[str]:
-        """Names of those with unit tests, which run the code in predictions."""
-        return [test for test in self.tests if self.datasets[test].published.unit_tests]
-
-    @cached_property
     def used_datasets(self) -> list[str]:
         """Names of the data sets on which a run is trained or evaluated, or from which it retrieves."""
         used = dict.fromkeys(run.data for run in self.runs if run.data != NONE)
@@ -120,11 +115,6 @@ class Study:
     def published_of(self, data: str) -> list[str]:
         """Returns the names of the published data sets that a run's training data are made from."""
         return self.joints[data].datasets if data in self.joints else [data]
-
-    @cached_property
-    def most_tests(self) -> int:
-        """Most test sets that one run that trains a model is evaluated on."""
-        return max((len(self.of_run(run)) for run in self.training_runs), default=1)
 
     def of_test(self, test: str) -> list[Evaluation]:
         """Returns the evaluations on one test set."""

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from codetune.study import layout
-from codetune.study.figures import ShownTests, figure_pages
+from codetune.study.figures import figure_pages
 from codetune.study.study import Study
+from codetune.study.tested import compared_tests, shown_tests_of
 
 SHOWN = "dumbbell"  # the figure that stands beneath the conclusions
 
@@ -17,10 +18,10 @@ def summary_inputs(study: Study, in_results: Callable[..., str]) -> dict[str, An
         study: The study.
         in_results: Returns the path of a pattern within the results, with the values of its wildcards.
     """
-    pages = figure_pages(study.trained_systems, ShownTests(study.tests, study.most_tests))
+    pages = figure_pages(study.trained_systems, shown_tests_of(study))
     return {
         "records": [in_results(layout.ALL_RECORDS)],
-        "comparisons": [in_results(layout.COMPARISONS, test=test) for test in study.tests],
+        "comparisons": [in_results(layout.COMPARISONS, test=test) for test in compared_tests(study)],
         "audit": in_results(layout.TABLE_CSV, table="audit"),
         "figures": [in_results(layout.FIGURE_SVG, figure=name) for name, one in pages.items() if one.figure == SHOWN],
     }

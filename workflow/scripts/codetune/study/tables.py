@@ -7,6 +7,7 @@ from codetune.base.plain import to_plain
 from codetune.study import layout
 from codetune.study.runs import Evaluation, Run
 from codetune.study.study import Study
+from codetune.study.tested import compared_tests, executed_tests
 
 Place = Callable[..., str]  # the path for a pattern of the layout and values of its wildcards
 Inputs = Mapping[str, list[str]]
@@ -26,8 +27,9 @@ def table_inputs(study: Study, in_results: Place, in_resources: Place) -> dict[s
 
     scored = {
         "records": [in_results(layout.ALL_RECORDS)],
-        "comparisons": [in_results(layout.COMPARISONS, test=test) for test in study.tests],
+        "comparisons": [in_results(layout.COMPARISONS, test=test) for test in compared_tests(study)],
     }
+    executed = [in_results(layout.COMPARISONS, test=test) for test in executed_tests(study)]
     sizes = {"sizes": [in_results(layout.SIZES, model=model) for model in study.tunings]}
     # Table 1 needs neither weights nor a training.
     planned = sizes | {
@@ -44,11 +46,22 @@ def table_inputs(study: Study, in_results: Place, in_resources: Place) -> dict[s
         "prompt_stats": [in_results(layout.PROMPT_STATS, **entry) for entry in study.zero_shot_sets],
         "cards": [in_results(layout.CARD, dataset=name) for name in study.used_datasets],
     }
-    of_scores = dict.fromkeys(("table2", "variants", "pairs", "metrics", "breakdown"), scored)
-    tables: dict[str, Inputs] = {"table1": planned, **of_scores, "cost": spent, "search": searched, "audit": audited}
+    of_scores = dict.fromkeys(("variants", "pairs", "breakdown"), scored)
+    on_all_tests = scored | {"comparisons": [in_results(layout.COMPARISONS, test=test) for test in study.tests]}
+    tables: dict[str, Inputs] = {
+        "table1": planned,
+        "table2": scored | ({"executed": executed} if executed else {}),
+        **of_scores,
+        "metrics": on_all_tests,
+        "execution": scored | {"comparisons": executed},
+        "cost": spent,
+        "search": searched,
+        "audit": audited,
+    }
     has_rows = {
         "table1": study.training_runs,
         "variants": study.compared_variants,
+        "execution": executed,
         "search": searched["records"],
         "cost": study.used_models,
     }
