@@ -2,7 +2,7 @@
 
 Usage: python demo/make_problems.py OUTPUT.json [--count N] [--seed S]
 
-The problems are clean-room, of the kind that demo/make_samples.py has samples of, with nouns that none of those has.
+The problems are clean-room, of a kind that demo/make_samples.py has samples of.
 """
 
 import argparse
@@ -10,9 +10,7 @@ import json
 import random
 from pathlib import Path
 
-from make_samples import OPS
-
-NOUNS = "mass volume rate rank delay offset charge bonus credit debit slope radius".split()
+from make_samples import NOUNS, OPS
 
 
 def make_problems(count: int, seed: int) -> list[dict[str, object]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from codetune.execution.extraction import find_code
+from codetune.execution.extraction import NO_SYNTAX, find_code
 from codetune.execution.recording import Sink
 from codetune.execution.values import decode, encode
 
@@ -34,10 +34,15 @@ def main(task: dict[str, Any]) -> None:
     if code is None:
         tell("no code", problem)
         return
+    try:
+        program = compile(code, "answer", "exec")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # of what the parser alone does not see
+        tell("no code", NO_SYNTAX)
+        return
     tell("code", code)
     names: dict[str, Any] = {"__name__": "answer"}
     try:
-        exec(compile(code, "answer", "exec"), names)  # noqa: S102
+        exec(program, names)  # noqa: S102
     except BaseException as error:
         tell("raised", type(error).__name__)
         return
