@@ -96,6 +96,8 @@ FIGURES = {
     ),
 }
 FIGURE_PAGES = figure_pages(STUDY.trained_systems, shown_tests_of(STUDY))
+if not executed_tests(STUDY):
+    del FIGURES["execution"]
 if not FIGURE_PAGES:
     FIGURES.clear()  # all of them show what was trained
 

@@ -18,6 +18,7 @@ DOCUMENTS = {
             ("pairs", "Tables", "Pairs of models and methods"),
             ("metrics", "Tables", "All metrics of all runs"),
             ("breakdown", "Tables", "By language and length"),
+            ("execution", "Tables", "What unit tests say"),
             ("search", "Tables", "Searches: all trials"),
             ("cost", "Tables", "What each system costs"),
             ("audit", "Audit", "The paper's claims, one by one"),

@@ -22,6 +22,7 @@ def kinds() -> dict[str, type]:
     from codetune.study.curve import Curve
     from codetune.study.data_facts import SplitFacts
     from codetune.study.examples import CountFacts, EmbeddingFacts, ExampleFacts
+    from codetune.study.execution import ExecutionFacts, ProblemsFacts, SandboxFacts
     from codetune.study.facts import GenerationFacts, Summary, TrainingFacts
     from codetune.study.leaks import LeakFacts
     from codetune.study.record import Record
@@ -39,6 +40,9 @@ def kinds() -> dict[str, type]:
         "embedding": EmbeddingFacts,
         "count": CountFacts,
         "prediction": Prediction,
+        "sandbox": SandboxFacts,
+        "problems": ProblemsFacts,
+        "execution": ExecutionFacts,
         "summary": Summary,
         "split": SplitFacts,
         "curve": Curve,

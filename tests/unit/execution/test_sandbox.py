@@ -176,7 +176,7 @@ def test_another_interpreter_is_refused(tmp_path):
 
 
 def test_what_was_compiled_for_another_machine_is_made_again(sandbox, capfd):
-    interpreter = Interpreter(sandbox._interpreter.path)
+    interpreter = Interpreter(sandbox.interpreter.path)
     whole = interpreter.compiled.read_bytes()
     interpreter.compiled.write_bytes(b"for another machine")
     try:

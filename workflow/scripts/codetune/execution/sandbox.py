@@ -61,7 +61,7 @@ class Sandbox:
         Args:
             interpreter: The compiled interpreter.
         """
-        self._interpreter = interpreter
+        self.interpreter = interpreter
         self._of_thread = threading.local()
 
     def run(self, sources: Sequence[tuple[str, str]], task: Any, fuel: int) -> Outcome:
@@ -76,7 +76,7 @@ class Sandbox:
             StudyError: It took more than the limit of time.
         """
         if not hasattr(self._of_thread, "guests"):
-            self._of_thread.guests = _Guests(self._interpreter)
+            self._of_thread.guests = _Guests(self.interpreter)
         outcome: Outcome = self._of_thread.guests.run(sources, task, fuel)
         return outcome
 

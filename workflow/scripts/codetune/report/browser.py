@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from codetune.base.errors import StudyError
-from codetune.base.files import write_text
+from codetune.base.files import Row, write_text
 from codetune.data.languages import guess_language
 from codetune.data.predictions import Prediction, read_predictions
 from codetune.data.samples import Sample, read_samples
 from codetune.evaluation.matches import FIRST_MATCH
 from codetune.evaluation.metric import Metric
+from codetune.evaluation.passes import EXECUTION
 from codetune.evaluation.registry import metrics, on_code
 from codetune.evaluation.scored import read_scores
 from codetune.report.cells import digits_of
@@ -30,6 +31,7 @@ MARKS = {"rouge_l": "words", "rouge_l_precision": "words", "rouge_l_recall": "wo
 BLOCK = 8  # samples whose texts are unpacked together
 MISSING = 2**32 - 1  # stands for a score that there is not
 TRUNCATED, EMPTY = 1, 2  # bits of an output's flags
+PASSES, FAILS = 16, 32  # of its first candidate, where the sample has unit tests
 EXTRACTED = {None: 0, "fence": 4, "turn": 8, "lead-in": 12}  # two bits more: what its code was found by
 
 
@@ -58,6 +60,7 @@ class _Outputs:
         scores: By metric, as written of all runs and then on code of all runs: the score in units of its last digit.
         others: The other candidates of each output; none of a run whose prompts have one.
         matches: The rank of each output's first candidate that is the reference, by each form of EM@k, 0 for none.
+        tests: What unit tests say of each output, in words; empty texts where there are none.
     """
 
     texts: list[list[str]]
@@ -65,6 +68,7 @@ class _Outputs:
     scores: dict[str, tuple["array[int]", "array[int]"]]
     others: list[list[list[str]]]
     matches: list[list[list[int]]]
+    tests: list[list[str]]
 
 
 def write_browser(inputs: BrowserInputs, test: str, metric: str, target: str) -> None:
@@ -138,7 +142,7 @@ def _models(systems: Mapping[System, list[Record]]) -> list[dict[str, Any]]:
 def _read_outputs(records: list[Record], test: str, shown: Mapping[str, Metric], samples: list[Sample]) -> _Outputs:
     """The outputs of all runs, with flags and scores."""
     ids = [sample.id for sample in samples]
-    outputs = _Outputs([], bytearray(), {name: (array("I"), array("I")) for name in shown}, [], [])
+    outputs = _Outputs([], bytearray(), {name: (array("I"), array("I")) for name in shown}, [], [], [])
     names = [each for name in shown for each in (name, on_code(name))]
     for record in records:
         predictions = read_predictions(record.read_path("predictions", test))
@@ -148,7 +152,8 @@ def _read_outputs(records: list[Record], test: str, shown: Mapping[str, Metric],
         outputs.texts.append([one.first.text for one in predictions])
         outputs.others.append([[candidate.text for candidate in one.candidates[1:]] for one in predictions])
         outputs.matches.append([[rank or 0 for rank in row.get(FIRST_MATCH, {}).values()] for row in rows])
-        outputs.flags.extend(_flags(one, row.get("extracted")) for one, row in zip(predictions, rows, strict=True))
+        outputs.tests.append([_describe_tests(row.get(EXECUTION)) for row in rows])
+        outputs.flags.extend(_flags(one, row) for one, row in zip(predictions, rows, strict=True))
         for name, (written, found) in outputs.scores.items():
             unit = _unit(shown[name])
             written.extend(_in_units(row[name], unit) for row in rows)
@@ -156,9 +161,22 @@ def _read_outputs(records: list[Record], test: str, shown: Mapping[str, Metric],
     return outputs
 
 
-def _flags(prediction: Prediction, extracted: str | None) -> int:
-    first = prediction.first
-    return TRUNCATED * first.truncated + EMPTY * (not first.text) + EXTRACTED[extracted]
+def _flags(prediction: Prediction, row: Row) -> int:
+    first, passed = prediction.first, row.get(EXECUTION, {}).get("passed") or ()
+    tested = (PASSES if passed[0] else FAILS) if passed else 0
+    return TRUNCATED * first.truncated + EMPTY * (not first.text) + EXTRACTED[row.get("extracted")] + tested
+
+
+def _describe_tests(executed: Row | None) -> str:
+    """What unit tests say of an output: of the first candidate, and how many pass where there are several."""
+    if executed is None:
+        return ""
+    passed = executed["passed"]
+    if not passed:
+        return "not judged by unit tests"
+    at = f" at {executed['call']}" if executed["call"] else ""
+    first = "passes all unit tests" if passed[0] else f"fails unit tests: {executed['error']}{at}"
+    return f"{first}; {sum(passed)} of {len(passed)} candidates pass" if len(passed) > 1 else first
 
 
 def _in_units(score: float | None, unit: int) -> int:
@@ -188,7 +206,8 @@ def _little_endian(numbers: "array[int]") -> bytes:
 def _block(samples: list[Sample], outputs: _Outputs, start: int) -> dict[str, Any]:
     """The texts of some samples, each distinct one once; a sample's are instruction, input, reference, outputs.
 
-    Where prompts have several candidates, the others of each output are there, too, and the ranks of the first matches.
+    Where prompts have several candidates, the others of each output are there, too, and the ranks of the first matches;
+    where samples have unit tests, what these say of each output.
     """
     texts: dict[str, int] = {}
     rows = [
@@ -203,7 +222,10 @@ def _block(samples: list[Sample], outputs: _Outputs, start: int) -> dict[str, An
         [[texts.setdefault(text, len(texts)) for text in of_run[place]] for of_run in outputs.others]
         for place in places
     ]
-    block = {"texts": list(texts), "samples": rows}
+    block: dict[str, Any] = {"samples": rows}
+    if any(of_run[place] for of_run in outputs.tests for place in places):
+        block["tests"] = [[texts.setdefault(of_run[place], len(texts)) for of_run in outputs.tests] for place in places]
+    block["texts"] = list(texts)
     if not any(some for of_sample in others for some in of_sample):
         return block
     return block | {"others": others, "matches": [[of_run[place] for of_run in outputs.matches] for place in places]}

@@ -105,10 +105,8 @@ def _data(path: str, card: Row) -> Finding:
         taken += [f"{numbers.count('drawn', sample['records'])}{whose} were drawn"] if sample else []
         which = f", of which {listed(taken)}," if taken else ""
         division = FILES if "records_of_parts" in card else SPLIT[near["handling"]]
-        text = (
-            f"{name} has {records} records{which} in {counts['train']} training, {counts['validation']} validation and "
-            f"{counts['test']} test samples; {division}."
-        )
+        divided = listed([f"{count} {'training' if part == 'train' else part}" for part, count in counts.items()])
+        text = f"{name} has {records} records{which} in {divided} samples; {division}."
         samples, languages = parts["test"]["samples"], list(parts["test"]["languages"].items())[:LANGUAGES]
         shares = [
             f"{language} ({numbers.percent(f'language.{language}', count / samples)})" for language, count in languages

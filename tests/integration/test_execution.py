@@ -1,0 +1,184 @@
+"""A study of code that unit tests judge, from the records to tables and pages; a retrieval answers, no model."""
+
+import ast
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from browser_study import data_of
+from codetune.report.packed import unpacked
+from small_study import copy_workflow, plan, snakemake
+
+LOCAL = ("--workflow-profile", "profiles/local", "--configfile", "small.yaml", "--cores", "2")
+SYSTEM = "runs/solutions/none/retrieval/seed0"
+NAMES = ("width", "height", "weight", "price", "amount", "speed", "salary", "level", "grade", "index")
+WRONG, ENDLESS, NO_CODE = "width", "height", "weight"  # whose samples' outputs do not pass
+
+
+def solution_of(name):
+    if name == ENDLESS:
+        return f"def double_{name}({name}):\n    while True:\n        {name} += 1"
+    return (
+        "no code" if name == NO_CODE else f"def double_{name}({name}):\n    return {name} * {3 if name == WRONG else 2}"
+    )
+
+
+def make_project(folder):
+    """The retrieval finds an output of its training samples for each problem."""
+    folder.mkdir()
+    copy_workflow(folder)
+    solutions = [
+        {"instruction": f"Python: what gives twice the {name}?", "input": "", "output": solution_of(name)}
+        for name in NAMES
+    ]
+    others = [
+        {"instruction": f"Say the word {word} in reverse.", "input": "", "output": f"print('{word}'[::-1])"}
+        for word in ("river", "stone", "table", "cloud", "north", "winter", "music", "paper", "green", "orbit")
+    ]
+    problems = [
+        {
+            "text": f"Write a function that takes the {name} and returns two times this {name}.",
+            "code": f"def double_{name}({name}):\n    return {name} + {name}",
+            "test_list": [f"assert double_{name}({number}) == {2 * number}" for number in (1, 7)],
+        }
+        for name in NAMES
+    ]
+    (folder / "solutions").mkdir()
+    for part, records in (("train", solutions), ("validation", others[:5]), ("test", others[5:])):
+        (folder / "solutions" / f"{part}.json").write_text(json.dumps(records))
+    (folder / "problems").mkdir()
+    (folder / "problems/test.json").write_text(json.dumps(problems))
+    files = {part: f"{part}.json" for part in ("train", "validation", "test")}
+    config = {
+        "runs": [
+            {
+                "datasets": ["solutions"],
+                "models": ["none"],
+                "methods": ["retrieval"],
+                "tests": ["solutions", "problems"],
+            }
+        ],
+        "datasets": {
+            "solutions": {"path": "solutions", "parts": files},
+            "problems": {
+                "path": "problems",
+                "parts": {"test": "test.json"},
+                "fields": {"instruction": "text", "output": "code"},
+                "unit_tests": "mbpp",
+            },
+        },
+        "evaluation": {"resamples": 200},
+    }
+    (folder / "small.yaml").write_text(yaml.safe_dump(config))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory, sandbox):
+    """A finished study; the interpreter is the one that tests share."""
+    folder = make_project(tmp_path_factory.mktemp("execution") / "project")
+    place = folder / "resources/sandbox"
+    place.mkdir(parents=True)
+    for file in sandbox.interpreter.path.parent.glob("python*.*wasm"):
+        shutil.copy(file, place)
+    done = snakemake(*LOCAL, cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def rows_of_csv(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def lines_of(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def in_process(text, problem):
+    """Whether an answer passes, as Python itself says; one that never ends does not."""
+    if "while True" in text:
+        return False
+    names = {}
+    try:
+        exec(compile(ast.parse(text), "answer", "exec"), names)
+        exec(problem["tests"], names)
+    except Exception:
+        return False
+    return True
+
+
+def test_verdicts_are_those_of_python_itself(project):
+    folder = project / "results" / SYSTEM / "tests/problems"
+    problems = {row["id"]: row["problem"] for row in lines_of(project / "results/data/problems/test.jsonl")}
+    texts = {row["id"]: row["candidates"][0]["text"] for row in lines_of(folder / "predictions.jsonl")}
+    verdicts = {row["id"]: row["verdicts"][0] for row in lines_of(folder / "verdicts.jsonl")}
+    assert list(verdicts) == list(texts) == list(problems)
+    expected = {number: in_process(text, problems[number]) for number, text in texts.items()}
+    assert {number: verdict["passed"] for number, verdict in verdicts.items()} == expected
+    assert 3 <= sum(expected.values()) < len(expected)
+    errors = {verdict["error"] for verdict in verdicts.values()} - {""}
+    assert errors >= {"out of fuel", "wrong answer", "no function"}
+    wrong = next(one for one in verdicts.values() if one["error"] == "wrong answer")
+    assert wrong["call"].startswith("double_") and wrong["call"].endswith("(1)")
+
+
+def test_tables_have_the_share_that_passes_and_what_is_wrong_with_the_rest(project):
+    facts = json.loads((project / "results" / SYSTEM / "tests/problems/execution.json").read_text())
+    (row,) = rows_of_csv(project / "results/tables/execution.csv")
+    assert float(row["score"]) == facts["passed"] / facts["answers"]
+    assert float(row["share: out of fuel"]) == facts["errors"]["out of fuel"] / facts["answers"]
+    (summary,) = [one for one in rows_of_csv(project / "results/tables/table2.csv") if one["source"] == "this study"]
+    assert summary["test"] == "solutions"
+    assert summary["pass_at_1_on_problems"] == row["score"]
+    metrics = {
+        (one["test"], one["metric"]): one["score"] for one in rows_of_csv(project / "results/tables/metrics.csv")
+    }
+    assert metrics["problems", "pass_at_1"] == row["score"]
+    assert ("solutions", "pass_at_1") not in metrics
+    assert "pass@1 on problems" in (project / "results/tables/table2.md").read_text()
+    assert "  pass@1 |" in (project / "results/tables/execution.md").read_text()
+
+
+def test_the_browser_says_what_unit_tests_say(project):
+    page = (project / "results/report/samples/problems.html").read_text()
+    texts = "".join(content.decode() for name, content in unpacked(page) if name.startswith("texts-"))
+    assert "passes all unit tests" in texts
+    assert "fails unit tests: wrong answer at double_" in texts
+    assert data_of(page)["test"] == "problems"
+    assert "unit tests" not in "".join(
+        content.decode()
+        for name, content in unpacked((project / "results/report/samples/solutions.html").read_text())
+        if name.startswith("texts-")
+    )
+
+
+def test_nothing_is_planned_again_and_the_results_check(project):
+    assert not plan(*LOCAL, cwd=project)
+    check = [sys.executable, project / "workflow/scripts/check_results.py", project / "config/config.yaml"]
+    done = subprocess.run([*check, project / "small.yaml"], cwd=project, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_without_a_sandbox_all_else_is_measured(project, tmp_path):
+    again = Path(shutil.copytree(project, tmp_path / "again", symlinks=True))
+    for file in (again / "resources/sandbox").iterdir():
+        file.unlink()
+    (again / "resources/sandbox/python.wasm").write_bytes(b"\0asm")  # not the interpreter
+    done = snakemake(*LOCAL, cwd=again)
+    assert done.returncode == 0, done.stdout + done.stderr
+    log = (again / "results/logs/sandbox.log").read_text()
+    assert "no generated code is executed: resources/sandbox/python.wasm is not the sandbox's Python" in log
+    assert "delete resources/sandbox/sandbox.json and run the same command" in log
+    (row,) = rows_of_csv(again / "results/tables/execution.csv")
+    assert row["score"] == ""
+    assert "is not the sandbox's Python" in row["not_executed"]
+    metrics = {(one["test"], one["metric"]): one["score"] for one in rows_of_csv(again / "results/tables/metrics.csv")}
+    assert metrics["problems", "pass_at_1"] == ""
+    assert metrics["problems", "rouge_l"] != ""
+    assert "No code was executed" in (again / "results/tables/execution.md").read_text()
