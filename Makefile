@@ -6,6 +6,7 @@
 # make try-methods  each of PEFT's types, tried on a miniature beside whole and quantised weights: docs/peft-types.md   (1 hour)
 # make check-results  makes every score, table, card and page anew from the predictions and compares: CONFIG=config/demo.yaml
 #                 for the demo's; several overlays in quotes, in the order in which Snakemake got them; CORES=4 (all)
+#                 of a large study some predictions are measured anew, which are drawn: all with ALL=1
 # make rehearse CONFIG=mine.yaml   the study of a config with made-up outputs in place of its GPU jobs, into <results>-rehearsal:
 #                 what it will give, what its CPU part takes, and how much disk it needs; several overlays in quotes
 # make real-data  miniature models on the real data set: make real-data DATA=path/to/code_alpaca_20k.json   (47 minutes on 2 cores)
@@ -98,7 +99,7 @@ test: env
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check-results: env
-	$(BIN)/python workflow/scripts/check_results.py config/config.yaml $(CONFIG) $(if $(CORES),--cores $(CORES))
+	$(BIN)/python workflow/scripts/check_results.py config/config.yaml $(CONFIG) $(if $(CORES),--cores $(CORES)) $(if $(ALL),--all)
 
 watch: env
 	@$(BIN)/python workflow/scripts/watch.py config/config.yaml $(CONFIG) || true

@@ -1,6 +1,6 @@
 """Makes a finished study anew from its config, samples and predictions, and compares: see `make check-results`.
 
-Usage: python workflow/scripts/check_results.py config/config.yaml [overlay ...] [--cores N]
+Usage: python workflow/scripts/check_results.py config/config.yaml [overlay ...] [--cores N] [--all]
 """
 
 import argparse
@@ -27,6 +27,7 @@ def main():
     parser = argparse.ArgumentParser(description="Makes a finished study anew from its predictions, and compares.")
     parser.add_argument("config", nargs="+", help="config/config.yaml, then overlays as Snakemake got them")
     parser.add_argument("--cores", type=int, default=available_cpu_count(), help="number of processes (default: all)")
+    parser.add_argument("--all", action="store_true", help="measure all predictions of a large study anew")
     arguments = parser.parse_args()
     sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may lack the letters of a label
     try:
@@ -35,7 +36,7 @@ def main():
         from merged_config import merged_config
 
         with signs_of_life(STDERR):
-            findings = check_results(merged_config(arguments.config), max(1, arguments.cores))
+            findings = check_results(merged_config(arguments.config), max(1, arguments.cores), arguments.all)
     except (StudyError, WorkflowError) as error:
         return f"error: {printable(str(error))}"
     except OSError as error:
@@ -50,6 +51,12 @@ def main():
         problems = map(printable, findings.problems)
         return "\n".join(["error: the results do not follow from the config and the predictions:", *problems])
     print(f"{findings.files:,} files made anew from the config and the predictions: all cells are equal")
+    if (measured := findings.measured).drawn:
+        print(
+            f"{measured.measured:,} of {measured.predictions:,} predictions were measured anew (the others with --all)"
+            f"; of {measured.curves:,} curves the untuned model's point and one drawn checkpoint's; all else was made "
+            "from the scores of all predictions"
+        )
     return None
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,12 +20,12 @@ from codetune.evaluation.bootstrap import Array
 from codetune.evaluation.classes import length_class
 from codetune.evaluation.codebleu import Matches, count_matches_of_code, without_data_flow
 from codetune.evaluation.extraction import Code, extract_code
-from codetune.evaluation.matches import COUNT, FIRST_MATCH, find_matches
 from codetune.evaluation.measures import all_statistics, measures_of, metrics_of, pass_metrics_of
 from codetune.evaluation.metric import ON_CODE, statistics_of
 from codetune.evaluation.package_total import total_of_package
-from codetune.evaluation.passes import EXECUTION, read_executed
+from codetune.evaluation.passes import EXECUTION
 from codetune.evaluation.registry import CODEBLEU, metrics
+from codetune.evaluation.several import Several, with_candidates
 from codetune.study.facts import ScoredPart, Summary
 
 Statistics = dict[str, list[float]]  # of a text, by each metric
@@ -64,29 +64,40 @@ def score_predictions(
         StudyError: Predictions and references do not belong to the same samples, or the references are not those that
             the split wrote.
     """
-    samples = {sample.id: sample for sample in read_part(references, split)}
-    completed = read_predictions(predictions)
-    if [prediction.id for prediction in completed] != list(samples):
-        raise StudyError(f"{predictions}: not the samples of {references}. Delete the predictions and run again.")
-    scored = score_each(list(samples.values()), [prediction.first.text for prediction in completed])
+    samples, completed = read_completed(references, split, predictions)
+    scored = score_completed(samples, completed, Several(candidates, verdicts, drawn))
     matches = [found for row in scored if (found := row.pop(MATCHES)) is not None]
-    if candidates > 1:
-        scored = [
-            row | {COUNT: candidates, FIRST_MATCH: find_matches(sample.output, [one.text for one in found.candidates])}
-            for row, sample, found in zip(scored, samples.values(), completed, strict=True)
-        ]
-    if verdicts is not None:
-        found = read_executed(verdicts, list(samples), len(completed[0].candidates), drawn)
-        scored = [row | {EXECUTION: to_plain(one)} for row, one in zip(scored, found, strict=True)]
     write_jsonl(scores, scored)
-    digest = sha256_of_file(scores)
-    write_json(summary, to_plain(_summarise(list(samples.values()), completed, scored, matches, digest)))
+    found = summarise(samples, completed, scored, sha256_of_file(scores), total_of_package(matches))
+    write_json(summary, to_plain(found))
 
 
-def _summarise(
-    samples: list[Sample], completed: list[Prediction], scored: list[Row], matches: list[Matches], digest: str
+def read_completed(references: str, split: str, predictions: str) -> tuple[list[Sample], list[Prediction]]:
+    """Reads samples and what was predicted for each, in the same order; arguments and errors of `score_predictions`."""
+    samples, completed = read_part(references, split), read_predictions(predictions)
+    if [prediction.id for prediction in completed] != [sample.id for sample in samples]:
+        raise StudyError(f"{predictions}: not the samples of {references}. Delete the predictions and run again.")
+    return samples, completed
+
+
+def score_completed(samples: list[Sample], completed: list[Prediction], several: Several) -> list[Row]:
+    """Scores predictions as `score_each` does, and adds what is known of all of their candidates."""
+    scored = score_each(samples, [prediction.first.text for prediction in completed])
+    return with_candidates(scored, samples, completed, several)
+
+
+def summarise(
+    samples: list[Sample], completed: list[Prediction], scored: list[Row], digest: str, of_package: float | None
 ) -> Summary:
-    """The scores of all samples, with the hash of the file that has those of each."""
+    """The scores of all samples.
+
+    Args:
+        samples: The test samples.
+        completed: The prediction for each.
+        scored: The row of scores of each.
+        digest: Hash of the file that has these rows.
+        of_package: CodeBLEU as the package totals it.
+    """
     tables, texts = _Tables(scored), [prediction.first.text for prediction in completed]
     wanted = sum(len(sample.output) for sample in samples)
     by = Counter(row["extracted"] for row in scored if row["extracted"])
@@ -105,11 +116,11 @@ def _summarise(
         by_length=_score_groups(tables, (length_class(row["length"]) for row in scored)),
         unmeasured=unmeasured(scored),
         without_data_flow=without_data_flow(row["statistics"]["codebleu"] for row in scored),
-        codebleu_of_package=total_of_package(matches),
+        codebleu_of_package=of_package,
     )
 
 
-def score_each(samples: list[Sample], texts: list[str]) -> list[dict[str, Any]]:
+def score_each(samples: list[Sample], texts: list[str]) -> list[Row]:
     """Returns one row per sample: its scores and statistics by all metrics, and what its code was found by.
 
     Beside what is written of it, a row has the matches of its text that CodeBLEU's parts are made of, or None.
@@ -117,12 +128,25 @@ def score_each(samples: list[Sample], texts: list[str]) -> list[dict[str, Any]]:
     languages = [guess_language(sample.request, sample.output) for sample in samples]
     codes = [extract_code(text) for text in texts]
     measured = _measure_distinct(list(_texts_to_measure(samples, texts, codes, languages)))
-    rows = []
+    statistics, matches = [], []
     for _, code in zip(counted(samples, "scoring", "samples"), codes, strict=True):
         written = next(measured)
         both = written.statistics if code.how is None else written.statistics | next(measured).statistics
-        rows.append({"statistics": both, MATCHES: written.matches})
-    alone = {name: one.score_each(statistics_of(rows, name)) for name, one in metrics().items()}
+        statistics.append(both)
+        matches.append(written.matches)
+    rows = _rows(samples, languages, codes, statistics)
+    return [row | {MATCHES: found} for row, found in zip(rows, matches, strict=True)]
+
+
+def rows_of(samples: list[Sample], texts: list[str], statistics: list[Statistics]) -> list[Row]:
+    """Returns the rows of texts of which the statistics by all metrics are known."""
+    languages = [guess_language(sample.request, sample.output) for sample in samples]
+    return _rows(samples, languages, [extract_code(text) for text in texts], statistics)
+
+
+def _rows(samples: list[Sample], languages: list[str], codes: list[Code], statistics: list[Statistics]) -> list[Row]:
+    known = [{"statistics": found} for found in statistics]
+    alone = {name: one.score_each(statistics_of(known, name)) for name, one in metrics().items()}
     return [
         {
             "id": sample.id,
@@ -131,7 +155,7 @@ def score_each(samples: list[Sample], texts: list[str]) -> list[dict[str, Any]]:
             "extracted": codes[index].how,
             "code_length": len(codes[index].text),
             **{name: _score_or_none(scores[index]) for name, scores in alone.items()},
-            **rows[index],
+            **known[index],
         }
         for index, sample in enumerate(samples)
     ]

@@ -10,7 +10,7 @@ from codetune.base.files import Row, finite_or_none, write_json
 from codetune.base.plain import to_plain
 from codetune.base.progress import counted
 from codetune.data.predictions import Prediction, read_curve_predictions
-from codetune.data.samples import read_part
+from codetune.data.samples import Sample, read_part
 from codetune.evaluation.bootstrap import Array, Resamples
 from codetune.evaluation.estimate import (
     Estimate,
@@ -46,6 +46,12 @@ def score_curve(predictions: str, samples: str, split: str, target: str) -> None
     Raises:
         StudyError: Not all checkpoints have predictions of the same samples, or some are of no validation sample.
     """
+    references, steps = read_steps(predictions, samples, split)
+    write_json(target, to_plain(curve_of(references, steps)))
+
+
+def read_steps(predictions: str, samples: str, split: str) -> tuple[list[Sample], dict[int, list[Prediction]]]:
+    """Reads the samples of a curve, and what each checkpoint wrote for them; arguments and errors of `score_curve`."""
     references = {sample.id: sample for sample in read_part(samples, split)}
     steps = read_curve_predictions(predictions)
     ids = [prediction.id for prediction in next(iter(steps.values()), [])]
@@ -53,12 +59,21 @@ def score_curve(predictions: str, samples: str, split: str, target: str) -> None
         raise StudyError(f"{predictions}: not predictions of samples in {samples}. Delete it and run again.")
     if any([prediction.id for prediction in found] != ids for found in steps.values()):
         raise StudyError(f"{predictions}: its checkpoints do not have the same samples. Delete it and run again.")
-    order = sorted(steps)
-    texts = [prediction.first.text for step in order for prediction in steps[step]]
-    scored = score_each([references[number] for number in ids] * len(order), texts)
-    measured = _measure([scored[start : start + len(ids)] for start in range(0, len(scored), len(ids))], len(ids))
-    points = [_point(step, steps[step], found, measured[0]) for step, found in zip(order, measured, strict=True)]
-    write_json(target, to_plain(Curve(sorted(ids), points)))
+    return [references[number] for number in ids], dict(sorted(steps.items()))
+
+
+def curve_of(references: list[Sample], steps: Mapping[int, list[Prediction]]) -> Curve:
+    """Scores checkpoints, of which the first is what gains are over.
+
+    Args:
+        references: The samples.
+        steps: The predictions of each checkpoint for them, by step.
+    """
+    texts = [prediction.first.text for found in steps.values() for prediction in found]
+    scored, count = score_each(references * len(steps), texts), len(references)
+    measured = _measure([scored[start : start + count] for start in range(0, len(scored), count)], count)
+    points = [_point(step, steps[step], found, measured[0]) for step, found in zip(steps, measured, strict=True)]
+    return Curve(sorted(sample.id for sample in references), points)
 
 
 class Measured(NamedTuple):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from codetune.base.progress import counted, doing
 from codetune.base.rehearsal import is_rehearsal, rehearsing
 from codetune.base.signals import end_with
 from codetune.report.comparing import compare_files
+from codetune.report.drawn import Extent, extent_of
 from codetune.report.embeddings import checks_of_embeddings
 from codetune.report.origins import Check, checks_of
 from codetune.report.remake import Remake, Results
@@ -62,40 +63,48 @@ class Findings:
 
     Attributes:
         files: How many files were made anew and compared.
+        measured: How many predictions were measured anew for that.
         problems: A line for each thing that is not as it should be.
         notes: A line for each file that lies there and belongs to no run of the config.
     """
 
     files: int
+    measured: Extent
     problems: list[str]
     notes: list[str]
 
 
-def check_results(config: Mapping[str, Any], cores: int = 1) -> Findings:
+def check_results(config: Mapping[str, Any], cores: int = 1, everything: bool = False) -> Findings:
     """Makes all tables, scores and documents of a finished study anew and compares them with what is there.
 
     Args:
         config: The configuration as used: it says which runs there have to be, and where.
         cores: Number of processes.
+        everything: Whether all predictions of a large study are measured anew.
 
     Raises:
         StudyError: The configuration is wrong, or the study is not finished.
     """
     config = {**config, "results": folder_of_results(config)}
     with rehearsing(config):
-        return _check(config, cores)
+        return _check(config, cores, everything)
 
 
-def _check(config: Mapping[str, Any], cores: int) -> Findings:
+def _check(config: Mapping[str, Any], cores: int, everything: bool) -> Findings:
     """Checks the results of a config, which names the folder in which they are."""
     study = load_study(dict(config))
-    at = Results(study, config, config["results"], config["resources"])
+    whole = Results(study, config, config["results"], config["resources"])
+    predictions = [whole.of(layout.PREDICTIONS, one) for one in study.scored]
+    curves = [whole.of(layout.CURVE_PREDICTIONS, run) for run in study.training_runs]
+    measured = extent_of(predictions, curves, everything)
+    at = replace(whole, drawn=measured.drawn)
     tasks: list[Check | Remake] = [*checks_of(at), *checks_of_trials(at), *checks_of_embeddings(at), *remakes_of(at)]
     _check_complete(at.results, tasks)
     found = _perform_all(tasks, cores)
     made = {path for task in tasks for path in task.files.values()}
     return Findings(
         files=len(made),
+        measured=measured,
         problems=list(dict.fromkeys(line for lines in found for line in lines)),
         notes=list(_left_over(at, {*made, *(path for task in tasks for path in task.needs)})),
     )
@@ -116,7 +125,7 @@ def _perform_all(tasks: Sequence[Check | Remake], cores: int) -> list[list[str]]
     """Performs all tasks in several processes; gives what each found, in the order of the tasks."""
     if cores == 1:
         return [_perform(task, is_rehearsal()) for task in counted(tasks, CHECK, "parts")]
-    order = sorted(range(len(tasks)), key=lambda number: not tasks[number].long)
+    order = sorted(range(len(tasks)), key=lambda number: _turn(tasks[number]))
     context = multiprocessing.get_context("forkserver")  # no copy of this process: Typst's threads would not come along
     context.set_forkserver_preload([__name__])
     pool = ProcessPoolExecutor(cores, context, _begin_process, (os.getpid(),))
@@ -131,6 +140,11 @@ def _perform_all(tasks: Sequence[Check | Remake], cores: int) -> list[list[str]]
         except BaseException:  # Ctrl-C above all: what has begun is not waited for
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _turn(task: Check | Remake) -> tuple[bool, int]:
+    """Sorts tasks: long ones first, of these the comparisons, which take minutes in one process and need all runs."""
+    return not task.long, -len(task.needs)
 
 
 def _begin_process(parent: int) -> None:

@@ -18,6 +18,7 @@ from codetune.data.samples import read_samples
 from codetune.evaluation.scored import read_scores
 from codetune.methods.schedule import share_of_highest
 from codetune.report.comparing import compare_values, shorten
+from codetune.report.drawn import draw_places
 from codetune.report.parts import flatten
 from codetune.report.provenance import read_config
 from codetune.report.remake import Results
@@ -248,8 +249,9 @@ def _check_retrieval(at: Results, one: Evaluation) -> list[str]:
 
 
 def _differences_from_the_package(at: Results, one: Evaluation, completed: list[Prediction]) -> list[str]:
-    """Compares ROUGE-L of each prediction with the package `rouge-score`; the workflow has a faster way of its own.
+    """Compares ROUGE-L with the package `rouge-score`; the workflow has a faster way of its own.
 
+    Compared are all predictions, or of a large study those that are measured anew.
     Scores that are null stay so, and so do those of long texts, with which the package takes minutes and gigabytes.
     """
     from rouge_score.rouge_scorer import RougeScorer
@@ -257,6 +259,8 @@ def _differences_from_the_package(at: Results, one: Evaluation, completed: list[
     scorer, scores, lines = RougeScorer(["rougeL"]), at.of(layout.SCORES, one), []
     references = {sample.id: sample.output for sample in read_samples(at.path(layout.samples_of(one.test)))}
     ours = {row["id"]: row["rouge_l"] for row in read_scores(scores, ["rouge_l"])}
+    if at.drawn:
+        completed = [completed[place] for place in draw_places(at.of(layout.PREDICTIONS, one), len(completed))]
     for prediction in completed:
         reference, text, score = references.get(prediction.id), prediction.first.text, ours.get(prediction.id)
         if reference is None or score is None or len(reference) * len(text) > MOST_BY_THE_PACKAGE:

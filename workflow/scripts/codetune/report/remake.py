@@ -39,12 +39,14 @@ class Results:
         config: Its configuration.
         results: Folder of the results.
         resources: Folder of the downloads.
+        drawn: Whether some predictions are measured anew, which are drawn, and not all.
     """
 
     study: Study
     config: Mapping[str, Any]
     results: str
     resources: str
+    drawn: bool = False
 
     def path(self, pattern: str, **values: str) -> str:
         """A path within the results."""

@@ -17,12 +17,14 @@ from codetune.data.leaks import LeakInputs, write_leaks
 from codetune.evaluation.passes import are_drawn
 from codetune.evaluation.score import score_predictions
 from codetune.evaluation.score_curve import score_curve
+from codetune.evaluation.several import Several
 from codetune.evaluation.significance import measure_significance
 from codetune.generation.retrieve import RetrieveInputs, retrieve_outputs
 from codetune.prompts.choose_count import choose_count
 from codetune.prompts.described import read_described
 from codetune.prompts.examples import ExampleInputs, choose_examples
 from codetune.report.comparing import compare_files
+from codetune.report.drawn import make_drawn_curve, make_drawn_scores
 from codetune.report.publish import model_card
 from codetune.report.remake import Outputs, Remake, Results
 from codetune.report.remaking_shown import shown_of
@@ -146,25 +148,20 @@ def _scores(at: Results, evaluation: Evaluation) -> Remake:
     test, predictions = at.path(layout.samples_of(evaluation.test)), at.of(layout.PREDICTIONS, evaluation)
     split = at.path(layout.SPLIT, dataset=dataset_of(evaluation.test))
     files = {"scores": at.of(layout.SCORES, evaluation), "summary": at.of(layout.SUMMARY, evaluation)}
-    executed = evaluation.test in executed_tests(at.study)
-    verdicts = at.of(layout.VERDICTS, evaluation) if executed else None
-    origin = at.of(layout.origin_of(evaluation.run), evaluation) if executed else None
-    make = partial(_make_scores, test, split, predictions, files["scores"], at.study.decoding.count, verdicts, origin)
-    return Remake(make, files, [test, split, predictions, *filter(None, (verdicts, origin))], long=True)
+    verdicts = at.of(layout.VERDICTS, evaluation) if evaluation.test in executed_tests(at.study) else None
+    origin = at.of(layout.origin_of(evaluation.run), evaluation)
+    several = Several(
+        at.study.decoding.count, verdicts, verdicts is not None and Path(origin).exists() and are_drawn(origin)
+    )
+    if at.drawn:
+        make = partial(make_drawn_scores, test, split, predictions, files, several)
+    else:
+        make = partial(_make_scores, test, split, predictions, files["scores"], several)
+    return Remake(make, files, [test, split, predictions, *([verdicts] if verdicts else [])], long=True)
 
 
-def _make_scores(
-    references: str,
-    split: str,
-    predictions: str,
-    there: str,
-    candidates: int,
-    verdicts: str | None,
-    origin: str | None,
-    outputs: Outputs,
-) -> None:
-    written, drawn = (outputs["scores"], outputs["summary"]), origin is not None and are_drawn(origin)
-    score_predictions(references, split, predictions, *written, candidates, verdicts, drawn)
+def _make_scores(references: str, split: str, predictions: str, there: str, several: Several, outputs: Outputs) -> None:
+    score_predictions(references, split, predictions, outputs["scores"], outputs["summary"], *several)
     if not compare_files(there, outputs["scores"]):  # another machine may write another last digit
         summary = read_json(outputs["summary"])
         write_json(outputs["summary"], summary | {"scores_sha256": sha256_of_file(there)})
@@ -196,7 +193,9 @@ def _curve(at: Results, run: Run) -> Remake:
         "samples": at.of(layout.VALIDATION, run),
         "split": at.of(layout.SPLIT, run),
     }
-    return Remake(partial(_make_curve, inputs), {"curve": at.of(layout.CURVE, run)}, [*inputs.values()], long=True)
+    target = at.of(layout.CURVE, run)
+    make = partial(make_drawn_curve, inputs, target) if at.drawn else partial(_make_curve, inputs)
+    return Remake(make, {"curve": target}, [*inputs.values()], long=True)
 
 
 def _make_curve(inputs: Mapping[str, str], outputs: Outputs) -> None:
