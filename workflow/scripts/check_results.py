@@ -53,9 +53,9 @@ def main():
     print(f"{findings.files:,} files made anew from the config and the predictions: all cells are equal")
     if (measured := findings.measured).drawn:
         print(
-            f"{measured.measured:,} of {measured.predictions:,} predictions were measured anew (the others with --all)"
-            f"; of {measured.curves:,} curves the untuned model's point and one drawn checkpoint's; all else was made "
-            "from the scores of all predictions"
+            f"{measured.measured:,} of {measured.predictions:,} predictions were measured anew (the others with --all) "
+            f"and two points of {measured.drawn_curves:,} of {measured.curves:,} curves; all else was made from the "
+            "scores of all predictions"
         )
     return None
 

@@ -103,12 +103,6 @@ def test_a_score_that_does_not_follow_from_its_statistics_is_found_in_any_row(pl
     assert any("rouge_l: found 0.123" in line for line in problems_of(SCORES))
 
 
-@pytest.mark.parametrize("key", ["language", "length", "code_length", "extracted"])
-def test_what_needs_no_measuring_is_found_in_any_row(places, key, problems_of):
-    change_row(places[1], lambda row: row.update({key: {"language": "Go", "extracted": "fence"}.get(key, 3)}))
-    assert any(f"{key}: found" in line for line in problems_of(SCORES))
-
-
 def test_a_changed_score_of_another_row_is_found_by_its_hash_and_what_is_made_of_it(places, problems_of):
     change_row(places[1], lower)
     assert problems_of(SCORES) == []
@@ -139,6 +133,16 @@ def test_of_a_curve_the_first_point_and_a_drawn_one_are_measured(study, problems
     some, every = ([line for line in problems_of(CURVE, all_) if "0.111" in line] for all_ in (False, True))
     assert len(some) == 2
     assert len(every) == len(curve["points"])
+
+
+def test_of_a_curve_that_is_not_drawn_gains_follow_from_scores(study, problems_of, monkeypatch):
+    monkeypatch.setattr(drawn, "DRAWN_CURVES", 0)
+    curve = read_json(CURVE)
+    curve["points"][-1]["scores"]["rouge_l"]["gain"] = 0.777
+    curve["points"][-1]["scores"]["rouge_l"]["interval"][0] = 0.111
+    write_json(CURVE, curve)
+    assert [("gain" in line, "0.777" in line) for line in problems_of(CURVE)] == [(True, True)]
+    assert any("0.111" in line for line in problems_of(CURVE, everything=True))
 
 
 def test_a_curve_of_other_checkpoints_is_told(study, problems_of):

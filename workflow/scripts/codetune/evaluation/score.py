@@ -134,19 +134,7 @@ def score_each(samples: list[Sample], texts: list[str]) -> list[Row]:
         both = written.statistics if code.how is None else written.statistics | next(measured).statistics
         statistics.append(both)
         matches.append(written.matches)
-    rows = _rows(samples, languages, codes, statistics)
-    return [row | {MATCHES: found} for row, found in zip(rows, matches, strict=True)]
-
-
-def rows_of(samples: list[Sample], texts: list[str], statistics: list[Statistics]) -> list[Row]:
-    """Returns the rows of texts of which the statistics by all metrics are known."""
-    languages = [guess_language(sample.request, sample.output) for sample in samples]
-    return _rows(samples, languages, [extract_code(text) for text in texts], statistics)
-
-
-def _rows(samples: list[Sample], languages: list[str], codes: list[Code], statistics: list[Statistics]) -> list[Row]:
-    known = [{"statistics": found} for found in statistics]
-    alone = {name: one.score_each(statistics_of(known, name)) for name, one in metrics().items()}
+    own = own_scores(statistics)
     return [
         {
             "id": sample.id,
@@ -154,11 +142,19 @@ def _rows(samples: list[Sample], languages: list[str], codes: list[Code], statis
             "length": len(sample.output),
             "extracted": codes[index].how,
             "code_length": len(codes[index].text),
-            **{name: _score_or_none(scores[index]) for name, scores in alone.items()},
-            **known[index],
+            **own[index],
+            "statistics": statistics[index],
+            MATCHES: matches[index],
         }
         for index, sample in enumerate(samples)
     ]
+
+
+def own_scores(statistics: list[Statistics]) -> list[dict[str, float | None]]:
+    """Returns the score of each text by every metric, by its statistics; None where a metric has no value."""
+    rows = [{"statistics": found} for found in statistics]
+    alone = {name: one.score_each(statistics_of(rows, name)) for name, one in metrics().items()}
+    return [{name: _score_or_none(scores[index]) for name, scores in alone.items()} for index in range(len(rows))]
 
 
 class _ToMeasure(NamedTuple):

@@ -4,7 +4,7 @@ Each file is made from the others as they lie there, not from those made anew. S
 it was changed, and all of them can be made at the same time.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from codetune.prompts.choose_count import choose_count
 from codetune.prompts.described import read_described
 from codetune.prompts.examples import ExampleInputs, choose_examples
 from codetune.report.comparing import compare_files
-from codetune.report.drawn import make_drawn_curve, make_drawn_scores
+from codetune.report.drawn import draw_curves, make_curve_from_scores, make_drawn_curve, make_drawn_scores
 from codetune.report.publish import model_card
 from codetune.report.remake import Outputs, Remake, Results
 from codetune.report.remaking_shown import shown_of
@@ -46,6 +46,7 @@ from codetune.training.choose import search_facts
 def remakes_of(at: Results) -> list[Remake]:
     """Everything of a finished study that follows from its config, samples, predictions and facts of GPU jobs."""
     study = at.study
+    drawn = draw_curves(study.training_runs)
     return [
         *(_data_card(at, name) for name in study.used_datasets),
         *(_sizes(at, model) for model in study.tunings),
@@ -56,7 +57,7 @@ def remakes_of(at: Results) -> list[Remake]:
         *(_scores(at, evaluation) for evaluation in study.scored),
         *(_count(at, run) for run in study.runs if study.count_trials_of(run)),
         *(_search(at, run) for run in study.training_runs if at.made_by_search(run)),
-        *(_curve(at, run) for run in study.training_runs),
+        *(_curve(at, run, drawn) for run in study.training_runs),
         *(_record(at, run) for run in study.runs),
         _records(at),
         *(_model_card(at, run) for run in study.training_runs),
@@ -187,14 +188,19 @@ def _make_search(trials: Mapping[str, Mapping[str, Any]], training: list[str], o
     write_json(outputs["search"], to_plain(search_facts(trials, training)))
 
 
-def _curve(at: Results, run: Run) -> Remake:
+def _curve(at: Results, run: Run, drawn: Collection[Run]) -> Remake:
     inputs = {
         "predictions": at.of(layout.CURVE_PREDICTIONS, run),
         "samples": at.of(layout.VALIDATION, run),
         "split": at.of(layout.SPLIT, run),
     }
     target = at.of(layout.CURVE, run)
-    make = partial(make_drawn_curve, inputs, target) if at.drawn else partial(_make_curve, inputs)
+    if not at.drawn:
+        make = partial(_make_curve, inputs)
+    elif run in drawn:
+        make = partial(make_drawn_curve, inputs, target)
+    else:
+        make = partial(make_curve_from_scores, target)
     return Remake(make, {"curve": target}, [*inputs.values()], long=True)
 
 
