@@ -22,6 +22,7 @@ REAL = Path(os.environ.get("CODETUNE_REAL_DATA", ROOT.parent / "shared" / "data"
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "true"
+os.environ["TORCHDYNAMO_DISABLE"] = "1"  # as in jobs
 # One thread per process: on models this small several wait for one another longer than they compute.
 os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)

@@ -5,7 +5,7 @@ import sys
 import time
 
 import pytest
-from fault_campaign import campaign, undisturbed_study
+from fault_campaign import campaign, left_alone, make_study
 from restart_campaign import Writers, restart_campaign, restart_here
 
 JOB = """
@@ -17,9 +17,10 @@ print("done in 2.0 s", flush=True)
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """A project of one model, and the hashes of what its study gives."""
-    return undisturbed_study(tmp_path_factory.mktemp("faults") / "study", models=1)
+def undisturbed(tmp_path_factory, checkpoints):
+    """A project of one model, untuned and tuned, and the hashes of what its study gives."""
+    folder = tmp_path_factory.mktemp("faults")
+    return left_alone(make_study(folder, checkpoints, models=1, methods=("base", "qlora")))
 
 
 def test_a_study_that_is_killed_again_and_again_ends_with_the_same_bytes(undisturbed):

@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -24,35 +25,52 @@ COMMAND = [str(BIN / "snakemake"), *TARGETS, *LOCAL, "--cores", "2"]
 LEFTOVERS = (".*.tmp", "unfinished", "*.partial")
 
 
-def undisturbed_study(folder: Path, models: int = len(MODELS)) -> tuple[Path, dict[str, str]]:
-    """Lets a small study end that nobody disturbs, and forgets what it computed.
+def undisturbed_study(folder: Path) -> tuple[Path, dict[str, str]]:
+    """Makes the study of `make_study`, with its checkpoints, and lets it end: see `left_alone`."""
+    checkpoints = folder / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    return left_alone(make_study(folder, make_checkpoints(checkpoints)))
 
-    It has more checkpoints and batches than the tests' usual one, so that kills meet them.
+
+def left_alone(project: Path) -> tuple[Path, dict[str, str]]:
+    """Lets a study end that nobody disturbs, and forgets what it computed.
 
     Args:
-        folder: A folder to work in, which is made.
-        models: How many of the tests' four models it has; the first two are tuned.
+        project: The study's folder.
 
     Returns:
-        The project's folder, in which nothing has been computed, and the hashes of what the study gives.
+        The folder, in which nothing has been computed, and the hashes of what the study gives.
     """
-    project = make_study(folder, models)
     finish(project)
     expected = digests(project)
     begin_anew(project)
     return project, expected
 
 
-def make_study(folder: Path, models: int) -> Path:
-    """The project's folder, in which nothing has been computed."""
-    checkpoints = folder / "checkpoints"
-    checkpoints.mkdir(parents=True)
-    project = make_project(folder / "project", make_checkpoints(checkpoints), generated_records())
+def make_study(
+    folder: Path,
+    checkpoints: Path,
+    models: int = len(MODELS),
+    methods: Sequence[str] = ("base", "base-chat", "qlora"),
+) -> Path:
+    """Makes a small study that has more checkpoints and batches than the tests' usual one, so that kills meet them.
+
+    Args:
+        folder: A folder to work in.
+        checkpoints: The folder of the models.
+        models: How many of the tests' four models it has; the first two are tuned.
+        methods: Those of the models that are tuned.
+
+    Returns:
+        The project's folder, in which nothing has been computed.
+    """
+    project = make_project(folder / "project", checkpoints, generated_records())
     config = yaml.safe_load((project / "small.yaml").read_text())
     for entry in config["models"].values():
         entry["epochs"] = 4
     for runs, names in zip(config["runs"][:2], (MODELS[:models][:2], MODELS[:models][2:]), strict=True):
         runs["models"] = list(names)
+    config["runs"][0]["methods"] = list(methods)
     config["runs"] = [runs for runs in config["runs"] if runs["models"]]
     config["training"]["evaluations_per_epoch"] = 3
     config["generation"] = {"max_new_tokens": 24, "batch_size": 8}

@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import yaml
+from planning import dry_run
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -105,6 +106,8 @@ def digests(folder):
 
 
 def snakemake(*arguments, cwd=ROOT, **environment):
+    if "-n" in arguments and not any(name.startswith("PYTHON") for name in environment):
+        return dry_run(list(map(str, arguments)), cwd, {**os.environ, **environment})
     return subprocess.run(
         [BIN / "snakemake", *arguments],
         cwd=cwd,
@@ -117,7 +120,11 @@ def snakemake(*arguments, cwd=ROOT, **environment):
 
 def plan(*arguments, cwd=ROOT, **environment):
     """Number of jobs of each rule in a dry run."""
-    done = snakemake("-n", "--cores", "all", *arguments, cwd=cwd, **environment)
+    return planned(snakemake("-n", "--cores", "all", *arguments, cwd=cwd, **environment))
+
+
+def planned(done):
+    """Number of jobs of each rule in a dry run that was made."""
     assert done.returncode == 0, done.stdout + done.stderr
     table = (done.stdout + done.stderr).partition("Job stats:")[2].partition("total")[0]
     return Counter({name: int(count) for name, count in re.findall(r"^(\S+) +(\d+)$", table, re.MULTILINE)})

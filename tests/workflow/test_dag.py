@@ -12,7 +12,7 @@ import yaml
 from codetune.study.config import load_study
 from codetune.study.runs import Run
 from conftest import ROOT
-from small_study import copy_workflow, plan, snakemake
+from small_study import copy_workflow, plan, planned, snakemake
 
 BIN = Path(sys.executable).parent
 TUNED = ["llama-3.2-1b", "llama-3.2-3b", "gemma-2-2b", "qwen2.5-1.5b", "qwen2.5-3b"]
@@ -24,8 +24,15 @@ def project(tmp_path):
     return copy_workflow(tmp_path)
 
 
-def test_the_full_study_is_five_tuned_models_six_untuned_in_two_templates_and_a_retrieval(project):
-    jobs = plan("--resources", "gpu=4", cwd=project)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A dry run of the full study."""
+    folder = copy_workflow(tmp_path_factory.mktemp("whole"))
+    return snakemake("-n", "--cores", "all", "--resources", "gpu=4", cwd=folder)
+
+
+def test_the_full_study_is_five_tuned_models_six_untuned_in_two_templates_and_a_retrieval(whole):
+    jobs = planned(whole)
     assert jobs["finetune"] == jobs["curve"] == 5
     assert jobs["generate"] == 5 + 2 * 6
     assert jobs["retrieve"] == jobs["leaks"] == 1
@@ -81,11 +88,11 @@ def test_the_untuned_comparison_has_no_training(project):
     assert (jobs["finetune"], jobs["generate"]) == (0, 2)
 
 
-def test_the_pilot_is_the_full_study_on_a_part_of_the_data(project):
+def test_the_pilot_is_the_full_study_on_a_part_of_the_data(project, whole):
     """It has the jobs of the full study, and downloads what that downloads to the same place."""
-    on = ("--resources", "gpu=4", "--configfile", "config/pilot.yaml")
-    assert plan(*on, cwd=project) == plan("--resources", "gpu=4", cwd=project)
-    said = snakemake("-n", "--cores", "all", *on, cwd=project)
+    on = ("--cores", "all", "--resources", "gpu=4", "--configfile", "config/pilot.yaml")
+    said = snakemake("-n", *on, cwd=project)
+    assert planned(said) == planned(whole)
     outputs = re.findall(r"output: (\S+?),?\s", said.stdout + said.stderr)
     models = yaml.safe_load((project / "config/config.yaml").read_text())["models"]
     downloads = {f"resources/{kind}/{model}/manifest.json" for kind in ("tokenizers", "models") for model in models}
@@ -191,9 +198,8 @@ def test_other_targets_can_be_asked_by_name(project, target):
     assert plan(target, cwd=project)["finetune"] == 5
 
 
-def test_gpu_rules_ask_for_one_gpu_and_others_for_none(project):
-    done = snakemake("-n", "--cores", "8", "--resources", "gpu=4", cwd=project)
-    for rule, resources in re.findall(r"rule (\w+):.*?resources: ([^\n]*)", done.stdout + done.stderr, re.DOTALL):
+def test_gpu_rules_ask_for_one_gpu_and_others_for_none(whole):
+    for rule, resources in re.findall(r"rule (\w+):.*?resources: ([^\n]*)", whole.stdout + whole.stderr, re.DOTALL):
         if rule in ("finetune", "generate", "curve"):
             assert "gpu=1" in resources, rule
         elif rule != "all":

@@ -54,11 +54,13 @@ def test_what_a_launcher_left_is_cleared(monkeypatch, left):
 
 
 def test_the_settings_of_a_job_are_the_workflow_s_own(monkeypatch):
-    monkeypatch.setattr(os, "environ", {"OMP_NUM_THREADS": "9", "CUBLAS_WORKSPACE_CONFIG": "x", "HF_HUB_OFFLINE": "0"})
+    left = {"OMP_NUM_THREADS": "9", "CUBLAS_WORKSPACE_CONFIG": "x", "HF_HUB_OFFLINE": "0", "TORCHDYNAMO_DISABLE": "0"}
+    monkeypatch.setattr(os, "environ", dict(left))
     clean_environment()
     set_environment(threads=2, offline=True)
-    kept = {name: os.environ[name] for name in ("OMP_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG", "HF_HUB_OFFLINE")}
-    assert kept == {"OMP_NUM_THREADS": "2", "CUBLAS_WORKSPACE_CONFIG": ":4096:8", "HF_HUB_OFFLINE": "1"}
+    kept = {name: os.environ[name] for name in left}
+    own = {"OMP_NUM_THREADS": "2", "CUBLAS_WORKSPACE_CONFIG": ":4096:8", "HF_HUB_OFFLINE": "1"}
+    assert kept == own | {"TORCHDYNAMO_DISABLE": "1"}
 
 
 # What accelerate and bitsandbytes read and a job may keep: it names services, accounts, caches and what is printed.

@@ -102,6 +102,8 @@ def set_environment(threads: int, offline: bool) -> None:
     warnings.filterwarnings("ignore", category=FutureWarning)
     for library in ("bitsandbytes", "transformers"):
         logging.getLogger(library).setLevel(logging.ERROR)
+    # No job compiles what torch computes. Otherwise bitsandbytes has torch load its compiler, a second in each job.
+    os.environ["TORCHDYNAMO_DISABLE"] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "true"
     os.environ["TRANSFORMERS_VERBOSITY"] = "error"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
