@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 
 from codetune.base.text import printable
 
@@ -66,6 +67,7 @@ WIDTHS = {
     **dict.fromkeys("MW", 1.03),
     "\u2026": 1.35,
 }
+REMEMBERED = 50_000  # words of tables, which say most of them again and again
 
 
 def escape_latex(value: object) -> str:
@@ -81,6 +83,7 @@ def fragments(text: str) -> Iterator[str]:
         yield from _parts(word)
 
 
+@lru_cache(REMEMBERED)
 def width_of(text: str) -> float:
     """Width of a text in one line, in em: about, and rather too much."""
     return sum(WIDTHS.get(sign) or (1.05 if sign in LATEX or _accented(sign) else 4.6) for sign in text)
@@ -109,6 +112,7 @@ def _pieces(part: str) -> Iterator[str]:
     yield piece
 
 
+@lru_cache(REMEMBERED)
 def _escape_word(word: str) -> str:
     parts = [re.sub(r"-(?=-)|'(?=')|,(?=,)", r"\g<0>{\\kern0pt}", part) for part in map(_escape_part, _parts(word))]
     text = r"\allowbreak{}".join(parts)
