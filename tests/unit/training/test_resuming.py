@@ -35,11 +35,17 @@ def outcome(trainer, folder):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(checkpoints, tmp_path_factory):
+def finished(checkpoints, tmp_path_factory):
+    """A training that was not disturbed, and its folder, which nobody changes."""
     folder = tmp_path_factory.mktemp("undisturbed")
     trainer = new_trainer(checkpoints, folder)
     trainer.run()
-    return outcome(trainer, folder)
+    return trainer, folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(finished):
+    return outcome(*finished)
 
 
 def stop_at(call):
@@ -185,20 +191,19 @@ def test_a_training_begins_anew_if_its_state_or_an_adapter_kept_before_is_damage
     assert outcome(trainer, tmp_path) == undisturbed
 
 
-def test_only_the_last_state_and_the_adapters_are_kept(checkpoints, tmp_path, undisturbed):
-    trainer = new_trainer(checkpoints, tmp_path)
-    trainer.run()
-    kinds = [path.name.split("-")[0] for path in (tmp_path / "work").iterdir()]
+def test_only_the_last_state_and_the_adapters_are_kept(finished, undisturbed):
+    _, folder = finished
+    kinds = [path.name.split("-")[0] for path in (folder / "work").iterdir()]
     assert kinds.count("state") == 1
     assert kinds.count("step") == len(undisturbed[0])
-    assert not list(tmp_path.rglob("*.tmp"))
-    for folder in tmp_path.glob("work/step-*"):
-        assert not list(folder.glob("*.pt"))
+    assert not list(folder.rglob("*.tmp"))
+    for step in folder.glob("work/step-*"):
+        assert not list(step.glob("*.pt"))
 
 
-def test_a_finished_training_is_not_trained_on(checkpoints, tmp_path, undisturbed):
+def test_a_finished_training_is_not_trained_on(checkpoints, tmp_path, finished, undisturbed):
     """Killed after its last step, before the results were in place."""
-    new_trainer(checkpoints, tmp_path).run()
+    shutil.copytree(finished[1], tmp_path, dirs_exist_ok=True)
     trainer = new_trainer(checkpoints, tmp_path)
     trainer.training_step = None
     trainer.run()
