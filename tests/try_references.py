@@ -11,10 +11,11 @@ from collections import Counter
 from pathlib import Path
 
 from codetune.data.formats import read_rows
-from codetune.data.problems import Problem, read_problem
+from codetune.data.problems import read_problem
 from codetune.execution.interpreter import Interpreter, fetch_interpreter
 from codetune.execution.record_tests import record_and_check
 from codetune.execution.sandbox import Sandbox
+from codetune.study.problem import Problem
 
 SETS = {
     "humaneval": ("humaneval", "humaneval/HumanEval.jsonl.gz"),

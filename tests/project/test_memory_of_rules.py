@@ -65,7 +65,8 @@ def test_a_split_takes_no_more_memory_per_byte_than_its_rule_declares(tmp_path):
 def test_every_rule_that_declares_memory_declares_a_gigabyte_or_by_what_it_reads(path):
     for declared in re.findall(r"mem_mb=(.*?),?\s*(?:#.*)?$", path.read_text(), re.MULTILINE):
         assert re.fullmatch(
-            r"(memory_on_host\()?(\d{4,}|memory\(.*\)|memory_of_bootstrap|memory_of_training)\)?", declared
+            r"(memory_on_host\()?(\d{4,}|memory\(.*\)|memory_of_bootstrap|memory_of_training|memory_of_guests)\)?",
+            declared,
         ), declared
 
 

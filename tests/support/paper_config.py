@@ -7,7 +7,12 @@ from small_study import ROOT
 
 
 def paper_config():
-    return yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    """The study on the paper's own test set, without HumanEval."""
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    del config["datasets"]["humaneval"]
+    for entry in config["runs"]:
+        entry.pop("tests", None)
+    return config
 
 
 def edit(config, path, value):

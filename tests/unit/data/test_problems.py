@@ -2,8 +2,9 @@
 
 import pytest
 from codetune.base.errors import StudyError
-from codetune.data.problems import Problem, read_problem
+from codetune.data.problems import read_problem
 from codetune.data.shapes import find_records
+from codetune.study.problem import Problem
 
 HEAD = 'def double(number):\n    """Doubles a number."""\n'
 HUMANEVAL = {"prompt": HEAD, "entry_point": "double", "test": "def check(candidate):\n    assert candidate(2) == 4\n"}

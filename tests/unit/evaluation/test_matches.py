@@ -113,7 +113,7 @@ def test_all_other_metrics_are_of_the_first_candidate(scored):
 def test_statistics_of_em_at_k_are_read_for_each_k(scored, tmp_path):
     scored(WROTE, 2)
     found = read_statistics(tmp_path / "s.jsonl")
-    assert found.candidates == 2
+    assert found.measures.candidates == 2
     assert found.tables["em_at_1"].tolist() == [[1, 1], [0, 1], [0, 1], [1, 1], [0, 1]]
     assert found.tables["em_at_2"].tolist() == [[1, 1], [1, 1], [0, 1], [1, 1], [0, 1]]
     assert set(found.tables) == set(metrics_of(Measures(2)))

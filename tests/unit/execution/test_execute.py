@@ -5,7 +5,6 @@ import json
 import pytest
 from codetune.base.files import read_json, read_jsonl, sha256_of_file, write_json, write_jsonl
 from codetune.base.plain import to_plain
-from codetune.data.problems import Problem
 from codetune.data.split import split_dataset
 from codetune.execution import execute as module
 from codetune.execution.execute import ExecuteInputs, ExecuteOutputs, execute_predictions
@@ -14,6 +13,7 @@ from codetune.execution.prepare import INTERPRETER, open_sandbox, prepare_sandbo
 from codetune.execution.record_tests import read_problems, record_tests
 from codetune.study.dataset import PARTS, Split
 from codetune.study.execution import SandboxFacts
+from codetune.study.problem import Problem
 
 PROBLEM = Problem("", "def double(n):\n    return 2 * n\n", "assert double(2) == 4\nassert double(5) == 10\n", [])
 REFUSED = Problem("", "def double(n):\n    return n\n", "assert double(2) == 4\n", [])

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 from codetune.base.errors import StudyError
-from codetune.data.problems import Problem
 from codetune.execution import sandbox as module
 from codetune.execution import selftest
 from codetune.execution.guests import judge, record
 from codetune.execution.interpreter import Interpreter
 from codetune.execution.sandbox import FLOODED
 from codetune.execution.selftest import try_sandbox
+from codetune.study.problem import Problem
 from hostile_answers import DECEIVING, HARMFUL
 
 FUEL = 3 * 10**9 // 2
@@ -150,9 +150,10 @@ def test_output_is_cut(sandbox):
 
 
 def test_a_limit_of_time_says_nothing_about_a_program(sandbox, monkeypatch):
-    monkeypatch.setattr(module, "SECONDS", 0.3)
-    with pytest.raises(StudyError, match="says nothing about it: this machine is too busy"):
-        run(sandbox, "while True: pass", 10**15)
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "SECONDS", 0.3)
+        with pytest.raises(StudyError, match="says nothing about it: this machine is too busy"):
+            run(sandbox, "while True: pass", 10**15)
     assert run(sandbox, "print(1)").output == "1\n"
 
 

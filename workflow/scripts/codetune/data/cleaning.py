@@ -6,8 +6,8 @@ from itertools import chain
 
 from codetune.base.files import Row
 from codetune.base.plain import from_plain
-from codetune.data.problems import Problem
 from codetune.data.samples import FIELDS, Sample
+from codetune.study.problem import Problem
 
 # "noinput" written out: alone, or in brackets at the end of an input. 25 records of CodeAlpaca-20k have it.
 # Without the look-behind the search would restart at every character of a long run of "<".

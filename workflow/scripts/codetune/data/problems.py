@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from codetune.base.errors import StudyError
+from codetune.study.problem import Problem
 
 # How EvalPlus compares results: they are equal, or floats within a tolerance.
 _COMPARE = """
@@ -27,23 +27,6 @@ def _same(found, expected):
 for _found, _expected in zip(_inputs(), _inputs()):
     assert _same(ENTRY(*_found), _reference(*_expected))
 """
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A function to be written, and tests that call it.
-
-    Attributes:
-        stub: The start of the program up to the function's docstring; empty if there is none.
-        reference: A whole program that passes the tests.
-        tests: Source code that runs among the names of that program and raises an exception if a test fails.
-        entries: Names of the functions that are tested; empty if they are those of the reference that the tests name.
-    """
-
-    stub: str
-    reference: str
-    tests: str
-    entries: list[str]
 
 
 def _humaneval(record: Mapping[str, Any], output: str) -> Problem:

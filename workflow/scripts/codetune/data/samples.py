@@ -9,8 +9,8 @@ from pathlib import Path
 from codetune.base.files import Row, reading, sha256_of_list
 from codetune.base.identity import check_recorded
 from codetune.base.plain import iterate_lines_as, read_as, read_lines_as
-from codetune.data.problems import Problem
 from codetune.study.data_facts import ImportFacts, SplitFacts
+from codetune.study.problem import Problem
 
 FIELDS = ("instruction", "input", "output")  # of a record as published
 SUBSET_SEED = 0  # fixed, so that all models, checkpoints and training seeds are measured on the same subset

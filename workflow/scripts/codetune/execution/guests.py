@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from codetune.data.problems import Problem
 from codetune.execution import extraction, judging, recording, solving, values
 from codetune.execution.extraction import NO_FUNCTION, NO_SYNTAX
 from codetune.execution.sandbox import CRASHED, ENDED, Outcome, Sandbox
 from codetune.execution.values import decode, encode
+from codetune.study.problem import Problem
 
 FUEL = 20 * 10**9  # of a guest: 3 to 5 s of a core
 MOST_FUEL = 250 * 10**9  # of tests with their reference: one problem of MBPP takes 100

@@ -7,12 +7,12 @@ from codetune.base.errors import StudyError
 from codetune.base.files import Row, sha256_of_file, write_json, write_jsonl
 from codetune.base.plain import read_lines_as, to_plain
 from codetune.base.progress import counted
-from codetune.data.problems import Problem
 from codetune.data.samples import Sample, read_part, sha256_of_samples
 from codetune.execution.guests import Recorded, judge, record
 from codetune.execution.prepare import open_sandbox
 from codetune.execution.sandbox import Sandbox
 from codetune.study.execution import ProblemsFacts
+from codetune.study.problem import Problem
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from codetune.base.errors import StudyError
-from codetune.data.problems import Problem
 from codetune.execution.guests import Recorded, judge, record
 from codetune.execution.sandbox import Sandbox
+from codetune.study.problem import Problem
 
 _FUEL = 3 * 10**9  # enough for the right answer, and soon used up by the endless one
 _PROBLEM = Problem(

@@ -40,23 +40,18 @@ def table_inputs(study: Study, in_results: Place, in_resources: Place) -> dict[s
         "tuned": each(layout.TUNED, study.training_runs),
     }
     searched = {"records": each(layout.RECORD, [run for run in study.training_runs if study.trials_of(run)])}
-    audited = scored | {
-        "configs": [in_resources(layout.TOKENIZER, model=model) for model in study.used_models],
-        "stats": [in_results(layout.TOKEN_STATS, **entry) for entry in study.token_sets],
-        "prompt_stats": [in_results(layout.PROMPT_STATS, **entry) for entry in study.zero_shot_sets],
-        "cards": [in_results(layout.CARD, dataset=name) for name in study.used_datasets],
-    }
-    of_scores = dict.fromkeys(("variants", "pairs", "breakdown"), scored)
     on_all_tests = scored | {"comparisons": [in_results(layout.COMPARISONS, test=test) for test in study.tests]}
     tables: dict[str, Inputs] = {
         "table1": planned,
         "table2": scored | ({"executed": executed} if executed else {}),
-        **of_scores,
+        "variants": scored,
+        "pairs": scored,
         "metrics": on_all_tests,
+        "breakdown": scored,
         "execution": scored | {"comparisons": executed},
         "cost": spent,
         "search": searched,
-        "audit": audited,
+        "audit": scored | _audited(study, in_results, in_resources),
     }
     has_rows = {
         "table1": study.training_runs,
@@ -66,6 +61,16 @@ def table_inputs(study: Study, in_results: Place, in_resources: Place) -> dict[s
         "cost": study.used_models,
     }
     return {name: inputs for name, inputs in tables.items() if has_rows.get(name, True)}
+
+
+def _audited(study: Study, in_results: Place, in_resources: Place) -> Inputs:
+    """What the audit of the paper's claims is made from, beside scores."""
+    return {
+        "configs": [in_resources(layout.TOKENIZER, model=model) for model in study.used_models],
+        "stats": [in_results(layout.TOKEN_STATS, **entry) for entry in study.token_sets],
+        "prompt_stats": [in_results(layout.PROMPT_STATS, **entry) for entry in study.zero_shot_sets],
+        "cards": [in_results(layout.CARD, dataset=name) for name in study.used_datasets],
+    }
 
 
 def table_params(study: Study, metric: str) -> dict[str, Any]:
