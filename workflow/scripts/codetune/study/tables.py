@@ -63,7 +63,7 @@ def table_inputs(study: Study, in_results: Place, in_resources: Place) -> dict[s
     return {name: inputs for name, inputs in tables.items() if has_rows.get(name, True)}
 
 
-def _audited(study: Study, in_results: Place, in_resources: Place) -> Inputs:
+def _audited(study: Study, in_results: Place, in_resources: Place) -> dict[str, list[str]]:
     """What the audit of the paper's claims is made from, beside scores."""
     return {
         "configs": [in_resources(layout.TOKENIZER, model=model) for model in study.used_models],
