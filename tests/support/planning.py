@@ -40,7 +40,7 @@ def dry_run(arguments: list[str], folder: Path, environment: dict[str, str]) -> 
         environment: All variables that it sees. Those that Python itself reads when it starts come too late.
     """
     with tempfile.NamedTemporaryFile("r") as stdout, tempfile.NamedTemporaryFile("r") as stderr:
-        asked = {"folder": str(folder), "environment": environment, "arguments": arguments}
+        asked = {"folder": str(Path(folder).absolute()), "environment": environment, "arguments": arguments}
         planner = _planner()
         assert planner.stdin and planner.stdout
         print(json.dumps(asked | {"stdout": stdout.name, "stderr": stderr.name}), file=planner.stdin, flush=True)
