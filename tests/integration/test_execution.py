@@ -172,7 +172,7 @@ def test_without_a_sandbox_all_else_is_measured(project, tmp_path):
     (again / "resources/sandbox/python.wasm").write_bytes(b"\0asm")  # not the interpreter
     done = snakemake(*LOCAL, cwd=again)
     assert done.returncode == 0, done.stdout + done.stderr
-    log = (again / "results/logs/sandbox.log").read_text()
+    log = (again / "results/logs/sandbox/interpreter.log").read_text()
     assert "no generated code is executed: resources/sandbox/python.wasm is not the sandbox's Python" in log
     assert "delete resources/sandbox/sandbox.json and run the same command" in log
     (row,) = rows_of_csv(again / "results/tables/execution.csv")

@@ -34,15 +34,18 @@ def whole(tmp_path_factory):
 def test_the_full_study_is_five_tuned_models_six_untuned_in_two_templates_and_a_retrieval(whole):
     jobs = planned(whole)
     assert jobs["finetune"] == jobs["curve"] == 5
-    assert jobs["generate"] == 5 + 2 * 6
-    assert jobs["retrieve"] == jobs["leaks"] == 1
+    assert jobs["generate"] == 2 * (5 + 2 * 6)  # on the data's own test part and on HumanEval
+    assert jobs["retrieve"] == jobs["record_tests"] == jobs["sandbox"] == 1
+    assert jobs["leaks"] == 2
+    assert jobs["execute"] == 5 + 2 * 6
     assert jobs["download_model"] == jobs["download_tokenizer"] == 6
-    assert jobs["prompt"] == 2 * 6  # one per model and template
+    assert jobs["prompt"] == 2 * 2 * 6  # one per test set, model and template
     assert jobs["tokenize"] == 5  # of the tuned models alone: no other reads training data
-    assert jobs["record"] == jobs["score"] == 18
+    assert jobs["record"] == 18
+    assert jobs["score"] == jobs["generate"] + jobs["retrieve"]
     assert jobs["publish"] == 5
-    assert jobs["figure"] == 9
-    assert jobs["table"] == 7
+    assert jobs["figure"] == 10
+    assert jobs["table"] == 8
     assert jobs["size"] == 1  # of all tuned models, whose files are five
 
 
@@ -79,13 +82,13 @@ def test_the_paper_s_open_choices_are_runs_beside_the_default(project):
 @pytest.mark.parametrize("model", TUNED)
 def test_a_model_s_name_asks_for_its_branch_alone(project, model):
     jobs = plan(model, cwd=project)
-    assert (jobs["finetune"], jobs["curve"], jobs["generate"], jobs["score"]) == (1, 1, 3, 3)
-    assert (jobs["download_model"], jobs["prompt"], jobs["retrieve"]) == (1, 2, 0)
+    assert (jobs["finetune"], jobs["curve"], jobs["generate"], jobs["execute"], jobs["score"]) == (1, 1, 6, 3, 6)
+    assert (jobs["download_model"], jobs["prompt"], jobs["retrieve"]) == (1, 4, 0)
 
 
 def test_the_untuned_comparison_has_no_training(project):
     jobs = plan("phi-3-mini", cwd=project)
-    assert (jobs["finetune"], jobs["generate"]) == (0, 2)
+    assert (jobs["finetune"], jobs["generate"]) == (0, 4)
 
 
 def test_the_pilot_is_the_full_study_on_a_part_of_the_data(project, whole):
@@ -97,7 +100,9 @@ def test_the_pilot_is_the_full_study_on_a_part_of_the_data(project, whole):
     models = yaml.safe_load((project / "config/config.yaml").read_text())["models"]
     downloads = {f"resources/{kind}/{model}/manifest.json" for kind in ("tokenizers", "models") for model in models}
     assert {path for path in outputs if path.startswith("resources/")} == downloads | {
-        "resources/data/codealpaca-20k.jsonl"
+        "resources/data/codealpaca-20k.jsonl",
+        "resources/data/humaneval.jsonl",
+        "resources/sandbox/sandbox.json",
     }
     assert all(path.startswith("results/pilot/") for path in outputs if not path.startswith("resources/"))
     assert "31.0 GB to download" in said.stdout + said.stderr

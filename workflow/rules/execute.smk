@@ -5,27 +5,15 @@
 #        <results>/runs/{data}/{model}/{method}/seed{seed}/tests/{test}/verdicts.jsonl  a verdict per candidate
 #                                                                       execution.json  what was executed
 
-from codetune.study.tested import executed_tests
-
-
-def executed(wildcards):
-    """Whether an evaluation is on a test set with unit tests."""
-    return wildcards.test in executed_tests(STUDY)
-
-
-def memory_of_guests(wildcards, threads):
-    """Returns the memory in MB of a job that runs guests, each of which may take 512 MB; two run in turn."""
-    return 700 + 600 * threads
-
 
 rule sandbox:
     """Fetches the interpreter that runs generated code, compiles it, and tries whether anything gets out of it."""
     output:
         in_resources(layout.SANDBOX),
     log:
-        "<logs>/sandbox.log",
+        "<logs>/sandbox/interpreter.log",
     benchmark:
-        "<benchmarks>/sandbox.tsv"
+        "<benchmarks>/sandbox/interpreter.tsv"
     localrule: True
     conda:
         "../../envs/execute.yaml"
@@ -37,7 +25,6 @@ rule sandbox:
         downloads=1,
     params:
         network=True,
-        code=code("sandbox.py", "execute"),
     script:
         "../scripts/sandbox.py"
 

@@ -1,7 +1,9 @@
-# Functions of the rules that make or read prompts: their samples, their examples, and how many these are.
+# Functions of the rules that make or read prompts: their samples, their examples, how many these are, and whether what
+# is written for them is executed.
 
 from codetune.study.embeddings import embeddings_for
 from codetune.study.runs import Evaluation, dataset_of
+from codetune.study.tested import executed_tests
 
 
 def prompts_of(pattern):
@@ -50,3 +52,13 @@ def count_of_prompts(wildcards):
 def chooses_count(wildcards):
     """Whether the number of examples in the prompts of a run is chosen from trials."""
     return wildcards.method in STUDY.count_trials
+
+
+def executed(wildcards):
+    """Whether an evaluation is on a test set with unit tests."""
+    return wildcards.test in executed_tests(STUDY)
+
+
+def memory_of_guests(wildcards, threads):
+    """Returns the memory in MB of a job that runs guests, each of which may take 512 MB; two run in turn."""
+    return 700 + 600 * threads

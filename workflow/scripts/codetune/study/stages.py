@@ -55,6 +55,7 @@ def jobs_of(study: Study, results: str, resources: str) -> list[Job]:
     jobs += [made.encoder(name) for name in encoders_of(study)]
     jobs += [made.embedding(entry) for entry in embeddings_of(study)]
     jobs += [made.leaks(pair) for pair in study.leak_checks]
+    jobs += made.of_execution()
     jobs += [made.tokens(entry) for entry in study.token_sets]
     jobs += [made.examples(entry) for entry in study.example_sets]
     jobs += [made.prompts(entry) for entry in study.prompt_sets if entry["test"] not in study.tests]
@@ -107,6 +108,16 @@ class _Maker:
             self._job("download_dataset", {"dataset": name}, records, "{dataset}"),
             self._job("split", {"dataset": name}, split, "{dataset}", records),
         ]
+
+    def of_execution(self) -> list[Job]:
+        """The sandbox, and the unit tests of each test set that has some."""
+        sandbox, tests = self._in_resources(layout.SANDBOX), executed_tests(self.study)
+        jobs = [self._job("sandbox", {"what": "interpreter"}, sandbox, "interpreter")] if tests else []
+        for test in tests:
+            needs = self._in_results(layout.TRAIN, dataset=test), sandbox
+            problems = self._in_results(layout.PROBLEMS, test=test)
+            jobs.append(self._job("record_tests", {"test": test}, problems, "{test}", *needs))
+        return jobs
 
     def join(self, joint: Joint) -> Job:
         """The training and validation parts of several data sets together."""
@@ -204,7 +215,8 @@ class _Maker:
         scored = predictions
         if evaluation.test in executed_tests(self.study):
             scored = self._of(layout.VERDICTS, evaluation)
-            jobs.append(self._job("execute", name, scored, layout.EVALUATION, predictions))
+            problems = self._in_results(layout.PROBLEMS, test=evaluation.test)
+            jobs.append(self._job("execute", name, scored, layout.EVALUATION, predictions, problems))
         return [*jobs, self._job("score", name, self._of(layout.SCORES, evaluation), layout.EVALUATION, scored)]
 
     def record(self, run: Run) -> Job:
