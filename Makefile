@@ -16,6 +16,10 @@
 #                 set: make smollm2-methods DATA=path/to/code_alpaca_20k.json   (29 minutes on 2 cores)
 # make smollm2-examples  that model on CoNaLa, tuned, and untuned with training samples in its prompts:
 #                 make smollm2-examples DATA=path/to/code_alpaca_20k.json CONALA=path/to/folder
+# make smollm2-problems  that model on HumanEval and MBPP, untuned and tuned, its code run in the sandbox:
+#                 make smollm2-problems DATA=path/to/code_alpaca_20k.json
+# make try-references  the unit tests of HumanEval, MBPP and EvalPlus on their own references in the sandbox, and 1,000 mutants
+#                 of these there and in one process: make try-references DATA=FOLDER, with humaneval/, mbpp/ in it
 # make bench      speed on the CPU against what a user would run instead: a table in build/benchmarks   (20 minutes)
 #                 DATA=FOLDER: with codealpaca/code_alpaca_20k.json and tokenizers/ in it, the real data set and tokenizers
 # make bench-gpu  the same on one GPU of 24 GB or more, at full size, without a download
@@ -37,7 +41,8 @@ READING := results/real-data/data/codealpaca-20k/train.jsonl
 # By the shell, since a path may have spaces. A file that is there already, under that very name, stays as it is.
 link_data = { test "$(DATA)" -ef $(1)/code_alpaca_20k.json || ln -sfn "$$(realpath "$(DATA)")" $(1)/code_alpaca_20k.json; }
 
-.PHONY: env demo rehearse real-data smollm2 smollm2-methods smollm2-examples smollm2-conala test faults watch try-methods
+.PHONY: env demo rehearse real-data smollm2 smollm2-methods smollm2-examples smollm2-conala smollm2-problems test faults watch
+.PHONY: try-methods try-references
 .PHONY: check-results bench bench-gpu gpu-check lint format lock
 
 env: .venv/.installed
@@ -78,6 +83,8 @@ smollm2: OVERLAYS = config/smollm2.yaml $(if $(DATA),config/smollm2-real.yaml)
 smollm2: REPORT = results/smollm2$(if $(DATA),-real)/report.html
 smollm2-methods: OVERLAYS = config/smollm2.yaml config/smollm2-real.yaml config/smollm2-methods.yaml
 smollm2-methods: REPORT = results/smollm2-methods/report.html
+smollm2-problems: OVERLAYS = config/datasets.yaml config/smollm2.yaml config/smollm2-real.yaml config/smollm2-problems.yaml
+smollm2-problems: REPORT = results/smollm2-problems/report.html
 smollm2-examples: OVERLAYS = config/smollm2.yaml config/datasets.yaml config/smollm2-examples.yaml
 smollm2-examples: REPORT = results/smollm2-examples/report.html
 smollm2-examples: smollm2-conala
@@ -85,7 +92,7 @@ smollm2-conala:
 	@test -f "$(CONALA)/conala-train.json" || { echo "error: give CoNaLa: CONALA=path/to/folder, with conala-train.json and conala-test.json"; exit 1; }
 	mkdir -p $(SMOLLM2)
 	test "$(CONALA)" -ef $(SMOLLM2)/conala || ln -sfn "$$(realpath "$(CONALA)")" $(SMOLLM2)/conala
-smollm2 smollm2-methods smollm2-examples: env
+smollm2 smollm2-methods smollm2-examples smollm2-problems: env
 	@test "$@$(DATA)" = smollm2 || test -f "$(DATA)" || { echo "error: give the data set: make $@ DATA=path/to/code_alpaca_20k.json"; exit 1; }
 	$(BIN)/python demo/make_smollm2.py $(SMOLLM2)/model
 	$(BIN)/python demo/make_samples.py $(SMOLLM2)/samples.json
@@ -103,6 +110,11 @@ check-results: env
 
 watch: env
 	@$(BIN)/python workflow/scripts/watch.py config/config.yaml $(CONFIG) || true
+
+try-references: env
+	@test -d "$(DATA)/humaneval" || { echo "error: give the data: make try-references DATA=path/to/folder, with humaneval/ and mbpp/ in it"; exit 1; }
+	PYTHONPATH=workflow/scripts $(BIN)/python tests/try_references.py "$(DATA)"
+	PYTHONPATH=workflow/scripts $(BIN)/python tests/try_mutations.py "$(DATA)"
 
 try-methods: env
 	$(BIN)/python tests/try_methods.py

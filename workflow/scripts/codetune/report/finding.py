@@ -151,6 +151,8 @@ class Material:
         paths: Where the comparisons of each test set lie, by its name.
         audit: How many claims of the paper have each verdict; None where none were checked.
         audit_path: The file that says so.
+        executed: The same of the test sets with unit tests, by pass@1; None without any.
+        names_tests: Whether sentences name the test set even if there is but one.
     """
 
     evaluated: Sequence[EvaluatedSystem]
@@ -158,6 +160,8 @@ class Material:
     paths: Mapping[str, str] = field(default_factory=dict)
     audit: Mapping[str, int] | None = None
     audit_path: str = ""
+    executed: "Material | None" = None
+    names_tests: bool = False
 
     @cached_property
     def comparisons(self) -> dict[str, Comparisons]:
@@ -203,8 +207,8 @@ class Material:
         return [one for one in self.of_test(test) if one.is_tuned]
 
     def on(self, test: str, text: str) -> str:
-        """A sentence about a test set, which it names where there are several."""
-        if len(self.tests) == 1:
+        """A sentence about a test set, which it names where there are several, or where it has to."""
+        if len(self.tests) == 1 and not self.names_tests:
             return text
         is_name = any(text.startswith(one.model.label) for one in self.evaluated)
         is_word = not is_name and (text[1:2].islower() or text[1:2] == " ")

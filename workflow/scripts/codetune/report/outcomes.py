@@ -36,7 +36,7 @@ def draw_execution(shown: Shown) -> Figure:
     axis.grid(visible=False, axis="y")
     axis.set_xlabel(f"share of all answers to the problems of {shown.page.view}")
     looks = zip(CLASSES, COLOURS, HATCHES, strict=True)
-    handles = [Patch(facecolor=colour, hatch=hatch, label=name) for name, colour, hatch in looks]
+    handles = [Patch(facecolor=colour, hatch=hatch, edgecolor="white", label=name) for name, colour, hatch in looks]
     figure.legend(handles=handles, loc="outside upper left", ncols=3)
     return figure
 

@@ -96,8 +96,7 @@ def _pages(at: Results) -> list[Remake]:
 def _summary(at: Results) -> Remake:
     inputs = summary_inputs(at.study, at.path)
     files = {"text": at.path(layout.CONCLUSIONS), "page": at.path(layout.FIRST_PAGE)}
-    make = partial(_make_summary, inputs, at.metric)
-    return Remake(make, files, [*inputs["records"], *inputs["comparisons"], inputs["audit"], *inputs["figures"]])
+    return Remake(partial(_make_summary, inputs, at.metric), files, paths_in(inputs))
 
 
 def _make_summary(inputs: Mapping[str, Any], metric: str, outputs: Outputs) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from codetune.study import layout
 from codetune.study.figures import figure_pages
 from codetune.study.study import Study
-from codetune.study.tested import compared_tests, shown_tests_of
+from codetune.study.tested import compared_tests, executed_inputs, shown_tests_of
 
 SHOWN = "dumbbell"  # the figure that stands beneath the conclusions
 
@@ -22,6 +22,7 @@ def summary_inputs(study: Study, in_results: Callable[..., str]) -> dict[str, An
     return {
         "records": [in_results(layout.ALL_RECORDS)],
         "comparisons": [in_results(layout.COMPARISONS, test=test) for test in compared_tests(study)],
+        **executed_inputs(study, in_results),
         "audit": in_results(layout.TABLE_CSV, table="audit"),
         "figures": [in_results(layout.FIGURE_SVG, figure=name) for name, one in pages.items() if one.figure == SHOWN],
     }

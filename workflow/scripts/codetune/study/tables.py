@@ -7,7 +7,7 @@ from codetune.base.plain import to_plain
 from codetune.study import layout
 from codetune.study.runs import Evaluation, Run
 from codetune.study.study import Study
-from codetune.study.tested import compared_tests, executed_tests
+from codetune.study.tested import compared_tests, executed_inputs
 
 Place = Callable[..., str]  # the path for a pattern of the layout and values of its wildcards
 Inputs = Mapping[str, list[str]]
@@ -29,7 +29,7 @@ def table_inputs(study: Study, in_results: Place, in_resources: Place) -> dict[s
         "records": [in_results(layout.ALL_RECORDS)],
         "comparisons": [in_results(layout.COMPARISONS, test=test) for test in compared_tests(study)],
     }
-    executed = [in_results(layout.COMPARISONS, test=test) for test in executed_tests(study)]
+    executed = executed_inputs(study, in_results)
     sizes = {"sizes": [in_results(layout.SIZES, model=model) for model in study.tunings]}
     # Table 1 needs neither weights nor a training.
     planned = sizes | {
@@ -43,12 +43,12 @@ def table_inputs(study: Study, in_results: Place, in_resources: Place) -> dict[s
     on_all_tests = scored | {"comparisons": [in_results(layout.COMPARISONS, test=test) for test in study.tests]}
     tables: dict[str, Inputs] = {
         "table1": planned,
-        "table2": scored | ({"executed": executed} if executed else {}),
+        "table2": scored | executed,
         "variants": scored,
         "pairs": scored,
         "metrics": on_all_tests,
         "breakdown": scored,
-        "execution": scored | {"comparisons": executed},
+        "execution": scored | {"comparisons": executed.get("executed", [])},
         "cost": spent,
         "search": searched,
         "audit": scored | _audited(study, in_results, in_resources),
