@@ -170,11 +170,11 @@ def test_without_a_sandbox_all_else_is_measured(project, tmp_path):
     for file in (again / "resources/sandbox").iterdir():
         file.unlink()
     (again / "resources/sandbox/python.wasm").write_bytes(b"\0asm")  # not the interpreter
-    done = snakemake(*LOCAL, cwd=again)
+    done = snakemake(*LOCAL, "--forcerun", "sandbox", cwd=again)
     assert done.returncode == 0, done.stdout + done.stderr
     log = (again / "results/logs/sandbox/interpreter.log").read_text()
     assert "no generated code is executed: resources/sandbox/python.wasm is not the sandbox's Python" in log
-    assert "delete resources/sandbox/sandbox.json and run the same command" in log
+    assert "add '--forcerun sandbox' to the command" in log
     (row,) = rows_of_csv(again / "results/tables/execution.csv")
     assert row["score"] == ""
     assert "is not the sandbox's Python" in row["not_executed"]

@@ -66,7 +66,7 @@ def execute_predictions(inputs: ExecuteInputs, outputs: ExecuteOutputs, workers:
         code: Hash of the code; what other code left unfinished is not used.
     """
     completed, hashes = read_predictions(inputs.predictions), _hashes_of(inputs)
-    sandbox, reason = open_sandbox(inputs.sandbox, outputs.facts)
+    sandbox, reason = open_sandbox(inputs.sandbox, "execute")
     if sandbox is None:
         write_jsonl(outputs.verdicts, [{"id": one.id, "verdicts": None} for one in completed])
         facts = ExecutionFacts(hashes, sha256_of_file(outputs.verdicts), 0, 0, not_executed=reason)

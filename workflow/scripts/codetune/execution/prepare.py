@@ -33,39 +33,39 @@ def prepare_sandbox(target: str) -> None:
         print(f"tried: {', '.join(tried)}")
     except (StudyError, OSError, ImportError) as error:
         reason = str(error)
-        print(not_executed(reason, target))
+        print(not_executed(reason, "sandbox"))
     write_json(target, to_plain(SandboxFacts(reason is None, reason, tried, SHA256, _version())))
 
 
-def open_sandbox(facts: str, output: str) -> tuple[Sandbox | None, str | None]:
+def open_sandbox(facts: str, rule: str) -> tuple[Sandbox | None, str | None]:
     """Opens the sandbox and tries it on this machine, which may be another than the one that prepared it.
 
     Args:
         facts: The facts that `prepare_sandbox` wrote.
-        output: What is to be deleted for another try, if it fails here.
+        rule: Name of the rule that opens it.
 
     Returns:
         The sandbox, and None; or None, and why there is none.
     """
     found = read_as(facts, SandboxFacts)
-    reason, place = found.reason, facts
+    reason, again = found.reason, "sandbox"
     if reason is None:
         sandbox = Sandbox(Interpreter(Path(facts).with_name(INTERPRETER)))
         try:
             try_sandbox(sandbox)
         except (StudyError, OSError, ImportError) as error:
-            reason, place = str(error), output
+            reason, again = str(error), rule
         else:
             return sandbox, None
-    print(not_executed(reason, place), flush=True)
+    print(not_executed(reason, again), flush=True)
     return None, reason
 
 
-def not_executed(reason: str, place: str) -> str:
-    """Returns the line that says that no code is run, why, and what to do."""
+def not_executed(reason: str, rule: str) -> str:
+    """Returns the line that says that no code is run, why, and what to do: to have a rule run again."""
     return (
-        f"no generated code is executed: {reason} Every other metric is measured all the same. To try again, delete "
-        f"{place} and run the same command."
+        f"no generated code is executed: {reason} Every other metric is measured all the same. To try again, add "
+        f"'--forcerun {rule}' to the command."
     )
 
 

@@ -48,7 +48,7 @@ def record_tests(samples: str, split: str, sandbox: str, problems: str, facts: s
             f"{samples}: sample {missing[0]} has no unit tests. Delete the records of the data set in the resources "
             "and run again."
         )
-    opened, reason = open_sandbox(sandbox, facts)
+    opened, reason = open_sandbox(sandbox, "record_tests")
     recorded: list[RecordedProblem] = []
     if opened:
         with ThreadPoolExecutor(workers) as pool:
