@@ -18,6 +18,7 @@ from codetune.evaluation.comparisons import Comparison, Comparisons, Family, Met
 from codetune.evaluation.pairs import Pair, gains_of, pairs_of
 from codetune.study import layout
 from codetune.study.curve import Curve, CurvePoint, CurveScore
+from codetune.study.execution import ExecutionFacts
 from codetune.study.facts import (
     GenerationFacts,
     PackedData,
@@ -31,10 +32,13 @@ from codetune.study.record import VERSION, HashedFile, Record, Tested
 from codetune.study.retrieval import RetrievalFacts
 from codetune.study.runs import Evaluation, Run
 from codetune.study.study import Study
+from codetune.study.tested import executed_tests
 
 METRICS = {"rouge_l": "ROUGE-L", "rouge_l_on_code": "ROUGE-L on code"}
+EXECUTED = METRICS | {"pass_at_1": "pass@1"}  # on a test set with unit tests
 EVALUATIONS, STEPS = 50, 15  # evaluations per training, and optimizer steps between two of them
 SHA256 = "0" * 64
+EXECUTION = ExecutionFacts({}, SHA256, 164, 60, {"wrong answer": 60, "NameError": 30, "no function": 14})
 CHECKPOINT = CheckpointIdentity(SHA256, path="made up")
 ENVIRONMENT = Environment("made up", {}, "made up", "made up", cores=None, gpus=[])
 MEMORY = PeakMemory("GPU", 18 * 10**9)
@@ -99,6 +103,7 @@ def curve() -> Curve:
 
 def comparisons_of(study: Study, test: str) -> Comparisons:
     """The score of each system on a test set, and its difference to others."""
+    metrics = EXECUTED if test in executed_tests(study) else METRICS
     systems = list(dict.fromkeys(evaluation.run.system for evaluation in study.of_test(test)))
     baselines = {system: study.methods[system.method].baselines for system in systems}
     gains, pairs = gains_of(baselines), pairs_of(baselines, study.trained_systems)
@@ -113,11 +118,11 @@ def comparisons_of(study: Study, test: str) -> Comparisons:
         resamples=10_000,
         seed=0,
         level=0.95,
-        metrics={name: MetricFacts(label, "made up", 1.0) for name, label in METRICS.items()},
-        scores=[Score(*system, name, 0.4, _around(0.4), [0.4], None) for name in METRICS for system in systems],
+        metrics={name: MetricFacts(label, "made up", 1.0) for name, label in metrics.items()},
+        scores=[Score(*system, name, 0.4, _around(0.4), [0.4], None) for name in metrics for system in systems],
         comparisons=[
             Comparison(family, *pair, metric=name, gain=0.1, interval=_around(0.1), p=0.01, p_holm=0.05)
-            for name in METRICS
+            for name in metrics
             for family, compared in families.items()
             for pair in compared
         ],
@@ -151,6 +156,7 @@ def _tested(study: Study, evaluation: Evaluation) -> Tested:
             "scores": _hashed(layout.SCORES, evaluation),
         },
         retrieval=RetrievalFacts({}, SHA256, 17_014, 2002, "made up", []) if evaluation.run.retrieves else None,
+        execution=EXECUTION if evaluation.test in executed_tests(study) else None,
     )
 
 

@@ -8,8 +8,9 @@ import sys
 import pytest
 from codetune.report.figure import FIGURES, draw_figure
 from codetune.study import layout
-from codetune.study.figures import ShownTests, figure_pages
+from codetune.study.figures import figure_pages
 from codetune.study.runs import Run
+from codetune.study.tested import shown_tests_of
 from common import Row, full_study, reached
 from conftest import ROOT
 from made_up import METRICS, write_results
@@ -85,7 +86,7 @@ def test_the_made_up_results_of_the_full_study_have_all_that_figures_read(tmp_pa
     records = [tmp_path / layout.fill(layout.RECORD, run) for run in study.runs]
     comparisons = [tmp_path / layout.COMPARISONS.format(test=test) for test in study.tests]
     inputs = {"records": records, "comparisons": comparisons, "paper": ROOT / "config/paper.yaml"}
-    pages = figure_pages(study.trained_systems, ShownTests(study.tests, study.most_tests))
+    pages = figure_pages(study.trained_systems, shown_tests_of(study))
     assert {page.figure for page in pages.values()} == set(FIGURES)
     for name in pages:
         path = tmp_path / f"{name}.png"
