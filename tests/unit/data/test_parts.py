@@ -20,7 +20,11 @@ from codetune.study.defaults import with_defaults
 from codetune.study.model import Source
 from conftest import ROOT
 
-SHIPPED = yaml.safe_load((ROOT / "config" / "datasets.yaml").read_text())["datasets"]
+SHIPPED = {
+    name: entry
+    for file in ("config", "datasets")
+    for name, entry in yaml.safe_load((ROOT / "config" / f"{file}.yaml").read_text())["datasets"].items()
+}
 # The files in which the real data sets lie here, in place of the hub's.
 LOCAL = {
     "conala": ("conala", {"train": "conala-train.json", "test": "conala-test.json"}),
@@ -230,6 +234,12 @@ TEST_SETS = {
         427,
         "assert set(similar_elements((11, 12, 14, 13),(17, 15, 14, 13))) == set((13, 14))",
     ),
+    "humaneval-plus": ("humaneval-plus/HumanEvalPlus-NoExtreme.jsonl.gz", 164, 'True\n    """\n'),
+    "mbpp-plus": (
+        "mbpp-plus/MbppPlus-NoExtreme.jsonl.gz",
+        378,
+        'assert set(similar_elements((3, 4, 5, 6),(5, 7, 4, 10))) == set((4, 5))\n"""\n',
+    ),
 }
 
 
@@ -243,7 +253,10 @@ def test_a_shipped_test_set_has_all_its_records_for_tests_alone(real, tmp_path, 
     assert facts.parts == {"test": count}
     first = json.loads((tmp_path / "data.jsonl").read_text().splitlines()[0])
     assert first["input"].endswith(ending)
-    assert first["instruction"].startswith("Complete the following" if name == "humaneval" else "Write a function to ")
+    assert first["instruction"].startswith(
+        ("Complete the following", "Write a function to ", "Write a Python function")
+    )
+    assert first["problem"]["tests"]
 
 
 def test_the_shipped_entries_are_pinned():
