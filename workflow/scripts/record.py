@@ -14,7 +14,7 @@ with job(snakemake):
     kinds = ("origin", "summary", "predictions", "scores")
     tests = {test: {kind: inputs[kind][place] for kind in kinds} for place, test in enumerate(params.tests)}
     executed = [test for test in params.tests if test in params.get("executed", ())]
-    for test, facts in zip(executed, inputs["executions"], strict=True):
+    for test, facts in zip(executed, inputs.get("executions", ()), strict=True):
         tests[test]["execution"] = facts
     write_record(
         from_plain(params.run, Run, "params.run"),
