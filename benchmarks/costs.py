@@ -11,6 +11,7 @@ from schedule import Job
 # isort: split
 
 from codetune.models.shapes import parameters
+from codetune.study.dataset import Dataset
 from codetune.study.method import Method
 from codetune.study.study import Study
 
@@ -30,6 +31,7 @@ BYTES = 2  # per parameter in a published checkpoint
 DORA = 1.3  # the norms of the adapted weights, for each micro-batch
 INT8 = 2.0  # activations quantised before each product, and columns with outliers apart
 SAMPLES = 17_014  # of the training part of CodeAlpaca-20k
+TEST_SAMPLES = 2_002  # of its test part
 PROMPTS = frozenset({"PROMPT_TUNING", "MULTITASK_PROMPT_TUNING", "P_TUNING", "CPT"})  # their tokens pass all layers
 
 
@@ -109,7 +111,8 @@ def _gpu_work(job: Job, study: Study, epochs: int) -> Work:
 
     A tuned model's completions are taken to be as long as the references. An untuned model's are as long as they may
     get, in every batch, since it never learnt where to end. So are those of a model that was tuned on a part of the
-    data. Of a part, tokens and batches are a share of the whole, at least one batch; the subset of the curve stays.
+    data, and those for the prompts of another test set. Of a part, tokens and batches are a share of the whole, at
+    least one batch; the subset of the curve stays.
     """
     model, share, method = ARCHITECTURES[job.run.model], _share(study), study.method_of(job.run)
     architecture, tokens, steps = model["config"], model["tokens"], model["decode_steps"]
@@ -117,6 +120,10 @@ def _gpu_work(job: Job, study: Study, epochs: int) -> Work:
     untuned = {part: count * study.decoding.max_new_tokens for part, count in batches.items()}
     if share < 1:
         steps = untuned
+    if job.rule == "generate" and job.wildcards["test"] != _trained_on(study).name:
+        prompts = study.datasets[job.wildcards["test"]].published.records or 0  # of a set that is only for tests
+        batches_of_set = math.ceil(model["batches"]["test"] * prompts / TEST_SAMPLES)
+        return decoding_work(architecture, method, batches_of_set * study.decoding.max_new_tokens)
     if job.rule == "generate":
         return decoding_work(architecture, method, (steps if method.trains else untuned)["test"])
     training, *_ = study.trials_of(job.run) or [job.run]  # of a search: any, since all train for as many epochs
@@ -130,6 +137,12 @@ def _gpu_work(job: Job, study: Study, epochs: int) -> Work:
 
 def _share(study: Study) -> float:
     """The share of the records that a study takes of its data set."""
-    (dataset,) = study.datasets.values()
+    dataset = _trained_on(study)
     sample, whole = dataset.split.sample, dataset.published.records
     return sample.records / whole if sample is not None and whole is not None else 1.0
+
+
+def _trained_on(study: Study) -> Dataset:
+    """The one data set that has a training part."""
+    (dataset,) = [one for one in study.datasets.values() if "train" in one.split.filled]
+    return dataset

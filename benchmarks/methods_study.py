@@ -23,7 +23,7 @@ def methods_study(seeds: Iterable[int] = (0, 1, 2)) -> Entry:
     methods = {name: _without_search(entry) for name, entry in shipped["methods"].items()}
     methods[NINTH] = {**methods["lora"], "peft": {**methods["lora"]["peft"], "use_rslora": True}}
     tuned = ["qlora", *(name for name, entry in methods.items() if "peft" in entry or "full" in entry)]
-    runs = {"datasets": list(paper["datasets"]), "models": list(paper["models"])}
+    runs = {"datasets": paper["runs"][0]["datasets"], "models": list(paper["models"])}
     return {
         "models": {name: {"batch_size": 64, "epochs": 50, "micro_batch": 2} for name in paper["models"]},
         "methods": {**methods, "qlora": _fused(paper["methods"]["qlora"])},

@@ -22,7 +22,6 @@ rule sandbox:
         mem_mb=2500,  # compiling takes most of it
         runtime=30,
         gpu=0,
-        downloads=1,
     params:
         network=True,
     script:

@@ -23,9 +23,10 @@ def find_limits(material: Material) -> list[Finding]:
             *_empty(test, material),
             *_absent(test, material),
         ]
+    runs = "No metric here runs code." if material.executed is None else "No metric but pass@1 runs code."
     text = (
-        "No metric here runs code. A score says how alike a text and one reference are, not whether the code is right, "
-        "and a correct solution of another kind scores low."
+        f"{runs} A score says how alike a text and one reference are, not whether the code is right, and a correct "
+        "solution of another kind scores low."
     )
     return [*found, Finding(f"{LIMITS}.metric", text, {}, [])]
 
