@@ -117,10 +117,10 @@ HOSTILE = {
 
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_chat_template_that_cannot_be_used_is_one_line(checkpoints, monkeypatch, case):
-    monkeypatch.setattr(confined, "SECONDS", 0.5)
-    monkeypatch.setattr(confined, "MEMORY", 200 << 20)
     tokenizer = load_tokenizer(checkpoints / "qwen2.5-1.5b")
     tokenizer.chat_template, expected = HOSTILE[case]
+    monkeypatch.setattr(confined, "SECONDS", 60 if expected == "memory" else 0.5)  # which ends first on a slow machine
+    monkeypatch.setattr(confined, "MEMORY", 200 << 20)
     with pytest.raises(StudyError, match=expected) as caught:
         _ = serialisation_of(BUILT_IN["chat"], tokenizer).sha256
     message = str(caught.value)
