@@ -11,7 +11,7 @@ import pytest
 from codebleu import calc_codebleu
 from codetune.base import confined
 from codetune.data.samples import Sample
-from codetune.evaluation import matches, score
+from codetune.evaluation import measures, score
 from codetune.evaluation.codebleu import DEEPEST, codebleu_of
 from codetune.evaluation.extraction import extract_code
 from codetune.evaluation.metric import MOST_CHARACTERS, ON_CODE, Metric, average_metric
@@ -156,7 +156,7 @@ def with_endless(monkeypatch) -> dict[str, Metric]:
         "mean": average_metric("Mean", "mean", endless, frozenset({"other"})),
         "corpus": replace(corpus, compute=compute),
     }
-    for module in (score, matches):
+    for module in (score, measures):
         monkeypatch.setattr(module, "metrics", lambda: found)
     monkeypatch.setattr(confined, "SECONDS", 0.2)
     return found
