@@ -8,10 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 from browser_study import data_of
 from codetune.report.packed import unpacked
+from conftest import ROOT
 from small_study import copy_workflow, plan, snakemake
 
 LOCAL = ("--workflow-profile", "profiles/local", "--configfile", "small.yaml", "--cores", "2")
@@ -143,6 +145,15 @@ def test_tables_have_the_share_that_passes_and_what_is_wrong_with_the_rest(proje
     assert ("solutions", "pass_at_1") not in metrics
     assert "pass@1 on problems" in (project / "results/tables/table2.md").read_text()
     assert "  pass@1 |" in (project / "results/tables/execution.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("kind", "file"), [("sample", "data/problems/test.jsonl"), ("score", f"{SYSTEM}/tests/problems/scores.jsonl")]
+)
+def test_lines_have_the_declared_form(project, kind, file):
+    schema = json.loads((ROOT / f"workflow/schemas/{kind}.schema.json").read_text())
+    for line in lines_of(project / "results" / file):
+        jsonschema.validate(line, schema)
 
 
 def test_the_browser_says_what_unit_tests_say(project):

@@ -46,11 +46,18 @@ def test_there_is_a_pass_at_these_k(candidates, counts):
 
 
 def test_the_score_is_the_mean_over_problems_that_are_judged():
-    rows = [{"execution": vars(one)} for one in (Executed([True, False], 2, True), Executed([], 2, True))]
-    rows.append({"execution": vars(Executed([False, False], 2, True, "wrong answer", "f(1)"))})
+    rows = [{"execution": vars(one)} for one in (Executed([True, False], True), Executed([], True))]
+    rows.append({"execution": vars(Executed([False, False], True, "wrong answer", "f(1)"))})
     table = pass_statistics(rows, "pass_at_1")
     assert table.tolist() == [[0.5, 1], [0, 0], [0, 1]]
     assert pass_metrics(2, drawn=True)["pass_at_1"].score(table.sum(axis=0, keepdims=True)) == [0.25]
+
+
+def test_the_one_answer_of_a_retrieval_counts_for_each_k():
+    rows = [{"candidates": 5, "execution": vars(Executed([passes]))} for passes in (True, False)]
+    assert measures_of(rows) == Measures(5, executed=True)
+    for k in counts_of(5):
+        assert pass_statistics(rows, f"pass_at_{k}").tolist() == [[1, 1], [0, 1]]
 
 
 def test_signatures_say_how_candidates_were_found():
@@ -59,9 +66,9 @@ def test_signatures_say_how_candidates_were_found():
 
 
 def test_rows_tell_by_which_metrics_they_were_scored():
-    executed = {"execution": vars(Executed([True], 1))}
-    assert measures_of([executed]) == Measures(1, 1, drawn=False)
-    assert "pass_at_1" in metrics_of(Measures(1, 1))
+    executed = {"execution": vars(Executed([True]))}
+    assert measures_of([executed]) == Measures(1, executed=True)
+    assert "pass_at_1" in metrics_of(Measures(1, executed=True))
     assert "pass_at_1" not in metrics_of(Measures())
     with pytest.raises(ValueError, match="not scored by the same metrics"):
         all_statistics([executed, {}])
@@ -70,8 +77,8 @@ def test_rows_tell_by_which_metrics_they_were_scored():
 def test_verdicts_are_read_in_the_order_of_the_samples(tmp_path):
     path = write_rows(tmp_path / "verdicts.jsonl", [True, False], None)
     first, second = read_executed(path, [0, 10], 2, drawn=True)
-    assert first == Executed([True, False], 2, drawn=True)
-    assert second == Executed([], 2, drawn=True)
+    assert first == Executed([True, False], drawn=True)
+    assert second == Executed([], drawn=True)
     for ids, candidates in (([0, 11], 2), ([0, 10], 3)):
         with pytest.raises(StudyError, match="not the verdicts of these predictions. Delete the file and run again."):
             read_executed(path, ids, candidates, drawn=False)

@@ -15,13 +15,13 @@ class Measures(NamedTuple):
     """What decides by which metrics the predictions of a run are scored.
 
     Attributes:
-        candidates: Up to which k there is an EM@k; none of a single candidate.
-        executed: Of how many candidates the unit tests were run; 0 on a test set without any.
-        drawn: Whether these were drawn.
+        candidates: Up to which k there is a pass@k, and an EM@k if it is more than 1.
+        executed: Whether there are unit tests.
+        drawn: Whether candidates were drawn, as far as unit tests say something of them.
     """
 
     candidates: int = 1
-    executed: int = 0
+    executed: bool = False
     drawn: bool = False
 
 
@@ -41,8 +41,8 @@ def measures_of(rows: Sequence[Row]) -> Measures:
 
 
 def _measures_of(row: Row) -> Measures:
-    executed = row.get(EXECUTION, {"of": 0, "drawn": False})
-    return Measures(int(row.get(COUNT, 1)), executed["of"], executed["drawn"])
+    executed = row.get(EXECUTION)
+    return Measures(int(row.get(COUNT, 1)), executed is not None, executed is not None and executed["drawn"])
 
 
 def metrics_of(measures: Measures) -> dict[str, Metric]:
@@ -52,7 +52,7 @@ def metrics_of(measures: Measures) -> dict[str, Metric]:
 
 def _pass_metrics(measures: Measures) -> dict[str, Metric]:
     """Those that unit tests decide."""
-    return pass_metrics(measures.executed, measures.drawn) if measures.executed else {}
+    return pass_metrics(measures.candidates, measures.drawn) if measures.executed else {}
 
 
 def pass_metrics_of(rows: Sequence[Row]) -> list[str]:

@@ -42,15 +42,14 @@ class Executed:
     """What the unit tests of a problem say of its candidates.
 
     Attributes:
-        passed: Whether each candidate passes; empty where none can be judged.
-        of: Number of candidates per prompt.
+        passed: Whether each candidate passes; empty where none can be judged. A retrieval has one, which stands for as
+            many as the study has of others.
         drawn: Whether they were drawn; else they are one of greedy decoding, or beams.
         error: What is wrong with the first one; empty if it passes, or none can be judged.
         call: The call at which its tests failed.
     """
 
     passed: list[bool] = field(default_factory=list)
-    of: int = 1
     drawn: bool = False
     error: str = ""
     call: str = ""
@@ -85,10 +84,10 @@ def read_executed(path: str, ids: Sequence[int], candidates: int, drawn: bool) -
     found = []
     for row in rows:
         if row.verdicts is None:
-            found.append(Executed(of=candidates, drawn=drawn))
+            found.append(Executed(drawn=drawn))
         else:
             first = row.verdicts[0]
-            found.append(Executed([one.passed for one in row.verdicts], candidates, drawn, first.error, first.call))
+            found.append(Executed([one.passed for one in row.verdicts], drawn, first.error, first.call))
     return found
 
 

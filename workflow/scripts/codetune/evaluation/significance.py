@@ -99,8 +99,9 @@ def _metrics_of_all(statistics: Mapping[System, list[Statistics]], test: str) ->
     if len({one.candidates for one in found}) > 1:
         numbers = " and ".join(map(str, sorted({one.candidates for one in found})))
         raise StudyError(f"scores on {test} are of {numbers} candidates per prompt. Delete the scores and run again.")
-    common = set.intersection(*(set(metrics_of(one)) for one in found))
-    return {name: metric for name, metric in metrics_of(min(found)).items() if name in common}
+    if len({one.executed for one in found}) > 1:
+        raise StudyError(f"only some scores on {test} are by its unit tests. Delete the scores and run again.")
+    return metrics_of(max(found))  # a retrieval, beside draws, has none
 
 
 def holm(values: Sequence[float | None]) -> list[float | None]:

@@ -8,12 +8,12 @@ import pandas as pd
 from codetune.base.files import Row
 from codetune.evaluation.comparisons import MetricFacts
 from codetune.evaluation.metric import EM_AT, ON_CODE
+from codetune.evaluation.passes import LISTED
 from codetune.report.cells import format_number, mark_verdict, table_of, varying_columns
 from codetune.report.flags import flag, flag_note, flagged
 from codetune.report.rows import EvaluatedSystem, digits_of_scores, gains_are_by_examples, gains_are_by_tuning
 from codetune.report.writing import write_forms
 
-LISTED = (1, 2, 5, 10, 20, 50, 100)  # the k whose EM@k the table for readers has, beside the largest
 WRITTEN, CODE = "as written", "on code"  # what is scored of a prediction, for readers
 
 
@@ -89,7 +89,7 @@ def write_metrics(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], out
 
 
 def left_out_in_print(names: Iterable[str]) -> set[str]:
-    """Returns those of some metrics that the table for readers leaves out: EM@k of every k takes too many columns."""
+    """Returns those of some metrics that the table for readers leaves out: EM@k of other k than pass@k has."""
     found = {name: int(named[2]) for name in names if (named := EM_AT.match(name))}
     return {name for name, k in found.items() if k not in (*LISTED, max(found.values()))}
 
