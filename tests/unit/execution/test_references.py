@@ -23,6 +23,6 @@ def test_references_pass_their_tests(real, sandbox, name):
 
 
 def test_a_problem_without_its_fields_is_refused():
-    message = r"x.jsonl, line 1: no unit tests of the kind 'mbpp' \(KeyError: 'test_list'\)"
+    message = r"x.jsonl, line 1: no unit tests of the kind 'mbpp' \(the field 'test_list' is missing\)"
     with pytest.raises(StudyError, match=message):
         read_problem("mbpp", {}, "", "x.jsonl, line 1")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from codetune.base.errors import StudyError
+from codetune.base.files import reason_in_short
 from codetune.study.problem import Problem
 
 # How EvalPlus compares results: they are equal, or floats within a tolerance.
@@ -73,9 +74,9 @@ def read_problem(kind: str, record: Mapping[str, Any], output: str, place: str) 
     try:
         return KINDS[kind](record, output)
     except (KeyError, TypeError, ValueError) as error:
+        reason = f"the field {error} is missing" if isinstance(error, KeyError) else reason_in_short(error)
         raise StudyError(
-            f"{place}: no unit tests of the kind '{kind}' ({type(error).__name__}: {error}). Check 'unit_tests' in the "
-            "data set's entry."
+            f"{place}: no unit tests of the kind '{kind}' ({reason}). Check 'unit_tests' in the data set's entry."
         ) from None
 
 
