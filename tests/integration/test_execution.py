@@ -143,7 +143,9 @@ def test_tables_have_the_share_that_passes_and_what_is_wrong_with_the_rest(proje
     }
     assert metrics["problems", "pass_at_1"] == row["score"]
     assert ("solutions", "pass_at_1") not in metrics
-    assert "pass@1 on problems" in (project / "results/tables/table2.md").read_text()
+    text = (project / "results/tables/table2.md").read_text()
+    assert "pass@1 on problems" in text
+    assert "intervals, gains and errors are in table execution." in text
     assert "  pass@1 |" in (project / "results/tables/execution.md").read_text()
 
 

@@ -32,6 +32,10 @@ OVER = "Over"  # head of the column that names the baseline of a row's gain and 
 QUOTED = "quoted"  # in the place of the method of a row that is the paper's own
 PASS_DIGITS = 3
 PASSES = "pass_at_1_on_"  # begins the names of the columns of what passes unit tests
+OF_PASSES = (
+    " pass@1: share of problems whose first answer passes all unit tests; intervals, gains and errors are in table "
+    "execution."
+)
 MORE = "More on each system"  # title of the panel of what readers look for later
 UNPRINTED = ("Seeds", "Deviation", "Gain over")  # beginnings of the columns that LaTeX leaves out
 
@@ -180,6 +184,7 @@ def write_table2(
     shown = pd.DataFrame({**names, **first, **more})
     shown = shown[[name for name in shown if name in kept or shown[name].notna().any()]]
     note, unprinted = note_of_table2(table, evaluated, metric), [name for name in more if name.startswith(UNPRINTED)]
+    note += OF_PASSES if _passes(table) else ""
     write_forms(table, shown, f"Model comparison on {label}", note, outputs, {MORE: list(more)}, unprinted)
 
 

@@ -15,7 +15,7 @@ from codetune.report.stamp import stamped, stamped_table
 # Columns of names and words; all others are aligned to the right.
 LEFT = (
     *("Model", "Scored", "Data", "Test", "Method", "Class", "Verdict"),
-    *("Over", "Variant", "Default", "In common", "System / compared with", "Verdict on code"),
+    *("Over", "Variant", "Default", "In common", "Most frequent errors", "System / compared with", "Verdict on code"),
     *("Tuning", "Quantization", "Optimizer", "Precision", "Packing", "Searched", "Chosen"),
 )
 # Columns that say what a row is about, where they stand first; and those that name a group of rows.
