@@ -51,6 +51,8 @@ env: .venv/.installed
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "error: Python 3.11 is needed: make PYTHON=...")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -r requirements.lock
+	# Where PYTHONDONTWRITEBYTECODE is set, each process would compile torch anew. Some files are of a later Python.
+	$(BIN)/python -m compileall -qq -j 0 .venv/lib || true
 	touch $@
 
 $(DEMO): demo/make_samples.py demo/make_problems.py demo/make_models.py | env

@@ -85,6 +85,20 @@ def wait_for(what, process, folder, seconds=300):
     return found
 
 
+def hold(cluster, folder, job):
+    """Has a job's end wait, as for a process that cannot be ended at once, until the file that is returned is there."""
+    held, release = folder / "held", folder / "release"
+    waits = f"trap '' TERM; touch {held}; until test -e {release}; do sleep 0.2; done"
+    srun = shutil.which("srun", path=cluster["PATH"])
+    step = [srun, f"--jobid={job}", "--overlap", "--quiet", "sh", "-c", waits]
+    subprocess.Popen(step, env=os.environ | cluster, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not held.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    return release
+
+
 def jobs(cluster, folder, **fields):
     """The jobs sent from a folder, the oldest first, as SLURM knows them; `rule` and `wildcards` from their comment."""
     lines = ask(cluster, "scontrol", "show", "job", "--oneliner").splitlines()
@@ -230,8 +244,11 @@ def troubled(cluster, tmp_path_factory, checkpoints, records):
         seen["second start"] = process.wait(60), (folder / "console.txt").read_text()
     [job] = jobs(cluster, folder, rule="finetune")
     seen["job"] = job
+    release = hold(cluster, folder, job["JobId"])
     ask(cluster, "scancel", job["JobId"])
     with submitting(folder, cluster, *TRAINED) as process:
+        wait_for(lambda: "that are ending" in (folder / "console.txt").read_text(), process, folder)
+        release.touch()
         wait_for(is_at_work(r"^going on after step[^$]*^step.*eval_loss"), process, folder)
         seen["third start"] = (folder / "console.txt").read_text()
         ask(cluster, "sbatch", "--partition=urgent", "--exclusive", "--wrap=sleep 2", "--output=/dev/null")
