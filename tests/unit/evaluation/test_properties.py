@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from codebleu.codebleu import calc_codebleu
 from codetune.data.samples import Sample
 from codetune.evaluation.codebleu import codebleu_of
 from codetune.evaluation.metric import ON_CODE
+from codetune.evaluation.ngrams import count_matches
 from codetune.evaluation.overlap import bleu_of_sums, chrf_of_sums
 from codetune.evaluation.registry import metrics
 from codetune.evaluation.score import score_each, score_predictions, scores_of
@@ -130,6 +132,21 @@ def test_bleu_of_a_sample_is_sacrebleu_s_of_a_sentence_and_of_a_set_that_of_a_co
     corpus = [text for _, text in pairs], [[reference for reference, _ in pairs]]
     assert found["bleu"] == BLEU().corpus_score(*corpus).score
     assert found["chrf"] == CHRF().corpus_score(*corpus).score
+
+
+@pytest.mark.parametrize("different", [1, 3, 60, 900, 2**21])
+def test_shared_ngrams_are_those_of_tables(different):
+    """Numbers of n-grams that 64 bits would not hold are made small again."""
+    rng = np.random.default_rng(different)
+    for lengths in rng.integers(0, 90, (60, 2)):
+        one = rng.integers(0, different, lengths[0])
+        other = np.concatenate([one[3:], rng.integers(0, different, lengths[1])])
+        for written, wanted in ((one, other), (other, one)):
+            tables = (
+                [Counter(zip(*(items[start:] for start in range(order)), strict=False)) for items in (written, wanted)]
+                for order in range(1, 7)
+            )
+            assert count_matches(written, wanted, 6) == [(ours & theirs).total() for ours, theirs in tables]
 
 
 def test_data_flow_that_matches_nowhere_counts_as_none():

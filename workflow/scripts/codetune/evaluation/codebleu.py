@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from codetune.data.samples import Sample
 from codetune.evaluation.dataflow import Edge, data_flow
 from codetune.evaluation.metric import Metric, kept_of_short_texts, mean_of_sums
-from codetune.evaluation.ngrams import Ratio, precision_counts, precision_match, recall_counts, recall_match
+from codetune.evaluation.ngrams import Ratio, precision_match, recall_match, word_counts
 from codetune.evaluation.parsing import MOST_BYTES, encode, parse
 
 # The package gives up on deeper trees somewhere below 1,000, depending on who calls it, or crashes.
@@ -118,8 +118,7 @@ def count_matches_of_code(reference: str, text: str) -> Matches | None:
     return Matches(
         len(words),
         len(tokens),
-        precision_counts(words, tokens),
-        recall_counts(words, tokens, _keywords()),
+        *word_counts(words, tokens, _keywords()),
         (int(empty) + sum(tree in known for tree in wanted.subtrees), len(wanted.subtrees)),
         ((wanted.flow & written.flow).total(), wanted.flow.total()),
     )

@@ -5,65 +5,107 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 ORDERS = 4
 UNMATCHED = 0.1  # what counts where no n-gram of an order matches but single words do: NLTK's smoothing method 1
 OTHER_WORDS = 0.2  # weight of a word that is no keyword
+LARGEST = 2**58  # number of an n-gram: those of six orders, one range after the other, doubled, fit 64 bits
 
 Ratio = tuple[float, float]  # what matches, of how much
+Items = NDArray[np.int64]  # of a text: shape (its words or characters,)
 
 
-def count_ngrams(text: str, orders: int) -> list[int]:
-    """The number of n-grams of characters of a text, for each order from 1."""
-    return [max(0, len(text) - shorter) for shorter in range(orders)]
+def count_ngrams(items: int, orders: int) -> list[int]:
+    """The number of n-grams of a text of so many words or characters, for each order from 1."""
+    return [max(0, items - shorter) for shorter in range(orders)]
 
 
-def count_matches(written: str, wanted: str, orders: int) -> list[int]:
-    """Counts the n-grams of characters that two texts share, each as often as both have it, for each order from 1.
+def number_characters(text: str) -> Items:
+    """Returns the characters of a text as numbers, their code points."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.int64)
 
-    N-grams are numbered in the order of their numbers: one of the next order is the number of its start, and its last
-    character. Tables of texts, as sacrebleu has them, take twice the time.
+
+def number_words(written: Sequence[str], wanted: Sequence[str]) -> tuple[Items, Items]:
+    """Returns the words of two texts as numbers from 0, the same for the same word."""
+    numbers: dict[str, int] = {}
+    ours, theirs = ([numbers.setdefault(word, len(numbers)) for word in words] for words in (written, wanted))
+    return np.array(ours, np.int64), np.array(theirs, np.int64)
+
+
+def count_matches(written: Items, wanted: Items, orders: int) -> list[int]:
+    """Counts the n-grams that two texts share, each as often as both have it, for each order from 1.
+
+    Each n-gram becomes a number, larger than those of lower orders, whose last bit says which text it is of. They are
+    sorted once. Tables of n-grams, as sacrebleu has them, take several times as long.
 
     Args:
-        written: A text.
-        wanted: The other text.
+        written: The words or characters of a text, as numbers that are the same for the same item, none below 0.
+        wanted: Those of the other text.
         orders: Number of orders.
     """
-    ngrams = [
-        np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32).astype(int) for text in (written, wanted)
-    ]
-    items, letters, found = ngrams, 0, [0] * orders
-    for shorter in range(min(orders, len(written), len(wanted))):
-        if shorter:
-            ngrams = [starts[:-1] * letters + ends[shorter:] for starts, ends in zip(ngrams, items, strict=True)]
-        different, numbers = np.unique(np.concatenate(ngrams), return_inverse=True)
-        ngrams = [numbers[: len(ngrams[0])], numbers[len(ngrams[0]) :]]
-        if not shorter:
-            items, letters = ngrams, len(different)
-        counts = (np.bincount(each, minlength=len(different)) for each in ngrams)
-        found[shorter] = int(np.minimum(*counts).sum())
-    return found
+    longest = min(orders, len(written), len(wanted))
+    if not longest:
+        return [0] * orders
+    different = 1 + int(max(written.max(), wanted.max()))
+    ngrams, bound, low = [np.zeros(len(written) + 1, np.int64), np.zeros(len(wanted) + 1, np.int64)], 1, 0
+    numbers = []
+    for order in range(longest):
+        if bound * different > LARGEST:
+            ngrams, bound = _renumbered(ngrams)
+        ngrams = [
+            starts[:-1] * different + ends[order:] for starts, ends in zip(ngrams, (written, wanted), strict=True)
+        ]
+        numbers += [2 * (each + low) + text for text, each in enumerate(ngrams)]
+        bound *= different
+        low += bound
+    begins = np.cumsum([0, *map(len, numbers)])[:-1:2]  # of each order
+    found = _count_shared(np.sort(np.concatenate(numbers)), begins)
+    return found + [0] * (orders - longest)
 
 
-def precision_counts(wanted: Sequence[str], written: Sequence[str]) -> list[Ratio]:
-    """Counts the n-grams of a text that its reference has, of all that the text has, for each order from 1.
+def _count_shared(numbers: Items, orders: Items) -> list[int]:
+    """Counts the n-grams that both texts have among sorted numbers, for each order; `orders` says where these begin."""
+    first = np.flatnonzero(np.diff(numbers >> 1, prepend=-1))  # of each n-gram
+    theirs = np.add.reduceat(numbers & 1, first)
+    ours = np.diff(first, append=len(numbers)) - theirs
+    shared: list[int] = np.add.reduceat(np.minimum(ours, theirs), np.searchsorted(first, orders)).tolist()
+    return shared
+
+
+def _renumbered(texts: list[Items]) -> tuple[list[Items], int]:
+    """Numbers from 0 that are equal where those of two texts are, and how many different ones there are."""
+    different, numbers = np.unique(np.concatenate(texts), return_inverse=True)
+    return np.split(numbers, [len(texts[0])]), len(different)
+
+
+def word_counts(
+    wanted: Sequence[str], written: Sequence[str], keywords: Collection[str]
+) -> tuple[list[Ratio], list[Ratio]]:
+    """Counts the n-grams of words that two texts share, for each order from 1.
 
     Args:
         wanted: Words of the reference.
         written: Words of the prediction.
+        keywords: Words that weigh five times as much as others.
+
+    Returns:
+        For the precision, those that the reference has of all that the prediction has; for the recall those that the
+        prediction has, weighed, of all that the reference has.
     """
-    ratios: list[Ratio] = []
-    for order in range(1, ORDERS + 1):
-        theirs, ours = _ngrams(wanted, order), _ngrams(written, order)
-        ratios.append(((theirs & ours).total(), ours.total()))
-    return ratios
+    ours, theirs = Counter(written), Counter(wanted)
+    weights = {word: 1 if word in keywords else OTHER_WORDS for word in theirs}
+    matches = count_matches(*number_words(written, wanted), ORDERS)
+    precision: list[Ratio] = list(zip(matches, count_ngrams(len(written), ORDERS), strict=True))
+    recall: list[Ratio] = list(zip(matches, count_ngrams(len(wanted), ORDERS), strict=True))
+    return precision, [(_weigh(theirs & ours, weights), _weigh(theirs, weights)), *recall[1:]]
 
 
 def precision_match(counts: Sequence[Ratio], wanted: int, written: int) -> float:
     """BLEU of one text, with the orders that the text has.
 
     Args:
-        counts: What `precision_counts` counts.
+        counts: What `word_counts` counts for the precision.
         wanted: Number of words of the reference.
         written: Number of words of the prediction.
 
@@ -74,29 +116,13 @@ def precision_match(counts: Sequence[Ratio], wanted: int, written: int) -> float
     return brevity * geometric_mean([ratio for ratio in counts if ratio[1]])
 
 
-def recall_counts(wanted: Sequence[str], written: Sequence[str], keywords: Collection[str]) -> list[Ratio]:
-    """Weighs the n-grams of a reference that a text has, of all that the reference has, for each order from 1.
-
-    Args:
-        wanted: Words of the reference.
-        written: Words of the prediction.
-        keywords: Words that weigh five times as much as others.
-    """
-    ratios: list[Ratio] = []
-    for order in range(1, ORDERS + 1):
-        theirs, ours = _ngrams(wanted, order), _ngrams(written, order)
-        weights = {ngram: 1 if order > 1 or ngram[0] in keywords else OTHER_WORDS for ngram in theirs}
-        ratios.append((_weigh(theirs & ours, weights), _weigh(theirs, weights)))
-    return ratios
-
-
 def recall_match(counts: Sequence[Ratio]) -> float:
     """The share of the reference's n-grams that a text has, with the orders that the reference has.
 
     Shorter texts need no penalty of their own, since they have fewer of the n-grams.
 
     Args:
-        counts: What `recall_counts` weighs.
+        counts: What `word_counts` weighs for the recall.
 
     Returns:
         A value in [0, 1]: 1 for equal words, 0 for none in common.
@@ -104,12 +130,8 @@ def recall_match(counts: Sequence[Ratio]) -> float:
     return geometric_mean([ratio for ratio in counts if ratio[1]])
 
 
-def _ngrams(words: Sequence[str], order: int) -> Counter[tuple[str, ...]]:
-    return Counter(zip(*(words[start:] for start in range(order)), strict=False))
-
-
-def _weigh(counts: Counter[tuple[str, ...]], weights: dict[tuple[str, ...], float]) -> float:
-    return sum(count * weights[ngram] for ngram, count in counts.items())
+def _weigh(counts: Counter[str], weights: dict[str, float]) -> float:
+    return sum(count * weights[word] for word, count in counts.items())
 
 
 def geometric_mean(ratios: Sequence[Ratio]) -> float:

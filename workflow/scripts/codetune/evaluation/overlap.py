@@ -10,7 +10,7 @@ import numpy as np
 from codetune.data.samples import Sample
 from codetune.evaluation.bootstrap import Array
 from codetune.evaluation.metric import Metric, average_metric, kept_of_short_texts
-from codetune.evaluation.ngrams import count_matches, count_ngrams
+from codetune.evaluation.ngrams import ORDERS, count_matches, count_ngrams, number_characters, number_words
 from codetune.evaluation.rouge import RougeL, rouge_l
 
 LOG_OF_NOTHING = -9_999_999_999.0  # sacrebleu's logarithm of 0
@@ -44,11 +44,12 @@ def bleu_metric(label: str) -> Metric:
     from sacrebleu.metrics import BLEU
 
     metric = BLEU()
-    count = kept_of_short_texts(lambda reference: metric._cache_references([[reference]])[0])
+    words_of = kept_of_short_texts(lambda text: metric._preprocess_segment(text).split())
 
     def compute(sample: Sample, text: str, _language: str) -> list[float]:
-        written = metric._preprocess_segment(text)
-        return [float(x) for x in metric._compute_segment_statistics(written, count(sample.output))]
+        ours, theirs = words_of(text), words_of(sample.output)
+        matches = count_matches(*number_words(ours, theirs), ORDERS)
+        return [float(x) for x in (len(ours), len(theirs), *matches, *count_ngrams(len(ours), ORDERS))]
 
     return _corpus_metric(label, metric, compute, bleu_of_sums, partial(bleu_of_sums, effective_order=True))
 
@@ -63,8 +64,10 @@ def chrf_metric(label: str) -> Metric:
 
     def compute(sample: Sample, text: str, _language: str) -> list[float]:
         ours, theirs = ("".join(one.split()) for one in (text, sample.output))
-        numbers = (count_ngrams(ours, CHRF_ORDERS), count_ngrams(theirs, CHRF_ORDERS))
-        counts = zip(*numbers, count_matches(ours, theirs, CHRF_ORDERS), strict=True)
+        numbers = (count_ngrams(len(one), CHRF_ORDERS) for one in (ours, theirs))
+        counts = zip(
+            *numbers, count_matches(number_characters(ours), number_characters(theirs), CHRF_ORDERS), strict=True
+        )
         # What is written does not count in an order that the reference does not have.
         return [float(x) for written, wanted, matched in counts for x in (written if wanted else 0, wanted, matched)]
 

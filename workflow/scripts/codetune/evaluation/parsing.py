@@ -1,7 +1,7 @@
 """Syntax trees of references and predictions, by tree-sitter grammars."""
 
 import importlib
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 # Packages of the grammars, by the names that `guess_language` gives to languages.
@@ -37,6 +37,7 @@ def parses(language: str, text: str) -> bool | None:
     return None if root is None else not root.has_error
 
 
+@lru_cache(maxsize=4)  # of a prediction without comments, CodeBLEU compares the tree by which it parses
 def parse(language: str, text: str) -> Any:
     """Parses a text in a language of `GRAMMARS`.
 
