@@ -48,28 +48,29 @@ def count_matches(written: Items, wanted: Items, orders: int) -> list[int]:
     if not longest:
         return [0] * orders
     different = 1 + int(max(written.max(), wanted.max()))
-    ngrams, bound, low = [np.zeros(len(written) + 1, np.int64), np.zeros(len(wanted) + 1, np.int64)], 1, 0
-    numbers = []
-    for order in range(longest):
+    ours, theirs = np.zeros(len(written) + 1, np.int64), np.zeros(len(wanted) + 1, np.int64)
+    bound, low, numbers = 1, 0, []
+    for shorter in range(longest):
         if bound * different > LARGEST:
-            ngrams, bound = _renumbered(ngrams)
-        ngrams = [
-            starts[:-1] * different + ends[order:] for starts, ends in zip(ngrams, (written, wanted), strict=True)
-        ]
-        numbers += [2 * (each + low) + text for text, each in enumerate(ngrams)]
+            (ours, theirs), bound = _renumbered([ours, theirs])
+        ours = ours[:-1] * different + written[shorter:]
+        theirs = theirs[:-1] * different + wanted[shorter:]
+        numbers += [(ours + low) * 2, (theirs + low) * 2 + 1]
         bound *= different
         low += bound
-    begins = np.cumsum([0, *map(len, numbers)])[:-1:2]  # of each order
-    found = _count_shared(np.sort(np.concatenate(numbers)), begins)
-    return found + [0] * (orders - longest)
+    shorter_by = np.arange(longest)
+    begins = shorter_by * (len(written) + len(wanted) + 1 - shorter_by)  # each has two n-grams less than the one before
+    return _count_shared(np.concatenate(numbers), begins) + [0] * (orders - longest)
 
 
 def _count_shared(numbers: Items, orders: Items) -> list[int]:
-    """Counts the n-grams that both texts have among sorted numbers, for each order; `orders` says where these begin."""
-    first = np.flatnonzero(np.diff(numbers >> 1, prepend=-1))  # of each n-gram
-    theirs = np.add.reduceat(numbers & 1, first)
-    ours = np.diff(first, append=len(numbers)) - theirs
-    shared: list[int] = np.add.reduceat(np.minimum(ours, theirs), np.searchsorted(first, orders)).tolist()
+    """Counts the n-grams that both texts have among their numbers, for each order; `orders` says where these begin."""
+    numbers.sort()
+    ngrams, side = numbers >> 1, numbers & 1
+    first = np.concatenate(([0], (ngrams[1:] != ngrams[:-1]).nonzero()[0] + 1))  # of each n-gram
+    theirs = np.add.reduceat(side, first)
+    ours = np.concatenate((first[1:], [len(numbers)])) - first - theirs
+    shared: list[int] = np.add.reduceat(np.minimum(ours, theirs), first.searchsorted(orders)).tolist()
     return shared
 
 

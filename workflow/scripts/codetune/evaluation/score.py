@@ -125,29 +125,50 @@ def score_each(samples: list[Sample], texts: list[str]) -> list[Row]:
 
     Beside what is written of it, a row has the matches of its text that CodeBLEU's parts are made of, or None.
     """
-    languages = [guess_language(sample.request, sample.output) for sample in samples]
-    codes = [extract_code(text) for text in texts]
-    measured = _measure_distinct(list(_texts_to_measure(samples, texts, codes, languages)))
-    statistics, matches = [], []
-    for _, code in zip(counted(samples, "scoring", "samples"), codes, strict=True):
-        written = next(measured)
-        both = written.statistics if code.how is None else written.statistics | next(measured).statistics
-        statistics.append(both)
-        matches.append(written.matches)
-    own = own_scores(statistics)
+    measured = measure_each(samples, texts)
+    own = own_scores([found.statistics for found in measured])
     return [
         {
             "id": sample.id,
-            "language": languages[index],
+            "language": found.language,
             "length": len(sample.output),
-            "extracted": codes[index].how,
-            "code_length": len(codes[index].text),
-            **own[index],
-            "statistics": statistics[index],
-            MATCHES: matches[index],
+            "extracted": found.code.how,
+            "code_length": len(found.code.text),
+            **scores,
+            "statistics": found.statistics,
+            MATCHES: found.matches,
         }
-        for index, sample in enumerate(samples)
+        for sample, found, scores in zip(samples, measured, own, strict=True)
     ]
+
+
+class Measurement(NamedTuple):
+    """What was measured of a prediction.
+
+    Attributes:
+        language: The language of its sample.
+        code: The code in it.
+        statistics: Of its text by each metric, and of the code in it where that is not all of it.
+        matches: What CodeBLEU's parts are made of; None where it does not apply.
+    """
+
+    language: str
+    code: Code
+    statistics: Statistics
+    matches: Matches | None
+
+
+def measure_each(samples: list[Sample], texts: list[str]) -> list[Measurement]:
+    """Measures the prediction of each sample by all metrics."""
+    languages = [guess_language(sample.request, sample.output) for sample in samples]
+    codes = [extract_code(text) for text in texts]
+    measured = _measure_distinct(list(_texts_to_measure(samples, texts, codes, languages)))
+    found = []
+    for language, code in zip(languages, counted(codes, "scoring", "samples"), strict=True):
+        written = next(measured)
+        statistics = written.statistics if code.how is None else written.statistics | next(measured).statistics
+        found.append(Measurement(language, code, statistics, written.matches))
+    return found
 
 
 def own_scores(statistics: list[Statistics]) -> list[dict[str, float | None]]:

@@ -25,7 +25,7 @@ from codetune.evaluation.estimate import (
 )
 from codetune.evaluation.metric import ON_CODE, Metric, statistics_of
 from codetune.evaluation.registry import metrics, on_code
-from codetune.evaluation.score import score_each
+from codetune.evaluation.score import measure_each
 from codetune.study.curve import Curve, CurvePoint, CurveScore
 
 RESAMPLES, RESAMPLES_SEED = 10_000, 0  # of the bands; the same resamples for all models and checkpoints
@@ -70,8 +70,9 @@ def curve_of(references: list[Sample], steps: Mapping[int, list[Prediction]]) ->
         steps: The predictions of each checkpoint for them, by step.
     """
     texts = [prediction.first.text for found in steps.values() for prediction in found]
-    scored, count = score_each(references * len(steps), texts), len(references)
-    measured = _measure([scored[start : start + count] for start in range(0, len(scored), count)], count)
+    found, count = measure_each(references * len(steps), texts), len(references)
+    rows = [{"statistics": one.statistics} for one in found]
+    measured = _measure([rows[start : start + count] for start in range(0, len(rows), count)], count)
     points = [_point(step, steps[step], found, measured[0]) for step, found in zip(steps, measured, strict=True)]
     return Curve(sorted(sample.id for sample in references), points)
 
@@ -92,7 +93,7 @@ def _measure(scored: list[list[Row]], samples: int) -> list[dict[str, Measured]]
     """Measures each checkpoint by all metrics.
 
     Args:
-        scored: The rows of each checkpoint, in the order of the samples.
+        scored: The statistics of each checkpoint, in rows, in the order of the samples.
         samples: Number of samples.
     """
     resamples = Resamples(samples, RESAMPLES, RESAMPLES_SEED)
