@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import packages_distributions
 
@@ -78,6 +79,12 @@ def test_modules_import_from_lower_floors_and_from_their_own_room():
     rooms = {(one, other): (one.split("/")[0], other.split("/")[0]) for one, other in arrows}
     wrong = {arrow for arrow, (room, other) in rooms.items() if room != other and ROOMS[other] >= ROOMS[room]}
     assert wrong == set()
+
+
+def test_no_two_test_files_share_a_name():
+    """pytest takes the second for the first, where one process reads both."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_no_modules_import_one_another_in_a_circle():

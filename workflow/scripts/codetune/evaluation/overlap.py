@@ -44,6 +44,7 @@ def bleu_metric(label: str) -> Metric:
     from sacrebleu.metrics import BLEU
 
     metric = BLEU()
+    metric.tokenizer._post_tokenizer = _tokenizer_of_signs()
     words_of = kept_of_short_texts(lambda text: metric._preprocess_segment(text).split())
 
     def compute(sample: Sample, text: str, _language: str) -> list[float]:
@@ -52,6 +53,26 @@ def bleu_metric(label: str) -> Metric:
         return [float(x) for x in (len(ours), len(theirs), *matches, *count_ngrams(len(ours), ORDERS))]
 
     return _corpus_metric(label, metric, compute, bleu_of_sums, partial(bleu_of_sums, effective_order=True))
+
+
+def _tokenizer_of_signs() -> Any:
+    """Makes the tokenizer within sacrebleu's, whose first rule, spaces around each sign, becomes a table.
+
+    Its regular expression takes half of the time of BLEU.
+    """
+    from sacrebleu.tokenizers.tokenizer_re import TokenizerRegexp
+
+    class Tokenizer(TokenizerRegexp):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            rules: list[Any] = self._re  # type: ignore[has-type]
+            self._re = rules[1:]
+            self._signs = {code: f" {chr(code)} " for code in range(128) if rules[0][0].match(chr(code))}
+
+        def __call__(self, line: str) -> str:
+            return str(super().__call__(line.translate(self._signs)))
+
+    return Tokenizer()
 
 
 def chrf_metric(label: str) -> Metric:
