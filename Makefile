@@ -16,6 +16,7 @@
 #                 set: make smollm2-methods DATA=path/to/code_alpaca_20k.json   (29 minutes on 2 cores)
 # make smollm2-examples  that model on CoNaLa, tuned, and untuned with training samples in its prompts:
 #                 make smollm2-examples DATA=path/to/code_alpaca_20k.json CONALA=path/to/folder
+# make smollm2-beams  that model on CoNaLa, untuned and tuned, with ten candidates per prompt: DATA and CONALA as above
 # make smollm2-problems  that model on HumanEval and MBPP, untuned and tuned, its code run in the sandbox:
 #                 make smollm2-problems DATA=path/to/code_alpaca_20k.json
 # make try-references  the unit tests of HumanEval, MBPP and EvalPlus on their own references in the sandbox, and 1,000 mutants
@@ -41,7 +42,8 @@ READING := results/real-data/data/codealpaca-20k/train.jsonl
 # By the shell, since a path may have spaces. A file that is there already, under that very name, stays as it is.
 link_data = { test "$(DATA)" -ef $(1)/code_alpaca_20k.json || ln -sfn "$$(realpath "$(DATA)")" $(1)/code_alpaca_20k.json; }
 
-.PHONY: env demo rehearse real-data smollm2 smollm2-methods smollm2-examples smollm2-conala smollm2-problems test faults watch
+.PHONY: env demo rehearse real-data smollm2 smollm2-methods smollm2-examples smollm2-beams smollm2-conala smollm2-problems
+.PHONY: test faults watch
 .PHONY: try-methods try-references
 .PHONY: check-results bench bench-gpu gpu-check lint format lock
 
@@ -89,12 +91,14 @@ smollm2-problems: OVERLAYS = config/datasets.yaml config/smollm2.yaml config/smo
 smollm2-problems: REPORT = results/smollm2-problems/report.html
 smollm2-examples: OVERLAYS = config/smollm2.yaml config/datasets.yaml config/smollm2-examples.yaml
 smollm2-examples: REPORT = results/smollm2-examples/report.html
-smollm2-examples: smollm2-conala
+smollm2-beams: OVERLAYS = config/smollm2.yaml config/datasets.yaml config/smollm2-examples.yaml config/smollm2-beams.yaml
+smollm2-beams: REPORT = results/smollm2-beams/report.html
+smollm2-examples smollm2-beams: smollm2-conala
 smollm2-conala:
 	@test -f "$(CONALA)/conala-train.json" || { echo "error: give CoNaLa: CONALA=path/to/folder, with conala-train.json and conala-test.json"; exit 1; }
 	mkdir -p $(SMOLLM2)
 	test "$(CONALA)" -ef $(SMOLLM2)/conala || ln -sfn "$$(realpath "$(CONALA)")" $(SMOLLM2)/conala
-smollm2 smollm2-methods smollm2-examples smollm2-problems: env
+smollm2 smollm2-methods smollm2-examples smollm2-beams smollm2-problems: env
 	@test "$@$(DATA)" = smollm2 || test -f "$(DATA)" || { echo "error: give the data set: make $@ DATA=path/to/code_alpaca_20k.json"; exit 1; }
 	$(BIN)/python demo/make_smollm2.py $(SMOLLM2)/model
 	$(BIN)/python demo/make_samples.py $(SMOLLM2)/samples.json

@@ -23,6 +23,7 @@ CPU = {
     "generation": ["generation.py"],
     "scoring": ["scoring.py"],
     "tokenising": ["tokenising.py"],
+    "unit-tests": ["unit_tests.py"],
     "commands": ["commands.py"],
     "makespan": ["makespan.py"],
     "memory": ["memory.py"],
@@ -35,7 +36,7 @@ GPU = {
     for model in TRAINED
     for script in ("training", "generation")
 } | {"generation-phi-3-mini": ["generation.py", "--model", "phi-3-mini"]}
-WITH_DATA = ("scoring", "tokenising", "smollm2-training", "smollm2-generation")
+WITH_DATA = ("scoring", "tokenising", "unit-tests", "smollm2-training", "smollm2-generation")
 # One thread where nothing else is said: two on two cores that other programs use too can take twenty times as long.
 ENVIRONMENT = {"TRANSFORMERS_VERBOSITY": "error", "PYTHONWARNINGS": "ignore"}
 THREADS = {"smollm2-training": "2", "smollm2-generation": "2"}  # as its study has; these need two quiet cores

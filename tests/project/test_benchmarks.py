@@ -1,11 +1,13 @@
 """The benchmarks of training and generation as for a GPU, tried on a CPU with the architectures made small."""
 
+import gzip
 import json
 import os
 import subprocess
 import sys
 
 import pytest
+import unit_tests
 from codetune.report.figure import FIGURES, draw_figure
 from codetune.study import layout
 from codetune.study.figures import figure_pages
@@ -92,6 +94,40 @@ def test_the_made_up_results_of_the_full_study_have_all_that_figures_read(tmp_pa
         path = tmp_path / f"{name}.png"
         draw_figure(name, inputs, next(iter(METRICS)), {"png": path})
         assert path.stat().st_size > 10_000
+
+
+DOUBLE = {
+    "prompt": 'def double(number):\n    """Doubles a number."""\n',
+    "entry_point": "double",
+    "canonical_solution": "    return 2 * number\n",
+    "test": "def check(candidate):\n    assert candidate(2) == 4\n",
+}
+HALF = {
+    "prompt": "Write a function to halve a number.",
+    "code": "def half(number):\n    return number / 2",
+    "test_imports": [],
+    "test_list": ["assert half(4) == 2"],
+}
+
+
+def test_unit_tests_are_timed_beside_a_runner_that_may_be_missing(sandbox, tmp_path, monkeypatch):
+    for folder in ("humaneval", "mbpp"):
+        (tmp_path / folder).mkdir()
+    with gzip.open(tmp_path / "humaneval/HumanEval.jsonl.gz", "wt") as stream:
+        stream.write(json.dumps(DOUBLE) + "\n")
+    (tmp_path / "mbpp/sanitized-mbpp.json").write_text(json.dumps([HALF]))
+    monkeypatch.setattr(unit_tests, "open_sandbox", lambda: sandbox)
+    options = {"--out": tmp_path / "found.json", "--data": tmp_path, "--peer": tmp_path / "none"}
+    monkeypatch.setattr(sys, "argv", ["unit_tests.py", *(str(one) for option in options.items() for one in option)])
+    unit_tests.main()
+    ours, peer = json.loads((tmp_path / "found.json").read_text())["rows"]
+    assert 0 < ours["result"] < 240
+    assert ours["detail"].startswith("HumanEval: 1 of 1 pass, ")
+    assert "; MBPP sanitized: 1 of 1 pass, " in ours["detail"]
+    assert peer["result"] is None
+    assert peer["detail"].startswith(f"{tmp_path / 'none'} is not there; ")
+    theirs = {"answers": 2, "passed": 2, "seconds": 0.4, "version": "0"}
+    assert unit_tests.peer_row({"answers": 1, "seconds": 0.8}, theirs).result == pytest.approx(0.25)
 
 
 def test_the_table_says_what_was_reached():
