@@ -11,7 +11,7 @@ from codetune.data.samples import Sample
 from codetune.evaluation.codebleu import codebleu_of
 from codetune.evaluation.metric import ON_CODE
 from codetune.evaluation.ngrams import count_matches
-from codetune.evaluation.overlap import bleu_of_sums, chrf_of_sums
+from codetune.evaluation.overlap import bleu_of_resamples, bleu_of_sums, chrf_of_sums
 from codetune.evaluation.registry import metrics
 from codetune.evaluation.score import score_each, score_predictions, scores_of
 from fake_records import write_split
@@ -115,6 +115,7 @@ def test_bleu_and_chrf_of_sums_are_sacrebleu_s_to_the_last_bit():
         theirs = BLEU(effective_order=effective)
         expected = [theirs._compute_score_from_stats(row.tolist()).score if any(row) else np.nan for row in rows]
         np.testing.assert_array_equal(bleu_of_sums(rows, effective), expected)
+    np.testing.assert_allclose(bleu_of_resamples(rows), bleu_of_sums(rows), rtol=1e-13)
     rows = np.array([rng.integers(0, rng.choice([2, 10, 10**5]), 18) for _ in range(4000)], dtype=float)
     rows[:50] = 0
     expected = [CHRF()._compute_f_score(row.tolist()) if any(row) else np.nan for row in rows]

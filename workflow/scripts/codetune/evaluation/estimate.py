@@ -84,12 +84,12 @@ def resample_scores(metric: Metric, tables: Sequence[Array], resamples: Resample
     del columns
     distinct = np.stack([np.frombuffer(column) for column in places], axis=1)
     del places
-    width = len(metric.none)
+    width, score = len(metric.none), metric.score_resamples or metric.score
     scores, done = np.empty((len(tables), len(resamples))), 0
     for weights in resamples.chunks():
         sums = weights @ distinct
         for run in range(len(tables)):
-            scores[run, done : done + len(weights)] = metric.score(sums[:, own[run * width : (run + 1) * width]])
+            scores[run, done : done + len(weights)] = score(sums[:, own[run * width : (run + 1) * width]])
         done += len(weights)
     return scores
 

@@ -50,6 +50,7 @@ class Metric:
         languages: The languages of the samples that it applies to; None for all.
         highest: The highest possible score.
         score_alone: Computes the scores of single samples from their statistics; None where `score` does.
+        score_resamples: Computes those of thousands of resamples; None where `score` does, which is quick then.
     """
 
     label: str
@@ -60,6 +61,7 @@ class Metric:
     languages: frozenset[str] | None = None
     highest: float = 1.0
     score_alone: Callable[[Array], Array] | None = None
+    score_resamples: Callable[[Array], Array] | None = None
 
     def applies_to(self, language: str) -> bool:
         """Whether samples in a language have a value."""

@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from codetune.data.samples import Sample
 from codetune.evaluation.bootstrap import Array
@@ -52,7 +54,9 @@ def bleu_metric(label: str) -> Metric:
         matches = count_matches(*number_words(ours, theirs), ORDERS)
         return [float(x) for x in (len(ours), len(theirs), *matches, *count_ngrams(len(ours), ORDERS))]
 
-    return _corpus_metric(label, metric, compute, bleu_of_sums, partial(bleu_of_sums, effective_order=True))
+    found = _corpus_metric(label, metric, compute, bleu_of_sums)
+    alone = partial(bleu_of_sums, effective_order=True)
+    return replace(found, score_alone=alone, score_resamples=bleu_of_resamples)
 
 
 def _tokenizer_of_signs() -> Any:
@@ -100,12 +104,11 @@ def _corpus_metric(
     metric: Any,
     compute: Callable[[Sample, str, str], list[float]],
     score: Callable[[Array], Array],
-    score_alone: Callable[[Array], Array] | None = None,
 ) -> Metric:
     """Makes a metric of one of sacrebleu's, from the statistics that sacrebleu has of a sample and by its formula."""
     metric.corpus_score(["a"], [["a"]])  # sacrebleu completes a signature at the first score
     none = [0.0] * len(compute(Sample(0, "", "", "a"), "a", ""))
-    return Metric(label, str(metric.get_signature()), compute, score, none, highest=100.0, score_alone=score_alone)
+    return Metric(label, str(metric.get_signature()), compute, score, none, highest=100.0)
 
 
 def bleu_of_sums(sums: Array, effective_order: bool = False) -> Array:
@@ -119,22 +122,48 @@ def bleu_of_sums(sums: Array, effective_order: bool = False) -> Array:
     Returns:
         The scores, of shape (sets,), from 0 to 100; NaN for a set of nothing.
     """
-    written, wanted, matched, total = sums[:, 0], sums[:, 1], sums[:, 2:6], sums[:, 6:]
-    there = np.logical_and.accumulate(total > 0, axis=1)
-    unmatched = there & (matched == 0)
-    smoothing = 2.0 ** np.cumsum(unmatched, axis=1)  # halved again at each order without a match
-    whole = np.where(there, total, 1.0)
-    precisions = np.where(unmatched, 100 / (smoothing * whole), 100 * matched / whole)
+    precisions, there = _precisions(sums)
     logarithms = np.where(
         there, _each(math.log, np.where(there, precisions, 1.0)), 0.0 if effective_order else LOG_OF_NOTHING
     )
     orders = np.maximum(there.sum(axis=1), 1) if effective_order else np.full(len(sums), 4)
-    short = written < wanted
-    lengths = np.divide(wanted, written, out=np.ones(len(sums)), where=short & (written > 0))
-    brevity = np.where(short & (written == 0), 0.0, _each(math.exp, 1 - lengths))
     added = logarithms[:, 0] + logarithms[:, 1] + logarithms[:, 2] + logarithms[:, 3]
-    scores = np.where(matched.any(axis=1) & there[:, 0], brevity * _each(math.exp, added / orders), 0.0)
-    return np.where(sums.any(axis=1), scores, np.nan)
+    return _with_brevity(sums, _each(math.exp, added / orders))
+
+
+def bleu_of_resamples(sums: Array) -> Array:
+    """Computes BLEU of many sets by square roots, in a third of the time: the same but for the last digits.
+
+    Args:
+        sums: As of `bleu_of_sums`.
+
+    Returns:
+        The scores, of shape (sets,), from 0 to 100; NaN for a set of nothing. Those of equal sums are equal.
+    """
+    precisions, there = _precisions(sums)
+    products = precisions[:, 0] * precisions[:, 1] * precisions[:, 2] * precisions[:, 3]
+    return _with_brevity(sums, np.where(there.all(axis=1), np.sqrt(np.sqrt(products)), 0.0))
+
+
+def _precisions(sums: Array) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """The smoothed precision of each order in percent, and whether the predictions have n-grams of it."""
+    matched, total = sums[:, 2:6], sums[:, 6:]
+    there = np.logical_and.accumulate(total > 0, axis=1)
+    unmatched = there & (matched == 0)
+    smoothing = 2.0 ** np.cumsum(unmatched, axis=1)  # halved again at each order without a match
+    whole = np.where(there, total, 1.0)
+    return np.where(unmatched, 100 / (smoothing * whole), 100 * matched / whole), there
+
+
+def _with_brevity(sums: Array, means: Array) -> Array:
+    """Scores from the means of precisions: 0 where nothing matches, NaN for a set of nothing."""
+    written, wanted, scores = sums[:, 0], sums[:, 1], means.copy()
+    short = written < wanted
+    lengths = np.divide(wanted, written, out=np.full(len(sums), np.inf), where=written > 0)
+    scores[short] *= _each(math.exp, 1 - lengths[short])
+    scores[~(sums[:, 2:6].any(axis=1) & (sums[:, 6] > 0))] = 0.0
+    scores[~sums.any(axis=1)] = np.nan
+    return scores
 
 
 def chrf_of_sums(sums: Array) -> Array:
