@@ -4,16 +4,8 @@ import math
 
 import pandas as pd
 import pytest
-from codetune.report.cells import (
-    digits_of_mean,
-    format_interval,
-    format_millions,
-    format_number,
-    format_p,
-    format_signed,
-    format_whole,
-    table_of,
-)
+from codetune.report.cells import format_interval, table_of
+from codetune.report.format import digits_of_mean, format_millions, format_number, format_p, format_signed, format_whole
 
 NOTHING = [None, math.nan, pd.NA, math.inf, -math.inf]
 

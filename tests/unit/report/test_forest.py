@@ -5,8 +5,8 @@ from functools import cache
 
 import pytest
 import yaml
-from codetune.report.cells import format_signed
 from codetune.report.forest import PAPER, draw_forest
+from codetune.report.format import format_signed
 from codetune.report.gains import gains_over
 from codetune.report.rows import evaluated_systems
 from codetune.report.rows_of_systems import NOTHING_MEASURED, SIGNS

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from codetune.evaluation.comparisons import ALPHA
 from codetune.papers.declared import read_paper
-from codetune.report.cells import format_p
+from codetune.report.format import format_p
 from codetune.report.gains import say_gains
 from codetune.report.metrics import metrics_table, write_metrics
 from codetune.report.rows import evaluated_systems

@@ -3,7 +3,7 @@
 from functools import cache
 
 import pytest
-from codetune.report.cells import format_signed
+from codetune.report.format import format_signed
 from codetune.report.matrix import difference_of, draw_matrix
 from codetune.report.rows_of_systems import SIGNS
 from figure_checks import check_page, draw_pages

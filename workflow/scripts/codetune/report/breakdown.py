@@ -7,16 +7,9 @@ from typing import Any
 import pandas as pd
 
 from codetune.evaluation.comparisons import Comparison, MetricFacts, SampleClass
-from codetune.report.cells import (
-    digits_of,
-    digits_of_mean,
-    format_interval,
-    format_number,
-    format_signed,
-    table_of,
-    varying_columns,
-)
+from codetune.report.cells import format_interval, table_of, varying_columns
 from codetune.report.flags import flag, flag_note, flagged
+from codetune.report.format import digits_of, digits_of_mean, format_number, format_signed
 from codetune.report.notes import say_intervals
 from codetune.report.rows import EvaluatedSystem
 from codetune.report.writing import write_forms

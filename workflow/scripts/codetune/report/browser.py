@@ -17,8 +17,8 @@ from codetune.evaluation.metric import Metric
 from codetune.evaluation.passes import EXECUTION
 from codetune.evaluation.registry import metrics, on_code
 from codetune.evaluation.scored import read_scores
-from codetune.report.cells import digits_of
 from codetune.report.flags import MEANING, flagged
+from codetune.report.format import digits_of
 from codetune.report.packed import packed
 from codetune.report.page import with_policy
 from codetune.study.record import Record

@@ -10,14 +10,8 @@ import pandas as pd
 from codetune.base.files import Row
 from codetune.base.machine import PeakMemory
 from codetune.base.manifests import read_manifest
-from codetune.report.cells import (
-    format_millions,
-    format_number,
-    format_percent,
-    format_whole,
-    table_of,
-    varying_columns,
-)
+from codetune.report.cells import table_of, varying_columns
+from codetune.report.format import format_millions, format_number, format_percent, format_whole
 from codetune.report.rows import in_reading_order
 from codetune.report.writing import write_forms
 from codetune.study.facts import TrainingFacts

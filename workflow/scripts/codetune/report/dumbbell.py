@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from codetune.report.cells import digits_of, format_number, format_signed
+from codetune.report.format import digits_of, format_number, format_signed
 from codetune.report.gains import gains_over
 from codetune.report.looks import GREY, Look
 from codetune.report.rows import EvaluatedSystem, evaluated_systems, gains_are_by_tuning

@@ -7,14 +7,9 @@ from dataclasses import asdict, dataclass
 import pandas as pd
 
 from codetune.evaluation.passes import PASS_AT
-from codetune.report.cells import (
-    format_interval,
-    format_number,
-    format_signed,
-    table_of,
-    varying_columns,
-)
+from codetune.report.cells import format_interval, table_of, varying_columns
 from codetune.report.flags import flag, flag_note, flagged
+from codetune.report.format import format_number, format_signed
 from codetune.report.notes import say_intervals
 from codetune.report.rows import EvaluatedSystem, digits_of_scores
 from codetune.report.writing import write_forms

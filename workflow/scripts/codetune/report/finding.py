@@ -8,7 +8,7 @@ from statistics import fmean
 
 from codetune.evaluation.comparisons import Comparison, Comparisons
 from codetune.papers.verdicts import common_path
-from codetune.report.cells import digits_of, format_number, format_signed
+from codetune.report.format import digits_of, format_number, format_signed
 from codetune.report.rows import EvaluatedSystem
 from codetune.study import layout
 from codetune.study.record import Record

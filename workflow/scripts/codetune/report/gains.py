@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from codetune.base.files import Row
 from codetune.evaluation.comparisons import Comparison
-from codetune.report.cells import digits_of, format_signed
+from codetune.report.format import digits_of, format_signed
 from codetune.report.rows import EvaluatedSystem, gains_are_by_tuning
 
 FEWER = 2  # decimals that a sentence has less than a table, if one is left

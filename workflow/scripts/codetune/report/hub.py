@@ -9,7 +9,7 @@ from typing import Any
 from codetune.base.rehearsal import is_rehearsal
 from codetune.base.text import markdown, markdown_code
 from codetune.evaluation.registry import metrics, on_code
-from codetune.report.cells import digits_of
+from codetune.report.format import digits_of
 from codetune.report.stamp import TAG
 from codetune.report.trained import name_of
 from codetune.study.facts import Summary

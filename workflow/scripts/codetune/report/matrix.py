@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from codetune.evaluation.comparisons import Comparison, Comparisons
-from codetune.report.cells import digits_of, format_signed
+from codetune.report.format import digits_of, format_signed
 from codetune.report.looks import by_model
 from codetune.report.rows_of_systems import SIGNS, shorten, sign_of
 from codetune.report.sheet import FULL, SMALL, new_sheet

@@ -9,8 +9,9 @@ from codetune.base.files import Row
 from codetune.evaluation.comparisons import MetricFacts
 from codetune.evaluation.metric import EM_AT, ON_CODE
 from codetune.evaluation.passes import LISTED
-from codetune.report.cells import format_number, mark_verdict, table_of, varying_columns
+from codetune.report.cells import table_of, varying_columns
 from codetune.report.flags import flag, flag_note, flagged
+from codetune.report.format import format_number, mark_verdict
 from codetune.report.rows import EvaluatedSystem, digits_of_scores, gains_are_by_examples, gains_are_by_tuning
 from codetune.report.writing import write_forms
 

@@ -6,8 +6,8 @@ from statistics import fmean
 import pandas as pd
 
 from codetune.evaluation.comparisons import ALPHA
-from codetune.report.cells import format_number
 from codetune.report.flags import flag_note
+from codetune.report.format import format_number
 from codetune.report.gains import (
     baselines_held_otherwise,
     baselines_not_run,

@@ -4,8 +4,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from codetune.report.cells import digits_of_mean, format_number
 from codetune.report.executed import CLASSES, FIRST, shares_of_classes
+from codetune.report.format import digits_of_mean, format_number
 from codetune.report.looks import in_lines
 from codetune.report.rows import EvaluatedSystem, evaluated_systems
 from codetune.report.rows_of_systems import NAME_LINE, sign_of

@@ -7,15 +7,9 @@ from typing import Any
 import pandas as pd
 
 from codetune.evaluation.comparisons import ALPHA, Comparison
-from codetune.report.cells import (
-    format_interval,
-    format_number,
-    format_p,
-    format_signed,
-    table_of,
-    varying_columns,
-)
+from codetune.report.cells import format_interval, table_of, varying_columns
 from codetune.report.flags import flag, flag_note, flagged
+from codetune.report.format import format_number, format_p, format_signed
 from codetune.report.notes import say_intervals
 from codetune.report.rows import EvaluatedSystem, digits_of_scores
 from codetune.report.writing import write_forms

@@ -11,8 +11,8 @@ from codetune.base.manifests import MANIFEST, read_manifest
 from codetune.base.text import markdown, markdown_cell
 from codetune.evaluation.registry import metrics, on_code
 from codetune.prompts.described import Described, read_described
-from codetune.report.cells import digits_of, format_number
 from codetune.report.flags import MEANING
+from codetune.report.format import digits_of, format_number
 from codetune.report.hub import license_lines, metadata
 from codetune.report.stamp import stamped
 from codetune.report.trained import introduction, title_of

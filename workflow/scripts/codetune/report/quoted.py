@@ -13,8 +13,8 @@ from statistics import fmean
 from typing import Any
 
 from codetune.base.files import Row, reading
-from codetune.report.cells import format_millions, format_number, format_p, format_percent, format_signed, format_whole
 from codetune.report.finding import Finding, Material
+from codetune.report.format import format_millions, format_number, format_p, format_percent, format_signed, format_whole
 from codetune.report.rows import EvaluatedSystem
 from codetune.report.writing import text_of_csv
 from codetune.study.runs import NONE, System

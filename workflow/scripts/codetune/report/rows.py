@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from codetune.evaluation.comparisons import Comparison, Comparisons, Score
-from codetune.report.cells import digits_of, digits_of_mean
+from codetune.report.format import digits_of, digits_of_mean
 from codetune.study.facts import Summary
 from codetune.study.model import Model
 from codetune.study.record import Record

@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from codetune.evaluation.comparisons import Comparison
-from codetune.report.cells import digits_of, format_interval, format_signed
+from codetune.report.cells import format_interval
 from codetune.report.flags import flag
+from codetune.report.format import digits_of, format_signed
 from codetune.report.looks import Look, in_lines, lines_of
 from codetune.report.rows import EvaluatedSystem, evaluated_systems
 from codetune.report.sheet import FULL, SMALL, new_sheet

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import pandas as pd
 
 from codetune.base.files import Row
-from codetune.report.cells import format_number, format_whole, table_of, varying_columns
+from codetune.report.cells import table_of, varying_columns
 from codetune.report.flags import FLAG, MEANING
+from codetune.report.format import format_number, format_whole
 from codetune.report.rows import in_reading_order
 from codetune.report.writing import write_forms
 from codetune.study.record import Record

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from codetune.evaluation.comparisons import Comparison, Score
-from codetune.report.cells import format_number, format_signed
 from codetune.report.finding import Material
+from codetune.report.format import format_number, format_signed
 from codetune.report.latex import EMPTY
 from codetune.report.rows import EvaluatedSystem, gains_are_by_tuning
 from codetune.study.runs import NONE

@@ -4,11 +4,12 @@ Nothing else decides what is stamped or what the stamp says. What writes a table
 this module, which does nothing in a study that is none.
 """
 
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from codetune.base.rehearsal import is_rehearsal
+
+if TYPE_CHECKING:
+    import pandas as pd  # a model card is stamped without it
 
 STAMP = "SYNTHETIC: a rehearsal, made up without any model"
 COLUMN = "synthetic"  # of a table as CSV
@@ -30,7 +31,7 @@ def stamped_sections(sections: list[str]) -> list[str]:
     return [sections[0], f"**{STAMP}.**", *sections[1:]] if is_rehearsal() else sections
 
 
-def stamped_table(table: pd.DataFrame) -> pd.DataFrame:
+def stamped_table(table: "pd.DataFrame") -> "pd.DataFrame":
     """A table as a program reads it, with a column that says that its numbers are synthetic."""
     return table.assign(**{COLUMN: True}) if is_rehearsal() else table
 

@@ -11,15 +11,8 @@ from codetune.base.files import Row
 from codetune.base.plain import from_plain, read_number
 from codetune.methods.schedule import share_of_highest
 from codetune.prompts.packing import steps_between_evaluations, steps_per_epoch
-from codetune.report.cells import (
-    format_millions,
-    format_number,
-    format_percent,
-    format_whole,
-    in_paper_order,
-    table_of,
-    varying_columns,
-)
+from codetune.report.cells import in_paper_order, table_of, varying_columns
+from codetune.report.format import format_millions, format_number, format_percent, format_whole
 from codetune.report.writing import write_forms
 from codetune.study.method import TuningSettings
 from codetune.study.runs import System

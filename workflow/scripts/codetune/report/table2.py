@@ -10,17 +10,10 @@ import pandas as pd
 
 from codetune.base.files import Row
 from codetune.papers.declared import PAPER_METRIC, is_comparable
-from codetune.report.cells import (
-    format_interval,
-    format_number,
-    format_p,
-    format_signed,
-    mark_verdict,
-    table_of,
-    varying_columns,
-)
+from codetune.report.cells import format_interval, table_of, varying_columns
 from codetune.report.executed import first_passes
 from codetune.report.flags import flag, flagged
+from codetune.report.format import format_number, format_p, format_signed, mark_verdict
 from codetune.report.gains import baselines_of, gain_columns
 from codetune.report.notes import note_of_table2
 from codetune.report.rows import EvaluatedSystem, digits_of_scores

@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 
 from codetune.evaluation.comparisons import ALPHA
-from codetune.report.cells import format_number, format_signed, table_of, varying_columns
+from codetune.report.cells import table_of, varying_columns
 from codetune.report.flags import flag, flag_note
+from codetune.report.format import format_number, format_signed
 from codetune.report.notes import say_intervals
 from codetune.report.pairs import PairRow, row_of, shown_differences
 from codetune.report.rows import EvaluatedSystem, digits_of_scores
