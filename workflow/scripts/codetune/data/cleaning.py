@@ -21,9 +21,10 @@ NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 def clean(records: Mapping[int, Row], benchmark: bool = False) -> tuple[list[Sample], dict[str, list[int]]]:
     """Turns records into samples: a written-out "noinput" becomes an empty input, and some records are dropped.
 
-    A record without an output offers nothing to learn or to score. Control characters (other than tab and line ends)
-    and halves of surrogate pairs are not source code but traces of a damaged file. Halves cannot be encoded as UTF-8,
-    which the tokenizer needs. A model would learn control characters, and ROUGE would ignore them.
+    A record without an output offers nothing to learn or to score, unless it has test cases. Control characters
+    (other than tab and line ends) and halves of surrogate pairs are not source code but traces of a damaged file.
+    Halves cannot be encoded as UTF-8, which the tokenizer needs. A model would learn control characters, and ROUGE
+    would ignore them.
 
     Args:
         records: Records as published, by their numbers.
@@ -45,7 +46,7 @@ def clean(records: Mapping[int, Row], benchmark: bool = False) -> tuple[list[Sam
         text = NO_INPUT.sub("", record["input"]).rstrip()
         if text != record["input"].rstrip():
             touched[no_input].append(number)
-        if not record["output"].strip():
+        if not record["output"].strip() and not (record.get("problem") or {}).get("cases"):
             touched[no_output].append(number)
         elif any((HALVES if benchmark else NOT_TEXT).search(each) for each in _texts_of(record)):
             touched[no_text].append(number)

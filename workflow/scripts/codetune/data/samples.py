@@ -8,7 +8,7 @@ from pathlib import Path
 
 from codetune.base.files import Row, reading, sha256_of_list
 from codetune.base.identity import check_recorded
-from codetune.base.plain import iterate_lines_as, read_as, read_lines_as
+from codetune.base.plain import declared, iterate_lines_as, read_as, read_lines_as
 from codetune.study.data_facts import ImportFacts, SplitFacts
 from codetune.study.problem import Problem
 
@@ -117,7 +117,7 @@ def rows_of(samples: Iterable[Sample]) -> Iterator[Row]:
 
 def _row_of(one: Sample | PublishedRecord) -> Row:
     row = {key: value for key, value in vars(one).items() if value is not None}
-    return row | {"problem": vars(one.problem)} if one.problem else row
+    return row | {"problem": declared(one.problem)} if one.problem else row
 
 
 def sha256_of_samples(samples: Iterable[Sample]) -> str:

@@ -7,10 +7,10 @@ from typing import Any
 
 from codetune.base.errors import StudyError
 from codetune.base.files import Row
-from codetune.base.plain import to_plain
+from codetune.base.plain import declared
 from codetune.data.conversations import read_turns, requests_and_answers
 from codetune.data.misfits import LISTED, mapping_line, quoted, refuse_other_data, unknown_shape
-from codetune.data.problems import read_problem
+from codetune.data.problems import read_problem, read_texts
 from codetune.data.samples import FIELDS
 
 # For each field of a sample, or for `messages`, the fields of a record in which it stands: the first that is not empty.
@@ -89,8 +89,9 @@ def find_records(
         if record is None:
             others.append(number)
         elif unit_tests is not None:
+            record = read_texts(unit_tests, row, record, place)
             problem = read_problem(unit_tests, row, record["output"], place)
-            records.append(record | {"problem": to_plain(problem)})
+            records.append(record | {"problem": declared(problem)})
         else:
             records.append(record)
     return Found(records, others)

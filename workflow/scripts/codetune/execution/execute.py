@@ -11,7 +11,7 @@ from pathlib import Path
 
 from codetune.base.files import Row, append_jsonl, recover_jsonl, sha256_of_file, write_json, write_jsonl
 from codetune.base.identity import file_hashes
-from codetune.base.plain import to_plain
+from codetune.base.plain import declared, to_plain
 from codetune.base.progress import counted
 from codetune.base.unfinished import unfinished_work
 from codetune.data.predictions import Prediction, read_predictions
@@ -111,7 +111,7 @@ def _judge(sandbox: Sandbox, recorded: Recorded, prediction: Prediction) -> Row:
         return {"id": prediction.id, "verdicts": None}
     texts = [candidate.text for candidate in prediction.candidates]
     found: dict[str, Verdict] = {text: judge(sandbox, recorded, text) for text in dict.fromkeys(texts)}
-    return {"id": prediction.id, "verdicts": [to_plain(found[text]) for text in texts]}
+    return {"id": prediction.id, "verdicts": [declared(found[text]) for text in texts]}
 
 
 def _facts_of(rows: Iterable[Row], hashes: dict[str, str], verdicts: str, seconds: float) -> ExecutionFacts:

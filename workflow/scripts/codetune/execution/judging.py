@@ -59,7 +59,7 @@ class Answers:
             if kind == "returned":
                 return value
             error = _exception(str(value))
-            self.raised = error, _name_of(str(value))
+            self.raised = error, name_of_error(str(value))
             raise error
 
         return answer
@@ -70,10 +70,21 @@ class Answers:
         line = next(self._lines, None)
         if line is None:
             raise FailedError(self._ending)
-        return _result(line)
+        return read_result(line)
 
 
-def _result(line: str) -> tuple[str, Any]:
+def read_result(line: str) -> tuple[str, Any]:
+    """Reads what a solver wrote of a call.
+
+    Args:
+        line: The line.
+
+    Returns:
+        `returned` and the value, or `raised` and the name of an exception.
+
+    Raises:
+        FailedError: It is no such line.
+    """
     try:
         kind, value = decode(line)
     except (ValueError, TypeError):
@@ -93,7 +104,12 @@ def _exception(name: str) -> BaseException:
     return RuntimeError(name)
 
 
-def _name_of(name: str) -> str:
+def name_of_error(name: str) -> str:
+    """Returns what a verdict calls an exception.
+
+    Args:
+        name: The exception's own name, as the model's code may have made it up.
+    """
     if name == "MemoryError":
         return "out of memory"
     kind = getattr(builtins, name, None)

@@ -1,14 +1,14 @@
 """Rule record_tests: the calls that the unit tests of a test set make, recorded with its references."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from codetune.base.errors import StudyError
-from codetune.base.files import Row, sha256_of_file, write_json, write_jsonl
-from codetune.base.plain import read_lines_as, to_plain
+from codetune.base.files import sha256_of_file, write_json, write_jsonl
+from codetune.base.plain import declared, read_lines_as, to_plain
 from codetune.base.progress import counted
 from codetune.data.samples import Sample, read_part, sha256_of_samples
-from codetune.execution.guests import Recorded, judge, record
+from codetune.execution.guests import MOST_FUEL, Recorded, judge, record
 from codetune.execution.prepare import open_sandbox
 from codetune.execution.sandbox import Sandbox
 from codetune.study.execution import ProblemsFacts
@@ -54,10 +54,13 @@ def record_tests(samples: str, split: str, sandbox: str, problems: str, facts: s
         with ThreadPoolExecutor(workers) as pool:
             answers = pool.map(lambda sample: _record(opened, sample), found)
             recorded = [one for _, one in zip(counted(found, "recording tests", "problems"), answers, strict=True)]
-    write_jsonl(problems, map(_to_row, recorded))
+    write_jsonl(problems, map(declared, recorded))
     refused = {str(one.id): one.recorded.refused for one in recorded if one.recorded.refused}
     for number, why in refused.items():
         print(f"sample {number} cannot be judged: {why}")
+    for one in recorded:
+        if one.recorded.reference:
+            print(f"sample {one.id} is judged by its test cases alone; its reference: {one.recorded.reference}")
     fuel = sum(one.recorded.fuel for one in recorded)
     digests = sha256_of_samples(found), sha256_of_file(problems)
     write_json(facts, to_plain(ProblemsFacts(len(found), refused, *digests, fuel, reason)))
@@ -69,19 +72,29 @@ def _record(sandbox: Sandbox, sample: Sample) -> RecordedProblem:
 
 
 def record_and_check(sandbox: Sandbox, problem: Problem) -> Recorded:
-    """Records a problem's tests, and refuses it if its reference, judged as an answer, does not pass them."""
+    """Records a problem's tests, and refuses it if its reference, judged as an answer, does not pass them.
+
+    Test cases state what is right. Their problem is judged whatever becomes of its reference, which is noted.
+
+    Args:
+        sandbox: Where guests run.
+        problem: The problem.
+    """
     recorded = record(sandbox, problem)
     if recorded.refused:
         return recorded
+    if problem.cases is not None:
+        return _with_reference(sandbox, recorded)
     error = judge(sandbox, recorded, problem.reference).error
-    return Recorded(
-        recorded.problem, recorded.calls, f"the reference as an answer: {error}" if error else "", recorded.fuel
-    )
+    return replace(recorded, refused=f"the reference as an answer: {error}" if error else "")
 
 
-def _to_row(one: RecordedProblem) -> Row:
-    row: Row = to_plain(one)
-    return row
+def _with_reference(sandbox: Sandbox, recorded: Recorded) -> Recorded:
+    """Notes of test cases what their reference takes, or what is wrong with it."""
+    if not recorded.problem.reference.strip():
+        return replace(recorded, reference="missing")
+    verdict = judge(sandbox, recorded, recorded.problem.reference, MOST_FUEL)
+    return replace(recorded, fuel=verdict.fuel if verdict.passed else 0, reference=verdict.error or None)
 
 
 def read_problems(path: str) -> dict[int, Recorded]:

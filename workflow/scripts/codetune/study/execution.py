@@ -8,6 +8,13 @@ JUDGED_BY = (
     "CPython 3.12.0 for WASI, 20 G of fuel or twice the reference's, 512 MB|version:1"
 )
 
+# The same of test cases.
+JUDGED_BY_CASES = (
+    "code:longest run of lines that parses, of a function as for unit tests|"
+    "outputs:words of each line, numbers within 1e-5 of their size unless whole; values:equal, tuples as lists|"
+    "CPython 3.12.0 for WASI, 20 G of fuel for all cases of a problem or twice the reference's, 512 MB|version:1"
+)
+
 
 @dataclass(frozen=True)
 class SandboxFacts:
