@@ -8,6 +8,7 @@ import pytest
 from codetune.base.errors import StudyError
 from codetune.evaluation.measures import Measures, all_statistics, measures_of, metrics_of
 from codetune.evaluation.passes import (
+    AVERAGE,
     Executed,
     are_drawn,
     counts_of,
@@ -90,3 +91,27 @@ def test_verdicts_are_read_in_the_order_of_the_samples(tmp_path):
 def test_what_was_drawn_is_known_by_the_decoding(tmp_path, facts, drawn):
     (tmp_path / "generation.json").write_text(json.dumps(facts))
     assert are_drawn(str(tmp_path / "generation.json")) is drawn
+
+
+def test_the_average_accuracy_is_the_mean_share_of_cases_and_strict_accuracy_is_pass_at_1(tmp_path):
+    verdicts = [(7, 7), (3, 7), (0, 2), None]
+    rows = [
+        {"id": place, "verdicts": of and [{"passed": of[0] == of[1], "cases": of[1], "passed_cases": of[0]}]}
+        for place, of in enumerate(verdicts)
+    ]
+    path = tmp_path / "verdicts.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = read_executed(str(path), range(4), 1, drawn=False, by_cases=True)
+    assert [one.cases for one in found] == [[7, 7], [3, 7], [0, 2], []]
+    scored = [{"execution": vars(one)} for one in found]
+    assert measures_of(scored) == Measures(1, executed=True, by_cases=True)
+    known, scores = metrics_of(measures_of(scored)), {}
+    for name in (AVERAGE, "pass_at_1"):
+        scores[name] = known[name].score(pass_statistics(scored, name).sum(axis=0, keepdims=True)).item()
+    assert scores == pytest.approx({AVERAGE: (1 + 3 / 7) / 3, "pass_at_1": 1 / 3})
+    assert known["pass_at_1"].signature.startswith("greedy|all test cases|")
+
+
+def test_other_unit_tests_have_no_average_accuracy():
+    assert AVERAGE not in metrics_of(measures_of([{"execution": vars(Executed([True]))}]))
+    assert "test cases" not in pass_metrics(1, drawn=False)["pass_at_1"].signature

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 from codetune.evaluation.comparisons import MetricFacts
-from codetune.report.executed import CLASSES, FIRST, execution_table, shares_of_classes
+from codetune.evaluation.passes import AVERAGE, AVERAGE_LABEL
+from codetune.report.executed import CLASSES, FIRST, execution_table, shares_of_classes, write_execution
 from codetune.report.outcomes import NOT_EXECUTED, draw_execution
 from codetune.report.rows import evaluated_systems
 from codetune.study.execution import ExecutionFacts
@@ -76,3 +77,17 @@ def test_the_table_has_a_row_per_system_and_a_column_per_error():
     assert list(table["score"]) == [0.5] * 4
     assert list(table["share: KeyError"]) == [0.1] * 4
     assert list(table["verdict"].dropna()) == ["undecided"] * 2
+
+
+def test_the_table_has_the_average_accuracy_where_there_are_test_cases(tmp_path):
+    facts = FACTS | {AVERAGE: MetricFacts(AVERAGE_LABEL, "first candidate", 1.0)}
+    scores = {"rouge_l": 0.5, FIRST: 0.5, AVERAGE: 0.75}
+    records = [executed(fake_record(MODELS[0], method, scores=scores)) for method in ("base", QLORA)]
+    for metrics, shown in ((facts, True), (FACTS, False)):
+        evaluated = evaluated_systems(records, [fake_comparisons(records, metrics=metrics)])
+        table = execution_table(evaluated)
+        outputs = {form: str(tmp_path / f"execution.{form}") for form in ("csv", "md", "tex")}
+        write_execution(table, evaluated, outputs)
+        text = (tmp_path / "execution.md").read_text()
+        assert (AVERAGE_LABEL in table) is ("mean over problems" in text) is shown
+        assert text.count("0.75") == (2 if shown else 0)

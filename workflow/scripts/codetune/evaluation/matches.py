@@ -112,9 +112,10 @@ def find_matches(reference: str, texts: Sequence[str]) -> dict[str, int | None]:
 
 
 def match_statistics(rows: Sequence[Row], name: str) -> Array:
-    """Returns the statistics of scored samples by an EM@k; shape (samples, 2)."""
+    """Returns the statistics of scored samples by an EM@k, of shape (samples, 2): none of those without a reference."""
     named = EM_AT.match(name)
     assert named is not None  # as of all names of `match_metrics`
     form, k, ending = named.groups()
     matched = [(row[FIRST_MATCH][form + ending] or np.inf) <= int(k) for row in rows]
-    return np.stack([np.array(matched, float), np.ones(len(rows))], axis=1)
+    known = np.array([row["length"] > 0 for row in rows], float)
+    return np.stack([matched * known, known], axis=1)

@@ -18,11 +18,13 @@ class Measures(NamedTuple):
         candidates: Up to which k there is a pass@k, and an EM@k if it is more than 1.
         executed: Whether there are unit tests.
         drawn: Whether candidates were drawn, as far as unit tests say something of them.
+        by_cases: Whether unit tests are test cases, so that there is an average accuracy.
     """
 
     candidates: int = 1
     executed: bool = False
     drawn: bool = False
+    by_cases: bool = False
 
 
 def measures_of(rows: Sequence[Row]) -> Measures:
@@ -42,7 +44,8 @@ def measures_of(rows: Sequence[Row]) -> Measures:
 
 def _measures_of(row: Row) -> Measures:
     executed = row.get(EXECUTION)
-    return Measures(int(row.get(COUNT, 1)), executed is not None, executed is not None and executed["drawn"])
+    count = int(row.get(COUNT, 1))
+    return Measures(count, True, executed["drawn"], executed.get("cases") is not None) if executed else Measures(count)
 
 
 def metrics_of(measures: Measures) -> dict[str, Metric]:
@@ -52,7 +55,7 @@ def metrics_of(measures: Measures) -> dict[str, Metric]:
 
 def _pass_metrics(measures: Measures) -> dict[str, Metric]:
     """Those that unit tests decide."""
-    return pass_metrics(measures.candidates, measures.drawn) if measures.executed else {}
+    return pass_metrics(measures.candidates, measures.drawn, measures.by_cases) if measures.executed else {}
 
 
 def pass_metrics_of(rows: Sequence[Row]) -> list[str]:

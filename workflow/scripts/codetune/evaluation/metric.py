@@ -76,9 +76,9 @@ class Metric:
             language: The sample's language.
 
         Returns:
-            The statistics; `none` where the metric does not apply or a text is too long.
+            The statistics; `none` where the metric does not apply, there is no reference, or a text is too long.
         """
-        if not self.applies_to(language) or max(len(sample.output), len(text)) > MOST_CHARACTERS:
+        if not (self.applies_to(language) and sample.output) or max(len(sample.output), len(text)) > MOST_CHARACTERS:
             return self.none
         return self.compute(sample, text, language)
 

@@ -99,7 +99,7 @@ def summarise(
         of_package: CodeBLEU as the package totals it.
     """
     tables, texts = _Tables(scored), [prediction.first.text for prediction in completed]
-    wanted = sum(len(sample.output) for sample in samples)
+    wanted = sum(len(sample.output) for sample in samples) or 1  # where no sample has a reference
     by = Counter(row["extracted"] for row in scored if row["extracted"])
     return Summary(
         samples=len(completed),
@@ -108,10 +108,10 @@ def summarise(
         signatures={name: metric.signature for name, metric in metrics_of(measures_of(scored)).items()},
         truncated=sum(prediction.first.truncated for prediction in completed) / len(completed),
         empty=sum(not text for text in texts) / len(texts),
-        length_ratio=sum(map(len, texts)) / wanted,
+        length_ratio=sum(len(text) for sample, text in zip(samples, texts, strict=True) if sample.output) / wanted,
         extracted=sum(by.values()) / len(scored),
         extracted_by=dict(by),
-        length_ratio_on_code=sum(row["code_length"] for row in scored) / wanted,
+        length_ratio_on_code=sum(row["code_length"] for row in scored if row["length"]) / wanted,
         by_language=_score_groups(tables, (row["language"] for row in scored)),
         by_length=_score_groups(tables, (length_class(row["length"]) for row in scored)),
         unmeasured=unmeasured(scored),

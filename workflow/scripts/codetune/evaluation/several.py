@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from codetune.base.files import Row
-from codetune.base.plain import to_plain
+from codetune.base.plain import declared
 from codetune.data.predictions import Prediction
 from codetune.data.samples import Sample
 from codetune.evaluation.matches import COUNT, FIRST_MATCH, find_matches
@@ -47,6 +47,7 @@ def with_candidates(
         ]
     if several.verdicts is not None:
         ids = [sample.id for sample in samples]
-        executed = read_executed(several.verdicts, ids, len(completed[0].candidates), several.drawn)
-        rows = [row | {EXECUTION: to_plain(one)} for row, one in zip(rows, executed, strict=True)]
+        by_cases = any(sample.problem and sample.problem.cases is not None for sample in samples)
+        executed = read_executed(several.verdicts, ids, len(completed[0].candidates), several.drawn, by_cases)
+        rows = [row | {EXECUTION: declared(one)} for row, one in zip(rows, executed, strict=True)]
     return rows

@@ -175,7 +175,9 @@ def _describe_tests(executed: Row | None) -> str:
     if not passed:
         return "not judged by unit tests"
     at = f" at {executed['call']}" if executed["call"] else ""
-    first = "passes all unit tests" if passed[0] else f"fails unit tests: {executed['error']}{at}"
+    right, of = executed.get("cases") or (0, 0)
+    cases = f"; {right} of {of} test cases pass" if of else ""
+    first = "passes all unit tests" if passed[0] else f"fails unit tests: {executed['error']}{at}{cases}"
     return f"{first}; {sum(passed)} of {len(passed)} candidates pass" if len(passed) > 1 else first
 
 

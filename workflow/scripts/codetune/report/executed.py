@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 import pandas as pd
 
-from codetune.evaluation.passes import PASS_AT
+from codetune.evaluation.passes import AVERAGE, AVERAGE_LABEL, PASS_AT
 from codetune.report.cells import format_interval, table_of, varying_columns
 from codetune.report.flags import flag, flag_note, flagged
 from codetune.report.format import format_number, format_signed
@@ -16,6 +16,7 @@ from codetune.report.writing import write_forms
 from codetune.study.execution import ExecutionFacts
 
 FIRST = f"{PASS_AT}1"  # the headline of a test set with unit tests
+OF_AVERAGE = "Average accuracy: mean over problems of the share of test cases that the first answer passes."
 PASSES, OTHER_ERRORS = "passes", "other exceptions"
 # The classes of answers, in the order in which they are shown; each error that has no class here is one of the others.
 CLASSES: Mapping[str, tuple[str, ...]] = {
@@ -23,7 +24,7 @@ CLASSES: Mapping[str, tuple[str, ...]] = {
     "wrong answer": ("wrong answer", "other calls", "malformed data"),
     "unknown names": ("NameError", "UnboundLocalError", "ModuleNotFoundError", "ImportError", "AttributeError"),
     OTHER_ERRORS: (),
-    "no function, or a syntax error": ("no function", "syntax error"),
+    "no function, or a syntax error": ("no function", "no program", "syntax error"),
     "out of fuel, memory or output": ("out of fuel", "out of memory", "too much output", "crashed", "ended early"),
 }
 MOST_ERRORS = 3  # that a row for readers names
@@ -31,7 +32,7 @@ MOST_ERRORS = 3  # that a row for readers names
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutedRow:
-    """A row of the CSV, which has a column for each pass@k beside these, and one for each error with its share.
+    """A row of the CSV, which has a column for each pass@k beside these, for the average accuracy and for each error.
 
     Attributes:
         test: Name of the test set.
@@ -145,8 +146,8 @@ def _error_columns(one: EvaluatedSystem) -> dict[str, float]:
 
 
 def _other_counts(one: EvaluatedSystem) -> dict[str, float | None]:
-    """pass@k for each k beyond 1."""
-    names = [name for name in one.comparisons.metrics if name.startswith(PASS_AT) and name != FIRST]
+    """pass@k for each k beyond 1, and the average accuracy where there are test cases."""
+    names = [name for name in one.comparisons.metrics if name.startswith((PASS_AT, AVERAGE)) and name != FIRST]
     return {one.comparisons.metrics[name].label: one.score(name).score for name in names}
 
 
@@ -160,7 +161,7 @@ def write_execution(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], o
     """
     digits, ends = digits_of_scores(evaluated, FIRST)
     rows = [row for _, row in table.iterrows()]
-    more = [name for name in map(str, table) if name.startswith("pass@")]
+    more = [name for name in map(str, table) if name.startswith("pass@") or name == AVERAGE_LABEL]
     leaked = (
         {"Without leaked": [format_number(row["score_without_leaked"], digits) for row in rows]}
         if table["leaked"].any()
@@ -194,7 +195,7 @@ def _most_frequent(one: EvaluatedSystem) -> str | None:
 
 def _note(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem]) -> str:
     """What the table shows and how it was made, in sentences."""
-    facts = evaluated[0].comparisons.metrics[FIRST]
+    signatures = dict.fromkeys(one.comparisons.metrics[FIRST].signature for one in evaluated)
     seeds = {len(one.records) for one in evaluated if one.is_random}
     rows = {row["test"]: row for _, row in table.iterrows()}
     counts = [f"{row['problems']} of {test}" for test, row in rows.items()]
@@ -204,11 +205,12 @@ def _note(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem]) -> str:
     leaked = [f"{row['leaked']} of {test}" for test, row in rows.items() if row["leaked"]]
     reasons = list(dict.fromkeys(table["not_executed"].dropna()))
     return (
-        f"Share of problems ({', '.join(counts)}) whose first answer passes all unit tests [{facts.signature}]. "
+        f"Share of problems ({', '.join(counts)}) whose first answer passes all unit tests [{'; '.join(signatures)}]. "
         f"Intervals and p-values (Holm) are over problems. {say_intervals(evaluated, seeds)}"
         + (f" Not judged, since their references cannot be: {'; '.join(refused)}." if refused else "")
         + (f" Without leaked: without problems that leak from training data: {'; '.join(leaked)}." if leaked else "")
         + "".join(f" No code was executed: {reason}" for reason in reasons)
+        + (f" {OF_AVERAGE}" if AVERAGE_LABEL in table else "")
         + " All errors with their shares are in the CSV."
         + flag_note([record for one in evaluated for record in one.records])
     )

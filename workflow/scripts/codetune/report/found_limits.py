@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from statistics import fmean
 
+from codetune.evaluation.passes import AVERAGE
 from codetune.report.finding import LIMITS, Finding, Material, files_of, listed, titles_of
 from codetune.report.flags import MEANING, flagged
 from codetune.report.gains import baselines_held_otherwise, baselines_not_run, gains_over, say_cause
@@ -23,12 +24,19 @@ def find_limits(material: Material) -> list[Finding]:
             *_empty(test, material),
             *_absent(test, material),
         ]
-    runs = "No metric here runs code." if material.executed is None else "No metric but pass@1 runs code."
     text = (
-        f"{runs} A score says how alike a text and one reference are, not whether the code is right, and a correct "
-        "solution of another kind scores low."
+        f"{_run_code(material.executed)} A score says how alike a text and one reference are, not whether the code is "
+        "right, and a correct solution of another kind scores low."
     )
     return [*found, Finding(f"{LIMITS}.metric", text, {}, [])]
+
+
+def _run_code(executed: Material | None) -> str:
+    """Which metrics run code."""
+    if executed is None:
+        return "No metric here runs code."
+    by_cases = any(AVERAGE in one.metrics for one in executed.comparisons.values())
+    return f"No metric but pass@1{' and average accuracy' if by_cases else ''} runs code."
 
 
 def _seeds(material: Material) -> Iterable[Finding]:
