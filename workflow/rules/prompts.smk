@@ -59,6 +59,6 @@ def executed(wildcards):
     return wildcards.test in executed_tests(STUDY)
 
 
-def memory_of_guests(wildcards, threads):
-    """Returns the memory in MB of a job that runs guests, each of which may take 512 MB; two run in turn."""
-    return 700 + 600 * threads
+def memory_of_guests(wildcards, input, threads):
+    """Returns the memory in MB of a job that runs guests, each of which may take 512 MB, and holds all problems."""
+    return round(700 + 600 * threads + 8 * input.size_mb)
