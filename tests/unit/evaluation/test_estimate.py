@@ -283,3 +283,21 @@ def write(path, found: list[Comparison]):
     from codetune.evaluation.comparisons import MetricFacts
 
     write_json(path, to_plain(Comparisons("t", 100, 0, 0.95, {"name": MetricFacts("", "", 1.0)}, [], found)))
+
+
+@pytest.mark.parametrize("samples", [6, 24, 164, 2000])
+def test_scores_that_are_all_alike_have_the_interval_of_clopper_and_pearson(samples):
+    """A share at the interval's end shows no other sample once in forty times."""
+    low, high = interval_of_score(estimate_score([0.0], np.zeros((1, 1000)), samples), 1.0, 0)
+    assert low == 0
+    assert (1 - high) ** samples == pytest.approx(0.025)
+    assert interval_of_score(estimate_score([0.0, 0.0], np.zeros((2, 1000)), samples), 100.0, 0) == pytest.approx(
+        [0, 100 * high]
+    )
+    low, best = interval_of_score(estimate_score([1.0], np.ones((1, 1000)), samples), 1.0, 0)
+    assert (low, best) == (pytest.approx(1 - high), 1)
+    assert interval_of_score(estimate_score([0.5], np.full((1, 1000), 0.5), samples), 1.0, 0) == [0.5, 0.5]
+
+
+def test_scores_that_are_all_alike_have_no_interval_where_samples_are_too_few():
+    assert interval_of_score(estimate_score([0.0], np.zeros((1, 1000)), 5), 1.0, 0) is None

@@ -214,12 +214,20 @@ def interval_of(distribution: Array, samples: int, lowest: float, highest: float
 def interval_of_score(estimate: Estimate, highest: float, seed: int) -> list[float] | None:
     """Returns the interval of a score; None where it has too few samples.
 
+    Resamples of samples that all score 0, or all the best, are all alike, and know nothing of others. Then the end is
+    that of Clopper and Pearson (1934) for the share of samples that score otherwise, none of n: (1 - LEVEL) / 2 is the
+    chance to see none of a share of 1 - ((1 - LEVEL) / 2)^(1 / n). A mean of such samples is no further off.
+
     Args:
         estimate: The score.
         highest: The best score.
         seed: Of what is drawn beside the resamples.
     """
-    return _around(estimate.value, interval_of(distribution_of(estimate, seed), estimate.samples, 0.0, highest))
+    interval = _around(estimate.value, interval_of(distribution_of(estimate, seed), estimate.samples, 0.0, highest))
+    if interval is None or interval[0] < interval[1]:
+        return interval
+    alike = highest * ((1 - LEVEL) / 2) ** (1 / estimate.samples)
+    return {0.0: [0.0, highest - alike], highest: [alike, highest]}.get(estimate.value, interval)
 
 
 def _around(value: float, interval: list[float] | None) -> list[float] | None:
