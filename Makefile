@@ -49,11 +49,12 @@ link_data = { test "$(DATA)" -ef $(1)/code_alpaca_20k.json || ln -sfn "$$(realpa
 
 env: .venv/.installed
 
+# All is compiled here, on all cores: where PYTHONDONTWRITEBYTECODE is set, each process would compile torch anew. A few files
+# are of a later Python, and do not compile.
 .venv/.installed: requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "error: Python 3.11 is needed: make PYTHON=...")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -r requirements.lock
-	# Where PYTHONDONTWRITEBYTECODE is set, each process would compile torch anew. Some files are of a later Python.
 	$(BIN)/python -m compileall -qq -j 0 .venv/lib || true
 	touch $@
 
