@@ -44,6 +44,11 @@ def test_json_lines_survive(tmp_path):
     assert read_jsonl(tmp_path / "x") == rows
 
 
+def test_json_lines_hold_what_python_reads(tmp_path):
+    (tmp_path / "x").write_text('{"half": "\\ud800", "most": 1' + "0" * 30 + "}\n")
+    assert read_jsonl(tmp_path / "x") == [{"half": "\ud800", "most": 10**30}]
+
+
 def test_a_broken_line_is_named(tmp_path):
     (tmp_path / "x").write_text('{"a": 1}\n{"a": \n')
     with pytest.raises(StudyError, match="line 2: not JSON"):

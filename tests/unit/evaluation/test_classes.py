@@ -156,7 +156,7 @@ def test_a_class_takes_its_own_samples_of_the_resamples_of_all():
     places = [3, 5, 39]
     some = everything.within(places, 1100)
     assert len(some) == 1100
-    whole, part = (np.concatenate(list(one.chunks())) for one in (everything, some))
+    whole, part = (np.concatenate(list(one.chunks(np.float64))) for one in (everything, some))
     assert (part == whole[:1100, places]).all()
     assert len(everything.within(places, 5000)) == 1200
 

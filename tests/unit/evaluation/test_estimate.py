@@ -10,6 +10,7 @@ from codetune.evaluation.comparisons import ALPHA, Comparison, Comparisons, read
 from codetune.evaluation.estimate import (
     FEWEST,
     Estimate,
+    _kind_of_sums,
     difference,
     distribution_of,
     estimate_score,
@@ -128,6 +129,17 @@ def test_seeds_that_agree_by_chance_do_not_make_a_score_certain():
     scores = resample_scores(METRIC, [table(right), table(1 - right)], Resamples(60, 999, 0))
     low, high = interval_of_score(estimate_score([0.5, 0.5], scores, 60), 1.0, 0)
     assert high - low > 0.05
+
+
+@pytest.mark.parametrize(("most", "exact"), [(5, True), (2**24 // 60 + 1, False)])
+def test_counts_are_summed_as_exactly_in_fewer_bytes(most, exact):
+    counts = np.random.default_rng(0).integers(0, most, (60, 2), endpoint=True)
+    counts[0] = most
+    few, many = counts.astype(np.min_scalar_type(most)), counts.astype(np.float64)
+    assert (_kind_of_sums([few], 60) is np.float32) is exact
+    assert _kind_of_sums([few, many], 60) is np.float64
+    resamples = Resamples(60, 999, 0)
+    assert (resample_scores(METRIC, [few], resamples) == resample_scores(METRIC, [many], resamples)).all()
 
 
 def test_seeds_that_differ_widen_an_interval_that_samples_leave_narrow():

@@ -371,7 +371,7 @@ def test_comparisons_without_a_p_value_do_not_count_in_holm_s_correction():
 
 def test_bootstrap_counts_are_those_of_the_draws_in_as_few_bytes_as_they_need():
     for samples, resamples in ((1, 3), (40, 1200), (3, 501)):
-        found = list(Resamples(samples, resamples, seed=7).chunks())
+        found = list(Resamples(samples, resamples, seed=7).chunks(np.float64))
         assert [len(chunk) for chunk in found] == [
             min(CHUNK, resamples - start) for start in range(0, resamples, CHUNK)
         ]

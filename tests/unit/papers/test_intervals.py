@@ -74,7 +74,7 @@ def test_the_same_with_the_real_bootstrap():
     shared, called, studies = Resamples(SAMPLES, 300, 0), 0, 200
     for _ in range(studies):
         ours, theirs = generator.beta(0.6, 0.7, size=(2, SAMPLES)).round(1)
-        resampled = np.concatenate([weights @ ours / SAMPLES for weights in shared.chunks()])
+        resampled = np.concatenate([weights @ ours / SAMPLES for weights in shared.chunks(np.float64)])
         score = a_score(float(ours.mean()), np.percentile(resampled, [2.5, 97.5]).tolist())
         called += compare(of_another_sample(score), f"{theirs.mean():.2f}", SAMPLES, WIDEST) == COMPATIBLE
     assert called / studies >= 0.93

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -185,10 +185,11 @@ def iterate_jsonl(path: str | Path) -> Iterator[Row]:
     Raises:
         StudyError: A line is not a JSON object.
     """
+    parse = _json_parser()
     with Path(path).open("rb") as stream:
         for number, line in enumerate(stream, start=1):
             try:
-                row = json.loads(line.decode())
+                row = parse(line)
             except (ValueError, RecursionError) as error:
                 reason = reason_in_short(error)
                 raise StudyError(
@@ -197,6 +198,24 @@ def iterate_jsonl(path: str | Path) -> Iterator[Row]:
             if not isinstance(row, dict):
                 raise StudyError(f"{path}, line {number}: not a JSON object. Delete the file and run again.")
             yield row
+
+
+def _json_parser() -> Callable[[bytes], Any]:
+    """A function that parses JSON in a third of the time of Python's own parser, which it asks where it fails.
+
+    So the errors are Python's, and texts may hold half a surrogate pair.
+    """
+    import msgspec  # the environments of jobs have it, but a dry run may lack it
+
+    decode = msgspec.json.Decoder().decode
+
+    def parse(line: bytes) -> Any:
+        try:
+            return decode(line)
+        except (ValueError, RecursionError):
+            return json.loads(line.decode())
+
+    return parse
 
 
 def read_jsonl(path: str | Path) -> list[Row]:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
+Weights = npt.NDArray[np.floating]
 CHUNK = 500  # resamples at once, to bound memory
 
 
@@ -29,7 +30,7 @@ class Resamples:
             resamples: How many.
             seed: What they are drawn from.
         """
-        self.seed = seed
+        self.seed, self.draws = seed, samples
         generator = np.random.default_rng(seed)
         self._chunks: list[npt.NDArray[np.unsignedinteger]] = []
         for start in range(0, resamples, CHUNK):
@@ -52,7 +53,11 @@ class Resamples:
         found._chunks = [self._chunks[start // CHUNK][: most - start, places] for start in starts]
         return found
 
-    def chunks(self) -> Iterator[Array]:
-        """How often each sample is in each resample, some hundred resamples at a time; (resamples, samples)."""
+    def chunks(self, kind: type[np.floating]) -> Iterator[Weights]:
+        """How often each sample is in each resample, some hundred resamples at a time; (resamples, samples).
+
+        Args:
+            kind: The type of the numbers.
+        """
         for chunk in self._chunks:
-            yield chunk.astype(np.float64)
+            yield chunk.astype(kind)

@@ -40,6 +40,7 @@ from codetune.evaluation.metric import Metric
 LEVEL = 0.95
 FEWEST = 6  # samples that can decide: where n differ, the sign test's smallest two-sided p-value is 2^(1 - n)
 POWER = 1.3  # of the seeds' share of the variance, which gives the weight of Student's t
+EXACT = 1 << 24  # up to which 32 bits hold each whole number
 LEAST = 0.25  # share of B or C that is left of the variance at least
 
 
@@ -68,7 +69,8 @@ def resample_scores(metric: Metric, tables: Sequence[Array], resamples: Resample
     """Computes the scores of several runs over each resample.
 
     A column of statistics that several runs share, such as the lengths of the references, is summed once. So equal runs
-    have equal scores, to the last bit.
+    have equal scores, to the last bit. Counts are summed in 32 bits where these hold each possible sum exactly, which
+    takes half the time.
 
     Args:
         metric: The metric.
@@ -78,20 +80,28 @@ def resample_scores(metric: Metric, tables: Sequence[Array], resamples: Resample
     Returns:
         The scores, of shape (runs, resamples); NaN where the metric applies to none of the resample's samples.
     """
-    columns = [column.astype(np.float64) for table in tables for column in table.T]
+    kind = _kind_of_sums(tables, resamples.draws)
+    columns = [column.astype(kind) for table in tables for column in table.T]
     places: dict[bytes, int] = {}
     own = [places.setdefault(column.tobytes(), len(places)) for column in columns]
     del columns
-    distinct = np.stack([np.frombuffer(column) for column in places], axis=1)
+    distinct = np.stack([np.frombuffer(column, kind) for column in places], axis=1)
     del places
     width, score = len(metric.none), metric.score_resamples or metric.score
     scores, done = np.empty((len(tables), len(resamples))), 0
-    for weights in resamples.chunks():
-        sums = weights @ distinct
+    for weights in resamples.chunks(kind):
+        sums = (weights @ distinct).astype(np.float64)
         for run in range(len(tables)):
             scores[run, done : done + len(weights)] = score(sums[:, own[run * width : (run + 1) * width]])
         done += len(weights)
     return scores
+
+
+def _kind_of_sums(tables: Sequence[Array], draws: int) -> type[np.floating]:
+    """The smallest type that holds the sum of any resample exactly, of counts; else the one for all numbers."""
+    counts = all(np.issubdtype(table.dtype, np.unsignedinteger) for table in tables)
+    largest = draws * max((int(table.max(initial=0)) for table in tables), default=0) if counts else 0
+    return np.float32 if counts and largest <= EXACT else np.float64
 
 
 def count_measured(metric: Metric, table: Array) -> int:
