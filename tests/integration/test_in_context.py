@@ -30,6 +30,14 @@ OVERLAY = {
         {"datasets": [DATA], "models": [MODEL], "methods": ["three"], "seeds": [0, 1]},
         {"datasets": [DATA], "models": ["none"], "methods": ["retrieval"], "seeds": [0]},
     ],
+    "questions": {
+        "examples": {
+            "asks": "Do three examples help?",
+            "of": {"method": "three"},
+            "over": {"methods": ["base", "few"]},
+            "metric": "em_at_2",
+        }
+    },
     "generation": {"max_new_tokens": 16, "decoding": "sample", "candidates": 2, "temperature": 0.8, "top_p": 0.95},
 }
 
@@ -82,6 +90,18 @@ def test_each_prompt_has_its_candidates_and_of_more_of_them_more_match(in_contex
     for method in ("base", "few", "near", "three", "retrieval"):
         assert float(scores[method, "em_at_1"]) <= float(scores[method, "em_at_2"])
     assert scores["retrieval", "em_at_1"] == scores["retrieval", "em_at_2"]
+
+
+def test_the_study_s_question_is_answered_first(in_context):
+    (answer,) = json.loads((in_context / "results/answers.json").read_text())["answers"]
+    assert (answer["test"], answer["methods"], answer["label"]) == (DATA, ["few", "base"], "EM@2")
+    (compared,) = answer["compared"]
+    assert (compared["system"]["method"], compared["seeds"]) == ("three", 2)
+    assert compared["gain"] == answer["gain"]
+    summary = (in_context / "results/report/summary.md").read_text().splitlines()
+    first = next(line for line in summary if line.startswith("- "))
+    assert first.startswith("- Do three examples help? ")
+    assert f"EM@2 on {DATA}" in first
 
 
 def test_a_record_says_what_its_examples_are_of(in_context):

@@ -5,6 +5,9 @@
 #                                                          published/                 what was trained, with a model card
 #        <results>/records.jsonl                                                      the records of all runs
 #        <results>/comparisons/{test}.json                                            intervals and p-values of all runs
+#        <results>/answers.json                                                       what they say to questions
+
+from codetune.study.answering import answering_tests
 
 
 rule score:
@@ -132,6 +135,35 @@ rule publish:
         code=code("publish.py", "analysis"),
     script:
         "../scripts/publish.py"
+
+
+rule answers:
+    """Answers the study's questions: the mean gain of one method over others, resampled. None without questions."""
+    input:
+        records=in_results(layout.ALL_RECORDS),
+        scores=[path for test in answering_tests(STUDY) for path in each(layout.SCORES, STUDY.of_test(test))],
+    output:
+        in_results(layout.ANSWERS),
+    log:
+        "<logs>/answers.log",
+    benchmark:
+        "<benchmarks>/answers.tsv"
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(per_mb=3, least=1000),
+        runtime=30,
+        gpu=0,
+    params:
+        questions=config.get("questions", {}),
+        metric=lookup(within=config, dpath="evaluation/metric"),
+        resamples=lookup(within=config, dpath="evaluation/resamples"),
+        seed=lookup(within=config, dpath="evaluation/seed"),
+        code=code("answers.py", "analysis"),
+    script:
+        "../scripts/answers.py"
 
 
 rule significance:

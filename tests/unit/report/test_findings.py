@@ -6,10 +6,13 @@ from dataclasses import replace
 
 import pytest
 from codetune.base.machine import Environment
+from codetune.evaluation.answers import Answer
+from codetune.evaluation.comparisons import Comparison
 from codetune.report.finding import Finding, Material, Numbers, listed
 from codetune.report.findings import conclude, read_material
 from codetune.report.rows import evaluated_systems
 from codetune.study.facts import ScoredPart
+from codetune.study.runs import System
 from fake_comparisons import fake_comparisons, write_fake_comparisons
 from fake_records import ENVIRONMENT, fake_method, fake_model, fake_record, with_test, write_fake
 
@@ -84,6 +87,53 @@ def test_an_interval_beside_an_undecided_verdict_says_that_it_is_not_corrected()
 
 def several(*scores, **more):
     return [record for place, score in enumerate(scores) for record in a_model(f"m{'abcdef'[place]}", score, **more)]
+
+
+def answered(*gains, mean=None, interval=(0.05, 0.15), p=0.001):
+    """What is said to a question about models with these gains; those under a tenth are undecided."""
+    names = "abcdef"
+    compared = [
+        Comparison(
+            *("pair", System(ALPACA, f"m{names[place]}", "lora"), System("none", f"m{names[place]}", "random-1")),
+            *("em_at_10", gain, [gain - 0.1, gain + 0.1], *((0.5, 0.5) if abs(gain) < 0.1 else (0.001, 0.003))),
+        )
+        for place, gain in enumerate(gains)
+    ]
+    mean = sum(gains) / len(gains) if mean is None else mean
+    methods = ["random-1", "random-3"]
+    one = Answer(
+        *("icl", "Is tuning better than examples?", ALPACA, "em_at_10", "EM@10", 1.0),
+        *(compared, methods, mean, list(interval), p),
+    )
+    records = several(*((0.7,) for _ in gains), base=(0.2,), chat=(0.3,))
+    material = Material(evaluated_systems(records, [fake_comparisons(records)]), "rouge_l", answers=[one])
+    return conclude(material)[0]
+
+
+ANSWERS = [
+    (
+        answered(0.2, 0.15, 0.02),
+        "Compared with the better of random-1 and random-3, lora raises EM@10 on alpaca: the mean gain over 3 systems "
+        "is +0.12 (95 % interval +0.05 to +0.15). Of these systems, 2 are better, for 1 (Mc) it is undecided.",
+    ),
+    (
+        answered(0.04, -0.01, interval=(-0.03, 0.05), p=0.4),
+        "Whether lora is better than the better of random-1 and random-3 by EM@10 on alpaca is undecided: the mean "
+        "gain over 2 systems is +0.01 (95 % interval -0.03 to +0.05). Of these systems, for 2 it is undecided.",
+    ),
+    (
+        answered(-0.2, interval=(-0.3, -0.1)),
+        "Compared with the better of random-1 and random-3, lora lowers EM@10 on alpaca: the gain is -0.20 (95 % "
+        "interval -0.30 to -0.10).",
+    ),
+]
+
+
+@pytest.mark.parametrize(("found", "text"), ANSWERS, ids=["raises", "undecided", "lowers"])
+def test_a_question_is_asked_and_answered(found, text):
+    assert found.name == "question.icl.alpaca"
+    assert found.text == f"Is tuning better than examples? {text}"
+    assert found.numbers["question.icl.alpaca.gain"].text in text
 
 
 SEVERAL = [

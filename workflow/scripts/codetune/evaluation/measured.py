@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from codetune.base.files import finite_or_none
 from codetune.evaluation.bootstrap import Array, Resamples
@@ -87,8 +88,7 @@ def compare_two(
         seed: Of what is drawn beside the resamples.
     """
     one, other = found[pair.system], found[pair.over]
-    first, *others = [*one.tables, *other.tables]
-    differing = int(np.any([(table != first).any(axis=1) for table in others], axis=0).sum())
+    differing = int(find_differing(one, other).sum())
     gain = difference(one.estimate, other.estimate) if differing else no_difference(one.estimate)
     differing = min(differing, gain.samples)  # of those that only one of the systems has a value for, none decides
     distribution = distribution_of(gain, seed)
@@ -104,6 +104,13 @@ def compare_two(
         seeds=len(one.seeds),
         over_seeds=len(other.seeds),
     )
+
+
+def find_differing(one: Measured, other: Measured) -> npt.NDArray[np.bool_]:
+    """Finds the samples whose statistics are not the same in all seeds of two systems; shape (samples,)."""
+    first, *others = [*one.tables, *other.tables]
+    differing: npt.NDArray[np.bool_] = np.any([(table != first).any(axis=1) for table in others], axis=0)
+    return differing
 
 
 def score_of(system: System, name: str, found: Measured, metric: Metric, seed: int) -> Score:

@@ -134,24 +134,25 @@ def compare_gains(
     """
     best: dict[System, System] = {}
     for system, baseline in gains:
-        best[system] = max(best.get(system, baseline), baseline, key=lambda one: _order(found[one].estimate.value))
+        best[system] = max(best.get(system, baseline), baseline, key=lambda one: order_of(found[one].estimate.value))
     families: list[Family] = ["gain" if best[pair.system] == pair.over else "other gain" for pair in gains]
     compared = zip(families, gains, strict=True)
-    return _corrected([compare_two(family, pair, name, metric, found, seed) for family, pair in compared])
+    return corrected([compare_two(family, pair, name, metric, found, seed) for family, pair in compared])
 
 
 def compare_pairs(
     pairs: Sequence[Pair], name: str, metric: Metric, found: Mapping[System, Measured], seed: int
 ) -> list[Comparison]:
     """Compares the systems of each pair, all of which are corrected together; arguments as of `compare_gains`."""
-    return _corrected([compare_two("pair", pair, name, metric, found, seed) for pair in pairs])
+    return corrected([compare_two("pair", pair, name, metric, found, seed) for pair in pairs])
 
 
-def _order(score: float) -> float:
+def order_of(score: float) -> float:
+    """Sorts scores: one without a value comes first."""
     return -math.inf if math.isnan(score) else score
 
 
-def _corrected(family: Sequence[Comparison]) -> list[Comparison]:
-    """Corrects comparisons for their number."""
+def corrected(family: Sequence[Comparison]) -> list[Comparison]:
+    """Corrects comparisons for their number, by Holm."""
     values = holm([one.p for one in family])
     return [replace(one, p_holm=value) for one, value in zip(family, values, strict=True)]

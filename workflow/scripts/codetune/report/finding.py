@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 
+from codetune.evaluation.answers import Answer
 from codetune.evaluation.comparisons import Comparison, Comparisons
 from codetune.papers.verdicts import common_path
 from codetune.report.format import digits_of, format_number, format_signed
@@ -153,6 +154,8 @@ class Material:
         audit_path: The file that says so.
         executed: The same of the test sets with unit tests, by pass@1; None without any.
         names_tests: Whether sentences name the test set even if there is but one.
+        answers: What the runs say to the study's questions, if it asks any.
+        answers_path: The file that says so.
     """
 
     evaluated: Sequence[EvaluatedSystem]
@@ -162,6 +165,8 @@ class Material:
     audit_path: str = ""
     executed: "Material | None" = None
     names_tests: bool = False
+    answers: Sequence[Answer] = ()
+    answers_path: str = ""
 
     @cached_property
     def comparisons(self) -> dict[str, Comparisons]:
@@ -186,8 +191,7 @@ class Material:
     @property
     def digits(self) -> int:
         """Decimals of gains in a sentence."""
-        facts = next(iter(self.comparisons.values())).metrics[self.metric]
-        return max(1, digits_of(facts.highest) - FEWER)
+        return finding_digits(next(iter(self.comparisons.values())).metrics[self.metric].highest)
 
     @property
     def records(self) -> list[Record]:
@@ -223,6 +227,11 @@ class Material:
         """All pairs of systems by a metric on a test set, of which none is a baseline of the other."""
         found = self.comparisons[test].comparisons
         return [one for one in found if one.family == "pair" and one.metric == metric]
+
+
+def finding_digits(highest: float) -> int:
+    """Returns the decimals of gains in a sentence, by the best score of the metric."""
+    return max(1, digits_of(highest) - FEWER)
 
 
 def files_of(records: Sequence[Record]) -> list[str]:

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from codetune.base.files import reading
+from codetune.evaluation.answers import read_answers
 from codetune.evaluation.comparisons import Comparisons, read_comparisons
 from codetune.report.executed import FIRST
 from codetune.report.finding import Finding, Material
+from codetune.report.found_answers import find_answers
 from codetune.report.found_cost import find_claims, find_cost, find_cut_off
 from codetune.report.found_gains import find_gains
 from codetune.report.found_limits import find_limits
@@ -24,7 +26,8 @@ def read_material(inputs: Mapping[str, Any], metric: str) -> Material:
 
     Args:
         inputs: Paths: `records` of all runs; `comparisons`, one per test set; `executed`, those of test sets with unit
-            tests, if there are any; and, if there is one, `audit`, the CSV of the paper's claims.
+            tests, if there are any; and, if there is one, `audit`, the CSV of the paper's claims, and `answers`, what
+            the runs say to the study's questions.
         metric: Name of the study's metric.
 
     Raises:
@@ -33,7 +36,7 @@ def read_material(inputs: Mapping[str, Any], metric: str) -> Material:
     records = read_records(inputs["records"])
     comparisons = {path: read_comparisons(path) for path in inputs["comparisons"]}
     executed = {path: read_comparisons(path) for path in inputs.get("executed", ())}
-    path = str(inputs.get("audit", ""))
+    path, answers = str(inputs.get("audit", "")), str(inputs.get("answers", ""))
     return Material(
         evaluated=evaluated_systems(records, comparisons.values()),
         metric=metric,
@@ -41,6 +44,8 @@ def read_material(inputs: Mapping[str, Any], metric: str) -> Material:
         paths={of.test: path for path, of in comparisons.items()},
         audit=_read_verdicts(path) if path else None,
         audit_path=path,
+        answers=read_answers(answers).answers if answers else (),
+        answers_path=answers,
     )
 
 
@@ -66,6 +71,7 @@ def conclude(material: Material) -> list[Finding]:
         The findings, in the order in which people read them; details follow the finding that they belong to.
     """
     parts: Sequence[list[Finding]] = (
+        find_answers(material),
         find_gains(material),
         _find_passes(material.executed),
         find_pairs(material),

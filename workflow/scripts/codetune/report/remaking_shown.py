@@ -1,4 +1,4 @@
-"""How tables, pages and the sample browser of a finished study are made anew; the other files: remaking.py."""
+"""How answers, tables, pages and the sample browser of a finished study are made anew; the other files: remaking.py."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -7,6 +7,7 @@ from typing import Any
 from codetune.base.manifests import checked_folder
 from codetune.base.plain import read_as
 from codetune.base.project import PROJECT
+from codetune.evaluation.answers import Bootstrap, answer_questions
 from codetune.report.browser import BrowserInputs, write_browser
 from codetune.report.macros import write_macros
 from codetune.report.page import write_page
@@ -16,6 +17,7 @@ from codetune.report.remake import Outputs, Remake, Results
 from codetune.report.summary import write_summary
 from codetune.report.table import write_table
 from codetune.study import layout
+from codetune.study.answering import answering_tests
 from codetune.study.embeddings import embeddings_of
 from codetune.study.examples import EmbeddingFacts
 from codetune.study.paper import macro_inputs, paper_inputs, paths_in
@@ -28,8 +30,9 @@ PAGE_TEMPLATE = str(PROJECT / "workflow/report/page.html")
 
 
 def shown_of(at: Results) -> list[Remake]:
-    """What shows the results of a study: tables, sample browsers, provenance, conclusions and pages."""
+    """What shows the results of a study: answers, tables, sample browsers, provenance, conclusions and pages."""
     return [
+        *_answers(at),
         *_tables(at),
         *(_browser(at, test) for test in at.study.tests),
         _provenance(at),
@@ -38,6 +41,23 @@ def shown_of(at: Results) -> list[Remake]:
         _macros(at),
         _paper(at),
     ]
+
+
+def _answers(at: Results) -> list[Remake]:
+    """The answers to the study's questions, if it asks any."""
+    if not at.study.questions:
+        return []
+    tests = answering_tests(at.study)
+    scores = [at.of(layout.SCORES, one) for test in tests for one in at.study.of_test(test)]
+    records = at.path(layout.ALL_RECORDS)
+    make = partial(_make_answers, at, records)
+    return [Remake(make, {"answers": at.path(layout.ANSWERS)}, [records, *scores], long=True)]
+
+
+def _make_answers(at: Results, records: str, outputs: Outputs) -> None:
+    settings = at.config["evaluation"]
+    bootstrap = Bootstrap(settings["resamples"], settings["seed"])
+    answer_questions(read_records([records]), at.study.questions, at.metric, bootstrap, outputs["answers"])
 
 
 def _tables(at: Results) -> list[Remake]:

@@ -50,7 +50,8 @@ RESULTS = (
     *(layout.TABLE_CSV, layout.TABLE_MD, layout.TABLE_TEX),
     *(layout.FIGURE_PNG, layout.FIGURE_SVG, layout.FIGURE_PDF),
     *(layout.PAPER, layout.NUMBERS, layout.MACROS),
-    *(layout.LEAKS, layout.SIZES, layout.COMPARISONS, layout.BROWSER, layout.PROVENANCE, layout.PAGE),
+    *(layout.LEAKS, layout.SIZES, layout.COMPARISONS, layout.ANSWERS),
+    *(layout.BROWSER, layout.PROVENANCE, layout.PAGE),
 )
 FORMATS = {
     ".jsonl": "application/jsonl",

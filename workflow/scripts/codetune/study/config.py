@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from codetune.base.errors import StudyError
+from codetune.study.answering import check_questions
 from codetune.study.baselines import with_default_baselines
 from codetune.study.data_entries import build_dataset, check_dataset, check_training_data
 from codetune.study.decoding import read_decoding
@@ -21,6 +22,7 @@ from codetune.study.mistakes import unknown_name
 from codetune.study.model import NO_MODEL, Model, Source
 from codetune.study.peft_keys import check_peft
 from codetune.study.prompt import Prompt, read_prompts
+from codetune.study.question import read_questions
 from codetune.study.runs import NONE, Evaluation, Run
 from codetune.study.schema import check_schema
 from codetune.study.soft_prompts import check_soft_prompt
@@ -73,9 +75,11 @@ def load_study(config: Entry) -> Study:
         training={**config["training"], "max_length": config["tokenization"]["max_length"]},
         decoding=decoding,
         variants=read_variants(config),
+        questions=read_questions(config),
         rehearsal=config["rehearsal"],
     )
     check_training_data(study)
+    check_questions(study)
     study = with_default_baselines(study, {name for name, entry in config["methods"].items() if "baselines" in entry})
     if (count := len(study.trainings)) > MOST_RUNS:
         advice = "Give methods fewer values to search, or split the runs into several studies."

@@ -93,6 +93,7 @@ SUMMARY = f"runs/{EVALUATION}/summary.json"
 # The study.
 ALL_RECORDS = "records.jsonl"
 COMPARISONS = "comparisons/{test}.json"
+ANSWERS = "answers.json"
 TABLE_FORMS = ("tables/{table}.csv", "tables/{table}.md", "tables/{table}.tex")
 TABLE_CSV, TABLE_MD, TABLE_TEX = TABLE_FORMS
 FIGURE_FORMS = ("figures/{figure}.png", "figures/{figure}.svg", "figures/{figure}.pdf")

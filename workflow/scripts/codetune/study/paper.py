@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from codetune.study import layout
+from codetune.study.answering import answer_inputs
 from codetune.study.figures import LAYOUTS, figure_pages
 from codetune.study.study import Study
 from codetune.study.tested import compared_tests, executed_inputs, shown_tests_of
@@ -24,6 +25,7 @@ def macro_inputs(study: Study, in_results: Callable[..., str]) -> dict[str, Any]
         "records": [in_results(layout.ALL_RECORDS)],
         "comparisons": [in_results(layout.COMPARISONS, test=test) for test in compared_tests(study)],
         **executed_inputs(study, in_results),
+        **answer_inputs(study, in_results),
         "cards": [in_results(layout.CARD, dataset=name) for name in study.used_datasets],
         **tables,
     }

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from codetune.study import layout
+from codetune.study.answering import answering_tests
 from codetune.study.embeddings import embeddings_for, embeddings_of, encoders_of
 from codetune.study.joint import Joint
 from codetune.study.runs import NONE, Evaluation, Run, dataset_of
@@ -233,6 +234,7 @@ class _Maker:
             pairs = [pair for pair in self.study.leak_checks if pair["test"] == test]
             leaks = [self._in_results(layout.LEAKS, **pair) for pair in pairs]
             jobs.append(self._job("significance", {"test": test}, comparisons, "{test}", *records, *leaks))
+        jobs += [self._answers()] if self.study.questions else []
         for table, inputs in table_inputs(self.study, self._in_results, self._in_resources).items():
             output, needs = (
                 self._in_results(layout.TABLE_CSV, table=table),
@@ -240,3 +242,9 @@ class _Maker:
             )
             jobs.append(self._job("table", {"table": table}, output, "{table}", *needs))
         return jobs
+
+    def _answers(self) -> Job:
+        """The answers to the study's questions."""
+        of_tests = [one for test in answering_tests(self.study) for one in self.study.of_test(test)]
+        needs = self._in_results(layout.ALL_RECORDS), *(self._of(layout.SCORES, one) for one in of_tests)
+        return self._job("answers", {"what": "questions"}, self._in_results(layout.ANSWERS), "answers", *needs)

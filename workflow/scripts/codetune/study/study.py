@@ -1,6 +1,6 @@
 """The noun Study: all nouns of a configuration, and what each job depends on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -11,6 +11,7 @@ from codetune.study.joint import Joint
 from codetune.study.method import Method, TuningSettings
 from codetune.study.model import NO_MODEL, Model, Source
 from codetune.study.prompt import Prompt
+from codetune.study.question import Question
 from codetune.study.runs import NONE, Evaluation, Run, System, validation_of
 from codetune.study.template import Template
 from codetune.study.training import TrainingPlan, resolve_settings
@@ -34,6 +35,7 @@ class Study:
         joints: The data sets that are made from others, by name.
         encoders: Where the encoders come from, by name.
         variants: Which methods and models are variants of others.
+        questions: What is asked of the systems.
         rehearsal: Whether what takes a GPU is made up, and all else made from that.
     """
 
@@ -49,6 +51,7 @@ class Study:
     joints: Mapping[str, Joint] = field(default_factory=dict)
     encoders: Mapping[str, Source] = field(default_factory=dict)
     variants: Variants = field(default_factory=Variants)
+    questions: Sequence[Question] = ()
     rehearsal: bool = False
 
     @cached_property
