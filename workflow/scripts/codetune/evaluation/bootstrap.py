@@ -16,6 +16,12 @@ def draw_resamples(generator: np.random.Generator, samples: int, resamples: int)
     return generator.multinomial(samples, np.full(samples, 1 / samples), size=resamples).astype(np.float64)
 
 
+def in_few_bytes(table: Array) -> Array:
+    """Returns statistics that are counts as whole numbers, which take less memory and are summed in half the time."""
+    whole = (table >= 0).all() and (table == np.floor(table)).all()
+    return table.astype(np.min_scalar_type(int(table.max()))) if whole else table
+
+
 class Resamples:
     """Resamples that many scores share, so that their differences are paired. They are drawn once.
 

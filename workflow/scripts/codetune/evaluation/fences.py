@@ -5,6 +5,7 @@ from textwrap import dedent
 
 from codetune.evaluation.lead_ins import in_words, line_end
 
+FENCES = ("```", "~~~")  # what each begins with
 # Fences in comments are examples, in Rust, JavaScript and R.
 _NOT_IN_COMMENT = r"(?<!//) (?<!//[ ]) (?<!//!) (?<!//![ ]) (?<![ ]\*[ ]) (?<!^\#[ ]) (?<!^\#'[ ])"
 # A fence opens anywhere outside of quotes, in tildes at the start of a line.
@@ -32,6 +33,8 @@ _NOT_BLANK = re.compile(r"\S")
 
 def first_block(text: str) -> str | None:
     """The first fenced block that is not empty; where all are, what stands outside of them; None without a fence."""
+    if not any(fence in text for fence in FENCES):
+        return None
     outside, place = [], 0
     while opening := _OPENING.search(text, place):
         if any(text.count(quotes, place, opening.start()) % 2 for quotes in ('"""', "'''")):

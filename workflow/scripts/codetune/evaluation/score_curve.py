@@ -11,7 +11,7 @@ from codetune.base.plain import to_plain
 from codetune.base.progress import counted
 from codetune.data.predictions import Prediction, read_curve_predictions
 from codetune.data.samples import Sample, read_part
-from codetune.evaluation.bootstrap import Array, Resamples
+from codetune.evaluation.bootstrap import Array, Resamples, in_few_bytes
 from codetune.evaluation.estimate import (
     Estimate,
     count_measured,
@@ -102,11 +102,11 @@ def _measure(scored: list[list[Row]], samples: int) -> list[dict[str, Measured]]
     for name in counted(written, "resampling", "metrics"):
         metric, both = metrics()[name], [name, on_code(name)]
         # Together: checkpoints have the references in common, and most predictions are all code.
-        tables = [statistics_of(rows, one) for one in both for rows in scored]
+        tables = [in_few_bytes(statistics_of(rows, one)) for one in both for rows in scored]
         resampled = resample_scores(metric, tables, resamples)
         for place, (table, own) in enumerate(zip(tables, resampled, strict=True)):
             form, checkpoint = divmod(place, len(scored))
-            score = float(metric.score(table.sum(axis=0, keepdims=True))[0])
+            score = float(metric.score(table.sum(axis=0, keepdims=True, dtype=np.float64))[0])
             estimate = estimate_score([score], own[np.newaxis], count_measured(metric, table))
             found[checkpoint][both[form]] = Measured(table, estimate)
     return [{name: measured[name] for name in metrics()} for measured in found]

@@ -5,12 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from codetune.base.errors import StudyError
 from codetune.base.files import MADE_AGAIN, Row, read_jsonl, reading
 from codetune.base.plain import from_plain
-from codetune.evaluation.bootstrap import Array
+from codetune.evaluation.bootstrap import Array, in_few_bytes
 from codetune.evaluation.measures import Measures, all_statistics, measures_of, metrics_of
 from codetune.evaluation.passes import Executed
 from codetune.evaluation.registry import metrics
@@ -78,14 +76,8 @@ def read_statistics(path: str | Path) -> Statistics:
         if wrong := [name for name, table in tables.items() if table.shape != (len(rows), len(known[name].none))]:
             raise ValueError(f"statistics of {wrong[0]} of another length")
     ids, languages, lengths = ([row[key] for row in rows] for key in ("id", "language", "length"))
-    small = {name: _in_few_bytes(table) for name, table in tables.items()}
+    small = {name: in_few_bytes(table) for name, table in tables.items()}
     return Statistics(ids, languages, lengths, small, measures)
-
-
-def _in_few_bytes(table: Array) -> Array:
-    """Counts as whole numbers: a study of many runs has all statistics of all runs in memory."""
-    whole = (table >= 0).all() and (table == np.floor(table)).all()
-    return table.astype(np.min_scalar_type(int(table.max()))) if whole else table
 
 
 def _read_rows(path: str | Path) -> list[Row]:
