@@ -94,7 +94,7 @@ def test_each_prompt_has_its_candidates_and_of_more_of_them_more_match(in_contex
 
 def test_the_study_s_question_is_answered_first(in_context):
     (answer,) = json.loads((in_context / "results/answers.json").read_text())["answers"]
-    assert (answer["test"], answer["methods"], answer["label"]) == (DATA, ["few", "base"], "EM@2")
+    assert (answer["test"], answer["methods"], answer["label"]) == (DATA, ["base", "few"], "EM@2")
     (compared,) = answer["compared"]
     assert (compared["system"]["method"], compared["seeds"]) == ("three", 2)
     assert compared["gain"] == answer["gain"]
