@@ -19,11 +19,13 @@ from codetune.study import layout
 from codetune.study.config import load_study
 from codetune.study.fingerprints import Fingerprints
 from codetune.study.folders import check_given_files, check_old_results
+from codetune.study.left_out import models_left_out
 from codetune.study.publications import publications_of
 from codetune.study.record import VERSION
 from codetune.study.rehearsal import folder_of_results
 from codetune.study.runs import NONE, Run
 from codetune.study.tunings import implementation_of
+from codetune.study.unpinned import describe_unpinned
 from snakemake.logging import logger
 
 try:
@@ -36,6 +38,9 @@ try:
 except StudyError as error:
     sys.exit(f"error: {error}")
 
+if workflow.is_main_process:
+    for line in describe_unpinned(STUDY.unpinned):
+        logger.warning(line)
 if workflow.output_settings.dryrun:
     logger.info(describe_disk(STUDY, config["keep_checkpoints"] == "all", config["checkpoints_gb"]))
     if too_large := describe_memory(STUDY, PROJECT / "benchmarks" / "memory.json"):
@@ -88,6 +93,11 @@ def for_run(pattern):
     return lambda one: in_results(
         pattern, **dict(one.items()), dataset=one.data, template=STUDY.template_of(run_of(one))
     )
+
+
+def refuse(reason):
+    """Returns an input function that ends Snakemake with one line, once its rule is asked for."""
+    return lambda wildcards: sys.exit(f"error: {reason}")
 
 
 def run_of(wildcards):

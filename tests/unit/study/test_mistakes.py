@@ -46,7 +46,7 @@ CASES = [
     (["training", "patience"], ["none"], 'patience: ["none"] is not a number of evaluations, or none'),
     (["training", "patience"], 10**7, "config: training.patience: 10000000 is above 1000000"),
     (["training", "epochs"], "none", 'training.epochs: "none" is not of type integer'),
-    (["models", "gemma-2-2b", "revision"], "main", "a revision is pinned by its 40 hexadecimal digits"),
+    (["models", "gemma-2-2b", "revision"], "main", "pinned by its 40 hexadecimal digits; or to-be-filled-in, until"),
     (["models", "gemma-2-2b", "revision"], ..., "models.gemma-2-2b: the key 'revision' is missing (or give a local"),
     (["models", "gemma-2-2b", "path"], "no/such", "models.gemma-2-2b.path: there is no no/such"),
     (["runs", 0, "models"], ["gema-2-2b"], "runs[0].models: 'gema-2-2b' is unknown; did you mean 'gemma-2-2b'?"),

@@ -17,6 +17,7 @@ from codetune.study.defaults import with_defaults
 from codetune.study.folders import find_outputs
 from codetune.study.joint import KEY as JOINT
 from codetune.study.joint import Joint, read_joints, without_joints
+from codetune.study.left_out import without_unpinned
 from codetune.study.method import TRIAL, UNQUANTISED, Kind, Method, Quantization, TuningSettings
 from codetune.study.mistakes import unknown_name
 from codetune.study.model import NO_MODEL, Model, Source
@@ -86,7 +87,7 @@ def load_study(config: Entry) -> Study:
         raise StudyError(f"config: runs: {count:,} trainings are more than {MOST_RUNS:,}. {advice}")
     for run in study.trainings:
         _check_training(run, config["models"][run.model], study)
-    return study
+    return without_unpinned(study, config)
 
 
 def _build_evaluations(

@@ -15,6 +15,7 @@ from codetune.study.question import Question
 from codetune.study.runs import NONE, Evaluation, Run, System, validation_of
 from codetune.study.template import Template
 from codetune.study.training import TrainingPlan, resolve_settings
+from codetune.study.unpinned import Unpinned
 from codetune.study.variants import Variants
 
 
@@ -37,6 +38,7 @@ class Study:
         variants: Which methods and models are variants of others.
         questions: What is asked of the systems.
         rehearsal: Whether what takes a GPU is made up, and all else made from that.
+        unpinned: The entries whose commit is still to be filled in; what would use them is not in this study.
     """
 
     evaluations: list[Evaluation]
@@ -53,6 +55,7 @@ class Study:
     variants: Variants = field(default_factory=Variants)
     questions: Sequence[Question] = ()
     rehearsal: bool = False
+    unpinned: list[Unpinned] = field(default_factory=list)
 
     @cached_property
     def runs(self) -> list[Run]:
