@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from codetune.base.errors import StudyError
 from codetune.base.files import atomic, reading, remove, sync
@@ -15,6 +16,11 @@ from codetune.models.weight_files import GET_AGAIN, check_weight_files
 from codetune.study.model import CONFIG, MODULES, POOLING, Source, takes, takes_of_encoder
 
 QUANTIZED = ("quantization_config", "compression_config")  # keys of config.json by which libraries know such weights
+# Types of models whose repositories name code of their own that transformers has taken over as it is, so that its class
+# reads the same weights in the same order. Of other types that is not known: of CodeGen2 (model_type codegen) the class
+# of transformers would load the weights without an error, and take parts of queries, keys and values for one another.
+SAME_CODE = ("phi3",)
+OWN_CODE, OF_MODELS = "auto_map", "AutoModel"  # the key of config.json that names such code, and how entries begin
 # What an encoder may consist of. A module of another package would be code of the repository's.
 PACKAGE, KNOWN_MODULES = "sentence_transformers", ("Transformer", "Pooling", "Normalize")
 
@@ -32,9 +38,11 @@ def fetch_model(source: Source, target: str | Path, weights: bool) -> None:
         weights: Whether to take the weights, too.
 
     Raises:
-        StudyError: The checkpoint lacks files, its weights are quantised already or not finite, or the download fails.
+        StudyError: The checkpoint lacks files or needs code of its own, its weights are quantised already or not
+            finite, or the download fails.
     """
-    _fetch(source, Path(target), partial(takes, weights=weights), partial(_check_checkpoint, weights=weights))
+    check = partial(_check_checkpoint, weights=weights, remedy=_remedy(source))
+    _fetch(source, Path(target), partial(takes, weights=weights), check)
 
 
 def fetch_encoder(source: Source, target: str | Path) -> None:
@@ -47,7 +55,8 @@ def fetch_encoder(source: Source, target: str | Path) -> None:
     Raises:
         StudyError: As with a checkpoint, or it consists of modules that are not known.
     """
-    _fetch(source, Path(target), takes_of_encoder, _check_encoder)
+    check = partial(_check_encoder, remedy=_remedy(source))
+    _fetch(source, Path(target), takes_of_encoder, check)
 
 
 def _fetch(
@@ -66,7 +75,7 @@ def _fetch(
             names = _link_files(Path(source.path), folder, taken)
             check(names, None, source.path)
             _check_json(folder, names, source.path)
-            _check_unquantized(folder, source.path)
+            _check_config(folder, source.path)
             check(names, folder, source.path)
             _report(write_manifest(folder, path=source.path))
         return
@@ -77,7 +86,7 @@ def _fetch(
     folder = partial_folder(target, repo.revision)
     config = [file for file in files if file.rfilename == CONFIG]
     sums = download_files(repo, config, folder)
-    _check_unquantized(folder, repo.name)  # before gigabytes come
+    _check_config(folder, repo.name)  # before gigabytes come
     sums |= download_files(repo, [file for file in files if file not in config], folder)
     check(names, folder, repo.name)
     _report(write_manifest(folder, sums, repo=repo.name, revision=repo.revision))
@@ -105,17 +114,27 @@ def _link_files(source: Path, folder: Path, taken: Callable[[str], bool]) -> lis
     return names
 
 
-def _check_checkpoint(names: list[str], folder: Path | None, origin: str, weights: bool) -> None:
+def _remedy(source: Source) -> str:
+    """Says what to do about a checkpoint without weights in the safetensors format."""
+    if source.path is not None:
+        return "Convert them, or name another checkpoint in the config."
+    return (
+        "Name another checkpoint in the config; or, as 'revision', a commit that was proposed and adds "
+        f"model.safetensors: `git ls-remote https://huggingface.co/{source.repo} 'refs/pr/*'` lists the proposals."
+    )
+
+
+def _check_checkpoint(names: list[str], folder: Path | None, origin: str, weights: bool, remedy: str) -> None:
     """Checks what is taken of a checkpoint: the names of its files or, where there is one, its folder."""
     if folder is None:
-        _check_complete(names, weights, origin)
+        _check_complete(names, weights, origin, remedy)
     elif weights:
         check_weight_files(folder, origin)
 
 
-def _check_encoder(names: list[str], folder: Path | None, origin: str) -> None:
+def _check_encoder(names: list[str], folder: Path | None, origin: str, remedy: str) -> None:
     """Checks what is taken of an encoder, in the same way."""
-    _check_checkpoint(names, folder, origin, weights=True)
+    _check_checkpoint(names, folder, origin, weights=True, remedy=remedy)
     if MODULES not in names:
         raise StudyError(
             f"{origin}: there is no {MODULES}; this is not an encoder in the format of sentence-transformers. Name "
@@ -140,7 +159,7 @@ def _check_encoder(names: list[str], folder: Path | None, origin: str) -> None:
         )
 
 
-def _check_complete(names: list[str], weights: bool, origin: str) -> None:
+def _check_complete(names: list[str], weights: bool, origin: str, remedy: str) -> None:
     """Checks that a configuration, a tokenizer and, if wanted, weights are among the files."""
     if "config.json" not in names:
         raise StudyError(
@@ -154,8 +173,7 @@ def _check_complete(names: list[str], weights: bool, origin: str) -> None:
         )
     if weights and not any(name.endswith(".safetensors") for name in names):
         raise StudyError(
-            f"{origin}: there are no weights in the safetensors format, and other formats are not loaded. Convert "
-            "them, or name another checkpoint in the config."
+            f"{origin}: there are no weights in the safetensors format, and other formats are not loaded. {remedy}"
         )
 
 
@@ -166,12 +184,26 @@ def _check_json(folder: Path, names: list[str], origin: str) -> None:
             json.loads((folder / name).read_text(encoding="utf-8"))
 
 
-def _check_unquantized(folder: Path, origin: str) -> None:
-    """Refuses weights that are quantised already: they would be computed with as they are, whatever the study says."""
+def _check_config(folder: Path, origin: str) -> None:
+    """Refuses what config.json says of weights that would be computed with otherwise than their makers do."""
     with reading(f"{origin}: {CONFIG}", GET_AGAIN):
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         parts = [config, *(part for part in config.values() if isinstance(part, dict))]
-        found = [part[key] for part in parts for key in QUANTIZED if part.get(key) is not None]
+        quantized = [part[key] for part in parts for key in QUANTIZED if part.get(key) is not None]
+        own = [code for name, code in (config.get(OWN_CODE) or {}).items() if name.startswith(OF_MODELS)]
+        kind = config.get("model_type")
+    _check_unquantized(quantized, origin)
+    if own and kind not in SAME_CODE:
+        raise StudyError(
+            f"{origin}: config.json names code of the repository's own for the model ({ascii(own[-1])[:80]}), which is "
+            f"not run here, and it is not known whether the class that transformers has for {ascii(kind)[:40]} reads "
+            "these weights in the same order: it could mix them up without an error. Name another checkpoint in the "
+            "config; or, if you know that it does, a local copy ('path') whose config.json has no auto_map."
+        )
+
+
+def _check_unquantized(found: list[Any], origin: str) -> None:
+    """Refuses weights that are quantised already: they would be computed with as they are, whatever the study says."""
     if found:
         method = found[0].get("quant_method") if isinstance(found[0], dict) else None
         raise StudyError(
