@@ -26,6 +26,10 @@ KILLS = {  # how the first fine-tuning job of a model is ended in its middle, an
 }
 
 
+# By which constraint on nodes the cluster gives GPUs of which memory.
+SIZES = "gpu_constraints=24: small, 40: large"
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     """A running cluster; the environment of commands that use it."""
@@ -48,6 +52,7 @@ def make_small_project(folder, checkpoints, records, epochs=4):
     ]
     for model in config["models"].values():
         model["epochs"] = epochs
+    config["models"]["gemma-2-2b"]["gpu_memory_gb"] = 40
     config["generation"]["max_new_tokens"] = 8
     (project / "small.yaml").write_text(yaml.safe_dump(config))
     return project
@@ -120,7 +125,7 @@ def log_of(folder, rule, data, model, method, seed, test=None, attempt=""):
 def study(cluster, tmp_path_factory, checkpoints, records):
     """A study finished on the cluster, though its two fine-tuning jobs were killed after their first checkpoint."""
     folder = make_small_project(tmp_path_factory.mktemp("study") / "project", checkpoints, records)
-    with submitting(folder, cluster, "--", *TARGETS) as process:
+    with submitting(folder, cluster, "--default-resources", SIZES, "--", *TARGETS) as process:
         for model, (_, *commands) in KILLS.items():
             wildcards = ["codealpaca-20k", model, "qlora", "0"]
 
@@ -194,6 +199,12 @@ def test_only_what_takes_minutes_is_sent_and_only_what_needs_a_gpu_gets_one(stud
         assert job.get("TresPerJob") == ("gres:gpu:1" if job["rule"] in GPU_RULES else None), job
     for log in (study / "results/logs/tokenize").rglob("*.log"):
         assert "GPUs" not in log.read_text()
+
+
+def test_a_job_asks_for_a_gpu_of_the_memory_that_its_model_needs(study, cluster):
+    sent = jobs(cluster, study)
+    trained = {job["wildcards"][1]: job["Features"] for job in sent if job["rule"] == "finetune"}
+    assert trained == {"gemma-2-2b": "large", "llama-3.2-1b": "(null)"}
 
 
 def test_ctrl_c_cancels_all_jobs_and_the_same_command_goes_on(study, cluster):

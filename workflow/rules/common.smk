@@ -19,7 +19,8 @@ from codetune.study import layout
 from codetune.study.config import load_study
 from codetune.study.fingerprints import Fingerprints
 from codetune.study.folders import check_given_files, check_old_results
-from codetune.study.left_out import models_left_out
+from codetune.study.gpu_memory import describe_gpu_memory, gpu_memory_of
+from codetune.study.left_out import targets_left_out
 from codetune.study.publications import publications_of
 from codetune.study.record import VERSION
 from codetune.study.rehearsal import folder_of_results
@@ -45,6 +46,8 @@ if workflow.output_settings.dryrun:
     logger.info(describe_disk(STUDY, config["keep_checkpoints"] == "all", config["checkpoints_gb"]))
     if too_large := describe_memory(STUDY, PROJECT / "benchmarks" / "memory.json"):
         logger.warning(too_large)
+    if needed := describe_gpu_memory(STUDY):
+        logger.info(needed)
 
 # A dry run needs no conda. A real run does, and Snakemake says so if it is missing.
 if workflow.output_settings.dryrun and shutil.which("conda") is None:
@@ -93,11 +96,6 @@ def for_run(pattern):
     return lambda one: in_results(
         pattern, **dict(one.items()), dataset=one.data, template=STUDY.template_of(run_of(one))
     )
-
-
-def refuse(reason):
-    """Returns an input function that ends Snakemake with one line, once its rule is asked for."""
-    return lambda wildcards: sys.exit(f"error: {reason}")
 
 
 def run_of(wildcards):

@@ -101,6 +101,14 @@ def check_slurm(jobs):
     slurm_queue.check_start(Path.cwd(), requests, sending, logger.warning)
 
 
+def constrain_gpus(jobs):
+    """Asks SLURM for GPUs with the memory that jobs need, where the profile says by which constraint it gives them."""
+    for job in jobs:
+        needed, known = job.resources.get("gpu_memory_gb"), job.resources.get("gpu_constraints")
+        if needed and known and not job.is_local:
+            job.add_aux_resource("constraint", slurm.constraint_for(needed, known))
+
+
 def prepare_for(jobs):
     """Notes the repositories that jobs download from; says if a disk has less space than what is still to come takes."""
     made = [(job.rule.name, job.wildcards) for job in jobs]
@@ -122,6 +130,7 @@ onstart:
         try:
             if on_slurm():
                 check_slurm(jobs)
+                constrain_gpus(jobs)
             made = {output for job in jobs for output in job.output}
             read = dict.fromkeys(path for job in jobs for path in job.input if path not in made)
             for job in jobs:

@@ -38,6 +38,7 @@ rule finetune:
         mem_mb=memory_on_host(memory_of_training),
         runtime=720,
         gpu=GPUS,
+        gpu_memory_gb=lambda wildcards: gpu_memory_of(STUDY, run_of(wildcards)),
         checkpoints_mb=round(1000 * config["checkpoints_gb"]),  # as a resource it plans no training again
     params:
         **only_rehearsed(rehearsed=rehearsed),
@@ -105,6 +106,7 @@ rule curve:
         mem_mb=memory_on_host(16000),
         runtime=480,
         gpu=GPUS,
+        gpu_memory_gb=lambda wildcards: gpu_memory_of(STUDY, run_of(wildcards)),
     params:
         **only_rehearsed(rehearsed=rehearsed),
         quantization=lambda wildcards: to_plain(STUDY.methods[wildcards.method].quantization),

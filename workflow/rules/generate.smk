@@ -29,6 +29,7 @@ rule generate:
         mem_mb=memory_on_host(16000),
         runtime=240,
         gpu=GPUS,
+        gpu_memory_gb=lambda wildcards: gpu_memory_of(STUDY, run_of(wildcards)),
     params:
         **only_rehearsed(rehearsed=rehearsed),
         quantization=lambda wildcards: to_plain(STUDY.method_of(run_of(wildcards)).quantization),

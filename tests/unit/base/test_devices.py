@@ -268,3 +268,58 @@ def test_two_jobs_for_one_device_within_one_slurm_job_take_turns(tmp_path, monke
     assert all(job.wait(30) == 0 for job in jobs)
     starts = [json.loads((tmp_path / f"{number}.json").read_text())[2] for number in range(2)]
     assert abs(starts[0] - starts[1]) > 0.4
+
+
+@pytest.fixture
+def sizes(tmp_path, monkeypatch):
+    """A stand-in that lists a GPU of 24 GB and one of 80 GB, in two parts."""
+    tool = tmp_path / "sizes" / "nvidia-smi"
+    tool.parent.mkdir()
+    tool.write_text(
+        "#!/bin/sh\n"
+        "case $1 in --query-gpu=index*) printf '0, GPU-aa\\n1, GPU-bb\\n';; --query-gpu=uuid*) printf "
+        "'GPU-aa, 24564\\nGPU-bb, 81920\\n';; *) printf 'GPU 0: A5000 (UUID: GPU-aa)\\nGPU 1: A100 (UUID: GPU-bb)\\n"
+        "  MIG 3g.40gb     Device 0: (UUID: MIG-11)\\n  MIG 1g.10gb     Device  1: (UUID: MIG-22)\\n';; esac\n"
+    )
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tool.parent}:{os.environ['PATH']}")
+
+
+@pytest.mark.parametrize(
+    ("visible", "least", "claimed"),
+    [
+        (None, 24, {"GPU-aa", "GPU-bb"}),
+        (None, 25, {"GPU-aa", "GPU-bb"}),  # 24,564 MiB are 25.8 GB
+        (None, 60, {"GPU-bb"}),
+        ("0", 24, {"GPU-aa"}),
+        ("MIG-11,MIG-22", 24, {"MIG-11"}),
+        (FULL, 500, {FULL}),  # nobody knows how large it is
+    ],
+)
+def test_a_job_that_needs_memory_gets_a_gpu_that_has_it(sizes, monkeypatch, visible, least, claimed):
+    if visible:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    for _ in range(5):
+        with claim_gpus(1, least) as (device,):
+            assert device in claimed
+
+
+@pytest.mark.parametrize(
+    ("visible", "least", "message"),
+    [
+        (None, 100, "with 100 GB of memory .*'gpu_memory_gb'.* 0 of 2 here have that: the largest has 85.9 GB"),
+        ("0", 60, "0 of 1 here have that: the largest has 25.8 GB. Run it where there are larger"),
+        ("MIG-22", 24, "the largest has 10.0 GB"),
+    ],
+)
+def test_gpus_that_are_too_small_are_refused_in_one_line(sizes, monkeypatch, visible, least, message):
+    if visible:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    with pytest.raises(StudyError, match=message) as error, claim_gpus(1, least):
+        pass
+    assert "\n" not in str(error.value)
+
+
+def test_on_a_cpu_no_memory_of_a_gpu_is_asked_for():
+    with claim_gpus(0, 500) as devices:
+        assert devices == []

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from codetune.base.slurm import explain_failure, is_listed, put_back_if_preempted
+from codetune.base.errors import StudyError
+from codetune.base.slurm import constraint_for, explain_failure, is_listed, put_back_if_preempted
 from slurm_answers import make_cluster
 
 
@@ -102,3 +103,25 @@ def test_other_failures_are_left_to_their_logs(cluster, tmp_path):
     assert explain_failure("", ["x.log"]) is None
     assert explain_failure(FAILED, []) is None
     assert cluster.calls() == []
+
+
+SIZES = "80: h100, 24: a5000|a6000,48:a6000"
+
+
+SMALLEST = [(10, "a5000|a6000"), (24, "a5000|a6000"), (25, "a6000"), (80, "h100")]
+
+
+@pytest.mark.parametrize(("needed", "constraint"), SMALLEST)
+def test_a_job_asks_for_the_smallest_gpus_that_suffice(needed, constraint):
+    assert constraint_for(needed, SIZES) == constraint
+
+
+def test_a_study_that_needs_a_larger_gpu_than_the_profile_lists_is_refused():
+    with pytest.raises(StudyError, match="the largest that the profile lists has 80 GB, and .* is 100. Add"):
+        constraint_for(100, SIZES)
+
+
+@pytest.mark.parametrize("known", ["", "a5000", "24:", "24 a5000", "x: a5000", "24: a5000,"])
+def test_constraints_of_another_form_are_refused(known):
+    with pytest.raises(StudyError, match="is not a list of sizes in GB .* Mend it in the profile"):
+        constraint_for(24, known)

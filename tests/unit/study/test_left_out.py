@@ -5,7 +5,7 @@ import copy
 import pytest
 from codetune.base.errors import StudyError
 from codetune.study.config import load_study
-from codetune.study.left_out import models_left_out
+from codetune.study.left_out import targets_left_out
 from codetune.study.unpinned import TO_BE_FILLED_IN, describe_unpinned
 from paper_config import edit, paper_config
 
@@ -36,7 +36,7 @@ def test_the_runs_of_one_model_are_left_out_and_all_others_stay(config):
 def test_a_study_whose_commits_are_all_known_is_what_it_was(config):
     study = load_study(config)
     assert study.unpinned == []
-    assert models_left_out(study) == {}
+    assert targets_left_out(study) == {}
 
 
 def test_a_line_says_what_to_fill_in_which_runs_wait_and_how_to_find_the_commit(config):
@@ -47,7 +47,9 @@ def test_a_line_says_what_to_fill_in_which_runs_wait_and_how_to_find_the_commit(
         f"`git ls-remote {page} HEAD` prints the newest commit, and {page}/commits/main lists all: fill in the one "
         "that you mean."
     ]
-    assert models_left_out(study)["gemma-2-2b"].startswith("all runs of gemma-2-2b wait for models.gemma-2-2b.revision")
+    assert targets_left_out(study)["gemma-2-2b"].startswith(
+        "all runs of gemma-2-2b wait for models.gemma-2-2b.revision"
+    )
 
 
 def test_runs_on_two_test_sets_stay_on_the_one_that_is_known(config):

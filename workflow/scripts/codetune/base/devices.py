@@ -7,6 +7,7 @@ close, a cleaner remove, or another TMPDIR hide.
 """
 
 import errno
+import math
 import os
 import random
 import re
@@ -16,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from codetune.base.errors import StudyError
-from codetune.base.nvidia import gpu_uuids, mig_uuids
+from codetune.base.nvidia import gpu_uuids, memory_of_gpus, mig_uuids
 from codetune.base.progress import doing
 from codetune.base.slurm import assigned_gpus, job_id
 
@@ -28,7 +29,7 @@ UUID = re.compile(r"(GPU|MIG)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @contextmanager
-def claim_gpus(count: int) -> Iterator[list[str]]:
+def claim_gpus(count: int, least_gb: int = 0) -> Iterator[list[str]]:
     """Waits until `count` GPUs are free, claims them, and lists them in CUDA_VISIBLE_DEVICES.
 
     The pool is CUDA_VISIBLE_DEVICES if set, else the devices that SLURM assigned to the job, else those that
@@ -38,12 +39,14 @@ def claim_gpus(count: int) -> Iterator[list[str]]:
 
     Args:
         count: Number of GPUs.
+        least_gb: Memory in GB (of 1e9 bytes) that each of them needs at least; smaller ones are left to other jobs.
 
     Yields:
         The names of the claimed devices (UUIDs or indices).
 
     Raises:
-        StudyError: The machine has fewer than `count` GPUs, or `nvidia-smi` does not say which.
+        StudyError: The machine has fewer than `count` GPUs, or fewer that are large enough, or `nvidia-smi` does not
+            say which.
     """
     if count == 0:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
@@ -58,6 +61,8 @@ def claim_gpus(count: int) -> Iterator[list[str]]:
             f"this job asks for {count} GPU(s), {found}. Run with '--resources gpu=0' to use the CPU, or set "
             f"CUDA_VISIBLE_DEVICES{now} to the devices that it may use."
         )
+    if least_gb:
+        pool = _large_enough(pool, count, least_gb)
     with doing("waiting for a free GPU"):
         claims = _claim_together(pool, count)
     devices = sorted(claims)
@@ -97,6 +102,20 @@ def device_pool() -> list[str]:
         if device not in pool:
             pool.append(device)
     return pool
+
+
+def _large_enough(pool: list[str], count: int, least_gb: int) -> list[str]:
+    """Returns the devices of a pool that have some memory, and those of unknown size."""
+    sizes = memory_of_gpus()
+    found = [name for name in pool if sizes.get(name, math.inf) >= least_gb]
+    if count > len(found):
+        largest = max(sizes[name] for name in pool if name in sizes)
+        raise StudyError(
+            f"this job needs {count} GPU(s) with {least_gb} GB of memory ('gpu_memory_gb' of its model in the config), "
+            f"and {len(found)} of {len(pool)} here have that: the largest has {largest:.1f} GB. Run it where there are "
+            "larger ones, or lower 'gpu_memory_gb' if less will do."
+        )
+    return found
 
 
 def _device_named(name: str, listed: dict[str, str]) -> str | None:

@@ -45,7 +45,7 @@ def job(snakemake: Any) -> Iterator[None]:
 
     Args:
         snakemake: The object that Snakemake puts into scripts, or anything with the same `log`, `output`, `threads`,
-            `resources` (`gpu`; `runtime` in minutes), `params` and `config` (`results`, `resources`).
+            `resources` (`gpu`, `gpu_memory_gb`; `runtime` in minutes), `params` and `config` (`results`, `resources`).
 
     Raises:
         SystemExit: The block failed (status 1) or a signal stopped it (128 + the signal's number).
@@ -77,13 +77,18 @@ def job(snakemake: Any) -> Iterator[None]:
         with rehearsing(snakemake.config), signs, one_writer(lock, snakemake.output[0], workflow, say, patience):
             if os.environ.get(TIME_LIMITED):
                 _stop_before(60 * snakemake.resources.get("runtime", 0))
-            with claim_gpus(int(snakemake.resources.get("gpu", 0))) as devices:
+            with claim_gpus(*_gpus_wanted(snakemake.resources)) as devices:
                 if devices:
                     print(f"GPUs of this job: {', '.join(devices)}", flush=True)
                     if os.environ.get(ONLY_NAMES):
                         print(f"{ONLY_NAMES} is set: this job computes on the CPU", flush=True)
                 yield
         print(f"{DONE} in {time.monotonic() - start:.1f} s", flush=True)
+
+
+def _gpus_wanted(resources: Any) -> tuple[int, int]:
+    """The number of GPUs of a job, and the memory in GB that each of them needs; 0 where nothing is said."""
+    return int(resources.get("gpu", 0)), int(resources.get("gpu_memory_gb", 0))
 
 
 @contextmanager

@@ -35,6 +35,21 @@ def mig_uuids() -> list[str]:
     return [uuid for uuid, is_part in _answer(r"UUID: ((MIG-)?[^)\s]+)", "--list-gpus") if is_part]
 
 
+def memory_of_gpus() -> dict[str, float]:
+    """Maps the UUID of each GPU, and of each part of one, to its memory in GB (of 1e9 bytes).
+
+    Of a part it is what its name says (`3g.20gb`); a GPU that is divided has the whole. Empty where there is no
+    `nvidia-smi` or it finds no device.
+
+    Raises:
+        StudyError: `nvidia-smi` gives no answer.
+    """
+    rows = _answer(r"^\s*(\S+)\s*,\s*(\d+)", "--query-gpu=uuid,memory.total", "--format=csv,noheader,nounits")
+    found = {uuid: int(mebibytes) * 2**20 / 1e9 for uuid, mebibytes in rows}
+    parts = _answer(r"^\s*(?:MIG \S*?(\d+)gb.*|GPU.*)UUID: ([^)\s]+)", "--list-gpus") if found else []
+    return found | {uuid: float(gigabytes) for gigabytes, uuid in parts if gigabytes}
+
+
 def _answer(pattern: str, *arguments: str) -> list[tuple[str, str]]:
     """Asks `nvidia-smi` until it lists devices, or has failed for `PATIENCE` seconds.
 

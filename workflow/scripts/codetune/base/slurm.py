@@ -9,6 +9,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from codetune.base.errors import StudyError
+
 SNAKEMAKES = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")  # the end of the names of Snakemake's jobs
 Say = Callable[[str], None]  # shows one line to the user
 
@@ -21,6 +23,31 @@ def job_id() -> str | None:
 def assigned_gpus() -> str | None:
     """Returns the GPUs that SLURM assigned to this step or job, by their indices on the node, as in `0,1`."""
     return os.environ.get("SLURM_STEP_GPUS") or os.environ.get("SLURM_JOB_GPUS")
+
+
+def constraint_for(needed: int, known: str) -> str:
+    """Returns the constraint on nodes with the smallest GPUs that are large enough, as the user's profile lists them.
+
+    Args:
+        needed: Memory in GB that the GPU of a job needs.
+        known: The profile's `gpu_constraints`: sizes in GB, each with a constraint, as in `24: a5000|a6000, 48: a6000`.
+
+    Raises:
+        StudyError: It has another form, or lists no GPU that is large enough.
+    """
+    entries = [entry.partition(":") for entry in known.split(",")]
+    if not all(size.strip().isdecimal() and constraint.strip() for size, _, constraint in entries):
+        raise StudyError(
+            f"gpu_constraints: '{known}' is not a list of sizes in GB with SLURM's constraints, as in "
+            "'24: a5000|a6000, 80: h100'. Mend it in the profile."
+        )
+    sizes = {int(size): constraint.strip() for size, _, constraint in entries}
+    if needed > max(sizes):
+        raise StudyError(
+            f"gpu_constraints: the largest that the profile lists has {max(sizes)} GB, and a model's 'gpu_memory_gb' "
+            f"in the config is {needed}. Add a larger one, or leave the model's runs out."
+        )
+    return sizes[min(size for size in sizes if size >= needed)]
 
 
 def is_listed(job: str) -> bool | None:

@@ -1,7 +1,6 @@
 """From the configuration to the study: checks it, and builds the nouns that all rules are made from."""
 
 import re
-from collections import Counter
 from collections.abc import Mapping
 from itertools import product
 from math import prod
@@ -14,9 +13,12 @@ from codetune.study.baselines import with_default_baselines
 from codetune.study.data_entries import build_dataset, check_dataset, check_training_data
 from codetune.study.decoding import read_decoding
 from codetune.study.defaults import with_defaults
+from codetune.study.evaluations import KEY as TARGETS
+from codetune.study.evaluations import MOST_RUNS, Choices, build_evaluations, name_targets
 from codetune.study.folders import find_outputs
+from codetune.study.gpu_memory import check_gpu_memory
 from codetune.study.joint import KEY as JOINT
-from codetune.study.joint import Joint, read_joints, without_joints
+from codetune.study.joint import read_joints, without_joints
 from codetune.study.left_out import without_unpinned
 from codetune.study.method import TRIAL, UNQUANTISED, Kind, Method, Quantization, TuningSettings
 from codetune.study.mistakes import unknown_name
@@ -24,7 +26,7 @@ from codetune.study.model import NO_MODEL, Model, Source
 from codetune.study.peft_keys import check_peft
 from codetune.study.prompt import Prompt, read_prompts
 from codetune.study.question import read_questions
-from codetune.study.runs import NONE, Evaluation, Run
+from codetune.study.runs import NONE, Run
 from codetune.study.schema import check_schema
 from codetune.study.soft_prompts import check_soft_prompt
 from codetune.study.sources import check_sources
@@ -35,7 +37,6 @@ from codetune.study.variants import read_variants
 
 NEEDED_TO_TUNE = ("batch_size", "epochs", "micro_batch")  # keys that each model needs if a run fine-tunes it
 OF_TRAINING = (*NEEDED_TO_TUNE, "gradient_checkpointing")  # training settings that stand in a model's entry itself
-MOST_RUNS = 10_000  # of one study: the plan of so many takes a quarter of an hour
 ENDLESS = re.compile(r"(.{1,3})\1{19}$")  # names that Snakemake refuses, as of rules that call one another for ever
 PARTIAL = ".partial"  # ends the names of folders in which downloads collect
 Entry = dict[str, Any]  # a part of the configuration
@@ -61,8 +62,9 @@ def load_study(config: Entry) -> Study:
     prompts = read_prompts(config)
     methods = {name: _build_method(name, entry, prompts, config) for name, entry in config["methods"].items()}
     decoding = read_decoding(config["generation"])
+    choices = Choices(methods, joints, decoding.is_random)
     study = Study(
-        evaluations=_build_evaluations(config["runs"], methods, joints, decoding.is_random),
+        evaluations=build_evaluations(config["runs"], choices),
         models={name: _build_model(name, entry) for name, entry in config["models"].items()},
         methods=methods,
         datasets={
@@ -78,6 +80,7 @@ def load_study(config: Entry) -> Study:
         variants=read_variants(config),
         questions=read_questions(config),
         rehearsal=config["rehearsal"],
+        targets=name_targets(config["runs"], choices),
     )
     check_training_data(study)
     check_questions(study)
@@ -90,32 +93,6 @@ def load_study(config: Entry) -> Study:
     return without_unpinned(study, config)
 
 
-def _build_evaluations(
-    entries: list[Entry], methods: Mapping[str, Method], joints: Mapping[str, Joint], draws: bool
-) -> list[Evaluation]:
-    """Pairs each run with its test sets. An untuned model is one run, whatever it is compared with.
-
-    If completions are drawn, all that have a model differ by their seeds.
-    """
-    count = sum(prod(map(len, entry.values())) for entry in entries)
-    if count > MOST_RUNS:
-        raise StudyError(f"config: runs: {count:,} runs are more than {MOST_RUNS:,}. Split them into several studies.")
-    found = []
-    for entry in entries:
-        for dataset, model, method in product(entry["datasets"], entry["models"], entry["methods"]):
-            data = dataset if methods[method].uses_data else NONE
-            # Neither an untuned model's greedy decoding nor a search involves randomness, so one seed suffices.
-            seeds = entry["seeds"] if methods[method].differs_by_seed(draws) else [0]
-            runs = [Run(data, model, method, seed) for seed in seeds]
-            own = joints[dataset].datasets if dataset in joints else [dataset]
-            found += [Evaluation(run, test) for test in entry.get("tests", own) for run in runs]
-    times = Counter(found)
-    if twice := next((one for one in times if times[one] > 1 and one.run.data != NONE), None):
-        name = f"{twice.run.data}, {twice.run.model}, {twice.run.method}, seed {twice.run.seed} on {twice.test}"
-        raise StudyError(f"config: runs: {name} is named twice. Remove one of the two.")
-    return list(times)
-
-
 def _build_model(name: str, entry: Entry) -> Model:
     return Model(
         name=name,
@@ -125,6 +102,7 @@ def _build_model(name: str, entry: Entry) -> Model:
         parameters=entry["parameters"],
         template=entry.get("template"),
         training={key: entry[key] for key in OF_TRAINING if key in entry} | entry.get("training", {}),
+        gpu_memory_gb=entry.get("gpu_memory_gb"),
     )
 
 
@@ -179,8 +157,12 @@ def _check_names(config: Entry) -> None:
                     raise StudyError(
                         f"config: runs[{number}].tests: '{name}' is joint, which has no test part; name others"
                     )
+        for name in entry.get(TARGETS, []):
+            if name in config["models"]:
+                raise StudyError(f"config: runs[{number}].{TARGETS}: '{name}' is a model already; give another name")
         _check_pairs(f"runs[{number}]", entry, config["methods"])
     _check_labels(config["models"])
+    check_gpu_memory(config)
     check_template_names(config)
 
 

@@ -50,18 +50,20 @@ def without_unpinned(study: Study, config: Mapping[str, Any]) -> Study:
     )
 
 
-def models_left_out(study: Study) -> dict[str, str]:
-    """Says of each model whose runs are all left out what they wait for, by its name.
+def targets_left_out(study: Study) -> dict[str, str]:
+    """Says of each model and each target whose runs are all left out what they wait for, by its name.
 
     Args:
         study: What is left of a study.
     """
-    return {
-        run.model: f"all runs of {run.model} wait for {one.key}. {where_to_look(one)}"
-        for one in study.unpinned
-        for run in one.runs
-        if run.model not in {*study.used_models, NONE}
-    }
+    found: dict[str, str] = {}
+    for one in study.unpinned:
+        for run in one.runs:
+            targets = [name for name, runs in study.targets.items() if runs and not study.runs_of(name) and run in runs]
+            models = [] if run.model in {*study.used_models, NONE} else [run.model]
+            reason = f"wait for {one.key}. {where_to_look(one)}"
+            found |= {name: f"all runs of {name} {reason}" for name in [*models, *targets]}
+    return found
 
 
 def _describe(kind: str, name: str, entry: Mapping[str, Any], study: Study, kept: set[Run]) -> Unpinned:

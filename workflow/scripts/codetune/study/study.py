@@ -38,6 +38,7 @@ class Study:
         variants: Which methods and models are variants of others.
         questions: What is asked of the systems.
         rehearsal: Whether what takes a GPU is made up, and all else made from that.
+        targets: The runs that can be asked for together, by the names that the config gives them.
         unpinned: The entries whose commit is still to be filled in; what would use them is not in this study.
     """
 
@@ -55,6 +56,7 @@ class Study:
     variants: Variants = field(default_factory=Variants)
     questions: Sequence[Question] = ()
     rehearsal: bool = False
+    targets: Mapping[str, list[Run]] = field(default_factory=dict)
     unpinned: list[Unpinned] = field(default_factory=list)
 
     @cached_property
@@ -117,6 +119,10 @@ class Study:
     def used_joints(self) -> list[Joint]:
         """The data sets made from others that a run uses."""
         return [self.joints[data] for data in dict.fromkeys(run.data for run in self.runs) if data in self.joints]
+
+    def runs_of(self, name: str) -> list[Run]:
+        """Returns the runs of a model, or of a target of the config, that this study has."""
+        return [run for run in self.runs if run.model == name or run in self.targets.get(name, ())]
 
     def published_of(self, data: str) -> list[str]:
         """Returns the names of the published data sets that a run's training data are made from."""
