@@ -1,0 +1,162 @@
+"""The studies of other papers in config/studies: their plans, and as many trained parameters as the papers print."""
+
+import pytest
+import yaml
+from codetune.methods.counting import count_parameters
+from codetune.study.config import load_study
+from codetune.study.unpinned import TO_BE_FILLED_IN
+from conftest import ROOT
+from small_study import copy_workflow, planned, snakemake
+
+STUDIES = ROOT / "config" / "studies"
+PINNED = "0" * 40
+
+
+def merge(into, more):
+    """Lays an overlay over a config, as Snakemake does."""
+    for key, value in more.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            merge(into[key], value)
+        else:
+            into[key] = value
+    return into
+
+
+def study_of(name, pin=True):
+    """One of the studies; with all commits filled in, or as it is."""
+    config = {}
+    for path in (ROOT / "config/config.yaml", ROOT / "config/datasets.yaml", STUDIES / f"{name}.yaml"):
+        merge(config, yaml.safe_load(path.read_text()))
+    for model in config["models"].values():
+        if pin and model.get("revision") == TO_BE_FILLED_IN:
+            model["revision"] = PINNED
+    return load_study(config)
+
+
+def count(runs, *methods, **wanted):
+    """Number of runs of some methods, and of given data or seeds."""
+    found = [run for run in runs if run.method in methods]
+    return sum(all(getattr(run, key) == value for key, value in wanted.items()) for run in found)
+
+
+def test_four_ways_of_tuning_eight_models_without_mistral_s_prefix():
+    study = study_of("peft-methods")
+    assert len(study.used_models) == 8
+    assert len(study.training_runs) == 8 * 4 - 1
+    assert count(study.training_runs, "prefix") == 7
+    assert len(study.runs) == 31 + 8
+    assert {one.test for one in study.evaluations} == {"conala"}
+    assert len(study.trainings) == 2 * 31, "two learning rates each"
+
+
+SETS, SMALL, LLAMAS, SEEDS = 2, 1, 3, 5
+
+
+def test_each_question_has_the_runs_that_the_paper_compares():
+    study = study_of("peft-or-icl")
+    one, two, three, four = (study.runs_of(f"rq{number}") for number in (1, 2, 3, 4))
+    methods = ["lora", "ia3", "prompt", "prefix"]
+    assert count(one, *methods) == (SMALL + LLAMAS) * 4 * SETS
+    assert count(one, "full") == SMALL * SETS, "of models of up to 770 million parameters"
+    assert {run.seed for run in one if run.method in methods} == {42}
+    assert count(two, "icl") == (SMALL + LLAMAS) * SETS * SEEDS
+    assert count(two, "zero-shot") == SMALL + LLAMAS, "one run on both sets"
+    assert count(two, "lora") == (SMALL + LLAMAS) * SETS
+    assert count(three, "lora", data="both") == SMALL + LLAMAS
+    assert count(three, "lora") == (SMALL + LLAMAS) * (1 + SETS)
+    quantised = {(run.model, run.method) for run in four if "qlora" in run.method}
+    assert len(quantised) == 2 + 2 + 1
+    assert ("codellama-34b-python", "qlora-8bit") not in quantised, "in 4 bits alone"
+    assert count(four, "qlora-8bit", "qlora-4bit") == (2 + 2 + 1) * SETS
+    assert count(four, "lora") == SETS
+    assert len(study.runs) == 34 + (4 + 40) + 4 + 10 + (4 + 5), "and untuned ones for the gains"
+
+
+def test_joint_training_is_tested_on_each_part_and_every_prediction_has_ten_candidates():
+    study = study_of("peft-or-icl")
+    joint = [run for run in study.runs if run.data == "both"]
+    assert {tuple(one.test for one in study.of_run(run)) for run in joint} == {("conala-resplit", "codealpaca-py")}
+    assert (study.decoding.count, study.decoding.is_random) == (10, False)
+    assert study.methods["icl"].counts == [1, 2, 3]
+
+
+def test_retrieval_is_by_words_and_by_an_encoder_and_problems_are_solved_five_times():
+    study = study_of("rag-and-execution")
+    assert count(study.runs, "rag-conala", "words-conala", "icl-conala", "lora", data="conala-resplit") == 4 * LLAMAS
+    assert count(study.runs, "rag-py", "words-py", "icl-py", "lora", data="codealpaca-py") == 4 * LLAMAS
+    assert count(study.runs, "retrieval") == SETS
+    tuned = {one.run.method for one in study.of_test("apps") if study.method_of(one.run).trains}
+    assert tuned == {"lora-apps", "qlora-8bit-apps", "qlora-4bit-apps"}
+    assert study.methods["rag-conala"].counts == [1, 2, 3, 4, 5, 8, 16]
+    assert {study.methods[name].examples.encoder for name in ("rag-py", "words-py")} == {"gte-small", None}
+    assert (study.decoding.count, study.decoding.is_random) == (5, True)
+    assert len(study.runs) == LLAMAS + 12 + 12 + 2 + 6
+
+
+LLAMA = {"model_type": "llama", "vocab_size": 32000, "hidden_size": 4096, "intermediate_size": 11008}
+LLAMA |= {"num_hidden_layers": 32, "num_attention_heads": 32, "tie_word_embeddings": False}
+CODEGEN = {"model_type": "codegen", "vocab_size": 51200, "n_embd": 1024, "n_layer": 20, "n_head": 16, "rotary_dim": 32}
+MISTRAL = LLAMA | {"model_type": "mistral", "intermediate_size": 14336, "num_key_value_heads": 8}
+
+
+def gpt2(width, layers, heads):
+    return {"model_type": "gpt2", "vocab_size": 50257, "n_embd": width, "n_layer": layers, "n_head": heads}
+
+
+# Study, shapes, method, and the trainable parameters that the paper prints or that follow from its settings.
+TRAINED = [
+    ("peft-methods", gpt2(768, 12, 12), {"full": 124_439_808, "lora": 2_359_296, "prefix": 368_640, "prompt": 15_360}),
+    ("peft-methods", gpt2(1600, 48, 25), {"full": 1_557_611_200, "lora": 19_660_800, "prefix": 3_072_000}),
+    ("peft-methods", LLAMA | {"vocab_size": 32016}, {"full": 6_738_546_688, "lora": 39_976_960, "prefix": 5_242_880}),
+    ("peft-methods", MISTRAL, {"full": 7_241_732_096, "lora": 41_943_040, "prompt": 81_920}),
+    ("peft-or-icl", CODEGEN, {"lora": 1_310_720, "ia3": 163_840, "prompt": 20_480, "prefix": 409_600}),
+    ("peft-or-icl", LLAMA, {"lora": 12_582_912, "ia3": 1_007_616, "prompt": 81_920, "prefix": 2_621_440}),
+    ("rag-and-execution", LLAMA, {"lora": 39_976_960, "lora-apps": 39_976_960}),
+]
+
+
+@pytest.mark.parametrize(("name", "shapes", "trained"), TRAINED)
+def test_as_much_is_trained_as_in_the_paper(name, shapes, trained):
+    methods = study_of(name).methods
+    assert {method: count_parameters(shapes, methods[method].tuning).trainable for method in trained} == trained
+
+
+# Of each study, as it is: the runs that are planned, and the models that wait for a commit.
+PLANS = {
+    "peft-methods": (39 - 2 * 5, ["codegpt-small", "codegpt-adapted"]),
+    "peft-or-icl": (101 - 27 - 6, ["codellama-7b-python", "codellama-13b-python"]),
+    "rag-and-execution": (35 - 9, ["codellama-7b-python"]),
+}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    return copy_workflow(tmp_path_factory.mktemp("papers"))
+
+
+def ask(project, name, *targets):
+    overlays = ["--configfile", "config/datasets.yaml", f"config/studies/{name}.yaml"]
+    return snakemake("-n", "--cores", "all", *overlays, "--", *targets, cwd=project)
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_a_study_is_planned_by_one_command_but_for_what_waits_for_a_commit(name, project):
+    runs, waiting = PLANS[name]
+    done = ask(project, name)
+    text = done.stdout + done.stderr
+    assert planned(done)["record"] == runs == len(study_of(name, pin=False).runs)
+    assert "error" not in text.lower()
+    lines = [line for line in text.splitlines() if line.startswith("config: models.")]
+    assert [line.partition(".revision: to-be-filled-in. Until then ")[0] for line in lines] == [
+        f"config: models.{model}" for model in waiting
+    ]
+
+
+@pytest.mark.parametrize("name", ["rq1", "rq2", "rq3", "rq4"])
+def test_one_question_is_planned_by_its_name(name, project):
+    study = study_of("peft-or-icl", pin=False)
+    jobs = planned(ask(project, "peft-or-icl", name))
+    runs = study.runs_of(name)
+    assert jobs["record"] == len(runs) < len(study.runs)
+    assert jobs["finetune"] == sum(len(study.trials_of(run)) or 1 for run in runs if study.method_of(run).trains)
+    assert jobs["table"] == 0
