@@ -29,7 +29,7 @@ JOB = """
         config={"results": folder / "results", "resources": folder / "resources"},
         threads=1,
         params={},
-        resources={"runtime": 3 / 60},
+        resources={"runtime": 3 / 60} | ({"gpu": 1, "gpu_memory_gb": 60} if mode == "large" else {}),
     )
     with jobs.job(job_object):
         print("begun", flush=True)
@@ -142,6 +142,23 @@ def test_a_job_of_a_batch_system_stops_before_its_time_limit(tmp_path):
     text = (tmp_path / "job.log").read_text()
     assert "the time limit of 0 minutes is near" in text
     assert "saved after SIGTERM" in text
+
+
+def test_a_job_refuses_a_gpu_that_is_too_small_before_it_begins(tmp_path):
+    tool = tmp_path / "bin" / "nvidia-smi"
+    tool.parent.mkdir()
+    tool.write_text(
+        "#!/bin/sh\ncase $1 in --query-gpu=index*) echo 0, GPU-aa;; --query-gpu=uuid*) echo GPU-aa, 24564;; *) "
+        "echo 'GPU 0: A5000 (UUID: GPU-aa)';; esac\n"
+    )
+    tool.chmod(0o755)
+    path = f"{tool.parent}:{os.environ['PATH']}"
+    process, mark = start_job(tmp_path, "large", PATH=path)
+    assert process.wait(timeout=60) == 1
+    assert not mark.exists()
+    (line,) = [line for line in (tmp_path / "job.log").read_text().splitlines() if line.startswith("error")]
+    assert "needs 1 GPU(s) with 60 GB of memory" in line
+    assert "the largest has 25.8 GB" in line
 
 
 def test_a_second_signal_does_not_disturb_what_the_first_has_begun(tmp_path):
