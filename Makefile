@@ -1,4 +1,5 @@
 # make demo       the whole study in small, on a CPU: generated data, miniature models   (some 12 minutes on 2 cores)
+#                 STUDY=peft-methods: a study of config/studies in small, as docs/other-papers.md says
 # make test       all tests; first installs SLURM, Chromium and LaTeX where they are missing and no password is needed
 # make faults     a small study killed 100 times at random moments, and restarted 30 times beside its living jobs   (1 hour)
 # make watch      all jobs of a study in one table, live, from its files alone: CONFIG as for check-results; beside a run,
@@ -35,7 +36,9 @@
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --workflow-profile profiles/local --cores all
-DEMO := build/demo/.made
+DEMO := build/demo/.made$(addprefix -,$(STUDY))
+DEMO_CONFIG = $(if $(STUDY),config/datasets.yaml config/studies/$(STUDY).yaml config/studies/miniature/$(STUDY).yaml,config/demo.yaml)
+DEMO_RESULTS = results/demo$(addprefix -,$(STUDY))
 PROJECT := Snakefile README.md LICENSE CHANGELOG.md CITATION.cff requirements.lock config docs envs profiles workflow
 SMOLLM2 := build/smollm2
 READING := results/real-data/data/codealpaca-20k/train.jsonl
@@ -58,18 +61,20 @@ env: .venv/.installed
 	$(BIN)/python -m compileall -qq -j 0 .venv/lib || true
 	touch $@
 
-$(DEMO): demo/make_samples.py demo/make_problems.py demo/make_models.py | env
+$(DEMO): demo/make_samples.py demo/make_parts.py demo/make_problems.py demo/make_models.py | env
+	$(if $(STUDY),@test -f config/studies/miniature/$(STUDY).yaml || { echo "error: no $(STUDY) in config/studies/miniature/"; exit 1; })
 	$(BIN)/python demo/make_samples.py build/demo/samples.json
 	$(BIN)/python demo/make_problems.py build/demo/problems.json
 	$(BIN)/python demo/make_samples.py build/demo/reading.json --seed 2 --count 2468 --clean
-	$(BIN)/python demo/make_models.py build/demo/models --read build/demo/reading.json
+	$(if $(STUDY),PYTHONPATH=workflow/scripts $(BIN)/python demo/make_parts.py build/demo/conala)
+	$(BIN)/python demo/make_models.py build/demo/models --read build/demo/reading.json $(addprefix --study ,$(STUDY))
 	touch $@
 
 demo: env $(DEMO)
-	$(SNAKEMAKE) --configfile config/demo.yaml
-	$(SNAKEMAKE) --configfile config/demo.yaml --report results/demo/report.html
-	@echo; cat results/demo/report/summary.md; echo
-	@echo "Tables:  results/demo/tables/   Figures: results/demo/figures/   All of it, for a browser: results/demo/report.html"
+	$(SNAKEMAKE) --configfile $(DEMO_CONFIG)
+	$(SNAKEMAKE) --configfile $(DEMO_CONFIG) --report $(DEMO_RESULTS)/report.html
+	@echo; cat $(DEMO_RESULTS)/report/summary.md; echo
+	@echo "Tables:  $(DEMO_RESULTS)/tables/   Figures: $(DEMO_RESULTS)/figures/   All of it, for a browser: $(DEMO_RESULTS)/report.html"
 
 rehearse: env
 	@test -n "$(CONFIG)" || { echo "error: give the study: make rehearse CONFIG=mine.yaml"; exit 1; }

@@ -1,6 +1,6 @@
 """Builds the demo's models: the real architectures in miniature, with a tokenizer trained here, briefly pre-trained.
 
-Usage: python demo/make_models.py OUTPUT_FOLDER --read RECORDS.json [--steps N] [--vocabulary N] [--jobs N]
+Usage: python demo/make_models.py OUTPUT_FOLDER --read RECORDS.json [--study NAME] [--steps N] [--vocabulary N] [--jobs N]
 
 Each model is pre-trained on documents made of records in CodeAlpaca's format, in layouts that the study does not use:
 it never sees the study's templates, so that fine-tuning has something to teach. Give it other records than those that
@@ -20,7 +20,7 @@ BLOCK = 128  # tokens
 BATCH = 8  # blocks
 LEARNING_RATE = 3e-3
 
-# Class names of transformers, and the sizes that set the miniatures apart. Heads of 32 dimensions.
+# Names of transformers' configurations, and the sizes that set the miniatures apart. Heads of 32 dimensions.
 GEMMA = {"sliding_window": 64}  # tokens, in every other layer
 COMMON = {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 32, "max_position_embeddings": 2048}
 ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -30,7 +30,30 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "qwen2.5-1.5b": ("Qwen2", {"hidden_size": 128, "intermediate_size": 320, "num_hidden_layers": 4}),
     "qwen2.5-3b": ("Qwen2", {"hidden_size": 192, "intermediate_size": 448, "num_hidden_layers": 4}),
     "phi-3-mini": ("Phi3", {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 3}),
+    # Of the studies in config/studies.
+    "gpt2": ("GPT2", {"n_embd": 128, "n_layer": 2}),
+    "gpt2-medium": ("GPT2", {"n_embd": 128, "n_layer": 3}),
+    "gpt2-large": ("GPT2", {"n_embd": 160, "n_layer": 3}),
+    "gpt2-xl": ("GPT2", {"n_embd": 192, "n_layer": 4}),
+    "codegpt-small": ("GPT2", {"n_embd": 128, "n_layer": 2}),
+    "codegpt-adapted": ("GPT2", {"n_embd": 128, "n_layer": 2}),
+    "codegen-350m": ("CodeGen", {"n_embd": 128, "n_layer": 2, "rotary_dim": 16}),
+    "codellama-7b": ("Llama", {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 3}),
+    "codellama-7b-instruct": ("Llama", {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 3}),
+    "codellama-7b-python": ("Llama", {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 3}),
+    "codellama-13b-python": ("Llama", {"hidden_size": 160, "intermediate_size": 320, "num_hidden_layers": 3}),
+    "mistral-7b": ("Mistral", {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 3}),
 }
+STUDIES = {
+    "slm-qlora": list(ARCHITECTURES)[:6],
+    "peft-methods": [
+        *("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "codegpt-small", "codegpt-adapted"),
+        *("codellama-7b", "mistral-7b"),
+    ],
+    "peft-or-icl": ["codegen-350m", "codellama-7b", "codellama-7b-python", "codellama-13b-python"],
+    "rag-and-execution": ["codellama-7b", "codellama-7b-instruct"],
+}
+OLDER = {"n_head": 4, "n_positions": 2048}  # of models whose configuration has older names for its sizes
 LAYOUTS = (
     "# {request}\n{code}\n",
     "Task: {request}\nSolution: {code}\n",
@@ -85,12 +108,13 @@ def make_model(name: str, tokenizer: Any) -> Any:
     import transformers
 
     kind, sizes = ARCHITECTURES[name]
-    settings = {**COMMON, **sizes, "vocab_size": len(tokenizer), "tie_word_embeddings": True}
+    shapes = OLDER if "n_embd" in sizes else COMMON
+    settings = {**shapes, **sizes, "vocab_size": len(tokenizer), "tie_word_embeddings": True}
     if kind == "Phi3":  # heads of hidden_size / heads, and no setting for another size
         del settings["head_dim"]
     settings |= {f"{key}_token_id": getattr(tokenizer, f"{key}_token_id") for key in ("bos", "eos", "pad")}
     torch.manual_seed(0)
-    return getattr(transformers, f"{kind}ForCausalLM")(getattr(transformers, f"{kind}Config")(**settings))
+    return transformers.AutoModelForCausalLM.from_config(getattr(transformers, f"{kind}Config")(**settings))
 
 
 def pretrain(model: Any, tokenizer: Any, documents: list[str], steps: int) -> float:
@@ -138,6 +162,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("output", type=Path)
     parser.add_argument("--read", type=Path, required=True, help="records to pre-train on")
+    parser.add_argument("--study", choices=STUDIES, default="slm-qlora", help="whose models are made")
     parser.add_argument("--steps", type=int, default=240, help="of pre-training")
     parser.add_argument("--vocabulary", type=int, default=1024, help="tokens")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
@@ -148,7 +173,7 @@ def main() -> None:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(options.jobs, mp_context=context) as pool:
         settings = (options.output, documents, options.steps, options.vocabulary)
-        jobs = [pool.submit(build, name, *settings) for name in ARCHITECTURES]
+        jobs = [pool.submit(build, name, *settings) for name in STUDIES[options.study]]
         for job in jobs:
             print(job.result(), flush=True)
 
