@@ -87,7 +87,7 @@ def test_the_made_up_results_of_the_full_study_have_all_that_figures_read(tmp_pa
     write_results(study, tmp_path)
     records = [tmp_path / layout.fill(layout.RECORD, run) for run in study.runs]
     comparisons = [tmp_path / layout.COMPARISONS.format(test=test) for test in study.tests]
-    inputs = {"records": records, "comparisons": comparisons, "paper": ROOT / "config/paper.yaml"}
+    inputs = {"records": records, "comparisons": comparisons, "paper": ROOT / "config/papers/slm-qlora.yaml"}
     pages = figure_pages(study.trained_systems, shown_tests_of(study))
     assert {page.figure for page in pages.values()} == set(FIGURES)
     for name in pages:

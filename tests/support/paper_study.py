@@ -8,8 +8,8 @@ from pathlib import Path
 from codetune.base.plain import from_plain
 from codetune.evaluation.comparisons import Comparison, Comparisons, MetricFacts, Score
 from codetune.papers.claims import audit
-from codetune.papers.declared import read_paper
 from codetune.papers.evidence import Files, gather_evidence
+from codetune.study.declared import read_paper
 from codetune.study.model import Source
 from codetune.study.records import by_system, read_records
 from fake_comparisons import write_fake_comparisons
@@ -17,7 +17,7 @@ from fake_records import fake_method, fake_record, write_fake
 from paper_models import PUBLISHED
 
 ROOT = Path(__file__).parents[2]
-PAPER = read_paper(ROOT / "config/paper.yaml")
+PAPER = read_paper(ROOT / "config/papers/slm-qlora.yaml")
 NAMES = {
     "llama-3.2-1b": "Llama-3.2-1B",
     "llama-3.2-3b": "Llama-3.2-3B",

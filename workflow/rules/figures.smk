@@ -132,7 +132,7 @@ rule figure:
     params:
         caption=lambda wildcards: figure_of(wildcards)[1],
         metric=lookup(within=config, dpath="evaluation/metric"),
-        paper=project_file("config/paper.yaml"),
+        paper=project_file("config/papers/slm-qlora.yaml"),
         code=code("figure.py", "analysis"),
     script:
         "../scripts/figure.py"

@@ -34,7 +34,7 @@ rule table:
         gpu=0,
     params:
         **PARAMS,
-        paper=project_file("config/paper.yaml"),
+        paper=project_file("config/papers/slm-qlora.yaml"),
         code=code("table.py", "analysis"),
     script:
         "../scripts/table.py"

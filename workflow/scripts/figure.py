@@ -7,5 +7,5 @@ with job(snakemake):
     from codetune.report.figure import draw_figure
 
     inputs, outputs = dict(snakemake.input.items()), dict(snakemake.output.items())
-    inputs["paper"] = PROJECT / "config/paper.yaml"
+    inputs["paper"] = PROJECT / "config/papers/slm-qlora.yaml"
     draw_figure(snakemake.wildcards.figure, inputs, snakemake.params.metric, outputs)

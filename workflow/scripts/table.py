@@ -8,6 +8,6 @@ with job(snakemake):
     from codetune.report.table import write_table
 
     inputs, params, outputs = (dict(part.items()) for part in (snakemake.input, snakemake.params, snakemake.output))
-    inputs["paper"] = PROJECT / "config/paper.yaml"
+    inputs["paper"] = PROJECT / "config/papers/slm-qlora.yaml"
     inputs["configs"] = [checked_folder(manifest) for manifest in inputs.get("configs", [])]
     write_table(snakemake.wildcards.table, inputs, params, outputs)

@@ -18,13 +18,13 @@ from codetune.evaluation.comparisons import Comparison, Comparisons, MetricFacts
 from codetune.evaluation.registry import metrics
 from codetune.evaluation.scored import read_scores, read_statistics
 from codetune.models.shapes import read_config
-from codetune.papers.declared import read_paper
 from codetune.prompts.completions import Ending, read_ending
 from codetune.prompts.described import read_described
 from codetune.prompts.tokensets import SCHEMA, TokenSample, read_tokens, write_tokens
 from codetune.report.page import write_page
 from codetune.study.curve import Curve, CurvePoint, CurveScore
 from codetune.study.dataset import Split
+from codetune.study.declared import read_paper
 from codetune.study.record import read_record
 from codetune.study.runs import System
 from codetune.study.training_log import read_training_log

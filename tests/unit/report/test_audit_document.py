@@ -28,7 +28,7 @@ def test_the_audit_of_a_study_s_files_is_the_audit_of_its_evidence(tmp_path):
         "prompt_stats": [model.prompts["paper"] for model in models.values()],
         "comparisons": [evidence.compared],
         "cards": [evidence.card],
-        "paper": str(ROOT / "config/paper.yaml"),
+        "paper": str(ROOT / "config/papers/slm-qlora.yaml"),
     }
     params = {
         "models": list(models),
@@ -100,7 +100,7 @@ def test_claims_on_other_models_and_data_stand_in_the_csv_and_in_one_line(tmp_pa
 def test_a_study_without_the_paper_s_models_still_checks_the_paper_against_itself(tmp_path):
     study = make_evidence(tmp_path, [fake_record("mine", "base", test="mine")], datasets={"mine": {}})
     table = audit(study)
-    assert set(table["files"]) == {"config/paper.yaml"}
+    assert set(table["files"]) == {"config/papers/slm-qlora.yaml"}
     assert verdicts(study)["Gain of Qwen2.5-3B over its untuned self", "abstract"] == DISAGREES
     targets = {kind: str(tmp_path / f"audit.{kind}") for kind in ("csv", "md", "tex")}
     write_audit(table, study, targets)

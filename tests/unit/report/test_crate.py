@@ -142,7 +142,7 @@ def test_the_copy_of_the_workflow_is_whole(crate):
         "Snakefile",
         "workflow/rules/report.smk",
         "workflow/scripts/codetune/report/rocrate.py",
-        "config/paper.yaml",
+        "config/papers/slm-qlora.yaml",
     ):
         assert (copy / name).read_bytes() == (ROOT / name).read_bytes()
     assert not [path for path in copy.rglob("*") if path.name == "__pycache__" or path.suffix == ".pyc"]

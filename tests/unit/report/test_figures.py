@@ -28,7 +28,7 @@ from figure_study import SIZES, study_of
 from matplotlib.text import Text
 
 OWN = ["figure1", "figure2", "losses", "cost"]
-PAPER = str(ROOT / "config/paper.yaml")
+PAPER = str(ROOT / "config/papers/slm-qlora.yaml")
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from figure_checks import check_page, draw_pages
 from measured_study import a_study
 
 study = cache(a_study)
-PAPERS = yaml.safe_load((ROOT / "config/paper.yaml").read_text())
+PAPERS = yaml.safe_load((ROOT / "config/papers/slm-qlora.yaml").read_text())
 
 
 def drawn(records, comparisons, metric="rouge_l", paper=None):

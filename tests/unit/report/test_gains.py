@@ -8,18 +8,18 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 from codetune.evaluation.comparisons import ALPHA
-from codetune.papers.declared import read_paper
 from codetune.report.format import format_p
 from codetune.report.gains import say_gains
 from codetune.report.metrics import metrics_table, write_metrics
 from codetune.report.rows import evaluated_systems
 from codetune.report.table2 import table2, write_table2
+from codetune.study.declared import read_paper
 from conftest import ROOT
 from fake_comparisons import fake_comparisons
 from fake_records import fake_method, fake_model, fake_record, with_test
 from markdown_reader import read_markdown, rows_of
 
-PAPER = read_paper(ROOT / "config/paper.yaml")
+PAPER = read_paper(ROOT / "config/papers/slm-qlora.yaml")
 QLORA = fake_method("qlora", baselines=["base", "base-chat"])
 LLAMA = fake_model("llama-3.2-1b", label="Llama-3.2-1B")
 MINE, OTHER = fake_model("mine"), fake_model("other")

@@ -35,7 +35,7 @@ SHOWN = {  # label, score of ten samples, and verdict
 }
 HEADS = list(SHOWN)
 FACTS = METRICS | {"codebleu": MetricFacts("CodeBLEU (Python)", "four parts", 1.0)}
-PAPER = str(ROOT / "config/paper.yaml")
+PAPER = str(ROOT / "config/papers/slm-qlora.yaml")
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from codetune.base.text import printable
-from codetune.papers.declared import read_paper
 from codetune.report.breakdown import breakdown_table, write_breakdown
 from codetune.report.metrics import metrics_table, write_metrics
 from codetune.report.page import write_page
 from codetune.report.rows import evaluated_systems
 from codetune.report.table2 import HERE, table2, write_table2
 from codetune.report.writing import FORMULA, NUMBER, text_of_csv, write_forms
+from codetune.study.declared import read_paper
 from conftest import ROOT
 from fake_comparisons import fake_comparisons
 from fake_records import fake_model, fake_record
@@ -108,7 +108,7 @@ def test_a_table_of_the_study_is_read_back_by_its_check(tmp_path, label):
     records = [fake_record(fake_model("m", label=label), method, "d", test="d") for method in ("base", "qlora")]
     evaluated = evaluated_systems(records, [fake_comparisons(records, "d")])
     paths = {form: str(tmp_path / f"table2.{form}") for form in ("csv", "md", "tex")}
-    table = table2(evaluated, "rouge_l", read_paper(ROOT / "config/paper.yaml"))
+    table = table2(evaluated, "rouge_l", read_paper(ROOT / "config/papers/slm-qlora.yaml"))
     write_table2(table, evaluated, "rouge_l", paths)
     name = label.replace("\r", "\\r")
     keys = [("none", "d", name, "base", "rouge_l"), ("d", "d", name, "qlora", "rouge_l")]

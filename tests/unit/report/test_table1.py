@@ -11,10 +11,10 @@ import pytest
 from codetune.base.errors import StudyError
 from codetune.base.plain import to_plain
 from codetune.models.shapes import lora_parameters
-from codetune.papers.declared import read_paper
 from codetune.prompts.packing import pack
 from codetune.report.table import write_table
 from codetune.report.table1 import PlannedSystem, table1, write_table1
+from codetune.study.declared import read_paper
 from codetune.study.method import Quantization, TuningSettings
 from codetune.study.runs import System
 from codetune.study.sizes import Size, SizeFacts
@@ -24,7 +24,7 @@ from latex_reader import read_latex
 from paper_models import PUBLISHED
 from tunings import PROJECTIONS, lora
 
-PAPER = read_paper(ROOT / "config/paper.yaml")
+PAPER = read_paper(ROOT / "config/papers/slm-qlora.yaml")
 LLAMA = fake_model("llama-3.2-1b", label="Llama-3.2-1B", training={"batch_size": 160, "epochs": 50})
 QWEN = fake_model("qwen2.5-3b", label="Qwen2.5-3B", training={"batch_size": 64, "epochs": 50})
 MINE = fake_model("mine", label="My_model 100%")
@@ -174,7 +174,7 @@ def test_table1_is_made_from_plans_by_its_name(tmp_path):
     inputs = {
         "stats": [write(tmp_path / "stats.json", {"parts": {"train": {"packed_sequences": 2400, "samples": 17014}}})],
         "sizes": [write(tmp_path / "sizes.json", sizes)],
-        "paper": str(ROOT / "config/paper.yaml"),
+        "paper": str(ROOT / "config/papers/slm-qlora.yaml"),
     }
     system = {"data": "alpaca", "model": LLAMA.name, "method": "qlora"}
     entry = {"system": system, "label": LLAMA.label, "plan": to_plain(fake_plan(LLAMA, fake_method("qlora")))}

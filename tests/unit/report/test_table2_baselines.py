@@ -3,15 +3,15 @@
 from dataclasses import replace
 
 import pytest
-from codetune.papers.declared import read_paper
 from codetune.report.rows import evaluated_systems
 from codetune.report.table2 import table2, write_table2
+from codetune.study.declared import read_paper
 from conftest import ROOT
 from fake_comparisons import fake_comparisons
 from fake_records import QUANTIZATION, fake_method, fake_record
 from markdown_reader import rows_of
 
-PAPER = read_paper(ROOT / "config/paper.yaml")
+PAPER = read_paper(ROOT / "config/papers/slm-qlora.yaml")
 PLAIN, INT8 = (replace(QUANTIZATION, type=kind) for kind in ("none", "int8"))
 BF16 = fake_method("base-bf16", kind="untuned", quantization=PLAIN, tuning=None, baselines=[])
 LORA = fake_method("lora", quantization=PLAIN, baselines=["base-bf16"])

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from codetune.papers.declared import read_paper
 from codetune.report.rows import evaluated_systems
 from codetune.report.table2 import table2, write_table2
+from codetune.study.declared import read_paper
 from codetune.study.examples import CountFacts, CountTrial
 from codetune.study.prompt import Examples, Prompt
 from conftest import ROOT
@@ -13,7 +13,7 @@ from fake_comparisons import fake_comparisons
 from fake_records import QUANTIZATION, fake_method, fake_record
 from markdown_reader import rows_of
 
-PAPER = read_paper(ROOT / "config/paper.yaml")
+PAPER = read_paper(ROOT / "config/papers/slm-qlora.yaml")
 
 
 def few_shot(how="random", counts=(), **changes):

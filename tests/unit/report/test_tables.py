@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 from codetune.evaluation.comparisons import MetricFacts
-from codetune.papers.declared import read_paper
 from codetune.report import audit
 from codetune.report.breakdown import breakdown_table, write_breakdown
 from codetune.report.metrics import metrics_table, write_metrics
 from codetune.report.rows import evaluated_systems
 from codetune.report.table import write_table
 from codetune.report.table2 import table2, write_table2
+from codetune.study.declared import read_paper
 from codetune.study.facts import ScoredPart
 from conftest import ROOT
 from fake_comparisons import METRICS, fake_comparisons, write_fake_comparisons
@@ -20,7 +20,7 @@ from fake_records import DATA, fake_method, fake_model, fake_record, fake_traini
 from markdown_reader import read_markdown
 from markdown_reader import rows_of as columns_of_rows
 
-PAPER = read_paper(ROOT / "config/paper.yaml")
+PAPER = read_paper(ROOT / "config/papers/slm-qlora.yaml")
 LLAMA = fake_model("llama-3.2-1b", label="Llama-3.2-1B", training={"batch_size": 160, "epochs": 50})
 QWEN = fake_model("qwen2.5-3b", label="Qwen2.5-3B", training={"batch_size": 64, "epochs": 50})
 MINE = fake_model("mine", label="My_model 100%")
@@ -348,7 +348,7 @@ def test_a_table_is_made_from_records_by_its_name(tmp_path, name):
     inputs = {
         "records": [write_fake(record, tmp_path / "results") for record in records],
         "comparisons": [write_fake_comparisons(fake_comparisons(records), tmp_path)],
-        "paper": str(ROOT / "config/paper.yaml"),
+        "paper": str(ROOT / "config/papers/slm-qlora.yaml"),
     }
     write_table(name, inputs, {"metric": "rouge_l"}, outputs(tmp_path, name))
     rows = [row for row in read(tmp_path / f"{name}.csv") if row["test"]]

@@ -12,7 +12,7 @@ from codetune.study.model import Source
 from codetune.study.record import Record
 from codetune.study.runs import NONE, System
 
-BASE, TUNED = "base", "qlora"  # the paper's two methods, by the names that config/paper.yaml gives them
+BASE, TUNED = "base", "qlora"  # the paper's two methods, by the names that config/papers/slm-qlora.yaml gives them
 CHAT = "base-chat"  # the untuned model in its own chat template, which the paper may mean by its first method, too
 
 # Why a claim is not checkable here.
@@ -102,7 +102,7 @@ class Evidence:
     """What the paper declares, and what this study has of it.
 
     Attributes:
-        paper: config/paper.yaml.
+        paper: config/papers/slm-qlora.yaml.
         models: The paper's models that were run here on the paper's data set, by name, in the paper's order.
         card: Path of the data card; empty where the data set was not used.
         genuine_data: The config names the very repository of the data that the paper names.

@@ -1,14 +1,15 @@
 """Numbers as a paper prints them."""
 
 import math
-import re
+
+from codetune.study.declared import NUMBER
 
 UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9}
 
 
 def parse_printed(printed: object) -> tuple[float, float]:
     """A printed number such as 11.3M, and half a unit of its last digit."""
-    match = re.fullmatch(r"(-?\d+)(?:\.(\d+))?([KMB]?)", str(printed))
+    match = NUMBER.fullmatch(str(printed))
     if match is None:
         raise ValueError(f"not a printed number: {printed}")
     whole, decimals, unit = match[1], match[2] or "", UNITS[match[3]]

@@ -12,13 +12,13 @@ from codetune.base.plain import from_plain
 from codetune.base.text import markdown, markdown_paragraph
 from codetune.evaluation.comparisons import read_comparisons
 from codetune.papers.claims import audit
-from codetune.papers.declared import read_paper
 from codetune.papers.evidence import OWN_CHOICE, Evidence, Files, gather_evidence
 from codetune.papers.intervals import LEAST_SAMPLES
 from codetune.report.flags import problems_of
 from codetune.report.latex import Printed, latex_table
 from codetune.report.stamp import stamped
 from codetune.report.writing import markdown_table, texts_of, write_csv
+from codetune.study.declared import read_paper
 from codetune.study.model import Source
 from codetune.study.records import read_records
 

@@ -7,7 +7,6 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from codetune.evaluation.comparisons import read_comparisons
-from codetune.papers.declared import read_paper
 from codetune.report.class_gains import draw_languages, draw_lengths
 from codetune.report.dumbbell import draw_dumbbell
 from codetune.report.figure1 import draw_figure1
@@ -19,6 +18,7 @@ from codetune.report.matrix import draw_matrix
 from codetune.report.outcomes import draw_execution
 from codetune.report.sheet import STYLE, save_figure
 from codetune.report.shown import Shown, shown_tests
+from codetune.study.declared import read_paper
 from codetune.study.figures import figure_pages
 from codetune.study.records import read_records
 

@@ -9,7 +9,6 @@ from typing import Any
 import yaml
 
 from codetune.base.files import Row, atomic, reading, sha256_of_json
-from codetune.papers.declared import read_paper
 from codetune.report.article import DETAIL, EXTRA, MORE, Article, Part, joined
 from codetune.report.article_tables import checkpoint_table, claim_tables, cost_table, score_table, settings_table
 from codetune.report.described import describe_study, read_cards
@@ -20,6 +19,7 @@ from codetune.report.quoted import read_costs, read_settings
 from codetune.report.short_table import short_tables
 from codetune.report.stamp import stamp_of_pages
 from codetune.report.typeset import set_article
+from codetune.study.declared import read_paper
 
 ANSWERS = ("gain", "code", "format")  # findings of the abstract, without their details
 DETAILS = {"gain": "The text as written, method by method:", "code": "The code alone, method by method:"}
@@ -89,7 +89,7 @@ def write_paper(inputs: Mapping[str, Any], metric: str, project: str | Path, tar
     with reading(citation, "Put back the project's own."):
         origins = Origins(
             citation=yaml.safe_load(citation.read_text(encoding="utf-8")),
-            paper=read_paper(project / "config" / "paper.yaml"),
+            paper=read_paper(project / "config/papers/slm-qlora.yaml"),
             config=read_config(inputs["provenance"]),
         )
     article = make_article(read_material(inputs, metric), inputs, origins)

@@ -74,7 +74,9 @@ def _tables(at: Results) -> list[Remake]:
 
 def _make_table(name: str, inputs: Mapping[str, list[str]], params: Mapping[str, Any], outputs: Outputs) -> None:
     folders = [checked_folder(manifest) for manifest in inputs.get("configs", [])]
-    write_table(name, {**inputs, "configs": folders, "paper": PROJECT / "config/paper.yaml"}, params, outputs)
+    write_table(
+        name, {**inputs, "configs": folders, "paper": PROJECT / "config/papers/slm-qlora.yaml"}, params, outputs
+    )
 
 
 def _browser(at: Results, test: str) -> Remake:

@@ -5,7 +5,6 @@ from typing import Any
 
 from codetune.base.plain import read_as
 from codetune.evaluation.comparisons import read_comparisons
-from codetune.papers.declared import read_paper
 from codetune.report.breakdown import breakdown_table, write_breakdown
 from codetune.report.cost import cost_table, write_costs
 from codetune.report.executed import execution_table, write_execution
@@ -16,6 +15,7 @@ from codetune.report.search import search_table, write_search
 from codetune.report.table1 import read_plans, table1, write_table1
 from codetune.report.table2 import table2, write_table2
 from codetune.report.variants import variants_table, write_variants
+from codetune.study.declared import read_paper
 from codetune.study.records import read_records
 from codetune.study.runs import System
 from codetune.study.sizes import SizeFacts
