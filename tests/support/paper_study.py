@@ -9,7 +9,7 @@ from codetune.base.plain import from_plain
 from codetune.evaluation.comparisons import Comparison, Comparisons, MetricFacts, Score
 from codetune.papers.claims import audit
 from codetune.papers.evidence import Files, gather_evidence
-from codetune.study.declared import read_paper
+from codetune.study.declared import file_of, read_paper
 from codetune.study.model import Source
 from codetune.study.records import by_system, read_records
 from fake_comparisons import write_fake_comparisons
@@ -92,7 +92,7 @@ def make_evidence(
     written = read_records(write_fake(record, folder) for record in records)
     compared = replace(paper_comparisons(written, half), **changes)
     comparisons = {write_fake_comparisons(compared, folder): compared}
-    return gather_evidence(written, comparisons, files, sources, paper)
+    return gather_evidence(written, comparisons, files, sources, paper, file_of("slm-qlora"))
 
 
 def paper_comparisons(records, half=0.01):

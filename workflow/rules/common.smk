@@ -17,6 +17,7 @@ from codetune.models.targets import check_models
 from codetune.prompts.frames import check_templates
 from codetune.study import layout
 from codetune.study.config import load_study
+from codetune.study.declared import declared_params, file_of
 from codetune.study.fingerprints import Fingerprints
 from codetune.study.folders import check_given_files, check_old_results
 from codetune.study.gpu_memory import describe_gpu_memory, gpu_memory_of

@@ -130,9 +130,10 @@ rule figure:
         runtime=10,
         gpu=0,
     params:
+        **declared_params(STUDY.paper),
         caption=lambda wildcards: figure_of(wildcards)[1],
         metric=lookup(within=config, dpath="evaluation/metric"),
-        paper=project_file("config/papers/slm-qlora.yaml"),
+        paper=project_file(file_of(STUDY.paper)),
         code=code("figure.py", "analysis"),
     script:
         "../scripts/figure.py"

@@ -59,10 +59,7 @@ rule paper:
         gpu=0,
     params:
         metric=lookup(within=config, dpath="evaluation/metric"),
-        made_with=[
-            project_file(name)
-            for name in ("workflow/report/paper.typ", "config/papers/slm-qlora.yaml", "CITATION.cff")
-        ],
+        made_with=[project_file(name) for name in ("workflow/report/paper.typ", file_of(STUDY.paper), "CITATION.cff")],
         code=code("paper.py", "analysis"),
     script:
         "../scripts/paper.py"

@@ -37,7 +37,6 @@ from codetune.study.configfiles import check_config_files
 # Of a key that a file gives twice, Snakemake takes the last without a word. It also stops with a traceback at a file
 # that is not UTF-8, for example; here that is prevented for the project's own.
 try:
-    own = [PROJECT / "config" / name for name in ("config.yaml", "papers/slm-qlora.yaml")]
-    check_config_files([*workflow.configfiles, *own])
+    check_config_files([*workflow.configfiles, PROJECT / "config" / "config.yaml"])
 except StudyError as error:
     sys.exit(f"error: {error}")

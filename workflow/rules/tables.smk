@@ -34,7 +34,7 @@ rule table:
         gpu=0,
     params:
         **PARAMS,
-        paper=project_file("config/papers/slm-qlora.yaml"),
+        paper=project_file(file_of(STUDY.paper)),
         code=code("table.py", "analysis"),
     script:
         "../scripts/table.py"

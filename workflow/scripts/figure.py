@@ -3,9 +3,9 @@
 from codetune.base.jobs import job
 
 with job(snakemake):
-    from codetune.base.project import PROJECT
     from codetune.report.figure import draw_figure
+    from codetune.study.declared import path_of_params
 
     inputs, outputs = dict(snakemake.input.items()), dict(snakemake.output.items())
-    inputs["paper"] = PROJECT / "config/papers/slm-qlora.yaml"
+    inputs["paper"] = path_of_params(dict(snakemake.params.items()))
     draw_figure(snakemake.wildcards.figure, inputs, snakemake.params.metric, outputs)

@@ -55,12 +55,14 @@ def paper_of(files):
 
 
 def article_of(files):
-    origins = Origins({"title": "t", "version": "1", "references": [REFERENCE]}, {"models": {}, "dataset": DATASET}, {})
+    origins = Origins(
+        {"title": "t", "version": "1", "references": [REFERENCE]}, {"models": {}, "datasets": DATASETS}, {}
+    )
     return make_article(read_material(files, "rouge_l"), files, origins)
 
 
 REFERENCE = {"title": "A paper: of some", "authors": [{"name": "Somebody"}]}
-DATASET = {"name": "x", "repo": "x/y"}
+DATASETS = {"x": {"repo": "x/y"}}
 
 
 @needs_pdftotext
@@ -181,7 +183,7 @@ def test_a_study_that_tunes_nothing_has_a_paper_too():
 
 def test_a_replication_is_called_one_only_on_the_paper_s_models_and_data():
     material = read_material(write_paper_files(NAMES[:1]), "rouge_l")
-    own = {"models": {"m0": {"repo": "someone/something"}}, "dataset": {"name": "x", "repo": "x/y"}}
+    own = {"models": {"m0": {"repo": "someone/something"}}, "datasets": {"x": {"repo": "x/y"}}}
     data = {"datasets": {"x": {"repo": "x/y"}}}
     citation = {"references": [REFERENCE]}
     titles = [papers._title(material, Origins(citation, own, config)) for config in (data, {})]

@@ -5,8 +5,11 @@ import copy
 import pytest
 import yaml
 from codetune.base.errors import StudyError
-from codetune.study.declared import Printed, read_paper, tables_of
+from codetune.study.config import load_study
+from codetune.study.declared import Printed, declared_params, file_of, path_of_params, read_paper, tables_of
+from codetune.study.tables import table_params
 from conftest import ROOT
+from paper_config import paper_config
 
 PAPERS = sorted((ROOT / "config/papers").glob("*.yaml"))
 DECLARED = {
@@ -89,3 +92,28 @@ def test_a_reason_without_a_missing_value_is_refused():
     paper["tables"]["2"]["rows"] = {"m": {"full": [1, 2, 3, 4]}}
     with pytest.raises(StudyError, match=r"tables\.2\.missing: no value is null. Leave 'missing' out\."):
         tables_of(paper)
+
+
+def test_a_config_names_its_paper_and_another_s_params_stay_as_they_are():
+    main, other = (load_study(paper_config() | more) for more in ({}, {"paper": "peft-methods"}))
+    assert (main.paper, main.declared) == ("slm-qlora", {})
+    assert list(other.declared) == ["2", "3"]
+    params = table_params(main, "rouge_l")
+    assert not {key for key in params if key.startswith("paper")}
+    assert path_of_params(params) == ROOT / "config/papers/slm-qlora.yaml"
+    assert table_params(other, "rouge_l") == params | {"paper_name": "peft-methods"}
+    assert path_of_params(declared_params(other.paper)) == ROOT / file_of("peft-methods")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("peft-method", "config: paper: 'peft-method' is unknown; did you mean 'peft-methods'?"),
+        ("../config", "config: paper: "),
+        (1, "config: paper: 1 is not of type string"),
+    ],
+)
+def test_a_paper_that_there_is_not_is_refused(value, message):
+    with pytest.raises(StudyError) as error:
+        load_study(paper_config() | {"paper": value})
+    assert str(error.value).startswith(message)

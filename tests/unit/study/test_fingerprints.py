@@ -116,7 +116,7 @@ EDITS = {
     "a figure's label": ("codetune/report/costs.py", '"tokens per second"', '"tokens/s"', "figure"),
     "a table's head": ("codetune/report/table2.py", "score_low=", "low=", "table"),
     "an equation of the paper": ("codetune/papers/equations.py", "return", "return 1 +", "table"),
-    "a metric": ("codetune/evaluation/codebleu.py", "DEEPEST = 300", "DEEPEST = 301", f"publish {SCORED}"),
+    "a metric": ("codetune/evaluation/codebleu.py", "DEEPEST = 300", "DEEPEST = 301", f"publish table {SCORED}"),
     "ROUGE-L": ("codetune/evaluation/rouge.py", "f1 = 2 *", "f1 = 3 *", f"publish {SCORED}"),
     "the score of a curve": ("codetune/evaluation/score_curve.py", "!= ids", "> ids", "score_curve"),
     "a page": ("codetune/report/page.py", "encoding=", "errors=", "browser page summary"),

@@ -40,7 +40,7 @@ def check_data(evidence: Evidence) -> list[Verdict]:
     """The number of records of the data set."""
     if not evidence.card:
         return []
-    records, printed = read_number(evidence.card, "records"), evidence.paper["dataset"]["records"]
+    records, printed = read_number(evidence.card, "records"), evidence.paper["datasets"][evidence.data]["records"]
     return [
         Claim("Records of the data set", "section 3.2", printed).against(
             f"{records:,}",

@@ -15,6 +15,6 @@ def is_comparable(paper: Mapping[str, Any], system: System, test: str, tests: Co
         paper: What the paper declares.
         system: The system; an untuned one is trained on none.
         test: The test set.
-        tests: All test sets of the study. Of several it is the one that is called as the paper's.
+        tests: All test sets of the study. Of several it is one that is called as the paper's.
     """
-    return system.data in (NONE, test) and (len(set(tests)) < 2 or test == paper["dataset"]["name"])
+    return system.data in (NONE, test) and (len(set(tests)) < 2 or test in paper["datasets"])

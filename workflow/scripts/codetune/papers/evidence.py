@@ -102,7 +102,10 @@ class Evidence:
     """What the paper declares, and what this study has of it.
 
     Attributes:
-        paper: config/papers/slm-qlora.yaml.
+        paper: What the paper declares.
+        file: Path of its file within the project.
+        records: Of all runs of the study.
+        data: Name of the paper's data set that the scores here are of.
         models: The paper's models that were run here on the paper's data set, by name, in the paper's order.
         card: Path of the data card; empty where the data set was not used.
         genuine_data: The config names the very repository of the data that the paper names.
@@ -111,6 +114,9 @@ class Evidence:
     """
 
     paper: Row
+    file: str
+    records: list[Record]
+    data: str
     models: dict[str, ModelEvidence]
     card: str
     genuine_data: bool
@@ -168,6 +174,7 @@ def gather_evidence(
     files: Files,
     datasets: Mapping[str, Source],
     paper: Row,
+    file: str,
 ) -> Evidence:
     """Sorts what a study found by the paper's models.
 
@@ -177,8 +184,10 @@ def gather_evidence(
         files: What else is read.
         datasets: Where each data set comes from.
         paper: What the paper declares.
+        file: Path of its file within the project.
     """
-    name = paper["dataset"]["name"]
+    records, names = list(records), list(paper["datasets"])
+    name = next((one for one in names if any(one in record.tests for record in records)), names[0])
     found: dict[str, ModelEvidence] = {}
     for record in records:
         key = record.run.model
@@ -198,9 +207,12 @@ def gather_evidence(
     path, compared = next(own, ("", None))
     return Evidence(
         paper=paper,
+        file=file,
+        records=records,
+        data=name,
         models={key: found[key] for key in paper["models"] if key in found},
         card=files.cards[name] if found else "",
-        genuine_data=name in datasets and datasets[name].is_repository(paper["dataset"]["repo"]),
+        genuine_data=name in datasets and datasets[name].is_repository(paper["datasets"][name]["repo"]),
         comparisons=compared,
         compared=path,
     )

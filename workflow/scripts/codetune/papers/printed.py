@@ -22,6 +22,12 @@ def rounds_to(printed: object, computed: float) -> bool:
     return math.isfinite(computed) and abs(computed - value) <= half * (1 + 1e-9)
 
 
+def is_printed_as(printed: object, computed: float) -> bool:
+    """Whether a computed value is what the paper prints, rounded or cut off after the last digit."""
+    value, half = parse_printed(printed)
+    return rounds_to(printed, computed) or 0 <= computed - value < 2 * half
+
+
 def format_size(value: float) -> str:
     """A number of parameters: in billions from 0.1 billion on, in thousands (K) below a million, else in millions."""
     size, unit = (1e9, "B") if value >= 1e8 else (1e6, "M") if round(value / 1e3, 2) >= 1000 else (1e3, "K")

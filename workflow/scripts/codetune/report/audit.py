@@ -18,7 +18,7 @@ from codetune.report.flags import problems_of
 from codetune.report.latex import Printed, latex_table
 from codetune.report.stamp import stamped
 from codetune.report.writing import markdown_table, texts_of, write_csv
-from codetune.study.declared import read_paper
+from codetune.study.declared import file_of, read_paper
 from codetune.study.model import Source
 from codetune.study.records import read_records
 
@@ -65,8 +65,8 @@ def write(inputs: Mapping[str, Any], params: Mapping[str, Any], outputs: Mapping
         name: from_plain(plain, Source, f"params: datasets.{name}") for name, plain in params["datasets"].items()
     }
     comparisons = {path: read_comparisons(path) for path in inputs["comparisons"]}
-    paper = read_paper(inputs["paper"])
-    evidence = gather_evidence(read_records(inputs["records"]), comparisons, files, datasets, paper)
+    paper, file = read_paper(inputs["paper"]), file_of(Path(inputs["paper"]).stem)
+    evidence = gather_evidence(read_records(inputs["records"]), comparisons, files, datasets, paper, file)
     write_audit(audit(evidence), evidence, outputs)
 
 

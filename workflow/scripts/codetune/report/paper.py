@@ -19,7 +19,7 @@ from codetune.report.quoted import read_costs, read_settings
 from codetune.report.short_table import short_tables
 from codetune.report.stamp import stamp_of_pages
 from codetune.report.typeset import set_article
-from codetune.study.declared import read_paper
+from codetune.study.declared import MAIN, file_of, read_paper
 
 ANSWERS = ("gain", "code", "format")  # findings of the abstract, without their details
 DETAILS = {"gain": "The text as written, method by method:", "code": "The code alone, method by method:"}
@@ -53,7 +53,9 @@ class Origins:
 
     @property
     def replicated(self) -> Row:
-        """The paper that is replicated, as CITATION.cff has it."""
+        """The paper that is followed: as its file says, or as CITATION.cff has it."""
+        if "title" in self.paper:
+            return {"title": self.paper["title"], "authors": [{"name": name} for name in self.paper["authors"]]}
         found: Row = self.citation["references"][0]
         return found
 
@@ -65,10 +67,13 @@ class Origins:
 
     @property
     def has_its_data(self) -> bool:
-        """Whether the data set is the paper's, whole."""
-        declared = self.paper["dataset"]
-        used: Row = (self.config.get("datasets") or {}).get(declared["name"]) or {}
-        return used.get("repo") == declared["repo"] and not used.get("path") and not used.get("sample")
+        """Whether the data sets are the paper's, whole."""
+        entries = self.config.get("datasets") or {}
+        used = [(entries.get(name) or {}, declared) for name, declared in self.paper["datasets"].items()]
+        return all(
+            one.get("repo") == declared["repo"] and not one.get("path") and not one.get("sample")
+            for one, declared in used
+        )
 
 
 def write_paper(inputs: Mapping[str, Any], metric: str, project: str | Path, target: str) -> None:
@@ -85,12 +90,12 @@ def write_paper(inputs: Mapping[str, Any], metric: str, project: str | Path, tar
         StudyError: A file is damaged.
     """
     project = Path(project)
-    citation = project / "CITATION.cff"
+    citation, config = project / "CITATION.cff", read_config(inputs["provenance"])
     with reading(citation, "Put back the project's own."):
         origins = Origins(
             citation=yaml.safe_load(citation.read_text(encoding="utf-8")),
-            paper=read_paper(project / "config/papers/slm-qlora.yaml"),
-            config=read_config(inputs["provenance"]),
+            paper=read_paper(project / file_of(config.get("paper", MAIN))),
+            config=config,
         )
     article = make_article(read_material(inputs, metric), inputs, origins)
     pdf = set_article(article, project / "workflow" / "report" / "paper.typ")

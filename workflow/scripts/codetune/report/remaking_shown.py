@@ -18,6 +18,7 @@ from codetune.report.summary import write_summary
 from codetune.report.table import write_table
 from codetune.study import layout
 from codetune.study.answering import answering_tests
+from codetune.study.declared import path_of_params
 from codetune.study.embeddings import embeddings_of
 from codetune.study.examples import EmbeddingFacts
 from codetune.study.paper import macro_inputs, paper_inputs, paths_in
@@ -74,9 +75,7 @@ def _tables(at: Results) -> list[Remake]:
 
 def _make_table(name: str, inputs: Mapping[str, list[str]], params: Mapping[str, Any], outputs: Outputs) -> None:
     folders = [checked_folder(manifest) for manifest in inputs.get("configs", [])]
-    write_table(
-        name, {**inputs, "configs": folders, "paper": PROJECT / "config/papers/slm-qlora.yaml"}, params, outputs
-    )
+    write_table(name, {**inputs, "configs": folders, "paper": path_of_params(params)}, params, outputs)
 
 
 def _browser(at: Results, test: str) -> Remake:

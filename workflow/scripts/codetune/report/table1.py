@@ -75,7 +75,7 @@ def table1(
         One row per system, of a search one per trial; parameters as plain numbers. Where the paper may mean one of
         several ranks, each of them has a column, for its models and modules.
     """
-    declared, of_model = {row["model"]: row for row in paper["table1"]}, {one.model: one for one in sizes}
+    declared, of_model = {row["model"]: row for row in paper.get("table1", [])}, {one.model: one for one in sizes}
     rows = [
         _row(planned, path, of_model[planned.system.model].size_of(planned.plan.tuning), paper)
         for planned, path in zip(plans, stats, strict=True)
@@ -89,7 +89,7 @@ def _row(planned: PlannedSystem, stats: str, size: Size, paper: Row) -> Row:
     """One row; `stats` counts the training samples."""
     samples = read_number(stats, "parts", "train", "samples")
     packed = _packed_sequences(planned.plan, stats, samples)
-    quoted: Row = next((row for row in paper["table1"] if row["model"] == planned.system.model), {})
+    quoted: Row = next((row for row in paper.get("table1", []) if row["model"] == planned.system.model), {})
     tuning, settings = planned.plan.tuning, planned.plan.settings
     of_lora = quoted if tuning.type == "LORA" else {}  # what the paper trains
     epoch, unpacked = (steps_per_epoch(count, settings.batch_size) for count in (packed, samples))

@@ -49,9 +49,9 @@ def table2(
         that the paper quotes, then test set by test set one per system, in the order of `in_reading_order`. The paper's
         columns and rows are filled for its own metric, ROUGE-L.
     """
-    declared = {(row["model"], row["method"]): row for row in paper["table2"] if "model" in row}
+    declared = {(row["model"], row["method"]): row for row in paper.get("table2", []) if "model" in row}
     baselines = baselines_of(evaluated, metric)
-    quoted = [_quoted(row) for row in paper["table2"] if "model" not in row] if metric == PAPER_METRIC else []
+    quoted = [_quoted(row) for row in paper.get("table2", []) if "model" not in row] if metric == PAPER_METRIC else []
     rows: list[Row] = [asdict(row) for row in quoted]
     tests = {one.test for one in evaluated}
     for one in evaluated:

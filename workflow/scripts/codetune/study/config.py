@@ -11,6 +11,7 @@ from codetune.base.errors import StudyError
 from codetune.study.answering import check_questions
 from codetune.study.baselines import with_default_baselines
 from codetune.study.data_entries import build_dataset, check_dataset, check_training_data
+from codetune.study.declared import MAIN, load_tables
 from codetune.study.decoding import read_decoding
 from codetune.study.defaults import with_defaults
 from codetune.study.evaluations import KEY as TARGETS
@@ -79,6 +80,8 @@ def load_study(config: Entry) -> Study:
         decoding=decoding,
         variants=read_variants(config),
         questions=read_questions(config),
+        paper=config.get("paper", MAIN),
+        declared=load_tables(config.get("paper", MAIN)),
         rehearsal=config["rehearsal"],
         targets=name_targets(config["runs"], choices),
     )

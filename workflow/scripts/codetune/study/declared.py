@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,18 @@ import yaml
 
 from codetune.base.errors import StudyError
 from codetune.base.files import Row
-from codetune.study.mistakes import find_similar, quote
+from codetune.base.project import PROJECT
+from codetune.study import layout
+from codetune.study.configfiles import check_config_files
+from codetune.study.mistakes import find_similar, quote, unknown_name
 from codetune.study.runs import NONE
 
 NUMBER = re.compile(r"(-?\d+)(?:\.(\d+))?([KMB]?)")  # as papers print them: 0.54, 11.3M
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")  # of a table, which stands in the names of files
 KEYS, NEEDED = ("title", "tests", "data", "columns", "missing", "rows"), ("title", "columns", "rows")
+
+PREFIX = "declared-"  # of the name of a table in a paper's own layout
+MAIN = "slm-qlora"  # the paper that this project replicates, where the config names none
 
 Value = float | int | str | None  # a number as it is printed; None for what the paper prints a dash for
 
@@ -91,6 +98,39 @@ class DeclaredTable:
         if row is None or test not in self.tests or column not in self.columns:
             return None
         return row[self.tests.index(test) * len(self.columns) + list(self.columns).index(column)]
+
+
+def file_of(paper: str) -> str:
+    """Returns the path of a paper's file within the project."""
+    return layout.PAPER_FILE.format(paper=paper)
+
+
+@cache
+def load_tables(paper: str) -> dict[str, DeclaredTable]:
+    """Returns the tables of the paper that a config names.
+
+    Args:
+        paper: Name of its file in config/papers.
+
+    Raises:
+        StudyError: There is no such file, or it is not as it should be.
+    """
+    known = sorted(path.stem for path in PROJECT.glob(file_of("*")))
+    if paper not in known:
+        raise unknown_name("paper", paper, known)
+    path = PROJECT / file_of(paper)
+    check_config_files([path])
+    return tables_of(read_paper(path))
+
+
+def declared_params(paper: str) -> dict[str, str]:
+    """Returns what params say of the paper: nothing of the project's own, so that other studies stay as they are."""
+    return {} if paper == MAIN else {"paper_name": paper}
+
+
+def path_of_params(params: Mapping[str, Any]) -> Path:
+    """Returns the path of the file of the paper that params name."""
+    return PROJECT / file_of(params.get("paper_name", MAIN))
 
 
 def read_paper(path: str | Path) -> Row:

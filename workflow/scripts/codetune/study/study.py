@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from codetune.study.dataset import Dataset
+from codetune.study.declared import MAIN, DeclaredTable
 from codetune.study.decoding import Decoding
 from codetune.study.joint import Joint
 from codetune.study.method import Method, TuningSettings
@@ -37,6 +38,8 @@ class Study:
         encoders: Where the encoders come from, by name.
         variants: Which methods and models are variants of others.
         questions: What is asked of the systems.
+        paper: Name of the paper whose numbers and claims stand beside those of the study.
+        declared: The tables of that paper that are laid out as there, by name.
         rehearsal: Whether what takes a GPU is made up, and all else made from that.
         targets: The runs that can be asked for together, by the names that the config gives them.
         unpinned: The entries whose commit is still to be filled in; what would use them is not in this study.
@@ -55,6 +58,8 @@ class Study:
     encoders: Mapping[str, Source] = field(default_factory=dict)
     variants: Variants = field(default_factory=Variants)
     questions: Sequence[Question] = ()
+    paper: str = MAIN
+    declared: Mapping[str, DeclaredTable] = field(default_factory=dict)
     rehearsal: bool = False
     targets: Mapping[str, list[Run]] = field(default_factory=dict)
     unpinned: list[Unpinned] = field(default_factory=list)

@@ -5,6 +5,7 @@ from typing import Any
 
 from codetune.base.plain import to_plain
 from codetune.study import layout
+from codetune.study.declared import declared_params
 from codetune.study.runs import Evaluation, Run
 from codetune.study.study import Study
 from codetune.study.tested import compared_tests, executed_inputs
@@ -84,7 +85,7 @@ def table_params(study: Study, metric: str) -> dict[str, Any]:
     searched = {trial: values for name in study.trials for trial, values in study.values_of(name).items()}
     # A part of a data set is not what a paper used.
     sources = {name: to_plain(one.published.source) for name, one in datasets.items() if one.is_whole}
-    return {
+    return declared_params(study.paper) | {
         "metric": metric,
         "plans": [
             {

@@ -1,0 +1,128 @@
+"""Claims as entries of a paper's file: each is measured by its kind, and its verdict follows from what is measured."""
+
+from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
+from typing import Any
+
+from codetune.base.errors import StudyError
+from codetune.base.files import Row
+from codetune.papers.kinds_of_code import codebleu_of_empty
+from codetune.papers.kinds_of_runs import setting
+from codetune.papers.kinds_of_sizes import memory_left, parameters, trained, weights_gb
+from codetune.papers.kinds_of_tables import (
+    ascending,
+    best,
+    best_mean,
+    cells,
+    gain_percent,
+    implied_base,
+    low_where_zero,
+    mean_gain,
+    multiples,
+    stated,
+    wins,
+)
+from codetune.papers.measured import Declared, Measured
+from codetune.papers.printed import parse_printed, rounds_to
+from codetune.papers.verdicts import Claim, Verdict, exact
+
+KEYS = ("id", "what", "where", "says", "each", "measure", "decide")
+NEEDED = ("id", "what", "where", "measure", "decide")
+NEAR = 0.01  # of the measured value, up to which a number is near it
+
+KINDS: Mapping[str, Callable[..., Measured]] = {
+    kind.__name__: kind
+    for kind in (
+        *(trained, memory_left, weights_gb, parameters, codebleu_of_empty, setting),
+        *(stated, cells, gain_percent, implied_base, mean_gain, multiples, best, best_mean, wins, ascending),
+        low_where_zero,
+    )
+}
+
+
+def _is_near(says: object, value: float) -> bool:
+    return abs(parse_printed(says)[0] - value) <= NEAR * value
+
+
+# Whether what is measured agrees with what the paper says.
+DECISIONS: Mapping[str, Callable[[Any, Sequence[Any]], bool]] = {
+    "rounds_to": lambda says, values: all(value is not None and rounds_to(says, float(value)) for value in values),
+    "near": lambda says, values: all(_is_near(says, value) for value in values),
+    "below": lambda says, values: all(value < parse_printed(says)[0] for value in values),
+    "is": lambda says, values: all(value == says for value in values),
+    "equal": lambda _says, values: len(set(values)) == 1,
+    "different": lambda _says, values: len(set(values)) == len(values),
+    "all": lambda _says, values: all(values),
+    "unstated": lambda says, _values: says is None,
+}
+
+
+def check_entries(declared: Declared, file: str) -> dict[str, list[Verdict]]:
+    """Holds the claims of a paper's file against what their measures give.
+
+    Args:
+        declared: The paper.
+        file: Its path within the project.
+
+    Returns:
+        The verdicts in the order of the entries, by their subject.
+
+    Raises:
+        StudyError: An entry names what there is not; the message says which one.
+    """
+    found: dict[str, list[Verdict]] = {}
+    for subject, entries in declared.paper.get("claims", {}).items():
+        for number, entry in enumerate(entries):
+            name = entry.get("id", number) if isinstance(entry, dict) else number
+            try:
+                _check(entry)
+                bound = [(one, _bound(entry, one)) for one in entry.get("each", [{}])]
+                found.setdefault(subject, []).extend(_verdict_of(declared, *one, file) for one in bound)
+            except (StudyError, ValueError, LookupError, TypeError, AttributeError) as error:
+                said = " ".join(str(error).split())
+                raise StudyError(f"{file}: claims.{subject}.{name}: {said}. Correct the entry.") from None
+    return found
+
+
+def _check(entry: Any) -> None:
+    """Checks an entry's keys and the names of its measure and decision."""
+    if not isinstance(entry, dict):
+        raise TypeError(f"{entry} is not a mapping")
+    for key in entry:
+        if key not in KEYS:
+            raise StudyError(f"'{key}' is unknown; known: {', '.join(KEYS)}")
+    for key in NEEDED:
+        if not entry.get(key):
+            raise StudyError(f"the key '{key}' is missing or empty")
+    for key, known in (("decide", DECISIONS), ("measure", KINDS)):
+        for name in [entry[key]] if key == "decide" else entry[key]:
+            if name not in known:
+                raise StudyError(f"{key}: '{name}' is unknown; known: {', '.join(known)}")
+    if len(entry["measure"]) != 1:
+        raise StudyError(f"measure: one kind is needed, not {len(entry['measure'])}")
+
+
+def _bound(value: Any, binding: Mapping[str, Any]) -> Any:
+    """A value with `{name}` replaced by what it stands for, in all texts within."""
+    if isinstance(value, dict):
+        return {key: one if key == "what" else _bound(one, binding) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_bound(one, binding) for one in value]
+    if isinstance(value, str):
+        for name, one in binding.items():
+            value = one if value == f"{{{name}}}" else value.replace(f"{{{name}}}", str(one))
+    return value
+
+
+def _verdict_of(declared: Declared, binding: Mapping[str, Any], entry: Row, file: str) -> Verdict:
+    """The verdict on one claim."""
+    says, ((kind, arguments),) = entry.get("says"), entry["measure"].items()
+    if isinstance(says, dict):
+        says = declared.cell(**says)
+    signature(KINDS[kind]).bind(declared, **arguments)
+    found = KINDS[kind](declared, **arguments)
+    text = entry["what"].format(**{name: declared.name_of(str(one)) for name, one in binding.items()})
+    agrees = not found.because and DECISIONS[entry["decide"]](says, found.values)
+    return Claim(text, entry["where"], says).against(
+        found.shown, exact(agrees), how=found.how, files=[file, *found.files], because=found.because
+    )
