@@ -182,6 +182,16 @@ def test_a_study_that_trains_nothing_has_neither_table_1_nor_figures(project):
     assert not jobs.keys() & {"finetune", "tokenize", "size", "figure", "publish"}
 
 
+def test_a_study_of_another_paper_has_that_paper_s_tables(project):
+    own = plan(cwd=project)
+    (project / "mine.yaml").write_text("paper: peft-or-icl")
+    jobs = plan("--configfile", "mine.yaml", cwd=project)
+    more = {name: count - own[name] for name, count in jobs.items() if count != own[name]}
+    assert more == {"table": 5, "page": 5}
+    done = snakemake("-n", "--cores", "1", "declared-3", "--configfile", "mine.yaml", cwd=project)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("command", [(), ("--configfile", "mine.yaml")])
 def test_the_plan_says_how_much_disk_the_study_takes(project, command):
     (project / "mine.yaml").write_text("keep_checkpoints: none")

@@ -4,6 +4,7 @@
 #        <results>/report/summary.md           what the study found, in sentences
 #        <results>/report/pages/*.html         the same, tables, data cards and provenance as pages
 
+from codetune.study.declared import PREFIX
 from codetune.study.embeddings import embeddings_of
 from codetune.study.summary import summary_inputs
 
@@ -24,6 +25,10 @@ DOCUMENTS = {
             ("audit", "Audit", "The paper's claims, one by one"),
         )
         if name in TABLES
+    },
+    **{
+        f"{PREFIX}{name}": ("Tables", f"The paper's table {name}", in_results(layout.TABLE_MD, table=f"{PREFIX}{name}"))
+        for name in STUDY.declared
     },
     **{
         f"card-{name}": ("Data", f"Data card: {name}", in_results(layout.CARD_TEXT, dataset=name))

@@ -1,6 +1,7 @@
 # Needs: the records and comparisons of all runs, and what the paper declares; for table 1 and the audit also token
 #        statistics, for table 1 and the costs sizes, and for the audit configurations.
 # Gives: <results>/tables/{table1,table2,variants,pairs,metrics,breakdown,execution,cost,search,audit}.{csv,md,tex}
+#        <results>/tables/declared-{table}.{csv,md,tex}: the paper's own tables with the numbers of this study
 
 from codetune.study.tables import table_inputs, table_params
 

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from codetune.base.plain import read_as
+from codetune.base.plain import from_plain, read_as
 from codetune.evaluation.comparisons import read_comparisons
 from codetune.report.breakdown import breakdown_table, write_breakdown
 from codetune.report.cost import cost_table, write_costs
+from codetune.report.declared_table import Here, write_declared
 from codetune.report.executed import execution_table, write_execution
 from codetune.report.metrics import metrics_table, write_metrics
 from codetune.report.pairs import pairs_table, write_pairs
@@ -15,7 +16,8 @@ from codetune.report.search import search_table, write_search
 from codetune.report.table1 import read_plans, table1, write_table1
 from codetune.report.table2 import table2, write_table2
 from codetune.report.variants import variants_table, write_variants
-from codetune.study.declared import read_paper
+from codetune.study.declared import PREFIX, read_paper, tables_of
+from codetune.study.model import Source
 from codetune.study.records import read_records
 from codetune.study.runs import System
 from codetune.study.sizes import SizeFacts
@@ -28,14 +30,25 @@ def write_table(name: str, inputs: Named, params: Named, outputs: Outputs) -> No
     """Makes one of the tables and writes it in all forms.
 
     Args:
-        name: One of `TABLES`.
+        name: One of `TABLES`, or `declared-` and the name of a table of the paper.
         inputs: `records`, `comparisons` (one per test set) and `paper`; for Table 2 also `executed`, the comparisons on
             test sets with unit tests; for Table 1 `stats`, `sizes` and `paper`; for
             the costs `records`, `sizes`, and `tuned`, one manifest per record of a training.
         params: `metric`; for Table 1 `plans`, in the order of `stats`; for variants `variants`.
         outputs: Path for each of csv, md, tex.
     """
-    TABLES[name](inputs, params, outputs)
+    if name.startswith(PREFIX):
+        _write_declared(name.removeprefix(PREFIX), inputs, params, outputs)
+    else:
+        TABLES[name](inputs, params, outputs)
+
+
+def _write_declared(name: str, inputs: Named, params: Named, outputs: Outputs) -> None:
+    paper = read_paper(inputs["paper"])
+    datasets = {key: from_plain(one, Source, f"params: datasets.{key}") for key, one in params["datasets"].items()}
+    comparisons = list(map(read_comparisons, inputs["comparisons"]))
+    here = Here(read_records(inputs["records"]), comparisons, _sizes(inputs), datasets)
+    write_declared(tables_of(paper)[name], paper, here, outputs)
 
 
 def _write_table1(inputs: Named, params: Named, outputs: Outputs) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from codetune.base.plain import to_plain
 from codetune.study import layout
-from codetune.study.declared import declared_params
+from codetune.study.declared import PREFIX, declared_params
 from codetune.study.runs import Evaluation, Run
 from codetune.study.study import Study
 from codetune.study.tested import compared_tests, executed_inputs
@@ -53,6 +53,7 @@ def table_inputs(study: Study, in_results: Place, in_resources: Place) -> dict[s
         "cost": spent,
         "search": searched,
         "audit": scored | _audited(study, in_results, in_resources),
+        **{f"{PREFIX}{name}": on_all_tests | sizes for name in study.declared},
     }
     has_rows = {
         "table1": study.training_runs,
