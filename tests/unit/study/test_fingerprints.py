@@ -115,7 +115,7 @@ EDITS = {
     "a word of the model card": ("codetune/report/trained.py", "Keep the adapter", "Leave the adapter", "publish"),
     "a figure's label": ("codetune/report/costs.py", '"tokens per second"', '"tokens/s"', "figure"),
     "a table's head": ("codetune/report/table2.py", "score_low=", "low=", "table"),
-    "an equation of the paper": ("codetune/papers/equations.py", "return", "return 1 +", "table"),
+    "an equation of the paper": ("codetune/papers/levels.py", "last = 2**bits - 1", "last = 2**bits", "table"),
     "a metric": ("codetune/evaluation/codebleu.py", "DEEPEST = 300", "DEEPEST = 301", f"publish table {SCORED}"),
     "ROUGE-L": ("codetune/evaluation/rouge.py", "f1 = 2 *", "f1 = 3 *", f"publish {SCORED}"),
     "the score of a curve": ("codetune/evaluation/score_curve.py", "!= ids", "> ids", "score_curve"),

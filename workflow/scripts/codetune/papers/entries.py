@@ -2,12 +2,20 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
+from itertools import product
 from typing import Any
 
 from codetune.base.errors import StudyError
 from codetune.base.files import Row
+from codetune.papers.kinds_of_checkpoints import (
+    all_smaller,
+    context_of_checkpoint,
+    lora_of_checkpoint,
+    size_of_checkpoint,
+)
 from codetune.papers.kinds_of_code import codebleu_of_empty
-from codetune.papers.kinds_of_runs import setting
+from codetune.papers.kinds_of_formulas import levels_of_nf4, scaling
+from codetune.papers.kinds_of_runs import records_of_data, setting
 from codetune.papers.kinds_of_sizes import memory_left, parameters, trained, weights_gb
 from codetune.papers.kinds_of_tables import (
     ascending,
@@ -16,6 +24,7 @@ from codetune.papers.kinds_of_tables import (
     cells,
     gain_percent,
     implied_base,
+    larger,
     low_where_zero,
     mean_gain,
     multiples,
@@ -30,12 +39,13 @@ KEYS = ("id", "what", "where", "says", "each", "measure", "decide")
 NEEDED = ("id", "what", "where", "measure", "decide")
 NEAR = 0.01  # of the measured value, up to which a number is near it
 
-KINDS: Mapping[str, Callable[..., Measured]] = {
+KINDS: Mapping[str, Callable[..., Measured | None]] = {
     kind.__name__: kind
     for kind in (
-        *(trained, memory_left, weights_gb, parameters, codebleu_of_empty, setting),
+        *(trained, memory_left, weights_gb, parameters, codebleu_of_empty, setting, records_of_data),
         *(stated, cells, gain_percent, implied_base, mean_gain, multiples, best, best_mean, wins, ascending),
-        low_where_zero,
+        *(size_of_checkpoint, all_smaller, context_of_checkpoint, lora_of_checkpoint),
+        *(low_where_zero, larger, scaling, levels_of_nf4),
     )
 }
 
@@ -49,9 +59,10 @@ DECISIONS: Mapping[str, Callable[[Any, Sequence[Any]], bool]] = {
     "rounds_to": lambda says, values: all(value is not None and rounds_to(says, float(value)) for value in values),
     "near": lambda says, values: all(_is_near(says, value) for value in values),
     "below": lambda says, values: all(value < parse_printed(says)[0] for value in values),
-    "is": lambda says, values: all(value == says for value in values),
+    "is": lambda says, values: says in values,
     "equal": lambda _says, values: len(set(values)) == 1,
     "different": lambda _says, values: len(set(values)) == len(values),
+    "several": lambda _says, values: sum(values) > 1,
     "all": lambda _says, values: all(values),
     "unstated": lambda says, _values: says is None,
 }
@@ -76,8 +87,8 @@ def check_entries(declared: Declared, file: str) -> dict[str, list[Verdict]]:
             name = entry.get("id", number) if isinstance(entry, dict) else number
             try:
                 _check(entry)
-                bound = [(one, _bound(entry, one)) for one in entry.get("each", [{}])]
-                found.setdefault(subject, []).extend(_verdict_of(declared, *one, file) for one in bound)
+                verdicts = [_verdict_of(declared, one, _bound(entry, one), file) for one in _bindings(entry)]
+                found.setdefault(subject, []).extend(verdict for verdict in verdicts if verdict)
             except (StudyError, ValueError, LookupError, TypeError, AttributeError) as error:
                 said = " ".join(str(error).split())
                 raise StudyError(f"{file}: claims.{subject}.{name}: {said}. Correct the entry.") from None
@@ -102,6 +113,14 @@ def _check(entry: Any) -> None:
         raise StudyError(f"measure: one kind is needed, not {len(entry['measure'])}")
 
 
+def _bindings(entry: Row) -> list[Row]:
+    """What the names in an entry stand for, row by row: a list of that, or lists of values, for their product."""
+    each = entry.get("each", [{}])
+    if isinstance(each, dict):
+        return [dict(zip(each, values, strict=True)) for values in product(*each.values())]
+    return list(each)
+
+
 def _bound(value: Any, binding: Mapping[str, Any]) -> Any:
     """A value with `{name}` replaced by what it stands for, in all texts within."""
     if isinstance(value, dict):
@@ -110,19 +129,23 @@ def _bound(value: Any, binding: Mapping[str, Any]) -> Any:
         return [_bound(one, binding) for one in value]
     if isinstance(value, str):
         for name, one in binding.items():
-            value = one if value == f"{{{name}}}" else value.replace(f"{{{name}}}", str(one))
+            if value == f"{{{name}}}":
+                return one
+            value = value.replace(f"{{{name}}}", str(one))
     return value
 
 
-def _verdict_of(declared: Declared, binding: Mapping[str, Any], entry: Row, file: str) -> Verdict:
-    """The verdict on one claim."""
+def _verdict_of(declared: Declared, binding: Mapping[str, Any], entry: Row, file: str) -> Verdict | None:
+    """The verdict on one claim; None where it is about what this study did not run."""
     says, ((kind, arguments),) = entry.get("says"), entry["measure"].items()
     if isinstance(says, dict):
         says = declared.cell(**says)
     signature(KINDS[kind]).bind(declared, **arguments)
     found = KINDS[kind](declared, **arguments)
+    if found is None:
+        return None
     text = entry["what"].format(**{name: declared.name_of(str(one)) for name, one in binding.items()})
     agrees = not found.because and DECISIONS[entry["decide"]](says, found.values)
     return Claim(text, entry["where"], says).against(
-        found.shown, exact(agrees), how=found.how, files=[file, *found.files], because=found.because
+        found.shown, exact(agrees), how=found.how, files=found.files or [file], because=found.because
     )

@@ -6,13 +6,12 @@ from pathlib import Path
 
 from codetune.base.files import Row
 from codetune.evaluation.comparisons import Comparison, Comparisons, Score
-from codetune.papers.declared import PAPER_METRIC
+from codetune.papers.declared import BASE, PAPER_METRIC, TUNED
 from codetune.study.layout import RECORD
 from codetune.study.model import Source
 from codetune.study.record import Record
 from codetune.study.runs import NONE, System
 
-BASE, TUNED = "base", "qlora"  # the paper's two methods, by the names that config/papers/slm-qlora.yaml gives them
 CHAT = "base-chat"  # the untuned model in its own chat template, which the paper may mean by its first method, too
 
 # Why a claim is not checkable here.

@@ -14,7 +14,7 @@ from codetune.study.declared import Value
 def stated(_declared: Declared, **places: Any) -> Measured:
     """What the paper says in several places, by the place."""
     shown = "; ".join(f"{place}: {value}" for place, value in places.items())
-    return Measured(list(places.values()), shown, "the places of the paper and of its released code")
+    return Measured(list(places.values()), shown, "as stated")
 
 
 def cells(declared: Declared, places: list[Row], times: float = 1) -> Measured:
@@ -70,16 +70,29 @@ def multiples(declared: Declared, table: str, test: str, columns: list[str], sam
     return measure_each(holds, f"multiples of 1 / {samples}, within one unit of the last digit")
 
 
-def best(declared: Declared, table: str, column: str, model: str, without: Sequence[str] = ()) -> Measured:
-    """The method with which a model has its highest score, apart from methods that are left out."""
+def best(
+    declared: Declared, table: str, column: str, model: str = "", method: str = "", without: Sequence[str] = ()
+) -> Measured:
+    """The method with which a model has its highest score, or the model that has it with a method.
+
+    Args:
+        declared: The paper.
+        table: Name of the table.
+        column: Name of its column.
+        model: Name of the model whose methods are compared; or
+        method: of the method whose models are.
+        without: Methods or models that are left out.
+    """
     found = {}
-    for method in [method for one, method in declared.table(table).rows if one == model and method not in without]:
-        value = declared.number(table=table, model=model, method=method, column=column)
-        if value is not None:
-            found[method] = value
-    top = max(found, key=lambda method: found[method])
+    for row in declared.table(table).rows:
+        name, given = (row[1], row[0] == model) if model else (row[0], row[1] == method)
+        value = declared.number(table=table, model=row[0], method=row[1], column=column) if given else None
+        if value is not None and name not in without:
+            found[name] = value
+    top = max(found, key=lambda name: found[name])
     left_out = f" without {', '.join(without)}" if without else ""
-    return Measured([top], f"{top}, {found[top]:g}", f"Table {table}{left_out}")
+    shown = f"{declared.name_of(top)}, {found[top]:g}"
+    return Measured([declared.name_of(top), shown], shown, f"Table {table}{left_out}")
 
 
 def best_mean(declared: Declared, table: str, method: str, models: list[str]) -> Measured:
@@ -88,7 +101,7 @@ def best_mean(declared: Declared, table: str, method: str, models: list[str]) ->
     means = {model: fmean(parse_printed(value)[0] for value in row) for model, row in rows.items()}
     ranked = sorted(means, key=lambda model: -means[model])
     shown = "; ".join(f"{declared.name_of(model)} {means[model]:.2f}" for model in ranked[:2])
-    return Measured([ranked[0]], shown, f"means over the columns of Table {table}, highest first")
+    return Measured([declared.name_of(ranked[0])], shown, f"means over the columns of Table {table}, highest first")
 
 
 def wins(
@@ -131,6 +144,23 @@ def wins(
                 holds[f"{declared.name_of(model)} {declared.name_of(column)} {against}"] = own > rival
     sides = f"the best of {', '.join(methods)} against the best of {', '.join(over)}"
     return measure_each(holds, f"Table {table}: {sides}")
+
+
+def larger(declared: Declared, table: str, column: str, rows: list[Row], than: str) -> Measured:
+    """Which rows of a table are larger than every row of a method.
+
+    Args:
+        declared: The paper.
+        table: Name of the table.
+        column: Name of the column of sizes.
+        rows: The model and method of each.
+        than: Name of the method.
+    """
+    others = [row for row in declared.table(table).rows if row[1] == than]
+    sizes = [declared.number(table=table, model=model, method=than, column=column) or 0.0 for model, _ in others]
+    found = [row for row in rows if (declared.number(table=table, **row, column=column) or 0.0) > max(sizes)]
+    names = ", ".join(declared.name_of(row["model"]) for row in found)
+    return Measured([row in found for row in rows], f"{len(found)} of {len(rows)}: {names or '-'}", f"Table {table}")
 
 
 def ascending(declared: Declared, table: str, column: str, method: str, models: list[str]) -> Measured:

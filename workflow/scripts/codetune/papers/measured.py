@@ -7,9 +7,9 @@ from typing import Any
 from codetune.base.errors import StudyError
 from codetune.base.files import Row
 from codetune.papers.counts import Shape
+from codetune.papers.evidence import Evidence
 from codetune.papers.printed import parse_printed
 from codetune.study.declared import DeclaredTable, Value
-from codetune.study.record import Record
 
 NOT_PRINTED = "numbers that the paper does not print"  # why a claim is not checkable
 
@@ -21,12 +21,12 @@ class Declared:
     Attributes:
         paper: What the file holds.
         tables: Its tables by name.
-        records: Of the runs of this study.
+        evidence: What this study has of the paper's models.
     """
 
     paper: Row
     tables: dict[str, DeclaredTable]
-    records: Sequence[Record] = ()
+    evidence: Evidence
 
     def name_of(self, key: str) -> str:
         """What the paper calls a model or a column; any other key is its own name."""
@@ -93,7 +93,7 @@ class Measured:
         values: What is decided on: numbers, names, or whether the claim holds in each of several places.
         shown: The same for readers.
         how: How it was computed.
-        files: What else than the paper's file it comes from.
+        files: What it comes from, if that is not the paper's file.
         because: Why it decides nothing; empty where it does.
     """
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from codetune.papers.evidence import BASE, CHAT, NOT_RUN, TUNED, TUNED_HERE, Evidence, ModelEvidence, paths_of
+from codetune.papers.declared import BASE, TUNED
+from codetune.papers.evidence import CHAT, NOT_RUN, TUNED_HERE, Evidence, ModelEvidence, paths_of
 from codetune.papers.intervals import Interval, compare, direction, of_all, of_another_sample, percent_of_another_sample
 from codetune.papers.printed import format_seeds
 from codetune.papers.scores import TABLE2, declared_scores, spread_of_scores

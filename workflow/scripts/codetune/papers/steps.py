@@ -5,7 +5,8 @@ import statistics
 from codetune.base.files import Row
 from codetune.base.plain import read_number
 from codetune.methods.schedule import share_of_highest
-from codetune.papers.evidence import OWN_CHOICE, TUNED, Evidence, paths_of
+from codetune.papers.declared import TUNED
+from codetune.papers.evidence import OWN_CHOICE, Evidence, paths_of
 from codetune.papers.printed import format_range, format_seeds, rounds_to
 from codetune.papers.verdicts import PAPER, Claim, Verdict, exact
 from codetune.prompts.packing import steps_per_epoch

@@ -17,7 +17,7 @@ from codetune.study.configfiles import check_config_files
 from codetune.study.mistakes import find_similar, quote, unknown_name
 from codetune.study.runs import NONE
 
-NUMBER = re.compile(r"(-?\d+)(?:\.(\d+))?([KMB]?)")  # as papers print them: 0.54, 11.3M
+NUMBER = re.compile(r"(-?\d+)(?:\.(\d+))?([KMB]?)(?: %)?")  # as papers print them: 0.54, 11.3M, 54 %
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")  # of a table, which stands in the names of files
 KEYS, NEEDED = ("title", "tests", "data", "columns", "missing", "rows"), ("title", "columns", "rows")
 
