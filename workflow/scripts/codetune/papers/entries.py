@@ -7,6 +7,7 @@ from typing import Any
 
 from codetune.base.errors import StudyError
 from codetune.base.files import Row
+from codetune.papers.intervals import compare, of_all
 from codetune.papers.kinds_of_checkpoints import (
     all_smaller,
     context_of_checkpoint,
@@ -16,7 +17,17 @@ from codetune.papers.kinds_of_checkpoints import (
 from codetune.papers.kinds_of_code import codebleu_of_empty
 from codetune.papers.kinds_of_formulas import levels_of_nf4, scaling
 from codetune.papers.kinds_of_runs import records_of_data, setting
+from codetune.papers.kinds_of_scores import all_above_here, all_improve_here, best_here, gain_here, score_here
 from codetune.papers.kinds_of_sizes import memory_left, parameters, trained, weights_gb
+from codetune.papers.kinds_of_steps import (
+    one_length_of_sequences,
+    one_number_of_sequences,
+    part_of_records,
+    rate_where_stopped,
+    same_column,
+    steps_here,
+    steps_trained,
+)
 from codetune.papers.kinds_of_tables import (
     ascending,
     best,
@@ -33,7 +44,7 @@ from codetune.papers.kinds_of_tables import (
 )
 from codetune.papers.measured import Declared, Measured
 from codetune.papers.printed import parse_printed, rounds_to
-from codetune.papers.verdicts import Claim, Verdict, exact
+from codetune.papers.verdicts import NOT_CHECKABLE, Claim, Verdict, exact
 
 KEYS = ("id", "what", "where", "says", "each", "measure", "decide")
 NEEDED = ("id", "what", "where", "measure", "decide")
@@ -45,6 +56,8 @@ KINDS: Mapping[str, Callable[..., Measured | None]] = {
         *(trained, memory_left, weights_gb, parameters, codebleu_of_empty, setting, records_of_data),
         *(stated, cells, gain_percent, implied_base, mean_gain, multiples, best, best_mean, wins, ascending),
         *(size_of_checkpoint, all_smaller, context_of_checkpoint, lora_of_checkpoint),
+        *(steps_here, steps_trained, rate_where_stopped, same_column, one_number_of_sequences, part_of_records),
+        *(one_length_of_sequences, score_here, gain_here, all_improve_here, best_here, all_above_here),
         *(low_where_zero, larger, scaling, levels_of_nf4),
     )
 }
@@ -54,17 +67,24 @@ def _is_near(says: object, value: float) -> bool:
     return abs(parse_printed(says)[0] - value) <= NEAR * value
 
 
-# Whether what is measured agrees with what the paper says.
-DECISIONS: Mapping[str, Callable[[Any, Sequence[Any]], bool]] = {
-    "rounds_to": lambda says, values: all(value is not None and rounds_to(says, float(value)) for value in values),
-    "near": lambda says, values: all(_is_near(says, value) for value in values),
-    "below": lambda says, values: all(value < parse_printed(says)[0] for value in values),
-    "is": lambda says, values: says in values,
-    "equal": lambda _says, values: len(set(values)) == 1,
-    "different": lambda _says, values: len(set(values)) == len(values),
-    "several": lambda _says, values: sum(values) > 1,
-    "all": lambda _says, values: all(values),
-    "unstated": lambda says, _values: says is None,
+def _exactly(holds: Callable[[Any, Sequence[Any]], bool]) -> Callable[[Any, Measured], str]:
+    """Returns a decision on something that has no sampling error, by whether its values agree with what is said."""
+    return lambda says, found: exact(holds(says, found.values))
+
+
+# The verdict that follows from what the paper says and from what is measured.
+DECISIONS: Mapping[str, Callable[[Any, Measured], str]] = {
+    "rounds_to": _exactly(lambda says, values: all(one is not None and rounds_to(says, float(one)) for one in values)),
+    "near": _exactly(lambda says, values: all(_is_near(says, one) for one in values)),
+    "below": _exactly(lambda says, values: all(one < parse_printed(says)[0] for one in values)),
+    "is": _exactly(lambda says, values: says in values),
+    "equal": _exactly(lambda _says, values: len(set(values)) == 1),
+    "different": _exactly(lambda _says, values: len(set(values)) == len(values)),
+    "several": _exactly(lambda _says, values: sum(values) > 1),
+    "all": _exactly(lambda _says, values: all(values)),
+    "unstated": _exactly(lambda says, _values: says is None),
+    "compatible": lambda says, found: compare(found.interval, says, found.samples, found.widest),
+    "all_better": lambda _says, found: of_all(found.values, found.samples),
 }
 
 
@@ -144,8 +164,8 @@ def _verdict_of(declared: Declared, binding: Mapping[str, Any], entry: Row, file
     found = KINDS[kind](declared, **arguments)
     if found is None:
         return None
-    text = entry["what"].format(**{name: declared.name_of(str(one)) for name, one in binding.items()})
-    agrees = not found.because and DECISIONS[entry["decide"]](says, found.values)
-    return Claim(text, entry["where"], says).against(
-        found.shown, exact(agrees), how=found.how, files=found.files or [file], because=found.because
+    names = {name: declared.name_of(str(one)) for name, one in binding.items()}
+    outcome = NOT_CHECKABLE if found.because else DECISIONS[entry["decide"]](says, found)
+    return Claim(entry["what"].format(**names | dict(found.words)), entry["where"], says).against(
+        found.shown, outcome, how=found.how, files=found.files or [file], because=found.because
     )

@@ -4,9 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from codetune.base.files import Row, read_json, reading
-from codetune.papers.evidence import Evidence, ModelEvidence
+from codetune.papers.evidence import ModelEvidence
 from codetune.papers.steps import sequences_of
-from codetune.papers.verdicts import Claim, Verdict, exact
 
 LENGTHS = range(256, 2049)  # of a sequence, in tokens
 MOST_EMPTY = 0.05  # share of the sequences' room that packing leaves empty; best-fit leaves 0.01 of it, cutting none
@@ -14,38 +13,7 @@ MOST_EMPTY = 0.05  # share of the sequences' room that packing leaves empty; bes
 Counts = Mapping[int, int]  # number of samples by their length in tokens
 
 
-def check_lengths(evidence: Evidence) -> list[Verdict]:
-    """Whether one length of sequences gives all of Table 1's steps, with each template that its models have here."""
-    table1, models = evidence.paper["table1"], list(evidence.trained.values())
-    if len(models) < len(table1):
-        return []
-    printed = ", ".join(str(row["steps"]) for row in table1) + " steps"
-    verdicts = []
-    for template in models[0].tokens:
-        if not all(template in model.tokens and template in model.prompts for model in models):
-            continue
-        shares = list(zip(*(_counts_of(model, template) for model in models), strict=True))
-        samples = [sum(share[0].values()) for share in shares]
-        fitting = sorted({length for share in shares for length in lengths_that_fit(table1, share)})
-        claim = (
-            f"One length of packed sequences, from {LENGTHS[0]:,} to {LENGTHS[-1]:,} tokens, gives all of Table 1's "
-            f"steps, with the template '{template}'"
-        )
-        tried = ", ".join(f"{100 * count / samples[-1]:.0f} %" for count in samples)
-        verdicts.append(
-            Claim(claim, "Table 1", printed).against(
-                ", ".join(f"{length:,}" for length in fitting) or "none",
-                exact(bool(fitting)),
-                how=f"tokens of every sample, on {tried} of the samples, with and without the last, smaller batch, and "
-                f"with up to {100 * MOST_EMPTY:.0f} % of the sequences' room left empty",
-                files=[path for model in models for path in (model.tokens[template], model.prompts[template])],
-                because=evidence.obstacle([row["model"] for row in table1], data=True),
-            )
-        )
-    return verdicts
-
-
-def _counts_of(model: ModelEvidence, template: str) -> Sequence[Counts]:
+def counts_of(model: ModelEvidence, template: str) -> Sequence[Counts]:
     """Of the training samples, of these and the validation samples, and of all."""
     training, prompts = (read_json(one[template]) for one in (model.tokens, model.prompts))
     counts, so_far = [], Counter[int]()

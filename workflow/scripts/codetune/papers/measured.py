@@ -95,6 +95,10 @@ class Measured:
         how: How it was computed.
         files: What it comes from, if that is not the paper's file.
         because: Why it decides nothing; empty where it does.
+        words: What names in the claim's text stand for, beside those of the entry.
+        interval: Of a score or gain of this study, where another sample has it.
+        samples: Number of test samples of what rests on scores.
+        widest: Length from which on the interval says too little.
     """
 
     values: Sequence[Any]
@@ -102,6 +106,10 @@ class Measured:
     how: str
     files: Sequence[str] = field(default_factory=list)
     because: str = ""
+    words: Mapping[str, str] = field(default_factory=dict)
+    interval: tuple[float, float] | None = None
+    samples: int = 0
+    widest: float = 0.0
 
 
 def measure_each(holds: Mapping[str, bool], how: str) -> Measured:

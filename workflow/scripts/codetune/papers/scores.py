@@ -3,8 +3,6 @@
 from codetune.base.files import Row
 from codetune.papers.declared import BASE, TUNED
 
-TABLE2 = "Table 2"
-
 
 def declared_scores(paper: Row, method: str) -> dict[str, float]:
     """The scores that the paper's Table 2 gives to one method, by model."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 AGREES, DISAGREES = "agrees", "disagrees"  # of what is exact: the paper's own arithmetic, counts, architectures
 COMPATIBLE, NOT_COMPATIBLE, UNDECIDED = "compatible", "not compatible", "undecided"  # of what rests on scores here
 NOT_STATED, NOT_CHECKABLE = "not stated", "not checkable here"
-PAPER = ("config/papers/slm-qlora.yaml",)
 
 
 @dataclass(frozen=True)
