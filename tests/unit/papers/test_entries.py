@@ -21,7 +21,7 @@ def paper(name):
 
 
 def checked(said, records=()):
-    evidence = Evidence(said, "p.yaml", list(records), "d", {}, "", False, None, "")
+    evidence = Evidence(said, "p.yaml", list(records), "d", {}, "", {}, {})
     return check_entries(Declared(said, tables_of(said), evidence), "p.yaml")
 
 

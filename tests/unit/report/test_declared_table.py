@@ -1,47 +1,19 @@
 """A paper's table in its own layout, with the numbers of a study beside it."""
 
 import csv
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from codetune.base.plain import to_plain
-from codetune.evaluation.comparisons import MetricFacts
-from codetune.report.declared_table import FACTS, Here, declared_table, write_declared
+from codetune.report.declared_table import FACTS, declared_table, write_declared
 from codetune.report.table import write_table
 from codetune.study.declared import file_of, read_paper, tables_of
-from codetune.study.model import Source
 from conftest import ROOT
-from fake_comparisons import fake_comparisons, write_fake_comparisons
-from fake_records import fake_method, fake_model, fake_record, fake_sizes, with_test, write_fake
+from fake_comparisons import write_fake_comparisons
+from fake_records import write_fake
 from latex_reader import read_latex
+from other_papers import CONALA, EM, METRICS, codegen_study, gpt2_study, paper
 from paper_study import write_value
-
-METRICS = {"bleu": MetricFacts("BLEU", "sacrebleu", 100.0), "codebleu": MetricFacts("CodeBLEU", "mean", 1.0)}
-EM = {f"em_one_line_at_{k}": MetricFacts(f"EM@{k}", "in one line", 1.0) for k in (1, 10)}
-CONALA = {"conala": Source(repo="neulab/conala", revision="0" * 40)}
-
-
-def paper(name):
-    return read_paper(ROOT / file_of(name))
-
-
-def a_record(model, method, test, scores, data=None, repo="openai-community/gpt2"):
-    source = Source(repo=repo, revision="0" * 40)
-    return fake_record(fake_model(model, source=source), method, data or test, test=test, scores=scores)
-
-
-def gpt2_study():
-    """GPT-2 fully tuned, by LoRA and untuned; another model that the paper does not have."""
-    full = replace(fake_method("lora"), name="full")
-    records = [
-        a_record("gpt2", full, "conala", {"bleu": 7.0, "codebleu": 0.2}),
-        a_record("gpt2", "lora", "conala", {"bleu": 50.0, "codebleu": 0.5}),
-        a_record("gpt2", "base", "conala", {"bleu": 1.0, "codebleu": 0.1}),
-        a_record("mine", "lora", "conala", {"bleu": 90.0, "codebleu": 0.9}),
-    ]
-    sizes = [fake_sizes("gpt2", fake_method("lora"), full, trainable=2_500, total=1_000_000)]
-    return Here(records, [fake_comparisons(records, "conala", METRICS)], sizes, CONALA)
 
 
 def targets(folder):
@@ -70,20 +42,6 @@ def test_what_is_no_score_is_taken_from_trainings():
         "none_trained_here"
     ].dropna()
     assert count == 1000
-
-
-def codegen_study():
-    """CodeGen by LoRA on each data set and on both together."""
-    scores = [{"em_one_line_at_1": at, "em_one_line_at_10": 2 * at, "codebleu": 3 * at} for at in (0.1, 0.2, 0.3)]
-    one = ("codegen-350m", "lora")
-    records = [
-        a_record(*one, "conala-resplit", scores[0]),
-        a_record(*one, "codealpaca-py", scores[1]),
-        with_test(a_record(*one, "conala-resplit", scores[2], data="joint"), "codealpaca-py", scores[2]),
-    ]
-    facts = {name: one for name, one in (METRICS | EM).items() if name != "bleu"}
-    tests = ("conala-resplit", "codealpaca-py")
-    return Here(records, [fake_comparisons(records, test, facts) for test in tests], [], {})
 
 
 def test_joint_training_has_a_table_of_its_own():

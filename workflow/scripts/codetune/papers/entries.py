@@ -17,7 +17,14 @@ from codetune.papers.kinds_of_checkpoints import (
 from codetune.papers.kinds_of_code import codebleu_of_empty
 from codetune.papers.kinds_of_formulas import levels_of_nf4, scaling
 from codetune.papers.kinds_of_runs import records_of_data, setting
-from codetune.papers.kinds_of_scores import all_above_here, all_improve_here, best_here, gain_here, score_here
+from codetune.papers.kinds_of_scores import (
+    all_above_here,
+    all_improve_here,
+    best_here,
+    gain_here,
+    score_here,
+    score_in_table,
+)
 from codetune.papers.kinds_of_sizes import memory_left, parameters, trained, weights_gb
 from codetune.papers.kinds_of_steps import (
     one_length_of_sequences,
@@ -57,7 +64,7 @@ KINDS: Mapping[str, Callable[..., Measured | None]] = {
         *(stated, cells, gain_percent, implied_base, mean_gain, multiples, best, best_mean, wins, ascending),
         *(size_of_checkpoint, all_smaller, context_of_checkpoint, lora_of_checkpoint),
         *(steps_here, steps_trained, rate_where_stopped, same_column, one_number_of_sequences, part_of_records),
-        *(one_length_of_sequences, score_here, gain_here, all_improve_here, best_here, all_above_here),
+        *(one_length_of_sequences, score_here, score_in_table, gain_here, all_improve_here, best_here, all_above_here),
         *(low_where_zero, larger, scaling, levels_of_nf4),
     )
 }

@@ -107,9 +107,8 @@ class Evidence:
         data: Name of the paper's data set that the scores here are of.
         models: The paper's models that were run here on the paper's data set, by name, in the paper's order.
         card: Path of the data card; empty where the data set was not used.
-        genuine_data: The config names the very repository of the data that the paper names.
-        comparisons: Scores on the paper's data set, with their intervals; None where nothing was evaluated on it.
-        compared: Path of these comparisons; empty where there are none.
+        sources: Where each data set of this study comes from, by its name.
+        tests: Scores with their intervals, and the path of these, by test set.
     """
 
     paper: Row
@@ -118,9 +117,22 @@ class Evidence:
     data: str
     models: dict[str, ModelEvidence]
     card: str
-    genuine_data: bool
-    comparisons: Comparisons | None
-    compared: str
+    sources: Mapping[str, Source]
+    tests: Mapping[str, tuple[str, Comparisons]]
+
+    @property
+    def compared(self) -> str:
+        """Path of the scores on the paper's data set; empty where there are none."""
+        return self.tests[self.data][0] if self.data in self.tests else ""
+
+    @property
+    def comparisons(self) -> Comparisons | None:
+        """The scores on the paper's data set; None where nothing was evaluated on it."""
+        return self.tests[self.data][1] if self.data in self.tests else None
+
+    def has_its_data(self, name: str) -> bool:
+        """Whether the config names the very repository of a data set that the paper names."""
+        return name in self.sources and self.sources[name].is_repository(self.paper["datasets"][name]["repo"])
 
     def obstacle(self, names: Collection[str] = (), *, data: bool = False, scores: bool = False) -> str:
         """Why what was computed of these models decides nothing about the paper's; empty if it does.
@@ -134,7 +146,7 @@ class Evidence:
             return OTHER_MODELS
         if scores and not all(self.models[name].is_held_as_printed for name in names):
             return OTHER_WEIGHTS
-        return OTHER_DATA if data and not self.genuine_data else ""
+        return OTHER_DATA if data and not self.has_its_data(self.data) else ""
 
     def rows(self, table: str, method: str | None = None) -> list[tuple[Row, ModelEvidence]]:
         """The rows of one of the paper's tables whose model was run here."""
@@ -202,8 +214,6 @@ def gather_evidence(
                 prompts=files.prompts.get((name, key), {}),
             )
         found[key].records.setdefault(record.run.method, []).append(record)
-    own = ((path, one) for path, one in comparisons.items() if one.test == name)
-    path, compared = next(own, ("", None))
     return Evidence(
         paper=paper,
         file=file,
@@ -211,9 +221,8 @@ def gather_evidence(
         data=name,
         models={key: found[key] for key in paper["models"] if key in found},
         card=files.cards[name] if found else "",
-        genuine_data=name in datasets and datasets[name].is_repository(paper["datasets"][name]["repo"]),
-        comparisons=compared,
-        compared=path,
+        sources=datasets,
+        tests={one.test: (path, one) for path, one in comparisons.items()},
     )
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from codetune.papers.declared import TUNED
-from codetune.papers.evidence import NOT_RUN, TUNED_HERE, Evidence, ModelEvidence, paths_of
+from codetune.papers.evidence import NOT_RUN, OTHER_DATA, OTHER_MODELS, TUNED_HERE, Evidence, ModelEvidence, paths_of
 from codetune.papers.intervals import Interval, direction, of_all, of_another_sample, percent_of_another_sample
 from codetune.papers.measured import Declared, Measured
+from codetune.papers.places import in_units_of, runs_of
 from codetune.papers.printed import format_seeds, parse_printed
 from codetune.papers.scores import declared_scores, spread_of_scores
 from codetune.papers.verdicts import NOT_COMPATIBLE
@@ -34,6 +35,32 @@ def score_here(declared: Declared, model: str, method: str) -> Measured | None:
         interval=interval,
         samples=one.samples,
         widest=spread_of_scores(evidence.paper),
+    )
+
+
+def score_in_table(declared: Declared, table: str, model: str, method: str, column: str, test: str) -> Measured | None:
+    """The score of this study in a place of a table, in the paper's units, with the interval of another sample's."""
+    evidence, found = declared.evidence, declared.table(table)
+    records = runs_of(evidence.records, model, method, test, found.data)
+    path, of_test = evidence.tests.get(test, ("", None))
+    times = in_units_of(found.columns[column], column, of_test) if of_test else None
+    if not records or of_test is None or times is None or found.value_of(model, method, test, column) is None:
+        return None
+    score = of_test.score_of(records[0].run.system, column)
+    interval = of_another_sample(score)
+    scaled = None if interval is None else (interval[0] * times, interval[1] * times)
+    printed = [parse_printed(value)[0] for value in found.column(test, column)]
+    samples = min(record.tests[test].summary.samples for record in records)
+    is_genuine = records[0].model.source.is_repository(declared.paper["models"][model]["repo"])
+    return Measured(
+        [],
+        _show(None if score.score is None else score.score * times, scaled, ".4g"),
+        f"mean over {samples:,} test samples and {_seeds(records)}; {ANOTHER}",
+        [*paths_of(records), path],
+        OTHER_MODELS if not is_genuine else "" if evidence.has_its_data(test) else OTHER_DATA,
+        interval=scaled,
+        samples=samples,
+        widest=max(printed) - min(printed),
     )
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from codetune.base.files import Row
 from codetune.evaluation.comparisons import Comparisons
+from codetune.papers.places import in_units_of, runs_of
 from codetune.papers.printed import parse_printed
 from codetune.report.cells import table_of
 from codetune.report.format import format_number
@@ -16,7 +17,6 @@ from codetune.report.writing import write_forms
 from codetune.study.declared import DeclaredTable, Value
 from codetune.study.model import Source
 from codetune.study.record import Record
-from codetune.study.records import by_system
 from codetune.study.runs import NONE
 from codetune.study.sizes import SizeFacts
 
@@ -42,23 +42,6 @@ class Here:
     sizes: Sequence[SizeFacts]
     datasets: Mapping[str, Source]
 
-    def runs_of(self, model: str, method: str, test: str, data: str | None) -> list[Record]:
-        """The runs of one place of a table, one per seed; none where nothing of it was run.
-
-        Args:
-            model: Name of the model.
-            method: Name of the method.
-            test: Name of the test set; `none` where the number is about none.
-            data: Name of the training data; None for the test set's own, or none at all.
-        """
-        found = by_system(
-            record
-            for record in self.records
-            if (record.run.model, record.run.method) == (model, method) and test in (NONE, *record.tests)
-        )
-        allowed = (data,) if data else (test, NONE)
-        return next((seeds for system, seeds in found.items() if test == NONE or system.data in allowed), [])
-
 
 def declared_table(table: DeclaredTable, here: Here) -> pd.DataFrame:
     """The paper's table, with this study's numbers in the paper's units.
@@ -77,7 +60,7 @@ def declared_table(table: DeclaredTable, here: Here) -> pd.DataFrame:
         for test, column in _places(table):
             name = f"{test}_{column}"
             value = table.value_of(model, method, test, column)
-            runs = here.runs_of(model, method, test, table.data)
+            runs = runs_of(here.records, model, method, test, table.data)
             ours = _ours(table, here, runs, test, column)
             row |= {f"{name}_paper": None if value is None else str(value)}
             row |= {f"{name}_{end}": one for end, one in zip(("here", "low", "high"), ours, strict=True)}
@@ -91,15 +74,15 @@ def _places(table: DeclaredTable) -> Iterator[tuple[str, str]]:
 
 def _ours(table: DeclaredTable, here: Here, runs: Sequence[Record], test: str, column: str) -> Ours:
     """This study's number in one place, with its interval, in the paper's units."""
-    scale = table.columns[column].scale
     if not runs:
         return NOTHING
-    if scale is None:
+    if table.columns[column].scale is None:
         return FACTS[column](runs, here.sizes), None, None
     of_test = next((one for one in here.comparisons if one.test == test), None)
-    if of_test is None or column not in of_test.metrics:
+    times = None if of_test is None else in_units_of(table.columns[column], column, of_test)
+    if of_test is None or times is None:
         return NOTHING
-    score, times = of_test.score_of(runs[0].run.system, column), scale / of_test.metrics[column].highest
+    score = of_test.score_of(runs[0].run.system, column)
     if score.score is None:
         return NOTHING
     low, high = score.ends
@@ -144,7 +127,7 @@ def write_declared(table: DeclaredTable, paper: Row, here: Here, outputs: Mappin
     panels: dict[str, list[str]] = {}
     for test, column in _places(table):
         label = table.columns[column].label + (f" on {test}" if len(table.tests) > 1 else "")
-        cells = _cells(found, f"{test}_{column}", _values(table, test, column))
+        cells = _cells(found, f"{test}_{column}", table.column(test, column))
         shown |= {f"{label}, paper": found[f"{test}_{column}_paper"], f"{label}, here": cells}
         panels.setdefault(test, []).extend([f"{label}, paper", f"{label}, here"])
     title = f"{_title_of(table)}: {table.title}"
@@ -154,12 +137,6 @@ def write_declared(table: DeclaredTable, paper: Row, here: Here, outputs: Mappin
 
 def _title_of(table: DeclaredTable) -> str:
     return f"The paper's table {table.name}"
-
-
-def _values(table: DeclaredTable, test: str, column: str) -> list[Value]:
-    """What the paper prints in a column."""
-    values = (table.value_of(*row, test, column) for row in table.rows)
-    return [value for value in values if value is not None]
 
 
 def _cells(found: pd.DataFrame, name: str, printed: Sequence[Value]) -> list[str | None]:
@@ -196,7 +173,7 @@ def _note(table: DeclaredTable, paper: Row, here: Here) -> str:
 def _used(table: DeclaredTable, here: Here) -> list[Record]:
     """The runs whose numbers stand in the table."""
     places = [(*row, test, table.data) for row in table.rows for test in table.tests]
-    return [record for place in places for record in here.runs_of(*place)]
+    return [record for place in places for record in runs_of(here.records, *place)]
 
 
 def _is_genuine(record: Record, paper: Row) -> bool:

@@ -92,6 +92,11 @@ class DeclaredTable:
         """Names of its models in their order."""
         return list(dict.fromkeys(model for model, _ in self.rows))
 
+    def column(self, test: str, column: str) -> list[float | int | str]:
+        """What the paper prints in a column for a test set, without dashes."""
+        values = (self.value_of(*row, test, column) for row in self.rows)
+        return [value for value in values if value is not None]
+
     def value_of(self, model: str, method: str, test: str, column: str) -> Value:
         """What the paper prints in one place; None where it has no such place, or a dash."""
         row = self.rows.get((model, method))
