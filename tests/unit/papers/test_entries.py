@@ -184,8 +184,8 @@ def test_what_is_unstated_is_shown_as_the_runs_have_it(tmp_path):
         ({"measure": {"cells": {}}}, "missing a required argument: 'places'"),
         ({"measure": {"cells": {"places": [CELL | {"table": "9"}]}}}, "no table '9'; known: 1"),
         ({"measure": {"cells": {"places": [CELL | {"method": "c"}]}}}, "table 1 has no place m, c, d, bleu"),
-        ({"measure": {"weights_gb": {"model": "k", "bits": 4}}}, "'k'"),
-        ({"what": "BLEU of {model}"}, "'model'"),
+        ({"measure": {"weights_gb": {"model": "k", "bits": 4}}}, "KeyError: 'k'"),
+        ({"what": "BLEU of {model}"}, "KeyError: 'model'"),
     ],
 )
 def test_a_mistake_in_an_entry_is_told_in_one_line(more, message):

@@ -8,8 +8,6 @@ section 4.3) and a prompt one vector per token (Lester et al. 2021, section 2).
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from codetune.base.errors import StudyError
-
 Matrix = tuple[int, int]  # numbers of inputs and outputs
 
 
@@ -70,7 +68,7 @@ def trained_parameters(shape: Shape, way: dict[str, Any]) -> int:
             or `linear` (all matrices of the layers); of IA3 `attention` or `attention and mlp`.
 
     Raises:
-        StudyError: The way is none of these.
+        ValueError: The way is none of these.
     """
     targets = way.get("targets")
     match way["kind"]:
@@ -84,7 +82,7 @@ def trained_parameters(shape: Shape, way: dict[str, Any]) -> int:
             return int(way["tokens"]) * shape.layers * 2 * (shape.keys or shape.width)
         case "prompt":
             return int(way["tokens"]) * shape.width * shape.halves
-    raise StudyError(f"a way of tuning with kind '{way['kind']}' and targets '{targets}' cannot be counted")
+    raise ValueError(f"a way of tuning with kind '{way['kind']}' and targets '{targets}' cannot be counted")
 
 
 def _of(shape: Shape, targets: str) -> list[tuple[int, list[Matrix]]]:

@@ -6,7 +6,7 @@ from itertools import product
 from typing import Any
 
 from codetune.base.errors import StudyError
-from codetune.base.files import Row
+from codetune.base.files import Row, reason_in_short
 from codetune.papers.intervals import compare, of_all
 from codetune.papers.kinds_of_checkpoints import (
     all_smaller,
@@ -116,9 +116,9 @@ def check_entries(declared: Declared, file: str) -> dict[str, list[Verdict]]:
                 _check(entry)
                 verdicts = [_verdict_of(declared, one, _bound(entry, one), file) for one in _bindings(entry)]
                 found.setdefault(subject, []).extend(verdict for verdict in verdicts if verdict)
-            except (StudyError, ValueError, LookupError, TypeError, AttributeError) as error:
-                said = " ".join(str(error).split())
-                raise StudyError(f"{file}: claims.{subject}.{name}: {said}. Correct the entry.") from None
+            except (ValueError, LookupError, TypeError, AttributeError) as error:
+                reason = reason_in_short(error)
+                raise StudyError(f"{file}: claims.{subject}.{name}: {reason}. Correct the entry.") from None
     return found
 
 
@@ -128,16 +128,16 @@ def _check(entry: Any) -> None:
         raise TypeError(f"{entry} is not a mapping")
     for key in entry:
         if key not in KEYS:
-            raise StudyError(f"'{key}' is unknown; known: {', '.join(KEYS)}")
+            raise ValueError(f"'{key}' is unknown; known: {', '.join(KEYS)}")
     for key in NEEDED:
         if not entry.get(key):
-            raise StudyError(f"the key '{key}' is missing or empty")
+            raise ValueError(f"the key '{key}' is missing or empty")
     for key, known in (("decide", DECISIONS), ("measure", KINDS)):
         for name in [entry[key]] if key == "decide" else entry[key]:
             if name not in known:
-                raise StudyError(f"{key}: '{name}' is unknown; known: {', '.join(known)}")
+                raise ValueError(f"{key}: '{name}' is unknown; known: {', '.join(known)}")
     if len(entry["measure"]) != 1:
-        raise StudyError(f"measure: one kind is needed, not {len(entry['measure'])}")
+        raise ValueError(f"measure: one kind is needed, not {len(entry['measure'])}")
 
 
 def _bindings(entry: Row) -> list[Row]:

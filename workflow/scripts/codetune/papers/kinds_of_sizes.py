@@ -35,7 +35,7 @@ def trained(
         text = f"{declared.name_of(model)} {found if percent else format_size(count)} (printed {printed})"
         holds[text] = printed is not None and is_printed_as(printed, share if percent else count)
     settings = ", ".join(f"{key} {value}" for key, value in way.items())
-    return measure_each(holds, f"counted from the shapes: {settings}; within one unit of the last digit")
+    return measure_each(holds, f"counted from the shapes: {settings}; as printed, rounded or cut off")
 
 
 def memory_left(declared: Declared, table: str, model: str, method: str, per_weight: int, length: int) -> Measured:

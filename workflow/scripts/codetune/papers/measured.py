@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from codetune.base.errors import StudyError
 from codetune.base.files import Row
 from codetune.papers.counts import Shape
 from codetune.papers.evidence import Evidence
@@ -37,22 +36,22 @@ class Declared:
         """A table by its name.
 
         Raises:
-            StudyError: The paper has none of that name.
+            ValueError: The paper has none of that name.
         """
         if name not in self.tables:
-            raise StudyError(f"no table '{name}'; known: {', '.join(self.tables)}")
+            raise ValueError(f"no table '{name}'; known: {', '.join(self.tables)}")
         return self.tables[name]
 
     def cell(self, table: str, model: str, method: str, column: str | None = None, test: str | None = None) -> Value:
         """What the paper prints in a place of a table, by default in its first column and for its first test set.
 
         Raises:
-            StudyError: There is no such place.
+            ValueError: There is no such place.
         """
         found = self.table(table)
         place = (test or found.tests[0], column or next(iter(found.columns)))
         if (model, method) not in found.rows or place[0] not in found.tests or place[1] not in found.columns:
-            raise StudyError(f"table {table} has no place {model}, {method}, {', '.join(place)}")
+            raise ValueError(f"table {table} has no place {model}, {method}, {', '.join(place)}")
         return found.value_of(model, method, *place)
 
     def number(self, **place: Any) -> float | None:
@@ -64,10 +63,10 @@ class Declared:
         """The shape of a model.
 
         Raises:
-            StudyError: The paper's file does not give it.
+            ValueError: The paper's file does not give it.
         """
         if model not in self.paper.get("shapes", {}):
-            raise StudyError(f"no shape of '{model}'; add it to 'shapes'")
+            raise ValueError(f"no shape of '{model}'; add it to 'shapes'")
         return Shape(**self.paper["shapes"][model])
 
     def parameters(self, model: str) -> float:
@@ -78,10 +77,10 @@ class Declared:
         """How a method tunes, by the entry in the paper's `methods`, with changes.
 
         Raises:
-            StudyError: There is no such entry.
+            ValueError: There is no such entry.
         """
         if method not in self.paper.get("methods", {}):
-            raise StudyError(f"no way of tuning '{method}'; add it to 'methods'")
+            raise ValueError(f"no way of tuning '{method}'; add it to 'methods'")
         return {**self.paper["methods"][method], **changes}
 
 
