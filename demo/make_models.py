@@ -1,6 +1,7 @@
 """Builds the demo's models: the real architectures in miniature, with a tokenizer trained here, briefly pre-trained.
 
-Usage: python demo/make_models.py OUTPUT_FOLDER --read RECORDS.json [--study NAME] [--steps N] [--vocabulary N] [--jobs N]
+Usage: python demo/make_models.py OUTPUT_FOLDER --read RECORDS.json [--study NAME] [--steps N] [--vocabulary N]
+                                  [--jobs N]
 
 Each model is pre-trained on documents made of records in CodeAlpaca's format, in layouts that the study does not use:
 it never sees the study's templates, so that fine-tuning has something to teach. Give it other records than those that
@@ -32,11 +33,11 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "phi-3-mini": ("Phi3", {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 3}),
     # Of the studies in config/studies.
     "gpt2": ("GPT2", {"n_embd": 128, "n_layer": 2}),
-    "gpt2-medium": ("GPT2", {"n_embd": 128, "n_layer": 3}),
-    "gpt2-large": ("GPT2", {"n_embd": 160, "n_layer": 3}),
+    "gpt2-m": ("GPT2", {"n_embd": 128, "n_layer": 3}),
+    "gpt2-l": ("GPT2", {"n_embd": 160, "n_layer": 3}),
     "gpt2-xl": ("GPT2", {"n_embd": 192, "n_layer": 4}),
     "codegpt-small": ("GPT2", {"n_embd": 128, "n_layer": 2}),
-    "codegpt-adapted": ("GPT2", {"n_embd": 128, "n_layer": 2}),
+    "codegpt-adapt": ("GPT2", {"n_embd": 128, "n_layer": 2}),
     "codegen-350m": ("CodeGen", {"n_embd": 128, "n_layer": 2, "rotary_dim": 16}),
     "codellama-7b": ("Llama", {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 3}),
     "codellama-7b-instruct": ("Llama", {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 3}),
@@ -47,7 +48,7 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
 STUDIES = {
     "slm-qlora": list(ARCHITECTURES)[:6],
     "peft-methods": [
-        *("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "codegpt-small", "codegpt-adapted"),
+        *("gpt2", "gpt2-m", "gpt2-l", "gpt2-xl", "codegpt-small", "codegpt-adapt"),
         *("codellama-7b", "mistral-7b"),
     ],
     "peft-or-icl": ["codegen-350m", "codellama-7b", "codellama-7b-python", "codellama-13b-python"],

@@ -1,6 +1,7 @@
 """Generates a data set in parts, of which no test record is like one of the others.
 
-Usage: PYTHONPATH=workflow/scripts python demo/make_parts.py OUTPUT_FOLDER [--train N] [--validation N] [--test N] [--seed S]
+Usage: PYTHONPATH=workflow/scripts python demo/make_parts.py OUTPUT_FOLDER [--train N] [--validation N] [--test N]
+                                                             [--seed S]
 
 It writes train.json, test.json and, if it has any records, validation.json: records without an input, as
 demo/make_samples.py makes them.

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from codetune.study.config import load_study
 from codetune.study.runs import Run
+from codetune.study.tables import compared_variants
 from conftest import ROOT
 from small_study import copy_workflow, plan, planned, snakemake
 
@@ -60,7 +61,7 @@ def test_the_paper_s_open_choices_are_runs_beside_the_default(project):
     configs = [yaml.safe_load((project / f"config/{name}.yaml").read_text()) for name in ("config", "variants")]
     merged = configs[0] | {key: configs[0][key] | configs[1][key] for key in ("models", "methods")}
     study = load_study(merged | {"runs": configs[1]["runs"]})
-    pairs = [(f"{one.model} {one.method}", f"{over.model} {over.method}") for one, over in study.compared_variants]
+    pairs = [(f"{one.model} {one.method}", f"{over.model} {over.method}") for one, over in compared_variants(study)]
     models = ("llama-3.2-1b", "gemma-2-2b", "qwen2.5-1.5b")
     methods = ("qlora-r16", "qlora-chat", "qlora-unpacked", "qlora-all-epochs")
     assert pairs == [

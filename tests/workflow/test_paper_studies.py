@@ -123,7 +123,7 @@ def test_as_much_is_trained_as_in_the_paper(name, shapes, trained):
 
 # Of each study, as it is: the runs that are planned, and the models that wait for a commit.
 PLANS = {
-    "peft-methods": (39 - 2 * 5, ["codegpt-small", "codegpt-adapted"]),
+    "peft-methods": (39 - 2 * 5, ["codegpt-small", "codegpt-adapt"]),
     "peft-or-icl": (101 - 27 - 6, ["codellama-7b-python", "codellama-13b-python"]),
     "rag-and-execution": (35 - 9, ["codellama-7b-python"]),
 }

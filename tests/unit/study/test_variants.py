@@ -4,7 +4,7 @@ import pytest
 from codetune.base.errors import StudyError
 from codetune.study.config import load_study
 from codetune.study.runs import System
-from codetune.study.tables import table_inputs, table_params
+from codetune.study.tables import compared_variants, table_inputs, table_params
 from paper_config import edit, paper_config
 
 DATA = "codealpaca-20k"
@@ -38,7 +38,7 @@ def test_each_variant_that_is_trained_is_compared_with_its_default_if_that_is_to
         ("pretrained", ["base", "qlora", "mine"]),
     ]
     study = load_study(config_with(runs, MINE, PRETRAINED))
-    assert names_of(study.compared_variants) == [
+    assert names_of(compared_variants(study)) == [
         ("gemma-2-2b mine", "gemma-2-2b qlora"),
         ("pretrained qlora", "gemma-2-2b qlora"),
         ("pretrained mine", "pretrained qlora"),  # one thing differs
@@ -53,7 +53,7 @@ def test_each_variant_that_is_trained_is_compared_with_its_default_if_that_is_to
 @pytest.mark.parametrize("methods", [["base"], ["base", "qlora"], ["base", "mine"]])
 def test_without_such_a_pair_there_is_no_table(methods):
     study = load_study(config_with([("gemma-2-2b", methods)], MINE))
-    assert study.compared_variants == []
+    assert compared_variants(study) == []
     assert "variants" not in table_inputs(study, str.format, str.format)
 
 

@@ -80,11 +80,6 @@ class Study:
         return [training for run in self.training_runs for training in self.trials_of(run) or [run]]
 
     @cached_property
-    def compared_variants(self) -> list[tuple[System, System]]:
-        """Each variant that is trained with its default, as far as that is trained, too."""
-        return self.variants.pairs_of(self.trained_systems)
-
-    @cached_property
     def trained_systems(self) -> list[System]:
         """The systems that train a model, each once."""
         return list(dict.fromkeys(run.system for run in self.training_runs))

@@ -6,12 +6,17 @@ from typing import Any
 from codetune.base.plain import to_plain
 from codetune.study import layout
 from codetune.study.declared import PREFIX, declared_params
-from codetune.study.runs import Evaluation, Run
+from codetune.study.runs import Evaluation, Run, System
 from codetune.study.study import Study
 from codetune.study.tested import compared_tests, executed_inputs
 
 Place = Callable[..., str]  # the path for a pattern of the layout and values of its wildcards
 Inputs = Mapping[str, list[str]]
+
+
+def compared_variants(study: Study) -> list[tuple[System, System]]:
+    """Returns each variant that is trained with its default, as far as that is trained, too."""
+    return study.variants.pairs_of(study.trained_systems)
 
 
 def table_inputs(study: Study, in_results: Place, in_resources: Place) -> dict[str, Inputs]:
@@ -57,7 +62,7 @@ def table_inputs(study: Study, in_results: Place, in_resources: Place) -> dict[s
     }
     has_rows = {
         "table1": study.training_runs,
-        "variants": study.compared_variants,
+        "variants": compared_variants(study),
         "execution": executed,
         "search": searched["records"],
         "cost": study.used_models,
@@ -97,7 +102,7 @@ def table_params(study: Study, metric: str) -> dict[str, Any]:
             }
             for run in study.planned
         ],
-        "variants": [[one._asdict() for one in pair] for pair in study.compared_variants],
+        "variants": [[one._asdict() for one in pair] for pair in compared_variants(study)],
         "models": study.used_models,
         "tokens": study.token_sets,
         "prompts": [
