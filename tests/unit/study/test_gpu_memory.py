@@ -63,3 +63,7 @@ def test_a_method_that_is_not_there_is_a_mistake():
 def test_it_is_a_whole_number_of_gigabytes(needed):
     with pytest.raises(StudyError, match=r"models.gemma-2-2b.gpu_memory_gb"):
         study_with(gemma_2_2b=needed)
+
+
+def test_no_record_of_a_run_holds_it():
+    assert study_with(phi_3_mini=40).models == study_with().models

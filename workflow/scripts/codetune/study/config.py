@@ -17,7 +17,7 @@ from codetune.study.defaults import with_defaults
 from codetune.study.evaluations import KEY as TARGETS
 from codetune.study.evaluations import MOST_RUNS, Choices, build_evaluations, name_targets
 from codetune.study.folders import find_outputs
-from codetune.study.gpu_memory import check_gpu_memory
+from codetune.study.gpu_memory import read_gpu_memory
 from codetune.study.joint import KEY as JOINT
 from codetune.study.joint import read_joints, without_joints
 from codetune.study.left_out import without_unpinned
@@ -84,6 +84,7 @@ def load_study(config: Entry) -> Study:
         declared=load_tables(config.get("paper", MAIN)),
         rehearsal=config["rehearsal"],
         targets=name_targets(config["runs"], choices),
+        gpu_memory=read_gpu_memory(config),
     )
     check_training_data(study)
     check_questions(study)
@@ -105,7 +106,6 @@ def _build_model(name: str, entry: Entry) -> Model:
         parameters=entry["parameters"],
         template=entry.get("template"),
         training={key: entry[key] for key in OF_TRAINING if key in entry} | entry.get("training", {}),
-        gpu_memory_gb=entry.get("gpu_memory_gb"),
     )
 
 
@@ -165,7 +165,6 @@ def _check_names(config: Entry) -> None:
                 raise StudyError(f"config: runs[{number}].{TARGETS}: '{name}' is a model already; give another name")
         _check_pairs(f"runs[{number}]", entry, config["methods"])
     _check_labels(config["models"])
-    check_gpu_memory(config)
     check_template_names(config)
 
 

@@ -13,20 +13,23 @@ KEY = "gpu_memory_gb"  # of an entry of the config's `models`
 NAMED = 6  # systems that the line names
 
 
-def check_gpu_memory(config: Mapping[str, Any]) -> None:
-    """Checks that models say what memory they need with methods that there are.
+def read_gpu_memory(config: Mapping[str, Any]) -> dict[str, int | dict[str, int]]:
+    """Reads what memory the models of a configuration need, by their names; of those that say it.
+
+    No noun of a run has it: what a job needs is no part of its result, and no record says it.
 
     Args:
         config: The configuration, already checked against its schema.
 
     Raises:
-        StudyError: A method is not there.
+        StudyError: A method that one names is not there.
     """
-    for model, entry in config["models"].items():
-        needs = entry.get(KEY)
+    found = {model: entry[KEY] for model, entry in config["models"].items() if KEY in entry}
+    for model, needs in found.items():
         for method in needs if isinstance(needs, dict) else []:
             if method not in config["methods"]:
                 raise unknown_name(f"models.{model}.{KEY}", method, config["methods"])
+    return found
 
 
 def gpu_memory_of(study: Study, run: Run) -> int | None:
@@ -36,7 +39,7 @@ def gpu_memory_of(study: Study, run: Run) -> int | None:
         study: The study.
         run: A run, or a trial of a search.
     """
-    needs = study.model_of(run).gpu_memory_gb
+    needs = study.gpu_memory.get(run.model)
     return needs.get(run.method.partition(TRIAL)[0]) if isinstance(needs, dict) else needs
 
 

@@ -102,7 +102,6 @@ class Model:
         parameters: Number of parameters in billions.
         template: Its own template; None for the study's.
         training: Training settings that override the study's, and those with which its training fits on a GPU.
-        gpu_memory_gb: Memory in GB that a GPU needs for its jobs, or for those of each method by name.
     """
 
     name: str
@@ -112,7 +111,6 @@ class Model:
     parameters: float
     template: str | None = None
     training: dict[str, Any] = field(default_factory=dict)
-    gpu_memory_gb: int | dict[str, int] | None = None
 
 
 # What stands in the place of a model in runs that have none.

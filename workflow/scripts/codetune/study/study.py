@@ -42,6 +42,7 @@ class Study:
         declared: The tables of that paper that are laid out as there, by name.
         rehearsal: Whether what takes a GPU is made up, and all else made from that.
         targets: The runs that can be asked for together, by the names that the config gives them.
+        gpu_memory: GB that the GPU of a model's jobs needs, by its name: for all methods, or for each by name.
         unpinned: The entries whose commit is still to be filled in; what would use them is not in this study.
     """
 
@@ -62,6 +63,7 @@ class Study:
     declared: Mapping[str, DeclaredTable] = field(default_factory=dict)
     rehearsal: bool = False
     targets: Mapping[str, list[Run]] = field(default_factory=dict)
+    gpu_memory: Mapping[str, int | dict[str, int]] = field(default_factory=dict)
     unpinned: list[Unpinned] = field(default_factory=list)
 
     @cached_property
