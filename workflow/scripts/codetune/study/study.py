@@ -188,10 +188,8 @@ class Study:
     def prompt_set_of(self, evaluation: Evaluation) -> dict[str, str]:
         """The prompts that a run with a model is evaluated on, by the wildcards of their path."""
         run, prompt = evaluation.run, self.method_of(evaluation.run).prompt
-        if prompt and prompt.examples:
-            name, data, seed = prompt.name, run.data, run.seed
-        else:
-            name, data, seed = self.template_of(run), NONE, 0
+        own = (prompt.name, run.data, run.seed) if prompt and prompt.examples else (self.template_of(run), NONE, 0)
+        name, data, seed = own
         return {"test": evaluation.test, "model": run.model, "prompt": name, "data": data, "seed": str(seed)}
 
     def prompt_called(self, name: str, data: str) -> Prompt:
