@@ -28,7 +28,9 @@ FLOORS = [
 ]
 ROOMS = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 WITH_TORCH = {"models", "methods", "training", "generation"}
-WITHOUT_TORCH_IN_MODELS = set("shapes checkpoints tokenizers patches weight_files context settings fits".split())
+WITHOUT_TORCH_IN_MODELS = set(
+    "architecture shapes checkpoints tokenizers patches weight_files context settings fits".split()
+)
 LONGEST_FILE, LONGEST_FUNCTION = 300, 50
 
 

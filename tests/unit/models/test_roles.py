@@ -3,11 +3,13 @@
 import pytest
 import torch
 from codetune.base.errors import StudyError
-from codetune.models.roles import LAYERS, linear_names, linear_paths, resolve_roles
+from codetune.models.roles import LAYERS, layers_type, linear_names, linear_paths, resolve_roles
 from codetune.models.targets import OUTSIDE
-from transformers import AutoConfig, AutoModelForCausalLM
+from tiny_t5 import CODET5P
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 from transformers.pytorch_utils import Conv1D
 
+DECODERS = sorted(kind for kind in LAYERS if not kind.startswith("t5"))
 FEW = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
 
 
@@ -23,7 +25,19 @@ def model_of(kind):
         return AutoModelForCausalLM.from_config(config)
 
 
-@pytest.mark.parametrize("kind", sorted(LAYERS))
+@pytest.mark.parametrize("gate", ["relu", "gated-gelu"])
+def test_an_encoder_decoder_has_just_these_linear_layers(gate):
+    sizes = {"num_layers": 2, "num_decoder_layers": 2, "feed_forward_proj": gate}
+    config = AutoConfig.for_model(**CODET5P["220m"] | sizes)
+    with torch.device("meta"):
+        model = AutoModelForSeq2SeqLM.from_config(config)
+    linear = {name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)} - {"lm_head"}
+    kind = layers_type(config.to_dict())
+    assert {name.partition(".layer.")[2].partition(".")[2] for name in linear} == set(linear_paths(kind))
+    assert all(any(path.endswith(f".{name}") for path in linear) for name in linear_names(kind))
+
+
+@pytest.mark.parametrize("kind", DECODERS)
 def test_a_model_of_the_type_has_just_these_linear_layers(kind):
     """By path, in each layer; and what lies outside of layers can be named, too."""
     model = model_of(kind)

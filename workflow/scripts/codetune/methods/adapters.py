@@ -26,7 +26,8 @@ from codetune.methods.tokens import show_trained_tokens
 from codetune.methods.trained import load_trained, save_trained
 from codetune.models.device import device
 from codetune.models.loading import load_base, of_the_machine
-from codetune.models.roles import resolve_roles
+from codetune.models.roles import layers_type, resolve_roles
+from codetune.models.seq2seq import task_of
 from codetune.study.method import Quantization, TuningSettings
 from codetune.study.model import Source
 from codetune.study.targets import check_targets
@@ -61,10 +62,11 @@ class AdapterTuning:
     def attach(self, model: Any, source: Source, steps: int) -> Any:
         """Puts a fresh adapter beside the model."""
         self._source = source
-        peft = resolve_roles(self.settings.peft, model.config.model_type, source.name)
+        peft = resolve_roles(self.settings.peft, layers_type(model.config.to_dict()), source.name)
         check_targets(peft, [name for name, _ in model.named_modules()], linear_layers(model), source.name)
         with refusals_explained(peft):
-            adapted = get_peft_model(model, peft_config(peft, total_step=steps))
+            config = peft_config(peft, total_step=steps, task_type=task_of(model.config))
+            adapted = get_peft_model(model, config)
         show_trained_tokens(model)
         if isinstance(adapted.get_output_embeddings(), BaseTunerLayer):
             raise StudyError(

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig
 
 from codetune.base.errors import StudyError
 from codetune.base.files import reason_in_short
 from codetune.methods.on_meta import attach_on_meta, with_scikit_learn
 from codetune.methods.peft_config import peft_config, refusals_explained
-from codetune.models.roles import resolve_roles
+from codetune.models.roles import layers_type, resolve_roles
+from codetune.models.seq2seq import class_for, task_of
 from codetune.study.method import TuningSettings
 from codetune.study.mistakes import MOST_NAMES, shorten
 from codetune.study.peft_rules import NAME
@@ -74,14 +75,15 @@ def tuned_on_meta(model: Any, tuning: TuningSettings, **how: Any) -> Any:
     """
     if tuning.kind == "full":
         return model.requires_grad_()
-    kind = model.config.model_type
+    kind = layers_type(model.config.to_dict())
     peft = resolve_roles(tuning.peft, kind, f"a model of type {kind}")
     _check_names(peft, model)
     if peft.get("prompt_tuning_init") == "TEXT":  # whatever it is initialised from, it has as many tokens
         peft["prompt_tuning_init"] = "RANDOM"
     with warnings.catch_warnings(), with_scikit_learn(), refusals_explained(peft):
         warnings.simplefilter("ignore")  # PEFT gives them again when a training starts
-        return attach_on_meta(model, peft_config(peft, total_step=ANY_STEPS), **how)
+        config = peft_config(peft, total_step=ANY_STEPS, task_type=task_of(model.config))
+        return attach_on_meta(model, config, **how)
 
 
 def _check_names(peft: dict[str, Any], model: Any) -> None:
@@ -113,8 +115,11 @@ def model_on_meta(config: dict[str, Any], **how: Any) -> Any:
     """
     shapes = {key: value for key, value in config.items() if key not in OF_THE_CHECKPOINT}
     try:
+        whole = AutoConfig.for_model(**shapes)
         with torch.device("meta"):
-            return AutoModelForCausalLM.from_config(AutoConfig.for_model(**shapes), dtype=torch.bfloat16, **how)
+            return class_for(whole).from_config(whole, dtype=torch.bfloat16, **how)
+    except StudyError:
+        raise
     except Exception as error:
         kind = config.get("model_type")
         raise StudyError(

@@ -21,8 +21,8 @@ def peft_config(peft: dict[str, Any], **filled: Any) -> PeftConfig:
 
     Args:
         peft: The method's keys, and `type`; names of modules in the place of roles.
-        filled: Keys that follow from the run, as `total_step` does. They are set where the type has them and the method
-            does not state them.
+        filled: Keys that follow from the run, as `total_step` and `task_type` do. They are set where the type has them
+            and the method does not state them.
 
     Raises:
         StudyError: PEFT refuses a value, or a combination of values.
@@ -35,7 +35,7 @@ def peft_config(peft: dict[str, Any], **filled: Any) -> PeftConfig:
             keys[key] = int(value)
     keys |= {key: value for key, value in filled.items() if key in fields and keys.get(key) is None}
     with refusals_explained(peft):
-        config: PeftConfig = kind(**keys, task_type="CAUSAL_LM")
+        config: PeftConfig = kind(**{"task_type": "CAUSAL_LM"} | keys)
     return config
 
 

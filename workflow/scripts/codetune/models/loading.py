@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, PretrainedConfig, PreTrainedModel
+from transformers import AutoConfig, BitsAndBytesConfig, PretrainedConfig, PreTrainedModel
 
 from codetune.base.errors import StudyError
 from codetune.base.libraries import FETCH_AGAIN, loading
 from codetune.models.device import device
 from codetune.models.int8 import multiply_by_token
 from codetune.models.quantization import dequantize_by_blocks_if_needed, keep_weights_unpacked
+from codetune.models.seq2seq import class_for
 from codetune.models.weights import check_loaded_weights
 from codetune.study.method import UNQUANTISED, Quantization
 
@@ -57,7 +58,7 @@ def load_base(folder: str | Path, quantization: Quantization, dtype: torch.dtype
     try:
         with loading(folder, "the checkpoint", FETCH_AGAIN, of_the_machine), _shapes_explained(folder):
             config = read_config(folder)
-            model, found = AutoModelForCausalLM.from_pretrained(
+            model, found = class_for(config).from_pretrained(
                 folder,
                 config=config,
                 quantization_config=_recipe(quantization),

@@ -1,6 +1,6 @@
 """The linear layers of each type of model by what they do, and the names that PEFT finds them by."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from codetune.base.errors import StudyError
@@ -8,7 +8,7 @@ from codetune.study.peft_types import ALL_LINEAR, MODULE_KEYS, ROLES
 
 
 class Layers(NamedTuple):
-    """The linear layers of a decoder layer, each with its path in it.
+    """The linear layers of a layer of the model, each with its path in it.
 
     Attributes:
         attention: Projections of the attention, into it before out of it.
@@ -35,7 +35,8 @@ GPT2 = _layers("attn: c_attn c_proj", "mlp: c_fc c_proj")  # of transformers' Co
 FUSED = "query_key_value dense"
 FOUR_H = "mlp: dense_h_to_4h dense_4h_to_h"
 OUT = "self_attn: q_proj k_proj v_proj out_proj"
-# By model_type. Others (layers of several kinds, images beside text) are known once the model is made.
+T5 = [f"{module}.{name}" for module in ("SelfAttention", "EncDecAttention") for name in "qkvo"]  # the latter: decoder
+# By `layers_type`. Others (layers of several kinds, images beside text) are known once the model is made.
 LAYERS: dict[str, Layers] = {
     **dict.fromkeys(
         "cohere cohere2 cwm diffllama ernie4_5 exaone4 gemma gemma2 gemma3_text granite helium "
@@ -59,11 +60,24 @@ LAYERS: dict[str, Layers] = {
     "phi": _layers("self_attn: q_proj k_proj v_proj dense", "mlp: fc1 fc2"),
     "phi3": _layers("self_attn: qkv_proj o_proj", "mlp: gate_up_proj down_proj"),
     "starcoder2": _layers(FOUR, "mlp: c_fc c_proj"),
+    "t5": Layers(T5, ["DenseReluDense.wi", "DenseReluDense.wo"]),
+    "t5, gated": Layers(T5, ["DenseReluDense.wi_0", "DenseReluDense.wi_1", "DenseReluDense.wo"]),
 }
 
 
+def layers_type(config: Mapping[str, Any]) -> str | None:
+    """Returns which layers a model has: its model_type, and of a T5 whether its feed-forward network is gated.
+
+    Args:
+        config: Content of its config.json.
+    """
+    kind = config.get("model_type")
+    gated = str(config.get("feed_forward_proj", "")).startswith("gated")
+    return f"{kind}, gated" if gated else kind
+
+
 def linear_paths(model_type: str | None) -> list[str] | None:
-    """Returns the paths of a decoder layer's linear layers; None where a type of model is not known."""
+    """Returns the paths of the linear layers in a layer of the model; None where a type of model is not known."""
     known = LAYERS.get(model_type or "")
     return [*known.attention, *known.mlp] if known else None
 
@@ -79,7 +93,7 @@ def resolve_roles(peft: dict[str, Any], model_type: str | None, model: str) -> d
 
     Args:
         peft: A method's keys of PEFT.
-        model_type: Of the model, as in its config.json.
+        model_type: Of the model, by `layers_type`.
         model: Its name, for the message.
 
     Returns:

@@ -7,9 +7,10 @@ from typing import Any
 
 from codetune.base.errors import StudyError
 from codetune.base.files import MISSHAPEN, read_json
-from codetune.models.roles import linear_names, linear_paths, resolve_roles
+from codetune.models.architecture import is_encoder_decoder
+from codetune.models.roles import layers_type, linear_names, linear_paths, resolve_roles
 from codetune.study import layout
-from codetune.study.model import CONFIG, Model
+from codetune.study.model import CONFIG, ENCODER_DECODER, Model
 from codetune.study.peft_keys import read_types
 from codetune.study.peft_types import ALL_LINEAR, MODULE_KEYS, OTHER_LAYERS, ROLES
 from codetune.study.peft_values import numbers_in
@@ -26,16 +27,19 @@ SIZES = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")  # what the n
 
 
 def check_models(study: Study, resources: str) -> None:
-    """Checks what each method adapts against each of its models, where the config.json of that is there already.
+    """Checks what entries say of models and adapt of them, where a model's config.json is there already.
 
     Args:
         study: The study.
         resources: The folder of downloads.
 
     Raises:
-        StudyError: A model lacks what is to be adapted, or PEFT does not know what to adapt in it.
+        StudyError: A model is of another kind than its entry says, it lacks what is to be adapted, or PEFT does not
+            know what to adapt in it.
     """
     configs = {name: _read_config(model, resources) for name, model in study.models.items()}
+    for name, found in configs.items():
+        _check_kind(study.models[name], found)
     for model, method in dict.fromkeys((run.model, run.method) for run in study.training_runs):
         tuning, config = study.methods[method].tuning, configs[model]
         if tuning is not None and tuning.kind == "peft" and config is not None:
@@ -43,6 +47,21 @@ def check_models(study: Study, resources: str) -> None:
                 check_architecture(tuning.peft, config, study.models[model].label)
             except StudyError as error:
                 raise StudyError(f"config: methods.{method}.peft: {error}") from None
+
+
+def _check_kind(model: Model, config: dict[str, Any] | None) -> None:
+    """Checks that a model is of the kind that its entry says."""
+    where = f"config: models.{model.name}"
+    if config is None or (found := is_encoder_decoder(config, where)) == model.is_encoder_decoder:
+        return
+    if found:
+        raise StudyError(
+            f"{where}: its config.json says that it is an {ENCODER_DECODER}; add 'kind: {ENCODER_DECODER}'"
+        )
+    raise StudyError(
+        f"{where}.kind: its config.json says that it is no {ENCODER_DECODER} (model_type {config.get('model_type')}); "
+        "leave the key out"
+    )
 
 
 def check_architecture(peft: dict[str, Any], config: dict[str, Any], model: str) -> None:
@@ -61,11 +80,12 @@ def check_architecture(peft: dict[str, Any], config: dict[str, Any], model: str)
         return
     _check_default(peft, model_type, model)
     _check_numbers(peft, config, model)
-    paths = linear_paths(model_type)
+    layers = layers_type(config)
+    paths = linear_paths(layers)
     if paths is not None and peft["type"] not in OTHER_LAYERS:
-        resolved = resolve_roles(peft, model_type, model)
+        resolved = resolve_roles(peft, layers, model)
         named = {key: _inside(resolved[key]) for key in MODULE_KEYS if isinstance(resolved.get(key), list)}
-        check_targets(named, paths, linear_names(model_type) or [], model)
+        check_targets(named, paths, linear_names(layers) or [], model)
 
 
 def _read_config(model: Model, resources: str) -> dict[str, Any] | None:

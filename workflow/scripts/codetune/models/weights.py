@@ -6,7 +6,10 @@ from typing import Any
 
 import torch
 from transformers import PreTrainedModel
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+)
 
 from codetune.base.errors import StudyError
 from codetune.base.libraries import FETCH_AGAIN
@@ -38,7 +41,8 @@ def check_loaded_weights(model: PreTrainedModel, found: dict[str, Any], folder: 
 def _check_architecture(model: PreTrainedModel, folder: str | Path) -> None:
     """The weights of Llama and the first Gemma have the same names and shapes, and compute other things."""
     named, loaded = model.config.architectures or [], type(model).__name__
-    known = [name for name in named if name in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()]
+    classes = (MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES)
+    known = [name for name in named if any(name in names.values() for names in classes)]
     if known and loaded not in named:
         raise StudyError(
             f"{folder}: config.json names the architecture {known[0]}, but its model_type, {model.config.model_type}, "

@@ -14,12 +14,13 @@ from codetune.study.data_entries import build_dataset, check_dataset, check_trai
 from codetune.study.declared import MAIN, load_tables
 from codetune.study.decoding import read_decoding
 from codetune.study.defaults import with_defaults
+from codetune.study.encoder_decoders import check_encoder_decoders
 from codetune.study.evaluations import KEY as TARGETS
 from codetune.study.evaluations import MOST_RUNS, Choices, build_evaluations, name_targets
 from codetune.study.folders import find_outputs
 from codetune.study.gpu_memory import read_gpu_memory
 from codetune.study.joint import KEY as JOINT
-from codetune.study.joint import read_joints, without_joints
+from codetune.study.joint import Joint, read_joints, without_joints
 from codetune.study.left_out import without_unpinned
 from codetune.study.method import TRIAL, UNQUANTISED, Kind, Method, Quantization, TuningSettings
 from codetune.study.mistakes import unknown_name
@@ -57,20 +58,33 @@ def load_study(config: Entry) -> Study:
     for name, entry in config["datasets"].items():
         check_dataset(name, entry)
     config = with_defaults(config)
-    published = without_joints(config)
-    check_sources(published, find_outputs(config))
+    check_sources(without_joints(config), find_outputs(config))
     _check_names(config)
+    study = _build_study(config, joints)
+    check_training_data(study)
+    check_questions(study)
+    study = with_default_baselines(study, {name for name, entry in config["methods"].items() if "baselines" in entry})
+    if (count := len(study.trainings)) > MOST_RUNS:
+        advice = "Give methods fewer values to search, or split the runs into several studies."
+        raise StudyError(f"config: runs: {count:,} trainings are more than {MOST_RUNS:,}. {advice}")
+    for run in study.trainings:
+        _check_training(run, config["models"][run.model], study)
+    check_encoder_decoders(study)
+    return without_unpinned(study, config)
+
+
+def _build_study(config: Entry, joints: Mapping[str, Joint]) -> Study:
+    """Builds all nouns of a configuration that has all its keys, and whose names exist."""
     prompts = read_prompts(config)
     methods = {name: _build_method(name, entry, prompts, config) for name, entry in config["methods"].items()}
     decoding = read_decoding(config["generation"])
     choices = Choices(methods, joints, decoding.is_random)
-    study = Study(
+    published = without_joints(config)["datasets"]
+    return Study(
         evaluations=build_evaluations(config["runs"], choices),
         models={name: _build_model(name, entry) for name, entry in config["models"].items()},
         methods=methods,
-        datasets={
-            name: build_dataset(name, entry, _build_source(entry)) for name, entry in published["datasets"].items()
-        },
+        datasets={name: build_dataset(name, entry, _build_source(entry)) for name, entry in published.items()},
         joints=joints,
         encoders={name: _build_source(entry) for name, entry in config.get("encoders", {}).items()},
         templates=read_templates(config),
@@ -86,15 +100,6 @@ def load_study(config: Entry) -> Study:
         targets=name_targets(config["runs"], choices),
         gpu_memory=read_gpu_memory(config),
     )
-    check_training_data(study)
-    check_questions(study)
-    study = with_default_baselines(study, {name for name, entry in config["methods"].items() if "baselines" in entry})
-    if (count := len(study.trainings)) > MOST_RUNS:
-        advice = "Give methods fewer values to search, or split the runs into several studies."
-        raise StudyError(f"config: runs: {count:,} trainings are more than {MOST_RUNS:,}. {advice}")
-    for run in study.trainings:
-        _check_training(run, config["models"][run.model], study)
-    return without_unpinned(study, config)
 
 
 def _build_model(name: str, entry: Entry) -> Model:
@@ -106,6 +111,7 @@ def _build_model(name: str, entry: Entry) -> Model:
         parameters=entry["parameters"],
         template=entry.get("template"),
         training={key: entry[key] for key in OF_TRAINING if key in entry} | entry.get("training", {}),
+        kind=entry.get("kind"),
     )
 
 

@@ -9,6 +9,7 @@ from codetune.base.contents import files_in
 from codetune.study.runs import NONE
 
 CONFIG = "config.json"
+ENCODER_DECODER = "encoder-decoder"  # the kind of a model that is no decoder alone
 # Patterns of the files that are taken of a checkpoint: none that can hold code or pickled objects.
 TOKENIZER_FILES = (
     CONFIG,
@@ -102,6 +103,7 @@ class Model:
         parameters: Number of parameters in billions.
         template: Its own template; None for the study's.
         training: Training settings that override the study's, and those with which its training fits on a GPU.
+        kind: `encoder-decoder`: an encoder reads the input, and a decoder writes the output; None: a decoder alone.
     """
 
     name: str
@@ -111,6 +113,12 @@ class Model:
     parameters: float
     template: str | None = None
     training: dict[str, Any] = field(default_factory=dict)
+    kind: str | None = None
+
+    @property
+    def is_encoder_decoder(self) -> bool:
+        """Whether input and output are texts apart, and no text with its continuation."""
+        return self.kind == ENCODER_DECODER
 
 
 # What stands in the place of a model in runs that have none.

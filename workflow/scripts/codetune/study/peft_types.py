@@ -34,7 +34,7 @@ OTHER_NAMES = {
 NEEDS_DATA = "it needs a pass over data before the training, which the workflow does not make"
 SET_ELSEWHERE = {  # keys of every type
     "peft_type": "write it as 'type'",
-    "task_type": "the workflow sets it, since every model here is a causal language model",
+    "task_type": "the workflow sets it by the kind of the model",
     "inference_mode": "the workflow sets it, to false in training and true in decoding",
     "auto_mapping": "PEFT sets it",
     "peft_version": "PEFT sets it",

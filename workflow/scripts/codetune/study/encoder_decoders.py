@@ -1,0 +1,42 @@
+"""What is asked of a study's encoder-decoders before anything is computed."""
+
+from codetune.base.errors import StudyError
+from codetune.study.method import TRIAL
+from codetune.study.model import ENCODER_DECODER
+from codetune.study.study import Study
+from codetune.study.tunings import SOFT_PROMPTS
+
+# Soft prompts that PEFT trains and decodes alike on an encoder-decoder. Of MULTITASK_PROMPT_TUNING it trains tokens
+# before the decoder's, too, and decodes without them; a CARTRIDGE is a cache of keys and values of a text.
+KNOWN_SOFT_PROMPTS = frozenset({"PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING"})
+
+
+def check_encoder_decoders(study: Study) -> None:
+    """Checks that nothing is asked of an encoder-decoder that only a decoder alone can do.
+
+    Args:
+        study: The study.
+
+    Raises:
+        StudyError: A run has a chat template, packs samples, or trains a soft prompt that is not made for such models.
+    """
+    for run in study.runs:
+        template, method = study.template_of(run), study.method_of(run)
+        if not study.model_of(run).is_encoder_decoder:
+            continue
+        if study.templates[template].chat:
+            raise StudyError(
+                f"config: models.{run.model}: an {ENCODER_DECODER} has no turns of a chat, and its template in method "
+                f"'{run.method}' is '{template}'. Name a template of text, such as 'instruction'."
+            )
+        if method.tuning and method.tuning.type in SOFT_PROMPTS - KNOWN_SOFT_PROMPTS:
+            raise StudyError(
+                f"config: methods.{run.method}.peft.type: {method.tuning.type} cannot be trained on an "
+                f"{ENCODER_DECODER}, and models.{run.model} is one. Known are {', '.join(sorted(KNOWN_SOFT_PROMPTS))}."
+            )
+    for run in study.trainings:
+        if study.models[run.model].is_encoder_decoder and study.for_training(run).settings.packing:
+            raise StudyError(
+                f"config: models.{run.model}: inputs of an {ENCODER_DECODER} are not packed. Add 'packing: false' to "
+                f"its 'training' (method '{run.method.partition(TRIAL)[0]}')."
+            )
