@@ -17,12 +17,15 @@ class PromptFrame:
         after: Text between the request and the completion.
         with_input: How a request with an input is written, where that is not below the instruction, on a line of its
             own: a text, the name of a field, a text, and so on; None else.
+        added_after: Ids that the tokenizer puts after a prompt that is a text of its own; None where a completion
+            follows in the same text.
     """
 
     added: list[int]
     before: str
     after: str
     with_input: list[str] | None = None
+    added_after: list[int] | None = None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from codetune.base.identity import check_recorded
 from codetune.base.plain import read_as
 from codetune.base.progress import doing
 from codetune.data.samples import Sample, read_part, sha256_of_samples
+from codetune.models.architecture import read_is_encoder_decoder
 from codetune.models.context import read_context
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.serialising import serialisation_of
@@ -94,7 +95,7 @@ def tokenize_prompts(inputs: PromptInputs, template: Template, targets: Mapping[
             prompts fill the context.
     """
     tokenizer, context = load_tokenizer(inputs.tokenizer), read_context(inputs.tokenizer)
-    serialisation = serialisation_of(template, tokenizer)
+    serialisation = serialisation_of(template, tokenizer, read_is_encoder_decoder(inputs.tokenizer))
     asked, samples_sha256 = read_part(inputs.samples, inputs.split), {}
     about_examples: dict[str, Any] = {}
     with doing(f"tokenising {len(asked):,} samples"):

@@ -21,13 +21,15 @@ def sequences_and_tokens(plan: TrainingPlan, stats: str) -> tuple[int, int, dict
         plan: The plan of the training.
         stats: Path of the statistics of its token sets, which lie beside it.
     """
-    virtual, settings = virtual_tokens_of(plan.tuning), plan.settings
+    found, settings = read_json(stats), plan.settings
+    apart = bool(found.get("encoder_decoder"))  # virtual tokens take no room where each sample has rows of its own
+    virtual = 0 if apart else virtual_tokens_of(plan.tuning)
     if settings.packing and not virtual:
         packed, tokens = (read_number(stats, "parts", "train", name) for name in ("packed_sequences", "tokens"))
         return packed, tokens, {"truncated": 0, "dropped": 0}
-    context = read_json(stats).get("context")
+    context = found.get("context")
     most = min(settings.max_length, context or settings.max_length)
     samples = read_tokens(Path(stats).with_name(Path(layout.TRAIN_TOKENS).name))
-    kept, cut = truncate(with_virtual_tokens(samples, virtual), most)
+    kept, cut = truncate(with_virtual_tokens(samples, virtual), most, apart)
     lengths = [len(sample) for sample in kept]
     return len(pack(lengths, settings.capacity)), sum(lengths), cut

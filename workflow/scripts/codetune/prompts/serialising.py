@@ -5,6 +5,13 @@ from codetune.prompts.templates import Serialisation, TextSerialisation, Tokeniz
 from codetune.study.template import Template
 
 
-def serialisation_of(template: Template, tokenizer: Tokenizer) -> Serialisation:
-    """Returns how samples are serialised by a template for the model of a tokenizer."""
-    return ChatSerialisation(template, tokenizer) if template.chat else TextSerialisation(template, tokenizer)
+def serialisation_of(template: Template, tokenizer: Tokenizer, apart: bool = False) -> Serialisation:
+    """Returns how samples are serialised by a template for the model of a tokenizer.
+
+    Args:
+        template: The template.
+        tokenizer: The tokenizer.
+        apart: Whether the model is an encoder-decoder, so that prompt and completion are two texts.
+    """
+    kind = ChatSerialisation if template.chat else TextSerialisation
+    return kind(template, tokenizer, apart)

@@ -49,10 +49,12 @@ class Serialisation(ABC):
     Attributes:
         template: The template.
         tokenizer: Provides the chat template and the EOS token.
+        apart: Whether prompt and completion are two texts, as an encoder-decoder has them, or one.
     """
 
     template: Template
     tokenizer: Tokenizer
+    apart: bool = False
 
     @cached_property
     def frames(self) -> Frames:

@@ -14,6 +14,7 @@ from codetune.base.files import sha256_of_file, write_json
 from codetune.base.plain import to_plain
 from codetune.base.progress import counted, doing
 from codetune.data.samples import Sample, read_part, sha256_of_samples
+from codetune.models.architecture import read_is_encoder_decoder
 from codetune.models.context import read_context
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.described import PromptFrame
@@ -40,7 +41,7 @@ def tokenize_training_data(
         tokenizer_folder: Folder of the model's tokenizer files.
         template: The template.
         max_length: Most tokens per sample; longer samples are truncated or dropped, and so are those that are longer
-            than the model's context.
+            than the model's context. An encoder-decoder's prompt and completion may each have so many.
         targets: Paths to write: the token set of each part, and the statistics, `stats`.
 
     Raises:
@@ -48,7 +49,7 @@ def tokenize_training_data(
             is shorter than `max_length` and the context.
     """
     tokenizer = load_tokenizer(tokenizer_folder)
-    serialisation = serialisation_of(template, tokenizer)
+    serialisation = serialisation_of(template, tokenizer, read_is_encoder_decoder(tokenizer_folder))
     context = read_context(tokenizer_folder)
     limit = max_length if context is None else min(max_length, context)
     stats = {**describe_template(serialisation, tokenizer), "max_length": max_length, "context": context, "parts": {}}
@@ -57,7 +58,7 @@ def tokenize_training_data(
         samples = read_part(parts[part], parts["split"])
         with doing(f"tokenising {len(samples):,} samples for {part}"):
             encoded = encode(samples, tokenizer, serialisation)
-        kept, cut = truncate(encoded, limit)
+        kept, cut = truncate(encoded, limit, serialisation.apart)
         if not kept:
             raise StudyError(f"{parts[part]}: {_why_none(max_length, context)}")
         write_tokens(targets[part], kept)
@@ -66,7 +67,7 @@ def tokenize_training_data(
         stats["lengths"][part] = count_lengths(encoded)
         stats["parts"][part] = {
             **describe_tokens(kept),
-            **_describe_packing(kept, max_length),
+            **_describe_packing(kept, max_length, serialisation.apart),
             **cut,
             **describe_control_tokens(samples, part, serialisation),
             "beyond_context": beyond_context(map(len, encoded), context),
@@ -87,7 +88,8 @@ def describe_template(template: Serialisation, tokenizer: Any) -> dict[str, Any]
         StudyError: The template does not give the same text everywhere, or cannot be used.
     """
     template.check_repeatable()
-    frame = PromptFrame(added_ids(template), *template.frame, with_input=template.frame_with_input)
+    before, after = added_ids(template)
+    frame = PromptFrame(before, *template.frame, template.frame_with_input, after if template.apart else None)
     return {
         "template": template.template.name,
         "template_sha256": template.sha256,
@@ -95,6 +97,7 @@ def describe_template(template: Serialisation, tokenizer: Any) -> dict[str, Any]
         "ending": to_plain(template.ending),
         "end_token": tokenizer.convert_ids_to_tokens(template.ending.end),
         "prompt": {key: value for key, value in to_plain(frame).items() if value is not None},
+        **({"encoder_decoder": True} if template.apart else {}),
     }
 
 
@@ -116,7 +119,7 @@ def encode(
     """Tokenises samples: prompts without completions, so that generation sees exactly the tokens of training.
 
     Each completion ends in the end token. What a tokenizer adds after every text, an EOS token for example, is left
-    out: it would stand between prompt and completion.
+    out: it would stand between prompt and completion. A prompt that is a text of its own has it.
 
     Args:
         samples: The samples.
@@ -132,13 +135,13 @@ def encode(
     shown = examples or [()] * len(samples)
     prompts = [template.prompt(sample, some) for sample, some in zip(asked, shown, strict=True)]
     if template.adds_special_tokens:
-        start = added_ids(template)
-        prompt_ids = [start + ids for ids in _ids(prompts, tokenizer)]
+        start, end = added_ids(template)
+        prompt_ids = [start + ids + (end if template.apart else []) for ids in _ids(prompts, tokenizer)]
     else:
         prompt_ids = _chat_ids(prompts, tokenizer)
     completions = [template.completion(sample) for sample in samples]
-    end = tokenizer.added_tokens_decoder.get(template.ending.end)
-    if end is not None and end.lstrip:  # in a text this token takes the white space before it
+    mark = tokenizer.added_tokens_decoder.get(template.ending.end)
+    if mark is not None and mark.lstrip:  # in a text this token takes the white space before it
         completions = [text.rstrip() for text in completions]
     completion_ids = _ids_after(template.answer_start, completions, tokenizer)
     return [
@@ -219,14 +222,15 @@ def _describe_sample(sample: Sample, tokens: TokenSample, template: Serialisatio
     }
 
 
-def added_ids(template: Serialisation) -> list[int]:
-    """Returns what the tokenizer puts before a prompt of its own accord: a BOS token, or nothing."""
+def added_ids(template: Serialisation) -> tuple[list[int], list[int]]:
+    """Returns what the tokenizer puts before and after a text of its own accord: a BOS and an EOS token, or nothing."""
     if not template.adds_special_tokens:
-        return []
+        return [], []
     tokenizer: Any = template.tokenizer
     ((plain,), (whole,)) = _ids(["x"], tokenizer), _ids(["x"], tokenizer, True)
     places = (place for place in range(len(whole)) if whole[place : place + len(plain)] == plain)
-    return whole[: next(places, 0)]
+    place = next(places, None)
+    return ([], []) if place is None else (whole[:place], whole[place + len(plain) :])
 
 
 def _chat_ids(prompts: list[str], tokenizer: Any) -> list[list[int]]:
@@ -276,8 +280,11 @@ def _ids(texts: list[str], tokenizer: Any, add_special_tokens: bool = False) -> 
     return [encoding.ids for batch in encoded for encoding in batch]
 
 
-def _describe_packing(samples: list[TokenSample], capacity: int) -> dict[str, Any]:
-    """Counts the packed sequences of `capacity` tokens, and the share of their capacity that holds tokens."""
+def _describe_packing(samples: list[TokenSample], max_length: int, apart: bool) -> dict[str, Any]:
+    """Counts the packed sequences of `max_length` tokens, and the share of their capacity that holds tokens.
+
+    An encoder-decoder's samples are not packed: each has a sequence of its own, of a prompt and a completion.
+    """
     lengths = [len(sample) for sample in samples]
-    sequences = len(pack(lengths, capacity))
+    sequences, capacity = len(pack(lengths, None if apart else max_length)), max_length * (2 if apart else 1)
     return {"packed_sequences": sequences, "packing_fill": round(sum(lengths) / (sequences * capacity), 4)}

@@ -37,14 +37,26 @@ class TokenSample:
         return len(self.prompt) + len(self.completion)
 
 
-def truncate(samples: list[TokenSample], max_length: int) -> tuple[list[TokenSample], dict[str, int]]:
+def truncate(
+    samples: list[TokenSample], max_length: int, apart: bool = False
+) -> tuple[list[TokenSample], dict[str, int]]:
     """Truncates completions at the maximum length, and drops samples whose prompt alone reaches it.
 
     A truncated completion has no end token: the model must not learn to stop there.
 
+    Args:
+        samples: The samples.
+        max_length: Most tokens of prompt and completion together, or of each of the two.
+        apart: Whether they are two texts, so that each may have so many tokens.
+
     Returns:
         The samples that remain, and how many were truncated and how many were dropped.
     """
+    if apart:
+        found = [sample for sample in samples if len(sample.prompt) <= max_length]
+        cut = sum(len(sample.completion) > max_length for sample in found)
+        kept = [TokenSample(one.id, one.prompt, one.completion[:max_length]) for one in found]
+        return kept, {"truncated": cut, "dropped": len(samples) - len(kept)}
     kept = [
         sample
         if len(sample) <= max_length

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from codetune.base.files import Row
+from codetune.base.files import Row, read_json
 from codetune.base.plain import from_plain, read_number
 from codetune.methods.schedule import share_of_highest
 from codetune.prompts.packing import steps_between_evaluations, steps_per_epoch
@@ -129,7 +129,7 @@ def _packed_sequences(plan: TrainingPlan, stats: str, samples: int) -> int:
     right to one in a hundred; hundreds leave more room at the ends of sequences.
     """
     packed, virtual = read_number(stats, "parts", "train", "packed_sequences"), virtual_tokens_of(plan.tuning)
-    if not virtual:
+    if not virtual or read_json(stats).get("encoder_decoder"):  # whose samples have rows of their own
         return packed
     tokens = read_number(stats, "parts", "train", "tokens")
     return max(packed, math.ceil(packed * (tokens + virtual * samples) / tokens))
