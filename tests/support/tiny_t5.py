@@ -1,12 +1,17 @@
 """A tiny encoder-decoder with a tokenizer like that of CodeT5+, made here and briefly pre-trained."""
 
 import torch
+from codetune.data.samples import Sample
+from codetune.models.tokenizers import load_tokenizer
+from codetune.prompts.serialising import serialisation_of
+from codetune.prompts.tokenizing import encode
+from codetune.study.template import BUILT_IN
 from make_models import BEGIN, END, PAD, as_documents, make_tokenizer
 from make_samples import make_records
 from tokenizers import processors
 from transformers import T5Config, T5ForConditionalGeneration
 
-SIZES = {"d_model": 64, "d_kv": 16, "d_ff": 96, "num_heads": 4, "num_layers": 2, "num_decoder_layers": 3}
+SIZES = {"d_model": 64, "d_kv": 16, "d_ff": 96, "num_heads": 4, "num_layers": 2, "num_decoder_layers": 2}
 # CodeT5+ 220M and 770M: what of their config.json says how many parameters they have.
 PLAIN = {"model_type": "t5", "vocab_size": 32100, "d_kv": 64, "feed_forward_proj": "relu", "is_encoder_decoder": True}
 CODET5P = {
@@ -44,3 +49,10 @@ def build_t5(folder, steps=30, **settings):
     model.eval().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def t5_samples(checkpoint, count=20):
+    """Samples as such a checkpoint reads and writes them: prompt and completion are two texts."""
+    tokenizer = load_tokenizer(checkpoint)
+    samples = [Sample(number, **record) for number, record in enumerate(make_records(count, seed=5))]
+    return encode(samples, tokenizer, serialisation_of(BUILT_IN["instruction"], tokenizer, apart=True))

@@ -105,7 +105,7 @@ def test_each_type_trains_saves_as_peft_does_resumes_and_decodes_the_same(checkp
     theirs = PeftModel.from_pretrained(load_base(checkpoints / MODEL, FP32), str(best)).eval()
     tuning = make_tuning(settings_of(kind))
     ours = tuning.load(model, best)
-    prompts = [sample.prompt for sample in with_virtual_tokens(samples[:8], tuning.virtual_tokens)]
+    prompts = [sample.prompt for sample in with_virtual_tokens(samples[:8], tuning.virtual_tokens(model))]
     found = decode(ours, prompts, greedy_config(ours, DECODING.max_new_tokens, stops))
     assert found == completions_by_peft(theirs, samples[:8], stops)
 

@@ -36,7 +36,7 @@ def generate(
     completion. The batches do not depend on what is generated, so untuned and tuned models are treated alike.
 
     Args:
-        model: A causal language model, untuned or tuned.
+        model: A language model, untuned or tuned.
         tokenizer: Its tokenizer.
         prompts: Prompts; the completions in them only serve to sort.
         decoding: The settings.

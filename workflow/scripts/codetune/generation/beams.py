@@ -7,7 +7,7 @@ import torch
 from transformers import GenerationConfig
 
 from codetune.base.progress import doing
-from codetune.generation.decoding import keep_rows, prefill, read_tokens, room_of, spread
+from codetune.generation.decoding import begin_reading, room_of
 from codetune.models.device import device
 
 UNREACHED = -1e9  # the score of a beam that there is not, as transformers has it
@@ -142,7 +142,7 @@ def search_beams(
     is done. Here each prompt is read once, with those of like length, and leaves the batch when it is done.
 
     Args:
-        model: A causal language model of transformers.
+        model: A language model of transformers.
         prompts: Token ids.
         options: `max_new_tokens` and `eos_token_id` (a list).
         count: Number of beams.
@@ -160,10 +160,9 @@ def search_beams(
     width = max(len(prompts[number]) for number in left)
     search = _Search([most[number] for number in left], options.eos_token_id, count)
     with torch.inference_mode(), doing(f"a batch of {len(prompts)}", "tokens at most", max(most)) as told:
-        logits, mask, cache = prefill(model, [prompts[number] for number in left])
-        logits, mask = spread(logits, mask, cache, count)
+        reading = begin_reading(model, [prompts[number] for number in left], count)
         while True:
-            origins, done = search.step(logits), search.done.tolist()
+            origins, done = search.step(reading.logits), search.done.tolist()
             for place, number in enumerate(left):
                 if done[place]:
                     found[number] = search.beams(place)
@@ -177,5 +176,5 @@ def search_beams(
             index = torch.tensor(going, device=device())
             rows = (origins[index] + count * index[:, None]).flatten()
             search.keep(index)
-            mask = keep_rows(cache, mask, rows, start)
-            logits, mask = read_tokens(model, search.running.ids[:, :, search.length - 1].flatten(), mask, cache)
+            reading.keep(rows, start)
+            reading.read(search.running.ids[:, :, search.length - 1].flatten())

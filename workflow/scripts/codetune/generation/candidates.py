@@ -19,7 +19,7 @@ def find_candidates(
     """Completes prompts that are decoded together.
 
     Args:
-        model: A causal language model of transformers.
+        model: A language model of transformers.
         prompts: The prompts.
         decoding: The settings.
         options: `max_new_tokens` and `eos_token_id` (a list).

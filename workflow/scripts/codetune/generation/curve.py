@@ -131,7 +131,7 @@ def _predictions(
 
     found = {0: predict(0, base, prompts)}
     model, tuning = None, make_tuning(inputs.tuning)
-    prompts = with_virtual_tokens(prompts, tuning.virtual_tokens)
+    prompts = with_virtual_tokens(prompts, tuning.virtual_tokens(base))
     for step, folder in counted(inputs.folders().items(), "curve", "checkpoints"):
         model = tuning.load(base, folder) if model is None else tuning.swap(model, folder)
         found[step] = predict(step, model, prompts)

@@ -8,6 +8,7 @@ from transformers import GenerationConfig
 
 from codetune.base.errors import StudyError
 from codetune.base.progress import doing
+from codetune.generation.seq2seq import EncoderDecoderReading
 from codetune.models.caches import growing_cache
 from codetune.models.device import device
 
@@ -64,7 +65,7 @@ def decode(
     like length are read together, and sequences that have ended leave the batch.
 
     Args:
-        model: A causal language model of transformers.
+        model: A language model of transformers.
         prompts: Token ids.
         options: `max_new_tokens` and `eos_token_id` (a list).
         context: Most tokens of a prompt with its completion; None without a limit.
@@ -84,21 +85,21 @@ def decode(
         return new
     width = max(len(prompts[row]) for row in rows)
     with torch.inference_mode(), doing(f"a batch of {len(prompts)}", "tokens at most", max(most)) as told:
-        logits, mask, cache = prefill(model, [prompts[row] for row in rows[::copies]])
-        logits, mask = spread(logits, mask, cache, copies)
+        reading = begin_reading(model, [prompts[row] for row in rows[::copies]], copies)
         while True:
-            tokens = choose(logits, rows)
+            tokens = choose(reading.logits, rows)
             going = _add_tokens(new, rows, tokens.tolist(), most, options.eos_token_id)
             if not going:
                 return new
             told.add()
-            if len(going) <= (1 - LEAVING) * len(rows) or mask.shape[1] >= context:  # whoever is there has ended
+            if len(going) <= (1 - LEAVING) * len(rows) or reading.length >= context:  # whoever is there has ended
                 rows = [rows[place] for place in going]
                 start = width - max(len(prompts[row]) for row in rows)  # where the longest prompt left begins
                 width -= start
                 index = torch.tensor(going, device=device())
-                tokens, mask = tokens[index], keep_rows(cache, mask, index, start)
-            logits, mask = read_tokens(model, tokens, mask, cache)
+                tokens = tokens[index]
+                reading.keep(index, start)
+            reading.read(tokens)
 
 
 def _add_tokens(
@@ -125,33 +126,59 @@ def likeliest(logits: torch.Tensor, _rows: list[int]) -> torch.Tensor:
     return logits.argmax(-1)
 
 
-def spread(logits: torch.Tensor, mask: torch.Tensor, cache: Any, copies: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Repeats each row, of the cache too; gives the logits and the mask of all rows."""
-    if copies == 1:
-        return logits, mask
-    index = torch.arange(len(mask), device=device()).repeat_interleave(copies)
-    return logits[index], keep_rows(cache, mask, index, 0)
+class Reading:
+    """Texts that a decoder alone has read, one in each row, and goes on with.
 
-
-def keep_rows(cache: Any, mask: torch.Tensor, rows: torch.Tensor, start: int) -> torch.Tensor:
-    """Makes rows of a cache those at some places, which may come several times; gives their mask.
-
-    Args:
-        cache: The cache.
-        mask: Its mask.
-        rows: Places of the rows.
-        start: First token to keep.
+    Attributes:
+        logits: Of the next token of each row; shape (rows, vocabulary).
     """
-    for layer in cache.layers:
-        layer.keep_rows(rows, start)
-    return mask[rows, start:]
+
+    def __init__(self, model: Any, prompts: list[list[int]], copies: int = 1) -> None:
+        """Reads prompts.
+
+        Args:
+            model: A causal language model of transformers.
+            prompts: Token ids.
+            copies: Number of rows of each prompt, which follow one another.
+        """
+        self._model = model
+        self.logits, self._mask, self._cache = prefill(model, prompts)
+        if copies > 1:
+            rows = torch.arange(len(prompts), device=device()).repeat_interleave(copies)
+            self.logits = self.logits[rows]
+            self.keep(rows, 0)
+
+    @property
+    def length(self) -> int:
+        """Number of tokens of the longest text."""
+        return int(self._mask.shape[1])
+
+    def keep(self, rows: torch.Tensor, start: int) -> None:
+        """Makes rows those at some places, which may come several times.
+
+        Args:
+            rows: The places.
+            start: First token to keep of each.
+        """
+        for layer in self._cache.layers:
+            layer.keep_rows(rows, start)
+        self._mask = self._mask[rows, start:]
+
+    def read(self, tokens: torch.Tensor) -> None:
+        """Reads one more token of each row; the logits are then those of the next one.
+
+        Args:
+            tokens: Shape (rows,).
+        """
+        positions = self._mask.sum(1, keepdim=True)
+        self._mask = torch.cat([self._mask, self._mask.new_ones(len(self._mask), 1)], dim=1)
+        self.logits = next_logits(self._model, tokens[:, None], self._mask, positions, self._cache)
 
 
-def read_tokens(model: Any, tokens: torch.Tensor, mask: torch.Tensor, cache: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """Reads one more token of each row; gives the logits of the next one, and the mask with that which was read."""
-    positions = mask.sum(1, keepdim=True)
-    mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
-    return next_logits(model, tokens[:, None], mask, positions, cache), mask
+def begin_reading(model: Any, prompts: list[list[int]], copies: int = 1) -> Reading | EncoderDecoderReading:
+    """Reads prompts by whichever way a model has; see `Reading`."""
+    kind = EncoderDecoderReading if model.config.is_encoder_decoder else Reading
+    return kind(model, prompts, copies)
 
 
 def prefill(model: Any, prompts: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor, Any]:

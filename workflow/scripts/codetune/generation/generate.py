@@ -127,7 +127,7 @@ def _load(inputs: GenerateInputs, checkpoint: Checkpoint, decoding: Decoding) ->
     if inputs.tuned is None or inputs.tuning is None:
         return samples, model
     tuning = make_tuning(inputs.tuning)
-    return with_virtual_tokens(samples, tuning.virtual_tokens), tuning.load(model, Path(inputs.tuned).parent)
+    return with_virtual_tokens(samples, tuning.virtual_tokens(model)), tuning.load(model, Path(inputs.tuned).parent)
 
 
 def _counts_of(predictions: list[Prediction], decoding: Decoding) -> dict[str, Any]:

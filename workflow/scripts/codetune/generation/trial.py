@@ -6,7 +6,8 @@ import torch
 
 from codetune.base.errors import StudyError
 from codetune.base.machine import is_out_of_memory
-from codetune.generation.decoding import next_logits, prefill
+from codetune.generation.decoding import Reading
+from codetune.generation.seq2seq import EncoderDecoderReading
 from codetune.models.context import context_of
 from codetune.models.device import device
 from codetune.prompts.tokensets import TokenSample
@@ -24,7 +25,7 @@ def try_decoding(model: Any, prompts: list[TokenSample], max_new_tokens: int) ->
     come, or keeps to another window with a cache than without.
 
     Args:
-        model: A causal language model.
+        model: A language model.
         prompts: Prompts with their references, which make up the texts.
         max_new_tokens: Most tokens of a reference that are taken.
 
@@ -37,7 +38,10 @@ def try_decoding(model: Any, prompts: list[TokenSample], max_new_tokens: int) ->
     if not texts:
         return
     try:
-        difference = _difference(model, [texts[0], texts[-1]])
+        if model.config.is_encoder_decoder:
+            difference = _difference_apart(model, sorted(prompts, key=len))
+        else:
+            difference = _difference(model, [texts[0], texts[-1]])
     except Exception as error:  # models without such a cache fail in all kinds of ways
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         if is_out_of_memory(error):
@@ -62,10 +66,33 @@ def _difference(model: Any, texts: list[list[int]]) -> float:
     found = []
     with torch.inference_mode():
         alone = [model(row, use_cache=False, logits_to_keep=steps).logits[0, -steps:].float() for row in rows]
-        _, mask, cache = prefill(model, [text[:-steps] for text in texts])
+        reading = Reading(model, [text[:-steps] for text in texts])
         for step in range(steps, 0, -1):
-            positions, tokens = mask.sum(1, keepdim=True), torch.cat([row[:, [-step]] for row in rows])
-            mask = torch.cat([mask, mask.new_ones(len(texts), 1)], dim=1)
-            found.append(next_logits(model, tokens, mask, positions, cache).float())
-        together = torch.stack(found, dim=1)
-        return max(float((x - y).norm(dim=1).div(y.norm(dim=1)).max()) for x, y in zip(together, alone, strict=True))
+            reading.read(torch.cat([row[0, [-step]] for row in rows]))
+            found.append(reading.logits.float())
+    return _most(torch.stack(found, dim=1), alone)
+
+
+def _difference_apart(model: Any, samples: list[TokenSample]) -> float:
+    """The same of an encoder-decoder, at the first tokens of the shortest sample's completion and the longest's."""
+    chosen = (samples[0], samples[-1])
+    steps = min(STEPS, *(len(one.completion) for one in chosen))
+    inputs = [torch.tensor([one.prompt], device=device()) for one in chosen]
+    start = [model.config.decoder_start_token_id]
+    outputs = torch.tensor([start + one.completion[: steps - 1] for one in chosen], device=device())
+    with torch.inference_mode():
+        alone = [
+            model(input_ids=ids, decoder_input_ids=row[None], use_cache=False).logits[0].float()
+            for ids, row in zip(inputs, outputs, strict=True)
+        ]
+        reading = EncoderDecoderReading(model, [one.prompt for one in chosen])
+        found = [reading.logits.float()]
+        for step in range(1, steps):
+            reading.read(outputs[:, step])
+            found.append(reading.logits.float())
+    return _most(torch.stack(found, dim=1), alone)
+
+
+def _most(together: torch.Tensor, alone: list[torch.Tensor]) -> float:
+    """The largest difference of logits at a token, relative to their norm; shapes (texts, tokens, vocabulary)."""
+    return max(float((x - y).norm(dim=1).div(y.norm(dim=1)).max()) for x, y in zip(together, alone, strict=True))

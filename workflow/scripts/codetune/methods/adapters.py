@@ -42,8 +42,6 @@ TRAIN_AGAIN = "Delete that folder and run again; it is then made again."
 class AdapterTuning:
     """Parameters that PEFT adds to layers of a frozen model (see methods/tuning.py)."""
 
-    virtual_tokens = 0
-
     def __init__(self, settings: TuningSettings) -> None:
         self.settings = settings
         self._removed: dict[str, torch.Tensor] = {}
@@ -54,6 +52,10 @@ class AdapterTuning:
         kind = PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(self.settings.type)]
         options = {field.name: field.default for field in fields(kind)} | self.settings.peft
         return self.settings.type == "PVERA" or any(options[key] for key in options if key.endswith("dropout"))
+
+    def virtual_tokens(self, _model: Any) -> int:
+        """None: nothing stands before a sample."""
+        return 0
 
     def load_base(self, folder: Path, quantization: Quantization, _precision: str) -> Any:
         """Loads the frozen model."""

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 
 from codetune.base.errors import StudyError
 from codetune.base.libraries import loading
 from codetune.methods.trained import load_trained, save_trained
 from codetune.models.loading import load_base, of_the_machine, read_config
+from codetune.models.seq2seq import class_for
 from codetune.study.method import Quantization, TuningSettings
 from codetune.study.model import Source, takes
 
@@ -25,11 +26,13 @@ class FullTuning:
     multiplies them, and to which autocast rounds them for each multiplication in training.
     """
 
-    virtual_tokens = 0
-
     def __init__(self, settings: TuningSettings) -> None:
         self.settings = settings
         self.uses_dropout = False
+
+    def virtual_tokens(self, _model: Any) -> int:
+        """None: nothing stands before a sample."""
+        return 0
 
     def load_base(self, folder: Path, quantization: Quantization, precision: str) -> Any:
         """Loads the model with its weights in the precision in which they are trained."""
@@ -79,7 +82,7 @@ class FullTuning:
     def load(self, model: Any, folder: Path) -> Any:
         """Puts the weights of a checkpoint into a model of the same shape, which keeps its type."""
         with loading(folder, "the tuned model", TRAIN_AGAIN, of_the_machine):
-            tuned, found = AutoModelForCausalLM.from_pretrained(
+            tuned, found = class_for(model.config).from_pretrained(
                 folder,
                 dtype="auto",
                 use_safetensors=True,
@@ -106,7 +109,11 @@ class FullTuning:
 def _uses_dropout(config: PretrainedConfig) -> bool:
     """Whether a model has dropout of its own, as a few old ones do."""
     values = config.get_text_config().to_dict().items()
-    return any(isinstance(value, float) and value > 0 for key, value in values if key.endswith(("dropout", "pdrop")))
+    return any(
+        isinstance(value, float) and value > 0
+        for key, value in values
+        if key.endswith(("dropout", "pdrop", "dropout_rate"))
+    )
 
 
 def _in_type(model: PreTrainedModel, dtype: torch.dtype) -> dict[str, torch.Tensor]:

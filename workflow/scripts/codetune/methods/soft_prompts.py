@@ -4,18 +4,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftConfig, PeftModelForCausalLM, set_peft_model_state_dict
+from peft import PeftConfig, PeftModel, PeftModelForCausalLM, set_peft_model_state_dict
 from safetensors.torch import load_file
 
 from codetune.base.errors import StudyError
 from codetune.base.libraries import loading
 from codetune.base.machine import is_out_of_memory
 from codetune.methods.adapters import ADAPTER, TRAIN_AGAIN, AdapterTuning, check_weights
+from codetune.methods.encoder_prompts import EncoderPromptModel
 from codetune.methods.peft_config import peft_config
 from codetune.methods.virtual_tokens import SoftPromptModel
 from codetune.models.device import evaluating
 from codetune.models.loading import of_the_machine
-from codetune.study.method import TuningSettings
+from codetune.models.seq2seq import task_of
 from codetune.study.model import Source
 from codetune.study.tunings import virtual_tokens_of
 
@@ -33,19 +34,23 @@ class SoftPromptTuning(AdapterTuning):
     holds the encoder.
     """
 
-    def __init__(self, settings: TuningSettings) -> None:
-        super().__init__(settings)
-        self.virtual_tokens = virtual_tokens_of(settings)
+    def virtual_tokens(self, model: Any) -> int:
+        """Counts the virtual tokens of each sample; none in the sequences of an encoder-decoder."""
+        return 0 if model.config.is_encoder_decoder else virtual_tokens_of(self.settings)
 
     def attach(self, model: Any, source: Source, _steps: int) -> Any:
         """Puts a fresh soft prompt before the model."""
         self._source = source
         of_text = self.settings.peft.get("prompt_tuning_init") == "TEXT"
         # A text to begin with is tokenised from the checkpoint's folder; what is saved names it as the public does.
-        config = peft_config(self.settings.peft, **{TOKENIZER: model.config.name_or_path} if of_text else {})
+        filled = {TOKENIZER: model.config.name_or_path} if of_text else {}
+        config = peft_config(self.settings.peft, task_type=task_of(model.config), **filled)
         try:
-            tuned = SoftPromptModel(model, config)
-            _try_against_peft(tuned)
+            tuned = _with_prompt(model, config)
+            if isinstance(tuned, SoftPromptModel):
+                _try_against_peft(tuned)
+            else:
+                _try_encoder_prompt(tuned)
         except StudyError:
             raise
         except Exception as error:  # PEFT takes a model for what it is not, and fails in all kinds of ways
@@ -66,10 +71,23 @@ class SoftPromptTuning(AdapterTuning):
             weights = load_file(folder / ADAPTER)
             config = PeftConfig.from_pretrained(str(folder))
             config.inference_mode = True
-            tuned = SoftPromptModel(model, config).eval()
+            tuned = _with_prompt(model, config).eval()
             set_peft_model_state_dict(tuned, weights)
         check_weights(tuned, weights, folder)
         return tuned
+
+
+def _with_prompt(model: Any, config: PeftConfig) -> PeftModel:
+    """Puts a soft prompt before a model: among the tokens of a row, or before an encoder-decoder's input."""
+    kind = EncoderPromptModel if model.config.is_encoder_decoder else SoftPromptModel
+    return kind(model, config)
+
+
+def _try_encoder_prompt(model: EncoderPromptModel) -> None:
+    """Computes something, which fails where PEFT's prompt does not fit (a prefix where encoder and decoder differ)."""
+    token = torch.zeros(1, 1, dtype=torch.long, device=model.device)
+    with evaluating(model), torch.no_grad():
+        model(input_ids=token, decoder_input_ids=token, use_cache=False)
 
 
 def _try_against_peft(model: SoftPromptModel) -> None:

@@ -21,9 +21,12 @@ class Tuning(Protocol):
     def __init__(self, settings: TuningSettings) -> None:
         """Takes the settings of the run's method."""
 
-    @property
-    def virtual_tokens(self) -> int:
-        """Number of trained tokens in front of each sample, which take room in its sequence."""
+    def virtual_tokens(self, model: Any) -> int:
+        """Counts the trained tokens in front of each sample, which take room in its sequence.
+
+        Args:
+            model: The model as loaded. An encoder-decoder's sequences have none: PEFT puts them there itself.
+        """
 
     @property
     def uses_dropout(self) -> bool:

@@ -86,7 +86,7 @@ def growing_cache(layers: int) -> Any:
 
 
 def cache_bytes(config: Any, itemsize: int) -> int:
-    """Returns the bytes of keys and values that a decoder caches per token.
+    """Returns the bytes of keys and values that a decoder caches per token, an encoder-decoder's per input token, too.
 
     Args:
         config: A model's configuration, as transformers has it: it knows the sizes by the same names in all
@@ -95,4 +95,5 @@ def cache_bytes(config: Any, itemsize: int) -> int:
     """
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    return 2 * int(config.num_hidden_layers) * int(heads) * int(head) * itemsize
+    layers = config.num_decoder_layers if config.is_encoder_decoder else config.num_hidden_layers
+    return 2 * int(layers) * int(heads) * int(head) * itemsize

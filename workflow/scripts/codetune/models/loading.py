@@ -113,7 +113,7 @@ def _shapes_explained(folder: str | Path) -> Iterator[None]:
 
 
 def read_config(folder: str | Path) -> PretrainedConfig:
-    """Reads a checkpoint's config.json, which must not say that the weights are quantised.
+    """Reads a checkpoint's config.json, which must not say that the weights are quantised, and how a decoder begins.
 
     Such weights would be loaded as they are, whatever the method's quantisation is. A padding token outside the
     embedding is forgotten: nothing that is computed depends on it, but no embedding can be made with it.
@@ -124,6 +124,10 @@ def read_config(folder: str | Path) -> PretrainedConfig:
         raise StudyError(
             f"{folder}: the weights are quantised already, and how they are held is for each method to say "
             "('quantization'). Name the checkpoint with the original weights in the config."
+        )
+    if config.is_encoder_decoder and getattr(config, "decoder_start_token_id", None) is None:
+        raise StudyError(
+            f"{folder}: config.json lacks 'decoder_start_token_id', the token with which the decoder begins. Add it."
         )
     pad = getattr(text, "pad_token_id", None)
     if pad is not None and not 0 <= pad < text.vocab_size:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from datasets import Dataset
 from transformers import set_seed
 from trl import SFTConfig
 
@@ -21,12 +22,14 @@ from codetune.models.patches import compute_labelled_logits_only
 from codetune.prompts.packing import steps_between_evaluations, steps_per_epoch
 from codetune.prompts.text_bytes import bytes_of_text
 from codetune.prompts.tokensets import TokenSample, with_room
+from codetune.study.model import ENCODER_DECODER
 from codetune.study.soft_prompts import PREFIXES
 from codetune.study.training import TrainingPlan, TrainingSettings
 from codetune.training.attention import choose_attention
-from codetune.training.batches import collate, pack_samples
+from codetune.training.batches import collate, collate_apart, lay_apart, pack_samples
 from codetune.training.cost import CostMeter
 from codetune.training.loss import use_rowwise_loss
+from codetune.training.seq2seq import score_targets
 from codetune.training.states import States
 from codetune.training.tracking import NO_TRACKING, Tracking
 from codetune.training.trainer import ResumableTrainer
@@ -106,8 +109,8 @@ def make_trainer(
     tuning, settings = make_tuning(plan.tuning), plan.settings
     dtype = getattr(torch, plan.quantization.compute_dtype)
     _prepare(base, tokens.train, dtype)
-    tokens = tokens.behind(tuning.virtual_tokens, _longest(base, settings.max_length), tokenizer)
-    train, validation = (pack_samples(part, settings.capacity) for part in (tokens.train, tokens.validation))
+    tokens = tokens.behind(tuning.virtual_tokens(base), _longest(base, settings.max_length), tokenizer)
+    train, validation = (_sequences(part, base, settings) for part in (tokens.train, tokens.validation))
     epoch = steps_per_epoch(len(train), settings.batch_size)
     set_seed(plan.seed)  # first values follow from it alone, whatever was drawn before
     model = tuning.attach(base, plan.source, epoch * settings.epochs)
@@ -123,17 +126,39 @@ def make_trainer(
         train_dataset=train,
         eval_dataset=validation,
         processing_class=tokenizer,
-        data_collator=collate,
+        data_collator=collate_apart if base.config.is_encoder_decoder else collate,
     )
     trainer.cut = tokens.cut
     _restore(trainer, values, settings.precision)
-    with doing("trial of the loss"):
-        try_loss(trainer.model, tokens.train, dtype)
+    _score(trainer, base, tokens.train, dtype)
     return trainer
 
 
+def _score(trainer: ResumableTrainer, base: Any, train: list[TokenSample], dtype: torch.dtype) -> None:
+    """Sees to it that the loss is the model's: an encoder-decoder's by its own logits, and others' by a trial."""
+    if base.config.is_encoder_decoder:
+        score_targets(base)
+        return
+    with doing("trial of the loss"):
+        try_loss(trainer.model, train, dtype)
+
+
+def _sequences(samples: list[TokenSample], base: Any, settings: TrainingSettings) -> Dataset:
+    """The samples as training sequences of a model."""
+    if not base.config.is_encoder_decoder:
+        return pack_samples(samples, settings.capacity)
+    if settings.packing:
+        raise StudyError(
+            f"{base.config.name_or_path}: the inputs of this {ENCODER_DECODER} cannot be packed. Add 'kind: "
+            f"{ENCODER_DECODER}' to its entry in the config, and 'packing: false' to its 'training'."
+        )
+    return lay_apart(samples)
+
+
 def _prepare(base: Any, train: list[TokenSample], dtype: torch.dtype) -> None:
-    """Makes the libraries compute what a training needs, and gives the model an attention for packed samples."""
+    """Makes the libraries compute what a training needs, and gives a model of packed samples an attention for them."""
+    if base.config.is_encoder_decoder:
+        return
     compute_labelled_logits_only()
     if device() == "cpu":
         use_rowwise_loss()

@@ -19,6 +19,7 @@ from codetune.study.facts import PackedData, TrainingCost, TrainingFacts, Traini
 from codetune.study.search import DivergedFacts
 from codetune.study.training import TrainingPlan
 from codetune.study.tunings import implementation_of
+from codetune.training.batches import count_tokens
 from codetune.training.build import TrainingTokens, make_trainer
 from codetune.training.history import log_rows
 from codetune.training.outcome import Diverged, learning_rate_of, problem_of, untrained_loss
@@ -144,7 +145,7 @@ def _write_diverged(
 
 
 def _print_expected_time(trainer: ResumableTrainer, parameters: int, plan: TrainingPlan, rate: float) -> None:
-    tokens = plan.settings.epochs * sum(map(len, trainer.train_dataset["input_ids"]))
+    tokens = plan.settings.epochs * count_tokens(trainer.train_dataset)
     trained = sum(parameter.numel() for parameter in trainer.trainable())
     print(expected_time(parameters, tokens, rate, plan.memory.gradient_checkpointing, trained), flush=True)
 
@@ -192,7 +193,8 @@ def _facts(
     trainer: ResumableTrainer, plan: TrainingPlan, origin: CheckpointIdentity, hashes: dict[str, str], tuned: str
 ) -> TrainingFacts:
     state, sequences = trainer.state, len(trainer.train_dataset)
-    tokens = sum(map(len, trainer.train_dataset["input_ids"]))
+    tokens = count_tokens(trainer.train_dataset)
+    capacity = sequences * plan.settings.max_length * (2 if trainer.model.config.is_encoder_decoder else 1)
     return TrainingFacts(
         plan=plan,
         checkpoint=origin,
@@ -202,7 +204,7 @@ def _facts(
         adapted=trainer.tuning.layers(trainer.model),
         attention=trainer.model.config._attn_implementation,
         deterministic=trainer.deterministic,
-        data=PackedData(sequences, tokens, round(tokens / (sequences * plan.settings.max_length), 4), **trainer.cut),
+        data=PackedData(sequences, tokens, round(tokens / capacity, 4), **trainer.cut),
         result=TrainingResult(
             steps=state.global_step,
             planned_steps=state.max_steps,

@@ -1,4 +1,4 @@
-"""The training loop: TRL's trainer on packed, isolated samples, which resumes where a killed job stopped."""
+"""The training loop: TRL's trainer on isolated samples, packed or not, which resumes where a killed job stopped."""
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -15,7 +15,6 @@ from codetune.base.signals import Stopped, signals_deferred
 from codetune.methods.trained import trained_parameters
 from codetune.methods.tuning import Tuning
 from codetune.models.memory import RowLimit
-from codetune.training.batches import collate
 from codetune.training.cost import NOTHING, CostMeter, Spent
 from codetune.training.gradients import GradientSum, digests
 from codetune.training.history import evaluated_steps
@@ -144,7 +143,7 @@ class ResumableTrainer(SFTTrainer):  # type: ignore[misc]
         for a mere warning does not suffice. But under the demand, a kernel without a deterministic version fails.
         """
         count = min(self.args.per_device_train_batch_size, len(self.train_dataset))
-        inputs = self._prepare_inputs(collate([self.train_dataset[row] for row in range(count)]))
+        inputs = self._prepare_inputs(self.data_collator([self.train_dataset[row] for row in range(count)]))
         torch.use_deterministic_algorithms(True)
         try:
             same = self._twice_the_same(inputs)

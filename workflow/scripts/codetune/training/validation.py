@@ -36,8 +36,9 @@ class Validation:
         so it makes no difference to the training when this runs.
 
         Args:
-            model: Gives `log_probs` and `label_mask` of packed sequences (TRL's fused output layer).
-            batches: Batches of packed sequences, as `collate` makes them.
+            model: Gives `log_probs` and `label_mask` of sequences (TRL's fused output layer, or what `score_targets`
+                puts in its place).
+            batches: Batches of sequences, as `collate` or `collate_apart` makes them.
             limit: Lowered if memory runs out.
         """
         with torch.random.fork_rng(), evaluating(model), torch.no_grad():
