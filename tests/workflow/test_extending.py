@@ -98,6 +98,10 @@ def test_a_model_in_a_folder_is_evaluated_untuned(finished):
     assert computed(planned(finished, "folder.yaml")) == promised("a model in a folder")
 
 
+def test_an_encoder_decoder_is_trained_by_methods_of_its_own(finished):
+    assert computed(planned(finished, "codet5p.yaml")) == promised("an encoder-decoder")
+
+
 def test_a_method_is_trained_beside_those_that_are_there(finished):
     assert computed(planned(finished, "method.yaml")) == promised("a method")
 

@@ -34,6 +34,7 @@ from fake_records import DESCRIBED, fake_publications, fake_record
 from make_samples import make_records
 from markdown_it import MarkdownIt
 from miniatures import PLAN, tokens_for, trainer_for
+from tiny_t5 import build_t5
 
 SAMPLES = [Sample(number, **record) for number, record in enumerate(make_records(5, seed=11))]
 DECODING = Decoding(max_new_tokens=16, batch_size=1, cache_gb=1)
@@ -150,7 +151,7 @@ def test_the_lines_of_a_card_give_the_text_that_was_scored(
 def expected_texts(model, checkpoint, tmp_path, virtual_tokens=0):
     """What decoding gives for the samples, and how they were serialised."""
     tokenizer = load_tokenizer(checkpoint)
-    serialisation = serialisation_of(BUILT_IN["paper"], tokenizer)
+    serialisation = serialisation_of(BUILT_IN["paper"], tokenizer, model.config.is_encoder_decoder)
     prompts = with_virtual_tokens(encode(SAMPLES, tokenizer, serialisation), virtual_tokens)
     limit = loading.prompt_limit(DECODING)
     found = generate(model, tokenizer, prompts, DECODING, serialisation.ending, limit, tmp_path / "batches")
@@ -176,6 +177,30 @@ def test_the_lines_of_a_card_put_a_soft_prompt_before_the_base(checkpoint, tmp_p
     code = blocks_of(card)["python"]
     assert "min(16, 2044 - ids.shape[1])" in code
     assert "BitsAndBytes" not in code
+    for sample, text in zip(SAMPLES, expected, strict=True):
+        assert run(code, tmp_path / "tuned", sample.request, capsys) == text
+
+
+@pytest.mark.parametrize("kind", ["PROMPT_TUNING", "PREFIX_TUNING", "IA3", "full"])
+def test_the_lines_of_a_card_complete_the_prompt_of_an_encoder_decoder(tmp_path, capsys, monkeypatch, kind):
+    checkpoint, quantization = build_t5(tmp_path / "t5", steps=60), Quantization("none", True, "float32")
+    peft = {"type": kind} | ({"target_modules": ["k", "v"], "feedforward_modules": []} if kind == "IA3" else VIRTUAL)
+    tuning = TuningSettings("full") if kind == "full" else TuningSettings("peft", peft)
+    one = make_tuning(tuning)
+    tuned = one.attach(one.load_base(checkpoint, quantization, "float32"), Source(path=str(checkpoint)), 1)
+    for parameter in tuned.parameters():
+        if parameter.requires_grad:
+            parameter.data += 0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
+    (tmp_path / "tuned").mkdir()
+    one.save(tuned, tmp_path / "tuned")
+    model = one.load(loading.load_for_decoding(Checkpoint(checkpoint, quantization), DECODING), tmp_path / "tuned")
+    expected, described = expected_texts(model, checkpoint, tmp_path)
+    assert all(expected)
+    plan = replace(PLAN, source=Source(path=str(checkpoint)), quantization=quantization, tuning=tuning)
+    code = blocks_of(card_of(plan, described, decoding=DECODING, weights="float32", context=None))["python"]
+    monkeypatch.chdir(tmp_path / "tuned")
+    if kind == "full":
+        code = f"adapter = None\n{code}"
     for sample, text in zip(SAMPLES, expected, strict=True):
         assert run(code, tmp_path / "tuned", sample.request, capsys) == text
 

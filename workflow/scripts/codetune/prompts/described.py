@@ -44,6 +44,11 @@ class Described:
     ending: Ending
     end_token: str
 
+    @property
+    def apart(self) -> bool:
+        """Whether prompt and completion are two texts, as an encoder-decoder has them."""
+        return self.prompt.added_after is not None
+
 
 def read_described(stats: str | Path) -> Described:
     """Reads how samples were serialised, from the statistics of their token set.

@@ -32,10 +32,11 @@ def usage_section(training: TrainingFacts, generation: GenerationFacts, describe
     shown = _shown(f"{prompt.before}{REQUEST}{prompt.after}")
     tuning, source = training.plan.tuning, training.plan.source
     is_whole = tuning.kind == "full"
-    names = _names_of_whole() if is_whole else _names(source, folder, generation.quantization)
+    loader = "AutoModelForSeq2SeqLM" if described.apart else "AutoModelForCausalLM"
+    names = _names_of_whole(loader) if is_whole else _names(source, folder, generation.quantization, loader)
     local = source.path and not is_whole
     where = f"Run these lines in the folder of the study, which holds the base and {_thing(tuning)}. " if local else ""
-    model = _whole_model() if is_whole else _base_and_adapter(generation)
+    model = _whole_model(loader) if is_whole else _base_and_adapter(generation, loader)
     at_once = generation.decoding.prompts_at_once
     code = "\n".join([names, _settings(generation, described, virtual_tokens_of(tuning)), model + _complete(described)])
     return f"""## Use it as it was scored
@@ -125,7 +126,7 @@ def _rounding(generation: GenerationFacts) -> str:
     )
 
 
-def _names(source: Source, folder: str, quantization: Quantization) -> str:
+def _names(source: Source, folder: str, quantization: Quantization, loader: str) -> str:
     """Lines that import, and that name the adapter and its base; a local base only its own study's folder can find."""
     if source.path:
         adapter, where = repr(folder), "from the study's folder, as the base"
@@ -135,7 +136,7 @@ def _names(source: Source, folder: str, quantization: Quantization) -> str:
     bits = "" if quantization.type == UNQUANTISED else "BitsAndBytesConfig, "
     return f"""import torch
 from peft import PeftModel
-from transformers import AutoModelForCausalLM, AutoTokenizer, {bits}GenerationConfig
+from transformers import {loader}, AutoTokenizer, {bits}GenerationConfig
 
 adapter = {adapter}  # {where}
 source = { {"pretrained_model_name_or_path": source.name, **revision}!r}
@@ -143,10 +144,10 @@ request = {REQUEST!r}
 """
 
 
-def _names_of_whole() -> str:
+def _names_of_whole(loader: str) -> str:
     """Lines that import, and that name a whole checkpoint, which has its tokenizer with it."""
     return f"""import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from transformers import {loader}, AutoTokenizer, GenerationConfig
 
 # The folder of this card, or the repository that it was uploaded to.
 source = {{"pretrained_model_name_or_path": "."}}
@@ -160,10 +161,11 @@ def _settings(generation: GenerationFacts, described: Described, virtual_tokens:
     most = str(decoding.max_new_tokens)
     if generation.context is not None:
         most = f"min({most}, {generation.context - virtual_tokens} - ids.shape[1])"
+    after = f" + {prompt.added_after}" if prompt.added_after else ""
     return f"""device, dtype = "cuda:0" if torch.cuda.is_available() else "cpu", torch.{recipe.compute_dtype}
 {_bits(recipe)}prompt = {prompt.before!r} + request + {prompt.after!r}
 tokenizer = AutoTokenizer.from_pretrained(**source)
-ids = torch.tensor([{prompt.added} + tokenizer.encode(prompt, add_special_tokens=False)], device=device)
+ids = torch.tensor([{prompt.added} + tokenizer.encode(prompt, add_special_tokens=False){after}], device=device)
 greedy = GenerationConfig(
     do_sample=False, max_new_tokens={most}, eos_token_id={described.ending.stops}, pad_token_id=0
 )
@@ -185,12 +187,12 @@ def _bits(recipe: Quantization) -> str:
 """
 
 
-def _base_and_adapter(generation: GenerationFacts) -> str:
+def _base_and_adapter(generation: GenerationFacts, loader: str) -> str:
     """Lines that load the base, and put what was trained beside it."""
     unquantised = generation.quantization.type == UNQUANTISED
     bits = "" if unquantised else "quantization_config=bits, "
     dequantised = "" if unquantised or generation.weights in (FOUR_BITS, EIGHT_BITS) else DEQUANTISED
-    return f"""base = AutoModelForCausalLM.from_pretrained(
+    return f"""base = {loader}.from_pretrained(
     **source, {bits}dtype=dtype, device_map={{"": device}}
 )
 base.generation_config = greedy  # in place of the checkpoint's own sampling and penalties
@@ -198,16 +200,18 @@ base.generation_config = greedy  # in place of the checkpoint's own sampling and
 """
 
 
-def _whole_model() -> str:
+def _whole_model(loader: str) -> str:
     """Lines that load a whole checkpoint."""
-    return """model = AutoModelForCausalLM.from_pretrained(**source, dtype=dtype, device_map={"": device}).eval()
+    return f"""model = {loader}.from_pretrained(**source, dtype=dtype, device_map={{"": device}}).eval()
 model.generation_config = greedy  # in place of the checkpoint's own sampling and penalties
 """
 
 
 def _complete(described: Described) -> str:
     """Lines that complete the prompt, and print what remains of the completion."""
-    return f"""new = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids))[0, ids.shape[1] :].tolist()
+    begin = "greedy.decoder_start_token_id = model.config.decoder_start_token_id\n" if described.apart else ""
+    first = "1" if described.apart else "ids.shape[1]"
+    return f"""{begin}new = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids))[0, {first} :].tolist()
 
 new = [token for token in new if token not in greedy.eos_token_id]
 text = tokenizer.decode(new, clean_up_tokenization_spaces=False)
