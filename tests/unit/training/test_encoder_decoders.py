@@ -11,7 +11,7 @@ from codetune.methods.tuning import make_tuning
 from codetune.models.loading import load_base
 from codetune.study.method import TuningSettings
 from codetune.training.batches import IGNORED, collate_apart, lay_apart, select_sequences
-from miniatures import FULL_PLAN, PLAN, WHOLE, trainer_for
+from miniatures import FULL_PLAN, PLAN, WHOLE, out_of_memory_beyond, trainer_for
 from peft import PeftModelForSeq2SeqLM
 from peft_trials import stopped_at
 from tiny_t5 import build_t5, t5_samples
@@ -169,3 +169,27 @@ def test_a_prefix_that_does_not_fit_is_one_line(samples, tmp_path):
     checkpoint = build_t5(tmp_path / "t5", steps=0, num_decoder_layers=3)
     with pytest.raises(StudyError, match=r"^somewhere: PEFT cannot put PREFIX_TUNING before this model \(IndexError"):
         trainer_for(checkpoint, tmp_path, samples, plan_of("prefix"))
+
+
+@pytest.mark.parametrize("name", ["full", "lora", "prompt"])
+def test_activations_that_are_computed_again_change_nothing(checkpoint, samples, tmp_path, name):
+    found = []
+    for again in (False, True):
+        memory = replace(PLAN.memory, gradient_checkpointing=again)
+        trainer = trainer_for(checkpoint, tmp_path / str(again), samples, replace(plan_of(name), memory=memory))
+        trainer.run()
+        found.append(losses(trainer))
+    assert found[0] == pytest.approx(found[1], rel=1e-4)
+    assert found[0][0] > found[0][-1]
+
+
+def test_memory_that_runs_out_halves_the_sequences_at_once(checkpoint, samples, tmp_path, capsys):
+    """Without dropout the gradients are those of whole micro-batches, up to rounding."""
+    checkpoint = build_t5(tmp_path / "t5", steps=2, dropout_rate=0.0)
+    plan = replace(plan_of("lora"), tuning=lora(target_modules=QKV), memory=replace(PLAN.memory, micro_batch=4))
+    whole, parts = (trainer_for(checkpoint, tmp_path / name, samples, plan) for name in ("whole", "parts"))
+    whole.run()
+    out_of_memory_beyond(parts.model, 2, count_of=lambda inputs: len(inputs["input_ids"]))
+    parts.run()
+    assert "out of memory with 4 sequences at once: continuing with 2" in capsys.readouterr().out
+    assert losses(parts) == pytest.approx(losses(whole), rel=1e-4)

@@ -85,6 +85,7 @@ def rehearse_training(
     folder = checked_folder(inputs.checkpoint)
     size = read_as(inputs.sizes, SizeFacts).size_of(plan.tuning)
     packed, tokens, cut = sequences_and_tokens(plan, inputs.stats)
+    capacity = plan.settings.max_length * (2 if model.is_encoder_decoder else 1)
     per_epoch = steps_per_epoch(packed, plan.settings.batch_size)
     history = made_up_history(run, model, plan, per_epoch)
     modules, layers = _adapted(plan, read_json(folder / CONFIG))
@@ -99,7 +100,7 @@ def rehearse_training(
         adapted=dict.fromkeys(modules, layers),
         attention="none",
         deterministic=True,
-        data=PackedData(packed, tokens, round(tokens / (packed * plan.settings.max_length), 4), **cut),
+        data=PackedData(packed, tokens, round(tokens / (packed * capacity), 4), **cut),
         result=result,
         cost=_cost(model, plan, history[-1]["epoch"] * tokens),
         environment=made_up_environment(),

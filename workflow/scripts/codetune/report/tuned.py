@@ -4,11 +4,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from codetune.base.errors import StudyError
-from codetune.base.files import sha256_of_file
+from codetune.base.files import read_json, sha256_of_file
 from codetune.base.manifests import File, checked_folder, read_manifest
 from codetune.report.comparing import compare_values
 from codetune.study.facts import TrainingFacts
 from codetune.study.method import TuningSettings
+from codetune.study.soft_prompts import PREFIXES
 from codetune.study.tunings import implementation_of, virtual_tokens_of
 
 
@@ -37,7 +38,7 @@ def differences_in_tuned(facts: TrainingFacts, path: str, tuned: str, published:
     found: dict[str, int] = dict(sorted(facts.adapted.items()))
     lines = [f"{path}: adapted.{line} by the weights" for line in compare_values(found, _layers_in(shapes, found))]
     if virtual := virtual_tokens_of(facts.plan.tuning):
-        saved = shapes.get("prompt_embeddings", [0])[0]
+        saved = shapes.get("prompt_embeddings", [0])[0] // _halves_in(Path(tuned).with_name("adapter_config.json"))
         more = compare_values({"virtual tokens": virtual}, {"virtual tokens": saved})
         lines += [f"{path}: {line} by the weights" for line in more]
     for name, file in files.items():
@@ -61,6 +62,12 @@ def make_sizes(manifest: str, model: str, tunings: Mapping[str, TuningSettings],
     from codetune.methods.size import write_sizes  # loads torch, which the rest of a check does without
 
     write_sizes(checked_folder(manifest), model, tunings, outputs["sizes"])
+
+
+def _halves_in(path: Path) -> int:
+    """For how many halves of a model PEFT saves embeddings: those of an encoder-decoder's both lie in one tensor."""
+    config = read_json(path)
+    return 2 if config.get("num_transformer_submodules") == 2 and config.get("peft_type") not in PREFIXES else 1
 
 
 def _layers_in(tensors: Iterable[str], names: Iterable[str]) -> dict[str, int]:

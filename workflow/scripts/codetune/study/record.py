@@ -206,8 +206,9 @@ def gather_record(run: Run, model: Model, method: Method, template: str, inputs:
 
 def to_document(record: Record) -> dict[str, Any]:
     """Returns the JSON document of a record."""
-    document = to_plain(record)
-    del document["folder"]
+    document = {key: value for key, value in to_plain(record).items() if key != "folder"}
+    if record.model.kind is None:
+        del document["model"]["kind"]
     for test, tested in record.tests.items():
         if tested.generation:
             document["tests"][test]["generation"] = tested.generation.to_document()
