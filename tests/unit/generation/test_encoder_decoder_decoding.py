@@ -10,11 +10,12 @@ from codetune.base.errors import StudyError
 from codetune.generation.batches import make_batches
 from codetune.generation.beams import search_beams
 from codetune.generation.decoding import decode, greedy_config
+from codetune.generation.loading import load_for_decoding
 from codetune.generation.seq2seq import EncoderDecoderReading
 from codetune.generation.trial import try_decoding
 from codetune.methods.tuning import make_tuning
 from codetune.models.caches import cache_bytes
-from codetune.models.loading import load_base
+from codetune.models.loading import Checkpoint, load_base
 from codetune.models.tokenizers import load_tokenizer
 from codetune.study.method import Quantization, TuningSettings
 from codetune.study.model import Source
@@ -147,6 +148,17 @@ def test_a_model_is_tried_before_it_decodes(checkpoint, samples, capsys):
     base.forward = lambda **inputs: forward(**inputs | {"attention_mask": None})  # sees padding
     with pytest.raises(StudyError, match=r"in a batch and with a cache, this model's logits differ from those of a te"):
         try_decoding(base, samples, MOST)
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype"), [("none", "bfloat16"), ("nf4", "bfloat16"), ("nf4", "float32"), ("int8", "float32")]
+)
+def test_weights_in_fewer_bits_decode_like_those_of_each_text_alone(checkpoint, samples, capsys, kind, dtype):
+    base = load_for_decoding(Checkpoint(checkpoint, Quantization(kind, double=True, compute_dtype=dtype)), DECODING)
+    try_decoding(base, samples, MOST)
+    assert "decoding differs by" in capsys.readouterr().out
+    found = complete(base, load_tokenizer(checkpoint), samples)
+    assert all(0 < prediction.first.tokens <= DECODING.max_new_tokens for prediction in found)
 
 
 def test_a_decoder_that_does_not_say_how_it_begins_is_refused(checkpoint, tmp_path):
