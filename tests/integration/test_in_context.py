@@ -96,7 +96,7 @@ def test_the_study_s_question_is_answered_first(in_context):
     (answer,) = json.loads((in_context / "results/answers.json").read_text())["answers"]
     assert (answer["test"], answer["methods"], answer["label"]) == (DATA, ["base", "few"], "EM@2")
     (compared,) = answer["compared"]
-    assert (compared["system"]["method"], compared["seeds"]) == ("three", 2)
+    assert (compared["system"][2], compared["seeds"]) == ("three", 2)
     assert compared["gain"] == answer["gain"]
     summary = (in_context / "results/report/summary.md").read_text().splitlines()
     first = next(line for line in summary if line.startswith("- "))

@@ -49,27 +49,27 @@ def test_four_ways_of_tuning_eight_models_without_mistral_s_prefix():
     assert len(study.trainings) == 2 * 31, "two learning rates each"
 
 
-SETS, SMALL, LLAMAS, SEEDS = 2, 1, 3, 5
+SETS, T5, SMALL, LLAMAS, SEEDS = 2, 2, 1, 3, 5
 
 
 def test_each_question_has_the_runs_that_the_paper_compares():
     study = study_of("peft-or-icl")
     one, two, three, four = (study.runs_of(f"rq{number}") for number in (1, 2, 3, 4))
     methods = ["lora", "ia3", "prompt", "prefix"]
-    assert count(one, *methods) == (SMALL + LLAMAS) * 4 * SETS
-    assert count(one, "full") == SMALL * SETS, "of models of up to 770 million parameters"
+    assert count(one, *methods) == (T5 + SMALL + LLAMAS) * 4 * SETS
+    assert count(one, "full") == (T5 + SMALL) * SETS, "of models of up to 770 million parameters"
     assert {run.seed for run in one if run.method in methods} == {42}
     assert count(two, "icl") == (SMALL + LLAMAS) * SETS * SEEDS
     assert count(two, "zero-shot") == SMALL + LLAMAS, "one run on both sets"
     assert count(two, "lora") == (SMALL + LLAMAS) * SETS
-    assert count(three, "lora", data="both") == SMALL + LLAMAS
-    assert count(three, "lora") == (SMALL + LLAMAS) * (1 + SETS)
+    assert count(three, "lora", data="both") == T5 + SMALL + LLAMAS
+    assert count(three, "lora") == (T5 + SMALL + LLAMAS) * (1 + SETS)
     quantised = {(run.model, run.method) for run in four if "qlora" in run.method}
     assert len(quantised) == 2 + 2 + 1
     assert ("codellama-34b-python", "qlora-8bit") not in quantised, "in 4 bits alone"
     assert count(four, "qlora-8bit", "qlora-4bit") == (2 + 2 + 1) * SETS
     assert count(four, "lora") == SETS
-    assert len(study.runs) == 34 + (4 + 40) + 4 + 10 + (4 + 5), "and untuned ones for the gains"
+    assert len(study.runs) == 54 + (4 + 40) + 6 + 10 + (6 + 5), "and untuned ones for the gains"
 
 
 def test_joint_training_is_tested_on_each_part_and_every_prediction_has_ten_candidates():
@@ -95,6 +95,8 @@ def test_retrieval_is_by_words_and_by_an_encoder_and_problems_are_solved_five_ti
 
 LLAMA = {"model_type": "llama", "vocab_size": 32000, "hidden_size": 4096, "intermediate_size": 11008}
 LLAMA |= {"num_hidden_layers": 32, "num_attention_heads": 32, "tie_word_embeddings": False}
+T5_220M = {"model_type": "t5", "d_model": 768, "d_ff": 3072, "d_kv": 64, "num_heads": 12, "num_layers": 12}
+T5_220M |= {"vocab_size": 32100, "num_decoder_layers": 12, "feed_forward_proj": "relu", "is_encoder_decoder": True}
 CODEGEN = {"model_type": "codegen", "vocab_size": 51200, "n_embd": 1024, "n_layer": 20, "n_head": 16, "rotary_dim": 32}
 MISTRAL = LLAMA | {"model_type": "mistral", "intermediate_size": 14336, "num_key_value_heads": 8}
 
@@ -109,6 +111,7 @@ TRAINED = [
     ("peft-methods", gpt2(1600, 48, 25), {"full": 1_557_611_200, "lora": 19_660_800, "prefix": 3_072_000}),
     ("peft-methods", LLAMA | {"vocab_size": 32016}, {"full": 6_738_546_688, "lora": 39_976_960, "prefix": 5_242_880}),
     ("peft-methods", MISTRAL, {"full": 7_241_732_096, "lora": 41_943_040, "prompt": 81_920}),
+    ("peft-or-icl", T5_220M, {"lora": 2_654_208, "ia3": 175_104, "prompt": 30_720, "prefix": 184_320}),
     ("peft-or-icl", CODEGEN, {"lora": 1_310_720, "ia3": 163_840, "prompt": 20_480, "prefix": 409_600}),
     ("peft-or-icl", LLAMA, {"lora": 12_582_912, "ia3": 1_007_616, "prompt": 81_920, "prefix": 2_621_440}),
     ("rag-and-execution", LLAMA, {"lora": 39_976_960, "lora-apps": 39_976_960}),
@@ -124,7 +127,7 @@ def test_as_much_is_trained_as_in_the_paper(name, shapes, trained):
 # Of each study, as it is: the runs that are planned, and the models that wait for a commit.
 PLANS = {
     "peft-methods": (39 - 2 * 5, ["codegpt-small", "codegpt-adapt"]),
-    "peft-or-icl": (101 - 27 - 6, ["codellama-7b-python", "codellama-13b-python"]),
+    "peft-or-icl": (125 - 12 - 27 - 6, ["codet5p-770m", "codellama-7b-python", "codellama-13b-python"]),
     "rag-and-execution": (35 - 9, ["codellama-7b-python"]),
 }
 
