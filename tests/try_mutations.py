@@ -25,6 +25,7 @@ from try_references import problems_of
 SETS = ("humaneval", "mbpp-sanitized")
 OPERATORS = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add, ast.FloorDiv: ast.Mult, ast.Mod: ast.FloorDiv}
 COMPARISONS = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq}
+LAST = "all tests have passed"  # printed after them, since a mutant may end the process before, without an error
 SECONDS = 20  # for the tests of a mutant; the sandbox has its fuel
 
 
@@ -58,14 +59,14 @@ def passes_in_process(problem: Problem, mutant: str) -> bool:
     """Whether a mutant passes the tests where both run in one process; one that takes too long does not."""
     try:
         done = subprocess.run(
-            [sys.executable, "-I", "-c", f"{mutant}\n{problem.tests}"],
+            [sys.executable, "-I", "-c", f"{mutant}\n{problem.tests}\nprint({LAST!r})"],
             capture_output=True,
             timeout=SECONDS,
             check=False,
         )
     except subprocess.TimeoutExpired:
         return False
-    return done.returncode == 0
+    return done.returncode == 0 and done.stdout.endswith(f"{LAST}\n".encode())
 
 
 def main() -> None:
