@@ -186,7 +186,8 @@ def generation(
         prompt, tuning = prompt + virtual_tokens_of(tuning), None  # nothing else is added to the model
     room = int(decoding.cache_gb * 1e9)
     tokens = prompt + decoding.max_new_tokens
-    rows = min(decoding.batch_size, room // cache_bytes(SimpleNamespace(**config), 2) // tokens)
+    shape = SimpleNamespace(**{"is_encoder_decoder": False} | config)
+    rows = min(decoding.batch_size, room // cache_bytes(shape, 2) // tokens)
     attention = "eager" if "attn_logit_softcapping" in config else "sdpa"
     if weights in ("nf4", "fp4") and fits_dequantised(config, room):
         weights = UNQUANTISED
