@@ -214,7 +214,7 @@ def test_without_comparisons_nothing_is_decided_and_without_any_file_neither(tmp
     others = {claim: verdict for claim, verdict in here.items() if not claim.startswith("ROUGE-L of")}
     assert set(others.values()) == {UNDECIDED}
     assert len(others) == 5
-    rows = rows_here(replace(a_study(tmp_path / "b"), comparisons=None, compared=""))
+    rows = rows_here(replace(a_study(tmp_path / "b"), tests={}))
     assert {row["verdict"] for row in rows.values()} == {UNDECIDED}
     assert {row["computed"] for claim, row in rows.items() if claim.startswith(("ROUGE-L", "Gain"))} == {"-"}
 
