@@ -4,7 +4,7 @@
 #        <results>/report/summary.md           what the study found, in sentences
 #        <results>/report/pages/*.html         the same, tables, data cards and provenance as pages
 
-from codetune.study.declared import PREFIX
+from codetune.study.declared_tables import PREFIX
 from codetune.study.embeddings import embeddings_of
 from codetune.study.summary import summary_inputs
 

@@ -18,7 +18,7 @@ def kinds() -> dict[str, type]:
     """The dataclass of each kind of file; in a file of JSON lines each line is one."""
     sys.path.insert(0, str(FOLDER.parent / "scripts"))
     from codetune.data.predictions import Prediction
-    from codetune.evaluation.answers import Answers
+    from codetune.evaluation.answered import Answers
     from codetune.evaluation.comparisons import Comparisons
     from codetune.study.curve import Curve
     from codetune.study.data_facts import SplitFacts

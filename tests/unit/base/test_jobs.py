@@ -144,7 +144,8 @@ def test_a_job_of_a_batch_system_stops_before_its_time_limit(tmp_path):
     assert "saved after SIGTERM" in text
 
 
-def test_a_job_refuses_a_gpu_that_is_too_small_before_it_begins(tmp_path):
+def test_a_job_refuses_a_gpu_that_is_too_small_before_it_begins(tmp_path, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)  # which earlier tests may have set
     tool = tmp_path / "bin" / "nvidia-smi"
     tool.parent.mkdir()
     tool.write_text(

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from codetune.base.errors import StudyError
-from codetune.evaluation.answers import Bootstrap, answer_questions, mean_of, read_answers
+from codetune.evaluation.answered import read_answers
+from codetune.evaluation.answers import Bootstrap, answer_questions, mean_of
 from codetune.evaluation.bootstrap import Resamples
 from codetune.evaluation.estimate import Estimate
 from codetune.evaluation.measured import Measured

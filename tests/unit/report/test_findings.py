@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from codetune.base.machine import Environment
-from codetune.evaluation.answers import Answer
+from codetune.evaluation.answered import Answer
 from codetune.evaluation.comparisons import Comparison
 from codetune.report.finding import Finding, Material, Numbers, listed
 from codetune.report.findings import conclude, read_material

@@ -86,7 +86,7 @@ TO_PREDICTIONS = ("split", "tokenize_samples", "prompt", "finetune", "generate",
 BEYOND_PREDICTIONS = ("evaluation/", "report/", "papers/", "data/card", "data/languages")
 
 # An edit of the scripts' folder, and the scripts whose fingerprints it changes: what runs again.
-SCORED = "browser score score_curve significance"
+SCORED = "answers browser score score_curve significance"
 NO_RULE_S = {"check_results"}  # it makes everything anew, and so it reaches nearly everything
 GENERATED, TOKENISED = "curve generate", "prompt tokenize_samples"
 EDITS = {

@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from codetune.base.files import Row
-from codetune.study.declared import Column, DeclaredTable, Value, tables_of
+from codetune.study.declared import tables_of
+from codetune.study.declared_tables import Column, DeclaredTable, Value
 from codetune.study.runs import NONE, System
 
 NAMES = ("model", "method", "label")  # keys of a row that say what it is about

@@ -8,7 +8,7 @@ from typing import Any
 from codetune.base.files import Row
 from codetune.papers.measured import NOT_PRINTED, Declared, Measured, measure_each
 from codetune.papers.printed import parse_printed
-from codetune.study.declared import Value
+from codetune.study.declared_tables import Value
 
 
 def stated(_declared: Declared, **places: Any) -> Measured:

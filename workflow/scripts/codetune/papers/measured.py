@@ -8,7 +8,7 @@ from codetune.base.files import Row
 from codetune.papers.counts import Shape
 from codetune.papers.evidence import Evidence
 from codetune.papers.printed import parse_printed
-from codetune.study.declared import DeclaredTable, Value
+from codetune.study.declared_tables import DeclaredTable, Value
 
 NOT_PRINTED = "numbers that the paper does not print"  # why a claim is not checkable
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from codetune.evaluation.comparisons import Comparisons
-from codetune.study.declared import Column
+from codetune.study.declared_tables import Column
 from codetune.study.record import Record
 from codetune.study.records import by_system
 from codetune.study.runs import NONE

@@ -14,7 +14,7 @@ from codetune.papers.printed import parse_printed
 from codetune.report.cells import table_of
 from codetune.report.format import format_number
 from codetune.report.writing import write_forms
-from codetune.study.declared import DeclaredTable, Value
+from codetune.study.declared_tables import DeclaredTable, Value
 from codetune.study.model import Source
 from codetune.study.record import Record
 from codetune.study.runs import NONE

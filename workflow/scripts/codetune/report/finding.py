@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 
-from codetune.evaluation.answers import Answer
+from codetune.evaluation.answered import Answer
 from codetune.evaluation.comparisons import Comparison, Comparisons
 from codetune.papers.verdicts import common_path
 from codetune.report.format import digits_of, format_number, format_signed

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from codetune.base.files import reading
-from codetune.evaluation.answers import read_answers
+from codetune.evaluation.answered import read_answers
 from codetune.evaluation.comparisons import Comparisons, read_comparisons
 from codetune.report.executed import FIRST
 from codetune.report.finding import Finding, Material

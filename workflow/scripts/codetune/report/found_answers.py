@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from codetune.evaluation.answers import Answer
+from codetune.evaluation.answered import Answer
 from codetune.evaluation.comparisons import ALPHA, Comparison
 from codetune.report.finding import Finding, Material, Numbers, finding_digits, listed
 from codetune.report.verdict_words import Outcome, say_shares

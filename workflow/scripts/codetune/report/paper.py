@@ -19,7 +19,8 @@ from codetune.report.quoted import read_costs, read_settings
 from codetune.report.short_table import short_tables
 from codetune.report.stamp import stamp_of_pages
 from codetune.report.typeset import set_article
-from codetune.study.declared import MAIN, file_of, read_paper
+from codetune.study.declared import file_of, read_paper
+from codetune.study.declared_tables import MAIN
 
 ANSWERS = ("gain", "code", "format")  # findings of the abstract, without their details
 DETAILS = {"gain": "The text as written, method by method:", "code": "The code alone, method by method:"}

@@ -16,7 +16,8 @@ from codetune.report.search import search_table, write_search
 from codetune.report.table1 import read_plans, table1, write_table1
 from codetune.report.table2 import table2, write_table2
 from codetune.report.variants import variants_table, write_variants
-from codetune.study.declared import PREFIX, read_paper, tables_of
+from codetune.study.declared import read_paper, tables_of
+from codetune.study.declared_tables import PREFIX
 from codetune.study.model import Source
 from codetune.study.records import read_records
 from codetune.study.runs import System

@@ -11,7 +11,8 @@ from codetune.base.errors import StudyError
 from codetune.study.answering import check_questions
 from codetune.study.baselines import with_default_baselines
 from codetune.study.data_entries import build_dataset, check_dataset, check_training_data
-from codetune.study.declared import MAIN, load_tables
+from codetune.study.declared import load_tables
+from codetune.study.declared_tables import MAIN
 from codetune.study.decoding import read_decoding
 from codetune.study.defaults import with_defaults
 from codetune.study.encoder_decoders import check_encoder_decoders

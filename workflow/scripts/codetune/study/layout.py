@@ -106,7 +106,6 @@ NUMBERS = "numbers.json"
 MACROS = "numbers.tex"
 CONCLUSIONS = "report/summary.md"
 FIRST_PAGE = PAGE.format(page="summary")
-PAPER_FILE = "config/papers/{paper}.yaml"  # within the project: what a paper declares
 CRATE_CONFIG = "workflow/config-used.yaml"  # beside a copy of the workflow
 
 

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from codetune.study.dataset import Dataset
-from codetune.study.declared import MAIN, DeclaredTable
+from codetune.study.declared_tables import MAIN, DeclaredTable
 from codetune.study.decoding import Decoding
 from codetune.study.joint import Joint
 from codetune.study.method import Method, TuningSettings

@@ -5,7 +5,8 @@ from typing import Any
 
 from codetune.base.plain import to_plain
 from codetune.study import layout
-from codetune.study.declared import PREFIX, declared_params
+from codetune.study.declared import declared_params
+from codetune.study.declared_tables import PREFIX
 from codetune.study.runs import Evaluation, Run, System
 from codetune.study.study import Study
 from codetune.study.tested import compared_tests, executed_inputs
