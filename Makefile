@@ -1,5 +1,5 @@
 # make demo       the whole study in small, on a CPU: generated data, miniature models   (some 12 minutes on 2 cores)
-#                 STUDY=peft-methods: a study of config/studies in small, as docs/other-papers.md says
+#                 STUDY=peft-methods: a study of config/studies in small: docs/other-papers.md   (15 minutes)
 # make test       all tests; first installs SLURM, Chromium and LaTeX where they are missing and no password is needed
 # make faults     a small study killed 100 times at random moments, and restarted 30 times beside its living jobs   (1 hour)
 # make watch      all jobs of a study in one table, live, from its files alone: CONFIG as for check-results; beside a run,

@@ -36,14 +36,14 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "gpt2-m": ("GPT2", {"n_embd": 128, "n_layer": 3}),
     "gpt2-l": ("GPT2", {"n_embd": 160, "n_layer": 3}),
     "gpt2-xl": ("GPT2", {"n_embd": 192, "n_layer": 4}),
-    "codegpt-small": ("GPT2", {"n_embd": 128, "n_layer": 2}),
-    "codegpt-adapt": ("GPT2", {"n_embd": 128, "n_layer": 2}),
+    "codegpt-small": ("GPT2", {"n_embd": 96, "n_layer": 2}),
+    "codegpt-adapt": ("GPT2", {"n_embd": 96, "n_layer": 3}),
     "codegen-350m": ("CodeGen", {"n_embd": 128, "n_layer": 2, "rotary_dim": 16}),
     "codellama-7b": ("Llama", {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 3}),
     "codellama-7b-instruct": ("Llama", {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 3}),
     "codellama-7b-python": ("Llama", {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 3}),
     "codellama-13b-python": ("Llama", {"hidden_size": 160, "intermediate_size": 320, "num_hidden_layers": 3}),
-    "mistral-7b": ("Mistral", {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 3}),
+    "mistral-7b": ("Mistral", {"hidden_size": 160, "intermediate_size": 320, "num_hidden_layers": 3}),
 }
 STUDIES = {
     "slm-qlora": list(ARCHITECTURES)[:6],
