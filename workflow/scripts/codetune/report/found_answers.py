@@ -22,8 +22,8 @@ def _find(answer: Answer, material: Material) -> Finding:
 def _say(answer: Answer, material: Material, numbers: Numbers) -> str:
     """The mean gain, and for how many models which verdict was found."""
     method, on = answer.compared[0].system.method, f"{answer.label} on {answer.test}"
-    better_of = "the better of " if len(answer.methods) > 1 else ""
-    over = f"{better_of}{listed(answer.methods)}"
+    best_of = {1: "", 2: "the better of "}.get(len(answer.methods), "the best of ")
+    over = f"{best_of}{listed(answer.methods)}"
     if answer.gain is None:
         return f"{on} has no value for a gain of {method} over {over}."
     gain = numbers.signed("gain", answer.gain) + numbers.interval("gain", answer.interval)
