@@ -192,12 +192,19 @@ def student_quantiles(freedom: float, count: int) -> Array:
     The angle whose tangent is t / sqrt(freedom) has a density that is its cosine to the power freedom - 1, which is
     summed up here: scipy, which knows these quantiles, is not among the packages.
     """
-    angles = np.linspace(-np.pi / 2, np.pi / 2, 20_001)
-    density = np.cos(angles).clip(0) ** (freedom - 1)
+    angles, cosines = _angles()
+    density = cosines ** (freedom - 1)
     shares = np.concatenate([[0.0], np.cumsum(density[1:] + density[:-1])])
     wanted = np.arange(1, count + 1) / (count + 1)
     quantiles: Array = np.sqrt(freedom) * np.tan(np.interp(wanted, shares / shares[-1], angles))
     return quantiles
+
+
+@lru_cache(maxsize=1)
+def _angles() -> tuple[Array, Array]:
+    """Angles, and the cosine of each."""
+    angles = np.linspace(-np.pi / 2, np.pi / 2, 20_001)
+    return angles, np.cos(angles).clip(0)
 
 
 def interval_of(distribution: Array, samples: int, lowest: float, highest: float) -> list[float] | None:

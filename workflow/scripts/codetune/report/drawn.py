@@ -21,7 +21,7 @@ from codetune.study.facts import Summary
 from codetune.study.runs import Run
 
 FEW = 40_000  # predictions of a study of which all are measured anew: two minutes of a processor
-DRAWN = 100  # predictions of each run on a test set that are measured anew where a study has more
+DRAWN = 50  # predictions of each run on a test set that are measured anew where a study has more
 DRAWN_CURVES = 20  # curves of which two points are; each of them is hundreds of predictions
 
 
