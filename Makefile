@@ -61,12 +61,13 @@ env: .venv/.installed
 	$(BIN)/python -m compileall -qq -j 0 .venv/lib || true
 	touch $@
 
-$(DEMO): demo/make_samples.py demo/make_parts.py demo/make_problems.py demo/make_models.py | env
+$(DEMO): demo/make_samples.py demo/make_parts.py demo/make_problems.py demo/make_models.py demo/make_encoder.py | env
 	$(if $(STUDY),@test -f config/studies/miniature/$(STUDY).yaml || { echo "error: no $(STUDY) in config/studies/miniature/: there is $$(cd config/studies/miniature && ls)"; exit 1; })
 	$(BIN)/python demo/make_samples.py build/demo/samples.json
 	$(BIN)/python demo/make_problems.py build/demo/problems.json
 	$(BIN)/python demo/make_samples.py build/demo/reading.json --seed 2 --count 2468 --clean
-	$(if $(STUDY),PYTHONPATH=workflow/scripts $(BIN)/python demo/make_parts.py build/demo/conala)
+	$(if $(STUDY),PYTHONPATH=workflow/scripts $(BIN)/python demo/make_parts.py build/demo)
+	$(if $(STUDY),$(BIN)/python demo/make_encoder.py build/demo/models/gte-small --read build/demo/reading.json)
 	$(BIN)/python demo/make_models.py build/demo/models --read build/demo/reading.json $(addprefix --study ,$(STUDY))
 	touch $@
 

@@ -38,6 +38,7 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "gpt2-xl": ("GPT2", {"n_embd": 192, "n_layer": 4}),
     "codegpt-small": ("GPT2", {"n_embd": 96, "n_layer": 2}),
     "codegpt-adapt": ("GPT2", {"n_embd": 96, "n_layer": 3}),
+    "codet5p-220m": ("T5", {"d_model": 128, "d_kv": 32, "d_ff": 256, "num_heads": 4, "num_layers": 3}),
     "codegen-350m": ("CodeGen", {"n_embd": 128, "n_layer": 2, "rotary_dim": 16}),
     "codellama-7b": ("Llama", {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 3}),
     "codellama-7b-instruct": ("Llama", {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 3}),
@@ -51,10 +52,11 @@ STUDIES = {
         *("gpt2", "gpt2-m", "gpt2-l", "gpt2-xl", "codegpt-small", "codegpt-adapt"),
         *("codellama-7b", "mistral-7b"),
     ],
-    "peft-or-icl": ["codegen-350m", "codellama-7b", "codellama-7b-python", "codellama-13b-python"],
+    "peft-or-icl": ["codet5p-220m", "codegen-350m", "codellama-7b-python", "codellama-13b-python"],
     "rag-and-execution": ["codellama-7b", "codellama-7b-instruct"],
 }
 OLDER = {"n_head": 4, "n_positions": 2048}  # of models whose configuration has older names for its sizes
+APART = {"pad_token_id": 0, "decoder_start_token_id": 0, "feed_forward_proj": "relu"}  # of CodeT5+, as published
 LAYOUTS = (
     "# {request}\n{code}\n",
     "Task: {request}\nSolution: {code}\n",
@@ -79,7 +81,17 @@ def as_documents(records: list[dict[str, str]], seed: int = 0) -> list[str]:
     return documents
 
 
-def make_tokenizer(documents: list[str], vocabulary: int, adds_begin: bool) -> Any:
+def as_pairs(records: list[dict[str, str]], seed: int = 0) -> list[tuple[str, str]]:
+    """The same for an encoder-decoder: what it reads, in one of the layouts, and the code that it writes."""
+    rng = random.Random(seed)
+    pairs = []
+    for record in records:
+        request = " ".join(f"{record['instruction']} {record['input']}".split())
+        pairs.append((rng.choice(LAYOUTS).partition("{code}")[0].format(request=request), record["output"]))
+    return pairs
+
+
+def make_tokenizer(documents: list[str], vocabulary: int, adds_begin: bool, adds_end: bool = False) -> Any:
     """Trains a byte-level BPE tokenizer."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
@@ -96,7 +108,8 @@ def make_tokenizer(documents: list[str], vocabulary: int, adds_begin: bool) -> A
     tokenizer.train_from_iterator(documents, trainer)
     if adds_begin:
         tokenizer.post_processor = processors.TemplateProcessing(
-            single=f"{BEGIN} $A", special_tokens=[(BEGIN, tokenizer.token_to_id(BEGIN))]
+            single=f"{BEGIN} $A {END}" if adds_end else f"{BEGIN} $A",
+            special_tokens=[(token, tokenizer.token_to_id(token)) for token in (BEGIN, END)],
         )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token=BEGIN, eos_token=END, pad_token=PAD, chat_template=CHAT_TEMPLATE
@@ -109,28 +122,45 @@ def make_model(name: str, tokenizer: Any) -> Any:
     import transformers
 
     kind, sizes = ARCHITECTURES[name]
-    shapes = OLDER if "n_embd" in sizes else COMMON
+    shapes = APART if kind == "T5" else OLDER if "n_embd" in sizes else COMMON
     settings = {**shapes, **sizes, "vocab_size": len(tokenizer), "tie_word_embeddings": True}
     if kind == "Phi3":  # heads of hidden_size / heads, and no setting for another size
         del settings["head_dim"]
     settings |= {f"{key}_token_id": getattr(tokenizer, f"{key}_token_id") for key in ("bos", "eos", "pad")}
     torch.manual_seed(0)
-    return transformers.AutoModelForCausalLM.from_config(getattr(transformers, f"{kind}Config")(**settings))
+    loader = transformers.AutoModelForSeq2SeqLM if kind == "T5" else transformers.AutoModelForCausalLM
+    return loader.from_config(getattr(transformers, f"{kind}Config")(**settings))
 
 
-def pretrain(model: Any, tokenizer: Any, documents: list[str], steps: int) -> float:
-    """Pre-trains on blocks of concatenated documents; returns the last loss in nats per token."""
+def as_blocks(tokenizer: Any, records: list[dict[str, str]]) -> dict[str, Any]:
+    """Blocks of concatenated documents, as input and as what is to be predicted: tensors of (blocks, tokens)."""
     import torch
 
-    ids = [token for text in documents for token in [*tokenizer(text)["input_ids"], tokenizer.eos_token_id]]
+    texts = as_documents(records)
+    ids = [token for text in texts for token in [*tokenizer(text)["input_ids"], tokenizer.eos_token_id]]
     blocks = torch.tensor(ids[: len(ids) // BLOCK * BLOCK]).view(-1, BLOCK)
+    return {"input_ids": blocks, "labels": blocks}
+
+
+def as_rows(tokenizer: Any, records: list[dict[str, str]]) -> dict[str, Any]:
+    """Padded rows of an encoder-decoder: tensors of (records, tokens)."""
+    read, written = (list(texts) for texts in zip(*as_pairs(records), strict=True))
+    shape = {"padding": True, "truncation": True, "max_length": BLOCK, "return_tensors": "pt"}
+    rows, targets = tokenizer(read, **shape), tokenizer(written, **shape)
+    return {**rows, "labels": targets["input_ids"].masked_fill(targets["attention_mask"] == 0, -100)}
+
+
+def pretrain(model: Any, rows: dict[str, Any], steps: int) -> float:
+    """Pre-trains on rows that are drawn; returns the last loss in nats per token."""
+    import torch
+
     generator = torch.Generator().manual_seed(0)
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
     model.train()
     for _ in range(steps):
-        batch = blocks[torch.randint(len(blocks), (BATCH,), generator=generator)]
-        loss = model(input_ids=batch, labels=batch).loss
+        chosen = torch.randint(len(rows["labels"]), (BATCH,), generator=generator)
+        loss = model(**{key: found[chosen] for key, found in rows.items()}).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -139,7 +169,7 @@ def pretrain(model: Any, tokenizer: Any, documents: list[str], steps: int) -> fl
     return loss.item()
 
 
-def build(name: str, folder: Path, documents: list[str], steps: int = 240, vocabulary: int = 1024) -> str:
+def build(name: str, folder: Path, records: list[dict[str, str]], steps: int = 240, vocabulary: int = 1024) -> str:
     """Makes one checkpoint folder as a publisher would: weights in safetensors, configuration, tokenizer."""
     os.environ["TRANSFORMERS_VERBOSITY"] = "error"
     import torch
@@ -148,9 +178,10 @@ def build(name: str, folder: Path, documents: list[str], steps: int = 240, vocab
     logging.disable_progress_bar()
     torch.set_num_threads(1)
     kind = ARCHITECTURES[name][0]
-    tokenizer = make_tokenizer(documents, vocabulary, adds_begin=kind not in WITHOUT_BEGIN)
+    apart = kind == "T5"  # an encoder-decoder
+    tokenizer = make_tokenizer(as_documents(records), vocabulary, kind not in WITHOUT_BEGIN, adds_end=apart)
     model = make_model(name, tokenizer)
-    loss = pretrain(model, tokenizer, documents, steps)
+    loss = pretrain(model, (as_rows if apart else as_blocks)(tokenizer, records), steps)
     if kind == "Qwen2":  # as Qwen2.5-Instruct ships; decoding must not inherit it
         model.generation_config.repetition_penalty = 1.05
     model.save_pretrained(folder / name)
@@ -170,10 +201,9 @@ def main() -> None:
     options = parser.parse_args()
     text = options.read.read_text(encoding="utf-8")
     records = json.loads(text) if text.startswith("[") else [json.loads(line) for line in text.split("\n") if line]
-    documents = as_documents(records)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(options.jobs, mp_context=context) as pool:
-        settings = (options.output, documents, options.steps, options.vocabulary)
+        settings = (options.output, records, options.steps, options.vocabulary)
         jobs = [pool.submit(build, name, *settings) for name in STUDIES[options.study]]
         for job in jobs:
             print(job.result(), flush=True)

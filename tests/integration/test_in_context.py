@@ -11,7 +11,7 @@ import sys
 import pytest
 import yaml
 from conftest import ROOT
-from small_encoder import make_encoder
+from make_encoder import make_encoder
 from small_study import LOCAL, make_project, plan, snakemake
 
 DATA, MODEL = "codealpaca-20k", "llama-3.2-1b"

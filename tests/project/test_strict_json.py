@@ -7,6 +7,7 @@ from conftest import ROOT
 # Whose values are texts and whole numbers, or which write no file.
 WITHOUT_FRACTIONS = {
     "benchmarks/tokenising.py",
+    "demo/make_encoder.py",
     "demo/make_parts.py",
     "demo/make_problems.py",
     "demo/make_samples.py",

@@ -29,12 +29,12 @@ def generated_records():
 
 def make_checkpoints(folder):
     """One miniature of each architecture, pre-trained for a few steps."""
-    from make_models import as_documents, build
+    from make_models import build
     from make_samples import make_records
 
-    documents = as_documents(make_records(200, seed=2))
+    records = make_records(200, seed=2)
     for name in MODELS:
-        build(name, folder, documents, steps=6)
+        build(name, folder, records, steps=6)
     return folder
 
 

@@ -6,9 +6,8 @@ from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.serialising import serialisation_of
 from codetune.prompts.tokenizing import encode
 from codetune.study.template import BUILT_IN
-from make_models import BEGIN, END, PAD, as_documents, make_tokenizer
+from make_models import PAD, as_documents, make_tokenizer
 from make_samples import make_records
-from tokenizers import processors
 from transformers import T5Config, T5ForConditionalGeneration
 
 SIZES = {"d_model": 64, "d_kv": 16, "d_ff": 96, "num_heads": 4, "num_layers": 2, "num_decoder_layers": 2}
@@ -21,20 +20,11 @@ CODET5P = {
 STARTS = {"pad_token_id": 0, "decoder_start_token_id": 0}
 
 
-def t5_tokenizer(documents):
-    """A tokenizer of bytes that puts a token before each text and the end token after it, as CodeT5+'s does."""
-    tokenizer = make_tokenizer(documents, 400, adds_begin=False)
-    ids = [(token, tokenizer.convert_tokens_to_ids(token)) for token in (BEGIN, END)]
-    post = processors.TemplateProcessing(single=f"{BEGIN} $A {END}", special_tokens=ids)
-    tokenizer.backend_tokenizer.post_processor = post
-    assert tokenizer.convert_tokens_to_ids(PAD) == STARTS["pad_token_id"]
-    return tokenizer
-
-
 def build_t5(folder, steps=30, **settings):
     """Makes a checkpoint folder as a publisher would, of a model that has learnt a little of records and their code."""
     records = make_records(120, seed=2)
-    tokenizer = t5_tokenizer(as_documents(records))
+    tokenizer = make_tokenizer(as_documents(records), 400, adds_begin=True, adds_end=True)  # as CodeT5+'s does
+    assert tokenizer.convert_tokens_to_ids(PAD) == STARTS["pad_token_id"]
     torch.manual_seed(0)
     sizes = {**SIZES, **STARTS, "vocab_size": len(tokenizer), "eos_token_id": tokenizer.eos_token_id, **settings}
     model = T5ForConditionalGeneration(T5Config(**sizes)).train()

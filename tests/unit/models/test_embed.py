@@ -12,9 +12,9 @@ from codetune.models.embed import embed_requests
 from codetune.study.model import Source
 from downloads import fetch
 from hubserver import REVISION, declare, running_hub
+from make_encoder import LONGEST, make_encoder
 from safetensors.numpy import load_file, save_file
 from sentence_transformers import SentenceTransformer
-from small_encoder import LONGEST, make_encoder
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Any, TypeVar
 
 import numpy as np
@@ -137,6 +138,13 @@ def statistics_of(scored: list[dict[str, Any]], name: str) -> Array:
     """Returns the statistics of one metric, of shape (samples, statistics).
 
     A prediction that is nothing but code has the same on its code, and its row has them once.
+
+    Raises:
+        ValueError: Some samples have more of them than others.
     """
     plain = name.removesuffix(ON_CODE)
-    return np.array([found[name] if name in (found := row["statistics"]) else found[plain] for row in scored])
+    rows = [found[name] if name in (found := row["statistics"]) else found[plain] for row in scored]
+    widths = {len(row) for row in rows}
+    if len(widths) > 1:
+        raise ValueError(f"statistics of {name} of different lengths")
+    return np.fromiter(chain.from_iterable(rows), np.float64).reshape(len(rows), *widths)

@@ -1,5 +1,6 @@
 """Scores of one run's predictions: per sample, over all samples, and by language and length."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -174,8 +175,9 @@ def measure_each(samples: list[Sample], texts: list[str]) -> list[Measurement]:
 def own_scores(statistics: list[Statistics]) -> list[dict[str, float | None]]:
     """Returns the score of each text by every metric, by its statistics; None where a metric has no value."""
     rows = [{"statistics": found} for found in statistics]
-    alone = {name: one.score_each(statistics_of(rows, name)) for name, one in metrics().items()}
-    return [{name: _score_or_none(scores[index]) for name, scores in alone.items()} for index in range(len(rows))]
+    alone = [one.score_each(statistics_of(rows, name)).tolist() for name, one in metrics().items()]
+    known = ([None if math.isnan(score) else score for score in scores] for scores in zip(*alone, strict=True))
+    return [dict(zip(metrics(), scores, strict=True)) for scores in known]
 
 
 class _ToMeasure(NamedTuple):
