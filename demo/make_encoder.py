@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+from transformers.utils import logging
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 LONGEST = 64  # tokens that it reads
@@ -61,5 +62,6 @@ if __name__ == "__main__":
     parser.add_argument("output", type=Path)
     parser.add_argument("--read", type=Path, required=True, help="records that give its vocabulary")
     options = parser.parse_args()
+    logging.disable_progress_bar()
     records = json.loads(options.read.read_text(encoding="utf-8"))
     print(f"encoder in {make_encoder(options.output, [record['instruction'] for record in records])}")
