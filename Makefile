@@ -1,5 +1,5 @@
 # make demo       the whole study in small, on a CPU: generated data, miniature models   (some 12 minutes on 2 cores)
-#                 STUDY=peft-methods: a study of config/studies in small: docs/other-papers.md   (15 minutes)
+#                 STUDY=peft-methods, peft-or-icl or rag-and-execution: a study of config/studies in small: docs/other-papers.md
 # make test       all tests; first installs SLURM, Chromium and LaTeX where they are missing and no password is needed
 # make faults     a small study killed 100 times at random moments, and restarted 30 times beside its living jobs   (1 hour)
 # make watch      all jobs of a study in one table, live, from its files alone: CONFIG as for check-results; beside a run,
@@ -18,6 +18,7 @@
 # make smollm2-examples  that model on CoNaLa, tuned, and untuned with training samples in its prompts:
 #                 make smollm2-examples DATA=path/to/code_alpaca_20k.json CONALA=path/to/folder
 # make smollm2-beams  that model on CoNaLa, untuned and tuned, with ten candidates per prompt: DATA and CONALA as above
+# make smollm2-peft-methods  that model on CoNaLa by the four methods of a study of other models: CONALA as above
 # make smollm2-problems  that model on HumanEval and MBPP, untuned and tuned, its code run in the sandbox:
 #                 make smollm2-problems DATA=path/to/code_alpaca_20k.json
 # make try-references  the unit tests of HumanEval, MBPP and EvalPlus on their own references in the sandbox, and 1,000 mutants
@@ -46,7 +47,7 @@ READING := results/real-data/data/codealpaca-20k/train.jsonl
 link_data = { test "$(DATA)" -ef $(1)/code_alpaca_20k.json || ln -sfn "$$(realpath "$(DATA)")" $(1)/code_alpaca_20k.json; }
 
 .PHONY: env demo rehearse real-data smollm2 smollm2-methods smollm2-examples smollm2-beams smollm2-conala smollm2-problems
-.PHONY: test faults watch
+.PHONY: smollm2-peft-methods test faults watch
 .PHONY: try-methods try-references
 .PHONY: check-results bench bench-gpu gpu-check lint format lock
 
@@ -100,13 +101,15 @@ smollm2-examples: OVERLAYS = config/smollm2.yaml config/datasets.yaml config/smo
 smollm2-examples: REPORT = results/smollm2-examples/report.html
 smollm2-beams: OVERLAYS = config/smollm2.yaml config/datasets.yaml config/smollm2-examples.yaml config/smollm2-beams.yaml
 smollm2-beams: REPORT = results/smollm2-beams/report.html
-smollm2-examples smollm2-beams: smollm2-conala
+smollm2-peft-methods: OVERLAYS = config/datasets.yaml config/studies/peft-methods.yaml config/smollm2-peft-methods.yaml
+smollm2-peft-methods: REPORT = results/smollm2-peft-methods/report.html
+smollm2-examples smollm2-beams smollm2-peft-methods: smollm2-conala
 smollm2-conala:
 	@test -f "$(CONALA)/conala-train.json" || { echo "error: give CoNaLa: CONALA=path/to/folder, with conala-train.json and conala-test.json"; exit 1; }
 	mkdir -p $(SMOLLM2)
 	test "$(CONALA)" -ef $(SMOLLM2)/conala || ln -sfn "$$(realpath "$(CONALA)")" $(SMOLLM2)/conala
-smollm2 smollm2-methods smollm2-examples smollm2-beams smollm2-problems: env
-	@test "$@$(DATA)" = smollm2 || test -f "$(DATA)" || { echo "error: give the data set: make $@ DATA=path/to/code_alpaca_20k.json"; exit 1; }
+smollm2 smollm2-methods smollm2-examples smollm2-beams smollm2-problems smollm2-peft-methods: env
+	@case "$@$(DATA)" in smollm2|smollm2-peft-methods*) ;; *) false;; esac || test -f "$(DATA)" || { echo "error: give the data set: make $@ DATA=path/to/code_alpaca_20k.json"; exit 1; }
 	$(BIN)/python demo/make_smollm2.py $(SMOLLM2)/model
 	$(BIN)/python demo/make_samples.py $(SMOLLM2)/samples.json
 	$(if $(DATA),$(call link_data,$(SMOLLM2)))

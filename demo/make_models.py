@@ -19,6 +19,7 @@ from typing import Any
 
 BLOCK = 128  # tokens
 BATCH = 8  # blocks
+ROWS = 32  # in a batch of an encoder-decoder, which has a sample in each
 LEARNING_RATE = 3e-3
 
 # Names of transformers' configurations, and the sizes that set the miniatures apart. Heads of 32 dimensions.
@@ -150,7 +151,7 @@ def as_rows(tokenizer: Any, records: list[dict[str, str]]) -> dict[str, Any]:
     return {**rows, "labels": targets["input_ids"].masked_fill(targets["attention_mask"] == 0, -100)}
 
 
-def pretrain(model: Any, rows: dict[str, Any], steps: int) -> float:
+def pretrain(model: Any, rows: dict[str, Any], steps: int, batch: int) -> float:
     """Pre-trains on rows that are drawn; returns the last loss in nats per token."""
     import torch
 
@@ -159,7 +160,7 @@ def pretrain(model: Any, rows: dict[str, Any], steps: int) -> float:
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
     model.train()
     for _ in range(steps):
-        chosen = torch.randint(len(rows["labels"]), (BATCH,), generator=generator)
+        chosen = torch.randint(len(rows["labels"]), (batch,), generator=generator)
         loss = model(**{key: found[chosen] for key, found in rows.items()}).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -181,7 +182,8 @@ def build(name: str, folder: Path, records: list[dict[str, str]], steps: int = 2
     apart = kind == "T5"  # an encoder-decoder
     tokenizer = make_tokenizer(as_documents(records), vocabulary, kind not in WITHOUT_BEGIN, adds_end=apart)
     model = make_model(name, tokenizer)
-    loss = pretrain(model, (as_rows if apart else as_blocks)(tokenizer, records), steps)
+    rows = (as_rows if apart else as_blocks)(tokenizer, records)
+    loss = pretrain(model, rows, steps, ROWS if apart else BATCH)
     if kind == "Qwen2":  # as Qwen2.5-Instruct ships; decoding must not inherit it
         model.generation_config.repetition_penalty = 1.05
     model.save_pretrained(folder / name)

@@ -47,11 +47,25 @@ def test_three_open_choices_are_run_beside_the_default_on_real_data(project):
 EXAMPLES = ["config/smollm2.yaml", "config/datasets.yaml", "config/smollm2-examples.yaml"]
 
 
-def test_examples_are_compared_with_tuning_on_one_data_set_and_on_two(project):
-    make(project)
+def make_conala(project):
     (project / "build" / "smollm2" / "conala").mkdir()
     for part in ("train", "test"):
         (project / "build" / "smollm2" / "conala" / f"conala-{part}.json").write_text("[]")
+
+
+def test_a_study_of_other_models_is_run_by_its_four_methods_with_one_rate_each(project):
+    make(project)
+    make_conala(project)
+    overlays = ["datasets.yaml", "studies/peft-methods.yaml", "smollm2-peft-methods.yaml"]
+    jobs = plan("--configfile", *(f"config/{name}" for name in overlays), cwd=project)
+    assert (jobs["finetune"], jobs["generate"], jobs["record"], jobs["answers"]) == (4, 5, 5, 1)
+    assert "choose" not in jobs
+    assert jobs["download_model"] == jobs["download_dataset"] == 1
+
+
+def test_examples_are_compared_with_tuning_on_one_data_set_and_on_two(project):
+    make(project)
+    make_conala(project)
     jobs = plan("--configfile", *EXAMPLES, cwd=project)
     assert (jobs["finetune"], jobs["join"], jobs["leaks"]) == (2, 1, 2)
     assert (jobs["examples"], jobs["generate"], jobs["retrieve"], jobs["record"]) == (7, 10, 1, 11)

@@ -12,6 +12,17 @@ OF_002 = ("full", "lora", "prefix", "prompt")
 ROWS = {"gpt2 and both CodeGPT": ("gpt2", "codegpt-small", "codegpt-adapt")}
 LLAMAS = ("codellama-7b", "codellama-7b-instruct", "codellama-7b-python")
 
+# What Figures 4 and 5 show without a number.
+SHOWN = [
+    *(("icl", model, "icl", CONALA, "em_one_line_at_10") for model in ("codegen-350m", *LLAMAS[:2])),
+    *(("icl", model, "icl", CONALA, "codebleu") for model in ("codegen-350m", *LLAMAS[:2])),
+    *(
+        ("quantized", f"codellama-{size}-python", f"qlora-{bits}bit", CONALA, "em_one_line_at_10")
+        for size in ("7b", "13b")
+        for bits in (8, 4)
+    ),
+]
+
 
 def read_notes(name):
     path = REAL.parent / "papers" / name
@@ -96,7 +107,7 @@ def noted_of_003(notes):
         found["icl", model, "icl", CONALA, "codebleu"] = codebleu
     model, score = re.search(r"EM@10 (\S+) QLoRA-4bit ([\d.]+)", notes.split("RQ4 [P]")[1]).groups()
     found["quantized", model, "qlora-4bit", CONALA, "em_one_line_at_10"] = score
-    return found
+    return found | dict.fromkeys(SHOWN, "-")
 
 
 @pytest.mark.parametrize(("name", "noted"), [("peft-methods", noted_of_002), ("peft-or-icl", noted_of_003)])
