@@ -72,6 +72,7 @@ def test_table2_has_the_quoted_rows_then_the_study_s_model_by_model(second):
     assert set(second["source"][:2]) == {"quoted by the paper"}
     assert second["score"][:2].isna().all()
     assert list(second["paper_score"][:2]) == [0.36, 0.33]
+    assert list(second["not_run"].notna()) == [False, True, False, False, False, False]
     assert list(zip(second["model"][2:], second["method"][2:], strict=True)) == [
         ("My_model 100%", "base"),
         ("My_model 100%", "qlora"),
@@ -96,6 +97,7 @@ def test_table2_gives_the_mean_over_seeds_and_the_gain_over_the_untuned_model(se
     shown = [rows["Llama-3.2-1B", "qlora"][name] for name in [*names, "ROUGE-L without 2 leaked"]]
     assert shown == ["0.55", "+0.05", "-0.05 to +0.15", "undecided", "2", "0.071", "0.46", "0.54"]
     assert "Gain: over the untuned model (base)." in text
+    assert "Code2seq is only quoted: it reads syntax trees of code, and an instruction has none." in text
     assert tuned["verdict"] == "undecided"
     assert second.iloc[3]["verdict"] == "better"
     assert "nan" not in text.lower().replace("finance", "")

@@ -8,7 +8,8 @@ from codetune.study.declared import tables_of
 from codetune.study.declared_tables import Column, DeclaredTable, Value
 from codetune.study.runs import NONE, System
 
-NAMES = ("model", "method", "label")  # keys of a row that say what it is about
+NOT_RUN = "not_run"  # key of a row that says why what the paper quotes cannot be run
+NAMES = ("model", "method", "label", NOT_RUN)  # keys of a row that say what it is about
 LABELS = {"rouge_l": "ROUGE-L"}
 BASE, TUNED = "base", "qlora"  # the paper's two methods, by the names that config/papers/slm-qlora.yaml gives them
 QUOTED = "quoted"  # in the place of the method of a model that the paper quotes

@@ -42,13 +42,22 @@ def note_of_table2(table: pd.DataFrame, evaluated: Sequence[EvaluatedSystem], me
         _say_baselines(evaluated, metric),
         _say_statistics(evaluated, metric),
         "Cut off: by the limit on new tokens or the model's context. Length: characters over those of the references.",
-        "Column Paper and quoted rows are the paper's." if table["paper_score"].notna().any() else "",
+        _say_quoted(table),
         "More is in the CSV.",
         flag_note([record for one in evaluated for record in one.records]),
         cut_by_context(evaluated),
         _where_nothing_is_measured(evaluated, metric),
     ]
     return " ".join(part.strip() for part in parts if part)
+
+
+def _say_quoted(table: pd.DataFrame) -> str:
+    """What the paper says itself, and why some of its rows cannot be run."""
+    if table["paper_score"].isna().all():
+        return ""
+    text = "Column Paper and quoted rows are the paper's."
+    reasons = table[table["not_run"].notna()]
+    return " ".join([text, *(f"{row['model']} is only quoted: {row['not_run']}." for _, row in reasons.iterrows())])
 
 
 def _say_scores(evaluated: Sequence[EvaluatedSystem], metric: str) -> str:

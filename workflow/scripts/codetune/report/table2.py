@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from codetune.base.files import Row
-from codetune.papers.declared import PAPER_METRIC, is_comparable
+from codetune.papers.declared import NOT_RUN, PAPER_METRIC, is_comparable
 from codetune.report.cells import format_interval, table_of, varying_columns
 from codetune.report.executed import first_passes
 from codetune.report.flags import flag, flagged
@@ -63,7 +63,11 @@ def table2(
 
 def _quoted(row: Row) -> Table2Row:
     return Table2Row(
-        model=row["label"], source="quoted by the paper", paper_params=row["params"], paper_score=row["rouge_l"]
+        model=row["label"],
+        source="quoted by the paper",
+        not_run=row.get(NOT_RUN),
+        paper_params=row["params"],
+        paper_score=row["rouge_l"],
     )
 
 

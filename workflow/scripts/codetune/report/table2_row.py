@@ -13,6 +13,7 @@ class Table2Row:
         model: Label of the model.
         method: Name of the method.
         source: Where the score comes from.
+        not_run: Why a row that the paper quotes cannot be run.
         paper_params: The model's parameters, as the paper has them.
         trainable: Trainable parameters.
         steps: Optimizer steps of the kept checkpoint, mean over seeds.
@@ -54,6 +55,7 @@ class Table2Row:
     model: str
     method: str | None = None
     source: str
+    not_run: str | None = None
     paper_params: str | None
     trainable: int | None = None
     steps: int | None = None
