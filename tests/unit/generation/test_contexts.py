@@ -1,5 +1,7 @@
 """Each text of a batch is what a model makes of it alone, whatever its windows, its ropes and its context."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from codetune.base.errors import StudyError
@@ -50,7 +52,8 @@ def test_completions_end_at_the_context_and_do_not_depend_on_the_batch(name):
 
 
 def test_a_batch_of_prompts_that_all_fill_the_context_is_not_read():
-    assert decode(None, [[3] * CONTEXT, [4] * 50], OPTIONS, CONTEXT) == [[], []]
+    model = SimpleNamespace(config=SimpleNamespace(is_encoder_decoder=False))
+    assert decode(model, [[3] * CONTEXT, [4] * 50], OPTIONS, CONTEXT) == [[], []]
 
 
 @pytest.mark.parametrize("name", [*WINDOWS, *UNPACKABLE, *CONTEXTS])

@@ -6,7 +6,7 @@ import pytest
 import torch
 import yaml
 from codetune.base.errors import StudyError
-from codetune.models.architecture import is_encoder_decoder, read_is_encoder_decoder
+from codetune.models.architecture import kind_of, read_is_apart, read_kind
 from codetune.models.loading import load_base
 from codetune.models.targets import check_architecture, check_models
 from codetune.study.config import load_study
@@ -48,12 +48,13 @@ def test_its_weights_can_be_held_in_fewer_bits(checkpoint, kind):
 
 
 def test_config_json_says_what_it_is(checkpoint):
-    assert read_is_encoder_decoder(checkpoint)
-    assert is_encoder_decoder({"model_type": "t5"}, "m")  # which need not say it
-    assert not is_encoder_decoder({"model_type": "t5", "is_encoder_decoder": False}, "m")
-    assert not is_encoder_decoder({"model_type": "llama"}, "m")
+    assert read_kind(checkpoint) == "encoder-decoder"
+    assert read_is_apart(checkpoint)
+    assert kind_of({"model_type": "t5"}, "m") == "encoder-decoder"  # which need not say it
+    assert kind_of({"model_type": "t5", "is_encoder_decoder": False}, "m") is None
+    assert kind_of({"model_type": "llama"}, "m") is None
     with pytest.raises(StudyError, match=r"^m: this encoder-decoder is of the type bart, and known are .* t5\. Take"):
-        is_encoder_decoder({"model_type": "bart", "is_encoder_decoder": True}, "m")
+        kind_of({"model_type": "bart", "is_encoder_decoder": True}, "m")
 
 
 def test_another_encoder_decoder_is_not_loaded(checkpoint, tmp_path):

@@ -34,6 +34,7 @@ from fake_records import DESCRIBED, fake_publications, fake_record
 from make_samples import make_records
 from markdown_it import MarkdownIt
 from miniatures import PLAN, tokens_for, trainer_for
+from tiny_roberta import POSITIONS, build_roberta
 from tiny_t5 import build_t5
 
 SAMPLES = [Sample(number, **record) for number, record in enumerate(make_records(5, seed=11))]
@@ -181,9 +182,11 @@ def test_the_lines_of_a_card_put_a_soft_prompt_before_the_base(checkpoint, tmp_p
         assert run(code, tmp_path / "tuned", sample.request, capsys) == text
 
 
-@pytest.mark.parametrize("kind", ["PROMPT_TUNING", "PREFIX_TUNING", "IA3", "full"])
+@pytest.mark.parametrize("kind", ["PROMPT_TUNING", "PREFIX_TUNING", "IA3", "full", "full encoder"])
 def test_the_lines_of_a_card_complete_the_prompt_of_an_encoder_decoder(tmp_path, capsys, monkeypatch, kind):
-    checkpoint, quantization = build_t5(tmp_path / "t5", steps=60), Quantization("none", True, "float32")
+    is_encoder, kind = kind == "full encoder", kind.partition(" ")[0]
+    checkpoint = build_roberta(tmp_path / "roberta") if is_encoder else build_t5(tmp_path / "t5", steps=60)
+    quantization, context = Quantization("none", True, "float32"), POSITIONS if is_encoder else None
     peft = {"type": kind} | ({"target_modules": ["k", "v"], "feedforward_modules": []} if kind == "IA3" else VIRTUAL)
     tuning = TuningSettings("full") if kind == "full" else TuningSettings("peft", peft)
     one = make_tuning(tuning)
@@ -197,7 +200,8 @@ def test_the_lines_of_a_card_complete_the_prompt_of_an_encoder_decoder(tmp_path,
     expected, described = expected_texts(model, checkpoint, tmp_path)
     assert all(expected)
     plan = replace(PLAN, source=Source(path=str(checkpoint)), quantization=quantization, tuning=tuning)
-    code = blocks_of(card_of(plan, described, decoding=DECODING, weights="float32", context=None))["python"]
+    code = blocks_of(card_of(plan, described, decoding=DECODING, weights="float32", context=context))["python"]
+    assert ("max_new_tokens=min(16, 256)," in code) is is_encoder
     monkeypatch.chdir(tmp_path / "tuned")
     if kind == "full":
         code = f"adapter = None\n{code}"

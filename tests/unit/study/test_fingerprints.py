@@ -48,18 +48,18 @@ def cut(depth=1):
 DECODING = """
     data/predictions generation/batches generation/beams generation/candidates generation/decoding generation/loading
     generation/sampling generation/seq2seq generation/trial methods/tuning
-    models/architecture models/caches models/context models/cpu models/device models/int8 models/loading models/memory
-    models/patches models/quantization models/seq2seq models/settings models/tokenizers models/weights
+    models/architecture models/caches models/context models/cpu models/device models/fresh_decoder models/int8
+    models/loading models/memory models/patches models/quantization models/seq2seq models/settings models/tokenizers
+    models/weights
     prompts/completions prompts/tokensets
 """
 REACHED = {
     "finetune.py": """
-        methods/trained methods/tuning models/attention models/context models/cpu models/device models/memory
-        models/patches models/tokenizers prompts/packing prompts/text_bytes prompts/tokensets training/attention
-        training/batches training/build training/cost training/finetune training/history training/loss training/outcome
-        training/gradients training/progress training/rounding training/seq2seq training/states training/thinning
-        training/tracking
-        training/trainer training/trial training/validation
+        methods/trained methods/tuning models/architecture models/attention models/context models/cpu models/device
+        models/memory models/patches models/tokenizers prompts/packing prompts/text_bytes prompts/tokensets
+        training/attention training/batches training/build training/cost training/finetune training/history
+        training/loss training/outcome training/gradients training/progress training/rounding training/seq2seq
+        training/states training/thinning training/tracking training/trainer training/trial training/validation
     """,
     "generate.py": DECODING + "generation/generate",
     "curve.py": DECODING + "data/samples generation/checkpoints generation/curve",
@@ -71,14 +71,14 @@ REACHED = {
 # What the modules that implement a tuning add to these, each for its own runs alone.
 TUNINGS = {
     "codetune.methods.adapters": "methods/adapters methods/allocation methods/peft_config methods/penalties "
-    "methods/residuals methods/tokens methods/trained models/architecture models/device models/int8 models/loading "
-    "models/quantization models/roles models/seq2seq models/weights",
-    "codetune.methods.full": "methods/full methods/trained models/architecture models/device models/int8 "
-    "models/loading models/quantization models/seq2seq models/weights",
+    "methods/residuals methods/tokens methods/trained models/architecture models/device models/fresh_decoder "
+    "models/int8 models/loading models/quantization models/roles models/seq2seq models/weights",
+    "codetune.methods.full": "methods/full methods/trained models/architecture models/device models/fresh_decoder "
+    "models/int8 models/loading models/quantization models/seq2seq models/weights",
     "codetune.methods.soft_prompts": "methods/adapters methods/allocation methods/encoder_prompts methods/peft_config "
     "methods/penalties methods/residuals methods/soft_prompts methods/tokens methods/trained methods/virtual_tokens "
-    "models/architecture models/device models/int8 models/loading models/quantization models/roles models/seq2seq "
-    "models/weights",
+    "models/architecture models/device models/fresh_decoder models/int8 models/loading models/quantization "
+    "models/roles models/seq2seq models/weights",
 }
 
 # Scripts whose outputs adapters and predictions are made from, and what none of them may reach.

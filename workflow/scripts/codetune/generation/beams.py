@@ -146,14 +146,14 @@ def search_beams(
         prompts: Token ids.
         options: `max_new_tokens` and `eos_token_id` (a list).
         count: Number of beams.
-        context: Most tokens of a prompt with its completion; None without a limit.
+        context: Most tokens of a prompt with its completion, of an encoder-decoder of each; None without a limit.
 
     Returns:
         The beams of each prompt, the best first; without tokens for a prompt that fills the context.
     """
     found = [[Beam([], 0.0)] * count for _ in prompts]
     context = context or max(map(len, prompts)) + options.max_new_tokens
-    most = room_of(prompts, options, context)
+    most = room_of(model, prompts, options, context)
     left = [number for number, room in enumerate(most) if room > 0]
     if not left:
         return found

@@ -23,7 +23,7 @@ def find_candidates(
         prompts: The prompts.
         decoding: The settings.
         options: `max_new_tokens` and `eos_token_id` (a list).
-        context: Most tokens of a prompt with its completion; None without a limit.
+        context: Most tokens of a prompt with its completion, of an encoder-decoder of each; None without a limit.
 
     Returns:
         The candidates of each prompt in their order.

@@ -68,7 +68,7 @@ def decode(
         model: A language model of transformers.
         prompts: Token ids.
         options: `max_new_tokens` and `eos_token_id` (a list).
-        context: Most tokens of a prompt with its completion; None without a limit.
+        context: Most tokens of a prompt with its completion, of an encoder-decoder of each; None without a limit.
         choose: Chooses the next token of each row; None for the likeliest.
         copies: Number of completions of each prompt, whose rows follow one another.
 
@@ -79,7 +79,7 @@ def decode(
     prompts = [prompt for prompt in prompts for _ in range(copies)]
     new: list[list[int]] = [[] for _ in prompts]
     context = context or max(map(len, prompts)) + options.max_new_tokens
-    most = room_of(prompts, options, context)
+    most = room_of(model, prompts, options, context)
     rows = [row for row, count in enumerate(most) if count > 0]  # which prompt each row of the batch is
     if not rows:
         return new
@@ -116,8 +116,10 @@ def _add_tokens(
     return [place for place, row in enumerate(rows) if goes_on(row)]
 
 
-def room_of(prompts: list[list[int]], options: GenerationConfig, context: int) -> list[int]:
+def room_of(model: Any, prompts: list[list[int]], options: GenerationConfig, context: int) -> list[int]:
     """Most new tokens of each prompt."""
+    if model.config.is_encoder_decoder:  # whose completion has a context of its own
+        return [min(options.max_new_tokens, context) if len(prompt) <= context else 0 for prompt in prompts]
     return [min(options.max_new_tokens, context - len(prompt)) for prompt in prompts]
 
 

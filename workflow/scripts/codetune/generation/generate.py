@@ -16,6 +16,7 @@ from codetune.generation.batches import cut_by_context, generate
 from codetune.generation.loading import load_for_decoding, prompt_limit
 from codetune.generation.trial import try_decoding
 from codetune.methods.tuning import make_tuning
+from codetune.models.architecture import check_decoder_is_trained
 from codetune.models.context import context_of
 from codetune.models.device import set_determinism
 from codetune.models.loading import Checkpoint
@@ -120,6 +121,7 @@ def generate_predictions(
 
 def _load(inputs: GenerateInputs, checkpoint: Checkpoint, decoding: Decoding) -> tuple[list[TokenSample], Any]:
     """The prompts, and the model with what was trained."""
+    check_decoder_is_trained(checkpoint.folder, inputs.tuning)
     samples, model = read_tokens(inputs.prompts), load_for_decoding(checkpoint, decoding)
     check_vocabulary(samples, model, inputs.prompts)
     with doing("trial of decoding"):

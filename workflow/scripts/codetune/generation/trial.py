@@ -39,7 +39,8 @@ def try_decoding(model: Any, prompts: list[TokenSample], max_new_tokens: int) ->
         return
     try:
         if model.config.is_encoder_decoder:
-            difference = _difference_apart(model, sorted(prompts, key=len))
+            fitting = [one for one in prompts if context is None or len(one.prompt) <= context]
+            difference = _difference_apart(model, sorted(fitting, key=len)) if fitting else 0.0
         else:
             difference = _difference(model, [texts[0], texts[-1]])
     except Exception as error:  # models without such a cache fail in all kinds of ways

@@ -11,6 +11,7 @@ from codetune.base.errors import StudyError
 from codetune.base.files import reason_in_short
 from codetune.methods.on_meta import attach_on_meta, with_scikit_learn
 from codetune.methods.peft_config import peft_config, refusals_explained
+from codetune.models.fresh_decoder import with_decoder
 from codetune.models.roles import layers_type, resolve_roles
 from codetune.models.seq2seq import class_for, task_of
 from codetune.study.method import TuningSettings
@@ -107,7 +108,7 @@ def _check_names(peft: dict[str, Any], model: Any) -> None:
 
 
 def model_on_meta(config: dict[str, Any], **how: Any) -> Any:
-    """A model on the meta device, in bfloat16.
+    """A model on the meta device, in bfloat16; of an encoder alone with the decoder that is put behind it.
 
     Args:
         config: A config.json.
@@ -115,7 +116,7 @@ def model_on_meta(config: dict[str, Any], **how: Any) -> Any:
     """
     shapes = {key: value for key, value in config.items() if key not in OF_THE_CHECKPOINT}
     try:
-        whole = AutoConfig.for_model(**shapes)
+        whole = with_decoder(AutoConfig.for_model(**shapes))
         with torch.device("meta"):
             return class_for(whole).from_config(whole, dtype=torch.bfloat16, **how)
     except StudyError:

@@ -112,17 +112,23 @@ def _uses_dropout(config: PretrainedConfig) -> bool:
     return any(
         isinstance(value, float) and value > 0
         for key, value in values
-        if key.endswith(("dropout", "pdrop", "dropout_rate"))
+        if key.endswith(("dropout", "pdrop", "dropout_rate", "dropout_prob"))
     )
 
 
 def _in_type(model: PreTrainedModel, dtype: torch.dtype) -> dict[str, torch.Tensor]:
-    """The weights in a type, in the memory of the CPU; tied ones stay tied, by which the library knows them."""
-    trained = {name: id(weight) for name, weight in model.named_parameters(remove_duplicate=False)}
-    cast: dict[int, torch.Tensor] = {}
-    for name, weight in model.named_parameters():
-        cast[trained[name]] = weight.detach().to("cpu", dtype)
-    return {name: cast[trained[name]] if name in trained else one for name, one in model.state_dict().items()}
+    """The weights in a type, in the memory of the CPU; those that the library ties stay tied, by which it knows them.
+
+    Others that are one weight, as of an encoder with a fresh decoder, become two, so that it loads both.
+    """
+    trained = dict(model.named_parameters(remove_duplicate=False))
+    known = {name for pair in model.get_expanded_tied_weights_keys(all_submodels=True).items() for name in pair}
+    places = {name: str(id(weight)) if name in known else name for name, weight in trained.items()}
+    cast: dict[str, torch.Tensor] = {}
+    for name, weight in trained.items():
+        if places[name] not in cast:
+            cast[places[name]] = weight.detach().to("cpu", dtype, copy=True)
+    return {name: cast[places[name]] if name in trained else one for name, one in model.state_dict().items()}
 
 
 def _shapes(state: dict[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:

@@ -93,6 +93,7 @@ def cache_bytes(config: Any, itemsize: int) -> int:
             architectures, while the config.json of a GPT-2 says `n_head`.
         itemsize: Bytes per number.
     """
+    config = getattr(config, "decoder", config)  # of an encoder with a decoder that has a configuration of its own
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     layers = config.num_decoder_layers if config.is_encoder_decoder else config.num_hidden_layers

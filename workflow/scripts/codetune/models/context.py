@@ -5,6 +5,7 @@ from typing import Any
 
 from codetune.base.errors import StudyError
 from codetune.base.libraries import FETCH_AGAIN, loading
+from codetune.models.architecture import ENCODERS
 from codetune.models.patches import without_torch
 
 
@@ -33,13 +34,14 @@ def context_of(config: Any) -> int | None:
         config: A model's configuration, as transformers has it.
 
     Returns:
-        The number of tokens, prompt and completion together; None where the model sets no limit.
+        The number of tokens, prompt and completion together, of an encoder-decoder of each; None where the model sets
+        no limit.
 
     Raises:
         StudyError: What is declared is no such number.
     """
     text = config.get_text_config(decoder=True)
-    declared = [getattr(text, "max_position_embeddings", None), getattr(text, "max_seq_len", None)]  # MPT's name
+    declared = [_positions(text), getattr(text, "max_seq_len", None)]  # MPT's name
     ropes = getattr(text, "rope_parameters", None) or {}
     for rope in [ropes, *ropes.values()]:  # one, or one for each type of layer
         if isinstance(rope, dict) and rope.get("rope_type") == "longrope":
@@ -49,3 +51,11 @@ def context_of(config: Any) -> int | None:
         if type(length) is not int or length < 1:
             raise StudyError(f"{config.name_or_path}: config.json declares {length!r:.50} positions. {FETCH_AGAIN}")
     return min(lengths, default=None)
+
+
+def _positions(config: Any) -> Any:
+    """The positions that a configuration declares, but for those of a RoBERTa up to that of its padding token."""
+    positions = getattr(config, "max_position_embeddings", None)
+    if config.model_type in ENCODERS and type(positions) is int and config.pad_token_id is not None:
+        return positions - config.pad_token_id - 1
+    return positions

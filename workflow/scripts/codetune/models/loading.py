@@ -11,12 +11,15 @@ from transformers import AutoConfig, BitsAndBytesConfig, PretrainedConfig, PreTr
 
 from codetune.base.errors import StudyError
 from codetune.base.libraries import FETCH_AGAIN, loading
+from codetune.models.architecture import read_kind
 from codetune.models.device import device
+from codetune.models.fresh_decoder import load_with_decoder, with_decoder
 from codetune.models.int8 import multiply_by_token
 from codetune.models.quantization import dequantize_by_blocks_if_needed, keep_weights_unpacked
 from codetune.models.seq2seq import class_for
 from codetune.models.weights import check_loaded_weights
 from codetune.study.method import UNQUANTISED, Quantization
+from codetune.study.model import ENCODER
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Checkpoint:
 def load_base(folder: str | Path, quantization: Quantization, dtype: torch.dtype | None = None) -> PreTrainedModel:
     """Loads a checkpoint with its linear layers held as a method says (QLoRA: the paper's section 3.3.3).
 
+    An encoder alone gets a decoder behind it, which is drawn from torch's random numbers (models/fresh_decoder.py).
     Embeddings, norms and the output layer are in the compute type in any case. transformers chooses the attention:
     sdpa, or eager for models with soft-capped scores (Gemma 2).
 
@@ -57,18 +61,14 @@ def load_base(folder: str | Path, quantization: Quantization, dtype: torch.dtype
     dtype = dtype or getattr(torch, quantization.compute_dtype)
     try:
         with loading(folder, "the checkpoint", FETCH_AGAIN, of_the_machine), _shapes_explained(folder):
-            config = read_config(folder)
-            model, found = class_for(config).from_pretrained(
-                folder,
-                config=config,
-                quantization_config=_recipe(quantization),
-                dtype=dtype,
-                device_map={"": device()},
-                use_safetensors=True,
-                local_files_only=True,
-                trust_remote_code=False,
-                output_loading_info=True,
-            )
+            config, recipe = read_config(folder), _recipe(quantization)
+            how = {"dtype": dtype, "device_map": {"": device()}, "use_safetensors": True, "output_loading_info": True}
+            how |= {"local_files_only": True, "trust_remote_code": False}
+            if read_kind(folder) == ENCODER:
+                model, found = load_with_decoder(folder, config, **how)
+            else:
+                loader = class_for(config)
+                model, found = loader.from_pretrained(folder, config=config, quantization_config=recipe, **how)
     except torch.OutOfMemoryError as error:
         problem = str(error).split(". ")[0]
         raise StudyError(
@@ -116,9 +116,10 @@ def read_config(folder: str | Path) -> PretrainedConfig:
     """Reads a checkpoint's config.json, which must not say that the weights are quantised, and how a decoder begins.
 
     Such weights would be loaded as they are, whatever the method's quantisation is. A padding token outside the
-    embedding is forgotten: nothing that is computed depends on it, but no embedding can be made with it.
+    embedding is forgotten: nothing that is computed depends on it, but no embedding can be made with it. Of an encoder
+    alone it is the configuration of both, the encoder and the decoder that is put behind it.
     """
-    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    config = with_decoder(AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False))
     text = config.get_text_config()
     if any(getattr(part, "quantization_config", None) is not None for part in (config, text)):
         raise StudyError(

@@ -7,10 +7,10 @@ from typing import Any
 
 from codetune.base.errors import StudyError
 from codetune.base.files import MISSHAPEN, read_json
-from codetune.models.architecture import is_encoder_decoder
+from codetune.models.architecture import kind_of
 from codetune.models.roles import layers_type, linear_names, linear_paths, resolve_roles
 from codetune.study import layout
-from codetune.study.model import CONFIG, ENCODER_DECODER, Model
+from codetune.study.model import CONFIG, Model
 from codetune.study.peft_keys import read_types
 from codetune.study.peft_types import ALL_LINEAR, MODULE_KEYS, OTHER_LAYERS, ROLES
 from codetune.study.peft_values import numbers_in
@@ -52,14 +52,13 @@ def check_models(study: Study, resources: str) -> None:
 def _check_kind(model: Model, config: dict[str, Any] | None) -> None:
     """Checks that a model is of the kind that its entry says."""
     where = f"config: models.{model.name}"
-    if config is None or (found := is_encoder_decoder(config, where)) == model.is_encoder_decoder:
+    if config is None or (found := kind_of(config, where)) == model.kind:
         return
     if found:
-        raise StudyError(
-            f"{where}: its config.json says that it is an {ENCODER_DECODER}; add 'kind: {ENCODER_DECODER}'"
-        )
+        write = f"write 'kind: {found}'" if model.kind else f"add 'kind: {found}'"
+        raise StudyError(f"{where}: its config.json says that it is an {found}; {write}")
     raise StudyError(
-        f"{where}.kind: its config.json says that it is no {ENCODER_DECODER} (model_type {config.get('model_type')}); "
+        f"{where}.kind: its config.json says that it is no {model.kind} (model_type {config.get('model_type')}); "
         "leave the key out"
     )
 

@@ -13,7 +13,7 @@ from codetune.base.identity import check_recorded
 from codetune.base.plain import read_as
 from codetune.base.progress import doing
 from codetune.data.samples import Sample, read_part, sha256_of_samples
-from codetune.models.architecture import read_is_encoder_decoder
+from codetune.models.architecture import read_is_apart
 from codetune.models.context import read_context
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.serialising import serialisation_of
@@ -95,7 +95,7 @@ def tokenize_prompts(inputs: PromptInputs, template: Template, targets: Mapping[
             prompts fill the context.
     """
     tokenizer, context = load_tokenizer(inputs.tokenizer), read_context(inputs.tokenizer)
-    serialisation = serialisation_of(template, tokenizer, read_is_encoder_decoder(inputs.tokenizer))
+    serialisation = serialisation_of(template, tokenizer, read_is_apart(inputs.tokenizer))
     asked, samples_sha256 = read_part(inputs.samples, inputs.split), {}
     about_examples: dict[str, Any] = {}
     with doing(f"tokenising {len(asked):,} samples"):
@@ -108,7 +108,8 @@ def tokenize_prompts(inputs: PromptInputs, template: Template, targets: Mapping[
             tokens, counts = encode_that_fit(asked, shown, settings, serialisation, limit)
             samples_sha256["examples"] = sha256_of_samples(train)
             about_examples = {"examples": describe_examples(tokens, counts, settings)}
-    without_room = beyond_context((len(sample.prompt) + 1 for sample in tokens), context)
+    least = 0 if serialisation.apart else 1  # tokens of a completion in the prompt's context
+    without_room = beyond_context((len(sample.prompt) + least for sample in tokens), context)
     if without_room == len(tokens):
         raise StudyError(
             f"{inputs.tokenizer}: all prompts of {inputs.samples} fill the context of {context} tokens. Take the model "

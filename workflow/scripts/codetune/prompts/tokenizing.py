@@ -14,7 +14,7 @@ from codetune.base.files import sha256_of_file, write_json
 from codetune.base.plain import to_plain
 from codetune.base.progress import counted, doing
 from codetune.data.samples import Sample, read_part, sha256_of_samples
-from codetune.models.architecture import read_is_encoder_decoder
+from codetune.models.architecture import read_is_apart
 from codetune.models.context import read_context
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.described import PromptFrame
@@ -49,7 +49,7 @@ def tokenize_training_data(
             is shorter than `max_length` and the context.
     """
     tokenizer = load_tokenizer(tokenizer_folder)
-    serialisation = serialisation_of(template, tokenizer, read_is_encoder_decoder(tokenizer_folder))
+    serialisation = serialisation_of(template, tokenizer, read_is_apart(tokenizer_folder))
     context = read_context(tokenizer_folder)
     limit = max_length if context is None else min(max_length, context)
     stats = {**describe_template(serialisation, tokenizer), "max_length": max_length, "context": context, "parts": {}}
@@ -70,7 +70,7 @@ def tokenize_training_data(
             **_describe_packing(kept, max_length, serialisation.apart),
             **cut,
             **describe_control_tokens(samples, part, serialisation),
-            "beyond_context": beyond_context(map(len, encoded), context),
+            "beyond_context": beyond_context(_text_lengths(encoded, serialisation.apart), context),
             "bytes_of_completions": bytes_of_text([sample.completion for sample in kept], tokenizer),
         }
         if part == "train":
@@ -168,6 +168,11 @@ def _why_none(max_length: int, context: int | None) -> str:
             f"no sample is shorter than max_length = {max_length} tokens. Raise tokenization.max_length in the config."
         )
     return f"no sample is shorter than the model's context of {context} tokens. Take the model out of the config."
+
+
+def _text_lengths(samples: list[TokenSample], apart: bool) -> list[int]:
+    """The length of each sample's text, or that of the longer of two."""
+    return [max(len(one.prompt), len(one.completion)) if apart else len(one) for one in samples]
 
 
 def beyond_context(lengths: Iterable[int], context: int | None) -> int:

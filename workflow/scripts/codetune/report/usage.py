@@ -160,7 +160,8 @@ def _settings(generation: GenerationFacts, described: Described, virtual_tokens:
     recipe, prompt, decoding = generation.quantization, described.prompt, generation.decoding
     most = str(decoding.max_new_tokens)
     if generation.context is not None:
-        most = f"min({most}, {generation.context - virtual_tokens} - ids.shape[1])"
+        left = "" if described.apart else " - ids.shape[1]"
+        most = f"min({most}, {generation.context - virtual_tokens}{left})"
     after = f" + {prompt.added_after}" if prompt.added_after else ""
     return f"""device, dtype = "cuda:0" if torch.cuda.is_available() else "cpu", torch.{recipe.compute_dtype}
 {_bits(recipe)}prompt = {prompt.before!r} + request + {prompt.after!r}

@@ -17,7 +17,8 @@ def with_default_baselines(study: Study, named: Collection[str]) -> Study:
 
     These are the untuned methods without examples whose weights are held alike, in the same template or in the model's
     own; of those in the same template the first comes first. Where the study runs some of them, it is these; where it
-    runs none, nothing tells what examples gain.
+    runs none, nothing tells what examples gain. An encoder that gets a decoder in training cannot be asked untuned, so
+    that a method of such models alone has none.
 
     Args:
         study: The study.
@@ -30,7 +31,7 @@ def with_default_baselines(study: Study, named: Collection[str]) -> Study:
     wanted = {name: method for name, method in methods.items() if method.trains or method.examples}
     found = {name: _untuned_like(method, study) for name, method in wanted.items()}
     for name, baselines in found.items():
-        if not baselines and wanted[name].trains:
+        if not baselines and wanted[name].trains and _models_of(wanted[name], study):
             raise StudyError(_say_what_to_add(wanted[name]))
     return replace(
         study,
@@ -43,7 +44,7 @@ def with_default_baselines(study: Study, named: Collection[str]) -> Study:
 
 def _untuned_like(method: Method, study: Study) -> list[str]:
     """Names of the untuned methods that a method is measured over, those in its own template first."""
-    models = dict.fromkeys(run.model for run in study.runs if run.method == method.name)
+    models = _models_of(method, study)
     templates = {
         name: [study.template_of(Run(NONE, model, name, 0)) for model in models]
         for name, other in study.methods.items()
@@ -51,12 +52,20 @@ def _untuned_like(method: Method, study: Study) -> list[str]:
         or ((other.kind, other.quantization) == ("untuned", method.quantization) and other.examples is None)
     }
     own = templates.pop(method.name)
+    if not models:
+        return []
     alike = [
         name for name, of in templates.items() if all(one in (mine, CHAT) for one, mine in zip(of, own, strict=True))
     ]
     run = {one.method for one in study.runs if one.model in models}
     found = [name for name in alike if name in run] or (alike if method.trains else [])
     return sorted(found, key=lambda name: templates[name] != own)
+
+
+def _models_of(method: Method, study: Study) -> list[str]:
+    """The models of a method's runs that can be asked untuned, too."""
+    models = dict.fromkeys(run.model for run in study.runs if run.method == method.name)
+    return [name for name in models if not study.models[name].is_encoder]
 
 
 def _say_what_to_add(method: Method) -> str:

@@ -140,7 +140,8 @@ class GenerationFacts:
         seconds: Duration of decoding, over all attempts.
         peak_memory: The most memory in use.
         environment: Machine and versions.
-        context: Most tokens of a prompt with its completion; None if the model sets no limit.
+        context: Most tokens of a prompt with its completion, of an encoder-decoder of each; None if the model sets no
+            limit.
         cut_by_context: Number of the truncated completions that reached the end of the context.
         prompts_without_room: Number of prompts that fill the context alone; their completions are empty.
         ignored_settings: What else the checkpoint's generation_config.json asks for, such as sampling and penalties.

@@ -9,7 +9,7 @@ from codetune.base.contents import files_in
 from codetune.study.runs import NONE
 
 CONFIG = "config.json"
-ENCODER_DECODER = "encoder-decoder"  # the kind of a model that is no decoder alone
+ENCODER_DECODER, ENCODER = "encoder-decoder", "encoder"  # the kinds of models that are no decoder alone
 # Patterns of the files that are taken of a checkpoint: none that can hold code or pickled objects.
 TOKENIZER_FILES = (
     CONFIG,
@@ -103,7 +103,8 @@ class Model:
         parameters: Number of parameters in billions.
         template: Its own template; None for the study's.
         training: Training settings that override the study's, and those with which its training fits on a GPU.
-        kind: `encoder-decoder`: an encoder reads the input, and a decoder writes the output; None: a decoder alone.
+        kind: `encoder-decoder`: an encoder reads the input, and a decoder writes the output; `encoder`: an encoder
+            alone, behind which the workflow puts a fresh decoder and trains both; None: a decoder alone.
     """
 
     name: str
@@ -118,7 +119,12 @@ class Model:
     @property
     def is_encoder_decoder(self) -> bool:
         """Whether input and output are texts apart, and no text with its continuation."""
-        return self.kind == ENCODER_DECODER
+        return self.kind in (ENCODER_DECODER, ENCODER)
+
+    @property
+    def is_encoder(self) -> bool:
+        """Whether the checkpoint has no decoder, so that a fresh one is trained with it."""
+        return self.kind == ENCODER
 
 
 # What stands in the place of a model in runs that have none.

@@ -15,6 +15,7 @@ from codetune.base.errors import StudyError
 from codetune.base.progress import doing
 from codetune.methods.trained import trained_parameters
 from codetune.methods.tuning import make_tuning
+from codetune.models.architecture import read_kind
 from codetune.models.context import context_of
 from codetune.models.device import device
 from codetune.models.memory import RowLimit
@@ -22,7 +23,6 @@ from codetune.models.patches import compute_labelled_logits_only
 from codetune.prompts.packing import steps_between_evaluations, steps_per_epoch
 from codetune.prompts.text_bytes import bytes_of_text
 from codetune.prompts.tokensets import TokenSample, with_room
-from codetune.study.model import ENCODER_DECODER
 from codetune.study.soft_prompts import PREFIXES
 from codetune.study.training import TrainingPlan, TrainingSettings
 from codetune.training.attention import choose_attention
@@ -148,9 +148,10 @@ def _sequences(samples: list[TokenSample], base: Any, settings: TrainingSettings
     if not base.config.is_encoder_decoder:
         return pack_samples(samples, settings.capacity)
     if settings.packing:
+        kind = read_kind(base.config.name_or_path)
         raise StudyError(
-            f"{base.config.name_or_path}: the inputs of this {ENCODER_DECODER} cannot be packed. Add 'kind: "
-            f"{ENCODER_DECODER}' to its entry in the config, and 'packing: false' to its 'training'."
+            f"{base.config.name_or_path}: the inputs of this {kind} cannot be packed. Add 'kind: {kind}' to its entry "
+            "in the config, and 'packing: false' to its 'training'."
         )
     return lay_apart(samples)
 

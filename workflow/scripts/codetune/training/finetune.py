@@ -11,6 +11,7 @@ from codetune.base.manifests import checked_folder, write_manifest
 from codetune.base.plain import to_plain
 from codetune.base.unfinished import content_of, unfinished_work
 from codetune.methods.tuning import make_tuning
+from codetune.models.architecture import check_decoder_is_trained
 from codetune.models.cpu import prepare_cpu
 from codetune.models.device import set_determinism
 from codetune.models.tokenizers import load_tokenizer
@@ -101,6 +102,7 @@ def finetune(
         outputs.tracking.prepare(resumes=has_state(work))
         parts = read_tokens(inputs.train), read_tokens(inputs.validation)
         tokens = TrainingTokens(*parts, _completion_bytes(inputs.stats))
+        check_decoder_is_trained(checkpoint, plan.tuning)
         base = make_tuning(plan.tuning).load_base(checkpoint, plan.quantization, plan.settings.precision)
         check_vocabulary(tokens.train, base, inputs.train)
         check_vocabulary(tokens.validation, base, inputs.validation)
