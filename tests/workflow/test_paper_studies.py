@@ -6,6 +6,7 @@ from codetune.methods.counting import count_parameters
 from codetune.study.config import load_study
 from codetune.study.unpinned import TO_BE_FILLED_IN
 from conftest import ROOT
+from make_models import STUDIES as MADE
 from small_study import copy_workflow, planned, snakemake
 
 STUDIES = ROOT / "config" / "studies"
@@ -22,10 +23,11 @@ def merge(into, more):
     return into
 
 
-def study_of(name, pin=True):
-    """One of the studies; with all commits filled in, or as it is."""
+def study_of(name, *more, pin=True):
+    """One of the studies, with further overlays of its folder; with all commits filled in, or as it is."""
     config = {}
-    for path in (ROOT / "config/config.yaml", ROOT / "config/datasets.yaml", STUDIES / f"{name}.yaml"):
+    files = [ROOT / "config/config.yaml", ROOT / "config/datasets.yaml", STUDIES / f"{name}.yaml"]
+    for path in (*files, *(STUDIES / file for file in more)):
         merge(config, yaml.safe_load(path.read_text()))
     for model in config["models"].values():
         if pin and model.get("revision") == TO_BE_FILLED_IN:
@@ -91,6 +93,29 @@ def test_retrieval_is_by_words_and_by_an_encoder_and_problems_are_solved_five_ti
     assert {study.methods[name].examples.encoder for name in ("rag-py", "words-py")} == {"gte-small", None}
     assert (study.decoding.count, study.decoding.is_random) == (5, True)
     assert len(study.runs) == LLAMAS + 12 + 12 + 2 + 6
+
+
+def put(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("[]")
+
+
+@pytest.mark.parametrize("name", ["peft-methods", "peft-or-icl", "rag-and-execution"])
+def test_in_small_each_method_and_question_of_the_study_is_run_on_models_that_are_made(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    parts = ("conala/train.json", "conala/validation.json", "conala/test.json", "apps/train.jsonl", "apps/test.jsonl")
+    for made in ("codealpaca-py.json", *parts):
+        put(tmp_path / "build/demo" / made)
+    for model in (*MADE[name], "gte-small"):
+        (tmp_path / "build/demo/models" / model).mkdir(parents=True)
+    whole, small = study_of(name), study_of(name, f"miniature/{name}.yaml")
+    assert {run.method for run in small.runs} == {run.method for run in whole.runs}
+    assert {run.data for run in small.runs} == {run.data for run in whole.runs}
+    assert small.targets.keys() == whole.targets.keys()
+    assert [one.name for one in small.questions] == [one.name for one in whole.questions]
+    made = {model for model in small.used_models if model != "none"}
+    assert made == set(MADE[name])
+    assert {small.models[model].source.path for model in made} == {f"build/demo/models/{model}" for model in made}
 
 
 LLAMA = {"model_type": "llama", "vocab_size": 32000, "hidden_size": 4096, "intermediate_size": 11008}
