@@ -89,12 +89,16 @@ def several(*scores, **more):
     return [record for place, score in enumerate(scores) for record in a_model(f"m{'abcdef'[place]}", score, **more)]
 
 
-def answered(*gains, mean=None, interval=(0.05, 0.15), p=0.001):
+def answered(*gains, mean=None, interval=(0.05, 0.15), p=0.001, data="none", model=None):
     """What is said to a question about models with these gains; those under a tenth are undecided."""
     names = "abcdef"
     compared = [
         Comparison(
-            *("pair", System(ALPACA, f"m{names[place]}", "lora"), System("none", f"m{names[place]}", "random-1")),
+            *(
+                "pair",
+                System(ALPACA, f"m{names[place]}", "lora"),
+                System(data, model or f"m{names[place]}", "random-1"),
+            ),
             *("em_at_10", gain, [gain - 0.1, gain + 0.1], *((0.5, 0.5) if abs(gain) < 0.1 else (0.001, 0.003))),
         )
         for place, gain in enumerate(gains)
@@ -126,10 +130,16 @@ ANSWERS = [
         "Compared with the better of random-1 and random-3, lora lowers EM@10 on alpaca: the gain is -0.20 (95 % "
         "interval -0.30 to -0.10).",
     ),
+    (
+        answered(0.2, 0.3, data="both", model="mb"),
+        "Compared with the better of random-1 and random-3 trained on both of Mb, lora trained on alpaca raises EM@10 "
+        "on alpaca: the mean gain over 2 systems is +0.25 (95 % interval +0.05 to +0.15). Of these systems, 2 are "
+        "better.",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("found", "text"), ANSWERS, ids=["raises", "undecided", "lowers"])
+@pytest.mark.parametrize(("found", "text"), ANSWERS, ids=["raises", "undecided", "lowers", "other data and model"])
 def test_a_question_is_asked_and_answered(found, text):
     assert found.name == "question.icl.alpaca"
     assert found.text == f"Is tuning better than examples? {text}"

@@ -6,6 +6,7 @@ from codetune.evaluation.answered import Answer
 from codetune.evaluation.comparisons import ALPHA, Comparison
 from codetune.report.finding import Finding, Material, Numbers, finding_digits, listed
 from codetune.report.verdict_words import Outcome, say_shares
+from codetune.study.runs import NONE
 
 
 def find_answers(material: Material) -> list[Finding]:
@@ -21,9 +22,7 @@ def _find(answer: Answer, material: Material) -> Finding:
 
 def _say(answer: Answer, material: Material, numbers: Numbers) -> str:
     """The mean gain, and for how many models which verdict was found."""
-    method, on = answer.compared[0].system.method, f"{answer.label} on {answer.test}"
-    best_of = {1: "", 2: "the better of "}.get(len(answer.methods), "the best of ")
-    over = f"{best_of}{listed(answer.methods)}"
+    (method, over), on = _sides(answer, material), f"{answer.label} on {answer.test}"
     if answer.gain is None:
         return f"{on} has no value for a gain of {method} over {over}."
     gain = numbers.signed("gain", answer.gain) + numbers.interval("gain", answer.interval)
@@ -39,9 +38,25 @@ def _say(answer: Answer, material: Material, numbers: Numbers) -> str:
     return f"{text}. Of these systems, {say_shares(_outcome(answer.compared, material), numbers)}."
 
 
+def _sides(answer: Answer, material: Material) -> tuple[str, str]:
+    """The method that is asked about and those that it is compared with, with what else tells them apart."""
+    first = answer.compared[0]
+    best_of = {1: "", 2: "the better of "}.get(len(answer.methods), "the best of ")
+    method, over = first.system.method, f"{best_of}{listed(answer.methods)}"
+    if first.over.data not in (NONE, first.system.data):
+        method, over = f"{method} trained on {first.system.data}", f"{over} trained on {first.over.data}"
+    if first.over.model != first.system.model:
+        over += f" of {_labels(material)[first.over.model]}"
+    return method, over
+
+
+def _labels(material: Material) -> dict[str, str]:
+    return {record.run.model: record.model.label for record in material.records}
+
+
 def _outcome(compared: Sequence[Comparison], material: Material) -> Outcome:
     """The comparisons by the name of the system: its model, with what tells it from the others."""
-    labels = {record.run.model: record.model.label for record in material.records}
+    labels = _labels(material)
     several = len({one.system.data for one in compared}) > 1
     names = [
         f"{labels[one.system.model]} ({one.system.data})" if several else labels[one.system.model] for one in compared
