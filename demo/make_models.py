@@ -42,7 +42,7 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "codet5p-220m": ("T5", {"d_model": 128, "d_kv": 32, "d_ff": 256, "num_heads": 4, "num_layers": 3}),
     "codegen-350m": ("CodeGen", {"n_embd": 128, "n_layer": 2, "rotary_dim": 16}),
     "codellama-7b": ("Llama", {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 3}),
-    "codellama-7b-instruct": ("Llama", {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 3}),
+    "codellama-7b-instruct": ("Llama", {"hidden_size": 160, "intermediate_size": 320, "num_hidden_layers": 2}),
     "codellama-7b-python": ("Llama", {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 3}),
     "codellama-13b-python": ("Llama", {"hidden_size": 160, "intermediate_size": 320, "num_hidden_layers": 3}),
     "mistral-7b": ("Mistral", {"hidden_size": 160, "intermediate_size": 320, "num_hidden_layers": 3}),
