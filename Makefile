@@ -63,7 +63,7 @@ env: .venv/.installed
 	touch $@
 
 $(DEMO): demo/make_samples.py demo/make_parts.py demo/make_problems.py demo/make_models.py demo/make_encoder.py | env
-	$(if $(STUDY),@test -f config/studies/miniature/$(STUDY).yaml || { echo "error: no $(STUDY) in config/studies/miniature/: there is $$(cd config/studies/miniature && ls)"; exit 1; })
+	$(if $(STUDY),@test -f config/studies/miniature/$(STUDY).yaml || { echo "error: no $(STUDY) in config/studies/miniature/: there is $$(cd config/studies/miniature && basename -s .yaml * | xargs)"; exit 1; })
 	$(BIN)/python demo/make_samples.py build/demo/samples.json
 	$(BIN)/python demo/make_problems.py build/demo/problems.json
 	$(BIN)/python demo/make_samples.py build/demo/reading.json --seed 2 --count 2468 --clean
