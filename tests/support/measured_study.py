@@ -8,7 +8,7 @@ from codetune.evaluation.bootstrap import Resamples
 from codetune.evaluation.by_class import measure_classes
 from codetune.evaluation.classes import length_class
 from codetune.evaluation.comparisons import Comparisons, MetricFacts
-from codetune.evaluation.estimate import LEVEL
+from codetune.evaluation.distribution import LEVEL
 from codetune.evaluation.measured import measure, score_of
 from codetune.evaluation.pairs import gains_of, pairs_of
 from codetune.evaluation.registry import metrics

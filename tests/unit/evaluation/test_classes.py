@@ -9,7 +9,7 @@ import pytest
 from codetune.evaluation.bootstrap import Resamples
 from codetune.evaluation.classes import FEWEST, MOST, divide_by_language, divide_by_length, length_class
 from codetune.evaluation.comparisons import read_comparisons
-from codetune.evaluation.estimate import FEWEST as FEWEST_FOR_INTERVALS
+from codetune.evaluation.distribution import FEWEST as FEWEST_FOR_INTERVALS
 from codetune.evaluation.measured import measure
 from codetune.evaluation.registry import metrics
 from codetune.evaluation.significance import measure_significance

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from codetune.evaluation.bootstrap import draw_resamples
-from codetune.evaluation.estimate import difference, distribution_of, estimate_score, interval_of, p_value
+from codetune.evaluation.distribution import distribution_of, interval_of, p_value
+from codetune.evaluation.estimate import difference, estimate_score
 
 SAMPLES, RESAMPLES, STUDIES = 60, 599, 1000
 DRAWS = 20  # studies that share one draw of resamples, to save time

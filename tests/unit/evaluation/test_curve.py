@@ -12,7 +12,8 @@ from codetune.data.predictions import Candidate, Prediction, write_curve_predict
 from codetune.data.samples import SUBSET_SEED
 from codetune.evaluation.bootstrap import draw_resamples
 from codetune.evaluation.curves import mean_curve
-from codetune.evaluation.estimate import Estimate, distribution_of, interval_of_gain, interval_of_score
+from codetune.evaluation.distribution import distribution_of, interval_of_gain, interval_of_score
+from codetune.evaluation.estimate import Estimate
 from codetune.evaluation.registry import metrics
 from codetune.evaluation.rouge import rouge_l
 from codetune.evaluation.score_curve import RESAMPLES, score_curve

@@ -7,19 +7,15 @@ import numpy as np
 import pytest
 from codetune.evaluation.bootstrap import Resamples, draw_resamples
 from codetune.evaluation.comparisons import ALPHA, Comparison, Comparisons, read_comparisons
-from codetune.evaluation.estimate import (
+from codetune.evaluation.distribution import (
     FEWEST,
-    Estimate,
-    _kind_of_sums,
-    difference,
     distribution_of,
-    estimate_score,
     interval_of,
     interval_of_score,
     p_value,
-    resample_scores,
-    student_quantiles,
+    student_quantile,
 )
+from codetune.evaluation.estimate import Estimate, _kind_of_sums, difference, estimate_score, resample_scores
 from codetune.evaluation.measured import measure
 from codetune.evaluation.metric import average_metric
 from codetune.evaluation.pairs import Pair
@@ -59,7 +55,7 @@ def compare(systems, resamples=999, seed=0, family="gain"):
     ],
 )
 def test_quantiles_are_those_of_student_s_t(values, freedom):
-    found = student_quantiles(float(freedom), 39_999)
+    found = np.array([student_quantile(float(freedom), place / 40_000) for place in range(1, 40_000)])
     assert [found[999], found[-1000]] == pytest.approx(values, rel=1e-4)
     assert (np.diff(found) > 0).all()
     np.testing.assert_allclose(found, -found[::-1], atol=1e-6)

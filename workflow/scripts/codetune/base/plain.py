@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from codetune.base.errors import StudyError
-from codetune.base.files import MADE_AGAIN, iterate_jsonl, read_json, reading, reason_in_short
+from codetune.base.files import MADE_AGAIN, numbered_lines, parse_line, read_json, reading, reason_in_short
 
 T = TypeVar("T")
 
@@ -60,8 +60,14 @@ def iterate_lines_as(path: str | Path, kind: type[T]) -> Iterator[T]:
     Raises:
         StudyError: As `read_lines_as`, at the line.
     """
-    for number, row in enumerate(iterate_jsonl(path), start=1):
-        yield from_plain(row, kind, f"{path}: line {number}")
+    import msgspec  # as above
+
+    decode = msgspec.json.Decoder(kind).decode
+    for number, line in numbered_lines(path):
+        try:
+            yield decode(line)
+        except (ValueError, RecursionError, OverflowError):
+            yield from_plain(parse_line(line, path, number), kind, f"{path}: line {number}")
 
 
 def read_number(path: str | Path, *keys: str) -> int:

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from codetune.base.errors import StudyError
-from codetune.base.files import Row, read_jsonl, reading, write_jsonl
+from codetune.base.files import Row, reading, write_jsonl
 from codetune.base.identity import check_recorded, file_hashes
-from codetune.base.plain import declared, from_plain, read_as
+from codetune.base.plain import declared, from_plain, read_as, read_lines_as
 from codetune.study.facts import GenerationFacts
 
 
@@ -47,10 +48,17 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class _Step:
-    """Where in a training the checkpoint stands that wrote a prediction; 0 for the untuned model."""
+class _OfStep(Prediction):
+    """A prediction of a checkpoint.
+
+    Attributes:
+        step: Where in a training the checkpoint stands; 0 for the untuned model.
+    """
 
     step: int
+
+
+P = TypeVar("P", bound=Prediction)
 
 
 def write_predictions(path: str | Path, predictions: Iterable[Prediction]) -> None:
@@ -69,7 +77,7 @@ def read_predictions(path: str | Path) -> list[Prediction]:
     Raises:
         StudyError: The file does not hold predictions.
     """
-    return predictions_of(read_jsonl(path), path)
+    return _checked(read_lines_as(path, Prediction), path)
 
 
 def check_generated(predictions: str, generation: str) -> None:
@@ -93,11 +101,17 @@ def predictions_of(rows: Iterable[Row], path: str | Path) -> list[Prediction]:
     Raises:
         StudyError: A row is not a prediction.
     """
-    predictions = [from_plain(row, Prediction, f"{path}: line {number}") for number, row in enumerate(rows, start=1)]
-    for number, prediction in enumerate(predictions, start=1):
-        if not prediction.candidates:
-            raise StudyError(f"{path}, line {number}: a prompt without a completion. Delete the file and run again.")
-        with reading(path):
+    found = [from_plain(row, Prediction, f"{path}: line {number}") for number, row in enumerate(rows, start=1)]
+    return _checked(found, path)
+
+
+def _checked(predictions: list[P], path: str | Path) -> list[P]:
+    with reading(path):
+        for number, prediction in enumerate(predictions, start=1):
+            if not prediction.candidates:
+                raise StudyError(
+                    f"{path}, line {number}: a prompt without a completion. Delete the file and run again."
+                )
             prediction.first.text.encode()
     return predictions
 
@@ -118,8 +132,7 @@ def read_curve_predictions(path: str | Path) -> dict[int, list[Prediction]]:
     Raises:
         StudyError: The file does not hold predictions of checkpoints.
     """
-    rows = read_jsonl(path)
     found: dict[int, list[Prediction]] = {}
-    for row, prediction in zip(rows, predictions_of(rows, path), strict=True):
-        found.setdefault(from_plain(row, _Step, str(path)).step, []).append(prediction)
+    for one in _checked(read_lines_as(path, _OfStep), path):
+        found.setdefault(one.step, []).append(Prediction(one.id, one.candidates))
     return found

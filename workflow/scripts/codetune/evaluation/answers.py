@@ -12,15 +12,8 @@ from codetune.base.files import finite_or_none, write_json
 from codetune.base.plain import to_plain
 from codetune.evaluation.answered import Answer, Answers
 from codetune.evaluation.bootstrap import Resamples
-from codetune.evaluation.estimate import (
-    LEVEL,
-    Estimate,
-    difference,
-    distribution_of,
-    interval_of_gain,
-    no_difference,
-    p_value,
-)
+from codetune.evaluation.distribution import LEVEL, distribution_of, interval_of_gain, p_value
+from codetune.evaluation.estimate import Estimate, difference, no_difference
 from codetune.evaluation.measured import Measured, compare_two, find_differing, measure
 from codetune.evaluation.measures import metrics_of
 from codetune.evaluation.metric import Metric

@@ -12,7 +12,7 @@ from codetune.base.progress import counted
 from codetune.evaluation.bootstrap import Array, Resamples
 from codetune.evaluation.classes import Division, divide_by_language, divide_by_length
 from codetune.evaluation.comparisons import Comparison, SampleClass, Score
-from codetune.evaluation.measured import compare_two, measure, score_of
+from codetune.evaluation.measured import Measured, compare_two, measure, score_of
 from codetune.evaluation.metric import ON_CODE
 from codetune.evaluation.pairs import Pair
 from codetune.evaluation.registry import metrics
@@ -66,11 +66,14 @@ def _measure_class(
     measured: dict[str, int] = {}
     scores: list[Score] = []
     found_gains: list[Comparison] = []
+    found: dict[System, Measured] = {}
     for name in names:
         tables: dict[System, list[Array]] = {
             system: [one.tables[name][division.places] for one in seeds] for system, seeds in statistics.items()
         }
-        found = measure(metrics()[name], tables, resamples)
+        if not name.endswith(ON_CODE):
+            found = {}  # before those of the next metric come
+        found = measure(metrics()[name], tables, resamples, as_written=found)
         measured[name] = min(one.estimate.samples for one in found.values())
         scores += [score_of(system, name, one, metrics()[name], seed) for system, one in found.items()]
         for one in gains:

@@ -10,12 +10,11 @@ import statistics
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from codetune.evaluation.estimate import LEVEL, POWER, student_quantiles
+from codetune.evaluation.distribution import LEVEL, POWER, student_quantile
 from codetune.study.curve import Curve, CurveScore
 
 What = Literal["score", "gain"]
 NORMAL = statistics.NormalDist().inv_cdf((1 + LEVEL) / 2)
-FINE = 9_999  # quantiles of Student's t, among which is that of `LEVEL`
 
 
 class MeanPoint(NamedTuple):
@@ -82,6 +81,6 @@ def _with_seeds(below: float, above: float, values: Sequence[float]) -> tuple[fl
         return below, above
     weight = (by_seeds / variance) ** POWER if by_samples else 1.0
     wider = math.sqrt(variance / by_samples) if by_samples else 0.0
-    quantile = float(student_quantiles(float(len(values) - 1), FINE)[round((1 + LEVEL) / 2 * (FINE + 1)) - 1])
+    quantile = student_quantile(float(len(values) - 1), (1 + LEVEL) / 2)
     more = weight * math.sqrt(variance) * quantile
     return (1 - weight) * wider * below + more, (1 - weight) * wider * above + more

@@ -30,18 +30,13 @@ shares of the variances, and those of two in 94.2 to 97.3 % (tests/unit/evaluati
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 
 from codetune.evaluation.bootstrap import Array, Resamples
 from codetune.evaluation.metric import Metric
 
-LEVEL = 0.95
-FEWEST = 6  # samples that can decide: where n differ, the sign test's smallest two-sided p-value is 2^(1 - n)
-POWER = 1.3  # of the seeds' share of the variance, which gives the weight of Student's t
 EXACT = 1 << 24  # up to which 32 bits hold each whole number
-LEAST = 0.25  # share of B or C that is left of the variance at least
 
 
 @dataclass(frozen=True)
@@ -125,7 +120,7 @@ def estimate_score(scores: Sequence[float], resampled: Array, samples: int) -> E
     return replace(
         estimate,
         seed_variance=float(np.var(scores, ddof=1)) / seeds,
-        shared_variance=float(deviations.var(axis=0, ddof=1).mean()) / seeds * _unbiased(samples),
+        shared_variance=float(deviations.var(axis=0, ddof=1).mean()) / seeds * unbiased(samples),
         freedom=float(seeds - 1),
     )
 
@@ -149,140 +144,6 @@ def no_difference(score: Estimate) -> Estimate:
     return Estimate(0 * score.value, 0 * score.resamples, score.samples)
 
 
-def distribution_of(estimate: Estimate, seed: int) -> Array:
-    """Returns the values that the estimate could have had, in ascending order; none where it has no value.
-
-    Args:
-        estimate: The estimate.
-        seed: Of what is drawn beside the resamples.
-    """
-    known = estimate.resamples[~np.isnan(estimate.resamples)]
-    if np.isnan(estimate.value) or not len(known):
-        return np.empty(0)
-    by_samples = float(known.var()) * _unbiased(estimate.samples)
-    by_seeds, shared = estimate.seed_variance, estimate.shared_variance
-    deviations: Array = np.sort((known - estimate.value) * _student_factors(estimate.samples, len(known), seed))
-    variance = max(by_samples + by_seeds - shared, LEAST * max(by_samples, shared))
-    if by_samples > 0:
-        deviations *= np.sqrt(variance / by_samples)
-    if max(by_seeds, shared) > 0:
-        weight = min(1.0, (by_seeds / variance) ** POWER) if by_samples > 0 else 1.0
-        quantiles = student_quantiles(estimate.freedom, len(known))
-        deviations = (1 - weight) * deviations + weight * np.sqrt(variance) * quantiles
-    return estimate.value + deviations
-
-
-def _unbiased(samples: int) -> float:
+def unbiased(samples: int) -> float:
     """n / (n - 1): resamples have the variance that divides by n."""
     return samples / max(1, samples - 1)
-
-
-@lru_cache(maxsize=8)
-def _student_factors(samples: int, resamples: int, seed: int) -> Array:
-    """A factor for each resample: the root of n / chi-squared with n - 1 degrees of freedom."""
-    generator = np.random.default_rng([seed, 1])  # independent of the resamples, and the same for all estimates
-    factors: Array = np.sqrt(max(2, samples) / generator.chisquare(max(1, samples - 1), resamples))
-    return factors
-
-
-@lru_cache(maxsize=8)
-def student_quantiles(freedom: float, count: int) -> Array:
-    """Quantiles of Student's t at 1 / (count + 1), 2 / (count + 1) and so on.
-
-    The angle whose tangent is t / sqrt(freedom) has a density that is its cosine to the power freedom - 1, which is
-    summed up here: scipy, which knows these quantiles, is not among the packages.
-    """
-    angles, cosines = _angles()
-    density = cosines ** (freedom - 1)
-    shares = np.concatenate([[0.0], np.cumsum(density[1:] + density[:-1])])
-    wanted = np.arange(1, count + 1) / (count + 1)
-    quantiles: Array = np.sqrt(freedom) * np.tan(np.interp(wanted, shares / shares[-1], angles))
-    return quantiles
-
-
-@lru_cache(maxsize=1)
-def _angles() -> tuple[Array, Array]:
-    """Angles, and the cosine of each."""
-    angles = np.linspace(-np.pi / 2, np.pi / 2, 20_001)
-    return angles, np.cos(angles).clip(0)
-
-
-def interval_of(distribution: Array, samples: int, lowest: float, highest: float) -> list[float] | None:
-    """Returns the percentile interval at `LEVEL`, whose ends are values of the distribution.
-
-    It lies on one side of zero just where `p_value` gives at most 1 - `LEVEL` (Davison and Hinkley 1997, section 5.3).
-
-    Args:
-        distribution: Values in ascending order.
-        samples: Number of samples that have a value.
-        lowest: The lowest possible value.
-        highest: The highest.
-
-    Returns:
-        Its lower and upper end; None where too few samples, or too few resamples, have a value.
-    """
-    place = int((1 - LEVEL) / 2 * (len(distribution) + 1) + 1e-9)
-    if samples < FEWEST or place == 0:
-        return None
-    low, high = np.clip([distribution[place - 1], distribution[-place]], lowest, highest)
-    return [float(low), float(high)]
-
-
-def interval_of_score(estimate: Estimate, highest: float, seed: int) -> list[float] | None:
-    """Returns the interval of a score; None where it has too few samples.
-
-    Resamples of samples that all score 0, or all the best, are all alike, and know nothing of others. Then the end is
-    that of Clopper and Pearson (1934) for the share of samples that score otherwise, none of n: (1 - LEVEL) / 2 is the
-    chance to see none of a share of 1 - ((1 - LEVEL) / 2)^(1 / n). A mean of such samples is no further off.
-
-    Args:
-        estimate: The score.
-        highest: The best score.
-        seed: Of what is drawn beside the resamples.
-    """
-    interval = _around(estimate.value, interval_of(distribution_of(estimate, seed), estimate.samples, 0.0, highest))
-    if interval is None or interval[0] < interval[1]:
-        return interval
-    alike = highest * ((1 - LEVEL) / 2) ** (1 / estimate.samples)
-    return {0.0: [0.0, highest - alike], highest: [alike, highest]}.get(estimate.value, interval)
-
-
-def _around(value: float, interval: list[float] | None) -> list[float] | None:
-    """The interval, in which the value lies: of equal differences each sum has another last digit."""
-    return None if interval is None else [min(value, interval[0]), max(value, interval[1])]
-
-
-def interval_of_gain(gain: Estimate, distribution: Array, differing: int, highest: float) -> list[float] | None:
-    """Returns the interval of a difference; None where too few samples have a value.
-
-    It reaches zero where so few samples differ that no difference can be told from chance.
-
-    Args:
-        gain: The difference.
-        distribution: Its distribution.
-        differing: Number of samples that differ.
-        highest: The best score.
-    """
-    interval = _around(gain.value, interval_of(distribution, gain.samples, -highest, highest))
-    if interval is None or differing >= FEWEST:
-        return interval
-    return [min(0.0, interval[0]), max(0.0, interval[1])]
-
-
-def p_value(gain: float, distribution: Array, differing: int) -> float | None:
-    """Two-sided p-value of a difference: 2 (b + 1) / (R + 1), where b of R values are not on its side of zero.
-
-    Args:
-        gain: The difference.
-        distribution: Its distribution.
-        differing: Number of samples that differ, n: the p-value is at least 2^(1 - n), as that of their sign test.
-
-    Returns:
-        The p-value; None where the difference has no value.
-    """
-    if not len(distribution):
-        return None
-    if gain == 0:
-        return 1.0
-    beyond = int((distribution <= 0).sum() if gain > 0 else (distribution >= 0).sum())
-    return min(1.0, max(2 * (beyond + 1) / (len(distribution) + 1), 2.0 ** (1 - differing)))

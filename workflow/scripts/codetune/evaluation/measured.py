@@ -1,6 +1,6 @@
 """Systems by one metric, over the samples and over each resample: their scores, and the differences of these."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,23 +9,20 @@ import numpy.typing as npt
 from codetune.base.files import finite_or_none
 from codetune.evaluation.bootstrap import Array, Resamples
 from codetune.evaluation.comparisons import Comparison, Family, Score
+from codetune.evaluation.distribution import distribution_of, interval_of_gain, interval_of_score, p_value
 from codetune.evaluation.estimate import (
     Estimate,
     count_measured,
     difference,
-    distribution_of,
     estimate_score,
-    interval_of_gain,
-    interval_of_score,
     no_difference,
-    p_value,
     resample_scores,
 )
 from codetune.evaluation.metric import Metric
 from codetune.evaluation.pairs import Pair
 from codetune.study.runs import System
 
-RUNS_AT_ONCE = 50  # whose statistics are multiplied together, to bound memory
+COLUMNS_AT_ONCE = 900  # of statistics that are multiplied together, to bound memory: of 50 runs by chrF
 
 
 @dataclass(frozen=True)
@@ -43,16 +40,33 @@ class Measured:
     tables: list[Array]
 
 
-def measure(metric: Metric, tables: Mapping[System, list[Array]], resamples: Resamples) -> dict[System, Measured]:
+def measure(
+    metric: Metric,
+    tables: Mapping[System, list[Array]],
+    resamples: Resamples,
+    as_written: Mapping[System, Measured] | None = None,
+) -> dict[System, Measured]:
     """Scores every system by one metric, over the samples and over each resample.
 
     Args:
         metric: The metric.
         tables: For each system its statistics of each seed; shape (samples, statistics).
         resamples: The resamples of these samples, the same for all systems.
+        as_written: Of a metric on code, the systems by the same metric of the whole text. Those that wrote nothing but
+            code have the same statistics, and are not measured twice.
     """
+    known = {system: one for system, one in (as_written or {}).items() if _are_of(one, tables[system])}
+    measured = _measure({system: of for system, of in tables.items() if system not in known}, metric, resamples)
+    return {system: known.get(system) or measured[system] for system in tables}
+
+
+def _are_of(one: Measured, tables: Sequence[Array]) -> bool:
+    return all(np.array_equal(own, table) for own, table in zip(one.tables, tables, strict=True))
+
+
+def _measure(tables: Mapping[System, list[Array]], metric: Metric, resamples: Resamples) -> dict[System, Measured]:
     found: dict[System, Measured] = {}
-    for systems in _batches(tables):
+    for systems in _batches(tables, COLUMNS_AT_ONCE // len(metric.none)):
         resampled = resample_scores(metric, [table for system in systems for table in tables[system]], resamples)
         for system in systems:
             seeds = tables[system]
@@ -63,15 +77,16 @@ def measure(metric: Metric, tables: Mapping[System, list[Array]], resamples: Res
     return found
 
 
-def _batches(tables: Mapping[System, list[Array]]) -> Iterator[list[System]]:
-    """Systems in groups of so many runs that their resampled scores need little memory."""
+def _batches(tables: Mapping[System, list[Array]], runs: int) -> Iterator[list[System]]:
+    """Systems in groups of at most so many runs, or of one system."""
     batch: list[System] = []
     for system in tables:
-        if batch and sum(len(tables[one]) for one in [*batch, system]) > RUNS_AT_ONCE:
+        if batch and sum(len(tables[one]) for one in [*batch, system]) > runs:
             yield batch
             batch = []
         batch.append(system)
-    yield batch
+    if batch:
+        yield batch
 
 
 def compare_two(

@@ -67,7 +67,7 @@ def all_statistics(rows: Sequence[Row]) -> dict[str, Array]:
     """Returns the statistics of scored samples by each metric; shape (samples, statistics)."""
     measures = measures_of(rows)
     return (
-        {name: statistics_of(list(rows), name) for name in metrics()}
+        statistics_of(rows, metrics())
         | {name: match_statistics(rows, name) for name in match_metrics(measures.candidates)}
         | {name: pass_statistics(rows, name) for name in _pass_metrics(measures)}
     )

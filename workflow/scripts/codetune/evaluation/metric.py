@@ -6,7 +6,7 @@ same way.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -134,17 +134,38 @@ def mean_of_sums(sums: Array) -> Array:
     return means
 
 
-def statistics_of(scored: list[dict[str, Any]], name: str) -> Array:
-    """Returns the statistics of one metric, of shape (samples, statistics).
+def statistics_of(scored: Sequence[dict[str, Any]], names: Iterable[str]) -> dict[str, Array]:
+    """Returns the statistics of some metrics, each of shape (samples, statistics).
 
     A prediction that is nothing but code has the same on its code, and its row has them once.
+
+    Args:
+        scored: A row of scores for each sample.
+        names: Of the metrics, each that is given the code in a prediction after that of the whole text.
 
     Raises:
         ValueError: Some samples have more of them than others.
     """
-    plain = name.removesuffix(ON_CODE)
-    rows = [found[name] if name in (found := row["statistics"]) else found[plain] for row in scored]
+    tables: dict[str, Array] = {}
+    for name in names:
+        plain = name.removesuffix(ON_CODE)
+        tables[name] = _table(scored, name) if name == plain else _table_on_code(scored, name, tables[plain])
+    return tables
+
+
+def _table(scored: Sequence[dict[str, Any]], name: str) -> Array:
+    rows = [row["statistics"][name] for row in scored]
     widths = {len(row) for row in rows}
     if len(widths) > 1:
         raise ValueError(f"statistics of {name} of different lengths")
     return np.fromiter(chain.from_iterable(rows), np.float64).reshape(len(rows), *widths)
+
+
+def _table_on_code(scored: Sequence[dict[str, Any]], name: str, as_written: Array) -> Array:
+    table = as_written.copy()
+    for place, row in enumerate(scored):
+        if (own := row["statistics"].get(name)) is not None:
+            if len(own) != table.shape[1]:
+                raise ValueError(f"statistics of {name} of different lengths")
+            table[place] = own
+    return table

@@ -174,8 +174,8 @@ def measure_each(samples: list[Sample], texts: list[str]) -> list[Measurement]:
 
 def own_scores(statistics: list[Statistics]) -> list[dict[str, float | None]]:
     """Returns the score of each text by every metric, by its statistics; None where a metric has no value."""
-    rows = [{"statistics": found} for found in statistics]
-    alone = [one.score_each(statistics_of(rows, name)).tolist() for name, one in metrics().items()]
+    tables = statistics_of([{"statistics": found} for found in statistics], metrics())
+    alone = [one.score_each(tables[name]).tolist() for name, one in metrics().items()]
     known = ([None if math.isnan(score) else score for score in scores] for scores in zip(*alone, strict=True))
     return [dict(zip(metrics(), scores, strict=True)) for scores in known]
 

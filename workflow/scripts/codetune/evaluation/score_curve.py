@@ -12,14 +12,12 @@ from codetune.base.progress import counted
 from codetune.data.predictions import Prediction, read_curve_predictions
 from codetune.data.samples import Sample, read_part
 from codetune.evaluation.bootstrap import Array, Resamples, in_few_bytes
+from codetune.evaluation.distribution import distribution_of, interval_of_gain, interval_of_score
 from codetune.evaluation.estimate import (
     Estimate,
     count_measured,
     difference,
-    distribution_of,
     estimate_score,
-    interval_of_gain,
-    interval_of_score,
     no_difference,
     resample_scores,
 )
@@ -102,7 +100,8 @@ def _measure(scored: list[list[Row]], samples: int) -> list[dict[str, Measured]]
     for name in counted(written, "resampling", "metrics"):
         metric, both = metrics()[name], [name, on_code(name)]
         # Together: checkpoints have the references in common, and most predictions are all code.
-        tables = [in_few_bytes(statistics_of(rows, one)) for one in both for rows in scored]
+        by_form = [statistics_of(rows, both) for rows in scored]
+        tables = [in_few_bytes(found[one]) for one in both for found in by_form]
         resampled = resample_scores(metric, tables, resamples)
         for place, (table, own) in enumerate(zip(tables, resampled, strict=True)):
             form, checkpoint = divmod(place, len(scored))

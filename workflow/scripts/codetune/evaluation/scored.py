@@ -71,7 +71,7 @@ def read_statistics(path: str | Path) -> Statistics:
         if any(row.get("extracted") and not row["statistics"].keys() >= metrics().keys() for row in rows):
             raise ValueError("no statistics of the code in a prediction")
         measures = measures_of(rows)
-        tables = {name: table.astype(float) for name, table in all_statistics(rows).items()}
+        tables = all_statistics(rows)
         known = metrics_of(measures)
         if wrong := [name for name, table in tables.items() if table.shape != (len(rows), len(known[name].none))]:
             raise ValueError(f"statistics of {wrong[0]} of another length")

@@ -13,10 +13,10 @@ from codetune.base.progress import counted, doing
 from codetune.evaluation.bootstrap import Array, Resamples
 from codetune.evaluation.by_class import measure_classes
 from codetune.evaluation.comparisons import Comparison, Comparisons, Family, MetricFacts, Score
-from codetune.evaluation.estimate import LEVEL
+from codetune.evaluation.distribution import LEVEL
 from codetune.evaluation.measured import Measured, compare_two, measure, score_of
 from codetune.evaluation.measures import metrics_of
-from codetune.evaluation.metric import Metric
+from codetune.evaluation.metric import ON_CODE, Metric
 from codetune.evaluation.pairs import Pair, count_resamples, gains_of, pairs_of
 from codetune.evaluation.scored import Statistics, read_statistics
 from codetune.study.leaks import LeakFacts
@@ -63,18 +63,30 @@ def measure_significance(
         shared = Resamples(len(ids), number, seed)
     scores: list[Score] = []
     comparisons: list[Comparison] = []
-    for name, metric in counted(known.items(), "intervals and comparisons", "metrics"):
+    found: dict[System, Measured] = {}
+    for name in counted(_with_forms_together(known), "intervals and comparisons", "metrics"):
+        metric = known[name]
         tables = {system: [one.tables[name] for one in seeds] for system, seeds in statistics.items()}
-        found = measure(metric, tables, shared)
+        if not name.endswith(ON_CODE):
+            found = {}  # before those of the next metric come
+        found = measure(metric, tables, shared, as_written=found)
         scores += [
             replace(score_of(system, name, one, metric, seed), without_leaked=_score_at(rest, one.tables, metric))
             for system, one in found.items()
         ]
         comparisons += compare_gains(gains, name, metric, found, seed) + compare_pairs(pairs, name, metric, found, seed)
-        del found  # before those of the next metric come
+    places = {name: place for place, name in enumerate(known)}
+    scores.sort(key=lambda one: places[one.metric])
+    comparisons.sort(key=lambda one: places[one.metric])
     facts = {name: MetricFacts(one.label, one.signature, one.highest) for name, one in known.items()}
     classes = measure_classes(headline, statistics, comparisons, shared, resamples)
     write_json(target, to_plain(Comparisons(test, number, seed, LEVEL, facts, scores, comparisons, classes, leaked)))
+
+
+def _with_forms_together(names: Iterable[str]) -> list[str]:
+    """Metrics as they are measured: each that is given the code in a prediction right after that of the whole text."""
+    order = [name for name in names if not name.endswith(ON_CODE)]
+    return sorted(names, key=lambda name: (order.index(name.removesuffix(ON_CODE)), name))
 
 
 def _score_at(places: Sequence[int], tables: Iterable[Array], metric: Metric) -> float | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from statistics import NormalDist
 
 from codetune.evaluation.comparisons import Comparison, Score
-from codetune.evaluation.estimate import LEVEL
+from codetune.evaluation.distribution import LEVEL
 from codetune.papers.printed import parse_printed
 from codetune.papers.verdicts import COMPATIBLE, NOT_COMPATIBLE, UNDECIDED
 
