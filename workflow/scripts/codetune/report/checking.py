@@ -1,5 +1,6 @@
 """A finished study made anew from its config, samples and predictions, and compared with what is there."""
 
+import gc
 import io
 import multiprocessing
 import os
@@ -148,7 +149,11 @@ def _turn(task: Check | Remake) -> tuple[bool, int]:
 
 
 def _begin_process(parent: int) -> None:
-    """Lets a process of the pool end without a word, by Ctrl-C or with the process that started it."""
+    """Lets a process of the pool end without a word, by Ctrl-C or with the process that started it.
+
+    Garbage is looked for more rarely than by default: the rows of files are many objects, of which none is garbage.
+    """
+    gc.set_threshold(100_000, 50, 50)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     end_with(parent, "")
 

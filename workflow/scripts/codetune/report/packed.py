@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from codetune.base.errors import StudyError
 
+LEVEL = 6  # of zlib's: the highest takes more than twice the time for 2 % fewer bytes
 PART = re.compile(r'^<script type="text/plain" id="([\w-]+)">([A-Za-z0-9+/=]*)</script>$', re.MULTILINE)
 
 
@@ -18,7 +19,7 @@ def packed(name: str, content: bytes) -> str:
         name: The element's id: letters, digits, `_` and `-`.
         content: The part.
     """
-    return f'<script type="text/plain" id="{name}">{base64.b64encode(zlib.compress(content, 9)).decode()}</script>'
+    return f'<script type="text/plain" id="{name}">{base64.b64encode(zlib.compress(content, LEVEL)).decode()}</script>'
 
 
 def unpacked(page: str) -> Iterator[tuple[str, bytes]]:
