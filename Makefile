@@ -19,6 +19,8 @@
 #                 make smollm2-examples DATA=path/to/code_alpaca_20k.json CONALA=path/to/folder
 # make smollm2-beams  that model on CoNaLa, untuned and tuned, with ten candidates per prompt: DATA and CONALA as above
 # make smollm2-peft-methods  that model on CoNaLa by the four methods of a study of other models: CONALA as above
+# make smollm2-peft-or-icl  that model by the methods of another: seven ways of tuning, examples in the prompt, weights in 4 bits:
+#                 make smollm2-peft-or-icl DATA=path/to/code_alpaca_20k.json CONALA=path/to/folder, with DocPrompting's parts
 # make smollm2-problems  that model on HumanEval and MBPP, untuned and tuned, its code run in the sandbox:
 #                 make smollm2-problems DATA=path/to/code_alpaca_20k.json
 # make try-references  the unit tests of HumanEval, MBPP and EvalPlus on their own references in the sandbox, and 1,000 mutants
@@ -47,7 +49,7 @@ READING := results/real-data/data/codealpaca-20k/train.jsonl
 link_data = { test "$(DATA)" -ef $(1)/code_alpaca_20k.json || ln -sfn "$$(realpath "$(DATA)")" $(1)/code_alpaca_20k.json; }
 
 .PHONY: env demo rehearse real-data smollm2 smollm2-methods smollm2-examples smollm2-beams smollm2-conala smollm2-problems
-.PHONY: smollm2-peft-methods test faults watch
+.PHONY: smollm2-peft-methods smollm2-peft-or-icl smollm2-resplit test faults watch
 .PHONY: try-methods try-references
 .PHONY: check-results bench bench-gpu gpu-check lint format lock
 
@@ -103,12 +105,19 @@ smollm2-beams: OVERLAYS = config/smollm2.yaml config/datasets.yaml config/smollm
 smollm2-beams: REPORT = results/smollm2-beams/report.html
 smollm2-peft-methods: OVERLAYS = config/datasets.yaml config/studies/peft-methods.yaml config/smollm2-peft-methods.yaml
 smollm2-peft-methods: REPORT = results/smollm2-peft-methods/report.html
+smollm2-peft-or-icl: OVERLAYS = config/datasets.yaml config/studies/peft-or-icl.yaml config/smollm2-peft-or-icl.yaml
+smollm2-peft-or-icl: REPORT = results/smollm2-peft-or-icl/report.html
+smollm2-peft-or-icl: smollm2-resplit
+smollm2-resplit:
+	@test -f "$(CONALA)/cmd_train.oracle_man.full.json" || { echo "error: give CoNaLa: CONALA=path/to/folder, with DocPrompting's cmd_train.oracle_man.full.json, and those of dev and test"; exit 1; }
+	mkdir -p $(SMOLLM2)
+	test "$(CONALA)" -ef $(SMOLLM2)/conala-resplit || ln -sfn "$$(realpath "$(CONALA)")" $(SMOLLM2)/conala-resplit
 smollm2-examples smollm2-beams smollm2-peft-methods: smollm2-conala
 smollm2-conala:
 	@test -f "$(CONALA)/conala-train.json" || { echo "error: give CoNaLa: CONALA=path/to/folder, with conala-train.json and conala-test.json"; exit 1; }
 	mkdir -p $(SMOLLM2)
 	test "$(CONALA)" -ef $(SMOLLM2)/conala || ln -sfn "$$(realpath "$(CONALA)")" $(SMOLLM2)/conala
-smollm2 smollm2-methods smollm2-examples smollm2-beams smollm2-problems smollm2-peft-methods: env
+smollm2 smollm2-methods smollm2-examples smollm2-beams smollm2-problems smollm2-peft-methods smollm2-peft-or-icl: env
 	@case "$@$(DATA)" in smollm2|smollm2-peft-methods*) ;; *) false;; esac || test -f "$(DATA)" || { echo "error: give the data set: make $@ DATA=path/to/code_alpaca_20k.json"; exit 1; }
 	$(BIN)/python demo/make_smollm2.py $(SMOLLM2)/model
 	$(BIN)/python demo/make_samples.py $(SMOLLM2)/samples.json

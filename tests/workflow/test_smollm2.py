@@ -63,6 +63,17 @@ def test_a_study_of_other_models_is_run_by_its_four_methods_with_one_rate_each(p
     assert jobs["download_model"] == jobs["download_dataset"] == 1
 
 
+def test_tuning_and_examples_are_compared_as_another_study_does_but_for_two_questions(project):
+    make(project)
+    (project / "build" / "smollm2" / "conala-resplit").mkdir()
+    for part in ("train", "dev", "test"):
+        (project / "build" / "smollm2" / "conala-resplit" / f"cmd_{part}.oracle_man.full.json").write_text("[]")
+    (project / "build" / "smollm2" / "code_alpaca_20k.json").write_text("[]")
+    overlays = ["datasets.yaml", "studies/peft-or-icl.yaml", "smollm2-peft-or-icl.yaml"]
+    jobs = plan("--configfile", *(f"config/{name}" for name in overlays), cwd=project)
+    assert (jobs["finetune"], jobs["record"], jobs["answers"], jobs["join"]) == (7, 11, 1, 1)
+
+
 def test_examples_are_compared_with_tuning_on_one_data_set_and_on_two(project):
     make(project)
     make_conala(project)

@@ -64,6 +64,7 @@ WRONG = [
     (["metric"], "rouge", 'questions.help.metric: "rouge" is not the name of a metric'),
     (["metric"], "em_at_10", "'em_at_10' is of 10 candidates per prompt, and there are 1; raise generation.candidates"),
     (["over", "methods"], ["retrieval"], "no runs answer it, since no 'qlora' that it is about"),
+    (["over", "methods"], ["retrieval"], "Add such runs, or write 'help: null' under questions"),
     (["asks"], ..., "questions.help: the key 'asks' is missing; add it"),
 ]
 
@@ -74,3 +75,8 @@ def test_what_cannot_be_answered_is_one_line(path, value, message):
         load_study(edit(asking(help=OVER_BASE), ["questions", "help", *path], value))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_an_overlay_leaves_out_what_it_does_not_ask():
+    config = asking(help=OVER_BASE, other=OVER_BASE)
+    assert [one.name for one in load_study(edit(config, ["questions", "help"], None)).questions] == ["other"]

@@ -51,5 +51,6 @@ def check_questions(study: Study) -> None:
             over = " or ".join(question.over.methods)
             raise StudyError(
                 f"config: questions.{question.name}: no runs answer it, since no '{question.of.method}' that it is "
-                f"about is evaluated on a test set beside {over}. Add such runs, or remove the question."
+                f"about is evaluated on a test set beside {over}. Add such runs, or write "
+                f"'{question.name}: null' under questions."
             )

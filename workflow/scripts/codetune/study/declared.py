@@ -52,7 +52,6 @@ def file_of(paper: str) -> str:
     return PAPER_FILE.format(paper=paper)
 
 
-@cache
 def load_tables(paper: str) -> dict[str, DeclaredTable]:
     """Returns the tables of the paper that a config names.
 
@@ -62,12 +61,29 @@ def load_tables(paper: str) -> dict[str, DeclaredTable]:
     Raises:
         StudyError: There is no such file, or it is not as it should be.
     """
+    return tables_of(_load(paper))
+
+
+def has_claims(paper: str) -> bool:
+    """Whether there is something to audit: of some papers no number was available.
+
+    Args:
+        paper: Name of its file in config/papers.
+
+    Raises:
+        StudyError: As `load_tables`.
+    """
+    return bool(_load(paper).get("claims"))
+
+
+@cache
+def _load(paper: str) -> Row:
     known = sorted(path.stem for path in PROJECT.glob(file_of("*")))
     if paper not in known:
         raise unknown_name("paper", paper, known)
     path = PROJECT / file_of(paper)
     check_config_files([path])
-    return tables_of(read_paper(path))
+    return read_paper(path)
 
 
 def declared_params(paper: str) -> dict[str, str]:

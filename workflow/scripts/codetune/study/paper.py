@@ -5,6 +5,7 @@ from typing import Any
 
 from codetune.study import layout
 from codetune.study.answering import answer_inputs
+from codetune.study.declared import has_claims
 from codetune.study.figures import LAYOUTS, figure_pages
 from codetune.study.study import Study
 from codetune.study.tested import compared_tests, executed_inputs, shown_tests_of
@@ -19,7 +20,7 @@ def macro_inputs(study: Study, in_results: Callable[..., str]) -> dict[str, Any]
         study: The study.
         in_results: Returns the path of a pattern within the results, with the values of its wildcards.
     """
-    has_rows = {"table1": study.training_runs, "cost": study.used_models, "audit": True}
+    has_rows = {"table1": study.training_runs, "cost": study.used_models, "audit": has_claims(study.paper)}
     tables = {name: in_results(layout.TABLE_CSV, table=name) for name, rows in has_rows.items() if rows}
     return {
         "records": [in_results(layout.ALL_RECORDS)],

@@ -90,7 +90,7 @@ class Question:
 
 
 def read_questions(config: Mapping[str, Any]) -> list[Question]:
-    """Reads the questions of a configuration.
+    """Reads the questions of a configuration; those that an overlay sets to null are not asked.
 
     Args:
         config: The configuration.
@@ -98,7 +98,7 @@ def read_questions(config: Mapping[str, Any]) -> list[Question]:
     Raises:
         StudyError: A question names what there is not.
     """
-    questions = [as_question(name, entry) for name, entry in config.get("questions", {}).items()]
+    questions = [as_question(name, entry) for name, entry in config.get("questions", {}).items() if entry]
     for question in questions:
         _check_names(question, config)
         _check_metric(question, config["generation"].get("candidates", 1))

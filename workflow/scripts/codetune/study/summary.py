@@ -5,6 +5,7 @@ from typing import Any
 
 from codetune.study import layout
 from codetune.study.answering import answer_inputs
+from codetune.study.declared import has_claims
 from codetune.study.figures import figure_pages
 from codetune.study.study import Study
 from codetune.study.tested import compared_tests, executed_inputs, shown_tests_of
@@ -25,6 +26,6 @@ def summary_inputs(study: Study, in_results: Callable[..., str]) -> dict[str, An
         "comparisons": [in_results(layout.COMPARISONS, test=test) for test in compared_tests(study)],
         **executed_inputs(study, in_results),
         **answer_inputs(study, in_results),
-        "audit": in_results(layout.TABLE_CSV, table="audit"),
+        **({"audit": in_results(layout.TABLE_CSV, table="audit")} if has_claims(study.paper) else {}),
         "figures": [in_results(layout.FIGURE_SVG, figure=name) for name, one in pages.items() if one.figure == SHOWN],
     }

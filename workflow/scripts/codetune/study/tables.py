@@ -5,7 +5,7 @@ from typing import Any
 
 from codetune.base.plain import to_plain
 from codetune.study import layout
-from codetune.study.declared import declared_params
+from codetune.study.declared import declared_params, has_claims
 from codetune.study.declared_tables import PREFIX
 from codetune.study.runs import Evaluation, Run, System
 from codetune.study.study import Study
@@ -67,6 +67,7 @@ def table_inputs(study: Study, in_results: Place, in_resources: Place) -> dict[s
         "execution": executed,
         "search": searched["records"],
         "cost": study.used_models,
+        "audit": has_claims(study.paper),
     }
     return {name: inputs for name, inputs in tables.items() if has_rows.get(name, True)}
 
