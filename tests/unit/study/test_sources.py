@@ -131,7 +131,10 @@ ODD = [
     ("none", "there is no none .seen from .*. Give the path of a file or folder that exists"),
     ("~/x", "there is no ~/x .*'~' and .* are not expanded"),
     ("x" * 300, "x{100}: File name too long. Name another one"),
-    ("build/demo/x", "there is no build/demo/x .seen from .*. Run `make demo`[.]$"),
+    (
+        "build/demo/x",
+        "there is no build/demo/x .seen from .*. Run `make demo`, for another paper with STUDY=its-name[.]$",
+    ),
     ("./build/smollm2/model", "there is no build/smollm2/model .seen from .*. Run `make smollm2`[.]$"),
     ("build/smollm2-own", "there is no build/smollm2-own .seen from .*. Give the path"),
 ]
@@ -166,4 +169,4 @@ def test_the_wrong_kind_is_named(here):
 
 def test_what_makes_a_file_is_a_target_of_the_makefile():
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert {command.split()[1] for command in MADE_BY.values()} <= targets
+    assert {re.search("`make ([\\w-]+)", command)[1] for command in MADE_BY.values()} <= targets

@@ -12,11 +12,12 @@ from codetune.study.folders import Outputs
 
 # What makes the files and folders that the studies in config/ name, beside the hub.
 MADE_BY = {
-    "build/demo": "make demo",
-    "build/real-data": "make real-data DATA=path/to/code_alpaca_20k.json",
-    "build/smollm2/conala": "make smollm2-examples DATA=path/to/code_alpaca_20k.json CONALA=path/to/folder",
-    "build/smollm2/code_alpaca_20k.json": "make smollm2 DATA=path/to/code_alpaca_20k.json",
-    "build/smollm2": "make smollm2",
+    "build/demo": "`make demo`, for another paper with STUDY=its-name",
+    "build/real-data": "`make real-data DATA=path/to/code_alpaca_20k.json`",
+    "build/smollm2/conala": "`make smollm2-examples DATA=path/to/code_alpaca_20k.json CONALA=path/to/folder`",
+    "build/smollm2/conala-resplit": "`make smollm2-peft-or-icl DATA=path/to/code_alpaca.json CONALA=path/to/folder`",
+    "build/smollm2/code_alpaca_20k.json": "`make smollm2 DATA=path/to/code_alpaca_20k.json`",
+    "build/smollm2": "`make smollm2`",
 }
 
 
@@ -91,7 +92,7 @@ def _kind_of(where: str, path: Path) -> str:
         command = next((command for made, command in MADE_BY.items() if path.is_relative_to(made)), None)
         remedy = "Give the path of a file or folder that exists; '~' and '$' are not expanded."
         raise StudyError(
-            f"{where}: there is no {path} (seen from {Path.cwd()}). {f'Run `{command}`.' if command else remedy}"
+            f"{where}: there is no {path} (seen from {Path.cwd()}). {f'Run {command}.' if command else remedy}"
         ) from None
     except OSError as error:
         raise StudyError(f"{where}: {str(path)[:100]}: {error.strerror}. Name another one.") from None
