@@ -9,23 +9,19 @@ from codetune.data.cleaning import clean
 from codetune.data.problems import read_problem
 from codetune.data.shapes import find_records
 from codetune.study.problem import PROGRAM, Case, Problem
+from problems_here import passes
 
 HEAD = 'def double(number):\n    """Doubles a number."""\n'
 HUMANEVAL = {"prompt": HEAD, "entry_point": "double", "test": "def check(candidate):\n    assert candidate(2) == 4\n"}
 MBPP = {"test_list": ["assert double(2) == 4"], "test_setup_code": "x = 1", "test_imports": ["import math"]}
-PLUS = {"prompt": HEAD, "entry_point": "double", "base_input": [[2]], "plus_input": [[0.5], [[1]]], "atol": 0}
-
-
-def passes(problem, answer):
-    """Whether an answer passes in this process."""
-    names = {}
-    exec(problem.reference, names)
-    exec(answer, names)
-    try:
-        exec(problem.tests, names)
-    except AssertionError:
-        return False
-    return True
+PLUS = {
+    "task_id": "HumanEval/0",
+    "prompt": HEAD,
+    "entry_point": "double",
+    "base_input": [[2]],
+    "plus_input": [[0.5], [[1]]],
+    "atol": 0,
+}
 
 
 def test_the_reference_may_be_the_rest_of_the_stub_or_a_whole_program():

@@ -133,7 +133,7 @@ def main(task: dict[str, Any]) -> None:
         error = ""
     except BaseException as found:
         raised, name = answers.raised or (None, "")
-        error = name if found is raised else WRONG
+        error = name if found is raised else name_of_error("MemoryError") if type(found) is MemoryError else WRONG
     error = answers.failed or error
     channel.write(f"failed {answers.count} {error}\n" if error else "passed\n")
     channel.flush()
