@@ -38,11 +38,12 @@ for _found, _expected, _given in zip(_inputs(), _inputs(), _inputs()):
 _SAME = "_same(found, expected)"
 _AS_SETS = f"set(found) == set(expected) or {_SAME}"
 _NOT_NONE = "(found if type(found) is bool else found is not None) == (expected is not None)"
+_POLYNOMIAL = "sum(part * found**place for place, part in enumerate(given[0]))"
 _HEIGHT = "(given[0] ** 2 / 4 + given[1] ** 2) ** 0.5"  # of a pyramid's side, where its own height is given
 _DIGITS = "zip(*(str(one).zfill(max(len(str(one)) for one in given)) for one in given))"
 # What is right of the functions whose values are not simply the same, by the package's data set and their names.
 _RIGHT = {
-    "HumanEval": {"find_zero": "abs(sum(part * found**place for place, part in enumerate(given[0]))) <= ATOL"},
+    "HumanEval": {"find_zero": f"abs({_POLYNOMIAL}) <= ATOL or {_SAME}"},  # its reference misses a root, in the sandbox
     "Mbpp": {
         **dict.fromkeys(["similar_elements", "find_char_long", "common_in_nested_lists", "extract_singly"], _AS_SETS),
         **dict.fromkeys(["larg_nnum", "intersection_array", "find_dissimilar", "Diff"], _AS_SETS),
