@@ -34,8 +34,8 @@ def measure_significance(
     all of these are of the same samples, too, untuned systems' among them.
 
     All runs share the resamples, so that differences are paired. Metrics are taken one after the other, so that the
-    resampled scores of one metric, as written and on code, are in memory at a time. By the headline metric, scores and gains are also measured
-    in classes of the samples.
+    resampled scores of one metric, as written and on code, are in memory at a time. By the headline metric, scores and
+    gains are also measured in classes of the samples.
 
     Args:
         records: Records of all runs that are evaluated on the test set.
