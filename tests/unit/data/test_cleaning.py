@@ -38,3 +38,9 @@ def test_what_stands_before_the_last_turn_is_kept_and_has_to_be_text():
     assert [sample.earlier for sample in samples] == [earlier]
     assert samples[0].request == "Add a and b\na + b\nAdd a and b"
     assert touched["dropped: control characters or half a surrogate pair"] == [1]
+
+
+def test_samples_have_the_language_that_is_declared():
+    records = dict(enumerate([RECORD]))
+    assert clean(records)[0][0].language is None
+    assert clean(records, language="Python")[0][0].language == "Python"

@@ -9,7 +9,7 @@ from codetune.base.errors import StudyError
 from codetune.base.files import MADE_AGAIN, write_json, write_text
 from codetune.base.plain import read_as, to_plain
 from codetune.base.text import markdown, markdown_cell, markdown_code
-from codetune.data.languages import guess_language
+from codetune.data.languages import language_of
 from codetune.data.samples import Sample, read_part
 from codetune.data.shares import describe_deviation
 from codetune.study.data_facts import SplitFacts
@@ -65,7 +65,7 @@ def data_card(facts: SplitFacts, parts: Mapping[str, list[Sample]]) -> dict[str,
 
 
 def _describe_part(samples: list[Sample], sha256: str) -> dict[str, Any]:
-    languages = Counter(guess_language(sample.request, sample.output) for sample in samples)
+    languages = Counter(language_of(sample) for sample in samples)
     return {
         "samples": len(samples),
         "sha256": sha256,
@@ -127,7 +127,7 @@ def render_card(card: dict[str, Any]) -> str:
         f"{_count(leaked, 'test sample')} {'has' if leaked == 1 else 'have'} one in train or validation",
         f"  - groups: {listed}{more}",
     ]
-    lines += ["", "## Languages (guessed from the request, else from the output)", ""]
+    lines += ["", "## Languages (as declared, or guessed from the request, else from the output)", ""]
     lines += ["| language | " + " | ".join(parts) + " |", "|---|" + "---:|" * len(parts)]
     names = sorted({name for facts in parts.values() for name in facts["languages"]})
     for name in names:

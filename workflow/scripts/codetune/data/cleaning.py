@@ -18,7 +18,9 @@ HALVES = re.compile(r"[\ud800-\udfff]")
 NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-def clean(records: Mapping[int, Row], benchmark: bool = False) -> tuple[list[Sample], dict[str, list[int]]]:
+def clean(
+    records: Mapping[int, Row], benchmark: bool = False, language: str | None = None
+) -> tuple[list[Sample], dict[str, list[int]]]:
     """Turns records into samples: a written-out "noinput" becomes an empty input, and some records are dropped.
 
     A record without an output offers nothing to learn or to score, unless it has test cases. Control characters
@@ -30,6 +32,7 @@ def clean(records: Mapping[int, Row], benchmark: bool = False) -> tuple[list[Sam
         records: Records as published, by their numbers.
         benchmark: Whether files give the parts. Then control characters stay, and are counted: others count on all
             samples of a published division, and one that quotes such a character has a reason for it.
+        language: The programming language of all samples; None if it is guessed of each.
 
     Returns:
         The samples, and for each reason the numbers of the records that were changed or dropped.
@@ -55,7 +58,7 @@ def clean(records: Mapping[int, Row], benchmark: bool = False) -> tuple[list[Sam
                 touched[kept].append(number)
             problem = from_plain(record["problem"], Problem, f"record {number}") if record.get("problem") else None
             request, output, earlier = record["instruction"], record["output"], record.get("earlier")
-            samples.append(Sample(number, request, text, output, earlier, problem))
+            samples.append(Sample(number, request, text, output, earlier, problem, language))
     return samples, touched
 
 

@@ -1,6 +1,8 @@
-"""A guess at a sample's programming language, for the data card and for breakdowns of scores."""
+"""A sample's programming language, for metrics that need it, for the data card and for breakdowns of scores."""
 
 import re
+
+from codetune.data.samples import Sample
 
 # The language that the request names decides; the output is looked at only if the request names none. The first match
 # wins. Patterns for an indent or a condition must not match across lines, nor those for a style across braces: their
@@ -40,6 +42,11 @@ _LOOKS = [
 ]
 _NAMED_PATTERNS = [(name, re.compile(pattern, re.IGNORECASE)) for name, pattern in _NAMED]
 _LOOK_PATTERNS = [(name, re.compile(pattern, re.MULTILINE)) for name, pattern in _LOOKS]
+
+
+def language_of(sample: Sample) -> str:
+    """Returns the language that the sample's data set declares, else a guess."""
+    return sample.language or guess_language(sample.request, sample.output)
 
 
 def guess_language(prompt: str, output: str) -> str:

@@ -47,6 +47,7 @@ class Sample:
         output: The reference completion.
         earlier: The turns before, in a conversation of several: pairs of a request and its answer; None in others.
         problem: The unit tests for its answer; None without any.
+        language: Its programming language as the config declares it; None if that is guessed.
     """
 
     id: int
@@ -55,6 +56,7 @@ class Sample:
     output: str
     earlier: list[list[str]] | None = None
     problem: Problem | None = None
+    language: str | None = None
 
     @property
     def task(self) -> str:

@@ -52,7 +52,8 @@ def split_dataset(
     records = [asdict(record) for record in iterate_lines_as(source, PublishedRecord)]
     given = {} if published is None else _parts_of_numbers(published)
     chosen, kept = keep_records(dict(enumerate(records)), settings.keep or [])
-    samples, touched = clean(_draw(chosen, given, settings, name), benchmark=published is not None)
+    drawn = _draw(chosen, given, settings, name)
+    samples, touched = clean(drawn, benchmark=published is not None, language=settings.language)
     with doing(f"search for near-duplicates among {len(samples):,} samples"):
         near = near_duplicates(f"{sample.request}\n{sample.output}" for sample in samples)
     parts = split(samples, settings, near) if published is None else _deal(samples, given, settings, near)

@@ -14,7 +14,7 @@ from codetune.base.errors import StudyError
 from codetune.base.files import Row, sha256_of_file, write_json, write_jsonl
 from codetune.base.plain import to_plain
 from codetune.base.progress import counted
-from codetune.data.languages import guess_language
+from codetune.data.languages import language_of
 from codetune.data.predictions import Prediction, read_predictions
 from codetune.data.samples import Sample, read_part
 from codetune.evaluation.bootstrap import Array
@@ -161,7 +161,7 @@ class Measurement(NamedTuple):
 
 def measure_each(samples: list[Sample], texts: list[str]) -> list[Measurement]:
     """Measures the prediction of each sample by all metrics."""
-    languages = [guess_language(sample.request, sample.output) for sample in samples]
+    languages = [language_of(sample) for sample in samples]
     codes = [extract_code(text) for text in texts]
     measured = _measure_distinct(list(_texts_to_measure(samples, texts, codes, languages)))
     found = []

@@ -7,7 +7,7 @@ ones are.
 import random
 import re
 
-from codetune.data.languages import guess_language
+from codetune.data.languages import language_of
 from codetune.data.predictions import Candidate, Prediction
 from codetune.data.samples import Sample
 from codetune.rehearsal.skills import uniform
@@ -68,7 +68,7 @@ def _talked(text: str, sample: Sample, rng: random.Random) -> str:
     manner = rng.random()
     if manner < 0.35:
         return text
-    language = guess_language(sample.request, sample.output)
+    language = language_of(sample)
     fenced = f"```{language.lower() if language.isalpha() else ''}\n{text}\n```"
     if manner < 0.55:
         return fenced

@@ -178,9 +178,9 @@ def _note(evaluated: Sequence[EvaluatedSystem], facts: MetricFacts) -> str:
     seeds = {len(one.records) for one in evaluated if one.is_random}
     few, some, many = (digits_of_mean(facts.highest, samples) for samples in (25, 2500, 2501))
     return (
-        f"{facts.label} by language (guessed from the request, else from the reference) and by characters of the "
-        "reference; n: test samples. Small classes are pooled; what they hold is in the CSV. Gain: over that of the "
-        "method's baselines which is the better one on all samples. "
+        f"{facts.label} by language (as declared, or guessed from the request, else from the reference) and by "
+        "characters of the reference; n: test samples. Small classes are pooled; what they hold is in the CSV. Gain: "
+        "over that of the method's baselines which is the better one on all samples. "
         f"{say_intervals(evaluated, seeds)} No p-values: with so many classes, some of these intervals miss the truth. "
         "Decimals follow the number of samples, by the largest standard error that a mean of so many scores can have: "
         f"{few} for up to 25 samples, {some} for up to 2,500, {many} for more."

@@ -9,7 +9,7 @@ from typing import Any
 
 from codetune.base.errors import StudyError
 from codetune.base.files import Row, write_text
-from codetune.data.languages import guess_language
+from codetune.data.languages import language_of
 from codetune.data.predictions import Prediction, read_predictions
 from codetune.data.samples import Sample, read_samples
 from codetune.evaluation.matches import FIRST_MATCH
@@ -87,7 +87,7 @@ def write_browser(inputs: BrowserInputs, test: str, metric: str, target: str) ->
     shown = {name: metrics()[name] for name in dict.fromkeys([metric, *ALWAYS_SHOWN])}
     systems = _systems(read_records(inputs.records))
     outputs = _read_outputs([one for group in systems.values() for one in group], test, shown, samples)
-    languages = [guess_language(sample.request, sample.output) for sample in samples]
+    languages = [language_of(sample) for sample in samples]
     data = {
         "test": test,
         "block": BLOCK,

@@ -44,7 +44,13 @@ def build_dataset(name: str, entry: Entry, source: Source) -> Dataset:
     )
     sample = Subset(**entry["sample"]) if "sample" in entry else None
     keep = [one for one in filters if one != ONE_TURN]
-    split = Split(**entry["split"], sample=sample, keep=keep or None, parts=list(parts) if parts else None)
+    split = Split(
+        **entry["split"],
+        sample=sample,
+        keep=keep or None,
+        parts=list(parts) if parts else None,
+        language=entry.get("language"),
+    )
     return Dataset(name, published, split)
 
 

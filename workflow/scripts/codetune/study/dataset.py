@@ -39,6 +39,7 @@ class Split:
         keep: Names of the filters that records have to pass, in the order in which they are applied; None without any.
         parts: The parts that files give; None if the records are split. If validation is not among them, its share
             is cut from the training part, where there is one; the other shares say nothing.
+        language: The programming language of all samples; None if it is guessed of each.
     """
 
     train: float
@@ -49,6 +50,7 @@ class Split:
     sample: Subset | None = None
     keep: list[str] | None = None
     parts: list[str] | None = None
+    language: str | None = None
 
     @property
     def shares(self) -> dict[str, float]:
