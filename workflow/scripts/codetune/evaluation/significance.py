@@ -1,7 +1,7 @@
 """How sure the scores are: paired bootstrap over test samples, and p-values corrected for the number of comparisons."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -63,24 +63,33 @@ def measure_significance(
         shared = Resamples(len(ids), number, seed)
     scores: list[Score] = []
     comparisons: list[Comparison] = []
-    found: dict[System, Measured] = {}
-    for name in counted(_with_forms_together(known), "intervals and comparisons", "metrics"):
+    for name, found in _measure_all(known, statistics, shared):
         metric = known[name]
-        tables = {system: [one.tables[name] for one in seeds] for system, seeds in statistics.items()}
-        if not name.endswith(ON_CODE):
-            found = {}  # before those of the next metric come
-        found = measure(metric, tables, shared, as_written=found)
         scores += [
             replace(score_of(system, name, one, metric, seed), without_leaked=_score_at(rest, one.tables, metric))
             for system, one in found.items()
         ]
         comparisons += compare_gains(gains, name, metric, found, seed) + compare_pairs(pairs, name, metric, found, seed)
-    places = {name: place for place, name in enumerate(known)}
-    scores.sort(key=lambda one: places[one.metric])
-    comparisons.sort(key=lambda one: places[one.metric])
+        del found  # before those of the next metric come
+    order = list(known)
+    scores.sort(key=lambda one: order.index(one.metric))
+    comparisons.sort(key=lambda one: order.index(one.metric))
     facts = {name: MetricFacts(one.label, one.signature, one.highest) for name, one in known.items()}
     classes = measure_classes(headline, statistics, comparisons, shared, resamples)
     write_json(target, to_plain(Comparisons(test, number, seed, LEVEL, facts, scores, comparisons, classes, leaked)))
+
+
+def _measure_all(
+    known: Mapping[str, Metric], statistics: Mapping[System, list[Statistics]], resamples: Resamples
+) -> Iterator[tuple[str, dict[System, Measured]]]:
+    """All systems by each metric, one metric after the other."""
+    found: dict[System, Measured] = {}
+    for name in counted(_with_forms_together(known), "intervals and comparisons", "metrics"):
+        tables = {system: [one.tables[name] for one in seeds] for system, seeds in statistics.items()}
+        if not name.endswith(ON_CODE):
+            found = {}
+        found = measure(known[name], tables, resamples, as_written=found)
+        yield name, found
 
 
 def _with_forms_together(names: Iterable[str]) -> list[str]:
