@@ -132,7 +132,7 @@ def test_a_damaged_part_of_a_page_is_told(page):
     line = packed("flags", b"123")
     assert dict(unpacked(line)) == {"flags": b"123"}
     with pytest.raises(StudyError, match="part flags of the page is damaged"):
-        list(unpacked(line.replace("eNo", "AAA")))
+        list(unpacked(line.replace('">e', '">A')))
 
 
 def test_the_other_candidates_of_each_output_are_there_with_the_ranks_of_matches(tmp_path):

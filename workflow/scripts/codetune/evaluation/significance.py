@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -23,6 +24,8 @@ from codetune.study.leaks import LeakFacts
 from codetune.study.record import Record
 from codetune.study.records import by_system
 from codetune.study.runs import System
+
+OfMetric = TypeVar("OfMetric", Score, Comparison)
 
 
 def measure_significance(
@@ -54,34 +57,35 @@ def measure_significance(
     trained = {system for system, of in systems.items() if of[0].trains}
     gains, pairs = gains_of(baselines), pairs_of(baselines, trained)
     number = count_resamples(baselines, trained, resamples)
-    ids: list[int] = []  # of the first run's samples, which all others have to have
-    statistics = {system: [_read_statistics(record, test, ids) for record in of] for system, of in systems.items()}
+    statistics, ids = _read_all(systems, test)
     known = _metrics_of_all(statistics, test)
     leaked = sorted({number for path in leaks for number in read_as(path, LeakFacts).ids})
     rest = [place for place, number in enumerate(ids) if number not in set(leaked)]
     with doing(f"drawing {number:,} resamples"):
         shared = Resamples(len(ids), number, seed)
-    scores: list[Score] = []
-    comparisons: list[Comparison] = []
-    for name, found in _measure_all(known, statistics, shared):
-        metric = known[name]
+    scores, comparisons = list[Score](), list[Comparison]()
+    for name, metric, found in _measure_all(known, statistics, shared):
         scores += [
             replace(score_of(system, name, one, metric, seed), without_leaked=_score_at(rest, one.tables, metric))
             for system, one in found.items()
         ]
         comparisons += compare_gains(gains, name, metric, found, seed) + compare_pairs(pairs, name, metric, found, seed)
         del found  # before those of the next metric come
-    order = list(known)
-    scores.sort(key=lambda one: order.index(one.metric))
-    comparisons.sort(key=lambda one: order.index(one.metric))
     facts = {name: MetricFacts(one.label, one.signature, one.highest) for name, one in known.items()}
     classes = measure_classes(headline, statistics, comparisons, shared, resamples)
-    write_json(target, to_plain(Comparisons(test, number, seed, LEVEL, facts, scores, comparisons, classes, leaked)))
+    rows = _in_order(scores, known), _in_order(comparisons, known)
+    write_json(target, to_plain(Comparisons(test, number, seed, LEVEL, facts, *rows, classes, leaked)))
+
+
+def _in_order(rows: Iterable[OfMetric], names: Iterable[str]) -> list[OfMetric]:
+    """What is of some metrics, in the order of these."""
+    order = list(names)
+    return sorted(rows, key=lambda one: order.index(one.metric))
 
 
 def _measure_all(
     known: Mapping[str, Metric], statistics: Mapping[System, list[Statistics]], resamples: Resamples
-) -> Iterator[tuple[str, dict[System, Measured]]]:
+) -> Iterator[tuple[str, Metric, dict[System, Measured]]]:
     """All systems by each metric, one metric after the other."""
     found: dict[System, Measured] = {}
     for name in counted(_with_forms_together(known), "intervals and comparisons", "metrics"):
@@ -89,7 +93,7 @@ def _measure_all(
         if not name.endswith(ON_CODE):
             found = {}
         found = measure(known[name], tables, resamples, as_written=found)
-        yield name, found
+        yield name, known[name], found
 
 
 def _with_forms_together(names: Iterable[str]) -> list[str]:
@@ -102,6 +106,12 @@ def _score_at(places: Sequence[int], tables: Iterable[Array], metric: Metric) ->
     """The mean over seeds of the score of the samples at some places; None where the metric applies to none of them."""
     sums = [table[places].sum(axis=0, keepdims=True, dtype=np.float64) for table in tables]
     return finite_or_none(float(np.mean([metric.score(one)[0] for one in sums])))
+
+
+def _read_all(systems: Mapping[System, list[Record]], test: str) -> tuple[dict[System, list[Statistics]], list[int]]:
+    """The statistics of all runs, and the ids of the samples, which all of them have to have."""
+    ids: list[int] = []
+    return {system: [_read_statistics(record, test, ids) for record in of] for system, of in systems.items()}, ids
 
 
 def _read_statistics(record: Record, test: str, expected: list[int]) -> Statistics:
