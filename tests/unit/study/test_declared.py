@@ -6,8 +6,10 @@ import pytest
 import yaml
 from codetune.base.errors import StudyError
 from codetune.study.config import load_study
-from codetune.study.declared import Printed, declared_params, file_of, path_of_params, read_paper, tables_of
-from codetune.study.tables import table_params
+from codetune.study.declared import Printed, declared_params, file_of, has_claims, path_of_params, read_paper, tables_of
+from codetune.study.paper import macro_inputs
+from codetune.study.summary import summary_inputs
+from codetune.study.tables import table_inputs, table_params
 from conftest import ROOT
 from paper_config import paper_config
 
@@ -48,8 +50,25 @@ def test_a_table_gives_the_value_of_a_place():
 @pytest.mark.parametrize("path", PAPERS, ids=lambda path: path.stem)
 def test_the_papers_of_the_project_are_read(path):
     tables = tables_of(read_paper(path))
-    assert bool(tables) == (path.stem != "slm-qlora")
+    assert bool(tables) == (path.stem in ("peft-methods", "peft-or-icl"))
     assert all(table.rows and table.columns for table in tables.values())
+    assert has_claims(path.stem) == (path.stem != "rag-and-execution")  # of which no number was available
+
+
+def anywhere(_pattern, **_wildcards):
+    return "somewhere"
+
+
+def test_a_paper_without_claims_has_no_audit():
+    config = paper_config() | {"paper": "rag-and-execution"}
+    for paper, there in ((config, False), (paper_config(), True)):
+        study = load_study(paper)
+        found = [
+            table_inputs(study, anywhere, anywhere),
+            summary_inputs(study, anywhere),
+            macro_inputs(study, anywhere),
+        ]
+        assert ["audit" in one for one in found] == [there] * 3
 
 
 @pytest.mark.parametrize(
