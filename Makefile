@@ -19,7 +19,7 @@
 #                 make smollm2-examples DATA=path/to/code_alpaca_20k.json CONALA=path/to/folder
 # make smollm2-beams  that model on CoNaLa, untuned and tuned, with ten candidates per prompt: DATA and CONALA as above
 # make smollm2-peft-methods  that model on CoNaLa by the four methods of a study of other models: CONALA as above
-# make smollm2-peft-or-icl  that model by the methods of another: seven ways of tuning, examples in the prompt, weights in 4 bits:
+# make smollm2-peft-or-icl  that model by the methods of another: six ways of tuning, and examples in the prompt:
 #                 make smollm2-peft-or-icl DATA=path/to/code_alpaca_20k.json CONALA=path/to/folder, with DocPrompting's parts
 # make smollm2-problems  that model on HumanEval and MBPP, untuned and tuned, its code run in the sandbox:
 #                 make smollm2-problems DATA=path/to/code_alpaca_20k.json

@@ -1,5 +1,7 @@
 """How sure a score is, or the difference of two: one distribution gives the interval and the p-value.
 
+The variances are computed here, and what is made of them in `distribution`.
+
 A score is that of n test samples, and a mean over K seeds. Its variance is put together from three:
 
     B  of the samples: the variance of the bootstrap resamples, times n / (n - 1)
