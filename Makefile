@@ -21,6 +21,8 @@
 # make smollm2-peft-methods  that model on CoNaLa by the four methods of a study of other models: CONALA as above
 # make smollm2-peft-or-icl  that model by the methods of another: six ways of tuning, and examples in the prompt:
 #                 make smollm2-peft-or-icl DATA=path/to/code_alpaca_20k.json CONALA=path/to/folder, with DocPrompting's parts
+# make smollm2-rag-and-execution  that model with retrieved examples in its prompts, by a real encoder and by words, and LoRA:
+#                 CONALA=path/to/folder, with DocPrompting's parts
 # make smollm2-problems  that model on HumanEval and MBPP, untuned and tuned, its code run in the sandbox:
 #                 make smollm2-problems DATA=path/to/code_alpaca_20k.json
 # make try-references  the unit tests of HumanEval, MBPP and EvalPlus on their own references in the sandbox, and 1,000 mutants
@@ -45,13 +47,13 @@ DEMO_RESULTS = results/demo$(addprefix -,$(STUDY))
 PROJECT := Snakefile README.md LICENSE CHANGELOG.md CITATION.cff requirements.lock config docs envs profiles workflow
 SMOLLM2 := build/smollm2
 READING := results/real-data/data/codealpaca-20k/train.jsonl
-# By the shell, since a path may have spaces. A file that is there already, under that very name, stays as it is.
-link_data = { test "$(DATA)" -ef $(1)/code_alpaca_20k.json || ln -sfn "$$(realpath "$(DATA)")" $(1)/code_alpaca_20k.json; }
+SMOLLM2_PAPERS := smollm2-peft-methods smollm2-peft-or-icl smollm2-rag-and-execution
+SMOLLM2_STUDIES := smollm2 smollm2-methods smollm2-problems smollm2-examples smollm2-beams $(SMOLLM2_PAPERS)
+# By the shell, since a path may have spaces. What is there already, under that very name, stays as it is.
+link = { test "$(1)" -ef $(2) || ln -sfn "$$(realpath "$(1)")" $(2); }
 
-.PHONY: env demo rehearse real-data smollm2 smollm2-methods smollm2-examples smollm2-beams smollm2-conala smollm2-problems
-.PHONY: smollm2-peft-methods smollm2-peft-or-icl smollm2-resplit test faults watch
-.PHONY: try-methods try-references
-.PHONY: check-results bench bench-gpu gpu-check lint format lock
+.PHONY: env demo rehearse real-data $(SMOLLM2_STUDIES) smollm2-data smollm2-conala smollm2-resplit smollm2-encoder test faults
+.PHONY: watch try-methods try-references check-results bench bench-gpu gpu-check lint format lock
 
 env: .venv/.installed
 
@@ -86,7 +88,7 @@ rehearse: env
 
 real-data: env
 	@test -f "$(DATA)" || { echo "error: give the data set: make real-data DATA=path/to/code_alpaca_20k.json"; exit 1; }
-	mkdir -p build/real-data && $(call link_data,build/real-data)
+	mkdir -p build/real-data && $(call link,$(DATA),build/real-data/code_alpaca_20k.json)
 	$(SNAKEMAKE) --configfile config/real-data.yaml -- $(READING)
 	test -e build/real-data/.made || $(BIN)/python demo/make_models.py build/real-data/models --read $(READING) --steps 700 --vocabulary 2048
 	touch build/real-data/.made
@@ -94,37 +96,37 @@ real-data: env
 	@echo; cat results/real-data/report/summary.md
 
 smollm2: OVERLAYS = config/smollm2.yaml $(if $(DATA),config/smollm2-real.yaml)
-smollm2: REPORT = results/smollm2$(if $(DATA),-real)/report.html
 smollm2-methods: OVERLAYS = config/smollm2.yaml config/smollm2-real.yaml config/smollm2-methods.yaml
-smollm2-methods: REPORT = results/smollm2-methods/report.html
 smollm2-problems: OVERLAYS = config/datasets.yaml config/smollm2.yaml config/smollm2-real.yaml config/smollm2-problems.yaml
-smollm2-problems: REPORT = results/smollm2-problems/report.html
 smollm2-examples: OVERLAYS = config/smollm2.yaml config/datasets.yaml config/smollm2-examples.yaml
-smollm2-examples: REPORT = results/smollm2-examples/report.html
 smollm2-beams: OVERLAYS = config/smollm2.yaml config/datasets.yaml config/smollm2-examples.yaml config/smollm2-beams.yaml
-smollm2-beams: REPORT = results/smollm2-beams/report.html
-smollm2-peft-methods: OVERLAYS = config/datasets.yaml config/studies/peft-methods.yaml config/smollm2-peft-methods.yaml
-smollm2-peft-methods: REPORT = results/smollm2-peft-methods/report.html
-smollm2-peft-or-icl: OVERLAYS = config/datasets.yaml config/studies/peft-or-icl.yaml config/smollm2-peft-or-icl.yaml
-smollm2-peft-or-icl: REPORT = results/smollm2-peft-or-icl/report.html
-smollm2-peft-or-icl: smollm2-resplit
-smollm2-resplit:
-	@test -f "$(CONALA)/cmd_train.oracle_man.full.json" || { echo "error: give CoNaLa: CONALA=path/to/folder, with DocPrompting's cmd_train.oracle_man.full.json, and those of dev and test"; exit 1; }
-	mkdir -p $(SMOLLM2)
-	test "$(CONALA)" -ef $(SMOLLM2)/conala-resplit || ln -sfn "$$(realpath "$(CONALA)")" $(SMOLLM2)/conala-resplit
+$(SMOLLM2_PAPERS): OVERLAYS = config/datasets.yaml config/studies/$(@:smollm2-%=%).yaml config/$@.yaml
+
+# What they need, beside the model.
+smollm2-methods smollm2-problems smollm2-examples smollm2-beams smollm2-peft-or-icl $(if $(DATA),smollm2): smollm2-data
 smollm2-examples smollm2-beams smollm2-peft-methods: smollm2-conala
+smollm2-peft-or-icl smollm2-rag-and-execution: smollm2-resplit
+smollm2-rag-and-execution: smollm2-encoder
+smollm2-data:
+	@test -f "$(DATA)" || { echo "error: give the data set: make $(MAKECMDGOALS) DATA=path/to/code_alpaca_20k.json"; exit 1; }
+	mkdir -p $(SMOLLM2) && $(call link,$(DATA),$(SMOLLM2)/code_alpaca_20k.json)
 smollm2-conala:
 	@test -f "$(CONALA)/conala-train.json" || { echo "error: give CoNaLa: CONALA=path/to/folder, with conala-train.json and conala-test.json"; exit 1; }
-	mkdir -p $(SMOLLM2)
-	test "$(CONALA)" -ef $(SMOLLM2)/conala || ln -sfn "$$(realpath "$(CONALA)")" $(SMOLLM2)/conala
-smollm2 smollm2-methods smollm2-examples smollm2-beams smollm2-problems smollm2-peft-methods smollm2-peft-or-icl: env
-	@case "$@$(DATA)" in smollm2|smollm2-peft-methods*) ;; *) false;; esac || test -f "$(DATA)" || { echo "error: give the data set: make $@ DATA=path/to/code_alpaca_20k.json"; exit 1; }
+	mkdir -p $(SMOLLM2) && $(call link,$(CONALA),$(SMOLLM2)/conala)
+smollm2-resplit:
+	@test -f "$(CONALA)/cmd_train.oracle_man.full.json" || { echo "error: give CoNaLa: CONALA=path/to/folder, with DocPrompting's cmd_train.oracle_man.full.json, and those of dev and test"; exit 1; }
+	mkdir -p $(SMOLLM2) && $(call link,$(CONALA),$(SMOLLM2)/conala-resplit)
+smollm2-encoder: smollm2-resplit | env
+	$(BIN)/python demo/make_minilm.py $(SMOLLM2)/encoder
+
+$(SMOLLM2_STUDIES): SMOLLM2_RESULTS = results/$@
+smollm2: SMOLLM2_RESULTS = results/smollm2$(if $(DATA),-real)
+$(SMOLLM2_STUDIES): env
 	$(BIN)/python demo/make_smollm2.py $(SMOLLM2)/model
 	$(BIN)/python demo/make_samples.py $(SMOLLM2)/samples.json
-	$(if $(DATA),$(call link_data,$(SMOLLM2)))
 	$(SNAKEMAKE) --configfile $(OVERLAYS)
-	$(SNAKEMAKE) --configfile $(OVERLAYS) --report $(REPORT)
-	@echo; cat $(dir $(REPORT))report/summary.md; echo; echo "All of it, for a browser: $(REPORT)"
+	$(SNAKEMAKE) --configfile $(OVERLAYS) --report $(SMOLLM2_RESULTS)/report.html
+	@echo; cat $(SMOLLM2_RESULTS)/report/summary.md; echo; echo "All of it, for a browser: $(SMOLLM2_RESULTS)/report.html"
 
 test: env
 	@tests/integration/install_packages.sh

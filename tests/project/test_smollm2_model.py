@@ -10,13 +10,14 @@ import make_smollm2 as script
 import numpy as np
 import pytest
 import torch
+import wheels
 from conftest import ROOT
 from safetensors import safe_open
 from small_gguf import CONTROLS, facts, ids_of
 
 WHEELS = ROOT / "build" / "smollm2" / "wheels"
 MODEL = ROOT / "build" / "smollm2" / "model"
-REQUIRED = script.read_requirements(ROOT / "demo" / "smollm2.txt")
+REQUIRED = wheels.read_requirements(ROOT / "demo" / "smollm2.txt")
 TEXTS = [
     "x =  5",
     "for i in range(12):\n    return  12 == 5\n\n\n",

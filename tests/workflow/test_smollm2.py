@@ -63,15 +63,28 @@ def test_a_study_of_other_models_is_run_by_its_four_methods_with_one_rate_each(p
     assert jobs["download_model"] == jobs["download_dataset"] == 1
 
 
-def test_tuning_and_examples_are_compared_as_another_study_does_but_for_two_questions(project):
-    make(project)
+def make_resplit(project):
     (project / "build" / "smollm2" / "conala-resplit").mkdir()
     for part in ("train", "dev", "test"):
         (project / "build" / "smollm2" / "conala-resplit" / f"cmd_{part}.oracle_man.full.json").write_text("[]")
-    (project / "build" / "smollm2" / "code_alpaca_20k.json").write_text("[]")
+
+
+def test_tuning_and_examples_are_compared_as_another_study_does_but_for_two_questions(project):
+    make(project)
+    make_resplit(project)
     overlays = ["datasets.yaml", "studies/peft-or-icl.yaml", "smollm2-peft-or-icl.yaml"]
     jobs = plan("--configfile", *(f"config/{name}" for name in overlays), cwd=project)
     assert (jobs["finetune"], jobs["record"], jobs["answers"], jobs["join"]) == (7, 11, 1, 1)
+
+
+def test_retrieved_examples_by_a_real_encoder_and_by_words_are_compared_with_random_ones_and_tuning(project):
+    make(project)
+    make_resplit(project)
+    (project / "build" / "smollm2" / "encoder").mkdir()
+    overlays = ["datasets.yaml", "studies/rag-and-execution.yaml", "smollm2-rag-and-execution.yaml"]
+    jobs = plan("--configfile", *(f"config/{name}" for name in overlays), cwd=project)
+    assert (jobs["finetune"], jobs["record"], jobs["answers"], jobs["choose"]) == (1, 8, 1, 5)
+    assert (jobs["embed"], jobs["download_encoder"], jobs["download_dataset"]) == (2, 1, 1)
 
 
 def test_examples_are_compared_with_tuning_on_one_data_set_and_on_two(project):

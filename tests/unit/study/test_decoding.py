@@ -31,6 +31,12 @@ def test_what_is_for_draws_alone_is_refused_with_beams(key):
         read_decoding({**BOUNDS, "decoding": "beam", "candidates": 2, key: 0.5})
 
 
+@pytest.mark.parametrize("more", [{}, {"decoding": "beam", "candidates": 2}, {"decoding": "sample"}])
+def test_null_leaves_out_what_another_config_sets_for_draws(more):
+    without = read_decoding({**BOUNDS, **more})
+    assert read_decoding({**BOUNDS, **more, "temperature": None, "top_p": None}) == without
+
+
 def test_a_beam_search_of_one_beam_is_refused():
     with pytest.raises(StudyError, match="with one beam it is greedy"):
         read_decoding({**BOUNDS, "decoding": "beam", "candidates": 1})

@@ -85,7 +85,8 @@ def read_decoding(entry: Mapping[str, Any]) -> Decoding:
     """
     settings = dict(entry)
     kind, count = settings.pop("decoding", "greedy"), settings.pop("candidates", 1)
-    drawn = {key: settings.pop(key) for key in OF_SAMPLING if key in settings}
+    of_sampling = {key: settings.pop(key, None) for key in OF_SAMPLING}
+    drawn = {key: value for key, value in of_sampling.items() if value is not None}  # null leaves it out
     if kind == "greedy" and count > 1:
         raise StudyError(
             f"config: generation.candidates: greedy decoding has one candidate, not {count}. Add 'decoding: beam' or "
@@ -99,8 +100,8 @@ def read_decoding(entry: Mapping[str, Any]) -> Decoding:
     if kind != "sample":
         for key in drawn:
             raise StudyError(
-                f"config: generation.{key}: says nothing with 'decoding: {kind}', which draws nothing. Leave it out, "
-                "or write 'decoding: sample'."
+                f"config: generation.{key}: says nothing with 'decoding: {kind}', which draws nothing. Leave it out; "
+                f"in an overlay on a study that has it, '{key}: null' does. Or write 'decoding: sample'."
             )
         return Decoding(**settings) if kind == "greedy" else Decoding(**settings, kind="beam", candidates=count)
     temperature, top_p = (float(drawn.get(key, 1.0)) for key in OF_SAMPLING)

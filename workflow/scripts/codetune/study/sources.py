@@ -15,7 +15,10 @@ MADE_BY = {
     "build/demo": "`make demo`, for another paper with STUDY=its-name",
     "build/real-data": "`make real-data DATA=path/to/code_alpaca_20k.json`",
     "build/smollm2/conala": "`make smollm2-examples DATA=path/to/code_alpaca_20k.json CONALA=path/to/folder`",
-    "build/smollm2/conala-resplit": "`make smollm2-peft-or-icl DATA=path/to/code_alpaca.json CONALA=path/to/folder`",
+    "build/smollm2/conala-resplit": (
+        "`make smollm2-peft-or-icl DATA=path/to/code_alpaca_20k.json CONALA=path/to/folder`"
+    ),
+    "build/smollm2/encoder": "`make smollm2-rag-and-execution CONALA=path/to/folder`",
     "build/smollm2/code_alpaca_20k.json": "`make smollm2 DATA=path/to/code_alpaca_20k.json`",
     "build/smollm2": "`make smollm2`",
 }
