@@ -83,7 +83,7 @@ def test_retrieved_examples_by_a_real_encoder_and_by_words_are_compared_with_ran
     (project / "build" / "smollm2" / "encoder").mkdir()
     overlays = ["datasets.yaml", "studies/rag-and-execution.yaml", "smollm2-rag-and-execution.yaml"]
     jobs = plan("--configfile", *(f"config/{name}" for name in overlays), cwd=project)
-    assert (jobs["finetune"], jobs["record"], jobs["answers"], jobs["choose"]) == (1, 8, 1, 5)
+    assert (jobs["finetune"], jobs["generate"], jobs["record"], jobs["answers"]) == (1, 7, 8, 1)
     assert (jobs["embed"], jobs["download_encoder"], jobs["download_dataset"]) == (2, 1, 1)
 
 
