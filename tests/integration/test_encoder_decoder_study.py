@@ -7,10 +7,10 @@ import sys
 
 import jsonschema
 import pytest
-import yaml
 from conftest import ROOT
-from small_study import LOCAL, copy_workflow, plan, small_config, snakemake
+from small_study import LOCAL, plan
 from tiny_t5 import SIZES, build_t5
+from two_texts import read_result, run_small_study
 
 DATA, METHODS = "codealpaca-20k", ("base", "lora", "prompt")
 OVERLAY = {
@@ -29,19 +29,9 @@ OVERLAY = {
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory, records):
-    folder = copy_workflow(tmp_path_factory.mktemp("encoder-decoder"))
-    (folder / "records.json").write_text(json.dumps(records[:120]))
-    config = small_config(folder, folder / "records.json", 120) | OVERLAY
-    model = {"path": str(build_t5(folder / "t5")), "kind": "encoder-decoder", "template": "instruction", "epochs": 2}
-    config["models"] = {"t5": model | {"batch_size": 8, "micro_batch": 4, "training": {"packing": False}}}
-    (folder / "small.yaml").write_text(yaml.safe_dump(config))
-    done = snakemake(*LOCAL, "--cores", "2", cwd=folder)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
-
-
-def read(study, pattern):
-    return json.loads((study / "results" / pattern).read_text())
+    return run_small_study(
+        tmp_path_factory.mktemp("encoder-decoder"), records, "t5", build_t5, "encoder-decoder", OVERLAY
+    )
 
 
 def test_each_method_has_scores_of_its_candidates(study):
@@ -57,19 +47,23 @@ def test_each_method_has_scores_of_its_candidates(study):
 
 
 def test_trainings_count_prompts_and_completions_and_pack_nothing(study):
-    part = read(study, f"tokens/{DATA}/t5/instruction/stats.json")["parts"]["train"]
+    part = read_result(study, f"tokens/{DATA}/t5/instruction/stats.json")["parts"]["train"]
     for method, count in (("lora", 6 * 2 * 4 * 2 * SIZES["d_model"]), ("prompt", 2 * 5 * SIZES["d_model"])):
-        facts = read(study, f"runs/{DATA}/t5/{method}/seed0/training.json")
+        facts = read_result(study, f"runs/{DATA}/t5/{method}/seed0/training.json")
         assert facts["data"]["packed_sequences"] == part["samples"]
         assert facts["data"]["tokens"] == part["tokens"]
         assert facts["data"]["packing_fill"] == part["packing_fill"]
-        assert facts["trainable_parameters"] == count == read(study, "sizes/t5.json")["methods"][method]["trainable"]
+        assert (
+            facts["trainable_parameters"]
+            == count
+            == read_result(study, "sizes/t5.json")["methods"][method]["trainable"]
+        )
         assert facts["result"]["best_validation_loss"] < facts["result"]["untrained_validation_loss"]
         jsonschema.validate(facts, json.loads((ROOT / "workflow/schemas/training.schema.json").read_text()))
 
 
 def test_a_record_says_what_the_model_is(study):
-    record = read(study, f"runs/{DATA}/t5/lora/seed0/record.json")
+    record = read_result(study, f"runs/{DATA}/t5/lora/seed0/record.json")
     assert record["model"]["kind"] == "encoder-decoder"
     jsonschema.validate(record, json.loads((ROOT / "workflow/schemas/record.schema.json").read_text()))
 

@@ -7,10 +7,10 @@ import sys
 
 import jsonschema
 import pytest
-import yaml
 from conftest import ROOT
-from small_study import LOCAL, copy_workflow, plan, small_config, snakemake
+from small_study import LOCAL, plan
 from tiny_roberta import POSITIONS, build_roberta
+from two_texts import read_result, run_small_study
 
 DATA = "codealpaca-20k"
 OVERLAY = {
@@ -26,19 +26,7 @@ OVERLAY = {
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory, records):
-    folder = copy_workflow(tmp_path_factory.mktemp("encoder"))
-    (folder / "records.json").write_text(json.dumps(records[:120]))
-    config = small_config(folder, folder / "records.json", 120) | OVERLAY
-    model = {"path": str(build_roberta(folder / "roberta")), "kind": "encoder", "template": "instruction", "epochs": 2}
-    config["models"] = {"roberta": model | {"batch_size": 8, "micro_batch": 4, "training": {"packing": False}}}
-    (folder / "small.yaml").write_text(yaml.safe_dump(config))
-    done = snakemake(*LOCAL, "--cores", "2", cwd=folder)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
-
-
-def read(study, pattern):
-    return json.loads((study / "results" / pattern).read_text())
+    return run_small_study(tmp_path_factory.mktemp("encoder"), records, "roberta", build_roberta, "encoder", OVERLAY)
 
 
 def test_it_has_scores_and_no_gain(study):
@@ -54,16 +42,16 @@ def test_it_has_scores_and_no_gain(study):
 
 
 def test_encoder_and_decoder_are_trained(study):
-    facts = read(study, f"runs/{DATA}/roberta/full/seed0/training.json")
-    size = read(study, "sizes/roberta.json")["methods"]["full"]
+    facts = read_result(study, f"runs/{DATA}/roberta/full/seed0/training.json")
+    size = read_result(study, "sizes/roberta.json")["methods"]["full"]
     assert facts["trainable_parameters"] == size["trainable"] == size["total"]
     assert facts["result"]["best_validation_loss"] < facts["result"]["untrained_validation_loss"]
-    assert read(study, f"tokens/{DATA}/roberta/instruction/stats.json")["context"] == POSITIONS
+    assert read_result(study, f"tokens/{DATA}/roberta/instruction/stats.json")["context"] == POSITIONS
     jsonschema.validate(facts, json.loads((ROOT / "workflow/schemas/training.schema.json").read_text()))
 
 
 def test_a_record_says_what_the_model_is(study):
-    record = read(study, f"runs/{DATA}/roberta/full/seed0/record.json")
+    record = read_result(study, f"runs/{DATA}/roberta/full/seed0/record.json")
     assert record["model"]["kind"] == "encoder"
     jsonschema.validate(record, json.loads((ROOT / "workflow/schemas/record.schema.json").read_text()))
 

@@ -1,11 +1,6 @@
 """A tiny encoder with a tokenizer like that of CodeBERT, made here: RoBERTa's classes and its ids of special tokens."""
 
 import torch
-from codetune.data.samples import Sample
-from codetune.models.tokenizers import load_tokenizer
-from codetune.prompts.serialising import serialisation_of
-from codetune.prompts.tokenizing import encode
-from codetune.study.template import BUILT_IN
 from make_models import as_documents
 from make_samples import make_records
 from tokenizers import ByteLevelBPETokenizer, processors
@@ -47,10 +42,3 @@ def build_roberta(folder, head=False, **settings):
     model.eval().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
-
-
-def roberta_samples(checkpoint, count=20):
-    """Samples as such a checkpoint reads and writes them: prompt and completion are two texts."""
-    tokenizer = load_tokenizer(checkpoint)
-    samples = [Sample(number, **record) for number, record in enumerate(make_records(count, seed=5))]
-    return encode(samples, tokenizer, serialisation_of(BUILT_IN["instruction"], tokenizer, apart=True))

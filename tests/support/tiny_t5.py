@@ -1,11 +1,6 @@
 """A tiny encoder-decoder with a tokenizer like that of CodeT5+, made here and briefly pre-trained."""
 
 import torch
-from codetune.data.samples import Sample
-from codetune.models.tokenizers import load_tokenizer
-from codetune.prompts.serialising import serialisation_of
-from codetune.prompts.tokenizing import encode
-from codetune.study.template import BUILT_IN
 from make_models import PAD, as_documents, make_tokenizer
 from make_samples import make_records
 from transformers import T5Config, T5ForConditionalGeneration
@@ -39,10 +34,3 @@ def build_t5(folder, steps=30, **settings):
     model.eval().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
-
-
-def t5_samples(checkpoint, count=20):
-    """Samples as such a checkpoint reads and writes them: prompt and completion are two texts."""
-    tokenizer = load_tokenizer(checkpoint)
-    samples = [Sample(number, **record) for number, record in enumerate(make_records(count, seed=5))]
-    return encode(samples, tokenizer, serialisation_of(BUILT_IN["instruction"], tokenizer, apart=True))

@@ -1,6 +1,5 @@
 """Decoding by an encoder with a fresh decoder: what the library gives for each prompt alone, within its positions."""
 
-import copy
 from dataclasses import replace
 
 import pytest
@@ -17,7 +16,8 @@ from codetune.models.loading import load_base
 from codetune.models.tokenizers import load_tokenizer
 from codetune.prompts.tokensets import TokenSample
 from miniatures import DECODING, WHOLE, complete
-from tiny_roberta import POSITIONS, build_roberta, roberta_samples
+from tiny_roberta import POSITIONS, build_roberta
+from two_texts import as_two_texts, by_the_library, stops_of
 
 MOST = 24
 
@@ -29,7 +29,7 @@ def checkpoint(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def samples(checkpoint):
-    return roberta_samples(checkpoint, 8)
+    return as_two_texts(checkpoint, 8)
 
 
 @pytest.fixture
@@ -43,27 +43,6 @@ def model(checkpoint):
     return loaded.requires_grad_(False)
 
 
-def by_the_library(model, prompt, stops, count=1, most=MOST):
-    """What `generate` gives for a single prompt: ids up to the end token, and scores of beams."""
-    options = copy.deepcopy(greedy_config(model, most, stops))
-    settings = {"num_beams": count, "num_return_sequences": count, "decoder_start_token_id": 0}
-    options.update(**settings, output_scores=True, return_dict_in_generate=True)
-    ids = torch.tensor([prompt])
-    found = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), generation_config=options)
-    scores = [0.0] if count == 1 else found.sequences_scores.tolist()
-    written = []
-    for row, score in zip(found.sequences[:, 1:].tolist(), scores, strict=True):
-        end = next((place for place, token in enumerate(row) if token in stops), len(row))
-        written.append((row[: end + 1], pytest.approx(score, abs=1e-4)))
-    return written
-
-
-def stops_of(texts):
-    """End tokens: one that about half of the texts hold behind their start, and that of the tokenizer."""
-    seen = sorted({token for text in texts for token in text[2:]})
-    return [2, min(seen, key=lambda token: abs(sum(token in text[2:] for text in texts) - len(texts) / 2))]
-
-
 def test_greedy_decoding_is_that_of_the_library(model, samples):
     """All prompts in one batch here, one at a time there; some end, and most are cut off."""
     prompts = [sample.prompt for sample in samples]
@@ -72,7 +51,7 @@ def test_greedy_decoding_is_that_of_the_library(model, samples):
     assert len({tuple(text) for text in free}) > 3, "texts depend on their prompts"
     stops = stops_of(free)
     found = decode(model, prompts, greedy_config(model, MOST, stops))
-    assert found == [by_the_library(model, prompt, stops)[0][0] for prompt in prompts]
+    assert found == [by_the_library(model, prompt, stops, MOST)[0][0] for prompt in prompts]
     assert any(text[-1] in stops and len(text) < MOST for text in found)
     assert [decode(model, [prompt], greedy_config(model, MOST, stops))[0] for prompt in prompts] == found
 
@@ -83,7 +62,7 @@ def test_beams_are_those_of_the_library(model, samples, count):
     free = search_beams(model, prompts, greedy_config(model, MOST, [2]), count)
     stops = stops_of([beam.ids for beams in free for beam in beams])
     found = search_beams(model, prompts, greedy_config(model, MOST, stops), count)
-    assert found == [by_the_library(model, prompt, stops, count) for prompt in prompts]
+    assert found == [by_the_library(model, prompt, stops, MOST, count) for prompt in prompts]
     assert any(len(beam.ids) < MOST for beams in found for beam in beams)
 
 

@@ -14,8 +14,9 @@ from codetune.training.batches import IGNORED, collate_apart, lay_apart, select_
 from miniatures import FULL_PLAN, PLAN, WHOLE, out_of_memory_beyond, trainer_for
 from peft import PeftModelForSeq2SeqLM
 from peft_trials import stopped_at
-from tiny_t5 import build_t5, t5_samples
+from tiny_t5 import build_t5
 from tunings import FULL, lora
+from two_texts import as_two_texts
 
 QKV = ["q", "k", "v"]
 TUNINGS = {
@@ -37,7 +38,7 @@ def checkpoint(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def samples(checkpoint):
-    return t5_samples(checkpoint)
+    return as_two_texts(checkpoint)
 
 
 def plan_of(name, quantization=WHOLE, **settings):

@@ -12,8 +12,9 @@ from codetune.models.loading import load_base
 from codetune.training.batches import IGNORED, collate_apart, lay_apart, select_sequences
 from miniatures import FULL_PLAN, PLAN, WHOLE, trainer_for
 from peft_trials import stopped_at
-from tiny_roberta import build_roberta, roberta_samples
+from tiny_roberta import build_roberta
 from tunings import FULL
+from two_texts import as_two_texts
 
 PLAIN = replace(PLAN.settings, learning_rate=3e-3, packing=False, evaluations_per_epoch=2)
 LEARNING = replace(FULL_PLAN, settings=PLAIN)
@@ -26,7 +27,7 @@ def checkpoint(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def samples(checkpoint):
-    return roberta_samples(checkpoint)
+    return as_two_texts(checkpoint)
 
 
 def losses(trainer):
