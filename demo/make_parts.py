@@ -3,8 +3,8 @@
 Usage: PYTHONPATH=workflow/scripts python demo/make_parts.py OUTPUT_FOLDER
 
 It writes into that folder, from a fixed seed:
-- conala/train.json, validation.json, test.json: records without an input, as demo/make_samples.py makes them;
-- codealpaca-py.json: such records in Python, of which none is like another or like one of conala/;
+- conala/train.json, validation.json, test.json: records in Python without an input, as demo/make_samples.py makes them;
+- codealpaca-py.json: more of these, of which none is like another or like one of conala/;
 - apps/train.jsonl, test.jsonl: problems in the format of APPS, as demo/make_problems.py makes them.
 """
 
@@ -27,9 +27,10 @@ PYTHON = 240  # records
 SEED = 4
 
 
-def plain_records(count: int, seed: int) -> list[Record]:
-    """Makes records without an input."""
-    return [record for record in make_records(3 * count, seed) if not record["input"]][:count]
+def python_records(count: int, seed: int) -> list[Record]:
+    """Makes records in Python without an input."""
+    made = make_records(9 * count, seed)
+    return [record for record in made if not record["input"] and "Python" in record["instruction"]][:count]
 
 
 def divide(samples: Sequence[Sample], sizes: Mapping[str, int]) -> dict[str, list[int]]:
@@ -52,8 +53,8 @@ def divide(samples: Sequence[Sample], sizes: Mapping[str, int]) -> dict[str, lis
 
 
 def make_conala(seed: int) -> dict[str, list[Record]]:
-    """Makes the parts of a data set of short requests."""
-    records = plain_records(CONALA["train"] + CONALA["validation"] + 4 * CONALA["test"], seed)
+    """Makes the parts of a data set of short requests, all in Python as CoNaLa's are."""
+    records = python_records(CONALA["train"] + CONALA["validation"] + 4 * CONALA["test"], seed)
     samples = [Sample(number, **record) for number, record in enumerate(records)]
     return {part: [records[place] for place in places] for part, places in divide(samples, CONALA).items()}
 
@@ -72,7 +73,7 @@ def make_python(count: int, seed: int, others: Sequence[Record]) -> list[Record]
     chosen: list[Record] = []
     while len(chosen) < count:
         seed += 1
-        more = [record for record in plain_records(count, seed) if "Python" in record["instruction"]]
+        more = python_records(count, seed)
         texts = [f"{record['instruction']}\n{record['output']}" for record in more]
         like = {place for group in near_duplicates([*kept, *texts]) for place in group[1:]}
         new = [place for place in range(len(more)) if len(kept) + place not in like]

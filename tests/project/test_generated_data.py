@@ -28,7 +28,9 @@ def test_no_test_record_is_like_one_that_is_trained_on(conala):
     samples = {part: [Sample(number, **one) for number, one in enumerate(of)] for part, of in conala.items()}
     tested = samples.pop("test")
     assert find_leaks(samples, tested) == []
-    assert not any(one["input"] for of in conala.values() for one in of)
+    records = [one for of in conala.values() for one in of]
+    assert not any(one["input"] for one in records)
+    assert all(ast.parse(one["output"]).body for one in records), "all in Python, as the config declares them"
 
 
 def test_python_records_parse_and_none_is_like_another_or_like_one_of_the_others(conala):
