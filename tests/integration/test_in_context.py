@@ -36,7 +36,8 @@ OVERLAY = {
             "of": {"method": "three"},
             "over": {"methods": ["base", "few"]},
             "metric": "em_at_2",
-        }
+        },
+        "left-out": None,
     },
     "generation": {"max_new_tokens": 16, "decoding": "sample", "candidates": 2, "temperature": 0.8, "top_p": 0.95},
 }

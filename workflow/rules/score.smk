@@ -8,6 +8,7 @@
 #        <results>/answers.json                                                       what they say to questions
 
 from codetune.study.answering import answering_tests
+from codetune.study.question import asked_entries
 
 
 rule score:
@@ -157,7 +158,7 @@ rule answers:
         runtime=30,
         gpu=0,
     params:
-        questions=config.get("questions", {}),
+        questions=asked_entries(config),
         metric=lookup(within=config, dpath="evaluation/metric"),
         resamples=lookup(within=config, dpath="evaluation/resamples"),
         seed=lookup(within=config, dpath="evaluation/seed"),

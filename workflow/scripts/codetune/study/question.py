@@ -90,7 +90,7 @@ class Question:
 
 
 def read_questions(config: Mapping[str, Any]) -> list[Question]:
-    """Reads the questions of a configuration; those that an overlay sets to null are not asked.
+    """Reads the questions of a configuration.
 
     Args:
         config: The configuration.
@@ -98,11 +98,16 @@ def read_questions(config: Mapping[str, Any]) -> list[Question]:
     Raises:
         StudyError: A question names what there is not.
     """
-    questions = [as_question(name, entry) for name, entry in config.get("questions", {}).items() if entry]
+    questions = [as_question(name, entry) for name, entry in asked_entries(config).items()]
     for question in questions:
         _check_names(question, config)
         _check_metric(question, config["generation"].get("candidates", 1))
     return questions
+
+
+def asked_entries(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the entries of a configuration's questions; those that an overlay sets to null are not asked."""
+    return {name: entry for name, entry in config.get("questions", {}).items() if entry}
 
 
 def as_question(name: str, entry: Mapping[str, Any]) -> Question:
