@@ -1,5 +1,6 @@
 """The figure of methods against each other: every cell is the comparison of its row with its column."""
 
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -93,3 +94,25 @@ def test_a_study_with_nothing_to_compare_says_so():
     (page,) = drawn(*study(2, 1, baselines=(), samples=120)).values()
     assert [text.get_text() for text in page.texts] == ["no two methods were evaluated on one model"]
     check_page(page)
+
+
+def test_what_was_not_compared_is_a_dash_that_the_legend_explains():
+    records, (comparisons,) = study(1, 3, samples=120)
+    _, _, qlora, lora, _ = systems_of(records, "llama-3.2-1b")
+    kept = [one for one in comparisons.comparisons if {one.system, one.over} != {qlora, lora}]
+    (page,) = drawn(records, [replace(comparisons, comparisons=kept)]).values()
+    cells = cells_of(page.axes[0])
+    assert [place for place, text in cells.items() if text == "-"] == [(3, 2)]
+    assert "- not compared" in [text.get_text() for text in page.legends[0].get_texts()]
+    (whole,) = drawn(records, [comparisons]).values()
+    assert "- not compared" not in [text.get_text() for text in whole.legends[0].get_texts()]
+
+
+def test_what_stands_in_a_cell_fits_into_it():
+    records, (comparisons,) = study(1, 9, 2, samples=120)
+    for page in drawn(records, [comparisons]).values():
+        page.canvas.draw()
+        for axis in page.axes:
+            cell = axis.transData.transform([(0, 0), (1, 0)])
+            texts = [text for text in axis.texts if text.get_ha() == "center"]
+            assert all(text.get_window_extent().width <= cell[1, 0] - cell[0, 0] for text in texts)

@@ -17,9 +17,10 @@ from codetune.report.shown import Shown
 from codetune.study.figures import CELL, MATRIX_AROUND, matrices_side_by_side
 from codetune.study.runs import System
 
-NAME_LINE = 20  # most characters of a line of a method's name
+NAME_LINE = 28  # most characters of a line of a method's name
 PALEST = 0.1  # of a decided cell's ground, as a share of the strongest
 BETTER, WORSE = "#0072B2", "#D55E00"  # grounds of cells in which the row is better, or worse
+NO_PAIR, NO_VALUE = "-", "no value"  # what stands in a cell without a difference
 
 
 def draw_matrix(shown: Shown) -> Figure:
@@ -32,7 +33,8 @@ def draw_matrix(shown: Shown) -> Figure:
     across = matrices_side_by_side(max((len(systems) for _, systems in panels), default=1))
     rows = [panels[start : start + across] for start in range(0, len(panels), across)]
     heights = [MATRIX_AROUND + CELL * max(len(systems) for _, systems in row) for row in rows] or [1.0]
-    entries = {f"{sign} {verdict}": {"linestyle": ""} for verdict, sign in SIGNS.items()}
+    signs = {**SIGNS, **({"not compared": NO_PAIR} if _lacks_a_pair(shown, panels) else {})}
+    entries = {f"{sign} {verdict}": {"linestyle": ""} for verdict, sign in signs.items()}
     figure = new_sheet(FULL, sum(heights), entries)
     grid = figure.subplots(len(heights), across, squeeze=False, gridspec_kw={"height_ratios": heights})
     largest = _largest(shown)
@@ -75,15 +77,25 @@ def _draw_matrix(shown: Shown, axis: Axes, comparisons: Comparisons, systems: Se
         for column, other in enumerate(systems[:row]):
             found = difference_of(comparisons, system, other, shown.metric)
             if found is None or found.gain is None:
-                axis.text(column + 0.5, row, "no value" if found else "not compared", ha="center", **write)
-                continue
+                text = NO_VALUE if found else NO_PAIR
+            else:
+                text = f"{format_signed(found.gain, digits)} {sign_of(found)}".strip()
             axis.add_patch(
                 Rectangle((column, row - 0.5), 1, 1, linewidth=0.5, edgecolor="#cccccc", **_ground(found, largest))
             )
-            text = f"{format_signed(found.gain, digits)} {sign_of(found)}".strip()
             axis.text(column + 0.5, row, text, ha="center", **write)
     axis.set_xlim(0, max(2.3, len(systems) - 0.7))
     axis.set_ylim(len(systems) - 0.5, -0.5)
+
+
+def _lacks_a_pair(shown: Shown, panels: Sequence[tuple[Comparisons, list[System]]]) -> bool:
+    """Whether some two systems of a matrix were not compared."""
+    return any(
+        difference_of(comparisons, system, other, shown.metric) is None
+        for comparisons, systems in panels
+        for row, system in enumerate(systems)
+        for other in systems[:row]
+    )
 
 
 def difference_of(comparisons: Comparisons, system: System, over: System, metric: str) -> Comparison | None:
@@ -97,9 +109,9 @@ def difference_of(comparisons: Comparisons, system: System, over: System, metric
     return None
 
 
-def _ground(found: Comparison, largest: float) -> dict[str, Any]:
+def _ground(found: Comparison | None, largest: float) -> dict[str, Any]:
     """The ground of a cell: white where nothing is decided."""
-    if found.gain is None or found.verdict not in ("better", "worse"):
+    if found is None or found.gain is None or found.verdict not in ("better", "worse"):
         return {"facecolor": "white"}
     color = BETTER if found.verdict == "better" else WORSE
     share = PALEST + (1 - PALEST) * min(1.0, abs(found.gain) / largest)
