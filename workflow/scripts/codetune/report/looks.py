@@ -24,7 +24,9 @@ Look = dict[str, Any]  # keyword arguments of a matplotlib line
 # markers stay apart. Of any seven models in a row none share either; the eighth begins again, on another page.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-# 24 pairs of a line with a filling; the first four share neither. Hollow and half hollow is what nobody trains.
+GREY = "#555555"  # of what stands for a method of any model, and of axes' own lines
+PALE = "#bbbbbb"  # of what a panel shows of systems that are another panel's, and a filling
+# 24 pairs of a line with a filling; the first four share neither. Hollow, half hollow or pale is what nobody trains.
 LINES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (9, 3)))
 HALF: Look = {"markerfacecoloralt": "white"}
 FILLS: tuple[Look, ...] = (
@@ -38,10 +40,8 @@ UNTUNED_FILLS: tuple[Look, ...] = (
     HOLLOW,
     HALF | {"fillstyle": "top"},
     HOLLOW | {"markeredgewidth": 2.0},
-    HALF | {"fillstyle": "top", "markeredgewidth": 2.0},
+    {"markerfacecolor": PALE},
 )
-GREY = "#555555"  # of what stands for a method of any model, and of axes' own lines
-PALE = "#bbbbbb"  # of what a panel shows of systems that are another panel's
 LONGEST_LINE = 40  # of a name, in characters
 
 
