@@ -102,11 +102,12 @@ smollm2-examples: OVERLAYS = config/smollm2.yaml config/datasets.yaml config/smo
 smollm2-beams: OVERLAYS = config/smollm2.yaml config/datasets.yaml config/smollm2-examples.yaml config/smollm2-beams.yaml
 $(SMOLLM2_PAPERS): OVERLAYS = config/datasets.yaml config/studies/$(@:smollm2-%=%).yaml config/$@.yaml
 
-# What they need, beside the model.
+# What they need: first what is given, so that what is missing is said before anything is installed.
 smollm2-methods smollm2-problems smollm2-examples smollm2-beams smollm2-peft-or-icl $(if $(DATA),smollm2): smollm2-data
 smollm2-examples smollm2-beams smollm2-peft-methods: smollm2-conala
 smollm2-peft-or-icl smollm2-rag-and-execution: smollm2-resplit
 smollm2-rag-and-execution: smollm2-encoder
+$(SMOLLM2_STUDIES): env
 smollm2-data:
 	@test -f "$(DATA)" || { echo "error: give the data set: make $(MAKECMDGOALS) DATA=path/to/code_alpaca_20k.json"; exit 1; }
 	mkdir -p $(SMOLLM2) && $(call link,$(DATA),$(SMOLLM2)/code_alpaca_20k.json)
@@ -121,7 +122,7 @@ smollm2-encoder: smollm2-resplit | env
 
 $(SMOLLM2_STUDIES): SMOLLM2_RESULTS = results/$@
 smollm2: SMOLLM2_RESULTS = results/smollm2$(if $(DATA),-real)
-$(SMOLLM2_STUDIES): env
+$(SMOLLM2_STUDIES):
 	$(BIN)/python demo/make_smollm2.py $(SMOLLM2)/model
 	$(BIN)/python demo/make_samples.py $(SMOLLM2)/samples.json
 	$(SNAKEMAKE) --configfile $(OVERLAYS)

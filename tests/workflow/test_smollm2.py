@@ -132,3 +132,21 @@ def test_make_links_to_the_data_wherever_they_lie_and_again_by_the_link_itself(d
         done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert (project / "build/smollm2/code_alpaca_20k.json").samefile(project / data)
+
+
+@pytest.mark.parametrize(
+    ("asked", "missing"),
+    [
+        (["smollm2-methods"], "error: give the data set: make smollm2-methods DATA=path/to/code_alpaca_20k.json"),
+        (["smollm2", "DATA=nowhere.json"], "error: give the data set: make smollm2 DATA=path/to/code_alpaca_20k.json"),
+        (["smollm2-rag-and-execution"], "error: give CoNaLa: CONALA=path/to/folder, with DocPrompting's cmd_train."),
+        (["smollm2-peft-methods", "CONALA=."], "error: give CoNaLa: CONALA=path/to/folder, with conala-train.json"),
+    ],
+)
+def test_make_says_what_is_not_given_before_it_installs_anything(asked, missing, tmp_path):
+    for name in ("Makefile", "requirements.lock"):
+        shutil.copy(ROOT / name, tmp_path)
+    done = subprocess.run(["make", *asked, "PYTHON=no-python"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stdout.startswith(missing)
+    assert "no-python" not in done.stdout + done.stderr
