@@ -1,8 +1,10 @@
-"""Table 2 of methods with examples in their prompts: what these gain, and how many they are by which choice."""
+"""Methods with examples in their prompts: what these gain, and, in Table 2, how many they are by which choice."""
 
 from dataclasses import replace
 
 import pytest
+from codetune.report.finding import Material
+from codetune.report.found_gains import find_gains
 from codetune.report.rows import evaluated_systems
 from codetune.report.table2 import table2, write_table2
 from codetune.study.declared import read_paper
@@ -94,3 +96,22 @@ def test_a_chosen_number_is_told_with_those_it_was_chosen_from_by_what_and_on_wh
         "Of several numbers, a run has the one with the best ROUGE-L on 1,000 samples of the validation part, the "
         "smallest of equals; no test sample took part in the choice."
     ) in note
+
+
+EFFECTS = [
+    ([0.5], "raised ROUGE-L of One by 0.20 (95 % interval +0.10 to +0.30)."),
+    ([0.5, 0.6], "raised ROUGE-L for 2 of 2 models, by 0.20 to 0.30."),
+    ([0.5, 0.1], "raised ROUGE-L for 1 of 2 models, by 0.20. It lowered it for 1 (Two), by 0.20."),
+]
+
+
+@pytest.mark.parametrize(("scores", "effect"), EFFECTS)
+def test_what_examples_gain_is_said_of_each_choice_beside_what_tuning_gains(scores, effect):
+    records = [scored("base", 0.3, model=name) for name in ("one", "two")[: len(scores)]]
+    records += [scored(few_shot(), score, model=name) for name, score in zip(("one", "two"), scores, strict=False)]
+    records += [scored("qlora", 0.6, model="one")]
+    comparisons = fake_comparisons(records)
+    material = Material(evaluated_systems(records, [comparisons]), "rouge_l", {comparisons.test: "comparisons.json"})
+    found = {one.name: one.text for one in find_gains(material)}
+    assert found[f"examples.{comparisons.test}.few"] == f"Showing the examples of few {effect}"
+    assert found[f"gain.{comparisons.test}"].startswith("Tuning by qlora raised ROUGE-L of One by 0.30")

@@ -1,4 +1,4 @@
-"""What a study found of tuning: what it gains, how much of that is format, and which baseline was the better one."""
+"""What a study found of tuning, and of examples in prompts: what they gain, how much of that is format, over what."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -27,10 +27,7 @@ class Tuned:
     @property
     def groups(self) -> dict[Group, list[EvaluatedSystem]]:
         """The systems of each method on each training data."""
-        found: dict[Group, list[EvaluatedSystem]] = {}
-        for one in self.systems:
-            found.setdefault((one.system.data, one.system.method), []).append(one)
-        return found
+        return _groups(self.systems)
 
     @property
     def noun(self) -> str:
@@ -44,7 +41,7 @@ class Tuned:
 
 
 def find_gains(material: Material) -> list[Finding]:
-    """What tuning gained on each test set, of the text as written and of its code."""
+    """What tuning gained on each test set, of the text as written and of its code; then what examples gained."""
     found = []
     for test in material.tests:
         tuned = Tuned(test, [one for one in material.tuned(test) if one.gain(material.metric)])
@@ -52,7 +49,27 @@ def find_gains(material: Material) -> list[Finding]:
             found += [*_effects(tuned, material), *_format(tuned, material), *_better_baseline(tuned, material)]
     if not found:
         found = [Finding("gain", _say_nothing(material), {}, material.files(material.tests[0], material.evaluated))]
+    return found + [one for test in material.tests for one in _examples(test, material)]
+
+
+def _groups(systems: Iterable[EvaluatedSystem]) -> dict[Group, list[EvaluatedSystem]]:
+    """The systems of each method on each training data."""
+    found: dict[Group, list[EvaluatedSystem]] = {}
+    for one in systems:
+        found.setdefault((one.system.data, one.system.method), []).append(one)
     return found
+
+
+def _examples(test: str, material: Material) -> Iterable[Finding]:
+    """What each choice of examples in the prompt gained over the baselines of its method."""
+    groups = _groups(one for one in material.of_test(test) if one.has_examples and one.gain(material.metric))
+    for (data, method), systems in groups.items():
+        numbers = material.numbers("examples", test, *([data] if data != test else []), method)
+        who = f"Showing the examples of {method}{f' from {data}' if data != test else ''}"
+        names = titles_of(systems)
+        outcome = Outcome({names[one.system]: one.gain(material.metric) for one in systems}, "model")
+        text = say_effect(outcome, who, material.label, numbers)
+        yield Finding(numbers.prefix, material.on(test, text), numbers.found, material.files(test, systems))
 
 
 def _say_nothing(material: Material) -> str:
