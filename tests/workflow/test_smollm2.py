@@ -1,7 +1,9 @@
 """The plans of the studies of SmolLM2, before and after what they need is made."""
 
+import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
@@ -113,6 +115,12 @@ def test_what_is_not_made_yet_is_one_line_with_the_command_that_makes_it(overlay
     assert "Traceback" not in done.stdout + done.stderr
 
 
+def run_make(*asked: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run make as from a shell: under `make test`, a make within a make would say which folder it enters."""
+    env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    return subprocess.run(["make", *asked], cwd=cwd, env=env, capture_output=True, text=True, check=False)
+
+
 # Where the data set lies in the project's folder; the second is where make puts its link.
 PLACES = ["my data/code alpaca's.json", "build/smollm2/code_alpaca_20k.json"]
 
@@ -128,8 +136,7 @@ def test_make_links_to_the_data_wherever_they_lie_and_again_by_the_link_itself(d
     (project / ".venv/.installed").touch()
     (project / "build/smollm2").mkdir(parents=True, exist_ok=True)
     for given in (data, project / data, "build/smollm2/code_alpaca_20k.json"):
-        command = ["make", "smollm2", f"DATA={given}", "BIN=bin"]
-        done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+        done = run_make("smollm2", f"DATA={given}", "BIN=bin", cwd=project)
         assert done.returncode == 0, done.stderr
         assert (project / "build/smollm2/code_alpaca_20k.json").samefile(project / data)
 
@@ -146,7 +153,7 @@ def test_make_links_to_the_data_wherever_they_lie_and_again_by_the_link_itself(d
 def test_make_says_what_is_not_given_before_it_installs_anything(asked, missing, tmp_path):
     for name in ("Makefile", "requirements.lock"):
         shutil.copy(ROOT / name, tmp_path)
-    done = subprocess.run(["make", *asked, "PYTHON=no-python"], cwd=tmp_path, capture_output=True, text=True)
+    done = run_make(*asked, "PYTHON=no-python", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stdout.startswith(missing)
     assert "no-python" not in done.stdout + done.stderr
