@@ -241,7 +241,7 @@ TRAINED = ("--", "results/runs/codealpaca-20k/gemma-2-2b/qlora/seed0/tuned/manif
 @pytest.fixture(scope="module")
 def troubled(cluster, tmp_path_factory, checkpoints, records):
     """A training whose Snakemake is killed, that is cancelled, sent again and preempted; what was seen meanwhile."""
-    folder = make_small_project(tmp_path_factory.mktemp("troubled") / "project", checkpoints, records, epochs=24)
+    folder = make_small_project(tmp_path_factory.mktemp("troubled") / "project", checkpoints, records, epochs=16)
     seen = {"folder": folder}
 
     def is_at_work(mark):
@@ -294,11 +294,11 @@ def test_a_preempted_training_is_requeued_and_uses_up_no_retry(troubled, cluster
 
 
 def test_after_all_that_the_training_is_that_of_an_undisturbed_run(troubled, tmp_path, checkpoints, records):
-    local = make_small_project(tmp_path / "local", checkpoints, records, epochs=24)
+    local = make_small_project(tmp_path / "local", checkpoints, records, epochs=16)
     done = snakemake(*LOCAL, "--cores", "2", *TRAINED, cwd=local)
     assert done.returncode == 0, done.stdout + done.stderr
     expected = digests(local)
-    assert len(expected) > 24  # the log, and an adapter for most epochs
+    assert len(expected) > 16  # the log, and an adapter for most epochs
     assert digests(troubled["folder"]) == expected
 
 

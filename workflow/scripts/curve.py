@@ -1,15 +1,16 @@
 """Rule curve."""
 
-from codetune.base.jobs import job
+from codetune.base.jobs import importing, job
 
 with job(snakemake):
-    from codetune.base.manifests import checked_folder
-    from codetune.base.plain import from_plain
-    from codetune.generation.checkpoints import kept_checkpoints
-    from codetune.generation.curve import CurveInputs, CurveOutputs, CurveSettings, generate_curve
-    from codetune.models.loading import Checkpoint
-    from codetune.study.decoding import Decoding
-    from codetune.study.method import Quantization, TuningSettings
+    with importing():
+        from codetune.base.manifests import checked_folder
+        from codetune.base.plain import from_plain
+        from codetune.generation.checkpoints import kept_checkpoints
+        from codetune.generation.curve import CurveInputs, CurveOutputs, CurveSettings, generate_curve
+        from codetune.models.loading import Checkpoint
+        from codetune.study.decoding import Decoding
+        from codetune.study.method import Quantization, TuningSettings
 
     inputs, params = snakemake.input, snakemake.params
     quantization = from_plain(params.quantization, Quantization, "rule curve: params.quantization")

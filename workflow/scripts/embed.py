@@ -1,11 +1,12 @@
 """Rule embed."""
 
-from codetune.base.jobs import job
+from codetune.base.jobs import importing, job
 
 with job(snakemake):
-    from codetune.base.manifests import checked_folder
-    from codetune.data.samples import read_part, sha256_of_samples
-    from codetune.models.embed import embed_requests
+    with importing():
+        from codetune.base.manifests import checked_folder
+        from codetune.data.samples import read_part, sha256_of_samples
+        from codetune.models.embed import embed_requests
 
     samples = read_part(snakemake.input.samples, snakemake.input.split)
     folder, name = checked_folder(snakemake.input.encoder), snakemake.wildcards.encoder

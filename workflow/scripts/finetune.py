@@ -1,13 +1,14 @@
 """Rule finetune."""
 
-from codetune.base.jobs import job
+from codetune.base.jobs import importing, job
 
 with job(snakemake):
-    from codetune.base.plain import from_plain
-    from codetune.study import layout
-    from codetune.study.training import TrainingPlan
-    from codetune.training.finetune import FinetuneInputs, FinetuneOutputs, finetune
-    from codetune.training.tracking import Tracking
+    with importing():
+        from codetune.base.plain import from_plain
+        from codetune.study import layout
+        from codetune.study.training import TrainingPlan
+        from codetune.training.finetune import FinetuneInputs, FinetuneOutputs, finetune
+        from codetune.training.tracking import Tracking
 
     params, config, wildcards = snakemake.params, snakemake.config, snakemake.wildcards
     # By the config, not by params: what a training reports to does not change what it is, and reruns nothing.

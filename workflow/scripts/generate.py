@@ -1,14 +1,15 @@
 """Rule generate."""
 
-from codetune.base.jobs import job
+from codetune.base.jobs import importing, job
 
 with job(snakemake):
-    from codetune.base.manifests import checked_folder
-    from codetune.base.plain import from_plain
-    from codetune.generation.generate import GenerateInputs, GenerateOutputs, generate_predictions
-    from codetune.models.loading import Checkpoint
-    from codetune.study.decoding import Decoding
-    from codetune.study.method import Quantization, TuningSettings
+    with importing():
+        from codetune.base.manifests import checked_folder
+        from codetune.base.plain import from_plain
+        from codetune.generation.generate import GenerateInputs, GenerateOutputs, generate_predictions
+        from codetune.models.loading import Checkpoint
+        from codetune.study.decoding import Decoding
+        from codetune.study.method import Quantization, TuningSettings
 
     inputs, params = snakemake.input, snakemake.params
     quantization = from_plain(params.quantization, Quantization, "rule generate: params.quantization")

@@ -1,12 +1,13 @@
 """Rule size."""
 
-from codetune.base.jobs import job
+from codetune.base.jobs import importing, job
 
 with job(snakemake):
-    from codetune.base.manifests import checked_folder
-    from codetune.base.plain import from_plain
-    from codetune.methods.size import write_sizes
-    from codetune.study.method import TuningSettings
+    with importing():
+        from codetune.base.manifests import checked_folder
+        from codetune.base.plain import from_plain
+        from codetune.methods.size import write_sizes
+        from codetune.study.method import TuningSettings
 
     models = snakemake.params.tunings.items()
     for (model, tunings), manifest, target in zip(models, snakemake.input, snakemake.output, strict=True):

@@ -1,5 +1,6 @@
 """What is around every job: signals, the end of the workflow, time limits, one writer, logs."""
 
+import gc
 import os
 import re
 import signal
@@ -11,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from codetune.base.jobs import KEPT_LOGS, keep_log
+from codetune.base.jobs import KEPT_LOGS, importing, keep_log
 from conftest import ROOT
 
 JOB = """
@@ -223,3 +224,18 @@ def test_the_logs_of_failed_attempts_are_kept_until_one_after_a_success_begins(t
         log.write_text(text)
         keep_log(log)
     assert [path.name for path in tmp_path.iterdir()] == ["seed0.log.1"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_collector_rests_while_a_job_imports_and_leaves_out_what_it_imported(fails):
+    before = gc.get_freeze_count()
+    try:
+        with importing():
+            assert not gc.isenabled()
+            made = [[] for _ in range(1000)]
+            if fails:
+                raise ImportError
+    except ImportError:
+        assert fails
+    assert gc.isenabled()
+    assert gc.get_freeze_count() >= before + len(made)

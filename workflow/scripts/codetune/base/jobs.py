@@ -1,6 +1,7 @@
 """What every script does around its one call of codetune: log, lock, errors, threads and GPUs."""
 
 import errno
+import gc
 import os
 import signal
 import sys
@@ -84,6 +85,21 @@ def job(snakemake: Any) -> Iterator[None]:
                         print(f"{ONLY_NAMES} is set: this job computes on the CPU", flush=True)
                 yield
         print(f"{DONE} in {time.monotonic() - start:.1f} s", flush=True)
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Imports in the block what a job on a GPU needs: torch, transformers, and what else they load.
+
+    The garbage collector rests: it would go through all modules many times, and once more at the job's end, although
+    they stay until then. That is more than a quarter of what it takes to import torch and transformers.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _gpus_wanted(resources: Any) -> tuple[int, int]:
