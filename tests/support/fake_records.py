@@ -1,6 +1,6 @@
 """Records of runs that never ran, for tests of what reads records."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from codetune.study.facts import (
 from codetune.study.layout import PREDICTIONS, RECORD, SCORES, TRAINING_LOG, fill
 from codetune.study.method import Method, Quantization
 from codetune.study.model import NO_MODEL, Model, Source
+from codetune.study.prompt import Examples, Prompt
 from codetune.study.publications import Publication, Publications
 from codetune.study.record import VERSION, HashedFile, Record, Tested, read_record, to_document
 from codetune.study.retrieval import RetrievalFacts
@@ -68,6 +69,13 @@ def fake_method(name: str, **changes: Any) -> Method:
         return replace(Method(name, "untuned", QUANTIZATION), **changes)
     tuning = lora(r=8, lora_alpha=16, lora_dropout=0.05)
     return replace(Method(name, "peft", QUANTIZATION, tuning, baselines=["base"]), **changes)
+
+
+def few_shot(how: str = "random", counts: Sequence[int] = (), **changes: Any) -> Method:
+    """An untuned method with three examples, or with as many as were chosen of some numbers."""
+    prompt = Prompt("shown", "paper", Examples(max(counts, default=3), how, counts=list(counts)))
+    given = {"kind": "untuned", "tuning": None, "prompt": prompt, "baselines": ["base"]} | changes
+    return fake_method("few", **given)
 
 
 def fake_plan(model: Model, method: Method, seed: int = 0, **settings: Any) -> TrainingPlan:

@@ -1,8 +1,7 @@
 # Needs: the records and comparisons of the runs, and for figure 2 their curves. Needs neither a GPU nor torch.
 # Gives: <results>/figures/<page>.{png,svg,pdf}: a page is named like its figure, with a letter where there are several
 
-from codetune.study.figures import figure_pages
-from codetune.study.tested import executed_tests, shown_tests_of
+from codetune.study.tested import executed_tests, figure_pages_of
 
 EVERYTHING = {"records": [in_results(layout.ALL_RECORDS)], "comparisons": COMPARISONS}
 
@@ -45,21 +44,23 @@ FIGURES = {
     ),
     "dumbbell": (
         "Scores, untuned to tuned",
-        "The score of each model untuned (ticks) and tuned (marks) on the test samples, by the metric that the config "
-        "names (`evaluation.metric`), of the text as written and of the code in it. The tall tick is the better of the "
-        "untuned rows, over which the gain beside it is measured. The thin line is the gain's 95 % interval, from a "
-        "paired bootstrap and not corrected, laid from that tick: where it reaches the tick, the gain is not apart from "
-        "zero. Signs say the verdict, which follows the p-value with Holm's correction. Where a model has one seed, all "
-        "are about that one training. Models that are not tuned stand below, with the intervals of their scores.",
+        "The score of each model untuned (ticks) and tuned (marks), or untuned with examples in its prompts (hollow "
+        "marks), on the test samples, by the metric that the config names (`evaluation.metric`), of the text as written "
+        "and of the code in it. The tall tick is the better of the baselines, over which the gain beside it is measured. "
+        "The thin line is the gain's 95 % interval, from a paired bootstrap and not corrected, laid from that tick: where "
+        "it reaches the tick, the gain is not apart from zero. Signs say the verdict, which follows the p-value with "
+        "Holm's correction. Where a model has one seed, all are about that one training. Models that are untuned alone "
+        "stand below, with the intervals of their scores.",
         EVERYTHING,
     ),
     "forest": (
         "Gains with intervals",
-        "How much of a gain is format: the gain of each tuned model over each baseline of its method, by the metric that "
-        "the config names (`evaluation.metric`), for the text as written and for the code in it. Lines are 95 % "
-        "intervals from a paired bootstrap, not corrected; gain and interval stand beside them. Signs say the verdict, "
-        "which follows the p-value with Holm's correction; gains without one are over a baseline that is not the better "
-        "one. Where a model has one seed, all are about that one training. A star is the paper's own gain.",
+        "How much of a gain is format: the gain of each model that is tuned, or has examples in its prompts, over each "
+        "baseline of its method, by the metric that the config names (`evaluation.metric`), for the text as written and "
+        "for the code in it. Lines are 95 % intervals from a paired bootstrap, not corrected; gain and interval stand "
+        "beside them. Signs say the verdict, which follows the p-value with Holm's correction; gains without one are over "
+        "a baseline that is not the better one. Where a model has one seed, all are about that one training. A star is "
+        "the paper's own gain.",
         EVERYTHING,
     ),
     "languages": (
@@ -95,11 +96,9 @@ FIGURES = {
         EVERYTHING | {"comparisons": [in_results(layout.COMPARISONS, test=test) for test in executed_tests(STUDY)]},
     ),
 }
-FIGURE_PAGES = figure_pages(STUDY.trained_systems, shown_tests_of(STUDY))
-if not executed_tests(STUDY):
-    del FIGURES["execution"]
-if not FIGURE_PAGES:
-    FIGURES.clear()  # all of them show what was trained
+FIGURE_PAGES = figure_pages_of(STUDY)
+for name in set(FIGURES) - {page.figure for page in FIGURE_PAGES.values()}:
+    del FIGURES[name]  # it would show nothing of this study
 
 
 rule figure:

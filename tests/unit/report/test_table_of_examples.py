@@ -9,20 +9,12 @@ from codetune.report.rows import evaluated_systems
 from codetune.report.table2 import table2, write_table2
 from codetune.study.declared import read_paper
 from codetune.study.examples import CountFacts, CountTrial
-from codetune.study.prompt import Examples, Prompt
 from conftest import ROOT
 from fake_comparisons import fake_comparisons
-from fake_records import QUANTIZATION, fake_method, fake_record
+from fake_records import QUANTIZATION, fake_method, fake_record, few_shot
 from markdown_reader import rows_of
 
 PAPER = read_paper(ROOT / "config/papers/slm-qlora.yaml")
-
-
-def few_shot(how="random", counts=(), **changes):
-    """An untuned method with three examples, or with as many as were chosen of some numbers."""
-    prompt = Prompt("shown", "paper", Examples(max(counts, default=3), how, counts=list(counts)))
-    given = {"kind": "untuned", "tuning": None, "prompt": prompt, "baselines": ["base"]} | changes
-    return fake_method("few", **given)
 
 
 def choice_of(count, counts=(1, 3, 5)):

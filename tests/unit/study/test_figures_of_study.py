@@ -38,6 +38,14 @@ def test_a_study_that_trains_nothing_has_no_pages():
     assert figure_pages([], ShownTests(["t"], executed=["t"])) == {}
 
 
+@pytest.mark.parametrize("figure", LAYOUTS)
+def test_systems_with_examples_are_in_the_figures_of_scores_and_gains_alone(figure):
+    trained, examples = systems_of(2, 1), [System("d", "m1", "few"), System("d", "m9", "few")]
+    pages = pages_of(figure, trained, ShownTests(["t"], executed=["t"]), examples)
+    shown = [*trained, *examples] if figure in ("dumbbell", "forest") else trained
+    assert sorted(system for page in pages for system in page.systems) == sorted(shown)
+
+
 def test_the_cost_has_a_page_for_each_test_set():
     assert [(page.name, page.view) for page in pages_of("cost", systems_of(2, 2), ShownTests(["s", "t"]))] == [
         ("cost-a", "s"),

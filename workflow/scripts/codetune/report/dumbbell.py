@@ -1,4 +1,4 @@
-"""The figure of scores: each model untuned and tuned, as written and on code."""
+"""The figure of scores: each model untuned, and tuned or shown examples, as written and on code."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from codetune.report.format import digits_of, format_number, format_signed
 from codetune.report.gains import gains_over
-from codetune.report.looks import GREY, Look
+from codetune.report.looks import GREY, HOLLOW, Look
 from codetune.report.rows import EvaluatedSystem, evaluated_systems, gains_are_by_tuning
 from codetune.report.rows_of_systems import (
     NAME_LINE,
@@ -38,9 +38,10 @@ REST = "not tuned"  # above the rows of systems that stand beside the tuned ones
 def draw_dumbbell(shown: Shown) -> Figure:
     """Draws the score of each system from that of its untuned model to its own, as written and on code.
 
-    A tall tick is the better of the untuned rows, a mark the tuned model. The thin line about the mark is the interval
-    of the gain, laid from the tick: where it reaches the tick, the gain is not apart from zero. Beside each row stand
-    the score, the gain and the sign of its verdict. What nothing trains stands below, on the last page.
+    A tall tick is the better of the untuned rows, a mark the model tuned, or with examples in its prompts. The thin
+    line about the mark is the interval of the gain, laid from the tick: where it reaches the tick, the gain is not
+    apart from zero. Beside each row stand the score, the gain and the sign of its verdict. Systems of models that are
+    untuned alone, and of none, stand below, on the last page.
     """
     everything = evaluated_systems(shown.study, shown.comparisons)
     tests = {
@@ -50,7 +51,8 @@ def draw_dumbbell(shown: Shown) -> Figure:
     rows = [row for groups in tests.values() for group in groups for row in group.rows]
     found = [gain for row in rows for kind in kinds_of(shown) if (gain := row.one.gain(kind.metric))]
     others = any(len(gains_over(row.one, kind.metric)) > 1 for row in rows for kind in kinds_of(shown))
-    entries = _entries(bool(found), others, "untuned" if gains_are_by_tuning(everything) else "baseline")
+    baseline = "untuned" if gains_are_by_tuning(everything) else "baseline"
+    entries = _marks([row.one for row in rows]) | _entries(bool(found), others, baseline)
     figure = draw_rows(shown, tests, entries | sign_entries(found), lambda *row: _draw_scores(shown, *row))
     for axis in figure.axes[-len(kinds_of(shown)) :]:
         axis.set_xlabel(shown.label)
@@ -58,25 +60,31 @@ def draw_dumbbell(shown: Shown) -> Figure:
     return figure
 
 
+def _marks(systems: Sequence[EvaluatedSystem]) -> dict[str, Look]:
+    """The legend's entries of the marks of systems."""
+    tuned = {"tuned": {"marker": "o", "color": GREY} | TUNED} if any(one.is_tuned for one in systems) else {}
+    hollow = {"marker": "o", "color": GREY} | HOLLOW | TUNED
+    return tuned | ({"with examples": hollow} if any(one.has_examples for one in systems) else {})
+
+
 def _entries(gains: bool, others: bool, baseline: str) -> dict[str, Look]:
-    """The legend's entries.
+    """The legend's entries of ticks and lines.
 
     Args:
         gains: Whether any system has a baseline.
         others: Whether any has several.
         baseline: What to call them.
     """
-    tuned = {"tuned": {"marker": "o", "color": GREY} | TUNED}
     ticks = {f"{baseline}, the better": UNTUNED, f"{baseline}, another": OTHER} if others else {baseline: UNTUNED}
-    return tuned | ticks | {f"95 % interval{' of the gain' if gains else ''}": INTERVAL}
+    return ticks | {f"95 % interval{' of the gain' if gains else ''}": INTERVAL}
 
 
 def _rest(shown: Shown, everything: Sequence[EvaluatedSystem], test: str) -> list[Group]:
-    """The systems of models that nothing trains, and of none; on the last page alone."""
+    """The systems of models that are untuned alone, and of none; on the last page alone."""
     if shown.page != shown.pages[-1]:
         return []
-    trained = {one.system.model for one in everything if one.is_tuned}
-    rest = [one for one in everything if one.test == test and one.system.model not in trained]
+    adapted = {one.system.model for one in everything if one.is_adapted}
+    rest = [one for one in everything if one.test == test and one.system.model not in adapted]
     rows = [SystemRow(shorten(_name(shown, one)), one) for one in rest]
     return [Group(REST, rows)] if rows else []
 
@@ -94,7 +102,7 @@ def _draw_scores(shown: Shown, axis: Axes, place: float, row: SystemRow, kind: K
     if score.score is None:
         say_in_row(axis, place, NOTHING_MEASURED)
         return
-    interval, look = score.interval, shown.looks.of(row.one.system) if row.one.is_tuned else {}
+    interval, look = score.interval, shown.looks.of(row.one.system) if row.one.is_adapted else {}
     for name, one in gains_over(row.one, kind.metric).items():
         untuned = row.one.comparisons.score_of(one.over, kind.metric).score
         if untuned is None:
@@ -106,7 +114,7 @@ def _draw_scores(shown: Shown, axis: Axes, place: float, row: SystemRow, kind: K
         axis.plot(untuned, place, **(UNTUNED if is_better else OTHER))
     if interval is not None:
         axis.plot(interval, [place, place], **INTERVAL)
-    axis.plot(score.score, place, **(look | TUNED if row.one.is_tuned else UNTUNED))
+    axis.plot(score.score, place, **(look | TUNED if row.one.is_adapted else UNTUNED))
     digits = digits_of(shown.comparisons[0].metrics[kind.metric].highest)
     texts = [format_number(score.score, digits), format_signed(gain.gain, digits) if gain else None, sign_of(gain)]
     write_beside(axis, place, "  ".join(filter(None, texts)))

@@ -1,6 +1,7 @@
 """Rule figure: pages of the paper's figures and of more, readable in grey and in print."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import matplotlib as mpl
@@ -17,9 +18,8 @@ from codetune.report.losses import draw_losses
 from codetune.report.matrix import draw_matrix
 from codetune.report.outcomes import draw_execution
 from codetune.report.sheet import STYLE, save_figure
-from codetune.report.shown import Shown, shown_tests
+from codetune.report.shown import Shown, show
 from codetune.study.declared import read_paper
-from codetune.study.figures import figure_pages
 from codetune.study.records import read_records
 
 
@@ -34,9 +34,7 @@ def draw_figure(name: str, inputs: Mapping[str, Any], metric: str, outputs: Mapp
     """
     comparisons = [read_comparisons(path) for path in inputs.get("comparisons", [])]
     records = read_records(inputs["records"])
-    trained = [record.run.system for record in records if record.trains]
-    pages = figure_pages(trained, shown_tests(records, comparisons))
-    shown = Shown(records, comparisons, metric, pages[name], read_paper(inputs["paper"]))
+    shown = replace(show(name.partition("-")[0], records, comparisons, metric)[name], paper=read_paper(inputs["paper"]))
     with mpl.rc_context(STYLE):
         save_figure(FIGURES[shown.page.figure](shown), outputs)
 

@@ -38,7 +38,7 @@ def draw_forest(shown: Shown) -> Figure:
     verdict. A star is the paper's own gain.
     """
     everything = evaluated_systems(shown.study, shown.comparisons)
-    names = list(dict.fromkeys(over for one in everything if one.is_tuned for over in _overs(one, shown)))
+    names = list(dict.fromkeys(over for one in everything if one.is_adapted for over in _overs(one, shown)))
 
     def overs(one: EvaluatedSystem) -> list[str]:
         return _overs(one, shown) if len(names) > 1 else [""]
@@ -111,7 +111,7 @@ def _limits(shown: Shown, everything: Sequence[EvaluatedSystem]) -> tuple[float,
     for one in everything:
         for kind in kinds_of(shown):
             for over, gain in gains_over(one, kind.metric).items():
-                if one.is_tuned and gain.gain is not None:
+                if one.is_adapted and gain.gain is not None:
                     declared = paper_gain(shown, SystemRow("", one, over), kind)
                     values += [gain.gain, *(gain.interval or []), *([] if declared is None else [declared])]
     room = 0.04 * (max(values) - min(values)) or 0.1

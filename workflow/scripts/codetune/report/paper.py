@@ -29,8 +29,8 @@ OTHERS = ("cost", "audit", "limits")  # those that have a section of their own
 KINDS = {("data",): [], ("training", "decoding"): ["settings", "checkpoints"], ("statistics",): []}
 DIGITS = 12  # of the hash of the configuration
 CAPTIONS = {
-    "dumbbell": "The score of each model on the test samples, untuned (ticks) and tuned (marks). The thin line is the "
-    "95 % interval of the gain, laid from the tick of the better untuned row.",
+    "dumbbell": "The score of each system on the test samples (marks) beside those of its baselines (ticks). The thin "
+    "line is the 95 % interval of the gain, laid from the tick of the better baseline.",
     "figure2": "The score against training steps and tokens seen, on a part of the validation samples, and the gain "
     "over the untuned model (step 0) with its 95 % interval. A star is the checkpoint that a seed keeps.",
 }

@@ -53,6 +53,11 @@ class EvaluatedSystem:
         return self.records[0].examples is not None
 
     @property
+    def is_adapted(self) -> bool:
+        """Whether data make its model another one: by training, or as examples in the prompts."""
+        return self.is_tuned or self.has_examples
+
+    @property
     def summaries(self) -> list[Summary]:
         """The scores of each seed."""
         return [record.tests[self.test].summary for record in self.records]

@@ -106,9 +106,8 @@ def grouped(
         overs: Returns the names of a system's baselines that have rows of their own, or one empty name.
     """
     looks = shown.looks
-    several = (
-        len({treatment_of(one.system) for one in evaluated_systems(shown.study, shown.comparisons) if one.is_tuned}) > 1
-    )
+    adapted = [one.system for one in evaluated_systems(shown.study, shown.comparisons) if one.is_adapted]
+    several = len(set(map(treatment_of, adapted))) > 1
     groups: dict[str, Group] = {}
     for one in systems:
         method = _method(shown, one, systems) if several else ""

@@ -1,9 +1,9 @@
-"""Table 2 in short, as people read it first: what tuning changed, model by model."""
+"""Table 2 in short, as people read it first: what tuning and examples changed, model by model."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from codetune.evaluation.comparisons import Comparison, Score
+from codetune.evaluation.comparisons import Comparison
 from codetune.report.finding import Material
 from codetune.report.format import format_number, format_signed
 from codetune.report.latex import EMPTY
@@ -31,10 +31,10 @@ class ShortTable:
 
 
 def short_tables(material: Material) -> list[ShortTable]:
-    """The scores before and after tuning on each test set, with gains; of many systems the gains alone."""
+    """The scores of systems and of their baselines on each test set, with gains; of many systems the gains alone."""
     found = []
     for test in material.tests:
-        systems = [one for one in material.of_test(test) if one.is_tuned]
+        systems = [one for one in material.of_test(test) if one.is_adapted]
         if len(systems) > MOST_ROWS:
             metrics = filter(None, (material.metric, material.on_code))
             found += [_matrix(material, test, systems, metric) for metric in metrics]
@@ -44,37 +44,38 @@ def short_tables(material: Material) -> list[ShortTable]:
 
 
 def _rows(material: Material, test: str) -> ShortTable:
-    """One row per tuned system, then one per system that is no baseline of any."""
+    """One row per system that is tuned or has examples, then one per system that is no baseline of any."""
     all_, metric, code = material.of_test(test), material.metric, material.on_code
-    tuned = [one for one in all_ if one.is_tuned]
-    models = {one.system.model for one in tuned}
+    adapted = [one for one in all_ if one.is_adapted]
+    models = {one.system.model for one in adapted}
     others = [one for one in all_ if one.system.model not in models]
     before = "Untuned" if gains_are_by_tuning(all_) else "Baseline"
+    after = "Score" if any(one.has_examples for one in adapted) else "Tuned"
     columns: dict[str, Callable[[EvaluatedSystem], str]] = {
         "Model": lambda one: one.model.label,
         "Data": lambda one: one.system.data if one.system.data != NONE else EMPTY,
         "Method": lambda one: one.system.method,
-        before: lambda one: _before(one, metric, material) if one.is_tuned else _score(one.score(metric), material),
-        "Tuned": lambda one: _score(one.score(metric), material) if one.is_tuned else EMPTY,
+        before: lambda one: (_before if one.is_adapted else _score)(one, metric, material),
+        after: lambda one: _score(one, metric, material) if one.is_adapted else EMPTY,
         "Gain": lambda one: _gain(one.gain(metric), material),
         "Verdict": lambda one: _verdict(one.gain(metric)),
     }
     if code:
         columns["Gain on code"] = lambda one: _gain(one.gain(code), material)
         columns["Verdict on code"] = lambda one: _verdict(one.gain(code))
-    if len({one.system.data for one in tuned}) < 2:
+    if len({one.system.data for one in adapted}) < 2:
         del columns["Data"]
-    rows = [[cell(one) for cell in columns.values()] for one in [*tuned, *others]]
+    rows = [[cell(one) for cell in columns.values()] for one in [*adapted, *others]]
     note = f"{before}: the better of the baselines of a model. In brackets: 95 % intervals, not corrected."
-    return ShortTable(_title(material, test, material.label), list(columns), rows, note if tuned else "")
+    return ShortTable(_title(material, test, material.label), list(columns), rows, note if adapted else "")
 
 
-def _matrix(material: Material, test: str, tuned: Sequence[EvaluatedSystem], metric: str) -> ShortTable:
-    """One row per model and training data, one column per method."""
-    methods = list(dict.fromkeys(one.system.method for one in tuned))
-    data = len({one.system.data for one in tuned}) > 1
+def _matrix(material: Material, test: str, systems: Sequence[EvaluatedSystem], metric: str) -> ShortTable:
+    """One row per model and data, one column per method."""
+    methods = list(dict.fromkeys(one.system.method for one in systems))
+    data = len({one.system.data for one in systems}) > 1
     found: dict[tuple[str, str], dict[str, EvaluatedSystem]] = {}
-    for one in tuned:
+    for one in systems:
         found.setdefault((one.system.model, one.system.data), {})[one.system.method] = one
     rows = []
     for of in found.values():
@@ -103,12 +104,12 @@ def _before(one: EvaluatedSystem, metric: str, material: Material) -> str:
     if gain is None:
         return EMPTY
     name = f" ({gain.over.method})" if len(one.records[0].method.baselines) > 1 else ""
-    score = one.comparisons.score_of(gain.over, metric)
-    return _score(score, material) + (name if score.score is not None else "")
+    text = format_number(one.comparisons.score_of(gain.over, metric).score, material.digits + 1)
+    return f"{text}{name}" if text else EMPTY
 
 
-def _score(score: Score, material: Material) -> str:
-    return format_number(score.score, material.digits + 1) or EMPTY
+def _score(one: EvaluatedSystem, metric: str, material: Material) -> str:
+    return format_number(one.score(metric).score, material.digits + 1) or EMPTY
 
 
 def _gain(gain: Comparison | None, material: Material) -> str:

@@ -39,12 +39,11 @@ class Shown:
     @cached_property
     def pages(self) -> list[Page]:
         """All pages of the page's figure."""
-        tests = shown_tests(self.study, self.comparisons)
-        return pages_of(self.page.figure, [record.run.system for record in self.study if record.trains], tests)
+        return _pages(self.page.figure, self.study, self.comparisons)
 
     @property
     def systems(self) -> Sequence[System]:
-        """The systems of the page, all of which train."""
+        """The systems of the page."""
         return self.page.systems
 
     @cached_property
@@ -68,7 +67,7 @@ def shown_tests(records: Iterable[Record], comparisons: Iterable[Comparisons]) -
     names, found = [one.test for one in comparisons], list(records)
     executed = [name for name in names if any(record.executes(name) for record in found)]
     compared = [name for name in names if name not in executed] or names
-    together = [len(set(record.tests) & set(compared)) for record in found if record.trains]
+    together = [len(set(record.tests) & set(compared)) for record in found if record.trains or record.method.examples]
     return ShownTests(compared, max(together, default=1), executed)
 
 
@@ -81,6 +80,12 @@ def show(figure: str, records: Sequence[Record], comparisons: Sequence[Compariso
         comparisons: What the bootstrap says of each test set.
         metric: Name of the metric.
     """
-    trained = [record.run.system for record in records if record.trains]
-    pages = pages_of(figure, trained, shown_tests(records, comparisons))
+    pages = _pages(figure, records, comparisons)
     return {page.name: Shown(records, comparisons, metric, page) for page in pages}
+
+
+def _pages(figure: str, records: Sequence[Record], comparisons: Sequence[Comparisons]) -> list[Page]:
+    """The pages of a figure."""
+    trained = [record.run.system for record in records if record.trains]
+    examples = [record.run.system for record in records if record.method.examples]
+    return pages_of(figure, trained, shown_tests(records, comparisons), examples)

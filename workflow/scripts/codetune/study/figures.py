@@ -37,7 +37,7 @@ class Page:
     Attributes:
         name: The figure's name; with a letter, as in `forest-b`, where it has several pages.
         figure: Name of the figure.
-        systems: Those of the page, all of which train; their models' untuned systems belong to them.
+        systems: Those of the page, which train or show examples; the untuned systems of their models belong to them.
         view: Which of the figure's views of them it shows; empty where there is one alone.
     """
 
@@ -61,7 +61,7 @@ class ShownTests(NamedTuple):
 
     Attributes:
         names: Their names.
-        together: Most test sets that one system that trains is evaluated on.
+        together: Most test sets that one system that trains or shows examples is evaluated on.
         executed: The names of those with unit tests, which are no others if there are only such.
     """
 
@@ -70,7 +70,7 @@ class ShownTests(NamedTuple):
     executed: Sequence[str] = ()
 
 
-Layout = Callable[[Systems, ShownTests], Pages]  # of systems that train
+Layout = Callable[[Systems, ShownTests], Pages]  # of systems that train, or show examples
 
 
 def treatment_of(system: System) -> Treatment:
@@ -188,27 +188,24 @@ def chunks(things: Sequence[T], most: int) -> list[Sequence[T]]:
     return [things[start:end] for start, end in pairwise(ends)]
 
 
-def pages_of(figure: str, systems: Systems, tests: ShownTests) -> list[Page]:
-    """Returns the pages of a figure; none where nothing is trained, since all figures show what was.
+def pages_of(figure: str, trained: Systems, tests: ShownTests, examples: Systems = ()) -> list[Page]:
+    """Returns the pages of a figure; none where the study has nothing that it shows.
 
     Args:
         figure: Its name.
-        systems: All systems of the study that train, in its order; one with several seeds may come as often.
+        trained: All systems of the study that train, in its order; one with several seeds may come as often.
         tests: Its test sets.
+        examples: In the same way, its systems with examples in their prompts.
     """
+    systems = [*trained, *(examples if figure in WITH_EXAMPLES else ())]
     found = LAYOUTS[figure](list(dict.fromkeys(systems)), tests)
     names = [figure] if len(found) == 1 else [f"{figure}-{_letter(place)}" for place in range(len(found))]
     return [Page(name, figure, tuple(page), view) for name, (view, page) in zip(names, found, strict=True)]
 
 
-def figure_pages(systems: Systems, tests: ShownTests) -> dict[str, Page]:
-    """Returns the pages of all figures by their names.
-
-    Args:
-        systems: All systems of the study that train, in its order; one with several seeds may come as often.
-        tests: Its test sets.
-    """
-    return {page.name: page for figure in LAYOUTS for page in pages_of(figure, systems, tests)}
+def figure_pages(trained: Systems, tests: ShownTests, examples: Systems = ()) -> dict[str, Page]:
+    """Returns the pages of all figures by their names; the arguments are those of `pages_of`."""
+    return {page.name: page for figure in LAYOUTS for page in pages_of(figure, trained, tests, examples)}
 
 
 def _letter(place: int) -> str:
@@ -216,6 +213,9 @@ def _letter(place: int) -> str:
     before, last = divmod(place, len(ascii_lowercase))
     return (_letter(before - 1) if before else "") + ascii_lowercase[last]
 
+
+# The figures of scores and gains: examples in prompts gain something, too. All others show what was trained alone.
+WITH_EXAMPLES = ("dumbbell", "forest")
 
 # How each figure is laid out in pages.
 LAYOUTS: Mapping[str, Layout] = {

@@ -6,9 +6,9 @@ from typing import Any
 from codetune.study import layout
 from codetune.study.answering import answer_inputs
 from codetune.study.declared import has_claims
-from codetune.study.figures import LAYOUTS, figure_pages
+from codetune.study.figures import LAYOUTS
 from codetune.study.study import Study
-from codetune.study.tested import compared_tests, executed_inputs, shown_tests_of
+from codetune.study.tested import compared_tests, executed_inputs, figure_pages_of
 
 SHOWN = ("dumbbell", "figure2")  # the figures of the paper, in their order
 
@@ -34,7 +34,7 @@ def macro_inputs(study: Study, in_results: Callable[..., str]) -> dict[str, Any]
 
 def paper_inputs(study: Study, in_results: Callable[..., str]) -> dict[str, Any]:
     """The files that the paper is made from, in the same way."""
-    pages = figure_pages(study.trained_systems, shown_tests_of(study))
+    pages = figure_pages_of(study)
     names = [name for figure in SHOWN if figure in LAYOUTS for name, one in pages.items() if one.figure == figure]
     return {
         **macro_inputs(study, in_results),

@@ -6,9 +6,8 @@ from typing import Any
 from codetune.study import layout
 from codetune.study.answering import answer_inputs
 from codetune.study.declared import has_claims
-from codetune.study.figures import figure_pages
 from codetune.study.study import Study
-from codetune.study.tested import compared_tests, executed_inputs, shown_tests_of
+from codetune.study.tested import compared_tests, executed_inputs, figure_pages_of
 
 SHOWN = "dumbbell"  # the figure that stands beneath the conclusions
 
@@ -20,7 +19,7 @@ def summary_inputs(study: Study, in_results: Callable[..., str]) -> dict[str, An
         study: The study.
         in_results: Returns the path of a pattern within the results, with the values of its wildcards.
     """
-    pages = figure_pages(study.trained_systems, shown_tests_of(study))
+    pages = figure_pages_of(study)
     return {
         "records": [in_results(layout.ALL_RECORDS)],
         "comparisons": [in_results(layout.COMPARISONS, test=test) for test in compared_tests(study)],

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from codetune.study import layout
-from codetune.study.figures import ShownTests
+from codetune.study.figures import Page, ShownTests, figure_pages
+from codetune.study.runs import System
 from codetune.study.study import Study
 
 
@@ -32,5 +33,16 @@ def executed_inputs(study: Study, in_results: Callable[..., str]) -> dict[str, l
 def shown_tests_of(study: Study) -> ShownTests:
     """Returns the test sets as the pages of figures depend on them."""
     compared = compared_tests(study)
-    together = [sum(one.test in compared for one in study.of_run(run)) for run in study.training_runs]
+    shown = {*study.trained_systems, *_with_examples(study)}
+    together = [sum(one.test in compared for one in study.of_run(run)) for run in study.runs if run.system in shown]
     return ShownTests(compared, max(together, default=1), executed_tests(study))
+
+
+def figure_pages_of(study: Study) -> dict[str, Page]:
+    """Returns the pages of all figures of a study by their names."""
+    return figure_pages(study.trained_systems, shown_tests_of(study), _with_examples(study))
+
+
+def _with_examples(study: Study) -> list[System]:
+    """The systems that show a model training samples as examples, once per seed."""
+    return [run.system for run in study.runs if study.method_of(run).examples]
