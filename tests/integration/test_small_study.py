@@ -342,7 +342,7 @@ def wait_until(condition, seconds=60):
 def test_a_training_stopped_in_the_middle_saves_itself_and_goes_on(study, tmp_path, killed):
     """SIGTERM to the job, as at a time limit, and SIGKILL to the workflow, which the job must not outlive.
 
-    That the workflow passes SIGTERM and SIGINT on: test_signals.py. What follows from a training: test_faults.py.
+    That the workflow passes SIGTERM and SIGINT on: test_signals.py. What a study makes of such ends: test_faults.py.
     """
     again = shutil.copytree(study, tmp_path / "again", symlinks=True)
     folder = again / "results" / TUNED

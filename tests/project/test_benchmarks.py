@@ -10,9 +10,8 @@ import pytest
 import unit_tests
 from codetune.report.figure import FIGURES, draw_figure
 from codetune.study import layout
-from codetune.study.figures import figure_pages
 from codetune.study.runs import Run
-from codetune.study.tested import shown_tests_of
+from codetune.study.tested import figure_pages_of
 from common import Row, full_study, reached
 from conftest import ROOT
 from made_up import METRICS, write_results
@@ -88,7 +87,7 @@ def test_the_made_up_results_of_the_full_study_have_all_that_figures_read(tmp_pa
     records = [tmp_path / layout.fill(layout.RECORD, run) for run in study.runs]
     comparisons = [tmp_path / layout.COMPARISONS.format(test=test) for test in study.tests]
     inputs = {"records": records, "comparisons": comparisons, "paper": ROOT / "config/papers/slm-qlora.yaml"}
-    pages = figure_pages(study.trained_systems, shown_tests_of(study))
+    pages = figure_pages_of(study)
     assert {page.figure for page in pages.values()} == set(FIGURES)
     for name in pages:
         path = tmp_path / f"{name}.png"
