@@ -1,5 +1,7 @@
 """Examples in prompts gain something as tuning does, and stand in Table 2 in short and in both figures of gains."""
 
+from dataclasses import replace
+
 import pytest
 from codetune.report.dumbbell import UNTUNED, draw_dumbbell
 from codetune.report.finding import Material
@@ -13,7 +15,7 @@ from fake_records import fake_method, fake_model, fake_record, few_shot
 from figure_checks import check_page, draw_pages
 
 LORA = fake_method("lora")
-SCORES = {"base": 0.2, "few": 0.5, "lora": 0.7}
+SCORES = {"base": 0.2, "base-chat": 0.3, "few": 0.5, "lora": 0.7}
 
 
 def study(*methods, models=1):
@@ -72,6 +74,13 @@ def test_examples_have_a_row_of_the_dumbbell_and_of_the_forest(methods):
     assert set(ticks) == {SCORES["base"]}
     legend = [text.get_text() for text in dumbbell.legends[0].get_texts()]
     assert ("with examples" in legend, "tuned" in legend) == (True, LORA in methods)
+
+
+@pytest.mark.parametrize(("methods", "cause"), [((few_shot(), LORA), "tuning or examples"), ((LORA,), "tuning")])
+def test_the_forest_says_what_its_gains_are_of(methods, cause):
+    with_two_baselines = [replace(method, baselines=["base", "base-chat"]) for method in methods]
+    (page,) = draw_pages("forest", draw_forest, *study("base", "base-chat", *with_two_baselines)).values()
+    assert page.axes[0].get_xlabel() == f"gain in ROUGE-L by {cause}"
 
 
 def test_a_study_of_examples_alone_has_these_two_figures():

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from codetune.evaluation.comparisons import Comparison
 from codetune.papers.declared import PAPER_METRIC, is_comparable
 from codetune.papers.scores import declared_gain
-from codetune.report.gains import gains_over
+from codetune.report.gains import gains_over, say_cause
 from codetune.report.looks import GREY, Look
 from codetune.report.rows import EvaluatedSystem, evaluated_systems, gains_are_by_tuning
 from codetune.report.rows_of_systems import (
@@ -54,7 +54,8 @@ def draw_forest(shown: Shown) -> Figure:
     if any(paper_gain(shown, row, kind) is not None for row, kind in drawn):
         entries = {"the paper's gain": PAPER} | entries
     figure = draw_rows(shown, tests, entries, lambda *row: _draw_gain(shown, *row))
-    over = "by tuning" if gains_are_by_tuning(everything) else "over the baseline"
+    cause = say_cause(everything, {one.system.method for one in everything if one.is_adapted})
+    over = f"by {cause}" if gains_are_by_tuning(everything) else "over the baseline"
     over = f"over {names[0]}" if len(names) == 1 else over
     for axis in figure.axes[-len(kinds_of(shown)) :]:
         axis.set_xlabel(f"gain in {shown.label} {over}")
